@@ -1,0 +1,81 @@
+"""Every error a user can meet, each with a title, a remedy and a documented exit code.
+
+SpecprofError                 1   the run failed
+├── UsageError                2   what was asked can't be done as asked
+│   └── UnknownName           2   no such profile, drafter, rule, exporter ...
+├── EnvironmentMissing        3   a model, a device or a package isn't here
+├── DiagnosisFailed           4   `diagnose --fail-on` found what it was told to fail on
+├── CaptureUnreadable         5   not a capture, or one of a newer schema
+└── MissingEvidence           5   the capture holds no answer to the question
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+INTERRUPTED = 130
+"""Exit code of a run that was stopped by Ctrl-C; what it recorded is kept."""
+
+
+class SpecprofError(Exception):
+    """Something went wrong that the user can act on: what was asked, what was found, what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, title: str, hint: str) -> None:
+        super().__init__(title)
+        self.title = title
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.title}\n  {self.hint}"
+
+
+class UsageError(SpecprofError):
+    """What was asked can't be done as asked: a bad option, a profile key, an output that exists."""
+
+    exit_code = 2
+
+
+class UnknownName(UsageError):
+    """A name that nothing known goes by; the message lists the known ones, nearest first."""
+
+    def __init__(self, kind: str, asked: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f"no {kind} is called {asked!r}", f"known: {', '.join(nearest(asked, known))}"
+        )
+
+
+class EnvironmentMissing(SpecprofError):
+    """A model, a device, a tokenizer or an optional package is not here."""
+
+    exit_code = 3
+
+
+class DiagnosisFailed(SpecprofError):
+    """`diagnose --fail-on` was asked to fail on a family of findings, and one was found."""
+
+    exit_code = 4
+
+
+class CaptureUnreadable(SpecprofError):
+    """The file is no capture, or a capture of a schema this version can't read."""
+
+    exit_code = 5
+
+
+class MissingEvidence(SpecprofError):
+    """A question was put to captures that hold no answer to it; a rule turns this into Unknown."""
+
+    exit_code = 5
+
+
+def nearest(asked: str, known: Iterable[str]) -> list[str]:
+    """Order `known` by likeness to `asked`, the likest first."""
+    likeness = difflib.SequenceMatcher(b=asked.lower())
+
+    def unlike(name: str) -> tuple[float, str]:
+        likeness.set_seq1(name.lower())
+        return -likeness.ratio(), name
+
+    return sorted(known, key=unlike)

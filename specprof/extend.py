@@ -1,0 +1,215 @@
+"""What one can add to specprof: a plugin author reads only this file.
+
+One file adds one member: put it in a folder named like its kind (`drafters/`, `caches/`,
+`acceptance/`, `backends/`, `rules/`, `exporters/`), define one class derived from the kind's base
+below, and the file's stem, dashes for underscores, is the member's name. The built-in members
+enter by the same door, and the contract tests run over whatever the registry finds.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from specprof.records import Event, RunSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+    from specprof.analysis.evidence import Evidence
+    from specprof.capture import Capture
+    from specprof.engine.decoder import Decoder
+    from specprof.engine.stopwatch import Stopwatch
+
+# --- the engine's members ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A chain of drafted tokens and the law each was really drawn from."""
+
+    tokens: "torch.Tensor"
+    """[K] int64, on the device; K may be 0 or less than asked."""
+    logits: "torch.Tensor | None"
+    """[K, vocab] raw draft logits; None where the draft has no distribution (n-gram lookup)."""
+    draft_probs: "torch.Tensor | None"
+    """[K, vocab] the law each token was drawn from; None for a deterministic draft, whose law
+    puts all its mass on the drafted token (theory: such a draft owes target_prob of it)."""
+
+
+class Drafter(ABC):
+    """Proposes tokens. Owns its own cache; is told after every round what was committed."""
+
+    needs_draft_model: ClassVar[bool] = True
+
+    def __init__(self, draft: "Decoder | None", law: "Law") -> None:
+        self.draft = draft
+        self.law = law
+
+    @abstractmethod
+    def propose(
+        self, committed: list[int], depth: int, generator: "torch.Generator", watch: "Stopwatch"
+    ) -> Proposal:
+        """Draft up to `depth` tokens after `committed`, timing each step on `watch`."""
+
+    @abstractmethod
+    def rollback(self, committed: int) -> None:
+        """Forget whatever was fed beyond the first `committed` tokens less one."""
+
+
+class Law(ABC):
+    """Turns raw logits into the law tokens are drawn from (temperature, top-k, top-p)."""
+
+    greedy: bool
+
+    @abstractmethod
+    def probs(self, logits: "torch.Tensor") -> "torch.Tensor":
+        """Return float32 probabilities of the same shape, [..., vocab]."""
+
+    @abstractmethod
+    def draw(self, probs: "torch.Tensor", generator: "torch.Generator") -> "torch.Tensor":
+        """Draw one token per row of [rows, vocab] probabilities; returns [rows] int64."""
+
+
+class Acceptance(ABC):
+    """Decides how many drafted tokens stand, and the token that follows them."""
+
+    lossless: ClassVar[bool] = True
+    """Whether the emitted tokens follow the target's own law. A contract test holds it to this."""
+
+    @abstractmethod
+    def decide(
+        self,
+        target_logits: "torch.Tensor",
+        proposal: Proposal,
+        law: Law,
+        generator: "torch.Generator",
+    ) -> "torch.Tensor":
+        """Return [2] int64: how many tokens are accepted, and the correction or bonus token.
+
+        `target_logits` are [K+1, vocab]: row i is the target's answer after drafted token i-1.
+        """
+
+    @abstractmethod
+    def owed(self, target_probs: "torch.Tensor", draft_probs: "torch.Tensor") -> "torch.Tensor":
+        """Return [K] the acceptance this rule owes before the draw, from [K, vocab] laws."""
+
+    @abstractmethod
+    def owed_given(self, target_prob: "torch.Tensor", draft_prob: "torch.Tensor") -> "torch.Tensor":
+        """Return [K] the acceptance owed given the drafted tokens' two probabilities [K]."""
+
+
+class Cache(ABC):
+    """Makes the key-value store a model decodes with; owns tokens' positions."""
+
+    @abstractmethod
+    def open(self, model: "torch.nn.Module", capacity: int) -> "object":
+        """Return a transformers cache for `model` with room for `capacity` tokens."""
+
+
+class Backend(ABC):
+    """Turns a RunSpec into the events of a capture: a Header first, no End (the recorder's)."""
+
+    @abstractmethod
+    def run(self, spec: RunSpec, command: list[str]) -> Iterator[Event]:
+        """Yield the events as they happen; closing the iterator must release every resource."""
+
+
+# --- the readers' members ---------------------------------------------------------------------
+
+Family = Literal["bug", "mismatch", "cost", "measurement", "configuration"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One number of a finding, with what a reader needs to trust it."""
+
+    name: str
+    """With its denominator: `accepted per reached token`, `ms per round`."""
+    value: float
+    unit: str = ""
+    n: int | None = None
+    """How many observations it rests on."""
+    low: float | None = None
+    high: float | None = None
+    """Interval; its level is in the rule's docstring (95 % unless it says otherwise)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a rule saw: a sentence, the numbers behind it, what to do, how to make sure."""
+
+    message: str
+    measures: tuple[Measure, ...]
+    remedy: str
+    confirm: tuple[str, ...] = ()
+    """Commands whose outcome would confirm or overturn this."""
+    rounds: tuple[int, ...] = ()
+    """Indices of the first rounds that show it."""
+    headline: bool = False
+    """Whether the cause stands in the diagnosis' attribution sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The rule fired."""
+
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clear:
+    """The rule looked and saw nothing; `detectable` is the smallest effect it would have seen."""
+
+    detectable: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """The rule can't say: the evidence is missing, or another verdict undermines it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crashed:
+    """The rule itself failed; the others are not affected."""
+
+    error: str
+
+
+Outcome = Found | Clear | Unknown | Crashed
+
+
+class Rule(ABC):
+    """Reads evidence, returns an outcome. Its module's docstring is what `explain` prints.
+
+    The docstring opens with one line that names the defect and has these headings, in order:
+    Measures, Fires when, Why this is a bug and not a mismatch (or the like), Likely causes,
+    Confirm, Does not see, Try it.
+    """
+
+    family: ClassVar[Family]
+    undermines: ClassVar[bool] = False
+    """Where this measurement rule fires, statistical verdicts become Unknown."""
+    statistical: ClassVar[bool] = True
+    """Exact rules (bookkeeping) stand whatever the quality of the measurement."""
+
+    @abstractmethod
+    def judge(self, evidence: "Evidence") -> Outcome:
+        """Look at the evidence. May raise MissingEvidence, which becomes Unknown."""
+
+
+class Exporter(ABC):
+    """Writes a capture in another tool's format."""
+
+    suffix: ClassVar[str]
+    """What the file's name ends in, with its dot."""
+    viewer: ClassVar[str]
+    """Where to open the result, for the line printed after an export."""
+
+    @abstractmethod
+    def write(self, capture: "Capture", path: "Path") -> None:
+        """Write `capture` to `path`."""

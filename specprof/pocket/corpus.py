@@ -1,0 +1,71 @@
+"""The text the pocket family knows: the Python standard library's own sources.
+
+Knows which files are read and which modules are held out of training; knows nothing of tokens.
+The held-out modules, in the order below, are also the document that a default run walks over.
+"""
+
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+HELD_OUT: tuple[str, ...] = (
+    "argparse",
+    "tarfile",
+    "typing",
+    "difflib",
+    "subprocess",
+    "statistics",
+    "zipfile",
+    "imaplib",
+    "optparse",
+    "pdb",
+)
+"""Modules no pocket model was trained on, long ones first: the natural text of the default run."""
+
+MAX_TEST_BYTES = 200_000
+SKIPPED_FOLDERS = frozenset(
+    {"site-packages", "dist-packages", "encodings", "__pycache__", "lib2to3", "pydoc_data", "data"}
+)
+
+
+def stdlib_folder() -> Path:
+    """Return where this Python keeps its library sources."""
+    return Path(sysconfig.get_paths()["stdlib"])
+
+
+def held_out_text() -> str:
+    """Return the held-out modules' sources, joined: over 100k pocket tokens of real code."""
+    folder = stdlib_folder()
+    paths = (_module_file(folder, name) for name in HELD_OUT)
+    return "\n\n".join(_read(path) for path in paths if path.exists())
+
+
+def training_texts(*, tests: bool) -> list[str]:
+    """Return the training sources in path order, with or without the test suites."""
+    return [_read(path) for path in sorted(_training_files(stdlib_folder(), tests=tests))]
+
+
+def _module_file(folder: Path, name: str) -> Path:
+    """Return the module's file: ``zipfile`` became a package in Python 3.12."""
+    single = folder / f"{name}.py"
+    return single if single.exists() else folder / name / "__init__.py"
+
+
+def _training_files(folder: Path, *, tests: bool) -> Iterator[Path]:
+    for path in folder.rglob("*.py"):
+        inside = path.relative_to(folder)
+        if SKIPPED_FOLDERS.intersection(inside.parts[:-1]) or _is_held_out(inside):
+            continue
+        in_tests = {"test", "tests"}.intersection(inside.parts[:-1])
+        if in_tests and (not tests or path.stat().st_size > MAX_TEST_BYTES or "bad" in path.stem):
+            continue
+        yield path
+
+
+def _is_held_out(inside: Path) -> bool:
+    stem = inside.stem.removeprefix("test_")
+    return stem in HELD_OUT or inside.parts[0] in HELD_OUT
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")

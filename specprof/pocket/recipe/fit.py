@@ -1,0 +1,70 @@
+"""One training loop for every stage: Muon on the matrices, AdamW on the rest, a trapezoid rate."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable
+from itertools import islice
+
+import torch
+from torch import nn
+from transformers import GPTNeoXForCausalLM
+
+MATRIX_RATE, OTHER_RATE = 0.02, 0.004
+WARM_UP_STEPS = 50
+DECAY_FRACTION = 0.4
+CLIP_NORM = 1.0
+REPORT_EVERY = 50
+
+
+def fit(
+    models: Iterable[GPTNeoXForCausalLM],
+    batches: Iterable[torch.Tensor],
+    loss_of: Callable[[torch.Tensor], torch.Tensor],
+    *,
+    steps: int,
+    name: str,
+    rate: float = 1.0,
+) -> None:
+    """Train `models` together for `steps` batches of `loss_of`, narrating on stderr."""
+    models = list(models)
+    optimizers = _optimizers(models, rate)
+    schedules = [
+        torch.optim.lr_scheduler.LambdaLR(each, lambda step: _trapezoid(step, steps))
+        for each in optimizers
+    ]
+    started, seen = time.perf_counter(), 0.0
+    for step, batch in enumerate(islice(batches, steps), start=1):
+        loss = loss_of(batch)
+        loss.backward()
+        for model in models:
+            nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
+        for each in (*optimizers, *schedules):
+            each.step()
+        for each in optimizers:
+            each.zero_grad()
+        seen += loss.item()
+        if step % REPORT_EVERY == 0 or step == steps:
+            seconds = time.perf_counter() - started
+            print(
+                f"{name}: step {step}/{steps} loss {seen / REPORT_EVERY:.4f} {seconds:.0f} s",
+                file=sys.stderr,
+            )
+            seen = 0.0
+
+
+def _optimizers(models: list[GPTNeoXForCausalLM], rate: float) -> list[torch.optim.Optimizer]:
+    matrices, others = [], []
+    for model in models:
+        inner = {id(weight) for weight in model.gpt_neox.layers.parameters() if weight.ndim == 2}
+        for weight in model.parameters():
+            (matrices if id(weight) in inner else others).append(weight)
+    return [
+        torch.optim.Muon(matrices, lr=rate * MATRIX_RATE, weight_decay=0.01),
+        torch.optim.AdamW(others, lr=rate * OTHER_RATE, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
+
+
+def _trapezoid(step: int, steps: int) -> float:
+    """Linear warm-up, a plateau, then a linear decay to (nearly) nothing."""
+    left = (steps - step) / max(DECAY_FRACTION * steps, 1.0)
+    return min(1.0, (step + 1) / WARM_UP_STEPS, max(left, 0.01))

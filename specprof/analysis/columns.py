@@ -1,0 +1,289 @@
+"""A capture's events as growing columns: what every question and every plot reads.
+
+Knows how to lay events out, live or all at once, and nothing of what they mean: no rates, no
+tests, no rules. Columns are views of arrays with room to spare, so feeding a few rounds to a long
+capture copies only those rounds. What was not recorded is nan, never 0.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from specprof.records import (
+    Burst,
+    End,
+    Event,
+    Header,
+    Note,
+    Observed,
+    Prefill,
+    Recheck,
+    Rechecked,
+    Round,
+    Sample,
+)
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+_TYPES: dict[Any, type[np.generic]] = {Ints: np.int64, Floats: np.float64, Bools: np.bool_}
+_UNSEEN = (math.nan,) * 4
+_ROOM = 256
+
+
+class Table:
+    """Rows appended in batches; each annotated name is a column, a view of the rows so far.
+
+    A view taken before a later `extend` keeps the length it had.
+    """
+
+    def __init__(self) -> None:
+        self._kinds = {name: _TYPES[kind] for name, kind in type(self).__annotations__.items()}
+        self._room = {name: np.empty(_ROOM, dtype) for name, dtype in self._kinds.items()}
+        self._rows = 0
+        self._show()
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def extend(self, rows: Sequence[tuple[float, ...]]) -> None:
+        """Append rows whose values stand in the order of the annotated names."""
+        if not rows:
+            return
+        # Through float64: exact up to 2**53, which is 104 days in nanoseconds.
+        block = np.array(rows, dtype=np.float64)
+        start, self._rows = self._rows, self._rows + len(rows)
+        for name, values in zip(self._room, block.T, strict=True):
+            self._room[name] = _with_room(self._room[name], self._rows, start)
+            self._room[name][start : self._rows] = values
+        self._show()
+
+    def _show(self) -> None:
+        for name, room in self._room.items():
+            setattr(self, name, room[: self._rows])
+
+
+class Rounds(Table):
+    """One row a round; see `records.Round` for the fields' conventions."""
+
+    index: Ints
+    burst: Ints
+    context: Ints
+    depth_asked: Ints
+    drafted: Ints
+    """How many tokens were drafted."""
+    reached: Ints
+    """How many of them were evaluated."""
+    accepted: Ints
+    emitted: Ints
+    """How many tokens were committed."""
+    start_ns: Ints
+    wall_ns: Ints
+    target_forwards: Ints
+    draft_forwards: Ints
+    target_length: Floats
+    draft_length: Floats
+    target_kv_bytes: Floats
+    draft_kv_bytes: Floats
+    final_target_prob: Floats
+    final_draft_prob: Floats
+
+
+class Emitted(Table):
+    """One row a committed token, in order."""
+
+    round: Ints
+    """The round's index."""
+    token: Ints
+
+
+class Places(Table):
+    """One row a REACHED drafted token: the places acceptance is judged at."""
+
+    round: Ints
+    index: Ints
+    """Draft index within the round, from 0."""
+    context: Ints
+    """Of the place: the round's context plus the draft index."""
+    token: Ints
+    accepted: Bools
+    target_prob: Floats
+    draft_prob: Floats
+    overlap: Floats
+    accept_owed: Floats
+
+
+class RecheckedPlaces(Table):
+    """One row a place recomputed without a cache; see `records.Rechecked`."""
+
+    round: Ints
+    index: Ints
+    target_prob: Floats
+    draft_prob: Floats
+    overlap: Floats
+    margin: Floats
+
+
+class Samples(Table):
+    """One row a reading of the slow counters."""
+
+    at_ns: Ints
+    rss_bytes: Floats
+    memory_used_bytes: Floats
+    allocated_bytes: Floats
+    reserved_bytes: Floats
+    utilisation_percent: Floats
+    power_watts: Floats
+    sm_clock_mhz: Floats
+
+
+class Columns:
+    """Everything a capture has told so far; `feed` it events as they come."""
+
+    def __init__(self) -> None:
+        self.header: Header | None = None
+        self.end: End | None = None
+        self.notes: list[Note] = []
+        self.prefills: list[Prefill] = []
+        self.bursts: list[Burst] = []
+        self.throttled: list[Sample] = []
+        """The samples that named a reason for lowered clocks."""
+        self.rounds = Rounds()
+        self.emitted = Emitted()
+        self.places = Places()
+        self.rechecked = RecheckedPlaces()
+        self.samples = Samples()
+        self._spans: dict[str, Ints] = {}
+
+    def feed(self, events: Sequence[Event]) -> None:
+        """Append events in the order they were recorded."""
+        self._feed_rounds([event for event in events if isinstance(event, Round)])
+        for event in events:
+            if not isinstance(event, Round):
+                self._keep(event)
+
+    @property
+    def spans(self) -> dict[str, Ints]:
+        """Top-level span name -> nanoseconds of it in each round, [rounds]."""
+        return {name: room[: len(self.rounds)] for name, room in self._spans.items()}
+
+    @property
+    def gap_ns(self) -> Ints:
+        """Each round's wall time less its top-level spans: the host gap, [rounds]."""
+        spans = list(self.spans.values())
+        return self.rounds.wall_ns - np.sum(spans, axis=0, dtype=np.int64, initial=0)
+
+    def drafted_at(self, index: int) -> int:
+        """Return how many rounds drafted a token at this index: the denominator of S_i."""
+        return int((self.rounds.drafted > index).sum())
+
+    def _keep(self, event: Event) -> None:
+        match event:
+            case Sample():
+                self.samples.extend([_sample(event)])
+                self.throttled += [event] if event.throttle else []
+            case Recheck():
+                self.rechecked.extend([_rechecked(place) for place in event.places])
+            case Prefill():
+                self.prefills.append(event)
+            case Burst():
+                self.bursts.append(event)
+            case Note():
+                self.notes.append(event)
+            case Header():
+                self.header = event
+            case End():
+                self.end = event
+
+    def _feed_rounds(self, rounds: list[Round]) -> None:
+        before = len(self.rounds)
+        self.rounds.extend([_round(one) for one in rounds])
+        self.emitted.extend([(one.index, token) for one in rounds for token in one.emitted])
+        self.places.extend(
+            [
+                (one.index, i, one.context + i, each.token, each.accepted, *_seen(each.seen))
+                for one in rounds
+                for i, each in enumerate(one.drafted)
+                if each.reached
+            ]
+        )
+        for name, room in self._spans.items():
+            self._spans[name] = _with_room(room, len(self.rounds), before)
+        for row, one in enumerate(rounds, start=before):
+            for span in one.spans:
+                if span.parent is None:
+                    self._span(span.name)[row] += span.ns
+
+    def _span(self, name: str) -> Ints:
+        if name not in self._spans:
+            self._spans[name] = np.zeros(max(_ROOM, 2 * len(self.rounds)), np.int64)
+        return self._spans[name]
+
+
+def _with_room(room: NDArray[Any], rows: int, used: int) -> NDArray[Any]:
+    """Return `room`, or a copy of its used part in twice the room needed, zero beyond it."""
+    if rows <= len(room):
+        return room
+    grown = np.zeros(2 * rows, room.dtype)
+    grown[:used] = room[:used]
+    return grown
+
+
+def _round(one: Round) -> tuple[float, ...]:
+    return (
+        one.index,
+        one.burst,
+        one.context,
+        one.depth_asked,
+        len(one.drafted),
+        sum(each.reached for each in one.drafted),
+        one.accepted,
+        len(one.emitted),
+        one.start_ns,
+        one.wall_ns,
+        one.target_forwards,
+        one.draft_forwards,
+        _known(one.target_length),
+        _known(one.draft_length),
+        _known(one.target_kv_bytes),
+        _known(one.draft_kv_bytes),
+        _known(one.final_target_prob),
+        _known(one.final_draft_prob),
+    )
+
+
+def _seen(seen: Observed | None) -> tuple[float, ...]:
+    if seen is None:
+        return _UNSEEN
+    return seen.target_prob, seen.draft_prob, seen.overlap, seen.accept_owed
+
+
+def _rechecked(place: Rechecked) -> tuple[float, ...]:
+    return (
+        place.round,
+        place.index,
+        place.target_prob,
+        place.draft_prob,
+        place.overlap,
+        place.margin,
+    )
+
+
+def _sample(one: Sample) -> tuple[float, ...]:
+    return (
+        one.at_ns,
+        _known(one.rss_bytes),
+        _known(one.memory_used_bytes),
+        _known(one.allocated_bytes),
+        _known(one.reserved_bytes),
+        _known(one.utilisation_percent),
+        _known(one.power_watts),
+        _known(one.sm_clock_mhz),
+    )
+
+
+def _known(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,106 @@
+"""Columns hold what the events hold, however they were fed."""
+
+import math
+import time
+
+import numpy as np
+import pytest
+
+from specprof.analysis.columns import Columns
+from specprof.backends.synthetic import Synthetic
+from specprof.records import Round, RunSpec, Sample, Settings, Span
+
+
+def recorded(**settings):
+    spec = RunSpec(id="t", profile="t", settings=Settings(backend="synthetic", **settings))
+    return list(Synthetic().run(spec, []))
+
+
+@pytest.fixture(scope="module")
+def events():
+    return recorded(temperature=1.0, context=4000, stops=4, max_new_tokens=64)
+
+
+def fed(events, step):
+    columns = Columns()
+    for start in range(0, len(events), step):
+        columns.feed(events[start : start + step])
+    return columns
+
+
+@pytest.mark.parametrize("step", [1, 7])
+def test_feeding_in_pieces_equals_feeding_at_once(events, step):
+    """A live capture and the same capture read whole give the same columns."""
+    pieces, whole = fed(events, step), fed(events, len(events))
+    for name in ("rounds", "places", "emitted", "rechecked", "samples"):
+        one, other = getattr(pieces, name), getattr(whole, name)
+        for column in type(one).__annotations__:
+            np.testing.assert_array_equal(getattr(one, column), getattr(other, column))
+    assert pieces.spans.keys() == whole.spans.keys()
+    for name, ns in pieces.spans.items():
+        np.testing.assert_array_equal(ns, whole.spans[name])
+
+
+def test_columns_say_what_the_records_say(events):
+    """Each round's row and its reached places equal the record they came from."""
+    columns, rounds = fed(events, 50), [e for e in events if isinstance(e, Round)]
+    assert len(columns.rounds) == len(rounds)
+    assert columns.rounds.accepted.tolist() == [one.accepted for one in rounds]
+    assert columns.rounds.reached.tolist() == [sum(d.reached for d in r.drafted) for r in rounds]
+    assert columns.emitted.token.tolist() == [t for one in rounds for t in one.emitted]
+    reached = [(r, i, d) for r in rounds for i, d in enumerate(r.drafted) if d.reached]
+    assert columns.places.context.tolist() == [r.context + i for r, i, _ in reached]
+    assert columns.places.overlap.tolist() == [d.seen.overlap for _, _, d in reached]
+
+
+def test_spans_and_gap_sum_to_the_wall(events):
+    """Nested steps are not counted twice, and the gap is what no top-level span covers."""
+    columns = fed(events, 50)
+    total = sum(columns.spans.values()) + columns.gap_ns
+    np.testing.assert_array_equal(total, columns.rounds.wall_ns)
+    assert set(columns.spans) == {"draft", "verify", "accept", "rollback"}
+
+
+def test_a_span_that_first_appears_late_is_zero_before():
+    """A phase some rounds lack took no time in them."""
+    plain = {"context": 1, "depth_asked": 0, "accepted": 0, "emitted": [1], "wall_ns": 9}
+    columns = Columns()
+    for index in range(600):
+        spans = [Span("rollback", None, 0, 5)] if index == 599 else []
+        columns.feed([Round(index=index, start_ns=index, spans=spans, **plain)])
+    assert columns.spans["rollback"].tolist() == [0] * 599 + [5]
+
+
+def test_what_was_not_recorded_is_nan():
+    """Missing is never zero."""
+    columns = Columns()
+    columns.feed([Sample(at_ns=5, rss_bytes=7)])
+    columns.feed(
+        [Round(index=0, context=1, depth_asked=0, accepted=0, emitted=[1], start_ns=0, wall_ns=1)]
+    )
+    assert columns.samples.rss_bytes.tolist() == [7]
+    assert math.isnan(columns.samples.power_watts[0])
+    assert math.isnan(columns.rounds.draft_length[0])
+
+
+def test_a_view_keeps_its_length_while_the_capture_grows(events):
+    """A widget that took a view may go on drawing it."""
+    columns = Columns()
+    columns.feed(events[:20])
+    view = columns.rounds.accepted
+    before = view.tolist()
+    columns.feed(events[20:])
+    assert view.tolist() == before
+
+
+def test_twenty_thousand_rounds_feed_fast():
+    """20k rounds in well under the second a reader waits; fifty more in about a millisecond."""
+    pattern = [e for e in recorded(temperature=1.0, max_new_tokens=200) if isinstance(e, Round)]
+    rounds = (pattern * (20_000 // len(pattern) + 1))[:20_000]
+    columns, started = Columns(), time.perf_counter()
+    columns.feed(rounds)
+    assert time.perf_counter() - started < 1.5  # 0.25 s alone; the machine may be busy
+    started = time.perf_counter()
+    for _ in range(20):
+        columns.feed(rounds[:50])
+    assert (time.perf_counter() - started) / 20 < 0.01

@@ -7,7 +7,7 @@ enter by the same door, and the contract tests run over whatever the registry fi
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -112,8 +112,11 @@ class Cache(ABC):
 class Backend(ABC):
     """Turns a RunSpec into the events of a capture: a Header first, no End (the recorder's)."""
 
+    observe_ns: int = 0
+    """Time this backend spent computing evidence so far."""
+
     @abstractmethod
-    def run(self, spec: RunSpec, command: list[str]) -> Iterator[Event]:
+    def run(self, spec: RunSpec, command: list[str]) -> Generator[Event]:
         """Yield the events as they happen; closing the iterator must release every resource."""
 
 
@@ -209,6 +212,8 @@ class Exporter(ABC):
     """What the file's name ends in, with its dot."""
     viewer: ClassVar[str]
     """Where to open the result, for the line printed after an export."""
+    binary: ClassVar[bool] = False
+    """Whether the format is no text, and so never goes to the terminal."""
 
     @abstractmethod
     def write(self, capture: "Capture", path: "Path") -> None:

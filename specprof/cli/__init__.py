@@ -4,6 +4,8 @@ Importing this loads neither torch nor textual, numpy nor scipy: a command impor
 inside itself. stdout is data, stderr is narration; `specprof.errors` lists the exit codes.
 """
 
+import importlib
+import pkgutil
 import sys
 
 import typer
@@ -29,3 +31,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+# Every file of this folder is a command; none is listed anywhere.
+for _command in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_command.name}")

@@ -1,0 +1,105 @@
+"""A capture as nested slices of time: run > prefill or round > phase > step.
+
+The one tree behind the speedscope, Chrome and collapsed exports, so that their sums agree to the
+nanosecond. Knows times and names; nothing of any file format.
+
+A phase keeps its length exactly. Where two clocks (the host's and an accelerator's) would make
+neighbours overlap, the later one starts later; what no phase covers is the host gap.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from specprof.capture import Capture
+from specprof.records import Burst, End, Prefill, Round, Span
+
+RUN = "run"
+HOST_GAP = "host gap"
+
+
+class Slice(NamedTuple):
+    """A named stretch of time; its children lie in it, in order, without overlap."""
+
+    name: str
+    start_ns: int
+    """Since the start of the run."""
+    ns: int
+    children: tuple["Slice", ...] = ()
+    event: Prefill | Round | None = None
+    """What a prefill's or round's slice was made of; None for a phase, a step, a host gap."""
+
+    @property
+    def end_ns(self) -> int:
+        """Where the next slice may start."""
+        return self.start_ns + self.ns
+
+
+def slices(capture: Capture) -> Iterator[Slice]:
+    """Yield a slice for each prefill and round, by start, none overlapping the one before."""
+    timed = [event for event in capture.events if isinstance(event, (Prefill, Round))]
+    end = 0
+    for event in sorted(timed, key=lambda event: event.start_ns):
+        one = _laid_out(event, max(end, event.start_ns))
+        end = one.end_ns
+        yield one
+
+
+def run_ns(capture: Capture, last: int = 0) -> int:
+    """Return how long the run took: to its closing line, or as far as anything was recorded.
+
+    `last` is the end of the last slice, where it is known already.
+    """
+    ends = [event.wall_ns for event in capture.events if isinstance(event, End)]
+    ends += [event.start_ns + event.wall_ns for event in capture.events if isinstance(event, Burst)]
+    return max([last, *ends])
+
+
+def self_ns(one: Slice) -> int:
+    """Return the time of a slice that none of its children covers."""
+    return one.ns - sum(child.ns for child in one.children)
+
+
+def _laid_out(event: Prefill | Round, start: int) -> Slice:
+    name = "round" if isinstance(event, Round) else "prefill"
+    phases = list(_with_gaps(_phases(event.spans, start), start, start + max(event.wall_ns, 0)))
+    ns = sum(phase.ns for phase in phases)
+    return Slice(name, start, ns, tuple(phases), event)
+
+
+def _phases(spans: list[Span], start: int) -> Iterator[Slice]:
+    """Yield the spans directly below their round, each with the steps inside it."""
+    end = start
+    for span in sorted((s for s in spans if s.parent is None), key=lambda span: span.start_ns):
+        at = max(end, start + span.start_ns)
+        steps = (s for s in spans if s.parent == span.name and _within(s, span))
+        end = at + max(span.ns, 0)
+        yield Slice(span.name, at, end - at, tuple(_steps(steps, at - span.start_ns, end)))
+
+
+def _within(step: Span, phase: Span) -> bool:
+    return phase.start_ns <= step.start_ns <= phase.start_ns + phase.ns
+
+
+def _steps(spans: Iterable[Span], origin: int, limit: int) -> Iterator[Slice]:
+    """Yield a phase's steps; the phase is what was measured, so a step is cut at its end."""
+    at = 0
+    for span in sorted(spans, key=lambda span: span.start_ns):
+        at = min(max(at, origin + span.start_ns), limit)
+        end = min(at + max(span.ns, 0), limit)
+        yield Slice(span.name, at, end - at)
+        at = end
+
+
+def _with_gaps(phases: Iterable[Slice], start: int, end: int) -> Iterator[Slice]:
+    """Yield the phases and a host gap wherever time passed between them.
+
+    Phases that were pushed later by an overlap take their time from the gap at the end.
+    """
+    at = start
+    for phase in phases:
+        if phase.start_ns > at:
+            yield Slice(HOST_GAP, at, phase.start_ns - at)
+        yield phase
+        at = phase.end_ns
+    if end > at:
+        yield Slice(HOST_GAP, at, end - at)

@@ -1,0 +1,127 @@
+"""Chrome trace events: every round on a timeline with its counters, for Perfetto.
+
+The array form, one event a line, so that even a cut file opens. Draft and target have tracks of
+their own; arrows lead from each draft to the verification that judged it; what varies (accepted
+tokens, KV bytes, memory) is in counters, because arguments on slices spoil aggregation.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+
+from specprof.capture import Capture
+from specprof.exporters._slices import RUN, Slice, run_ns, slices
+from specprof.extend import Exporter
+from specprof.records import Burst, Note, Round, Sample
+
+HOST, DRAFT, TARGET = 1, 2, 3
+TRACKS = {HOST: "host", DRAFT: "draft model", TARGET: "target model"}
+TRACK_OF = {"draft": DRAFT, "prefill-draft": DRAFT, "verify": TARGET, "prefill-target": TARGET}
+Json = dict[str, Any]
+
+
+class Chrome(Exporter):
+    """Writes a capture as Chrome trace events."""
+
+    suffix: ClassVar[str] = ".trace.json"
+    viewer: ClassVar[str] = "https://ui.perfetto.dev (the file stays in your browser)"
+
+    def write(self, capture: Capture, path: Path) -> None:
+        """Write one event a line, between brackets."""
+        with path.open("wb") as file:
+            before = b"[\n"
+            for event in _events(capture):
+                file.write(before + msgspec.json.encode({**event, "pid": 1}))
+                before = b",\n"
+            file.write(b"\n]\n")
+
+
+def _events(capture: Capture) -> Iterator[Json]:
+    yield _named("process_name", f"specprof {capture.header.spec.id}")
+    for track, name in TRACKS.items():
+        yield {**_named("thread_name", name), "tid": track}
+    end = 0
+    run = list[Json]()
+    for number, one in enumerate(slices(capture)):
+        run += _slice(one, HOST)
+        run += _arrow(one, number)
+        run += _counted(one)
+        end = one.end_ns
+    yield from _slice(Slice(RUN, 0, run_ns(capture, end)), HOST)
+    yield from run
+    for event in capture.events:
+        if isinstance(event, Sample):
+            yield from _memory(event)
+        elif isinstance(event, Note):
+            yield _instant(event.text, event.at_ns)
+        elif isinstance(event, Burst):
+            yield _instant(f"burst ended: {event.finish}", event.start_ns + event.wall_ns)
+
+
+def _slice(one: Slice, track: int) -> Iterator[Json]:
+    yield {
+        "ph": "X",
+        "cat": "time",
+        "name": one.name,
+        "tid": track,
+        "ts": _micros(one.start_ns),
+        "dur": _micros(one.ns),
+    }
+    for child in one.children:
+        yield from _slice(child, TRACK_OF.get(child.name, track))
+
+
+def _arrow(one: Slice, number: int) -> Iterator[Json]:
+    """Yield the two ends of the arrow from a round's draft to its verification."""
+    draft = next((child for child in one.children if child.name == "draft"), None)
+    verify = next((child for child in one.children if child.name == "verify"), None)
+    if draft is None or verify is None or not draft.ns:
+        return
+    arrow = {"cat": "round", "name": "draft to verify", "id": number}
+    yield {"ph": "s", **arrow, "tid": DRAFT, "ts": _micros(draft.start_ns)}
+    yield {"ph": "f", "bp": "e", **arrow, "tid": TARGET, "ts": _micros(verify.start_ns)}
+
+
+def _counted(one: Slice) -> Iterator[Json]:
+    if not isinstance(event := one.event, Round):
+        return
+    tokens = {
+        "accepted": event.accepted,
+        "drafted": len(event.drafted),
+        "depth asked": event.depth_asked,
+    }
+    yield from _counter("tokens of the round", one.end_ns, tokens)
+    cache = {"target_bytes": event.target_kv_bytes, "draft_bytes": event.draft_kv_bytes}
+    yield from _counter("KV cache", one.end_ns, cache)
+
+
+def _memory(sample: Sample) -> Iterator[Json]:
+    memory = {
+        "process_bytes": sample.rss_bytes,
+        "device_used_bytes": sample.memory_used_bytes,
+        "allocated_bytes": sample.allocated_bytes,
+        "reserved_bytes": sample.reserved_bytes,
+    }
+    yield from _counter("memory", sample.at_ns, memory)
+
+
+def _counter(name: str, at_ns: int, values: Mapping[str, int | None]) -> Iterator[Json]:
+    """Yield the values that are known; a counter of none is an error to its readers."""
+    if known := {key: value for key, value in values.items() if value is not None}:
+        yield {"ph": "C", "name": name, "ts": _micros(at_ns), "args": known}
+
+
+def _instant(name: str, at_ns: int) -> Json:
+    return {"ph": "i", "s": "t", "cat": "note", "name": name, "tid": HOST, "ts": _micros(at_ns)}
+
+
+def _named(what: str, name: str) -> Json:
+    return {"ph": "M", "name": what, "args": {"name": name}}
+
+
+def _micros(ns: int) -> msgspec.Raw:
+    """Return microseconds with three decimals: a float would lose nanoseconds after hours."""
+    sign = "-" if ns < 0 else ""
+    return msgspec.Raw(f"{sign}{abs(ns) // 1000}.{abs(ns) % 1000:03d}".encode())

@@ -1,0 +1,55 @@
+"""Collapsed stacks: one `run;round;draft;step 1200345` a line, the numbers integer nanoseconds.
+
+The smallest flame format: flamegraph.pl, inferno, speedscope and Perfetto read it, two files can
+be compared line by line. Knows no order in time.
+"""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import ClassVar
+
+from specprof.capture import Capture
+from specprof.exporters._slices import RUN, Slice, run_ns, self_ns, slices
+from specprof.extend import Exporter
+
+Stack = tuple[str, ...]
+
+
+class Collapsed(Exporter):
+    """Writes a capture's time as collapsed stacks."""
+
+    suffix: ClassVar[str] = ".collapsedstack.txt"
+    viewer: ClassVar[str] = "https://www.speedscope.app, or flamegraph.pl"
+
+    def write(self, capture: Capture, path: Path) -> None:
+        """Write one line a stack, the times of equal stacks summed."""
+        lines = Counter[str]()
+        for stack, ns in stacks(capture).items():
+            lines[";".join(_frame(name) for name in stack)] += ns
+        text = "".join(f"{line} {ns}\n" for line, ns in lines.items())
+        path.write_text(text, encoding="utf-8")
+
+
+def stacks(capture: Capture) -> dict[Stack, int]:
+    """Return stack, root first -> nanoseconds spent in it and in nothing below it; no zeros."""
+    spent = Counter[Stack]()
+    end = inside = 0
+    for one in slices(capture):
+        end, inside = one.end_ns, inside + one.ns
+        _add(spent, (RUN,), one)
+    spent[(RUN,)] += run_ns(capture, end) - inside
+    return {stack: ns for stack, ns in spent.items() if ns}
+
+
+def _add(spent: Counter[Stack], above: Stack, one: Slice) -> None:
+    stack = (*above, one.name)
+    spent[stack] += self_ns(one)
+    for child in one.children:
+        _add(spent, stack, child)
+
+
+def _frame(name: str) -> str:
+    """Return a name no reader of the format trips over: one line, no `;`, no trailing number."""
+    plain = re.sub(r"[;\x00-\x20\x7f-\xa0\u2028\u2029]+", " ", name).strip() or "?"
+    return re.sub(r" (\d+)$", r"_\1", plain)

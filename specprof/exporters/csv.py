@@ -1,0 +1,89 @@
+"""One row a round, for a spreadsheet or a data frame; every column's name says what it counts.
+
+An empty cell is a value that is not known (or a rate without a denominator), never a 0. Names that
+came out of the capture can't be taken for formulas.
+"""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean
+from typing import ClassVar
+
+from specprof.capture import Capture
+from specprof.extend import Exporter
+from specprof.records import Drafted, Observed, Round
+
+Cell = int | float | str | None
+COLUMNS: dict[str, Callable[[Round], Cell]] = {
+    "round_index": lambda one: one.index,
+    "burst_index": lambda one: one.burst,
+    "context_tokens_before_round": lambda one: one.context,
+    "depth_asked_tokens": lambda one: one.depth_asked,
+    "drafted_tokens": lambda one: len(one.drafted),
+    "reached_tokens": lambda one: len(_reached(one)),
+    "accepted_tokens": lambda one: one.accepted,
+    "emitted_tokens": lambda one: len(one.emitted),
+    "accepted_per_drafted": lambda one: _rate(one.accepted, len(one.drafted)),
+    "accepted_per_reached": lambda one: _rate(one.accepted, len(_reached(one))),
+    "mean_overlap_over_reached": lambda one: _mean([seen.overlap for seen in _seen(one)]),
+    "mean_accept_owed_over_reached": lambda one: _mean([seen.accept_owed for seen in _seen(one)]),
+    "target_forwards": lambda one: one.target_forwards,
+    "draft_forwards": lambda one: one.draft_forwards,
+    "target_cache_tokens_after_rollback": lambda one: one.target_length,
+    "draft_cache_tokens_after_rollback": lambda one: one.draft_length,
+    "target_kv_bytes": lambda one: one.target_kv_bytes,
+    "draft_kv_bytes": lambda one: one.draft_kv_bytes,
+    "start_ns_since_run_start": lambda one: one.start_ns,
+    "wall_ns": lambda one: one.wall_ns,
+    "host_gap_ns": lambda one: one.wall_ns - sum(span.ns for span in one.spans if not span.parent),
+}
+"""Column -> its value for a round. A column a phase follows: `<phase>_phase_ns`."""
+
+
+class Csv(Exporter):
+    """Writes a capture's rounds as comma-separated values."""
+
+    suffix: ClassVar[str] = ".csv"
+    viewer: ClassVar[str] = "any spreadsheet, or pandas.read_csv"
+
+    def write(self, capture: Capture, path: Path) -> None:
+        """Write a line of column names, then one line a round."""
+        rounds = [event for event in capture.events if isinstance(event, Round)]
+        phases = dict.fromkeys(
+            span.name for one in rounds for span in one.spans if span.parent is None
+        )
+        with path.open("w", encoding="utf-8", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow([*COLUMNS, *(no_formula(f"{name}_phase_ns") for name in phases)])
+            for one in rounds:
+                known = [value(one) for value in COLUMNS.values()]
+                rows.writerow(known + [_phase_ns(one, name) for name in phases])
+
+
+def no_formula(text: str) -> str:
+    """Return text that a spreadsheet takes for text: one line, no leading formula sign."""
+    line = "".join(sign if sign.isprintable() else " " for sign in text)
+    return f"'{line}" if line.lstrip().startswith(("=", "+", "-", "@")) else line
+
+
+def _reached(one: Round) -> list[Drafted]:
+    return [each for each in one.drafted if each.reached]
+
+
+def _seen(one: Round) -> list[Observed]:
+    return [each.seen for each in _reached(one) if each.seen]
+
+
+def _rate(count: int, of: int) -> float | None:
+    return count / of if of else None
+
+
+def _mean(values: list[float]) -> float | None:
+    return fmean(values) if values else None
+
+
+def _phase_ns(one: Round, name: str) -> int | None:
+    """Return None where a round has no such phase: not drafted is not drafted in no time."""
+    times = [span.ns for span in one.spans if span.parent is None and span.name == name]
+    return sum(times) if times else None

@@ -1,0 +1,84 @@
+"""speedscope: where the time went in all, then when, as a flame graph anybody can open.
+
+Two profiles of one file: the sum over all rounds first (what one wants to see), then the timeline.
+Follows speedscope's published file format (src/lib/file-format-spec.ts of jlfwong/speedscope).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+
+from specprof import __version__
+from specprof.capture import Capture
+from specprof.exporters._slices import RUN, Slice, run_ns, slices
+from specprof.exporters.collapsed import stacks
+from specprof.extend import Exporter
+
+SCHEMA = "https://www.speedscope.app/file-format-schema.json"
+Json = dict[str, Any]
+
+
+class Speedscope(Exporter):
+    """Writes a capture's time as a speedscope file."""
+
+    suffix: ClassVar[str] = ".speedscope.json"
+    viewer: ClassVar[str] = "https://www.speedscope.app (the file stays in your browser)"
+
+    def write(self, capture: Capture, path: Path) -> None:
+        """Write the aggregate and the timeline of one run."""
+        name = capture.header.spec.id
+        frames = _Frames()
+        profiles = [_aggregate(capture, frames), _timeline(capture, frames)]
+        document = {
+            "$schema": SCHEMA,
+            "exporter": f"specprof@{__version__}",
+            "name": f"specprof {name}",
+            "activeProfileIndex": 0,
+            "shared": {"frames": [{"name": frame} for frame in frames]},
+            "profiles": profiles,
+        }
+        path.write_bytes(msgspec.json.encode(document))
+
+
+class _Frames(dict[str, int]):
+    """Frame name -> its index, given out in order of first use."""
+
+    def __missing__(self, name: str) -> int:
+        self[name] = len(self)
+        return self[name]
+
+
+def _aggregate(capture: Capture, frames: _Frames) -> Json:
+    spent = stacks(capture)
+    return {
+        "type": "sampled",
+        "name": "all rounds together",
+        "unit": "nanoseconds",
+        "startValue": 0,
+        "endValue": sum(spent.values()),
+        "samples": [[frames[name] for name in stack] for stack in spent],
+        "weights": list(spent.values()),
+    }
+
+
+def _timeline(capture: Capture, frames: _Frames) -> Json:
+    whole = tuple(slices(capture))
+    end = run_ns(capture, whole[-1].end_ns if whole else 0)
+    return {
+        "type": "evented",
+        "name": "timeline",
+        "unit": "nanoseconds",
+        "startValue": 0,
+        "endValue": end,
+        "events": list(_opened_and_closed(Slice(RUN, 0, end, whole), frames)),
+    }
+
+
+def _opened_and_closed(one: Slice, frames: _Frames) -> Iterator[Json]:
+    frame = frames[one.name]
+    yield {"type": "O", "frame": frame, "at": one.start_ns}
+    for child in one.children:
+        yield from _opened_and_closed(child, frames)
+    yield {"type": "C", "frame": frame, "at": one.end_ns}

@@ -7,7 +7,7 @@ capture copies only those rounds. What was not recorded is nan, never 0.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,15 @@ class Table:
             self._room[name] = _with_room(self._room[name], self._rows, start)
             self._room[name][start : self._rows] = values
         self._show()
+
+    def first(self, rows: int) -> Self:
+        """Return the first rows as a table of their own, which later feeding leaves alone."""
+        cut = object.__new__(type(self))
+        # A copy of the columns, not of the rows: an `extend` of the cut would take room of its own.
+        cut._kinds, cut._rows = self._kinds, min(rows, self._rows)
+        cut._room = {name: getattr(self, name)[: cut._rows] for name in self._kinds}
+        cut._show()
+        return cut
 
     def _show(self) -> None:
         for name, room in self._room.items():
@@ -179,6 +188,29 @@ class Columns:
     def drafted_at(self, index: int) -> int:
         """Return how many rounds drafted a token at this index: the denominator of S_i."""
         return int((self.rounds.drafted > index).sum())
+
+    def first(self, rounds: int) -> "Columns":
+        """Return the columns as they stood after so many rounds; later feeding leaves them alone.
+
+        With all rounds asked for, whatever came after the last of them is in.
+        """
+        whole = rounds >= len(self.rounds)
+        cut = Columns()
+        cut.header, cut.end = self.header, self.end if whole else None
+        cut.rounds = self.rounds.first(rounds)
+        ends = cut.rounds.start_ns[-1:] + cut.rounds.wall_ns[-1:]
+        now_ns = math.inf if whole else int(ends.max(initial=0))
+        below = math.inf if whole else self.rounds.index[rounds]
+        cut.notes = [note for note in self.notes if note.at_ns <= now_ns]
+        cut.prefills = [one for one in self.prefills if one.start_ns + one.wall_ns <= now_ns]
+        cut.bursts = [one for one in self.bursts if one.start_ns + one.wall_ns <= now_ns]
+        cut.throttled = [one for one in self.throttled if one.at_ns <= now_ns]
+        cut.places = self.places.first(int(np.searchsorted(self.places.round, below)))
+        cut.emitted = self.emitted.first(int(np.searchsorted(self.emitted.round, below)))
+        cut.rechecked = self.rechecked.first(int(np.searchsorted(self.rechecked.round, below)))
+        cut.samples = self.samples.first(int(np.searchsorted(self.samples.at_ns, now_ns, "right")))
+        cut._spans = {name: room[: len(cut.rounds)] for name, room in self._spans.items()}
+        return cut
 
     def _keep(self, event: Event) -> None:
         match event:

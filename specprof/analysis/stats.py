@@ -1,0 +1,187 @@
+"""Intervals and tests, over plain arrays: nothing here knows what a round or a draft is.
+
+Three kinds of question, three kinds of answer: a rate in one bucket gets a binomial interval; a
+ratio over rounds gets a block bootstrap, because rounds of one text resemble their neighbours;
+"is this coin fair?" gets an e-process, which may be looked at as often as one likes (theory.md
+section 3; Ramdas et al., arXiv 2210.01948). Every bootstrap and permutation is seeded.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+Floats = NDArray[np.float64]
+TILTS = (0.1, 0.2, 0.35, 0.6, 1.0, 1.5)
+"""Log-odds by which the Bernoulli alternatives differ from the null, both ways."""
+BETS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7)
+"""Shares of the capital staked by the betting alternatives, both ways."""
+_EDGE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number, its interval and how many observations it rests on."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """An e-process run over martingale differences, in the order they were made."""
+
+    n: int
+    mean: float
+    """The mean difference; 0 where all is fair."""
+    log_evidence: float
+    """The largest log e-value reached."""
+    ended: int
+    """How many observations it took to get there."""
+    detectable: float
+    """Mean difference that would be found in this many observations at error rate 1 %."""
+
+    @property
+    def p_value(self) -> float:
+        """Valid whenever one looks (Ville): P(p <= a) <= a, however often it is asked."""
+        return math.exp(-max(self.log_evidence, 0.0))
+
+
+def wilson(hits: int, n: int, level: float = 0.95) -> Estimate:
+    """Return a share with its Wilson score interval; `n` must be positive."""
+    z = float(special.ndtri(0.5 + level / 2))
+    share, spread = hits / n, z * z / n
+    centre = (share + spread / 2) / (1 + spread)
+    half = math.sqrt(share * (1 - share) * spread + spread * spread / 4) / (1 + spread)
+    return Estimate(share, max(centre - half, 0.0), min(centre + half, 1.0), n)
+
+
+def clopper_pearson(hits: int, n: int, level: float = 0.95) -> Estimate:
+    """Return a share with its exact interval: never too short, often too long."""
+    tail = (1 - level) / 2
+    low = float(special.betaincinv(hits, n - hits + 1, tail)) if hits else 0.0
+    high = float(special.betaincinv(hits + 1, n - hits, 1 - tail)) if hits < n else 1.0
+    return Estimate(hits / n, low, high, n)
+
+
+def proportion(hits: int, n: int, level: float = 0.95) -> Estimate:
+    """Return a share with the interval that suits it: exact where few or all alike."""
+    exact = n < 40 or hits in (0, n)  # noqa: PLR2004 - theory 3.6
+    return (clopper_pearson if exact else wilson)(hits, n, level)
+
+
+def binomial_excess(hits: int, n: int, tolerated: float) -> float:
+    """Return P(at least `hits` of `n`) where each happens with probability `tolerated`."""
+    return float(special.betainc(hits, n - hits + 1, tolerated)) if hits else 1.0
+
+
+def autocorrelation_time(series: Floats) -> float:
+    """Return 1 + 2 * sum of autocorrelations, cut off where noise takes over (Sokal's window)."""
+    n = len(series)
+    centred = series - series.mean() if n else series
+    power = float(centred @ centred)
+    if n < 4 or power <= n * 1e-24:  # noqa: PLR2004 - nothing to correlate
+        return 1.0
+    size = 1 << (2 * n - 1).bit_length()
+    spectrum = np.abs(np.fft.rfft(centred, size)) ** 2
+    rho = np.fft.irfft(spectrum, size)[: n // 2] / power
+    times = 2 * np.cumsum(rho) - 1
+    inside = np.arange(len(times)) >= 5 * times
+    return float(max(times[int(inside.argmax()) if inside.any() else -1], 1.0))
+
+
+def block_length(series: Floats) -> int:
+    """Return a bootstrap block: three autocorrelation times, at most an eighth of the series."""
+    wanted = math.ceil(3 * autocorrelation_time(series))
+    return int(min(max(wanted, 1), max(len(series) // 8, 1)))
+
+
+def ratio(
+    numerators: Floats, denominators: Floats, *, level: float = 0.95, draws: int = 400
+) -> Estimate:
+    """Return sum(numerators) / sum(denominators) over rounds, [rounds] each.
+
+    Interval: circular block bootstrap over rounds, basic percentile, seed fixed. `n` is the number
+    of rounds. A denominator that sums to 0 gives nan.
+    """
+    n, below = len(numerators), float(denominators.sum())
+    if n == 0 or below == 0:
+        return Estimate(math.nan, math.nan, math.nan, n)
+    value = float(numerators.sum()) / below
+    block = block_length(numerators - value * denominators)
+    starts = np.random.default_rng(0).integers(0, n, (draws, -(-n // block)))
+    tops, bottoms = (
+        _block_sums(series, block)[starts].sum(1) for series in (numerators, denominators)
+    )
+    values = tops[bottoms > 0] / bottoms[bottoms > 0]
+    low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
+    return Estimate(value, float(low), float(high), n)
+
+
+def _block_sums(series: Floats, block: int) -> Floats:
+    """Return the sum of the `block` values from each place on, wrapping around; [n]."""
+    total = np.concatenate([[0.0], np.cumsum(np.concatenate([series, series[: block - 1]]))])
+    return np.asarray(total[block:] - total[:-block])
+
+
+def fair_coins(owed: Floats, came: Floats) -> Trial:
+    """Test that each event came with the probability owed, in the order they came; [n] each.
+
+    A mixture of Bernoulli alternatives whose log-odds are tilted both ways (theory 3.2). Chances
+    are clipped to [1e-6, 1 - 1e-6]: leave certain events out and check them exactly.
+    """
+    fair = np.clip(owed, _EDGE, 1 - _EDGE)
+    odds = special.logit(fair)
+    logs = np.zeros((2 * len(TILTS), len(fair)))
+    for row, tilt in enumerate([*TILTS, *(-tilt for tilt in TILTS)]):
+        tilted = special.expit(odds + tilt)
+        logs[row] = np.where(came > 0, np.log(tilted / fair), np.log1p(-tilted) - np.log1p(-fair))
+    variance = float((fair * (1 - fair)).mean()) if len(fair) else 0.0
+    return _trial(logs, came - owed, variance)
+
+
+def fair_bets(differences: Floats) -> Trial:
+    """Test that martingale differences in [-1, 1], in order, have mean 0; [n].
+
+    Bets fixed shares of its capital on either side and averages the fortunes.
+    """
+    inside = np.clip(differences, -1, 1)
+    stakes = np.array([*BETS, *(-bet for bet in BETS)])[:, None]
+    variance = float((inside**2).mean()) if len(inside) else 0.0
+    return _trial(np.log1p(stakes * inside), inside, variance)
+
+
+def _trial(logs: Floats, differences: Floats, variance: float) -> Trial:
+    n = logs.shape[1]
+    if n == 0:
+        return Trial(0, 0.0, 0.0, 0, math.inf)
+    fortune = special.logsumexp(logs.cumsum(axis=1), axis=0) - math.log(len(logs))
+    best = int(fortune.argmax())
+    detectable = math.sqrt(2 * math.log(100 * len(logs)) * variance / n)
+    return Trial(n, float(differences.mean()), float(fortune[best]), best + 1, detectable)
+
+
+def block_permutation(
+    sums: Floats, counts: Floats, inside: NDArray[np.bool_], *, draws: int = 4000
+) -> float:
+    """Return the p-value of mean(inside) > mean(outside) when blocks are dealt out at random.
+
+    `sums` and `counts` are per block, [blocks]; `inside` says which blocks were inside. The
+    smallest p-value it can give is 1 / (draws + 1).
+    """
+    chosen = np.random.default_rng(0).random((draws, len(sums))).argsort(axis=1)
+    picks = chosen[:, : int(inside.sum())]
+    tops, bottoms = sums[picks].sum(axis=1), counts[picks].sum(axis=1)
+    dealt = _contrast(tops, bottoms, float(sums.sum()), float(counts.sum()))
+    seen = _contrast(
+        sums[inside].sum(), counts[inside].sum(), float(sums.sum()), float(counts.sum())
+    )
+    return float((1 + (dealt >= seen - 1e-12).sum()) / (draws + 1))
+
+
+def _contrast(tops: Floats, bottoms: Floats, top: float, bottom: float) -> Floats:
+    return np.asarray(tops / bottoms - (top - tops) / (bottom - bottoms))

@@ -2,23 +2,31 @@
 
 Knows lines and bytes; nothing of models, evidence or screens. A line goes out in one `write`, so a
 killed run leaves at most one torn last line, which every reader skips. A full disk stops the
-recording, never the run.
+recording, never the run. A capture may come from anywhere: no file makes a reader do worse than
+raise CaptureUnreadable or count a damaged line.
 """
 
+import contextlib
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, BinaryIO, Self
 
 import msgspec
 
 from specprof.errors import CaptureUnreadable, UsageError
-from specprof.records import SCHEMA, End, Event, Header
+from specprof.records import SCHEMA, End, Event, Header, Settings
 
-_encoder = msgspec.json.Encoder(decimal_format="number")
-_decoder = msgspec.json.Decoder(Event)
+LONGEST_LINE = 64 << 20
+"""Bytes; a longer line is damage. The longest real ones, rechecks, stay far below."""
+_long_number = re.compile(rb"\d{19}").search
+_LARGEST = (1 << 63) - 1
+_BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder[Event](Event)
 
 
 class CaptureWriter:
@@ -46,7 +54,7 @@ class CaptureWriter:
         """Append one event. Never raises: after a failed write events are only counted."""
         started = time.perf_counter_ns()
         if self.trouble is None:
-            self._append(_encoder.encode(event) + b"\n")
+            self._append(_line(event))
         else:
             self.lost += 1
         self.write_ns += time.perf_counter_ns() - started
@@ -78,7 +86,8 @@ class CaptureWriter:
         except OSError as trouble:
             reason = trouble.strerror or str(trouble)
         self.trouble, self.lost = reason, self.lost + 1
-        os.ftruncate(self._file, self._length)
+        with contextlib.suppress(OSError):  # a device has no length to cut back to
+            os.ftruncate(self._file, self._length)
 
 
 class CaptureReader:
@@ -89,40 +98,52 @@ class CaptureReader:
         self.damaged: list[int] = []
         """Line numbers, from 1, that were no event and were skipped."""
         self.torn = False
-        """Whether the bytes read so far end inside a line."""
+        """Whether the file ended inside a line when it was last read."""
         self._offset = 0
         self._lines = 0
-        self._rest = b""
 
     def poll(self, limit: int | None = None) -> list[Event]:
-        """Return the complete events since the last call, at most about `limit` bytes of them."""
-        chunk = self._read_on(limit)
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        self.torn = bool(self._rest)
-        return [event for line in lines if (event := self._decode(line)) is not None]
+        """Return the complete events since the last call, from about `limit` bytes at most.
 
-    def _read_on(self, limit: int | None) -> bytes:
+        Raises CaptureUnreadable where the file can't be read, is no capture, or was overwritten.
+        """
         try:
             with self.path.open("rb") as file:
-                file.seek(self._offset)
-                chunk = file.read(-1 if limit is None else limit)
+                return list(self._events(file, limit))
         except OSError as trouble:
             hint = "give the path of a file that `specprof run` wrote"
             raise CaptureUnreadable(
                 f"can't read {self.path}: {trouble.strerror}", hint
             ) from trouble
-        self._offset += len(chunk)
-        return chunk
+
+    def _events(self, file: BinaryIO, limit: int | None) -> Iterator[Event]:
+        if file.seek(0, os.SEEK_END) < self._offset:
+            hint = "open it again to read the new one from its start"
+            raise CaptureUnreadable(f"{self.path} was overwritten while it was read", hint)
+        started = file.seek(self._offset)
+        self.torn = False
+        while limit is None or self._offset - started < limit:
+            line = file.readline(LONGEST_LINE)
+            whole = line.endswith(b"\n") or _skipped_to_the_next(file, line)
+            if not whole:
+                self.torn = bool(line)
+                return
+            self._offset = file.tell()
+            if (event := self._decode(line)) is not None:
+                yield event
 
     def _decode(self, line: bytes) -> Event | None:
         self._lines += 1
         if self._lines == 1:
-            return _first_line(self.path, line)
+            return _header(self.path, line)
         try:
-            return _decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            event: Event | None = _decoder.decode(line)
+        except _BROKEN:
+            event = None
+        if event is None or isinstance(event, Header) or not _fits(line, event):
             self.damaged.append(self._lines)
             return None
+        return event
 
 
 class Capture(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,15 +193,54 @@ def follow(path: Path, *, every_s: float = 0.1) -> Iterator[list[Event]]:
         time.sleep(every_s)
 
 
+def _line(event: Event) -> bytes:
+    try:
+        return _encoder.encode(event) + b"\n"
+    except UnicodeEncodeError:  # an argument or a file name that was no valid UTF-8
+        return _encoder.encode(_without_surrogates(msgspec.to_builtins(event))) + b"\n"
+
+
+def _without_surrogates(value: Any) -> Any:  # noqa: ANN401 - plain JSON, of any shape
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_without_surrogates(k): _without_surrogates(v) for k, v in value.items()}
+    return [_without_surrogates(each) for each in value] if isinstance(value, list) else value
+
+
+def _skipped_to_the_next(file: BinaryIO, line: bytes) -> bool:
+    """Skip the rest of an overlong line, holding no more than a piece of it at a time."""
+    if len(line) < LONGEST_LINE:
+        return False
+    while piece := file.readline(1 << 20):
+        if piece.endswith(b"\n"):
+            return True
+    return False
+
+
+def _fits(line: bytes, event: Event) -> bool:
+    """Whether every whole number fits 64 bits with sign: arrays and databases hold no others."""
+    if not _long_number(line):
+        return True
+    waiting = [msgspec.to_builtins(event)]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            return False
+        waiting += value.values() if isinstance(value, dict) else ()
+        waiting += value if isinstance(value, list) else ()
+    return True
+
+
 class _Start(msgspec.Struct):
     event: str
     schema: int
 
 
-def _first_line(path: Path, line: bytes) -> Header:
+def _header(path: Path, line: bytes) -> Header:
     try:
         start = msgspec.json.decode(line, type=_Start)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _BROKEN:
         start = None
     if start is None or start.event != "header":
         hint = "a capture begins with a specprof header line; `specprof run -o FILE` writes one"
@@ -191,8 +251,17 @@ def _first_line(path: Path, line: bytes) -> Header:
             found, "upgrade specprof, or read it with the version that wrote it"
         )
     try:
-        return msgspec.json.decode(line, type=Header)
-    except msgspec.ValidationError as trouble:
+        return msgspec.convert(_known_settings(msgspec.json.decode(line)), Header)
+    except _BROKEN as trouble:
         raise CaptureUnreadable(
             f"{path} has a damaged header: {trouble}", "record again"
         ) from trouble
+
+
+def _known_settings(header: dict[str, Any]) -> dict[str, Any]:
+    """Return the header without the settings a later version added: they misinform nobody."""
+    spec = header.get("spec")
+    if isinstance(spec, dict) and isinstance(spec.get("settings"), dict):
+        known = {k: v for k, v in spec["settings"].items() if k in Settings.__struct_fields__}
+        return {**header, "spec": {**spec, "settings": known}}
+    return header

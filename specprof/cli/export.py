@@ -1,0 +1,93 @@
+"""``specprof export``: write a capture in another tool's format."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from specprof.cli import app
+from specprof.errors import SpecprofError, UsageError
+
+if TYPE_CHECKING:
+    from specprof.capture import Capture
+    from specprof.extend import Exporter
+
+
+@app.command()
+def export(
+    *,
+    format_: Annotated[
+        str, typer.Argument(metavar="FORMAT", help="`specprof list exporter` shows them.")
+    ],
+    capture: Annotated[Path, typer.Argument(help="A file that `specprof run` wrote.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="Default: beside the capture. `-`: stdout.", show_default=False
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> None:
+    """Write a capture as speedscope, chrome (Perfetto), collapsed, csv, json ..."""
+    from specprof import extend, registry
+    from specprof.capture import read_capture
+
+    exporter = registry.load(extend.Exporter, registry.member("exporter", format_))()
+    read = read_capture(capture)
+    if output == Path("-"):
+        _to_stdout(exporter, read)
+        return
+    path = output or capture.with_name(capture.name.removesuffix(".jsonl") + exporter.suffix)
+    _refuse_to_overwrite(path, capture, force=force)
+    _to_file(exporter, read, path)
+    _narrate(read, f"{path}\n  open it with {exporter.viewer}")
+
+
+def _refuse_to_overwrite(path: Path, capture: Path, *, force: bool) -> None:
+    if path.exists() and path.samefile(capture):
+        raise UsageError(f"{path} is the capture itself", "choose another -o")
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists already", "choose another -o, or pass --force")
+
+
+def _to_file(exporter: "Exporter", capture: "Capture", path: Path) -> None:
+    """Write beside the place and rename, so that `path` is never half a file."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        exporter.write(capture, part)
+        part.replace(path)
+    except OSError as trouble:
+        title = f"can't write {path}: {trouble.strerror or trouble}"
+        raise SpecprofError(title, "choose a writable place with room, with -o PATH") from trouble
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _to_stdout(exporter: "Exporter", capture: "Capture") -> None:
+    import shutil
+    import tempfile
+
+    if exporter.binary and sys.stdout.isatty():
+        raise UsageError("this format is no text for a terminal", "give -o PATH, or redirect")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"capture{exporter.suffix}"
+        exporter.write(capture, path)
+        with path.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+    sys.stdout.flush()
+    _narrate(capture, None)
+
+
+def _narrate(capture: "Capture", written: str | None) -> None:
+    from specprof.plain import plain
+
+    if written:
+        sys.stderr.write("\n".join(map(plain, written.split("\n"))) + "\n")
+    if capture.state != "complete":
+        sys.stderr.write(f"  the capture is {capture.state}: this is what was recorded\n")
+    if capture.torn:
+        sys.stderr.write("  its last line is torn and was left out\n")
+    if capture.damaged:
+        sys.stderr.write(f"  {len(capture.damaged)} damaged lines were left out\n")

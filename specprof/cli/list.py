@@ -1,0 +1,82 @@
+"""``specprof list``: everything that can be named on the command line, and where it comes from."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from specprof.cli import app
+
+Row = dict[str, str]
+
+
+@app.command("list")
+def list_(
+    *,
+    kind: Annotated[
+        str | None,
+        typer.Argument(help="drafter, cache, acceptance, backend, rule, exporter or profile."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """List drafters, caches, rules, exporters, profiles ... and where each comes from."""
+    from specprof.errors import UnknownName
+    from specprof.registry import KINDS
+
+    kinds = [*KINDS, "profile"]
+    if kind is not None and kind not in kinds:
+        raise UnknownName("kind of member", kind, kinds)
+    rows = [row for each in ([kind] if kind else kinds) for row in _rows(each)]
+    sys.stdout.write(_document(rows) if json else _table(rows))
+
+
+def _rows(kind: str) -> list[Row]:
+    from specprof import plan, registry
+
+    if kind == "profile":
+        return [
+            {
+                "kind": kind,
+                "name": name,
+                "from": str(path),
+                "summary": plan.read_profile(name).about,
+            }
+            for name, path in plan.profiles().items()
+        ]
+    return [
+        {"kind": kind, "name": each.name, "from": str(each.path), "summary": each.summary}
+        for each in registry.members(kind).values()
+    ]
+
+
+def _document(rows: list[Row]) -> str:
+    import json
+
+    document = {"schema": "specprof.list/1", "members": rows}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _table(rows: list[Row]) -> str:
+    """Return the rows grouped by kind; a path is told only for what the package doesn't ship."""
+    from specprof.plain import plain
+
+    width = max((len(row["name"]) for row in rows), default=0)
+    lines, kind = list[str](), None
+    for row in rows:
+        if row["kind"] != kind:
+            kind = row["kind"]
+            lines += [*([""] if lines else []), kind]
+        lines.append(plain(f"  {row['name']:{width}}  {row['summary']}{_origin(row)}"))
+    return "".join(line.rstrip() + "\n" for line in lines)
+
+
+def _origin(row: Row) -> str:
+    from pathlib import Path
+
+    from specprof.registry import PACKAGE, shipped
+
+    path = Path(row["from"])
+    if path.is_relative_to(shipped("plugins")):
+        return "  [plugin, shipped]"
+    known = row["kind"] == "profile" or path.is_relative_to(PACKAGE)
+    return "" if known else f"  [plugin: {path}]"

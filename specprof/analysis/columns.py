@@ -70,6 +70,14 @@ class Table:
         cut._show()
         return cut
 
+    def where(self, wanted: Bools) -> Self:
+        """Return the rows `wanted` [rows] marks, as a table of their own."""
+        cut = object.__new__(type(self))
+        cut._kinds, cut._rows = self._kinds, int(wanted.sum())
+        cut._room = {name: getattr(self, name)[wanted] for name in self._kinds}
+        cut._show()
+        return cut
+
     def _show(self) -> None:
         for name, room in self._room.items():
             setattr(self, name, room[: self._rows])

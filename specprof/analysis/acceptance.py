@@ -1,0 +1,232 @@
+"""How much of what was drafted stood: by draft index, by context, over the run.
+
+Every rate here carries its denominator's name (theory 1.1) and an interval. Says what acceptance
+was, not why. Works on columns, live or whole; what can't be computed is None.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from specprof.analysis.columns import Columns, Floats, Ints
+from specprof.analysis.stats import (
+    Estimate,
+    block_length,
+    block_permutation,
+    proportion,
+    ratio,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The run's headline rates; None where the denominator is 0."""
+
+    accept_frac: Estimate | None
+    """accepted / drafted."""
+    alpha_cond: Estimate | None
+    """accepted / reached: the maximum-likelihood alpha if acceptances were alike (theory I6)."""
+    tau: Estimate | None
+    """emitted / rounds, the correction or bonus token included."""
+    tokens_per_target_forward: Estimate | None
+    """emitted / target forwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRate:
+    """Acceptance at one draft index."""
+
+    index: int
+    """From 0."""
+    drafted: int
+    """Rounds that drafted this index: the denominator of S_i."""
+    reached: int
+    """Rounds that evaluated it: e_i, the denominator of c_i."""
+    accepted: int
+    conditional: Estimate | None
+    """c_i = accepted / reached."""
+    survival: Estimate
+    """S_i = accepted / rounds that drafted it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextRate:
+    """Acceptance of the reached places between two context lengths."""
+
+    low: int
+    high: int
+    """Exclusive."""
+    alpha_cond: Estimate
+    """accepted / reached; n is the places reached."""
+    overlap: float | None
+    """Mean acceptance owed before the draw; None where no evidence was recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Acceptance on both sides of a context length."""
+
+    context: int
+    before: Estimate
+    beyond: Estimate
+    p_value: float
+    """By block permutation, one-sided: is it lower beyond?"""
+
+
+def rates(columns: Columns) -> Rates:
+    """Return the four headline rates with 95 % block-bootstrap intervals over rounds."""
+    rounds = columns.rounds
+
+    def over(numerator: Ints, denominator: Ints) -> Estimate | None:
+        if not denominator.any():
+            return None
+        return ratio(numerator.astype(float), denominator.astype(float))
+
+    return Rates(
+        accept_frac=over(rounds.accepted, rounds.drafted),
+        alpha_cond=over(rounds.accepted, rounds.reached),
+        tau=over(rounds.emitted, np.ones_like(rounds.emitted)),
+        tokens_per_target_forward=over(rounds.emitted, rounds.target_forwards),
+    )
+
+
+def index_profile(columns: Columns) -> list[IndexRate]:
+    """Return c_i and S_i for every draft index, with honest denominators under variable K.
+
+    c_i: Wilson, or exact where few; S_i: block bootstrap over the rounds that drafted it.
+    """
+    rounds, places = columns.rounds, columns.places
+    profile = []
+    for index in range(int(rounds.drafted.max(initial=0))):
+        drafted = rounds.drafted > index
+        here = places.index == index
+        reached, accepted = int(here.sum()), int(places.accepted[here].sum())
+        stood = (rounds.accepted[drafted] > index).astype(float)
+        rate = IndexRate(
+            index=index,
+            drafted=int(drafted.sum()),
+            reached=reached,
+            accepted=accepted,
+            conditional=proportion(accepted, reached) if reached else None,
+            survival=ratio(stood, np.ones_like(stood)),
+        )
+        profile.append(rate)
+    return profile
+
+
+def context_edges(columns: Columns, buckets: int = 12) -> list[int]:
+    """Return about `buckets` equal context ranges of a round width that cover every round."""
+    context = columns.rounds.context
+    if not len(context):
+        return []
+    low, high = int(context.min()), int(context.max()) + int(columns.rounds.drafted.max()) + 1
+    step = _round_width((high - low) / buckets)
+    first = low // step * step
+    return list(range(first, high + step, step))
+
+
+def log2_edges(columns: Columns) -> list[int]:
+    """Return powers of two that cover every round's context."""
+    context = columns.rounds.context
+    if not len(context):
+        return []
+    low = max(int(context.min()), 1).bit_length() - 1
+    high = (int(context.max()) + int(columns.rounds.drafted.max())).bit_length()
+    return [0 if power == 0 else 1 << power for power in range(low, high + 1)]
+
+
+def by_context(columns: Columns, edges: Sequence[int]) -> list[ContextRate]:
+    """Return acceptance between each two edges that hold reached places, shallow first."""
+    places, rates_ = columns.places, []
+    for low, high in pairwise(edges):
+        inside = (places.context >= low) & (places.context < high)
+        if not inside.any():
+            continue
+        overlap = places.overlap[inside]
+        accepted = places.accepted[inside].astype(float)
+        rate = ContextRate(
+            low=low,
+            high=high,
+            alpha_cond=place_share(accepted),
+            overlap=None if np.isnan(overlap).all() else float(np.nanmean(overlap)),
+        )
+        rates_.append(rate)
+    return rates_
+
+
+def place_share(values: Floats) -> Estimate:
+    """Return the mean over places in order, [places], with a block-bootstrap interval.
+
+    Where all are alike, or few, no bootstrap can tell: then the exact binomial interval.
+    """
+    few = len(values) < 40 or values.min() == values.max()  # noqa: PLR2004 - theory 3.6
+    if few and set(np.unique(values)) <= {0.0, 1.0}:
+        return proportion(int(values.sum()), len(values))
+    return ratio(values, np.ones_like(values))
+
+
+def step_at(columns: Columns, context: int) -> Step | None:
+    """Compare acceptance up to a context length with that beyond it (theory 7.3).
+
+    Blocks of neighbouring rounds are dealt out at random for the p-value: rounds of one text
+    resemble each other, so single rounds may not be. None where one side has under 100 places.
+    """
+    rounds = columns.rounds
+    blocks = _blocks(columns)
+    reached, accepted = (
+        np.asarray(np.bincount(blocks, weights=counts), np.float64)
+        for counts in (rounds.reached, rounds.accepted)
+    )
+    before = np.bincount(blocks, weights=rounds.context) / np.bincount(blocks) < context
+    sides = [(accepted[side].sum(), reached[side].sum()) for side in (before, ~before)]
+    if min(n for _, n in sides) < 100:  # noqa: PLR2004 - less can't show a step
+        return None
+    row_before = before[blocks]
+    near, far = (
+        ratio(rounds.accepted[side].astype(float), rounds.reached[side].astype(float))
+        for side in (row_before, ~row_before)
+    )
+    return Step(context, near, far, block_permutation(accepted, reached, before))
+
+
+def knee(columns: Columns) -> int | None:
+    """Return the context length that best splits acceptance in two Bernoulli rates.
+
+    Only where it lies, by the likelihood ratio; `step_at` says whether it is there. None where
+    fewer than 200 places were reached.
+    """
+    places = columns.places
+    n = len(places)
+    if n < 200:  # noqa: PLR2004 - as above
+        return None
+    order = np.argsort(places.context, kind="stable")
+    total = np.cumsum(places.accepted[order])
+    cut = np.arange(n // 20, n - n // 20)
+    left, right = total[cut] / (cut + 1), (total[-1] - total[cut]) / (n - cut - 1)
+    gain = -(cut + 1) * _entropy(left) - (n - cut - 1) * _entropy(right)
+    return int(places.context[order][cut[int(gain.argmax())]])
+
+
+def _entropy(share: Floats) -> Floats:
+    inside = np.clip(share, 1e-12, 1 - 1e-12)
+    return np.asarray(-inside * np.log(inside) - (1 - inside) * np.log1p(-inside))
+
+
+def _blocks(columns: Columns) -> Ints:
+    """Return each round's block: within a burst, as long as neighbours stay alike."""
+    rounds = columns.rounds
+    rejected = (rounds.reached - rounds.accepted).astype(float)
+    length = max(block_length(rejected), math.ceil(len(rounds) / 1000))
+    new = np.concatenate([[True], rounds.burst[1:] != rounds.burst[:-1]])
+    starts = np.flatnonzero(new)
+    place = np.arange(len(rounds)) - starts[np.cumsum(new) - 1]
+    return np.cumsum(new | (place % length == 0)) - 1
+
+
+def _round_width(width: float) -> int:
+    """Return the next 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(max(width, 1)))
+    return int(next(step * power for step in (1, 2, 5, 10) if step * power >= width))

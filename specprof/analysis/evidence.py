@@ -1,0 +1,183 @@
+"""What captures can answer: one under examination, others beside it; each answer worked out once.
+
+Knows which records answer which question and says so when they are missing. Draws no conclusion:
+that is the rules' part. Reads only columns, so it serves a growing capture as well as a whole one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+
+from specprof.analysis.columns import Bools, Columns, Floats, Ints, Places, Rounds
+from specprof.errors import MissingEvidence
+from specprof.records import Header, Settings
+
+Answer = TypeVar("Answer")
+FAMILY_ERROR = 0.01
+"""Probability that a healthy run is accused of any bug by any of the statistical tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Places judged during the run and again by the cache-free recheck; arrays of one length."""
+
+    round: Ints
+    index: Ints
+    context: Ints
+    overlap_used: Floats
+    overlap_clean: Floats
+    target_shift: Floats
+    """Target probability of the token as used, less as rechecked."""
+    draft_shift: Floats
+    margin: Floats
+
+
+class Evidence:
+    """Answers about one capture; raises MissingEvidence where it holds none."""
+
+    def __init__(
+        self,
+        columns: Columns,
+        *,
+        name: str = "",
+        beside: Sequence[Columns] = (),
+        live: bool = False,
+        alpha: float = FAMILY_ERROR / 10,
+    ) -> None:
+        self.columns = columns
+        self.name = name
+        self.beside = beside
+        self.live = live
+        """Whether the capture is still being written: a missing end is no defect then."""
+        self.alpha = alpha
+        """The error rate one statistical test may spend: the family's, divided among its tests."""
+        self._answers: dict[Callable[[Evidence], Any], Any] = {}
+
+    def ask(self, question: Callable[["Evidence"], Answer]) -> Answer:
+        """Return a question's answer, worked out the first time it is asked."""
+        if question not in self._answers:
+            self._answers[question] = question(self)
+        answer: Answer = self._answers[question]
+        return answer
+
+    @cached_property
+    def header(self) -> Header:
+        """What ran, on what."""
+        if self.columns.header is None:
+            raise MissingEvidence("the capture's header was not read", "read it from its start")
+        return self.columns.header
+
+    @property
+    def settings(self) -> Settings:
+        """The run's settings."""
+        return self.header.spec.settings
+
+    @property
+    def greedy(self) -> bool:
+        """Whether drafts stand by equality with the target's first choice."""
+        return self.header.acceptance == "greedy"
+
+    @cached_property
+    def rounds(self) -> Rounds:
+        """Every round."""
+        if not len(self.columns.rounds):
+            hint = "record with --detail rounds or evidence"
+            raise MissingEvidence("the capture holds no rounds", hint)
+        return self.columns.rounds
+
+    @cached_property
+    def speculative(self) -> Rounds:
+        """The rounds that drafted something."""
+        drafting = self.rounds.where(self.rounds.drafted > 0)
+        if not len(drafting):
+            hint = "this is a baseline; diagnose a run that drafts, with this one beside it"
+            raise MissingEvidence("nothing was drafted", hint)
+        return drafting
+
+    @cached_property
+    def reached(self) -> Places:
+        """Every reached drafted token."""
+        if not len(self.columns.places):
+            hint = "record a run that drafts, with --detail rounds or evidence"
+            raise MissingEvidence("no drafted token was reached", hint)
+        return self.columns.places
+
+    @cached_property
+    def places(self) -> Places:
+        """The reached drafted tokens whose two probabilities were recorded."""
+        seen = self.reached.where(~np.isnan(self.reached.overlap))
+        if not len(seen):
+            hint = "record with --detail evidence"
+            raise MissingEvidence("no probabilities were recorded", hint)
+        return seen
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """The places that were also rechecked without a cache."""
+        used, clean = self.places, self.columns.rechecked
+        keys, wanted = _key(used.round, used.index), _key(clean.round, clean.index)
+        row = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+        both = keys[row] == wanted
+        if not both.any():
+            hint = "record with --recheck-context N: bursts up to N tokens deep are recomputed"
+            raise MissingEvidence("no place was rechecked without a cache", hint)
+        row = row[both]
+        return Pairs(
+            round=used.round[row],
+            index=used.index[row],
+            context=used.context[row],
+            overlap_used=used.overlap[row],
+            overlap_clean=clean.overlap[both],
+            target_shift=used.target_prob[row] - clean.target_prob[both],
+            draft_shift=used.draft_prob[row] - clean.draft_prob[both],
+            margin=clean.margin[both],
+        )
+
+    @cached_property
+    def baseline(self) -> Columns:
+        """The first capture beside this one that decoded the same target without a draft."""
+        for other in self.beside:
+            if len(other.rounds) and not other.rounds.drafted.any() and self._same_target(other):
+                return other
+        hint = "record one with --drafter none and the same target, and name it beside this one"
+        raise MissingEvidence("no baseline capture was given", hint)
+
+    @cached_property
+    def closes_burst(self) -> Bools:
+        """Whether a round is its burst's last, [rounds]: a stop may have cut it short there."""
+        burst = self.rounds.burst
+        return np.append(burst[1:] != burst[:-1], True)
+
+    @cached_property
+    def after(self) -> Ints:
+        """What came before each round, [rounds]: 0 first of its burst, 1 a rejection, 2 none."""
+        rounds = self.rounds
+        outcome = np.where(rounds.accepted < rounds.drafted, 1, 2)
+        before = np.concatenate([[0], outcome[:-1]])
+        return np.where(np.concatenate([[True], self.closes_burst[:-1]]), 0, before)
+
+    def row(self, index: Ints) -> Ints:
+        """Return the rows of the rounds with these indices."""
+        return np.asarray(np.searchsorted(self.rounds.index, index), np.int64)
+
+    def per_round(self, rounds: Ints, values: Floats) -> Floats:
+        """Return the sums of per-place values by round, [rounds]."""
+        sums = np.bincount(self.row(rounds), weights=values, minlength=len(self.rounds))
+        return np.asarray(sums, np.float64)
+
+    def _same_target(self, other: Columns) -> bool:
+        if other.header is None:
+            return False
+        ours, theirs = self.settings, other.header.spec.settings
+        return all(
+            getattr(ours, field) == getattr(theirs, field)
+            for field in ("target", "backend", "cache", "dtype", "device")
+        )
+
+
+def _key(rounds: Ints, index: Ints) -> Ints:
+    """One sortable number a place; no chain is 2**16 drafts long."""
+    return rounds * 65_536 + index

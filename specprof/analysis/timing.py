@@ -1,0 +1,71 @@
+"""Where the time went: phases of the rounds, parts of a request; every sum comes out even.
+
+Knows nanoseconds and names of spans. The host gap is what no top-level span covers; the tail is
+what neither prefill nor rounds cover. Both are derived, so phases add up to the wall by definition
+(theory I12), and a negative one betrays overlapping clocks.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from specprof.analysis.columns import Columns
+
+GAP = "gap"
+"""The name the derived host gap goes by among the phases."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One phase of all rounds together."""
+
+    name: str
+    total_ns: int
+    wall_frac: float
+    """total / wall time of all rounds."""
+    ns_per_round: float
+    ns_per_emitted: float
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A burst's wall time in parts: prefill + rounds + tail = wall."""
+
+    burst: int
+    prefill_ns: int
+    rounds_ns: int
+    tail_ns: int
+    """Between and after the rounds: recording, observing, the loop itself."""
+    wall_ns: int
+
+
+def phases(columns: Columns) -> list[Phase]:
+    """Return every top-level span and the gap, in the order they first appeared; the gap last.
+
+    Their `total_ns` sum to the rounds' wall time exactly. No rounds, no phases.
+    """
+    rounds = columns.rounds
+    wall, emitted = int(rounds.wall_ns.sum()), int(rounds.emitted.sum())
+    if not wall:
+        return []
+    totals = {name: int(ns.sum()) for name, ns in columns.spans.items()}
+    totals[GAP] = wall - sum(totals.values())
+    return [
+        Phase(name, ns, ns / wall, ns / len(rounds), ns / max(emitted, 1))
+        for name, ns in totals.items()
+    ]
+
+
+def requests(columns: Columns) -> list[Request]:
+    """Return each finished burst in parts, whose sum is its wall time exactly."""
+    rounds, prefill = columns.rounds, dict[int, int]()
+    for fed in columns.prefills:
+        prefill[fed.burst] = prefill.get(fed.burst, 0) + fed.wall_ns
+    within = np.bincount(rounds.burst, weights=rounds.wall_ns) if len(rounds) else np.empty(0)
+    found = []
+    for burst in columns.bursts:
+        fed_ns = prefill.get(burst.burst, 0)
+        rounds_ns = int(within[burst.burst]) if burst.burst < len(within) else 0
+        tail = burst.wall_ns - fed_ns - rounds_ns
+        found.append(Request(burst.burst, fed_ns, rounds_ns, tail, burst.wall_ns))
+    return found

@@ -7,10 +7,13 @@ inside itself. stdout is data, stderr is narration; `specprof.errors` lists the 
 import importlib
 import pkgutil
 import sys
+from typing import Annotated
 
 import typer
 
+from specprof import __version__
 from specprof.errors import INTERRUPTED, SpecprofError
+from specprof.plain import plain
 
 app = typer.Typer(
     name="specprof",
@@ -22,12 +25,28 @@ app = typer.Typer(
 )
 
 
+def _version(*, asked: bool) -> None:
+    if asked:
+        typer.echo(f"specprof {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[  # noqa: ARG001 - its callback has answered
+        bool, typer.Option("--version", callback=lambda asked: _version(asked=asked), is_eager=True)
+    ] = False,
+) -> None:
+    """Profile and diagnose speculative decoding."""
+
+
 def main() -> None:
     """Run the command line; a known error is told in two lines, with its exit code."""
     try:
         app(prog_name="specprof")
     except SpecprofError as error:
-        sys.stderr.write(f"specprof: {error.title}\n  {error.hint}\n")
+        sys.stderr.write(f"specprof: {plain(error.title)}\n  {plain(error.hint)}\n")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -35,4 +54,5 @@ def main() -> None:
 
 # Every file of this folder is a command; none is listed anywhere.
 for _command in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_command.name}")
+    if not _command.name.startswith("_"):
+        importlib.import_module(f"{__name__}.{_command.name}")

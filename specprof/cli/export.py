@@ -48,6 +48,9 @@ def export(
 def _refuse_to_overwrite(path: Path, capture: Path, *, force: bool) -> None:
     if path.exists() and path.samefile(capture):
         raise UsageError(f"{path} is the capture itself", "choose another -o")
+    if path.exists() and not path.is_file():
+        hint = "give a file's name with -o, or `-o -` for stdout"
+        raise UsageError(f"{path} is no regular file", hint)
     if path.exists() and not force:
         raise UsageError(f"{path} exists already", "choose another -o, or pass --force")
 

@@ -1,0 +1,71 @@
+"""The summary of a capture as one JSON document, `specprof.summary/1`, for scripts.
+
+The numbers come from `specprof.analysis`, where the screens get theirs. Every rate is named for its
+denominator; null is "not known", never 0. Keys may be added within a version, never changed.
+"""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+
+from specprof.analysis.acceptance import by_context, context_edges, index_profile, rates
+from specprof.analysis.columns import Columns
+from specprof.analysis.memory import caches
+from specprof.analysis.timing import phases, requests
+from specprof.capture import Capture
+from specprof.extend import Exporter
+
+SCHEMA = "specprof.summary/1"
+
+
+class Json(Exporter):
+    """Writes what a capture amounts to."""
+
+    suffix: ClassVar[str] = ".json"
+    viewer: ClassVar[str] = "jq, or any JSON reader"
+
+    def write(self, capture: Capture, path: Path) -> None:
+        """Write one indented document."""
+        encoded = msgspec.json.encode(summary(capture))
+        path.write_bytes(msgspec.json.format(encoded, indent=2) + b"\n")
+
+
+def summary(capture: Capture) -> dict[str, Any]:
+    """Return the document: what ran, the totals, times by phase, acceptance three ways."""
+    columns = Columns()
+    columns.feed([capture.header, *capture.events])
+    return {
+        "schema": SCHEMA,
+        "capture": {
+            "file": capture.path.name,
+            "state": capture.state,
+            "torn": capture.torn,
+            "damaged_lines": capture.damaged,
+        },
+        "header": capture.header,
+        "end": capture.end,
+        "notes": columns.notes,
+        "totals": _totals(columns),
+        "acceptance": rates(columns),
+        "by_draft_index": index_profile(columns),
+        "by_context": by_context(columns, context_edges(columns)),
+        "phases": phases(columns),
+        "bursts": requests(columns),
+        "caches": caches(columns),
+    }
+
+
+def _totals(columns: Columns) -> dict[str, int]:
+    rounds = columns.rounds
+    return {
+        "rounds": len(rounds),
+        "drafted_tokens": int(rounds.drafted.sum()),
+        "reached_tokens": int(rounds.reached.sum()),
+        "accepted_tokens": int(rounds.accepted.sum()),
+        "emitted_tokens": int(rounds.emitted.sum()),
+        "target_forwards": int(rounds.target_forwards.sum()),
+        "draft_forwards": int(rounds.draft_forwards.sum()),
+        "rounds_wall_ns": int(rounds.wall_ns.sum()),
+        "prefills_wall_ns": sum(prefill.wall_ns for prefill in columns.prefills),
+    }

@@ -1,19 +1,17 @@
 """Seeded rounds from random table models: no torch, no weights, every number computable.
 
-The draft's logits are the target's plus noise that grows past a trained context; acceptance is the
-real rejection rule (or the greedy one at temperature 0). A named fault breaks one thing, the way a
-real engine would break it, so that whatever reads captures can be tried on known causes.
+Acceptance is the real rejection rule (or the greedy one at temperature 0), and the mismatch grows
+past a trained context. A named fault breaks one thing, the way a real engine would break it, so
+that whatever reads captures can be tried on known causes. Times are made up.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import ClassVar, Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from specprof import __version__
+from specprof.backends._tables import FAULTS, Fault, Place, Tables, observed, rechecked, short
+from specprof.errors import UnknownName
 from specprof.extend import Backend
 from specprof.records import (
     Burst,
@@ -22,7 +20,6 @@ from specprof.records import (
     Event,
     Header,
     ModelFacts,
-    Observed,
     Prefill,
     Recheck,
     Rechecked,
@@ -32,77 +29,63 @@ from specprof.records import (
     Span,
 )
 
-Floats = NDArray[np.float64]
-Fault = Literal[
-    "none",
-    "always-accept",
-    "greedy-draft-soft-law",
-    "residual-not-subtracted",
-    "draft-cache-short",
-    "draft-state",
-    "two-target-forwards",
-    "no-bonus",
-]
-DRAFT_STEP_NS, VERIFY_NS, ACCEPT_NS, ROLLBACK_NS, GAP_NS = (
-    400_000,
-    4_000_000,
-    90_000,
-    10_000,
-    60_000,
-)
+DRAFT_STEP_NS, VERIFY_NS, VERIFY_TOKEN_NS = 400_000, 4_000_000, 60_000
+ACCEPT_NS, ROLLBACK_NS, GAP_NS, PREFILL_NS = 90_000, 10_000, 60_000, 2_000_000
+DRAFT_PREFILL_NS = 300_000
 KV_BYTES = {"target": 24_576, "draft": 3_072}
+ASTRAY = 1.5
+"""Noise on the logits of a model whose state is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The two laws at one place, as used, and the draft's as a clean recompute sees it."""
+@dataclass
+class _Caches:
+    """How far the two caches are from what they should hold; a prefill makes them right."""
 
-    target: Floats  # [vocab]
-    draft: Floats  # [vocab]
-    clean: Floats  # [vocab]
-    margin: float
+    draft_short: int = 0
+    target_over: int = 0
+
+
+@dataclass
+class _Played:
+    """A round as it is being played."""
+
+    drafted: list[Drafted] = field(default_factory=list)
+    rechecked: list[Rechecked] = field(default_factory=list)
+    accepted: int = 0
 
 
 class Synthetic(Backend):
     """Rounds from table models."""
 
-    vocabulary: ClassVar[int] = 48
-    trained_context: ClassVar[int] = 2048
-
     def __init__(self, fault: Fault = "none", noise: float = 0.7) -> None:
+        if fault not in FAULTS:
+            raise UnknownName("synthetic fault", fault, FAULTS)
         self.fault = fault
         self.noise = noise
 
-    def run(self, spec: RunSpec, command: list[str]) -> Iterator[Event]:
+    def run(self, spec: RunSpec, command: list[str]) -> Generator[Event]:
         """Yield a header, then for each stop of the walk a prefill, its rounds and its end."""
-        settings = spec.settings
-        self._random = np.random.default_rng(settings.seed)
-        self._greedy = settings.temperature == 0
+        settings = self._settings = spec.settings
+        self._depth = 0 if settings.drafter == "none" else settings.depth
+        self._tables = Tables(self.fault, self.noise, settings.temperature, settings.seed)
         self._now = self._index = 0
         yield self._header(spec, command)
         stops = settings.stops if settings.workload == "walk" else 1
         for burst in range(stops):
-            context = settings.context * (burst + 1) // stops
-            yield from self._burst(burst, context, settings.max_new_tokens, settings.depth)
+            yield from self._burst(burst, settings.context * (burst + 1) // stops)
 
-    def _burst(self, burst: int, context: int, tokens: int, depth: int) -> Iterator[Event]:
-        started, index = self._now, self._index
-        fed = 2_000_000
-        spans = [
-            Span("prefill-target", None, 0, fed - 300_000),
-            Span("prefill-draft", None, fed - 300_000, 300_000),
-        ]
-        yield Prefill(
-            burst=burst, context=context, fed=500, start_ns=started, wall_ns=fed, spans=spans
-        )
-        self._now += fed
-        emitted, places = 0, list[Rechecked]()
-        while emitted < tokens:
-            one, seen = self._round(burst, context + emitted, depth)
-            places += seen
-            emitted += len(one.emitted)
-            yield one
-        if context <= 4096:
+    def _burst(self, burst: int, context: int) -> Iterator[Event]:
+        settings, started, index = self._settings, self._now, self._index
+        self._caches = _Caches()
+        yield self._prefill(burst, context)
+        room, places = settings.max_new_tokens, list[Rechecked]()
+        while room > 0:
+            played, one = self._round(burst, context + settings.max_new_tokens - room, room)
+            places += played.rechecked
+            room -= len(one.emitted)
+            if settings.detail != "off":
+                yield one
+        if places and context <= settings.recheck_context and settings.detail == "evidence":
             yield Recheck(burst=burst, places=places)
         yield Sample(at_ns=self._now, rss_bytes=600_000_000 + context * 30_000)
         yield Burst(
@@ -110,161 +93,149 @@ class Synthetic(Backend):
             start_ns=started,
             wall_ns=self._now - started,
             rounds=self._index - index,
-            emitted=emitted,
+            emitted=settings.max_new_tokens,
             finish="length",
         )
 
-    def _round(self, burst: int, context: int, depth: int) -> tuple[Round, list[Rechecked]]:
-        places = [self._place(context + i) for i in range(depth + 1)]
-        drafted, seen, accepted = list[Drafted](), list[Rechecked](), 0
-        for i, place in enumerate(places[:-1]):
-            reached = accepted == i
-            token = self._draw(self._drafting_law(place))
-            one = self._judge(place, token, i, reached=reached)
-            drafted.append(one)
-            accepted += one.accepted
-            if reached:
-                seen.append(self._rechecked(place, token, i))
-        final = places[accepted]
-        token = self._final(final, rejected=accepted < depth)
-        emitted = [d.token for d in drafted[:accepted]] + [token]
-        if self.fault == "no-bonus" and accepted == depth > 0:
+    def _prefill(self, burst: int, context: int) -> Prefill:
+        spans = [Span("prefill-target", None, 0, PREFILL_NS)]
+        if self._depth:
+            spans.append(Span("prefill-draft", None, PREFILL_NS, DRAFT_PREFILL_NS))
+        wall = sum(span.ns for span in spans)
+        self._now += wall
+        return Prefill(
+            burst=burst,
+            context=context,
+            fed=500,
+            start_ns=self._now - wall,
+            wall_ns=wall,
+            spans=spans,
+        )
+
+    def _round(self, burst: int, context: int, room: int) -> tuple[_Played, Round]:
+        places = [self._place(context + i) for i in range(self._depth + 1)]
+        played = _Played()
+        for place in places[:-1]:
+            self._judge(played, place)
+        final = places[played.accepted]
+        rejected = played.accepted < self._depth
+        token = self._tables.correction(final) if rejected else self._tables.bonus(final)
+        emitted = [one.token for one in played.drafted[: played.accepted]] + [token]
+        if self.fault == "no-bonus" and self._depth and not rejected:
             emitted.pop()
-        round_ = self._record(burst, context, depth, drafted, accepted, emitted, final, token)
-        return round_, seen
+        return played, self._record(burst, context, played, emitted[:room], final)
+
+    def _place(self, context: int) -> Place:
+        astray = self.fault == "draft-state" or self._caches.draft_short > 0
+        return self._tables.place(
+            context,
+            draft_astray=ASTRAY if astray else 0.0,
+            target_astray=ASTRAY if self._caches.target_over else 0.0,
+        )
+
+    def _judge(self, played: _Played, place: Place) -> None:
+        index = len(played.drafted)
+        reached = played.accepted == index
+        token = self._tables.drafted(place)
+        accepted = reached and self._tables.stands(place, token)
+        evidence = reached and self._settings.detail == "evidence"
+        played.drafted.append(
+            Drafted(
+                token=token,
+                parent=index - 1,
+                reached=reached,
+                accepted=accepted,
+                seen=observed(place, token) if evidence else None,
+            )
+        )
+        if reached:
+            played.rechecked.append(rechecked(place, token, self._index, index))
+        played.accepted += accepted
 
     def _record(
-        self, burst: int, context: int, depth: int, drafted: list[Drafted], accepted: int,
-        emitted: list[int], final: Place, token: int,
-    ) -> Round:  # fmt: skip
-        forwards = 2 if self.fault == "two-target-forwards" else 1
-        spans, wall = self._spans(depth, forwards)
-        length = context + len(emitted)
-        fed = length - (2 if accepted == depth > 0 else 1)
-        short = 2 * self._index if self.fault == "draft-cache-short" else 0
-        draft_length = max(fed - short, 0)
-        rejected = accepted < depth
-        self._now += wall + GAP_NS // 2
+        self, burst: int, context: int, played: _Played, emitted: list[int], final: Place
+    ) -> Round:
+        rejected = played.accepted < self._depth
+        self._break_caches(rejected=rejected)
+        committed = context + len(emitted)
+        target_length = committed - 1 + self._caches.target_over
+        fed = min(context + self._depth - 1, committed - 1)
+        draft_length = max(fed - self._caches.draft_short, 0)
+        spans, wall = self._spans()
+        started, self._now = self._now, self._now + wall + GAP_NS // 2
         self._index += 1
+        evidence = self._settings.detail == "evidence"
         return Round(
             index=self._index - 1,
             burst=burst,
             context=context,
-            depth_asked=depth,
-            drafted=drafted,
-            accepted=accepted,
+            depth_asked=self._depth,
+            drafted=played.drafted,
+            accepted=played.accepted,
             emitted=emitted,
-            final_target_prob=_short(final.target[token]),
-            final_draft_prob=_short(final.draft[token]) if rejected else None,
-            start_ns=self._now - wall - GAP_NS // 2,
+            final_target_prob=short(final.target[emitted[-1]]) if evidence else None,
+            final_draft_prob=short(final.draft[emitted[-1]]) if evidence and rejected else None,
+            start_ns=started,
             wall_ns=wall,
             spans=spans,
-            target_forwards=forwards,
-            draft_forwards=depth,
-            target_length=length - 1,
-            draft_length=draft_length,
-            target_kv_bytes=(length - 1) * KV_BYTES["target"],
-            draft_kv_bytes=draft_length * KV_BYTES["draft"],
+            target_forwards=self._forwards,
+            draft_forwards=self._depth,
+            target_length=target_length,
+            draft_length=draft_length if self._depth else None,
+            target_kv_bytes=target_length * KV_BYTES["target"],
+            draft_kv_bytes=draft_length * KV_BYTES["draft"] if self._depth else None,
         )
 
-    def _spans(self, depth: int, forwards: int) -> tuple[list[Span], int]:
-        jitter = 1 + 0.1 * self._random.random()
-        step = int(DRAFT_STEP_NS * jitter)
-        verify = int(VERIFY_NS * jitter) * forwards
+    @property
+    def _forwards(self) -> int:
+        return 2 if self.fault == "two-target-forwards" and self._depth else 1
+
+    def _break_caches(self, *, rejected: bool) -> None:
+        if self.fault == "draft-cache-short" and rejected:
+            self._caches.draft_short += 2
+        if self.fault == "draft-last-missing" and not rejected:
+            self._caches.draft_short += 1
+        if self.fault == "target-keeps-rejected" and rejected:
+            self._caches.target_over += 1
+
+    def _spans(self) -> tuple[list[Span], int]:
+        depth, jitter = self._depth, 1 + 0.1 * self._tables.random.random()
+        step = int(DRAFT_STEP_NS * jitter) * (20 if self.fault == "slow-draft" else 1)
+        verify = int((VERIFY_NS + depth * VERIFY_TOKEN_NS) * jitter) * self._forwards
         spans = [Span("draft", None, 0, step * depth)]
         spans += [Span("step", "draft", i * step, step) for i in range(depth)]
         at = step * depth
         for name, ns in (("verify", verify), ("accept", ACCEPT_NS), ("rollback", ROLLBACK_NS)):
             spans.append(Span(name, None, at, ns))
             at += ns
-        return spans, at + GAP_NS
-
-    def _place(self, context: int) -> Place:
-        far = max(0.0, np.log2(context / self.trained_context)) if context else 0.0
-        logits = 2.5 * self._random.standard_normal(self.vocabulary)
-        draft = logits + self.noise * (1 + far) * self._random.standard_normal(self.vocabulary)
-        used = draft
-        if self.fault == "draft-state":
-            used = draft + 1.5 * self._random.standard_normal(self.vocabulary)
-        top = np.partition(logits, -2)[-2:]
-        return Place(self._law(logits), self._law(used), self._law(draft), float(top[1] - top[0]))
-
-    def _law(self, logits: Floats) -> Floats:
-        if self._greedy:
-            return np.eye(self.vocabulary)[int(logits.argmax())]
-        weights = np.exp(logits - logits.max())
-        return np.asarray(weights / weights.sum(), dtype=np.float64)
-
-    def _drafting_law(self, place: Place) -> Floats:
-        if self.fault == "greedy-draft-soft-law":
-            return np.eye(self.vocabulary)[int(place.draft.argmax())]
-        return place.draft
-
-    def _draw(self, law: Floats) -> int:
-        return int(np.searchsorted(law.cumsum(), self._random.random() * law.sum(), side="right"))
-
-    def _judge(self, place: Place, token: int, index: int, *, reached: bool) -> Drafted:
-        owed = float(min(1.0, place.target[token] / place.draft[token]))
-        fair = bool(self._random.random() < owed)
-        return Drafted(
-            token=token,
-            parent=index - 1,
-            reached=reached,
-            accepted=reached and (fair or self.fault == "always-accept"),
-            seen=self._observed(place, token, owed) if reached else None,
-        )
-
-    def _observed(self, place: Place, token: int, owed: float) -> Observed:
-        return Observed(
-            target_prob=_short(place.target[token]),
-            draft_prob=_short(place.draft[token]),
-            overlap=_short(np.minimum(place.target, place.draft).sum()),
-            accept_owed=_short(owed),
-        )
-
-    def _final(self, place: Place, *, rejected: bool) -> int:
-        if not rejected or self.fault == "residual-not-subtracted":
-            return self._draw(place.target)
-        return self._draw(np.maximum(place.target - place.draft, 0))
-
-    def _rechecked(self, place: Place, token: int, index: int) -> Rechecked:
-        return Rechecked(
-            round=self._index,
-            index=index,
-            target_prob=_short(place.target[token]),
-            draft_prob=_short(place.clean[token]),
-            overlap=_short(np.minimum(place.target, place.clean).sum()),
-            margin=_short(place.margin),
-        )
+        return spans, at + GAP_NS * (60 if self.fault == "host-gap" else 1)
 
     def _header(self, spec: RunSpec, command: list[str]) -> Header:
+        greedy = spec.settings.temperature == 0
+        auto = "greedy" if greedy else "rejection"
         return Header(
             specprof=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             spec=spec,
             command=command,
-            target=self._facts("target", 12),
-            draft=self._facts("draft", 2),
-            acceptance="greedy" if self._greedy else "rejection",
+            target=_facts("target", 12, None),
+            draft=_facts("draft", 2, Tables.trained_context) if self._depth else None,
+            acceptance=auto,
             clock=ClockFacts(kind="synthetic", read_ns=0.0),
             device="none",
             text="synthetic tables",
         )
 
-    def _facts(self, role: str, layers: int) -> ModelFacts:
-        return ModelFacts(
-            name=f"synthetic/{role}",
-            architecture="table",
-            parameters=0,
-            layers=layers,
-            vocabulary=self.vocabulary,
-            dtype="float64",
-            weight_bytes=0,
-            kv_bytes_per_token=KV_BYTES[role],
-            trained_context=None if role == "target" else self.trained_context,
-        )
 
-
-def _short(value: float) -> float:
-    """Five significant digits: enough for every test, half the bytes."""
-    return float(f"{value:.5g}")
+def _facts(role: str, layers: int, trained_context: int | None) -> ModelFacts:
+    return ModelFacts(
+        name=f"synthetic/{role}",
+        architecture="table",
+        parameters=0,
+        layers=layers,
+        vocabulary=Tables.vocabulary,
+        dtype="float64",
+        weight_bytes=0,
+        kv_bytes_per_token=KV_BYTES[role],
+        trained_context=trained_context,
+    )

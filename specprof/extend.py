@@ -54,9 +54,18 @@ class Drafter(ABC):
     ) -> Proposal:
         """Draft up to `depth` tokens after `committed`, timing each step on `watch`."""
 
-    @abstractmethod
+    def prefill(self, committed: list[int]) -> None:
+        """Take in known text: all of `committed` but its last token, which the round feeds."""
+        if self.draft is not None:
+            self.draft.prefill(committed[self.draft.length : -1])
+
     def rollback(self, committed: int) -> None:
-        """Forget whatever was fed beyond the first `committed` tokens less one."""
+        """Forget whatever was fed beyond the first `committed` tokens less one.
+
+        After an all-accepted round there is nothing to forget: the last drafted token was never fed.
+        """
+        if self.draft is not None:
+            self.draft.rollback(min(self.draft.length, committed - 1))
 
 
 class Law(ABC):

@@ -42,7 +42,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     context: int = 20_000
     """walk: the deepest context reached, in target tokens; generate: the prompt's length."""
     stops: int = 40
-    """walk: how many depths a burst is decoded at, spread evenly up to `context`."""
+    """walk: how many depths a burst is decoded at, each a constant factor deeper, up to `context`."""
     max_new_tokens: int = 32
     """New tokens of each burst (walk), or of the whole run (generate)."""
     ignore_eos: bool = False
@@ -51,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     dtype: str = "auto"
     """`auto`: bfloat16 on an accelerator, float32 on a CPU."""
     device: str = "auto"
+    threads: int = 0
+    """Threads a CPU decodes with; 0 measures which count is fastest. Prefill takes them all."""
     load_format: LoadFormat = "auto"
     """`dummy`: random weights of the configured shape, for timing without a download."""
     detail: Detail = "evidence"

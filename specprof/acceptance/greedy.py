@@ -1,0 +1,32 @@
+"""A drafted token stands if it is the target's first choice: plain greedy output, token for token."""
+
+import torch
+
+from specprof.extend import Acceptance, Law, Proposal
+
+
+class Greedy(Acceptance):
+    """Greedy verification (theory 2.2); ties go to the lowest token id, as argmax has it."""
+
+    @torch.inference_mode()
+    def decide(
+        self,
+        target_logits: torch.Tensor,
+        proposal: Proposal,
+        law: Law,
+        generator: torch.Generator,
+    ) -> torch.Tensor:
+        """Return [2]: the accepted count, and the target's first choice after it."""
+        del law, generator
+        best = target_logits.argmax(-1)  # [K+1]
+        accepted = (best[:-1] == proposal.tokens).cumprod(0).sum(0, keepdim=True)  # [1]
+        return torch.cat([accepted, best.gather(0, accepted)])
+
+    def owed(self, target_probs: torch.Tensor, draft_probs: torch.Tensor) -> torch.Tensor:
+        """Return [K]: 1 where both first choices agree, else 0."""
+        return (target_probs.argmax(-1) == draft_probs.argmax(-1)).float()
+
+    def owed_given(self, target_prob: torch.Tensor, draft_prob: torch.Tensor) -> torch.Tensor:
+        """Return [K]: the drafted token's own probability, 0 or 1 under a greedy law."""
+        del draft_prob
+        return target_prob

@@ -1,0 +1,87 @@
+"""A model together with its cache: feed tokens, get logits; roll back.
+
+This is all the loop knows of a model, so a table of numbers can stand in for one and make every
+law exactly computable. Positions come from the cache and from nowhere else.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+
+from specprof.engine.cache import Store
+
+PREFILL_CHUNK = 512
+
+
+class Decoder(Protocol):
+    """What decodes: a causal model and the tokens it has been fed."""
+
+    device: torch.device
+    forwards: int
+    """Forward passes so far."""
+
+    @property
+    def length(self) -> int:
+        """Tokens fed and not rolled back."""
+
+    @property
+    def kv_bytes(self) -> int:
+        """Bytes those tokens take in the cache."""
+
+    def feed(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Append [n] tokens; return [n, vocab] float logits, row i the answer after token i."""
+
+    def prefill(self, tokens: Sequence[int]) -> None:
+        """Append known tokens whose logits nobody needs."""
+
+    def rollback(self, length: int) -> None:
+        """Forget all but the first `length` tokens."""
+
+
+class CausalModel:
+    """A Hugging Face causal language model over one `Store`."""
+
+    def __init__(self, model: torch.nn.Module, store: Store, device: torch.device) -> None:
+        self.model = model
+        self.store = store
+        self.device = device
+        self.forwards = 0
+
+    @property
+    def length(self) -> int:
+        """Tokens fed and not rolled back."""
+        return self.store.length
+
+    @property
+    def kv_bytes(self) -> int:
+        """Bytes those tokens take in the cache."""
+        return self.store.kv_bytes
+
+    def feed(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Append [n] tokens; return [n, vocab] float32 logits."""
+        return self._forward(tokens, keep=0).float()
+
+    def prefill(self, tokens: Sequence[int]) -> None:
+        """Append known tokens, a chunk at a time, without computing their logits."""
+        for start in range(0, len(tokens), PREFILL_CHUNK):
+            chunk = tokens[start : start + PREFILL_CHUNK]
+            self._forward(torch.tensor(chunk, device=self.device), keep=1)
+
+    def rollback(self, length: int) -> None:
+        """Forget all but the first `length` tokens."""
+        self.store.rollback(length)
+
+    @torch.inference_mode()
+    def _forward(self, tokens: torch.Tensor, keep: int) -> torch.Tensor:
+        out = self.model(
+            tokens[None],
+            position_ids=self.store.positions(tokens.shape[0], self.device),
+            past_key_values=self.store,
+            use_cache=True,
+            logits_to_keep=keep,
+        )
+        self.store.advance(tokens.shape[0])
+        self.forwards += 1
+        logits: torch.Tensor = out.logits[0]
+        return logits

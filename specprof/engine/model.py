@@ -1,0 +1,151 @@
+"""Loads a causal language model and says what is known of it.
+
+Weights come from safetensors only, and no code from a checkpoint's repository runs unless asked
+for. A model whose state can't be rolled back is refused: its rejected tokens would stay in it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from specprof import pocket
+from specprof.errors import EnvironmentMissing, UsageError
+from specprof.records import ModelFacts, Settings
+
+RECURRENT_LAYERS = frozenset({"linear_attention", "mamba", "mamba2", "recurrent", "conv", "rwkv"})
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model ready to decode, its tokenizer (None with random weights and no files), its facts."""
+
+    model: torch.nn.Module
+    tokenizer: Any
+    facts: ModelFacts
+
+
+def load(name: str, settings: Settings, device: torch.device) -> Loaded:
+    """Load `name`: a pocket member, a local folder, or a Hugging Face id.
+
+    Raises EnvironmentMissing where it can't be had, UsageError where it can't be rolled back.
+    """
+    place = str(pocket.folder(name)) if name.startswith(pocket.PREFIX) else name
+    dtype = dtype_for(settings.dtype, device)
+    config = _found(name, AutoConfig, place, trust_remote_code=settings.trust_remote_code)
+    _refuse_recurrent(name, config)
+    if settings.load_format == "dummy":
+        torch.manual_seed(settings.seed)
+        model = AutoModelForCausalLM.from_config(
+            config, dtype=dtype, trust_remote_code=settings.trust_remote_code
+        )
+    else:
+        model = _found(
+            name,
+            AutoModelForCausalLM,
+            place,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=settings.trust_remote_code,
+        )
+    model = model.to(device).eval().requires_grad_(requires_grad=False)
+    return Loaded(model, _tokenizer(name, place, settings), _facts(name, model))
+
+
+def device_for(asked: str) -> torch.device:
+    """Return the asked device; `auto` is the accelerator where there is one."""
+    if asked == "auto":
+        found = torch.accelerator.current_accelerator(check_available=True)
+        return torch.device(found.type, 0) if found else torch.device("cpu")
+    try:
+        device = torch.device(asked)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as trouble:
+        reason = str(trouble).partition("\n")[0]
+        hint = "use --device cpu, or install the torch build for your accelerator (see README)"
+        raise EnvironmentMissing(f"can't use device {asked!r}: {reason}", hint) from trouble
+    return device
+
+
+def dtype_for(asked: str, device: torch.device) -> torch.dtype:
+    """Return the asked dtype; `auto` is bfloat16 on an accelerator and float32 on a CPU."""
+    if asked == "auto":
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    dtype = getattr(torch, asked, None)
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        hint = "use auto, float32, bfloat16 or float16"
+        raise UsageError(f"{asked!r} is no floating-point dtype", hint)
+    return dtype
+
+
+def check_same_vocabulary(target: Loaded, draft: Loaded) -> None:
+    """Refuse a pair whose token ids mean different things."""
+    title = (
+        f"{target.facts.name} and {draft.facts.name} have different vocabularies "
+        f"({target.facts.vocabulary} and {draft.facts.vocabulary} tokens"
+    )
+    hint = "a drafted id must mean the same to both: choose a draft of the target's own family"
+    if target.tokenizer is not None and draft.tokenizer is not None:
+        ours, theirs = target.tokenizer.get_vocab(), draft.tokenizer.get_vocab()
+        differing = [token for token, number in theirs.items() if ours.get(token, number) != number]
+        missing = len(theirs.keys() ^ ours.keys())
+        if differing or missing:
+            found = f"; {missing} tokens in one only, {len(differing)} under another id)"
+            raise UsageError(title + found, hint)
+    elif target.facts.vocabulary != draft.facts.vocabulary:
+        raise UsageError(title + ")", hint)
+
+
+def _found(name: str, loader: Any, place: str, **options: object) -> Any:  # noqa: ANN401 - transformers is untyped
+    try:
+        return loader.from_pretrained(place, **options)
+    except (OSError, ValueError, ImportError) as trouble:
+        reason = str(trouble).strip().partition("\n")[0]
+        hint = "give a Hugging Face id, a checkpoint folder with safetensors, or one of: "
+        known = hint + ", ".join(pocket.members())
+        if Path(place).exists():
+            known = "the folder must hold config.json, *.safetensors and tokenizer.json"
+        raise EnvironmentMissing(f"can't load model {name!r}: {reason}", known) from trouble
+
+
+def _tokenizer(name: str, place: str, settings: Settings) -> Any:  # noqa: ANN401
+    try:
+        return AutoTokenizer.from_pretrained(place, trust_remote_code=settings.trust_remote_code)
+    except (OSError, ValueError, ImportError, KeyError) as trouble:
+        if settings.load_format == "dummy":
+            return None
+        hint = "the folder must hold tokenizer.json; or time it with --load-format dummy"
+        raise EnvironmentMissing(f"can't load the tokenizer of {name!r}", hint) from trouble
+
+
+def _refuse_recurrent(name: str, config: Any) -> None:  # noqa: ANN401
+    text = config.get_text_config()
+    kinds = set(getattr(text, "layer_types", None) or ())
+    recurrent = kinds & RECURRENT_LAYERS
+    if recurrent or not getattr(text, "num_attention_heads", None):
+        found = ", ".join(sorted(recurrent)) or "no attention heads"
+        title = f"{name} keeps a recurrent state ({found}), which can't be rolled back"
+        hint = "rejected drafts would stay in it (ggml-org/llama.cpp#20075); use an attention model"
+        raise UsageError(title, hint)
+
+
+def _facts(name: str, model: Any) -> ModelFacts:  # noqa: ANN401
+    config = model.config.get_text_config()
+    weights = list(model.parameters())
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    scaling = getattr(config, "rope_parameters", None) or {}
+    trained = scaling.get("original_max_position_embeddings") or config.max_position_embeddings
+    return ModelFacts(
+        name=name,
+        architecture=(model.config.architectures or [type(model).__name__])[0],
+        parameters=sum(weight.numel() for weight in weights),
+        layers=config.num_hidden_layers,
+        vocabulary=config.vocab_size,
+        dtype=str(weights[0].dtype).removeprefix("torch."),
+        weight_bytes=sum(weight.numel() * weight.element_size() for weight in weights),
+        kv_bytes_per_token=2 * config.num_hidden_layers * heads * size * weights[0].element_size(),
+        trained_context=trained,
+    )

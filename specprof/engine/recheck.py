@@ -1,0 +1,63 @@
+"""The reference: a burst's reached places recomputed from the bare tokens, without any cache.
+
+Deliberately plain and slow. It shares no cache code with the loop, so whatever a wrong rollback,
+position or mask did to the laws the run acted on shows as a difference from these (theory 3, T4).
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from specprof.engine.observe import short
+from specprof.extend import Acceptance, Law
+from specprof.records import Recheck, Rechecked, Round
+
+
+def recheck(
+    target: torch.nn.Module,
+    draft: torch.nn.Module,
+    committed: Sequence[int],
+    rounds: Sequence[Round],
+    law: Law,
+    acceptance: Acceptance,
+) -> Recheck:
+    """Recompute every reached drafted token of `rounds`, one burst, from `committed` tokens.
+
+    A reached place's prefix is the committed text up to it: all drafts before it were accepted. So
+    one forward of each model over the text answers for every place at once.
+    """
+    places = [
+        (played.index, index, played.context + index, one.token)
+        for played in rounds
+        for index, one in enumerate(played.drafted)
+        if one.reached and played.context + index <= len(committed)
+    ]
+    first = rounds[0].context
+    rows = torch.tensor([context - first for _, _, context, _ in places])
+    tokens = torch.tensor([token for *_, token in places])[:, None]
+    target_logits = _plain_forward(target, committed, first)[rows]  # [places, vocab]
+    target_probs = law.probs(target_logits)
+    draft_probs = law.probs(_plain_forward(draft, committed, first)[rows])
+    best = target_logits.topk(2, -1).values
+    columns = (
+        target_probs.gather(1, tokens).squeeze(1),
+        draft_probs.gather(1, tokens).squeeze(1),
+        acceptance.owed(target_probs, draft_probs),
+        best[:, 0] - best[:, 1],
+    )
+    numbers = torch.stack(columns, 1).tolist()
+    found = [
+        Rechecked(number, index, *map(short, row))
+        for (number, index, _, _), row in zip(places, numbers, strict=True)
+    ]
+    return Recheck(burst=rounds[0].burst, places=found)
+
+
+@torch.inference_mode()
+def _plain_forward(model: torch.nn.Module, committed: Sequence[int], first: int) -> torch.Tensor:
+    """Return [places, vocab] float32 logits on the host; row i answers the first `first + i` tokens."""
+    device = next(model.parameters()).device
+    tokens = torch.tensor([list(committed)], device=device)
+    keep = len(committed) - first + 1
+    logits: torch.Tensor = model(tokens, use_cache=False, logits_to_keep=keep).logits[0]
+    return logits.float().cpu()

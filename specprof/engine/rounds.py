@@ -1,0 +1,78 @@
+"""From a round as it was played to the Round a capture holds.
+
+On a device, a round's events and its evidence are read only once the next round has been played:
+by then they have passed, so that reading them makes nobody wait.
+"""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+
+from specprof.engine.loop import Played
+from specprof.engine.observe import drafted_tokens, observe, short
+from specprof.extend import Acceptance, Law
+from specprof.records import Detail, Round
+
+
+@dataclass(slots=True, kw_only=True)
+class Scribe:
+    """Numbers the rounds of a run and turns each into its record."""
+
+    law: Law
+    acceptance: Acceptance
+    detail: Detail
+    origin_ns: int
+    """Host time that counts as 0."""
+    late: bool
+    """Whether marks and evidence are read a round later."""
+    index: int = 0
+    observe_ns: int = 0
+    _waiting: deque[tuple[Played, torch.Tensor | None]] = field(default_factory=deque)
+
+    def take(self, played: Played, burst: int, depth: int) -> Iterator[Round]:
+        """Take a round in; yield those that can be read now."""
+        started = time.perf_counter_ns()
+        seen = None
+        if self.detail == "evidence" and played.drafted:
+            seen = observe(played, self.law, self.acceptance)
+        self._waiting.append((played, seen))
+        ready = [] if self.late and len(self._waiting) == 1 else [self._waiting.popleft()]
+        rounds = [self._record(*one, burst, depth) for one in ready]
+        self.observe_ns += time.perf_counter_ns() - started
+        if self.detail != "off":
+            yield from rounds
+
+    def flush(self, burst: int, depth: int) -> Iterator[Round]:
+        """Yield what still waits: the burst is over."""
+        rounds = [self._record(*one, burst, depth) for one in self._waiting]
+        self._waiting.clear()
+        if self.detail != "off":
+            yield from rounds
+
+    def _record(self, played: Played, seen: torch.Tensor | None, burst: int, depth: int) -> Round:
+        rows: list[list[float]] | None = None if seen is None else seen.tolist()
+        target_prob, draft_prob = rows[-1][:2] if rows else (None, None)
+        self.index += 1
+        return Round(
+            index=self.index - 1,
+            burst=burst,
+            context=played.context,
+            depth_asked=depth,
+            drafted=drafted_tokens(played, rows),
+            accepted=played.accepted,
+            emitted=played.emitted,
+            final_target_prob=None if target_prob is None else short(target_prob),
+            final_draft_prob=None if draft_prob is None or draft_prob < 0 else short(draft_prob),
+            start_ns=played.lap.at_ns - self.origin_ns,
+            wall_ns=played.lap.wall_ns(),
+            spans=played.lap.spans(),
+            target_forwards=played.target_forwards,
+            draft_forwards=played.draft_forwards,
+            target_length=played.target_length,
+            draft_length=played.draft_length,
+            target_kv_bytes=played.target_kv_bytes,
+            draft_kv_bytes=played.draft_kv_bytes,
+        )

@@ -1,0 +1,156 @@
+"""Times the parts of a round. The clock is passed in: host counter, device events, or a fake one.
+
+Spans are marks on one clock, so a round's spans and its wall time can be compared; whatever no
+span covers is the host gap, which readers derive. Device events are read late: until they have
+passed, reading one would make the host wait for the very work it measures.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol
+
+import torch
+
+from specprof.records import ClockFacts, Span
+
+Mark = object
+READINGS = 2000
+
+
+class Clock(Protocol):
+    """Makes marks, and says how far apart two of them are."""
+
+    kind: str
+    late: bool
+    """Whether a mark can be read only once the device has passed it."""
+
+    def mark(self) -> Mark:
+        """Return this moment."""
+
+    def between(self, start: Mark, end: Mark) -> int:
+        """Return the nanoseconds from one mark to another."""
+
+
+class HostClock:
+    """The host's own monotonic counter."""
+
+    kind = "perf_counter_ns"
+    late = False
+
+    def __init__(self, now: Callable[[], int] = time.perf_counter_ns) -> None:
+        self.mark = now
+
+    def between(self, start: int, end: int) -> int:
+        """Return the nanoseconds from one reading to another."""
+        return end - start
+
+
+class EventClock:
+    """Timed events on an accelerator's current stream (CUDA, XPU, MPS)."""
+
+    late = True
+
+    def __init__(self, device: torch.device) -> None:
+        self.kind = device.type
+        self.device = device
+
+    def mark(self) -> torch.Event:
+        """Record an event on the current stream; costs about a microsecond, never waits."""
+        event = torch.Event(self.device, enable_timing=True)
+        event.record()
+        return event
+
+    def between(self, start: torch.Event, end: torch.Event) -> int:
+        """Return the nanoseconds between two events, waiting for the second if need be."""
+        end.synchronize()
+        return round(start.elapsed_time(end) * 1e6)
+
+
+def clock_for(device: torch.device) -> HostClock | EventClock:
+    """Return the clock that times work on `device` without serialising it."""
+    return HostClock() if device.type == "cpu" else EventClock(device)
+
+
+def clock_facts(clock: Clock) -> ClockFacts:
+    """Measure what one reading costs the host."""
+    started = time.perf_counter_ns()
+    for _ in range(READINGS):
+        clock.mark()
+    return ClockFacts(kind=clock.kind, read_ns=(time.perf_counter_ns() - started) / READINGS)
+
+
+@dataclass(slots=True)
+class Lap:
+    """The marks of one round or prefill, not yet read."""
+
+    clock: Clock
+    at_ns: int
+    """Host time of the start: places the lap on the run's timeline, whatever clock times it."""
+    start: Mark
+    end: Mark = None
+    marks: list[tuple[str, str | None, Mark, Mark]] = field(default_factory=list)
+
+    def spans(self) -> list[Span]:
+        """Read the marks: spans in the order they began, relative to the lap's start."""
+        between = self.clock.between
+        read = [
+            Span(name, parent, between(self.start, begun), between(begun, ended))
+            for name, parent, begun, ended in self.marks
+        ]
+        return sorted(read, key=lambda span: (span.start_ns, span.parent is not None))
+
+    def wall_ns(self) -> int:
+        """Read the lap's whole length."""
+        return self.clock.between(self.start, self.end)
+
+
+class Stopwatch:
+    """Collects marks, one lap at a time: `begin`, nested `span`s, `finish`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self._open: list[str] = []
+        self._lap = Lap(clock, 0, None)
+
+    def begin(self) -> None:
+        """Start a lap."""
+        self._open.clear()
+        self._lap = Lap(self.clock, time.perf_counter_ns(), self.clock.mark())
+
+    def span(self, name: str) -> "OpenSpan":
+        """Time a `with` block under this name, inside whatever span is open."""
+        return OpenSpan(self, name)
+
+    def finish(self) -> Lap:
+        """End the lap and return it; a device's marks need not have passed yet."""
+        self._lap.end = self.clock.mark()
+        return self._lap
+
+
+class OpenSpan:
+    """A `with` block being timed; a class, because a generator costs the hot path twice as much."""
+
+    __slots__ = ("name", "start", "watch")
+
+    def __init__(self, watch: Stopwatch, name: str) -> None:
+        self.watch = watch
+        self.name = name
+        self.start: Mark = None
+
+    def __enter__(self) -> None:
+        self.watch._open.append(self.name)  # noqa: SLF001 - one thing in two classes
+        self.start = self.watch.clock.mark()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        watch = self.watch
+        ended = watch.clock.mark()
+        watch._open.pop()  # noqa: SLF001
+        parent = watch._open[-1] if watch._open else None  # noqa: SLF001
+        watch._lap.marks.append((self.name, parent, self.start, ended))  # noqa: SLF001

@@ -1,0 +1,70 @@
+"""Where the tokens come from: the held-out document, a file, or a Hugging Face dataset."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from specprof.errors import EnvironmentMissing, UsageError
+from specprof.pocket.corpus import held_out_text
+from specprof.records import Settings
+
+
+def document(settings: Settings) -> tuple[str, str]:
+    """Return the text to decode over, and where it came from, with its SHA-256."""
+    if settings.text and settings.dataset:
+        raise UsageError("--text and --dataset both name a text", "give one of them")
+    if settings.text:
+        text, source = _file(Path(settings.text)), settings.text
+    elif settings.dataset:
+        text, source = _dataset(settings.dataset, settings.context), settings.dataset
+    else:
+        text, source = held_out_text(), "Python standard library, held-out modules"
+    return text, f"{source}; sha256 {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def encode(tokenizer: Any, text: str, count: int) -> list[int]:  # noqa: ANN401 - transformers is untyped
+    """Return the first `count` tokens of `text`; refuse a text too short for them."""
+    tokens: list[int] = tokenizer(text, verbose=False)["input_ids"]
+    if len(tokens) < count:
+        title = f"a context of {count} tokens was asked for; the text has {len(tokens)}"
+        raise UsageError(title, f"use --context {len(tokens)} or less, or a longer --text")
+    return tokens[:count]
+
+
+def _file(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as trouble:
+        raise UsageError(
+            f"can't read --text {path}: {trouble}", "give a UTF-8 text file"
+        ) from trouble
+
+
+def _dataset(name: str, context: int) -> str:
+    """Join rows of the dataset's text column until they surely hold `context` tokens."""
+    try:
+        from datasets import load_dataset
+    except ImportError as trouble:
+        hint = "install it with: pip install 'specprof[datasets]'"
+        raise EnvironmentMissing("--dataset needs the package datasets", hint) from trouble
+    path, _, config = name.partition(":")
+    wanted, texts = 16 * context, list[str]()
+    try:
+        for row in load_dataset(path, config or None, split="test", streaming=True):
+            texts.append(_text_of(row, name))
+            if sum(map(len, texts)) >= wanted:
+                break
+    except (OSError, ValueError, RuntimeError) as trouble:
+        hint = "check the name (name[:config]) and the network, or use --text FILE"
+        reason = str(trouble).partition("\n")[0]
+        raise EnvironmentMissing(f"can't read dataset {name!r}: {reason}", hint) from trouble
+    return "\n\n".join(texts)
+
+
+def _text_of(row: dict[str, object], name: str) -> str:
+    for column in ("text", "content", "book_text"):
+        value = row.get(column)
+        if isinstance(value, str):
+            return value
+    title = f"dataset {name!r} has no text column; it has {', '.join(row)}"
+    raise UsageError(title, "choose a dataset with a column called text")

@@ -1,0 +1,136 @@
+"""Starts runs for the command line: on a terminal as a child the dashboard follows, else in place.
+
+The models and the dashboard never share a process: a redraw must not steal time from what is
+timed, and neither's crash takes the other's data. The capture file is all that joins them.
+"""
+
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+from specprof.capture import CaptureWriter, read_capture
+from specprof.errors import INTERRUPTED, UsageError
+from specprof.plan import expand, override, read_profile
+from specprof.progress import Progress
+from specprof.records import Profile, RunSpec
+
+Given = dict[str, str | int | float | bool | None]
+POLL_S = 0.05
+
+
+def launch(profile: str, given: Given, *, output: Path | None, force: bool, tui: bool) -> int:
+    """Run a profile with the given settings replaced; return the exit code."""
+    wanted = override(read_profile(profile), **given)
+    specs = expand(wanted)
+    paths = capture_paths(wanted, specs, output)
+    for path in paths:
+        _refuse_existing(path, force=force)
+    if tui and len(specs) == 1 and _on_terminal():
+        return _watched(paths[0])
+    codes = [_record(spec, path, force=force) for spec, path in zip(specs, paths, strict=True)]
+    return max(codes)
+
+
+def capture_paths(profile: Profile, specs: list[RunSpec], output: Path | None) -> list[Path]:
+    """Return where each cell's capture goes: the asked file, or one named after the profile."""
+    if output is None:
+        now = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+        output = Path(f"specprof-{profile.name}-{now}.jsonl")
+    if len(specs) == 1:
+        return [output]
+    return [output.with_suffix(f".{spec.id}{output.suffix or '.jsonl'}") for spec in specs]
+
+
+def _record(spec: RunSpec, path: Path, *, force: bool) -> int:
+    """Run one cell in this process, narrating on stderr."""
+    from specprof import registry
+    from specprof.extend import Backend
+    from specprof.recorder import record
+
+    backend = registry.load(Backend, registry.member("backend", spec.settings.backend))()
+    progress = Progress(spec)
+    with CaptureWriter(path, overwrite=force) as writer:
+        try:
+            end = record(backend, spec, writer, command=sys.argv[1:], listener=progress.hear)
+        except BaseException:
+            _forget_empty(path)
+            raise
+    progress.close()
+    if writer.trouble:
+        _tell(f"recording stopped: {writer.trouble}; {writer.lost} events were lost")
+    told(path)
+    return INTERRUPTED if end.status == "interrupted" else 0
+
+
+def _watched(path: Path) -> int:
+    """Run in a child process and follow its capture in the dashboard."""
+    log = path.with_suffix(path.suffix + ".log")
+    command = [sys.executable, "-m", "specprof", *sys.argv[1:], "--no-tui", "--output", str(path)]
+    with log.open("wb") as narration:
+        child = subprocess.Popen(  # noqa: S603 - our own command line again
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=narration,
+            stderr=narration,
+            start_new_session=True,  # a Ctrl-C is the dashboard's to pass on
+        )
+        if not _wait_for_header(path, child):
+            return _failed_early(child, log)
+        from specprof.tui.app import show
+
+        code = show(path, child, log)
+    told(path)
+    return code
+
+
+def _wait_for_header(path: Path, child: subprocess.Popen[bytes]) -> bool:
+    """Wait while the models load; False if the child ended before its first line."""
+    _tell("loading the models ...")
+    try:
+        while child.poll() is None:
+            if path.exists() and path.stat().st_size:
+                return True
+            time.sleep(POLL_S)
+    except KeyboardInterrupt:
+        child.terminate()
+        child.wait()
+    return path.exists() and path.stat().st_size > 0 and child.returncode == 0
+
+
+def _failed_early(child: subprocess.Popen[bytes], log: Path) -> int:
+    """Pass on what the child said before it failed."""
+    sys.stderr.write(log.read_text(encoding="utf-8", errors="replace"))
+    log.unlink(missing_ok=True)
+    return INTERRUPTED if child.returncode < 0 else child.returncode
+
+
+def _refuse_existing(path: Path, *, force: bool) -> None:
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists already", "choose another -o, or pass --force")
+
+
+def _forget_empty(path: Path) -> None:
+    """Leave no file behind when a run failed before its first round: nothing is lost by it."""
+    if path.exists() and not any(b'"event":"round"' in line for line in path.open("rb")):
+        path.unlink()
+
+
+def told(path: Path) -> None:
+    """Say on stderr what was kept, and what to do with it."""
+    capture = read_capture(path)
+    rounds = capture.end.rounds if capture.end else "an unknown number of"
+    _tell(f"{path}: {rounds} rounds, {capture.state}")
+    _tell(f"  specprof diagnose {path}")
+    _tell(f"  specprof view {path}")
+    _tell(f"  specprof export speedscope {path}")
+
+
+def _on_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

@@ -76,8 +76,11 @@ def _slice(one: Slice, track: int) -> Iterator[Json]:
 def _arrow(one: Slice, number: int) -> Iterator[Json]:
     """Yield the two ends of the arrow from a round's draft to its verification."""
     draft = next((child for child in one.children if child.name == "draft"), None)
-    verify = next((child for child in one.children if child.name == "verify"), None)
-    if draft is None or verify is None or not draft.ns:
+    if draft is None or not draft.ns:
+        return
+    later = (child for child in one.children if child.start_ns >= draft.end_ns)
+    verify = next((child for child in later if child.name == "verify"), None)
+    if verify is None:
         return
     arrow = {"cat": "round", "name": "draft to verify", "id": number}
     yield {"ph": "s", **arrow, "tid": DRAFT, "ts": _micros(draft.start_ns)}

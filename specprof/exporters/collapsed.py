@@ -51,5 +51,6 @@ def _add(spent: Counter[Stack], above: Stack, one: Slice) -> None:
 
 def _frame(name: str) -> str:
     """Return a name no reader of the format trips over: one line, no `;`, no trailing number."""
-    plain = re.sub(r"[;\x00-\x20\x7f-\xa0\u2028\u2029]+", " ", name).strip() or "?"
-    return re.sub(r" (\d+)$", r"_\1", plain)
+    signs = (sign if sign.isprintable() and sign != ";" else " " for sign in name)
+    words = " ".join("".join(signs).split()) or "?"
+    return re.sub(r" (\d+)$", r"_\1", words)

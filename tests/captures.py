@@ -1,0 +1,106 @@
+"""Captures to test readers on: made by the synthetic backend, healthy or odd in a named way."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from specprof.backends.synthetic import Synthetic
+from specprof.capture import Capture, CaptureWriter
+from specprof.records import (
+    Burst,
+    End,
+    Event,
+    Header,
+    Note,
+    Prefill,
+    Round,
+    RunSpec,
+    Sample,
+    Settings,
+)
+
+HOSTILE = "\x1b[31m=cmd|' /C calc'!A1;x\n\r\t<script>[bold]@y</script>\u202e\x00 12"
+SMALL = {"stops": 3, "max_new_tokens": 12, "context": 6000, "temperature": 1.0}
+
+
+def events(fault="none", **settings) -> list[Event]:
+    """Return a small synthetic run's events, its closing line included."""
+    chosen = Settings(backend="synthetic", **(SMALL | settings))
+    spec = RunSpec(id="cell-1", profile="test", settings=chosen)
+    made = list(Synthetic(fault=fault).run(spec, ["specprof", "run"]))
+    rounds = [each for each in made if isinstance(each, Round)]
+    bursts = [each for each in made if isinstance(each, Burst)]
+    end = End(
+        status="complete",
+        wall_ns=bursts[-1].start_ns + bursts[-1].wall_ns + 1_000,
+        rounds=len(rounds),
+        emitted=sum(len(each.emitted) for each in rounds),
+        write_ns=10,
+    )
+    return [*made, end]
+
+
+def write(path: Path, recorded: Sequence[Event]) -> Path:
+    """Write events as a capture file."""
+    with CaptureWriter(path, overwrite=True) as writer:
+        for event in recorded:
+            writer.write(event)
+    assert writer.lost == 0
+    return path
+
+
+def in_memory(recorded: Sequence[Event]) -> Capture:
+    """Return events as if they had been read."""
+    header, *rest = recorded
+    assert isinstance(header, Header)
+    return Capture(path=Path("run.jsonl"), header=header, events=rest, damaged=[], torn=False)
+
+
+def healthy(path: Path) -> Path:
+    """A run that ended by itself."""
+    return write(path, events())
+
+
+def truncated(path: Path) -> Path:
+    """A run that was killed inside a line."""
+    whole = write(path, events()).read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    return path
+
+
+def header_only(path: Path) -> Path:
+    """A run that was killed before its first round."""
+    return write(path, events()[:1])
+
+
+def baseline(path: Path) -> Path:
+    """A run without a draft."""
+    return write(path, events(depth=0, drafter="none", draft=None))
+
+
+def hostile(path: Path) -> Path:
+    """A file somebody made to hurt its readers: odd text, odd numbers, overlapping times."""
+    return write(path, [_poisoned(event) for event in events()])
+
+
+ODD = {each.__name__: each for each in (healthy, truncated, header_only, baseline, hostile)}
+"""Every reader must cope with each of these."""
+
+
+def _poisoned(event: Event) -> Event:
+    replace = msgspec.structs.replace
+    match event:
+        case Header():
+            spec = replace(event.spec, id=HOSTILE, profile=HOSTILE)
+            return replace(event, spec=spec, text=HOSTILE, machine={HOSTILE: HOSTILE})
+        case Round() | Prefill():
+            spans = [
+                replace(s, name=HOSTILE if i % 2 else s.name) for i, s in enumerate(event.spans)
+            ]
+            spans += [replace(s, start_ns=s.start_ns // 2, ns=-5) for s in event.spans[:2]]
+            return replace(event, spans=spans, start_ns=event.start_ns - event.start_ns % 7_000_000)
+        case Sample():
+            return Note(at_ns=-event.at_ns, text=HOSTILE)
+        case _:
+            return event

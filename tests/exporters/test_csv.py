@@ -1,0 +1,59 @@
+"""The table of rounds."""
+
+import csv
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from captures import HOSTILE, events, in_memory
+from specprof.exporters.csv import COLUMNS, Csv, no_formula
+from specprof.records import Round
+
+
+def export(recorded, folder) -> list[dict]:
+    Csv().write(in_memory(recorded), folder / "a.csv")
+    with (folder / "a.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_each_row_is_a_round(tmp_path):
+    """Counts, rates by their named denominators and times are the round's own."""
+    rows = export(events(), tmp_path)
+    rounds = [event for event in events() if isinstance(event, Round)]
+    assert len(rows) == len(rounds)
+    for row, one in zip(rows, rounds, strict=True):
+        reached = sum(each.reached for each in one.drafted)
+        assert int(row["accepted_tokens"]) == one.accepted
+        assert float(row["accepted_per_drafted"]) == one.accepted / len(one.drafted)
+        assert float(row["accepted_per_reached"]) == one.accepted / reached
+        phases = [int(value) for name, value in row.items() if name.endswith("_phase_ns")]
+        assert sum(phases) + int(row["host_gap_ns"]) == one.wall_ns
+
+
+def test_what_is_not_known_is_an_empty_cell(tmp_path):
+    """A baseline round has no acceptance rate; it isn't 0."""
+    rows = export(events(depth=0, drafter="none"), tmp_path)
+    assert {row["accepted_per_drafted"] for row in rows} == {""}
+    assert {row["mean_overlap_over_reached"] for row in rows} == {""}
+    assert {row["drafted_tokens"] for row in rows} == {"0"}
+
+
+def test_every_column_tells_its_unit_or_its_denominator():
+    """No bare rate and no bare number: each name ends in what it counts."""
+    units = ("tokens", "_ns", "bytes", "forwards", "index", "_rollback", "_round", "_start")
+    assert [name for name in COLUMNS if not name.endswith(units) and "per" not in name
+            and "over_reached" not in name] == []  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "  =1", HOSTILE])
+def test_no_text_is_a_formula(text):
+    """A spreadsheet takes every header for text."""
+    assert no_formula(text)[0] in "'\\ " or no_formula(text)[0].isalnum()
+    assert not no_formula(text).lstrip().startswith(("=", "+", "-", "@"))
+
+
+@given(st.text())
+def test_text_is_one_printable_line(text):
+    """No name starts a line of its own or hides its direction."""
+    assert no_formula(text).isprintable()

@@ -1,0 +1,50 @@
+"""The SQLite export, loaded by the plugin door like any other plugin."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from captures import events, in_memory
+from specprof import extend, registry
+from specprof.records import Round, Sample
+
+
+@pytest.fixture
+def file(tmp_path):
+    exporter = registry.load(extend.Exporter, registry.member("exporter", "sqlite"))
+    exporter().write(in_memory(events()), tmp_path / "a.sqlite")
+    with closing(sqlite3.connect(tmp_path / "a.sqlite")) as connection:
+        yield connection
+
+
+def test_sql_counts_what_the_capture_holds(file):
+    """Rounds, drafted tokens, spans and samples are all there."""
+    rounds = [event for event in events() if isinstance(event, Round)]
+    counts = {
+        "rounds": len(rounds),
+        "drafted": sum(len(one.drafted) for one in rounds),
+        "spans": sum(len(one.spans) for one in rounds),
+        "samples": sum(isinstance(event, Sample) for event in events()),
+    }
+    for table, count in counts.items():
+        assert file.execute(f"select count(*) from {table}").fetchone() == (count,)  # noqa: S608
+    assert file.execute("select sum(accepted) from rounds").fetchone() == (
+        sum(one.accepted for one in rounds),
+    )
+
+
+def test_the_question_in_its_docstring_has_an_answer(file):
+    """The example query runs and gives acceptance by thousands of context tokens."""
+    docstring = registry.member("exporter", "sqlite").docstring
+    query = " ".join(line for line in docstring.splitlines() if line.startswith("    "))
+    answer = dict(file.execute(query).fetchall())
+    assert answer
+    assert all(0 <= share <= 1 for share in answer.values())
+
+
+def test_the_file_is_sound(file):
+    """SQLite's own check passes, and what is not known is null."""
+    assert file.execute("pragma integrity_check").fetchone() == ("ok",)
+    nulls = "select count(*) from drafted where not reached and target_prob is not null"
+    assert file.execute(nulls).fetchone() == (0,)

@@ -18,6 +18,8 @@ from specprof.records import Header, Settings
 Answer = TypeVar("Answer")
 FAMILY_ERROR = 0.01
 """Probability that a healthy run is accused of any bug by any of the statistical tests."""
+TESTS = 5
+"""The accept rule, the draft's law, the state of either model, the step at a trained context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,16 @@ class Evidence:
         name: str = "",
         beside: Sequence[Columns] = (),
         live: bool = False,
-        alpha: float = FAMILY_ERROR / 10,
+        damaged: Sequence[int] = (),
+        alpha: float = FAMILY_ERROR / TESTS,
     ) -> None:
         self.columns = columns
         self.name = name
         self.beside = beside
         self.live = live
         """Whether the capture is still being written: a missing end is no defect then."""
+        self.damaged = damaged
+        """Numbers of the capture's lines that could not be read."""
         self.alpha = alpha
         """The error rate one statistical test may spend: the family's, divided among its tests."""
         self._answers: dict[Callable[[Evidence], Any], Any] = {}

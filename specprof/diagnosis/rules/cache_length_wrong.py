@@ -1,0 +1,111 @@
+"""A cache holds another number of tokens after a round than was committed and fed.
+
+Measures
+    Length of the target's and the draft's cache, less what it should be, per round; how much that
+    changes over rounds with a rejection and over all-accepted rounds.
+
+Fires when
+    After any round the target's cache differs from committed - 1, or the draft's from the lesser
+    of committed - 1 and context + K - 1: committed - 2 after an all-accepted round (theory I11).
+
+Why this is a bug and not a mismatch
+    Lengths are counted, not estimated. A short cache makes a model predict from a text with holes
+    in it, a long one from rejected tokens; either looks like a bad draft in the average.
+
+Likely causes
+    Short, growing with rejections: trimmed by rejected + 1 where rejected - 1 was due, because the
+    draft was fed K tokens and the target K + 1. Short, growing with all-accepted rounds: the last
+    draft is never fed. Long: the rollback did nothing.
+
+Confirm
+    Start anew on the same prefix: a wrong cache heals there, a mismatch does not.
+
+Does not see
+    The right number of wrong entries: that is state-drifts. Caches that evict by design.
+
+Try it
+    specprof drill draft-cache-short
+"""
+
+from typing import ClassVar
+
+import numpy as np
+
+from specprof.analysis.columns import Bools, Floats
+from specprof.analysis.evidence import Evidence
+from specprof.errors import MissingEvidence
+from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+
+
+class CacheLengthWrong(Rule):
+    """Exact: one wrong length is enough."""
+
+    family: ClassVar[Family] = "bug"
+    statistical: ClassVar[bool] = False
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Compare both caches' lengths with what was committed and fed."""
+        rounds = evidence.rounds
+        committed = rounds.context + rounds.emitted
+        fed = np.minimum(rounds.context + rounds.drafted, committed) - 1
+        short = {
+            "target": committed - 1 - rounds.target_length,
+            "draft": np.where(rounds.drafted > 0, fed - rounds.draft_length, np.nan),
+        }
+        known = {role: ~np.isnan(each) for role, each in short.items()}
+        if not any(each.any() for each in known.values()):
+            title = "no cache lengths were recorded"
+            raise MissingEvidence(title, "record with --detail rounds or evidence")
+        for role, each in short.items():
+            wrong = known[role] & (each != 0)
+            if wrong.any():
+                return Found(finding=_finding(evidence, role, each, wrong))
+        checked = ", ".join(f"{role}: {each.sum():,}" for role, each in known.items() if each.any())
+        return Clear(detectable=f"one token in one round (rounds checked, {checked})")
+
+
+def _finding(evidence: Evidence, role: str, short: Floats, wrong: Bools) -> Finding:
+    rounds = evidence.rounds
+    grown = np.diff(short, prepend=0.0)
+    grown[evidence.after == 0] = short[evidence.after == 0]
+    rejected = rounds.accepted < rounds.drafted
+    by_outcome = {
+        "after every rejection": _typical(grown[rejected]),
+        "after every all-accepted round": _typical(grown[~rejected]),
+    }
+    first = int(wrong.argmax())
+    return Finding(
+        message=_message(role, by_outcome, float(short[first])),
+        measures=(
+            Measure(name="tokens short, first time", value=float(short[first]), unit="tokens"),
+            Measure(
+                name="tokens short, at worst",
+                value=float(short[np.nanargmax(np.abs(short))]),
+                unit="tokens",
+            ),
+            Measure(name="wrong per round", value=float(wrong.mean()), n=len(rounds)),
+        ),
+        remedy="roll the cache back to the committed tokens it was fed, and feed what it lacks "
+        "with the next round's first step: two tokens after an all-accepted round",
+        confirm=("specprof run --context <the same> --stops 1",),
+        rounds=tuple(rounds.index[wrong][:5].tolist()),
+        headline=True,
+    )
+
+
+def _typical(grown: Floats) -> float:
+    known = grown[~np.isnan(grown)]
+    return float(np.median(known)) if len(known) else 0.0
+
+
+def _message(role: str, by_outcome: dict[str, float], first: float) -> str:
+    for outcome, tokens in by_outcome.items():
+        if tokens:
+            more = "short" if tokens > 0 else "too long"
+            return f"the {role} cache gets {_count(abs(tokens))} {more} {outcome}"
+    more = "short" if first > 0 else "too long"
+    return f"the {role} cache is {_count(abs(first))} {more} after some rounds"
+
+
+def _count(tokens: float) -> str:
+    return f"{tokens:.0f} token{'' if tokens == 1 else 's'}"

@@ -1,0 +1,65 @@
+"""A smaller K would give more tokens per second.
+
+Measures
+    Tokens per second predicted at each K up to the one that ran, from the accepted counts and the
+    phases' mean times of this very run.
+
+Fires when
+    Some smaller K gains 3 % or more at the lower end of its 95 % interval (block bootstrap over
+    rounds). Without a baseline the verify pass is taken to cost the same at any K, which
+    understates the gain.
+
+Why this is a setting and not a bug
+    Late draft indices stand only if all before them do; each still costs a draft step.
+
+Likely causes
+    A depth copied from another pair, text or machine; acceptance that fell with the context.
+
+Confirm
+    Sweep the depth: an optimum at the edge of a sweep is none.
+
+Does not see
+    Larger K than the one that ran; that a fixed K may lose to one that adapts. Counts from a deep
+    run stand in for a shallow one's, whose rounds begin at other places (theory I9).
+
+Try it
+    specprof run --depth 16
+"""
+
+from typing import ClassVar
+
+from specprof.analysis import cost_model
+from specprof.analysis.evidence import Evidence
+from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+
+GAIN = 1.03
+
+
+class DepthTooDeep(Rule):
+    """A prediction with a bootstrap interval."""
+
+    family: ClassVar[Family] = "configuration"
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Find the best K up to the one asked for."""
+        choice = evidence.ask(cost_model.best_depth)
+        gain = choice.gain
+        if choice.best == choice.asked or gain.low < GAIN:
+            return Clear(detectable=f"a gain of {GAIN - 1:.0%} at a K below {choice.asked}")
+        finding = Finding(
+            message=f"K = {choice.asked} is too deep here: K = {choice.best} would give about "
+            f"{gain.value - 1:.0%} more tokens per second",
+            measures=(
+                Measure(
+                    name=f"tokens per second, K = {choice.best} / K = {choice.asked}",
+                    value=gain.value,
+                    n=gain.n,
+                    low=gain.low,
+                    high=gain.high,
+                ),
+            ),
+            remedy=f"set the depth to {choice.best}"
+            + ("" if choice.best else ": plain decoding is faster than this draft"),
+            confirm=(f"specprof run --depth {choice.best or 1}",),
+        )
+        return Found(finding=finding)

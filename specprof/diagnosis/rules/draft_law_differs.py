@@ -1,0 +1,71 @@
+"""Drafted tokens are not drawn from the law they are declared to be drawn from.
+
+Measures
+    owed(token) - overlap per reached drafted token: the acceptance owed to the token that came,
+    less what its declared law promised before the draw; drafts their own law gives no mass.
+
+Fires when
+    The mean difference is not 0 by a betting martingale (always valid, 0.2 % a test, 1 % for all
+    tests together), or any drafted token has draft probability 0.
+
+Why this is a bug and not a mismatch
+    Under the declared law the difference has mean 0 at every place, whatever the two models are:
+    the overlap is the expectation of what is owed (theory 2.1, 3 T2).
+
+Likely causes
+    The draft samples greedily, or at another temperature, top-k or top-p, than the law handed to
+    the accept step; probabilities of a neighbouring row. The output is then no longer the
+    target's, though acceptance often looks better (transformers #32867).
+
+Confirm
+    The same run at temperature 0: both laws are one-hot there and the difference must vanish.
+
+Does not see
+    A wrong law with the same expected acceptance; a wrong temperature of both at once.
+
+Try it
+    specprof drill greedy-draft-soft-law
+"""
+
+from typing import ClassVar
+
+from specprof.analysis import attribution
+from specprof.analysis.evidence import Evidence
+from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+
+
+class DraftLawDiffers(Rule):
+    """An always-valid test, and exact for impossible tokens."""
+
+    family: ClassVar[Family] = "bug"
+    statistical: ClassVar[bool] = False
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Test the draws."""
+        draws, n = evidence.ask(attribution.draws), len(evidence.places)
+        if not len(draws.impossible) and draws.trial.p_value > evidence.alpha:
+            limit = f"a bias of {draws.trial.detectable:.1%} of {n:,} places"
+            return Clear(detectable=f"{limit}; one impossible draft")
+        part = evidence.ask(attribution.attribute).draft_law
+        way = "worse" if part.frac.value > 0 else "better"
+        finding = Finding(
+            message="drafts are not drawn from the law the accept step is told: they fare "
+            f"{way} than it promises",
+            measures=(
+                Measure(
+                    name="owed - overlap per reached token",
+                    value=-part.frac.value,
+                    n=n,
+                    low=-part.frac.high,
+                    high=-part.frac.low,
+                ),
+                Measure(name="impossible drafts", value=len(draws.impossible), n=n),
+                Measure(name="always-valid p-value", value=draws.trial.p_value, n=n),
+            ),
+            remedy="hand the accept step the very probabilities each draft was drawn from, after "
+            "temperature, top-k and top-p; for a greedy draft that is all mass on one token",
+            confirm=("specprof run --temperature 0",),
+            rounds=tuple(draws.impossible[:5].tolist()),
+            headline=True,
+        )
+        return Found(finding=finding)

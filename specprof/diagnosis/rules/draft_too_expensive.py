@@ -1,0 +1,69 @@
+"""A draft step costs more of a target step than the share of drafts that stand.
+
+Measures
+    Draft step time over plain target step time, c, and accepted per reached token, alpha.
+
+Fires when
+    alpha's 95 % interval lies below c. Without a baseline the verify pass stands in for the plain
+    step, which understates c.
+
+Why this is a cost and not a bug
+    With alpha <= c no depth improves on plain decoding (arXiv 2211.17192, corollary 3.9), however
+    cheap everything else is.
+
+Likely causes
+    A draft nearly as large as the target, or as many layers: small models are bound by launches,
+    so c follows the number of layers, not of parameters; a draft on a slower device.
+
+Confirm
+    A smaller draft, or an n-gram drafter, at the same depth.
+
+Does not see
+    A draft that pays at depth 1 and not at the depth asked for: that is depth-too-deep.
+
+Try it
+    specprof drill slow-draft
+"""
+
+from typing import ClassVar
+
+from specprof.analysis import cost_model
+from specprof.analysis.acceptance import rates
+from specprof.analysis.evidence import Evidence
+from specprof.errors import MissingEvidence
+from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+
+
+class DraftTooExpensive(Rule):
+    """Leviathan's corollary 3.9, from measured times."""
+
+    family: ClassVar[Family] = "cost"
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Compare alpha with c."""
+        cost, alpha = evidence.ask(cost_model.costs), rates(evidence.columns).alpha_cond
+        if alpha is None:
+            raise MissingEvidence("no drafted token was reached", "record a run that drafts")
+        share = cost.draft_step_ns / cost.plain_step_ns
+        if alpha.high >= share:
+            return Clear(detectable=f"alpha below c = {share:.2f}; seen {alpha.value:.2f}")
+        least = "" if cost.has_baseline else "at least "
+        finding = Finding(
+            message=f"a draft step costs {least}{share:.0%} of a target step and only "
+            f"{alpha.value:.0%} of reached drafts stand: no depth pays",
+            measures=(
+                Measure(name="draft step / target step", value=share),
+                Measure(
+                    name="accepted per reached token",
+                    value=alpha.value,
+                    n=alpha.n,
+                    low=alpha.low,
+                    high=alpha.high,
+                ),
+                Measure(name="draft step", value=cost.draft_step_ns / 1e6, unit="ms"),
+            ),
+            remedy="use a draft of fewer layers, run its steps as one captured graph, or draft "
+            "from the text itself (n-grams)",
+            confirm=("specprof run --depth 1", "specprof run --drafter none"),
+        )
+        return Found(finding=finding)

@@ -1,0 +1,84 @@
+"""The draft's law overlaps little with the target's, and nothing is broken.
+
+Measures
+    Mean overlap per reached drafted token inside the draft's trained context: the acceptance two
+    correct implementations would owe.
+
+Fires when
+    Its 95 % interval lies below 50 %, and none of the tests for state, draft law and accept rule
+    fires.
+
+Why this is a mismatch and not a bug
+    Overlap is one minus the total variation of the two laws (theory 2.1). With all three brackets
+    of the attribution chain at 0, what is missing was never owed.
+
+Likely causes
+    A draft too small or trained on other text; another chat template; a language or a domain the
+    draft has not seen; a low temperature, which sharpens small differences.
+
+Confirm
+    Another draft, or another text, at the same depth.
+
+Does not see
+    A wrong configuration that run and recheck share: RoPE scaling, template, tokenizer. Compare
+    configurations for that.
+
+Try it
+    specprof run --draft <another model>
+"""
+
+from typing import ClassVar
+
+import numpy as np
+
+from specprof.analysis import attribution
+from specprof.analysis.acceptance import place_share
+from specprof.analysis.evidence import Evidence
+from specprof.analysis.stats import Estimate
+from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule, Unknown
+
+LOW = 0.5
+
+
+class DraftsMismatched(Rule):
+    """An interval of the mean overlap."""
+
+    family: ClassVar[Family] = "mismatch"
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Look at the overlap in range, once everything else is clean."""
+        chain = evidence.ask(attribution.attribute)
+        broken = [part.name for part in chain.brackets if (part.p_value or 0.0) <= evidence.alpha]
+        if broken:
+            return Unknown(reason=f"broken first: {', '.join(broken)}")
+        overlap = _in_range(evidence)
+        if overlap.high >= LOW:
+            return Clear(
+                detectable=f"a mean overlap below {LOW:.0%}; seen {overlap.value:.1%} in range"
+            )
+        finding = Finding(
+            message=f"draft and target overlap by only {overlap.value:.1%} on average",
+            measures=(
+                Measure(
+                    name="overlap per reached token",
+                    value=overlap.value,
+                    n=overlap.n,
+                    low=overlap.low,
+                    high=overlap.high,
+                ),
+            ),
+            remedy="take a larger draft, or one distilled from this target on this kind of text; "
+            "until then draft fewer tokens",
+            confirm=("specprof run --draft <another model>",),
+            headline=True,
+        )
+        return Found(finding=finding)
+
+
+def _in_range(evidence: Evidence) -> Estimate:
+    places, draft = evidence.places, evidence.header.draft
+    inside = np.ones(len(places), np.bool_)
+    if draft is not None and draft.trained_context is not None:
+        within = places.context < draft.trained_context
+        inside = within if within.any() else inside
+    return place_share(places.overlap[inside])

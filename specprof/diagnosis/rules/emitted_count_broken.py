@@ -1,0 +1,76 @@
+"""A round commits another number of tokens than its accepted drafts and one more.
+
+Measures
+    Rounds whose emitted tokens are not accepted + 1, split by whether all drafts stood; rounds
+    that do not start where the one before them ended.
+
+Fires when
+    Any round inside a burst breaks emitted = accepted + 1 (theory I2), or any last round of a
+    burst commits more than that or nothing. A stop may only shorten a burst's last round.
+
+Why this is a bug and not a mismatch
+    The identity holds whatever the models think of each other: a rejection is followed by one
+    correction, an all-accepted round by one bonus token.
+
+Likely causes
+    The bonus token is switched off or dropped (all-accepted rounds emit K: theory I10); the
+    correction comes a round late; a stop is checked in the middle of a burst; tokens are counted
+    before they are cut.
+
+Confirm
+    Record with the draft equal to the target: every round must then emit K + 1.
+
+Does not see
+    Wrong tokens in the right number: that is residual-unsupported.
+
+Try it
+    specprof drill no-bonus
+"""
+
+from typing import ClassVar
+
+import numpy as np
+
+from specprof.analysis.columns import Bools, Ints
+from specprof.analysis.evidence import Evidence
+from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+
+
+class EmittedCountBroken(Rule):
+    """Exact: one broken round is enough."""
+
+    family: ClassVar[Family] = "bug"
+    statistical: ClassVar[bool] = False
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Compare each round's emitted tokens with accepted + 1."""
+        rounds, last = evidence.rounds, evidence.closes_burst
+        surplus = rounds.emitted - rounds.accepted - 1
+        wrong = np.where(last, (surplus > 0) | (rounds.emitted < 1), surplus != 0)
+        torn = ~last[:-1] & (rounds.context[1:] != rounds.context[:-1] + rounds.emitted[:-1])
+        broken = wrong | np.append(torn, False)
+        if not broken.any():
+            return Clear(detectable=f"one broken round of {len(rounds):,}")
+        finding = Finding(
+            message=_message(surplus[wrong], rounds.accepted[wrong] == rounds.drafted[wrong]),
+            measures=(
+                Measure(name="broken per round", value=float(broken.mean()), n=len(rounds)),
+                Measure(name="tokens off per round", value=float(surplus[~last].mean())),
+            ),
+            remedy="commit every accepted draft and then the correction or the bonus, in the "
+            "round that decided them",
+            confirm=("specprof run --draft <the target> --temperature 0",),
+            rounds=tuple(rounds.index[broken][:5].tolist()),
+            headline=True,
+        )
+        return Found(finding=finding)
+
+
+def _message(surplus: Ints, all_stood: Bools) -> str:
+    if not len(surplus):
+        return "a round starts elsewhere than the one before it ended"
+    if all_stood.all() and (surplus == -1).all():
+        return "the bonus token is missing: rounds whose drafts all stood emit K tokens, not K + 1"
+    if not all_stood.any() and (surplus == -1).all():
+        return "the correction is missing: rounds with a rejection emit only the accepted drafts"
+    return "rounds commit another number of tokens than their accepted drafts and one more"

@@ -1,0 +1,67 @@
+"""The target runs more than one forward pass a round.
+
+Measures
+    Target forwards per drafting round, over all rounds, after rejections and without any.
+
+Fires when
+    Any round that drafted ran the target more than once (theory I3; f in theory 1.3).
+
+Why this is a bug and not a mismatch
+    One verify pass answers for K drafts and the token after them. A second pass costs a plain
+    step a round however good the draft is; with it no depth of 1 can ever pay (theory 5.3).
+
+Likely causes
+    The bonus or correction token is fed in a pass of its own; a rejected round is replayed
+    because the cache can't be rolled back; the verify pass is split.
+
+Confirm
+    Record with the draft equal to the target: extra passes on rejections only vanish there.
+
+Does not see
+    A pass that the engine does not count; compare verify time with the baseline's step for that.
+
+Try it
+    specprof drill two-target-forwards
+"""
+
+from typing import ClassVar
+
+from specprof.analysis.evidence import Evidence
+from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+
+
+class ExtraTargetForwards(Rule):
+    """Exact: one round with two passes is enough."""
+
+    family: ClassVar[Family] = "bug"
+    statistical: ClassVar[bool] = False
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Count target forwards, and say after which outcome they are too many."""
+        rounds = evidence.speculative
+        extra = rounds.target_forwards > 1
+        if not extra.any():
+            return Clear(detectable=f"one extra pass in {len(rounds):,} rounds")
+        rejected = rounds.accepted < rounds.drafted
+        when = "every round"
+        if not extra.all():
+            when = "rounds with a rejection" if not extra[~rejected].any() else "some rounds"
+        forwards = float(rounds.target_forwards.mean())
+        finding = Finding(
+            message=f"the target runs {forwards:.2f} forward passes a round instead of one, "
+            f"in {when}",
+            measures=(
+                Measure(name="target forwards per round", value=forwards, n=len(rounds)),
+                Measure(
+                    name="rounds with extra forwards per round",
+                    value=float(extra.mean()),
+                    n=len(rounds),
+                ),
+            ),
+            remedy="take the correction or bonus from the verify pass's own logits, and feed it "
+            "with the next round's drafts",
+            confirm=("specprof run --draft <the target> --temperature 0",),
+            rounds=tuple(rounds.index[extra][:5].tolist()),
+            headline=True,
+        )
+        return Found(finding=finding)

@@ -1,0 +1,82 @@
+"""Speculation is slower than plain decoding.
+
+Measures
+    Plain time per token over speculative time per token, at the same contexts, from a baseline
+    capture; without one, an upper bound with the verify pass in the plain step's place.
+
+Fires when
+    The 95 % interval of the speed-up, or the upper bound itself, lies below 1.
+
+Why this is a cost and not a bug
+    Every token may be right and every draft owed what it got, and the round still cost more than
+    the tokens it made. The waterfall names the term.
+
+Likely causes
+    A draft too dear for what it adds, a depth too deep, a verify pass that costs much more than a
+    plain step (small models on a CPU, mixtures of experts), a host gap.
+
+Confirm
+    A baseline of the same target, text and depths: specprof run --drafter none.
+
+Does not see
+    Batch effects; that a baseline of another engine is faster still.
+
+Try it
+    specprof drill slow-draft
+"""
+
+from typing import ClassVar
+
+from specprof.analysis import cost_model
+from specprof.analysis.evidence import Evidence
+from specprof.analysis.stats import Estimate
+from specprof.errors import MissingEvidence
+from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule, Unknown
+
+
+class NoSpeedup(Rule):
+    """An interval where there is a baseline, else a bound."""
+
+    family: ClassVar[Family] = "cost"
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Compare with plain decoding as far as it is known."""
+        cost = evidence.ask(cost_model.costs)
+        try:
+            gain = evidence.ask(cost_model.speedup)
+        except MissingEvidence as missing:
+            bound = cost.tau * cost.plain_step_ns / cost.round_ns
+            if bound >= 1:
+                return Unknown(reason=f"{missing.title}: at most {bound:.2f}x; {missing.hint}")
+            return Found(finding=_finding(f"at most {bound:.2f}", None, bound, cost))
+        if gain.high >= 1:
+            return Clear(
+                detectable=f"a speed-up below 1; measured {gain.value:.2f}x "
+                f"({gain.low:.2f} to {gain.high:.2f})"
+            )
+        return Found(finding=_finding(f"{gain.value:.2f}", gain, gain.value, cost))
+
+
+def _finding(spoken: str, gain: Estimate | None, value: float, cost: cost_model.Costs) -> Finding:
+    needed = cost_model.break_even(cost)
+    alpha = "no acceptance would pay" if needed is None else f"it pays from alpha = {needed:.0%}"
+    return Finding(
+        message=f"speculation runs at {spoken} times the speed of plain decoding; at these costs "
+        f"{alpha}",
+        measures=(
+            Measure(
+                name="speed-up over plain decoding" + ("" if gain else ", upper bound"),
+                value=value,
+                unit="x",
+                n=gain.n if gain else None,
+                low=gain.low if gain else None,
+                high=gain.high if gain else None,
+            ),
+            Measure(name="emitted per round", value=cost.tau, unit="tokens"),
+            Measure(name="time per round", value=cost.round_ns / 1e6, unit="ms"),
+            Measure(name="plain step", value=cost.plain_step_ns / 1e6, unit="ms"),
+        ),
+        remedy="cut the largest term of the waterfall: fewer or cheaper draft steps, a cheaper "
+        "verify pass, less time on the host; or decode plainly",
+        confirm=("specprof run --drafter none",),
+    )

@@ -1,0 +1,98 @@
+"""Acceptance falls past the context length the draft was trained on.
+
+Measures
+    accepted per reached drafted token up to the draft's trained context, and beyond it.
+
+Fires when
+    It is lower beyond by 5 points or more, and blocks of neighbouring rounds dealt out at random
+    show such a step with probability below 0.2 %.
+
+Why this is a mismatch and not a bug
+    The position of the fall is one of the draft's own configuration numbers, and the cache-free
+    recheck, where there is one, agrees with the run. The draft does what it was trained for.
+
+Likely causes
+    A draft trained, or a RoPE scaling declared, for shorter texts than the target; long texts on
+    another subject than their beginnings.
+
+Confirm
+    Record the same depths with a draft of longer training; or feed the draft a short view only.
+
+Does not see
+    A decay inside the trained range; a draft whose configuration names no length.
+
+Try it
+    specprof run --backend synthetic --context 20000 --temperature 1
+"""
+
+from typing import ClassVar
+
+from specprof.analysis import attribution
+from specprof.analysis.acceptance import Step, step_at
+from specprof.analysis.evidence import Evidence
+from specprof.errors import MissingEvidence
+from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule, Unknown
+
+DROP = 0.05
+
+
+class PositionRangeExceeded(Rule):
+    """A block-permutation test at one known length."""
+
+    family: ClassVar[Family] = "mismatch"
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Compare acceptance on both sides of the draft's trained context."""
+        draft = evidence.header.draft
+        if draft is None or draft.trained_context is None:
+            title = "the draft's trained context is not known"
+            raise MissingEvidence(title, "use a draft whose configuration names it")
+        trained = draft.trained_context
+        if evidence.reached.context.max() < trained:
+            return Clear(detectable=f"nothing beyond the draft's trained context of {trained:,}")
+        step = step_at(evidence.columns, trained)
+        if step is None:
+            return Unknown(reason=f"under 100 places on one side of context {trained:,}")
+        drop = step.before.value - step.beyond.value
+        if drop < DROP or step.p_value > evidence.alpha:
+            return Clear(detectable=f"a fall of {DROP:.0%} at {trained:,}; seen {drop:.1%}")
+        if _state_astray(evidence):
+            return Unknown(reason="a wrong state explains the fall as well: mend that first")
+        return Found(finding=_finding(step))
+
+
+def _state_astray(evidence: Evidence) -> bool:
+    try:
+        drift = evidence.ask(attribution.drift)
+    except MissingEvidence:
+        return False
+    return min(drift.draft_p_value, drift.target_p_value) <= evidence.alpha
+
+
+def _finding(step: Step) -> Finding:
+    near, far = step.before, step.beyond
+    return Finding(
+        message=f"acceptance falls from {near.value:.1%} to {far.value:.1%} of reached tokens past "
+        f"the draft's trained context of {step.context:,}",
+        measures=(
+            Measure(
+                name="accepted per reached token, in range",
+                value=near.value,
+                n=near.n,
+                low=near.low,
+                high=near.high,
+            ),
+            Measure(
+                name="accepted per reached token, beyond",
+                value=far.value,
+                n=far.n,
+                low=far.low,
+                high=far.high,
+            ),
+            Measure(name="block-permutation p-value", value=step.p_value),
+        ),
+        remedy="draft from a window of recent tokens, use a draft trained for longer texts, or "
+        "draft less past that length",
+        confirm=("specprof run --draft <one trained for longer texts>",),
+        headline=True,
+    )

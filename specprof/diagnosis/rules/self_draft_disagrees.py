@@ -1,0 +1,69 @@
+"""A model that drafts for itself is not accepted nearly always.
+
+Measures
+    Mean overlap per reached drafted token where draft and target are the same model.
+
+Fires when
+    The mean overlap's shortfall from 1 exceeds 2 %, or what the data type's rounding may do to a
+    probability where that is more.
+
+Why this is a bug and not a mismatch
+    Two equal models have equal laws (theory 2.11, 3 S13): nothing is left to mismatch.
+
+Likely causes
+    The draft's cache, positions or masks; another data type or attention kernel for the draft;
+    equality with an independent target draw as the accept rule, which owes the sum of squares.
+
+Confirm
+    The recheck names the side: record with --recheck-context at least the context.
+
+Does not see
+    Anything where draft and target differ. Rollback is hardly exercised by a self-draft.
+
+Try it
+    specprof run --draft <the target>, then compare with specprof drill draft-state
+"""
+
+from typing import ClassVar
+
+import numpy as np
+
+from specprof.analysis import attribution
+from specprof.analysis.evidence import Evidence
+from specprof.analysis.stats import ratio
+from specprof.errors import MissingEvidence
+from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+
+
+class SelfDraftDisagrees(Rule):
+    """Exact but for rounding."""
+
+    family: ClassVar[Family] = "bug"
+    statistical: ClassVar[bool] = False
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Look at the overlap of a model with itself."""
+        settings, places = evidence.settings, evidence.places
+        if settings.draft != settings.target or settings.drafter != "draft-model":
+            title = "draft and target are different models"
+            raise MissingEvidence(title, "record one with the draft equal to the target")
+        slack = max(0.02, evidence.ask(attribution.noise).probability)
+        overlap = ratio(places.overlap, np.ones(len(places)))
+        if overlap.value >= 1 - slack:
+            return Clear(detectable=f"a mean overlap below {1 - slack:.0%}")
+        finding = Finding(
+            message=f"the target overlaps with itself by only {overlap.value:.1%} when it drafts",
+            measures=(
+                Measure(
+                    name="overlap per reached token",
+                    value=overlap.value,
+                    n=len(places),
+                    low=overlap.low,
+                    high=overlap.high,
+                ),
+            ),
+            remedy="check the draft's cache, position ids, data type and attention kernel",
+            confirm=("specprof run --draft <the target> --recheck-context 4096",),
+            headline=True,
+        )
+        return Found(finding=finding)

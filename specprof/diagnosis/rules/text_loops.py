@@ -1,0 +1,59 @@
+"""The emitted text repeats itself, and any draft can follow a loop.
+
+Measures
+    Share of emitted tokens inside a loop: a run of at least max(3 p, 48) tokens that each equal
+    the one p places before, p up to 256 (theory 9.1).
+
+Fires when
+    It exceeds 20 %. Acceptance and speed then say nothing about this pair of models, and verdicts
+    resting on them become Unknown.
+
+Why this is the measurement and not the engine
+    Loops are what small models do under greedy decoding past their end of text (arXiv
+    2206.02369); acceptance goes to 1 for every draft, even n-grams.
+
+Likely causes
+    End-of-text ignored; greedy decoding of a small base model; a context full of one sentence; a
+    target out of its trained range.
+
+Confirm
+    Another prompt, a temperature above 0, or short bursts at many depths.
+
+Does not see
+    Loops in bursts shorter than 64 tokens; paraphrase; loops of a period beyond 256.
+
+Try it
+    specprof drill looping-text --temperature 0
+"""
+
+from typing import ClassVar
+
+from specprof.analysis.evidence import Evidence
+from specprof.analysis.text_health import SHORTEST_RUN, looping_frac
+from specprof.errors import MissingEvidence
+from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+
+LIMIT = 0.2
+
+
+class TextLoops(Rule):
+    """A share of tokens."""
+
+    family: ClassVar[Family] = "measurement"
+    undermines: ClassVar[bool] = True
+    statistical: ClassVar[bool] = False
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Look for loops in every burst's tokens."""
+        share, n = looping_frac(evidence.columns)
+        if not n:
+            raise MissingEvidence("no tokens were recorded", "record with --detail rounds")
+        if share <= LIMIT:
+            return Clear(detectable=f"loops of {SHORTEST_RUN} tokens in {LIMIT:.0%} of {n:,}")
+        finding = Finding(
+            message=f"{share:.0%} of the emitted tokens lie in loops",
+            measures=(Measure(name="looping per emitted token", value=share, n=n),),
+            remedy="change the prompt, sample at a temperature above 0, or let the text end",
+            confirm=("specprof run --temperature 1",),
+        )
+        return Found(finding=finding)

@@ -1,0 +1,53 @@
+"""There are too few rounds to estimate anything.
+
+Measures
+    Rounds recorded.
+
+Fires when
+    There are fewer than 30. Estimates and intervals become Unknown then; exact checks and
+    always-valid tests stand.
+
+Why this is the measurement and not the engine
+    A block bootstrap of a handful of rounds covers nothing, and 30 rounds leave an acceptance
+    rate uncertain by more than 10 points.
+
+Likely causes
+    A short smoke run; a run stopped early; long accepted runs that need few rounds.
+
+Confirm
+    Record longer: 384 reached places give a rate within 5 points.
+
+Does not see
+    Many rounds of one short text: rounds that resemble each other say less than they count.
+
+Try it
+    specprof run --stops 1 --max-new-tokens 8
+"""
+
+from typing import ClassVar
+
+from specprof.analysis.evidence import Evidence
+from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+
+ENOUGH = 30
+
+
+class TooFewRounds(Rule):
+    """A count."""
+
+    family: ClassVar[Family] = "measurement"
+    undermines: ClassVar[bool] = True
+    statistical: ClassVar[bool] = False
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Count the rounds."""
+        n = len(evidence.rounds)
+        if n >= ENOUGH:
+            return Clear(detectable=f"fewer than {ENOUGH} rounds; there are {n:,}")
+        finding = Finding(
+            message=f"{n} rounds are too few to estimate anything",
+            measures=(Measure(name="rounds", value=n),),
+            remedy="record more new tokens, or more stops",
+            confirm=("specprof run --max-new-tokens 64",),
+        )
+        return Found(finding=finding)

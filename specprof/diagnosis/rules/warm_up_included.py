@@ -1,0 +1,65 @@
+"""The first rounds are much slower than the rest, and are in the averages.
+
+Measures
+    Leading rounds slower than one and a half medians, and the time they took beyond the median,
+    per wall time of all rounds.
+
+Fires when
+    The first round took over twice the median, and the leading rounds' excess is 2 % or more.
+
+Why this is the measurement and not the engine
+    Compilation, allocation and clocks that ramp up happen once. They belong in a start-up figure,
+    not in the time of a token.
+
+Likely causes
+    No warm-up rounds; a graph captured, or a kernel chosen, for each new depth.
+
+Confirm
+    Record longer: the share falls, the excess does not.
+
+Does not see
+    Slowness that comes later: a machine that throttles, memory that fills.
+
+Try it
+    specprof run --stops 1 --max-new-tokens 64, on a cold machine
+"""
+
+from typing import ClassVar
+
+import numpy as np
+
+from specprof.analysis.evidence import Evidence
+from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule, Unknown
+
+SHARE = 0.02
+FEW = 8
+
+
+class WarmUpIncluded(Rule):
+    """Leading rounds against the median."""
+
+    family: ClassVar[Family] = "measurement"
+    statistical: ClassVar[bool] = False
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Weigh what the leading slow rounds cost beyond the median."""
+        wall = evidence.rounds.wall_ns
+        if len(wall) < FEW:
+            return Unknown(reason=f"{len(wall)} rounds; {FEW} are needed for a median")
+        median = float(np.median(wall))
+        leading = int(np.append(wall <= 1.5 * median, True).argmax())
+        excess = float((wall[:leading] - median).sum() / wall.sum())
+        if not leading or wall[0] <= 2 * median or excess < SHARE:
+            return Clear(detectable=f"an excess of {SHARE:.0%}; seen {excess:.1%}")
+        finding = Finding(
+            message=f"the first {leading} round{'s' * (leading > 1)} took {excess:.0%} of the "
+            "decode time beyond the median round",
+            measures=(
+                Measure(name="excess per wall time", value=excess, n=len(wall)),
+                Measure(name="first round", value=float(wall[0]) / 1e6, unit="ms"),
+                Measure(name="median round", value=median / 1e6, unit="ms"),
+            ),
+            remedy="leave these rounds out of timings, or record longer",
+            rounds=tuple(evidence.rounds.index[:leading][:5].tolist()),
+        )
+        return Found(finding=finding)

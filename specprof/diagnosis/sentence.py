@@ -1,0 +1,93 @@
+"""The one sentence: of what was rejected, how much is mismatch, how much is a bug, and which.
+
+Knows English and the chain's brackets. Speaks of a bracket only where its test speaks; rounds to
+tenths of a point, which no interval here beats.
+"""
+
+from collections.abc import Sequence
+
+from specprof.analysis.attribution import Attribution
+from specprof.analysis.evidence import Evidence
+from specprof.errors import MissingEvidence
+from specprof.extend import Family, Finding
+
+
+def sentence(
+    evidence: Evidence,
+    chain: Attribution | None,
+    findings: Sequence[tuple[Family, Finding]],
+    undermined: Finding | None,
+) -> str:
+    """Return the diagnosis in a sentence or a few: what was lost, why, what it costs."""
+    bugs = [each.message for family, each in findings if family == "bug" and each.headline]
+    causes = [each.message for family, each in findings if family != "bug" and each.headline]
+    opening = _attributed(evidence, chain, bugs) if chain else _unattributed(evidence)
+    costs = [each.message for family, each in findings if family == "cost"]
+    if causes and not bugs:
+        opening += f" The mismatch: {'; '.join(causes)}."
+    if costs:
+        opening += f" Speed: {'; '.join(costs)}."
+    if undermined:
+        opening += f" Trust no estimate here: {undermined.message}."
+    return opening
+
+
+def _unattributed(evidence: Evidence) -> str:
+    try:
+        places = evidence.reached
+    except MissingEvidence as missing:
+        return f"Nothing to attribute: {missing.title}."
+    rejected = 1 - float(places.accepted.mean())
+    return (
+        f"{rejected:.1%} of {len(places):,} reached drafted tokens were rejected; which part is a "
+        "mismatch can't be said, because no probabilities were recorded."
+    )
+
+
+def _attributed(evidence: Evidence, chain: Attribution, bugs: Sequence[str]) -> str:
+    rejected, mismatch = chain.rejected.frac.value, chain.mismatch.frac
+    broken = [part for part in chain.brackets if (part.p_value or 0.0) <= evidence.alpha]
+    opening = f"Of {_percent(rejected)} rejected drafts"
+    if not broken:
+        rest = f"all but noise is distribution mismatch ({_points(mismatch.value)} points)"
+        if not rejected:
+            opening, rest = "No draft was rejected", "and none was owed a rejection beyond noise"
+        return f"{opening}, {rest}{_caveat(chain, bugs)}."
+    lost = sum(part.frac.value for part in broken)
+    known = f": {'; '.join(bugs)}" if bugs else ""
+    if lost >= 0:
+        return (
+            f"{opening}, {_points(mismatch.value)} points are distribution mismatch and "
+            f"{_points(lost)} points are an implementation bug{known}.{_unseen(chain)}"
+        )
+    return (
+        f"{_percent(rejected)} of drafts were rejected where {_percent(rejected - lost)} should "
+        f"have been: {_points(-lost)} points are let through by an implementation bug{known}."
+        f"{_unseen(chain)}"
+    )
+
+
+def _caveat(chain: Attribution, bugs: Sequence[str]) -> str:
+    """Say what else is broken, or how much a bug could have hidden."""
+    if bugs:
+        return f"; but the implementation is broken: {'; '.join(bugs)}"
+    if chain.state is None:
+        return "; nothing was rechecked without a cache, so that may hold a wrong cache state"
+    if chain.rechecked_frac < 1:
+        return f"; the {_percent(1 - chain.rechecked_frac)} not rechecked may hold a wrong state"
+    return "; no implementation bug shows"
+
+
+def _unseen(chain: Attribution) -> str:
+    if chain.rechecked_frac > 0.995:  # noqa: PLR2004 - all but what a stop cut off
+        return ""
+    unseen = _percent(1 - chain.rechecked_frac)
+    return f" {unseen} of drafts were not rechecked: their mismatch may hold a wrong cache state."
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.1f}"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from specprof.analysis.evidence import Evidence
     from specprof.capture import Capture
+    from specprof.engine.cache import Store
     from specprof.engine.decoder import Decoder
     from specprof.engine.stopwatch import Stopwatch
 
@@ -114,8 +115,8 @@ class Cache(ABC):
     """Makes the key-value store a model decodes with; owns tokens' positions."""
 
     @abstractmethod
-    def open(self, model: "torch.nn.Module", capacity: int) -> "object":
-        """Return a transformers cache for `model` with room for `capacity` tokens."""
+    def open(self, model: "torch.nn.Module", capacity: int) -> "Store":
+        """Return a store for `model` with room for `capacity` tokens."""
 
 
 class Backend(ABC):

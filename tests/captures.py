@@ -28,7 +28,8 @@ def events(fault="none", **settings) -> list[Event]:
     """Return a small synthetic run's events, its closing line included."""
     chosen = Settings(backend="synthetic", **(SMALL | settings))
     spec = RunSpec(id="cell-1", profile="test", settings=chosen)
-    made = list(Synthetic(fault=fault).run(spec, ["specprof", "run"]))
+    header, *made = Synthetic(fault=fault).run(spec, ["specprof", "run"])
+    header = msgspec.structs.replace(header, created="2026-01-01T00:00:00+00:00")
     rounds = [each for each in made if isinstance(each, Round)]
     bursts = [each for each in made if isinstance(each, Burst)]
     end = End(
@@ -38,7 +39,7 @@ def events(fault="none", **settings) -> list[Event]:
         emitted=sum(len(each.emitted) for each in rounds),
         write_ns=10,
     )
-    return [*made, end]
+    return [header, *made, end]
 
 
 def write(path: Path, recorded: Sequence[Event]) -> Path:

@@ -43,7 +43,8 @@ class Store(TransformersCache):  # type: ignore[misc]  # transformers is untyped
     @property
     def kv_bytes(self) -> int:
         """Bytes of the filled part, all layers, keys and values."""
-        return self.length * sum(layer.bytes_per_token for layer in self.layers)
+        per_token: int = sum(layer.bytes_per_token for layer in self.layers)
+        return self.length * per_token
 
 
 class PreallocatedLayer(CacheLayerMixin):  # type: ignore[misc]

@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
 from specprof.records import ClockFacts, Span
 
-Mark = object
+Mark = Any
+"""Whatever a clock's `mark` returns; only that clock can read it."""
 READINGS = 2000
 
 

@@ -1,0 +1,243 @@
+"""The native backend on tiny checkpoints: what a capture holds, and that it is true."""
+
+import pytest
+import tiny
+import torch
+from transformers import AutoModelForCausalLM
+
+from specprof.backends.native import Native, acceptance_in_force, stops
+from specprof.errors import EnvironmentMissing, UsageError
+from specprof.records import (
+    Burst,
+    Header,
+    Prefill,
+    Recheck,
+    Round,
+    RunSpec,
+    Sample,
+    Settings,
+)
+
+TEXT = "the quick brown fox jumps over the lazy dog; " * 20
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pair")
+    (folder / "text.txt").write_text(TEXT)
+    tiny.checkpoint(folder / "target", seed=1)
+    tiny.checkpoint(folder / "draft", seed=1, num_hidden_layers=2)
+    return folder
+
+
+def settings(pair, **changed):
+    given = {
+        "target": str(pair / "target"),
+        "draft": str(pair / "draft"),
+        "text": str(pair / "text.txt"),
+        "device": "cpu",
+        "threads": 1,
+        "context": 200,
+        "stops": 3,
+        "max_new_tokens": 12,
+        "depth": 3,
+        "ignore_eos": True,
+    }
+    return Settings(**(given | changed))
+
+
+def events(pair, **changed):
+    spec = RunSpec(id="x", profile="test", settings=settings(pair, **changed))
+    return list(Native().run(spec, ["run"]))
+
+
+def last_rounds(found):
+    return {max(one.index for one in kind(found, Round) if one.burst == b) for b in range(3)}
+
+
+def kind(found, wanted):
+    return [event for event in found if isinstance(event, wanted)]
+
+
+def test_a_walk_is_bursts_of_prefill_and_rounds(pair):
+    """Each stop prefills to its depth, decodes its tokens, and is closed by a Burst."""
+    found = events(pair)
+    assert isinstance(found[0], Header)
+    assert [one.context for one in kind(found, Prefill)] == stops(settings(pair)) == [128, 160, 200]
+    assert [one.fed for one in kind(found, Prefill)] == [127, 32, 40]
+    bursts = kind(found, Burst)
+    assert [one.emitted for one in bursts] == [12, 12, 12]
+    assert [one.rounds for one in bursts] == [
+        sum(each.burst == number for each in kind(found, Round)) for number in range(3)
+    ]
+    assert kind(found, Sample)[0].rss_bytes > 10_000_000
+
+
+def test_time_is_accounted_for_to_the_nanosecond(pair):
+    """Spans fit their round, and prefill and rounds fit their burst; the rest is derived."""
+    found = events(pair)
+    for one in kind(found, Round):
+        top = sum(span.ns for span in one.spans if span.parent is None)
+        assert 0 <= one.wall_ns - top
+    for burst in kind(found, Burst):
+        parts = [
+            each.wall_ns
+            for each in (*kind(found, Round), *kind(found, Prefill))
+            if each.burst == burst.burst
+        ]
+        assert 0 <= burst.wall_ns - sum(parts)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 4])
+def test_greedy_output_equals_transformers_plain_greedy(pair, depth):
+    """Token for token the same as `generate` of the target alone, at every stop of the walk."""
+    drafter = "draft-model" if depth else "none"
+    found = events(pair, depth=depth, drafter=drafter)
+    model = AutoModelForCausalLM.from_pretrained(pair / "target", dtype=torch.float32)
+    tokens = tiny.tokenizer()(TEXT)["input_ids"]
+    for prefill in kind(found, Prefill):
+        emitted = [
+            token
+            for one in kind(found, Round)
+            if one.burst == prefill.burst
+            for token in one.emitted
+        ]
+        prompt = torch.tensor([tokens[: prefill.context]])
+        plain = model.generate(
+            prompt,
+            attention_mask=torch.ones_like(prompt),
+            do_sample=False,
+            max_new_tokens=12,
+            min_new_tokens=12,
+            eos_token_id=None,
+        )
+        assert emitted == plain[0, prefill.context :].tolist()
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_recheck_of_a_sound_engine_finds_what_was_used(pair, temperature):
+    """The cache-free reference agrees with every probability the run acted on.
+
+    Left out are places whose prefix the length limit cut off, in a burst's last round.
+    """
+    found = events(pair, temperature=temperature)
+    used = {
+        (one.index, place): drafted.seen
+        for one in kind(found, Round)
+        for place, drafted in enumerate(one.drafted)
+        if drafted.reached
+    }
+    again = [place for recheck in kind(found, Recheck) for place in recheck.places]
+    unchecked = used.keys() - {(place.round, place.index) for place in again}
+    assert len(again) > 20
+    assert {number for number, _ in unchecked} <= last_rounds(found)
+    for place in again:
+        seen = used[place.round, place.index]
+        assert place.overlap == pytest.approx(seen.overlap, abs=1e-3)
+        assert place.target_prob == pytest.approx(seen.target_prob, abs=1e-3)
+        assert place.draft_prob == pytest.approx(seen.draft_prob, abs=1e-3)
+
+
+def test_a_draft_equal_to_its_target_accepts_all(pair):
+    """Self-draft: the sanity check every engine must pass, at temperature 1 too."""
+    for temperature in (0.0, 1.0):
+        found = events(pair, draft=str(pair / "target"), temperature=temperature)
+        rounds = kind(found, Round)
+        assert sum(one.accepted for one in rounds) == sum(len(one.drafted) for one in rounds)
+
+
+def test_the_same_seed_gives_the_same_tokens(pair):
+    """Sampling is part of the run's specification."""
+
+    def tokens(seed):
+        return [one.emitted for one in kind(events(pair, temperature=1.0, seed=seed), Round)]
+
+    assert tokens(3) == tokens(3)
+    assert tokens(3) != tokens(4)
+
+
+def test_generate_runs_one_free_burst(pair):
+    """`generate` decodes from a prompt of the given length until its length is reached."""
+    found = events(pair, workload="generate", context=50, max_new_tokens=40)
+    assert [one.context for one in kind(found, Prefill)] == [50]
+    assert kind(found, Burst)[0].emitted == 40
+
+
+@pytest.mark.parametrize("detail", ["off", "rounds", "evidence"])
+def test_detail_levels_record_what_they_say(pair, detail):
+    """off: no rounds, but bursts; rounds: counts and times; evidence: probabilities too."""
+    found = events(pair, detail=detail)
+    rounds = kind(found, Round)
+    assert bool(rounds) == (detail != "off")
+    assert all(one.rounds > 0 for one in kind(found, Burst))
+    seen = any(drafted.seen for one in rounds for drafted in one.drafted)
+    assert seen == (detail == "evidence")
+
+
+def test_dummy_weights_need_no_weights_and_no_tokenizer(pair, tmp_path):
+    """Real timing of a shape from its config.json alone."""
+    (tmp_path / "config.json").write_bytes((pair / "target" / "config.json").read_bytes())
+    found = events(pair, target=str(tmp_path), draft=str(tmp_path), load_format="dummy", text=None)
+    assert kind(found, Burst)[0].emitted == 12
+
+
+def test_different_vocabularies_are_refused(pair, tmp_path):
+    """A drafted id must mean the same to both models."""
+    other = tiny.checkpoint(tmp_path / "other")
+    tiny.tokenizer(extra="%%").save_pretrained(other)
+    with pytest.raises(UsageError, match="different vocabularies"):
+        events(pair, draft=str(other))
+
+
+def test_a_missing_model_is_told_with_a_remedy(pair):
+    """A wrong path names the path and what would do."""
+    with pytest.raises(EnvironmentMissing, match="can't load model '/no/such/place'"):
+        events(pair, target="/no/such/place")
+
+
+def test_a_context_beyond_the_text_is_refused(pair):
+    """The text's own length is said."""
+    with pytest.raises(UsageError, match="the text has 900"):
+        events(pair, context=901)
+
+
+def test_a_context_beyond_memory_is_refused_before_anything_is_recorded(pair):
+    """The arithmetic is in the message: tokens times bytes against what is free."""
+    with pytest.raises(EnvironmentMissing, match="GiB"):
+        events(pair, context=10**12)
+
+
+def test_a_draft_model_drafter_without_a_draft_is_refused(pair):
+    """The drafter is named, and the two ways out."""
+    with pytest.raises(UsageError, match="needs a draft model"):
+        events(pair, draft=None)
+
+
+def test_an_unknown_device_is_refused(pair):
+    """The device is named, and what to use instead."""
+    with pytest.raises(EnvironmentMissing, match="can't use device 'cuda:77'"):
+        events(pair, device="cuda:77")
+
+
+def test_a_recurrent_model_is_refused(pair, tmp_path):
+    """Its state can't be rolled back, so rejected drafts would stay in it."""
+    config = '{"model_type": "mamba", "hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 96}'
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(UsageError, match="recurrent state"):
+        events(pair, target=str(tmp_path), load_format="dummy")
+
+
+def test_auto_acceptance_follows_the_temperature():
+    """Greedy at temperature 0, rejection above; a named rule stays."""
+    assert acceptance_in_force(Settings()) == "greedy"
+    assert acceptance_in_force(Settings(temperature=0.5)) == "rejection"
+    assert acceptance_in_force(Settings(acceptance="rejection")) == "rejection"
+
+
+def test_stops_ascend_to_the_context_by_a_constant_factor():
+    """As many short contexts as long ones; the last is the deepest asked for."""
+    found = stops(Settings(context=20_000, stops=40))
+    assert found[0] == 128
+    assert found[-1] == 20_000
+    assert found == sorted(set(found))
+    assert stops(Settings(context=50, stops=9)) == [50]

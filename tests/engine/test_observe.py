@@ -1,0 +1,83 @@
+"""Evidence from raw logits, number by number, and its independence of the accept step."""
+
+import pytest
+import torch
+
+from specprof.acceptance.greedy import Greedy
+from specprof.acceptance.rejection import Rejection
+from specprof.engine.loop import Played
+from specprof.engine.observe import drafted_tokens, observe
+from specprof.engine.sampling import ProcessedLaw
+from specprof.engine.stopwatch import HostClock, Lap
+from specprof.extend import Proposal
+
+TARGET = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8], [0.2, 0.2, 0.6]])
+DRAFT = torch.tensor([[0.25, 0.7, 0.05], [0.4, 0.4, 0.2]])
+
+
+def played(tokens, accepted, final, *, draft=DRAFT, drawn_from=None):
+    proposal = Proposal(
+        tokens=torch.tensor(tokens),
+        logits=None if draft is None else draft.log(),
+        draft_probs=drawn_from,
+    )
+    return Played(
+        context=9,
+        proposal=proposal,
+        target_logits=TARGET.log(),
+        drafted=tokens,
+        accepted=accepted,
+        emitted=[*tokens[:accepted], final],
+        target_forwards=1,
+        draft_forwards=2,
+        target_length=9,
+        draft_length=9,
+        target_kv_bytes=0,
+        draft_kv_bytes=0,
+        lap=Lap(HostClock(), 0, 0),
+    )
+
+
+def test_rejection_evidence_is_the_textbooks():
+    """target_prob, draft_prob, sum of minima, min(1, ratio); then the correction's two."""
+    seen = observe(played([1, 2], 0, 0), ProcessedLaw(1.0), Rejection())
+    assert seen[0].tolist() == pytest.approx([0.3, 0.7, 0.6, 0.3 / 0.7])
+    assert seen[1].tolist() == pytest.approx([0.8, 0.2, 0.4, 1.0])
+    assert seen[2].tolist() == pytest.approx([0.5, 0.25, 0, 0])
+
+
+def test_a_bonus_has_no_draft_probability():
+    """After an all-accepted round the final token is the target's alone."""
+    seen = observe(played([1, 2], 2, 2), ProcessedLaw(1.0), Rejection())
+    assert seen[2, :2].tolist() == pytest.approx([0.6, -1])
+
+
+def test_greedy_evidence_is_nought_or_one():
+    """Overlap is agreement of the first choices; owed is whether the token is the target's."""
+    seen = observe(played([1, 2], 0, 0), ProcessedLaw(0.0), Greedy())
+    assert seen[:2].tolist() == [[0, 1, 0, 0], [1, 0, 0, 1]]
+
+
+def test_evidence_ignores_the_law_the_drafter_claims_to_have_drawn_from():
+    """Only raw logits count: a drafter that misreports its law changes nothing here."""
+    honest = observe(played([1, 2], 0, 0), ProcessedLaw(1.0), Rejection())
+    wrong = torch.full_like(DRAFT, 1 / 3)
+    assert torch.equal(
+        honest, observe(played([1, 2], 0, 0, drawn_from=wrong), ProcessedLaw(1.0), Rejection())
+    )
+
+
+def test_a_draft_without_logits_is_deterministic():
+    """Its law puts all mass on the drafted token, so it owes the target's probability."""
+    seen = observe(played([1, 2], 1, 1, draft=None), ProcessedLaw(1.0), Rejection())
+    assert seen[0].tolist() == pytest.approx([0.3, 1, 0.3, 0.3])
+
+
+def test_only_reached_tokens_carry_evidence():
+    """What came after the first rejection was never evaluated."""
+    rows = observe(played([1, 2], 0, 0), ProcessedLaw(1.0), Rejection()).tolist()
+    first, second = drafted_tokens(played([1, 2], 0, 0), rows)
+    assert (first.reached, first.accepted, second.reached) == (True, False, False)
+    assert first.seen is not None
+    assert second.seen is None
+    assert drafted_tokens(played([1, 2], 0, 0), None)[0].seen is None

@@ -1,0 +1,60 @@
+"""The stopwatch on a fake clock: every nanosecond is accounted for."""
+
+import time
+
+import torch
+
+from specprof.engine.stopwatch import HostClock, Stopwatch, clock_facts, clock_for
+from specprof.records import Span
+
+
+def fake_clock(*readings):
+    return HostClock(iter(readings).__next__)
+
+
+def test_spans_are_relative_to_their_lap_and_know_their_parent():
+    """A nested span lies in its parent; the lap's wall is from begin to finish."""
+    watch = Stopwatch(fake_clock(100, 110, 112, 120, 150, 160, 200, 230))
+    watch.begin()
+    with watch.span("draft"):
+        with watch.span("step"):
+            pass
+    with watch.span("verify"):
+        pass
+    lap = watch.finish()
+    assert lap.spans() == [
+        Span("draft", None, 10, 40),
+        Span("step", "draft", 12, 8),
+        Span("verify", None, 60, 40),
+    ]
+    assert lap.wall_ns() == 130
+
+
+def test_a_span_that_raises_is_closed():
+    """An error inside a span leaves the next lap's spans top-level."""
+    watch = Stopwatch(fake_clock(*range(20)))
+    watch.begin()
+    try:
+        with watch.span("draft"):
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        pass
+    watch.begin()
+    with watch.span("verify"):
+        pass
+    assert [span.parent for span in watch.finish().spans()] == [None]
+
+
+def test_a_cpu_is_timed_by_the_hosts_counter():
+    """The clock names itself and knows what reading it costs."""
+    facts = clock_facts(clock_for(torch.device("cpu")))
+    assert facts.kind == "perf_counter_ns"
+    assert 0 < facts.read_ns < 100_000
+
+
+def test_the_host_clock_agrees_with_a_sleep():
+    """Ten milliseconds asleep are at least ten milliseconds on the lap."""
+    watch = Stopwatch(HostClock())
+    watch.begin()
+    time.sleep(0.01)
+    assert watch.finish().wall_ns() >= 10_000_000

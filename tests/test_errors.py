@@ -1,0 +1,51 @@
+"""Errors: what they tell, and their exit codes."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from specprof import errors
+from specprof.errors import SpecprofError, UnknownName, nearest
+
+CHILDREN = [
+    thing
+    for thing in vars(errors).values()
+    if isinstance(thing, type) and issubclass(thing, SpecprofError)
+]
+
+
+def test_the_drawn_tree_is_the_tree():
+    """The module's docstring draws every class, under its base, with its exit code."""
+    drawn = re.findall(r"^\W*(\w+)\s+(\d)\s", errors.__doc__, re.MULTILINE)
+    assert {name: int(code) for name, code in drawn} == {
+        each.__name__: each.exit_code for each in CHILDREN
+    }
+
+
+@pytest.mark.parametrize("kind", CHILDREN)
+def test_an_error_says_what_and_what_to_do(kind):
+    """Title and hint both reach whoever prints it."""
+    error = kind("thing", "a", ["b"]) if kind is UnknownName else kind("asked and found", "do this")
+    assert error.title in str(error)
+    assert error.hint in str(error)
+
+
+@given(st.text(max_size=8), st.lists(st.text(max_size=8), unique=True, max_size=6))
+def test_the_nearest_are_all_that_is_known(asked, known):
+    """Nothing known is left out, and an exact match comes first."""
+    assert sorted(nearest(asked, known)) == sorted(known)
+    assert nearest(asked, [*known, asked])[0].lower() == asked.lower()
+
+
+def test_an_error_ends_the_command_in_two_lines():
+    """On stderr: title and hint, no traceback; stdout is empty; the exit code is the class's."""
+    command = [sys.executable, "-m", "specprof", "export", "csv", "no\x1b[31m-such.jsonl"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == errors.CaptureUnreadable.exit_code
+    assert ended.stdout == ""
+    assert len(ended.stderr.splitlines()) == 2
+    assert "\x1b" not in ended.stderr

@@ -1,0 +1,27 @@
+"""Foreign text on a terminal."""
+
+import pytest
+from captures import HOSTILE
+from hypothesis import given
+from hypothesis import strategies as st
+
+from specprof.plain import plain
+
+
+@given(st.text() | st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp"])))
+def test_nothing_unprintable_is_left(text):
+    """No text moves the cursor, colours, ends the line or turns the direction."""
+    assert plain(text).isprintable()
+    plain(text).encode("utf-8")
+
+
+@pytest.mark.parametrize("text", ["", "a draft", "Größe 14 – ü", "日本語", "🦙"])
+def test_ordinary_text_is_left_alone(text):
+    """What can be printed is printed."""
+    assert plain(text) == text
+
+
+def test_what_was_there_can_be_seen():
+    """A control is shown, not dropped: the reader learns that somebody tried."""
+    assert plain(HOSTILE).startswith(r"\x1b[31m=cmd")
+    assert r"\u202e" in plain(HOSTILE)

@@ -1,0 +1,70 @@
+"""However a run ends, its capture says so and keeps what came before."""
+
+import pytest
+
+from specprof.backends.synthetic import Synthetic
+from specprof.capture import CaptureWriter, read_capture
+from specprof.errors import EnvironmentMissing
+from specprof.extend import Backend
+from specprof.recorder import record
+from specprof.records import Round, RunSpec, Settings
+
+SPEC = RunSpec(id="x", profile="t", settings=Settings(context=300, stops=2, max_new_tokens=20))
+
+
+class Failing(Backend):
+    def __init__(self, error):
+        self.error = error
+        self.closed = False
+
+    def run(self, spec, command):
+        try:
+            for number, event in enumerate(Synthetic().run(spec, command)):
+                if number == 5:
+                    raise self.error
+                yield event
+        finally:
+            self.closed = True
+
+
+def recorded(backend, path, listener=None):
+    with CaptureWriter(path) as writer:
+        return record(backend, SPEC, writer, command=["run"], listener=listener)
+
+
+def test_a_whole_run_ends_complete_with_its_counts(tmp_path):
+    """The last line counts the rounds and tokens before it."""
+    end = recorded(Synthetic(), tmp_path / "a.jsonl")
+    capture = read_capture(tmp_path / "a.jsonl")
+    rounds = [event for event in capture.events if isinstance(event, Round)]
+    assert capture.end == end
+    assert (end.status, end.rounds) == ("complete", len(rounds))
+    assert end.emitted == sum(len(one.emitted) for one in rounds)
+    assert end.write_ns > 0
+
+
+def test_ctrl_c_ends_the_run_cleanly(tmp_path):
+    """Interrupted is an end like another: told, closed, readable."""
+    backend = Failing(KeyboardInterrupt())
+    assert recorded(backend, tmp_path / "a.jsonl").status == "interrupted"
+    assert backend.closed
+    assert read_capture(tmp_path / "a.jsonl").state == "interrupted"
+
+
+@pytest.mark.parametrize("error", [ValueError("boom"), EnvironmentMissing("boom", "mend it")])
+def test_a_failure_is_written_and_raised(tmp_path, error):
+    """The reason stands in the capture, and the caller hears of it."""
+    with pytest.raises(type(error)):
+        recorded(Failing(error), tmp_path / "a.jsonl")
+    capture = read_capture(tmp_path / "a.jsonl")
+    assert capture.state == "failed"
+    assert "boom" in capture.end.reason
+    assert len(capture.events) == 5
+
+
+def test_a_listener_hears_every_event_in_order(tmp_path):
+    """Progress sees what the file sees."""
+    heard = []
+    recorded(Synthetic(), tmp_path / "a.jsonl", heard.append)
+    capture = read_capture(tmp_path / "a.jsonl")
+    assert heard == [capture.header, *capture.events[:-1]]

@@ -55,8 +55,11 @@ class Member:
 
     @property
     def docstring(self) -> str:
-        """The file's whole docstring, read without importing it."""
-        return ast.get_docstring(ast.parse(self.path.read_text(encoding="utf-8"))) or ""
+        """The file's whole docstring, read without importing it, or why there is none to read."""
+        try:
+            return ast.get_docstring(ast.parse(self.path.read_text(encoding="utf-8"))) or ""
+        except (OSError, SyntaxError, ValueError) as trouble:
+            return f"can't be read: {trouble}"
 
 
 def shipped(folder: str) -> Path:

@@ -1,0 +1,74 @@
+"""What every member of the registry owes: it loads, it says what it is, its name is its own."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from specprof import registry
+
+MEMBERS = [each for kind in registry.KINDS for each in registry.members(kind).values()]
+IDS = [f"{each.kind}-{each.name}" for each in MEMBERS]
+HEADINGS = ["Measures", "Fires when", "Why this is", "Likely causes", "Confirm", "Does not see",
+            "Try it"]  # fmt: skip
+RULES = [each for each in MEMBERS if each.kind == "rule"]
+
+
+@pytest.mark.parametrize("member", MEMBERS, ids=IDS)
+def test_it_loads_to_one_class_of_its_kind(member):
+    """Importing its file gives one concrete class derived from the kind's base."""
+    kind = registry.load(registry.KINDS[member.kind], member)
+    assert issubclass(kind, registry.KINDS[member.kind])
+
+
+@pytest.mark.parametrize("member", MEMBERS, ids=IDS)
+def test_its_file_opens_with_a_sentence(member):
+    """`specprof list` shows the docstring's first line: a sentence that fits beside the name."""
+    assert member.summary.endswith("."), member.summary
+    assert 10 < len(member.summary) <= 100
+
+
+@pytest.mark.parametrize("member", MEMBERS, ids=IDS)
+def test_its_name_can_be_typed(member):
+    """Lower case letters, digits and dashes."""
+    assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", member.name)
+
+
+def test_no_name_is_given_twice():
+    """A plugin's file can't hide behind a built-in's name of the same kind."""
+    found = Counter(
+        (kind, path.stem)
+        for kind in registry.KINDS
+        for folder in registry._folders(kind, ())
+        for path in folder.glob("[!_]*.py")
+    )
+    assert [name for name, count in found.items() if count > 1] == []
+    assert set(found) == {(each.kind, each.path.stem) for each in MEMBERS}
+
+
+def test_every_kind_has_members():
+    """An empty kind would make these contracts true of nothing."""
+    assert {each.kind for each in MEMBERS} == set(registry.KINDS)
+
+
+@pytest.mark.parametrize("member", RULES, ids=[each.name for each in RULES])
+def test_a_rule_explains_itself_under_the_headings(member):
+    """`specprof explain` prints the docstring: every heading, in order, each with text below."""
+    starts = [
+        match.start()
+        for heading in HEADINGS
+        for match in [re.search(rf"^{heading}", member.docstring, re.MULTILINE)]
+        if match
+    ]
+    assert len(starts) == len(HEADINGS)
+    assert starts == sorted(starts)
+    parts = [member.docstring[a:b] for a, b in zip(starts, [*starts[1:], None], strict=True)]
+    assert all(len(part.splitlines()) > 1 or ":" in part for part in parts)
+
+
+def test_the_shipped_folders_hold_only_kinds():
+    """A misspelt folder in `plugins/` would be searched by nobody."""
+    kinds = {Path(folder).name for folder in registry.FOLDERS.values()}
+    folders = {each.name for each in registry.shipped("plugins").iterdir() if each.is_dir()}
+    assert folders - {"__pycache__"} <= kinds

@@ -3,6 +3,8 @@
 Knows characters, not sinks: markup, HTML and spreadsheets have escapes of their own on top.
 """
 
+import json
+
 
 def plain(text: str) -> str:
     r"""Return `text` on one line, whatever could steer a terminal written as `\x1b`, `\u202e`.
@@ -15,3 +17,15 @@ def plain(text: str) -> str:
 
 def _escaped(sign: str) -> str:
     return sign.encode("unicode_escape").decode("ascii")
+
+
+def plain_json(encoded: bytes) -> bytes:
+    """Return the same JSON document with every unprintable character of its texts escaped.
+
+    JSON must escape only the first 32 of them; terminals heed more.
+    """
+    if encoded.isascii() and b"\x7f" not in encoded:
+        return encoded
+    signs = encoded.decode("utf-8")
+    told = (s if s.isprintable() or s == "\n" else json.dumps(s)[1:-1] for s in signs)
+    return "".join(told).replace("\x7f", "\\u007f").encode("utf-8")

@@ -1,11 +1,14 @@
 """Foreign text on a terminal."""
 
+import json
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from captures import HOSTILE
-from specprof.plain import plain
+from specprof.plain import plain, plain_json
 
 
 @given(st.text() | st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp"])))
@@ -25,3 +28,11 @@ def test_what_was_there_can_be_seen():
     """A control is shown, not dropped: the reader learns that somebody tried."""
     assert plain(HOSTILE).startswith(r"\x1b[31m=cmd")
     assert r"\u202e" in plain(HOSTILE)
+
+
+@given(st.text() | st.text(st.characters(categories=["Cc", "Cf", "Zl", "Zp", "Co"])))
+def test_json_means_the_same_and_prints_safely(text):
+    """The document reads back equal, and nothing in it can steer a terminal."""
+    told = plain_json(msgspec.json.encode({text: [text]}))
+    assert json.loads(told) == {text: [text]}
+    assert told.decode("utf-8").isprintable()

@@ -14,6 +14,7 @@ import msgspec
 from specprof.capture import Capture
 from specprof.exporters._slices import RUN, Slice, run_ns, slices
 from specprof.extend import Exporter
+from specprof.plain import plain_json
 from specprof.records import Burst, Note, Round, Sample
 
 HOST, DRAFT, TARGET = 1, 2, 3
@@ -33,7 +34,7 @@ class Chrome(Exporter):
         with path.open("wb") as file:
             before = b"[\n"
             for event in _events(capture):
-                file.write(before + msgspec.json.encode({**event, "pid": 1}))
+                file.write(before + plain_json(msgspec.json.encode({**event, "pid": 1})))
                 before = b",\n"
             file.write(b"\n]\n")
 

@@ -15,6 +15,7 @@ from specprof.analysis.memory import caches
 from specprof.analysis.timing import phases, requests
 from specprof.capture import Capture
 from specprof.extend import Exporter
+from specprof.plain import plain_json
 
 SCHEMA = "specprof.summary/1"
 
@@ -27,7 +28,7 @@ class Json(Exporter):
 
     def write(self, capture: Capture, path: Path) -> None:
         """Write one indented document."""
-        encoded = msgspec.json.encode(summary(capture))
+        encoded = plain_json(msgspec.json.encode(summary(capture)))
         path.write_bytes(msgspec.json.format(encoded, indent=2) + b"\n")
 
 

@@ -15,6 +15,7 @@ from specprof.capture import Capture
 from specprof.exporters._slices import RUN, Slice, run_ns, slices
 from specprof.exporters.collapsed import stacks
 from specprof.extend import Exporter
+from specprof.plain import plain_json
 
 SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 Json = dict[str, Any]
@@ -39,7 +40,7 @@ class Speedscope(Exporter):
             "shared": {"frames": [{"name": frame} for frame in frames]},
             "profiles": profiles,
         }
-        path.write_bytes(msgspec.json.encode(document))
+        path.write_bytes(plain_json(msgspec.json.encode(document)))
 
 
 class _Frames(dict[str, int]):

@@ -58,7 +58,8 @@ class Table:
         start, self._rows = self._rows, self._rows + len(rows)
         for name, values in zip(self._room, block.T, strict=True):
             self._room[name] = _with_room(self._room[name], self._rows, start)
-            self._room[name][start : self._rows] = values
+            with np.errstate(invalid="ignore"):  # a number no int64 holds, in a damaged file
+                self._room[name][start : self._rows] = values
         self._show()
 
     def first(self, rows: int) -> Self:

@@ -91,6 +91,9 @@ class Evidence:
         if not len(self.columns.rounds):
             hint = "record with --detail rounds or evidence"
             raise MissingEvidence("the capture holds no rounds", hint)
+        if (np.diff(self.columns.rounds.index) <= 0).any():
+            title = "the capture's rounds are out of order"
+            raise MissingEvidence(title, "it was edited or damaged; record again")
         return self.columns.rounds
 
     @cached_property
@@ -127,7 +130,7 @@ class Evidence:
         row = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
         both = keys[row] == wanted
         if not both.any():
-            hint = "record with --recheck-context N: bursts up to N tokens deep are recomputed"
+            hint = "set recheck_context = N in a profile: bursts up to N tokens deep are recomputed"
             raise MissingEvidence("no place was rechecked without a cache", hint)
         row = row[both]
         return Pairs(

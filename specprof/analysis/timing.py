@@ -61,11 +61,13 @@ def requests(columns: Columns) -> list[Request]:
     rounds, prefill = columns.rounds, dict[int, int]()
     for fed in columns.prefills:
         prefill[fed.burst] = prefill.get(fed.burst, 0) + fed.wall_ns
-    within = np.bincount(rounds.burst, weights=rounds.wall_ns) if len(rounds) else np.empty(0)
+    bursts, of = np.unique(rounds.burst, return_inverse=True)
+    walls = np.bincount(of, weights=rounds.wall_ns, minlength=len(bursts))
+    within = dict(zip(bursts.tolist(), walls.tolist(), strict=True))
     found = []
     for burst in columns.bursts:
         fed_ns = prefill.get(burst.burst, 0)
-        rounds_ns = int(within[burst.burst]) if burst.burst < len(within) else 0
+        rounds_ns = int(within.get(burst.burst, 0))
         tail = burst.wall_ns - fed_ns - rounds_ns
         found.append(Request(burst.burst, fed_ns, rounds_ns, tail, burst.wall_ns))
     return found

@@ -5,7 +5,7 @@ target's plus noise that grows past a trained context, so its mismatch is real a
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from specprof.records import Observed, Rechecked
 
 Floats = NDArray[np.float64]
-Fault = Literal[
+FAULTS = (
     "none",
     "always-accept",
     "too-strict",
@@ -28,8 +28,8 @@ Fault = Literal[
     "looping-text",
     "slow-draft",
     "host-gap",
-]
-FAULTS: tuple[str, ...] = get_args(Fault)
+)
+"""What may be broken, one thing at a time."""
 STRICT = 0.8
 """too-strict: the chance of standing is this much of what is owed."""
 LOOP = 7
@@ -53,7 +53,7 @@ class Tables:
     vocabulary: ClassVar[int] = 48
     trained_context: ClassVar[int] = 2048
 
-    def __init__(self, fault: Fault, noise: float, temperature: float, seed: int) -> None:
+    def __init__(self, fault: str, noise: float, temperature: float, seed: int) -> None:
         self.fault = fault
         self.noise = noise
         self.temperature = temperature

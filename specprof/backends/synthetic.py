@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from specprof import __version__
-from specprof.backends._tables import FAULTS, Fault, Place, Tables, observed, rechecked, short
+from specprof.backends._tables import FAULTS, Place, Tables, observed, rechecked, short
 from specprof.errors import UnknownName
 from specprof.extend import Backend
 from specprof.records import (
@@ -57,7 +57,7 @@ class _Played:
 class Synthetic(Backend):
     """Rounds from table models."""
 
-    def __init__(self, fault: Fault = "none", noise: float = 0.7) -> None:
+    def __init__(self, fault: str = "none", noise: float = 0.7) -> None:
         if fault not in FAULTS:
             raise UnknownName("synthetic fault", fault, FAULTS)
         self.fault = fault

@@ -6,17 +6,18 @@ accuse a healthy run with probability 1 % at most (`evidence.FAMILY_ERROR`, divi
 they are always valid, so asking again while a run goes on costs nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from specprof import registry
-from specprof.analysis import attribution
+from specprof.analysis import attribution, cost_model
 from specprof.analysis.attribution import Attribution
 from specprof.analysis.columns import Columns
-from specprof.analysis.evidence import Evidence
+from specprof.analysis.cost_model import Factor
+from specprof.analysis.evidence import Answer, Evidence
 from specprof.diagnosis.sentence import sentence
 from specprof.errors import MissingEvidence
 from specprof.extend import Crashed, Family, Finding, Found, Outcome, Rule, Unknown
@@ -48,6 +49,8 @@ class Diagnosis:
     sentence: str
     attribution: Attribution | None
     """None where nothing was drafted or no probabilities were recorded."""
+    waterfall: list[Factor] | None
+    """From the ideal to the achieved speed-up; None where times are missing."""
     verdicts: tuple[Verdict, ...]
     """One a rule: families in `ORDER`, rules by name."""
 
@@ -68,15 +71,14 @@ def diagnose(evidence: Evidence, also: Iterable[Path] = ()) -> Diagnosis:
         if isinstance(outcome, Found) and rule.undermines:
             undermined = outcome.finding
         verdicts.append(Verdict(name, rule.family, outcome))
-    try:
-        chain = evidence.ask(attribution.attribute)
-    except MissingEvidence:
-        chain = None
+    chain = _asked(evidence, attribution.attribute)
+    factors = _asked(evidence, cost_model.waterfall)
     findings = [(each.family, each.finding) for each in verdicts if each.finding]
     return Diagnosis(
         capture=evidence.name,
         sentence=sentence(evidence, chain, findings, undermined),
         attribution=chain,
+        waterfall=factors,
         verdicts=tuple(verdicts),
     )
 
@@ -87,6 +89,13 @@ def findings_so_far(columns: Columns) -> Diagnosis:
     Costs tens of milliseconds at a thousand rounds and a few hundred at 20k: call it from a worker.
     """
     return diagnose(Evidence(columns, live=columns.end is None))
+
+
+def _asked(evidence: Evidence, question: Callable[[Evidence], Answer]) -> Answer | None:
+    try:
+        return evidence.ask(question)
+    except MissingEvidence:
+        return None
 
 
 def _judged(rule: Rule, evidence: Evidence) -> Outcome:

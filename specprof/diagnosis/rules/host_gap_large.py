@@ -14,7 +14,7 @@ Likely causes
     inside the loop, a busy machine.
 
 Confirm
-    The same run on an idle machine; a timeline of one round: specprof export --to speedscope.
+    The same run on an idle machine; a timeline of one round: specprof export speedscope.
 
 Does not see
     Idle time inside a span; on an accelerator the spans are the device's and the gap is real.
@@ -57,6 +57,6 @@ class HostGapLarge(Rule):
             ),
             remedy="move host work out of the round: one synchronisation a round, no printing, "
             "captured graphs for the draft's steps",
-            confirm=("specprof export <capture> --to speedscope",),
+            confirm=("specprof export speedscope <capture>",),
         )
         return Found(finding=finding)

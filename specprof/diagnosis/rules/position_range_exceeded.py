@@ -54,8 +54,10 @@ class PositionRangeExceeded(Rule):
         if step is None:
             return Unknown(reason=f"under 100 places on one side of context {trained:,}")
         drop = step.before.value - step.beyond.value
-        if drop < DROP or step.p_value > evidence.alpha:
+        if drop < DROP:
             return Clear(detectable=f"a fall of {DROP:.0%} at {trained:,}; seen {drop:.1%}")
+        if step.p_value > evidence.alpha:
+            return Unknown(reason=f"a fall of {drop:.1%} at {trained:,}, p = {step.p_value:.2g}")
         if _state_astray(evidence):
             return Unknown(reason="a wrong state explains the fall as well: mend that first")
         return Found(finding=_finding(step))

@@ -15,7 +15,7 @@ Likely causes
     equality with an independent target draw as the accept rule, which owes the sum of squares.
 
 Confirm
-    The recheck names the side: record with --recheck-context at least the context.
+    The recheck names the side: record with recheck_context at least the context.
 
 Does not see
     Anything where draft and target differ. Rollback is hardly exercised by a self-draft.
@@ -63,7 +63,7 @@ class SelfDraftDisagrees(Rule):
                 ),
             ),
             remedy="check the draft's cache, position ids, data type and attention kernel",
-            confirm=("specprof run --draft <the target> --recheck-context 4096",),
+            confirm=("specprof run --draft <the target> --stops 1 --context 1024",),
             headline=True,
         )
         return Found(finding=finding)

@@ -23,7 +23,7 @@ Confirm
 
 Does not see
     A wrong configuration that both passes share (RoPE scaling, a wrong checkpoint); places deeper
-    than --recheck-context; caches that evict by design.
+    than recheck_context; caches that evict by design.
 
 Try it
     specprof drill draft-state
@@ -94,7 +94,7 @@ def _finding(evidence: Evidence, astray: dict[str, Bools]) -> Finding:
         measures=tuple(measures),
         remedy="check that rollback leaves exactly the committed tokens, that position ids equal "
         "token indices, and that a verify block's rows don't see each other's future",
-        confirm=("specprof run --stops 1 --context 1024 --recheck-context 4096",),
+        confirm=("specprof run --stops 1 --context 1024",),
         rounds=tuple(np.unique(pairs.round[wrong])[:5].tolist()),
         headline=True,
     )

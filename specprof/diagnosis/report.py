@@ -1,0 +1,157 @@
+"""A diagnosis told: as lines of text, and as one versioned document.
+
+Knows wording and order, nothing of terminals: a line has a role, and whoever prints gives roles
+their looks. Whatever a capture or a plugin wrote is made plain here; the document leaves escaping
+to JSON.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from specprof.analysis.attribution import Attribution, Part
+from specprof.diagnosis.diagnose import Diagnosis, Verdict
+from specprof.extend import Clear, Crashed, Finding, Measure, Unknown
+from specprof.plain import plain
+
+ABSENT = "\N{EN DASH}"
+SCHEMA = "specprof.diagnosis/1"
+Role = Literal["title", "sentence", "heading", "found", "text", "quiet"]
+
+
+class Line(NamedTuple):
+    """One line of a report, and what it is."""
+
+    role: Role
+    text: str
+
+
+def told(diagnosis: Diagnosis) -> list[Line]:
+    """Return a diagnosis as lines: the sentence, what was found, then what was not."""
+    lines = [Line("title", diagnosis.capture), Line("sentence", diagnosis.sentence)]
+    for part in (
+        _chain(diagnosis.attribution),
+        _waterfall(diagnosis),
+        _found(diagnosis.found),
+        _others(diagnosis.verdicts),
+    ):
+        lines += part
+    return [Line(role, plain(text)) for role, text in lines]
+
+
+def document(diagnoses: Sequence[Diagnosis]) -> bytes:
+    """Return the diagnoses as one JSON document of schema `specprof.diagnosis/1`.
+
+    Shares are fractions, times milliseconds or nanoseconds as their names say; what is not known,
+    and what is not finite, is null.
+    """
+    made = {"schema": SCHEMA, "diagnoses": [_entry(each) for each in diagnoses]}
+    return msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n"
+
+
+def _entry(diagnosis: Diagnosis) -> dict[str, Any]:
+    return {
+        "capture": diagnosis.capture,
+        "sentence": diagnosis.sentence,
+        "attribution": diagnosis.attribution,
+        "waterfall": diagnosis.waterfall,
+        "verdicts": [
+            {
+                "rule": each.rule,
+                "family": each.family,
+                "outcome": type(each.outcome).__name__.lower(),
+                **msgspec.to_builtins(each.outcome),
+            }
+            for each in diagnosis.verdicts
+        ],
+    }
+
+
+def _chain(chain: Attribution | None) -> Iterator[Line]:
+    if chain is None:
+        return
+    yield Line("heading", f"points of {chain.reached:,} reached drafted tokens, 95 % intervals")
+    parts: list[tuple[str, str, Part | None]] = [
+        (" ", "rejected", chain.rejected),
+        ("=", "mismatch", chain.mismatch),
+        ("+", "state", chain.state),
+        ("+", "draft law", chain.draft_law),
+        ("+", "accept rule", chain.accept_rule),
+    ]
+    for sign, name, part in parts:
+        if part is None:
+            yield Line(
+                "text", f"  {sign} {name:12}     {ABSENT}  not rechecked: the mismatch may hold it"
+            )
+            continue
+        frac = part.frac
+        spread = f"{100 * frac.low:6.1f} to {100 * frac.high:5.1f}"
+        tested = "" if part.p_value is None else _chance(part.p_value)
+        yield Line("text", f"  {sign} {name:12} {100 * frac.value:6.1f} {spread}{tested}")
+
+
+def _chance(p_value: float) -> str:
+    return "  p < 1e-300" if p_value < 1e-300 else f"  p = {p_value:.2g}"  # noqa: PLR2004 - underflow
+
+
+def _waterfall(diagnosis: Diagnosis) -> Iterator[Line]:
+    factors = diagnosis.waterfall or []
+    if not factors:
+        return
+    measured = factors[-1].name == "baseline's own gap"
+    note = "" if measured else "; no baseline: the verify pass stands in, an upper bound"
+    yield Line("heading", f"speed over plain decoding, from ideal to achieved{note}")
+    for factor in factors:
+        spent = f"{factor.ns_per_token / 1e6:8.3f} ms a token"
+        yield Line(
+            "text", f"  x {factor.times:5.2f} = {factor.speedup:5.2f}  {spent}  {factor.name}"
+        )
+
+
+def _found(found: Sequence[Verdict]) -> Iterator[Line]:
+    if not found:
+        return
+    yield Line("heading", "found")
+    for verdict in found:
+        if verdict.finding:
+            yield from _finding(verdict, verdict.finding)
+
+
+def _finding(verdict: Verdict, finding: Finding) -> Iterator[Line]:
+    yield Line("found", f"  {verdict.family}: {verdict.rule}: {finding.message}")
+    for measure in finding.measures:
+        yield Line("text", f"    {measured(measure)}")
+    if finding.rounds:
+        yield Line("text", f"    first in rounds {', '.join(map(str, finding.rounds))}")
+    yield Line("text", f"    remedy: {finding.remedy}")
+    for command in finding.confirm:
+        yield Line("text", f"    confirm: {command}")
+
+
+def _others(verdicts: Sequence[Verdict]) -> Iterator[Line]:
+    clear, unknown, crashed = list[str](), list[str](), list[str]()
+    for verdict in verdicts:
+        match verdict.outcome:
+            case Clear(detectable=limit):
+                clear.append(f"  {verdict.rule}: {limit}")
+            case Unknown(reason=reason):
+                unknown.append(f"  {verdict.rule}: {reason}")
+            case Crashed(error=error):
+                crashed.append(f"  {verdict.rule}: {error}")
+    for heading, lines in (
+        ("looked for and not seen; it would have shown from", clear),
+        ("unknown", unknown),
+        ("crashed; please report", crashed),
+    ):
+        if lines:
+            yield Line("heading", heading)
+            yield from (Line("quiet", line) for line in lines)
+
+
+def measured(measure: Measure) -> str:
+    """Return a measure on one line: name, value, unit, interval, n; an absent part is left out."""
+    text = f"{measure.name}: {measure.value:,.4g}{' ' if measure.unit else ''}{measure.unit}"
+    if measure.low is not None and measure.high is not None:
+        text += f" ({measure.low:,.4g} to {measure.high:,.4g})"
+    return text if measure.n is None else f"{text}, n = {measure.n:,}"

@@ -35,20 +35,19 @@ def stdlib_folder() -> Path:
 
 def held_out_text() -> str:
     """Return the held-out modules' sources, joined: over 100k pocket tokens of real code."""
+    return "\n\n".join(module_text(name) for name in HELD_OUT)
+
+
+def module_text(name: str) -> str:
+    """Return a module's source; a module that became a package gives its `__init__`."""
     folder = stdlib_folder()
-    paths = (_module_file(folder, name) for name in HELD_OUT)
-    return "\n\n".join(_read(path) for path in paths if path.exists())
+    single = folder / f"{name}.py"
+    return _read(single if single.exists() else folder / name / "__init__.py")
 
 
 def training_texts(*, tests: bool) -> list[str]:
     """Return the training sources in path order, with or without the test suites."""
     return [_read(path) for path in sorted(_training_files(stdlib_folder(), tests=tests))]
-
-
-def _module_file(folder: Path, name: str) -> Path:
-    """Return the module's file: ``zipfile`` became a package in Python 3.12."""
-    single = folder / f"{name}.py"
-    return single if single.exists() else folder / name / "__init__.py"
 
 
 def _training_files(folder: Path, *, tests: bool) -> Iterator[Path]:

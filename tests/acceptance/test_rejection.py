@@ -5,12 +5,12 @@ from itertools import product
 import pytest
 import torch
 from scipy.stats import chisquare
-from tables import ScriptedLaw
 
 from specprof.acceptance import rejection
 from specprof.acceptance.rejection import Rejection
 from specprof.engine.sampling import ProcessedLaw
 from specprof.extend import Proposal
+from tables import ScriptedLaw
 
 TARGET = torch.tensor([[6, 4, 4, 2], [1, 1, 6, 8], [4, 4, 4, 4]], dtype=torch.float64) / 16
 DRAFT = torch.tensor([[4, 8, 2, 2], [8, 2, 2, 4]], dtype=torch.float64) / 16

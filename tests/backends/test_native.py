@@ -1,10 +1,10 @@
 """The native backend on tiny checkpoints: what a capture holds, and that it is true."""
 
 import pytest
-import tiny
 import torch
 from transformers import AutoModelForCausalLM
 
+import tiny
 from specprof.backends.native import Native, acceptance_in_force, stops
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.records import (

@@ -1,9 +1,9 @@
 """The preallocated store against a forward pass without any cache, for real architectures."""
 
 import pytest
-import tiny
 import torch
 
+import tiny
 from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel
 from specprof.errors import SpecprofError

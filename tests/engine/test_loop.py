@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tables import TableDecoder
 
 from specprof.acceptance.greedy import Greedy
 from specprof.acceptance.rejection import Rejection
@@ -16,6 +15,7 @@ from specprof.engine.loop import Engine
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.stopwatch import HostClock, Stopwatch
 from specprof.errors import SpecprofError
+from tables import TableDecoder
 
 VOCABULARY = 7
 

@@ -8,7 +8,7 @@ def test_held_out_modules_are_in_no_training_text():
     training = set(corpus.training_texts(tests=True))
     folder = corpus.stdlib_folder()
     for name in corpus.HELD_OUT:
-        assert corpus._module_file(folder, name).read_text(encoding="utf-8") not in training
+        assert corpus.module_text(name) not in training
         tests = folder / "test" / f"test_{name}.py"
         assert not tests.exists() or tests.read_text(encoding="utf-8") not in training
 

@@ -10,7 +10,8 @@ from itertools import count
 from pathlib import Path
 
 import torch
-from transformers import GPTNeoXForCausalLM, PreTrainedTokenizerFast
+from transformers import GPTNeoXForCausalLM as Model
+from transformers import PreTrainedTokenizerFast
 
 from specprof.pocket import corpus
 from specprof.pocket.recipe.batches import Batches, scattered_positions
@@ -33,40 +34,46 @@ class Family:
     def __init__(self, stream: torch.Tensor, device: str, scale: float) -> None:
         self.stream, self.device, self.scale = stream, device, scale
         self.seeds = count(SEED)
+        self.text_loss = torch.compile(next_token_loss)
+        self.target_distance = torch.compile(distance_from_target)
 
-    def train_target(self) -> GPTNeoXForCausalLM:
+    def train_target(self) -> Model:
         """Return the target: shallow first, then deep, then at long range."""
         shallow = self.ready(untrained("target", layers=4))
         self.on_text([shallow], "shallow", rows=16, length=256)
         deep = self.ready(deepen(shallow, "target"))
         self.on_text([deep], "deep", rows=8, length=512, rate=0.6)
         self.at_long_range(deep)
-        return deep.eval().requires_grad_(requires_grad=False)
+        deep.eval().requires_grad_(requires_grad=False)
+        return deep
 
-    def train_drafts(self, target: GPTNeoXForCausalLM) -> dict[str, GPTNeoXForCausalLM]:
+    def train_drafts(self, target: Model) -> dict[str, Model]:
         """Return both drafts, trained on the text and then towards `target`."""
         drafts = {name: self.ready(untrained(name)) for name in DRAFTS}
-        self.on_text(drafts.values(), "drafts", rows=8, length=512)
-        self.towards(target, drafts.values())
+        self.on_text(list(drafts.values()), "drafts", rows=8, length=512)
+        self.towards(target, list(drafts.values()))
         return drafts
 
-    def ready(self, model: GPTNeoXForCausalLM) -> GPTNeoXForCausalLM:
+    def ready(self, model: Model) -> Model:
         """Move to the device and compile layer by layer: one compilation serves every layer."""
         for layer in model.gpt_neox.layers:
             layer.compile()
-        return model.to(self.device).train()
+        model.to(self.device).train()
+        return model
 
     def windows(self, rows: int, length: int) -> Batches:
         """Return a fresh seeded sequence of windows."""
         return Batches(self.stream, rows, length, next(self.seeds))
 
-    def on_text(self, models, name: str, *, rows: int, length: int, rate: float = 1.0) -> None:  # type: ignore[no-untyped-def]
+    def on_text(
+        self, models: list[Model], name: str, *, rows: int, length: int, rate: float = 1.0
+    ) -> None:
         """Plain next-token training."""
-        models = list(models)
 
         def loss_of(tokens: torch.Tensor) -> torch.Tensor:
             labels = tokens.to(self.device)
-            return sum(next_token_loss(logits_of(model, tokens), labels) for model in models)
+            losses = [self.text_loss(logits_of(model, tokens), labels) for model in models]
+            return torch.stack(losses).sum()
 
         fit(
             models,
@@ -77,27 +84,27 @@ class Family:
             rate=rate,
         )
 
-    def at_long_range(self, target: GPTNeoXForCausalLM) -> None:
+    def at_long_range(self, target: Model) -> None:
         """Teach distances out to 20k: most samples get their positions scattered that far."""
         generator = torch.Generator().manual_seed(next(self.seeds))
 
         def loss_of(tokens: torch.Tensor) -> torch.Tensor:
             far = torch.rand((), generator=generator) < LONG_SHARE
             positions = scattered_positions(tokens.shape[1], LONG_SPAN, generator) if far else None
-            return next_token_loss(logits_of(target, tokens, positions), tokens.to(self.device))
+            return self.text_loss(logits_of(target, tokens, positions), tokens.to(self.device))
 
         fit(
             [target], self.windows(8, 512), loss_of, steps=self.steps("long"), name="long", rate=0.3
         )
 
-    def towards(self, target: GPTNeoXForCausalLM, drafts) -> None:  # type: ignore[no-untyped-def]
+    def towards(self, target: Model, drafts: list[Model]) -> None:
         """Distil: one target forward teaches every draft."""
-        drafts = list(drafts)
 
         def loss_of(tokens: torch.Tensor) -> torch.Tensor:
             with torch.no_grad():
                 goal = logits_of(target, tokens)
-            return sum(distance_from_target(logits_of(draft, tokens), goal) for draft in drafts)
+            losses = [self.target_distance(logits_of(draft, tokens), goal) for draft in drafts]
+            return torch.stack(losses).sum()
 
         fit(
             drafts,
@@ -123,9 +130,9 @@ def token_stream(tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
     )
 
 
-def save(model: GPTNeoXForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+def save(model: Model, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Write an ordinary half-precision checkpoint: config.json, safetensors, tokenizer.json."""
-    plain = GPTNeoXForCausalLM(model.config)
+    plain = Model(model.config)
     plain.load_state_dict(model.state_dict())
     plain.half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)

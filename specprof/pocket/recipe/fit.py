@@ -17,7 +17,7 @@ REPORT_EVERY = 50
 
 
 def fit(
-    models: Iterable[GPTNeoXForCausalLM],
+    models: list[GPTNeoXForCausalLM],
     batches: Iterable[torch.Tensor],
     loss_of: Callable[[torch.Tensor], torch.Tensor],
     *,
@@ -26,36 +26,34 @@ def fit(
     rate: float = 1.0,
 ) -> None:
     """Train `models` together for `steps` batches of `loss_of`, narrating on stderr."""
-    models = list(models)
     optimizers = _optimizers(models, rate)
     schedules = [
         torch.optim.lr_scheduler.LambdaLR(each, lambda step: _trapezoid(step, steps))
         for each in optimizers
     ]
-    started, seen = time.perf_counter(), 0.0
+    started, seen = time.perf_counter(), list[float]()
     for step, batch in enumerate(islice(batches, steps), start=1):
         loss = loss_of(batch)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         for model in models:
             nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
-        for each in (*optimizers, *schedules):
-            each.step()
-        for each in optimizers:
-            each.zero_grad()
-        seen += loss.item()
+        for optimizer, schedule in zip(optimizers, schedules, strict=True):
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+        seen.append(loss.item())
         if step % REPORT_EVERY == 0 or step == steps:
             seconds = time.perf_counter() - started
-            print(
-                f"{name}: step {step}/{steps} loss {seen / REPORT_EVERY:.4f} {seconds:.0f} s",
-                file=sys.stderr,
-            )
-            seen = 0.0
+            mean = sum(seen) / len(seen)
+            sys.stderr.write(f"{name}: step {step}/{steps} loss {mean:.4f} {seconds:.0f} s\n")
+            seen.clear()
 
 
 def _optimizers(models: list[GPTNeoXForCausalLM], rate: float) -> list[torch.optim.Optimizer]:
-    matrices, others = [], []
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for model in models:
-        inner = {id(weight) for weight in model.gpt_neox.layers.parameters() if weight.ndim == 2}
+        inner = {id(weight) for weight in model.gpt_neox.layers.parameters() if weight.ndim > 1}
         for weight in model.parameters():
             (matrices if id(weight) in inner else others).append(weight)
     return [

@@ -25,16 +25,15 @@ def logits_of(
         mask = square.tril()[None, None]
     with torch.autocast(device.type, torch.bfloat16):
         out = model(tokens, attention_mask=mask, position_ids=positions, use_cache=False)
-    return out.logits.float()
+    logits: torch.Tensor = out.logits.float()
+    return logits
 
 
-@torch.compile
 def next_token_loss(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
     """Mean cross-entropy of each token given those before it; logits [rows, length, vocab]."""
     return functional.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
 
 
-@torch.compile
 def distance_from_target(draft_logits: torch.Tensor, target_logits: torch.Tensor) -> torch.Tensor:
     """KL(target, draft) plus the total variation, both averaged over positions.
 

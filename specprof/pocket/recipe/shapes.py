@@ -12,7 +12,7 @@ WIDTH_LAYERS_HEADS: dict[str, tuple[int, int, int]] = {
     "draft": (192, 2, 3),
     "draft-small": (128, 1, 2),
 }
-"""Deep and narrow against shallow: on a CPU a step's cost follows its layers, not its parameters."""
+"""Deep and narrow against shallow: on a CPU a step costs its layers, not its parameters."""
 
 
 def untrained(name: str, *, layers: int | None = None) -> GPTNeoXForCausalLM:
@@ -38,8 +38,8 @@ def untrained(name: str, *, layers: int | None = None) -> GPTNeoXForCausalLM:
 def deepen(shallow: GPTNeoXForCausalLM, name: str) -> GPTNeoXForCausalLM:
     """Grow a trained model to the named depth, each layer repeated, each repeat's output shrunk.
 
-    A repeated residual branch divided by the number of repeats starts close to the shallow model's
-    function, so most of the training can run at a fraction of the cost.
+    Each repeat takes a fraction of the trained layer's step, so the deep model starts from what the
+    shallow one learned, and most of the training runs at a fraction of the cost.
     """
     deep = untrained(name)
     repeats = deep.config.num_hidden_layers // shallow.config.num_hidden_layers

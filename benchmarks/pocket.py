@@ -1,0 +1,150 @@
+"""The pocket family's figures: loss by context, acceptance of each draft; writes the model card.
+
+    python benchmarks/pocket.py
+
+Acceptance is measured by specprof itself at K = 4 on the held-out modules: bursts of 64 tokens at
+eight places inside the trained length of each module, then at single depths out to 20k. Loss is
+teacher-forced on the same text. Intervals are 95 %, block bootstrap over rounds.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from stamp import save, stamp
+from torch.nn import functional
+
+from specprof.analysis.columns import Columns
+from specprof.analysis.stats import Estimate, ratio
+from specprof.backends.native import Native
+from specprof.engine import model
+from specprof.engine.cache import Store
+from specprof.engine.decoder import CausalModel
+from specprof.engine.text import encode
+from specprof.plan import expand
+from specprof.pocket import PREFIX, folder
+from specprof.pocket.corpus import HELD_OUT, held_out_text, module_text
+from specprof.records import Profile, Settings
+
+CPU = torch.device("cpu")
+DRAFTS = ("pocket/draft", "pocket/draft-small")
+TEMPERATURES = (0.0, 1.0)
+TRAINED, BURST = 512, 64
+BUCKETS = ((0, 512), (512, 2048), (2048, 8192), (8192, 20_000))
+DEPTHS = (2048, 8192, 19_000)
+DOCUMENT_TOKENS = 20_000
+
+
+def losses(name: str) -> dict[str, float]:
+    """Return the mean next-token loss in nats, by context, over one 20k-token document."""
+    loaded = model.load(name, Settings(device="cpu"), CPU)
+    tokens = encode(loaded.tokenizer, held_out_text(), DOCUMENT_TOKENS)
+    stream = torch.tensor(tokens)
+    decoder = CausalModel(loaded.model, Store(loaded.facts.layers, len(tokens)), CPU)
+    logits = torch.cat([decoder.feed(chunk) for chunk in stream.split(500)])[:-1]
+    each = functional.cross_entropy(logits, stream[1:], reduction="none")
+    return {f"{low}-{high}": round(each[low:high].mean().item(), 3) for low, high in BUCKETS}
+
+
+def walk(draft: str, temperature: float, **changed: object) -> Columns:
+    """Return the columns of one walk at K = 4."""
+    settings = Settings(
+        device="cpu",
+        draft=draft,
+        temperature=temperature,
+        max_new_tokens=BURST,
+        recheck_context=0,
+        ignore_eos=True,
+        threads=1,
+        **changed,  # type: ignore[arg-type]  # Settings fields by name
+    )
+    columns = Columns()
+    for spec in expand(Profile(name="pocket", run=settings)):
+        columns.feed(list(Native().run(spec, [])))
+    return columns
+
+
+def in_range(draft: str, temperature: float, texts: Path) -> dict[str, object]:
+    """Return acceptance inside the trained length, over every held-out module."""
+    walks = [
+        walk(draft, temperature, text=str(text), context=TRAINED - BURST, stops=8)
+        for text in sorted(texts.glob("*.txt"))
+    ]
+    return acceptance(walks)
+
+
+def acceptance(walks: list[Columns]) -> dict[str, object]:
+    """Return alpha_cond (accepted/reached) and tau (emitted/rounds) over several walks."""
+
+    def joined(field: str) -> np.ndarray:
+        return np.concatenate([getattr(each.rounds, field) for each in walks]).astype(float)
+
+    accepted, reached, emitted = joined("accepted"), joined("reached"), joined("emitted")
+    return {
+        "alpha_cond": _told(ratio(accepted, reached), int(reached.sum())),
+        "tau": _told(ratio(emitted, np.ones_like(emitted)), len(emitted)),
+    }
+
+
+def _told(found: Estimate, n: int) -> dict[str, float | int]:
+    return {
+        "value": round(found.value, 3),
+        "low": round(found.low, 3),
+        "high": round(found.high, 3),
+        "n": n,
+    }
+
+
+def measure(texts: Path) -> dict[str, object]:
+    """Return every figure of the card."""
+    for name in HELD_OUT:
+        (texts / f"{name}.txt").write_text(module_text(name), encoding="utf-8")
+    result: dict[str, object] = {"stamp": stamp(CPU), "depth": 4}
+    result["loss_nats_per_token"] = {name: losses(name) for name in ("pocket/target", *DRAFTS)}
+    for draft in DRAFTS:
+        for temperature in TEMPERATURES:
+            found = {f"in range (<{TRAINED})": in_range(draft, temperature, texts)}
+            for depth in DEPTHS:
+                one = walk(draft, temperature, context=depth, stops=1)
+                found[f"at {depth}"] = acceptance([one])
+            result[f"{draft} at temperature {temperature:g}"] = found
+            print(draft, temperature, found, flush=True)
+    return result
+
+
+def card(result: dict[str, object]) -> str:
+    """Return the model card: what the family is, how it was made, what was measured."""
+    about = (Path(__file__).parent / "pocket_card.md").read_text(encoding="utf-8")
+    lines = ["| model | " + " | ".join(f"{a}-{b}" for a, b in BUCKETS) + " |"]
+    lines.append("|---|" + "--:|" * len(BUCKETS))
+    for name, loss in result["loss_nats_per_token"].items():  # type: ignore[attr-defined]
+        lines.append(f"| {name} | " + " | ".join(f"{value:.2f}" for value in loss.values()) + " |")
+    rows = ["| draft, temperature | where | alpha_cond (accepted/reached) | tau (emitted/rounds) |"]
+    rows.append("|---|---|--:|--:|")
+    for key, found in result.items():
+        if key.startswith(PREFIX):
+            rows += [f"| {key} | {where} | {_cell(f, 'alpha_cond')} | {_cell(f, 'tau')} |"
+                     for where, f in found.items()]  # type: ignore[attr-defined]  # fmt: skip
+    made: dict[str, object] = result["stamp"]  # type: ignore[assignment]
+    where = f"Measured by `{made['command']}` at commit {made['commit']}, {made['when']}."
+    return about.format(losses="\n".join(lines), acceptance="\n".join(rows), stamp=where)
+
+
+def _cell(found: dict[str, dict[str, float]], name: str) -> str:
+    value = found[name]
+    return f"{value['value']:.2f} [{value['low']:.2f}, {value['high']:.2f}], n={value['n']}"
+
+
+def main() -> None:
+    """Measure, save the JSON and write the card."""
+    with tempfile.TemporaryDirectory() as texts:
+        result = measure(Path(texts))
+    save("pocket", result)
+    place = folder("pocket/target").parent / "CARD.md"
+    place.write_text(card(result), encoding="utf-8")
+    print(place)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Where a figure comes from: machine, versions, commit, command. Every result carries one."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from specprof import __version__
+from specprof.engine.machine import machine_facts, package_versions
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def stamp(device: torch.device) -> dict[str, object]:
+    """Return what a reader needs to repeat the measurement."""
+    return {
+        "command": " ".join(["python", *sys.argv]),
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _git("rev-parse", "--short", "HEAD"),
+        "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "specprof": __version__,
+        "machine": machine_facts(device),
+        "versions": package_versions(),
+    }
+
+
+def save(name: str, result: dict[str, object]) -> Path:
+    """Write `benchmarks/results/NAME.json`."""
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(  # noqa: S603 - fixed arguments
+        ["git", *arguments],  # noqa: S607 - whichever git the user has
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip()

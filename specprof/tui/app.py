@@ -1,0 +1,251 @@
+"""The dashboard: follows one capture file and shows it.
+
+Owns one reactive, the snapshot. Workers read and judge, and only post messages; what they post
+becomes the next snapshot. Never writes to the capture, and never loads a model.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+
+from textual import events, on, work
+from textual.app import App
+from textual.binding import Binding
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.worker import get_current_worker
+
+from specprof.analysis.columns import Columns, Ints
+from specprof.diagnosis.diagnose import Diagnosis, findings_so_far
+from specprof.errors import CaptureUnreadable, SpecprofError
+from specprof.tui.follow import Follower, Reading
+from specprof.tui.messages import Advanced, Filtered, Judged, Spelled, Unreadable
+from specprof.tui.playhead import Playhead
+from specprof.tui.screens.dashboard import DashboardScreen
+from specprof.tui.screens.findings import FindingsScreen
+from specprof.tui.screens.help import HelpScreen
+from specprof.tui.snapshot import Snapshot, ids_only
+from specprof.tui.themes import DARK, LIGHT
+from specprof.tui.vocabulary import vocabulary
+
+RATES_HZ = (1, 2, 4, 10, 20)
+"""Updates a second one may choose among."""
+_BLURRED_HZ = 1
+_JUDGE_EVERY_S = 2.0
+_JUDGE_SHARE = 0.1
+"""Share of a core judging may take: after an answer it rests nine times as long as it took."""
+
+
+class Dashboard(App[SpecprofError]):
+    """Shows a capture; returns the error that ended it, or nothing."""
+
+    TITLE = "specprof"
+    CSS_PATH = "app.tcss"
+    BINDINGS = [  # noqa: RUF012 - Textual's way
+        Binding("q,ctrl+c", "quit", "quit", key_display="q", priority=True, tooltip="Close; a run that is still going is stopped, its capture kept", id="quit"),
+        Binding("question_mark", "help", "help", key_display="?", tooltip="Explain keys, panels, signs and rates", id="help"),
+        Binding("space,p", "pause", "pause", key_display="space", tooltip="Hold the display, or let it go on; recording never stops", id="pause"),
+        Binding("d", "findings", "findings", tooltip="What every rule said, with remedies", id="findings"),
+        Binding("r", "replay", "replay", tooltip="Replay from the start at the recorded pace", id="replay"),
+        Binding("S", "faster", "speed", tooltip="Next replay speed: 1, 4, 16, 64, 256 times", id="speed"),
+        Binding("left_square_bracket", "step(-1)", "step back", key_display="[", show=False, tooltip="Hold the display one round back", id="step.back"),
+        Binding("right_square_bracket", "step(1)", "step", key_display="]", show=False, tooltip="Hold the display one round on", id="step.on"),
+        Binding("plus,equals_sign", "refresh(1)", "faster updates", key_display="+", show=False, tooltip="Update the screen more often, up to 20 a second", id="refresh.faster"),
+        Binding("minus", "refresh(-1)", "slower updates", key_display="-", show=False, tooltip="Update the screen less often, down to 1 a second", id="refresh.slower"),
+    ]  # fmt: skip
+
+    snapshot: reactive[Snapshot] = reactive(Snapshot)
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        judge: Callable[[Columns], Diagnosis] = findings_so_far,
+        alive: Callable[[], bool] | None = None,
+        log: Path | None = None,
+        ascii_only: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self.follower = Follower(path, alive=alive, log=log)
+        self.judge = judge
+        self.reading: Reading | None = None
+        self.playhead = Playhead(clock)
+        self.hertz = RATES_HZ[3]
+        self._ascii_only = ascii_only
+        self._diagnosis: Diagnosis | None = None
+        self._judged = 0
+        self._token_text: Callable[[int], str] = ids_only
+        self._needle = ""
+        self._left = Event()
+        self._started = time.monotonic(), time.process_time()
+        self.updates = 0
+        """Snapshots shown so far: what benchmarks/dashboard.py counts."""
+
+    # --- life ---------------------------------------------------------------------------------
+
+    def get_default_screen(self) -> Screen[None]:
+        """Return the main screen."""
+        return DashboardScreen(ascii_only=self._ascii_only)
+
+    def on_mount(self) -> None:
+        """Start the workers."""
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = DARK.name
+        self._follow()
+        self._judge()
+        self._ticker = self.set_interval(1 / self.hertz, self._tick)
+
+    def on_unmount(self) -> None:
+        """Let the workers end."""
+        self._left.set()
+
+    @property
+    def pace_hz(self) -> int:
+        """Updates a second: what the user chose, and 1 while the window is out of focus."""
+        return self.hertz if self.app_focus else _BLURRED_HZ
+
+    # --- workers: they read and judge, and post messages -----------------------------------------
+
+    @work(thread=True, group="follow", exit_on_error=True)
+    def _follow(self) -> None:
+        worker, spelled, due = get_current_worker(), False, 0.0
+        while not worker.is_cancelled:
+            try:
+                reading = self.follower.read()
+            except CaptureUnreadable as trouble:
+                self.post_message(Unreadable(trouble))
+                return
+            if not reading.more or time.monotonic() >= due:
+                self.post_message(Advanced(reading))
+                due = time.monotonic() + 1 / self.pace_hz
+            if reading.columns.header and not spelled and not reading.more:
+                self.post_message(Spelled(vocabulary(reading.columns.header)))
+                spelled = True
+            if reading.final or (not reading.more and self._left.wait(1 / self.pace_hz)):
+                return
+
+    @work(thread=True, group="judge", exit_on_error=True)
+    def _judge(self) -> None:
+        worker, judged = get_current_worker(), 0
+        rest_s = 0.2
+        while not worker.is_cancelled and not self._left.wait(rest_s):
+            reading = self.reading
+            if reading is None or len(reading.columns.rounds) == judged:
+                continue
+            started = time.monotonic()
+            diagnosis = self.judge(reading.columns)
+            judged = len(reading.columns.rounds)
+            self.post_message(Judged(diagnosis, judged))
+            took_s = time.monotonic() - started
+            rest_s = max(_JUDGE_EVERY_S, took_s * (1 / _JUDGE_SHARE - 1))
+
+    # --- messages: only these change what is shown ------------------------------------------------
+
+    @on(Advanced)
+    def _advanced(self, message: Advanced) -> None:
+        self.reading = message.reading
+        self._show()
+
+    @on(Judged)
+    def _judged_on(self, message: Judged) -> None:
+        self._diagnosis, self._judged = message.diagnosis, message.rounds
+        self._show()
+
+    @on(Spelled)
+    def _spelled(self, message: Spelled) -> None:
+        self._token_text = message.token_text
+        self._show()
+
+    @on(Filtered)
+    def _filtered(self, message: Filtered) -> None:
+        self._needle = message.needle
+        self._show()
+
+    @on(Unreadable)
+    def _unreadable(self, message: Unreadable) -> None:
+        self.exit(message.trouble, return_code=message.trouble.exit_code)
+
+    def _tick(self) -> None:
+        if self.playhead.replaying:
+            self._show()
+
+    def _show(self) -> None:
+        reading = self.reading
+        if reading is None:
+            return
+        shown = self.playhead.rounds(self._ends_ns)
+        self.updates += 1
+        self.snapshot = Snapshot(
+            columns=reading.columns.first(shown),
+            state=reading.state,
+            recorded=len(reading.columns.rounds),
+            damaged=reading.damaged,
+            torn=reading.torn,
+            silent_s=reading.silent_s,
+            playing=self.playhead.label,
+            diagnosis=self._diagnosis,
+            judged=self._judged,
+            token_text=self._token_text,
+            needle=self._needle,
+            log=reading.log,
+            viewer_share=self._own_share(),
+        )
+
+    @property
+    def _ends_ns(self) -> Ints:
+        assert self.reading is not None  # noqa: S101 - asked only once something was read
+        table = self.reading.columns.rounds
+        return table.start_ns + table.wall_ns
+
+    def _own_share(self) -> float:
+        wall, processor = self._started
+        return (time.process_time() - processor) / max(time.monotonic() - wall, 1e-9)
+
+    # --- keys ---------------------------------------------------------------------------------
+
+    def action_pause(self) -> None:
+        """Hold the display where it stands, or let it go on."""
+        if self.reading is not None:
+            self.playhead.toggle(self._ends_ns)
+            self._show()
+
+    def action_step(self, by: int) -> None:
+        """Hold the display some rounds on or back."""
+        if self.reading is not None:
+            self.playhead.step(by, self._ends_ns)
+            self._show()
+
+    def action_replay(self) -> None:
+        """Replay from the start."""
+        self.playhead.replay()
+        self._show()
+
+    def action_faster(self) -> None:
+        """Take the next replay speed."""
+        self.playhead.faster()
+        self._show()
+
+    def action_follow(self) -> None:
+        """Go to the newest round."""
+        self.playhead.follow()
+        self._show()
+
+    def action_refresh(self, by: int) -> None:
+        """Update the screen more or less often."""
+        place = max(0, min(RATES_HZ.index(self.hertz) + by, len(RATES_HZ) - 1))
+        self.hertz = RATES_HZ[place]
+        self._ticker.stop()
+        self._ticker = self.set_interval(1 / self.hertz, self._tick)
+        self.notify(f"{self.hertz} updates a second", timeout=1.5)
+
+    def action_help(self) -> None:
+        """Open the help."""
+        bindings = [*type(self).BINDINGS, *DashboardScreen.BINDINGS]
+        self.push_screen(HelpScreen([each for each in bindings if isinstance(each, Binding)]))
+
+    def action_findings(self) -> None:
+        """Open the findings."""
+        self.push_screen(FindingsScreen())

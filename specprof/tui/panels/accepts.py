@@ -1,0 +1,91 @@
+"""Accepted drafts per round: the whole run as a line, the last rounds as bars, all as counts."""
+
+import numpy as np
+
+from specprof.tui.figures import percent, share, short_count
+from specprof.tui.panels.sentences import NO_DRAFTS, NO_ROUNDS
+from specprof.tui.sheet import EIGHTHS_UP, Ink, Sheet, number_of
+from specprof.tui.snapshot import Snapshot
+from specprof.tui.widgets.braille import Floats, framed
+
+_WIDE, _TALL = 44, 8
+_COUNTS_WIDTH = 19
+_SMOOTH = 64
+
+
+def draw_accepts(sheet: Sheet, snapshot: Snapshot) -> None:
+    """Draw the panel."""
+    if not snapshot.rounds:
+        return sheet.sentence(NO_ROUNDS)
+    if not snapshot.depth:
+        return sheet.sentence(NO_DRAFTS)
+    counts_width = _COUNTS_WIDTH if sheet.width >= _WIDE else 0
+    if counts_width:
+        _counts(sheet, snapshot, sheet.width - counts_width + 1)
+    part = Sheet(sheet.width - counts_width, sheet.height)
+    plot_height = 0
+    if sheet.height >= _TALL:
+        plot_height = (sheet.height + 1) // 2
+        _whole_run(part, snapshot, plot_height)
+    _last_rounds(part, snapshot, plot_height)
+    sheet.fill(0, 0, part.glyphs, part.inks)
+    return None
+
+
+def _whole_run(sheet: Sheet, snapshot: Snapshot, height: int) -> None:
+    """Plot accepted per round, smoothed over a window of rounds, over the whole run."""
+    table = snapshot.columns.rounds
+    window = max(1, min(_SMOOTH, len(table) // 8))
+    smooth = _running_mean(table.accepted.astype(np.float64), window)
+    plot = framed(
+        sheet, 0, height, (0.0, float(max(len(table) - 1, 1))), (0.0, float(snapshot.depth)),
+        x_text=short_count, y_text="{:.0f}".format,
+        x_name=f"round, mean of {window}" if window > 1 else "round",
+    )  # fmt: skip
+    plot.line(np.arange(len(smooth), dtype=np.float64) + window - 1, smooth, "accepted")
+    plot.show()
+
+
+def _running_mean(values: Floats, window: int) -> Floats:
+    total = np.cumsum(np.concatenate(([0.0], values)))
+    mean: Floats = (total[window:] - total[:-window]) / window
+    return mean
+
+
+def _last_rounds(sheet: Sheet, snapshot: Snapshot, top: int) -> None:
+    """Draw one bar a round, newest at the right; a round that accepted nothing is a cross."""
+    table, depth = snapshot.columns.rounds, snapshot.depth
+    x, height = 2, sheet.height - top
+    accepted = table.accepted[-(sheet.width - x) :]
+    drafted = table.drafted[-(sheet.width - x) :]
+    eighths = np.rint(accepted / depth * 8 * height).astype(np.int64)
+    below = 8 * np.arange(height - 1, -1, -1)[:, None]
+    glyphs = np.array(list(EIGHTHS_UP))[np.clip(eighths - below, 0, 8)]
+    glyphs[-1, accepted == 0] = "×"
+    inks = np.select(
+        [accepted == 0, accepted == drafted],
+        [number_of("rejected"), number_of("bonus")],
+        number_of("accepted"),
+    ).astype(np.uint8)
+    sheet.fill(x, top, glyphs, np.tile(inks, (height, 1)))
+    sheet.write(0, top, str(depth), "dim")
+    sheet.write(0, sheet.height - 1, "0", "dim")
+
+
+def _counts(sheet: Sheet, snapshot: Snapshot, x: int) -> None:
+    """List how many rounds accepted 0, 1 ... K drafts."""
+    table, depth = snapshot.columns.rounds, snapshot.depth
+    counts = np.bincount(np.clip(table.accepted, 0, depth), minlength=depth + 1)
+    width = sheet.width - x
+    sheet.write(x, 0, "accepted  of rounds", "dim")
+    for row, accepted in enumerate(_fitting(depth, sheet.height - 1), start=1):
+        part = share(counts[accepted], len(table)) or 0.0
+        ink: Ink = "rejected" if not accepted else "bonus" if accepted == depth else "accepted"
+        sheet.right(x + 2, row, str(accepted), "dim")
+        sheet.bar(x + 3, row, width - 11, part, ink)
+        sheet.right(x + width, row, percent(part))
+
+
+def _fitting(depth: int, rows: int) -> list[int]:
+    """Return the counts there is room for, K at the top; the smallest ones always stay."""
+    return list(range(depth, -1, -1))[-max(rows, 0) :] if rows > 0 else []

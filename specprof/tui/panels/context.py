@@ -1,0 +1,95 @@
+"""Acceptance against context position: where along the text the drafts stop being believed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from specprof.analysis.columns import Places
+from specprof.analysis.stats import proportion
+from specprof.tui.figures import rate, share, short_count
+from specprof.tui.panels.sentences import NO_DRAFTS, NO_ROUNDS
+from specprof.tui.sheet import Sheet
+from specprof.tui.snapshot import Snapshot
+from specprof.tui.widgets.braille import Floats, framed
+
+_FEWEST = 24  # reached places a bucket should hold before it is worth a point of its own
+_MOST = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """Places grouped by context, [buckets] each; empty buckets are left out."""
+
+    context: Floats
+    """Mean context of the places."""
+    reached: Floats
+    alpha_cond: Floats
+    low: Floats
+    """95 % interval of alpha_cond: Wilson, or exact where places are few (theory.md 3.6)."""
+    high: Floats
+    overlap: Floats
+    """Mean acceptance owed before the draw; nan without evidence."""
+
+
+def draw_context(sheet: Sheet, snapshot: Snapshot) -> None:
+    """Draw the panel."""
+    places = snapshot.columns.places
+    if not snapshot.rounds:
+        return sheet.sentence(NO_ROUNDS)
+    if not len(places):
+        return sheet.sentence(NO_DRAFTS)
+    buckets = bucketed(places)
+    highest = float(places.context.max())
+    plot = framed(
+        sheet, 1, sheet.height - 1, (0.0, max(highest, 1.0)), (0.0, 1.0),
+        x_text=short_count, y_text="{:.1f}".format, x_name="context, tokens",
+    )  # fmt: skip
+    plot.band(buckets.context, buckets.low, buckets.high, "band")
+    plot.line(buckets.context, buckets.overlap, "owed")
+    plot.line(buckets.context, buckets.alpha_cond, "accepted")
+    plot.show()
+    trained = _trained_context(snapshot)
+    if trained and trained <= highest:
+        plot.mark(trained, f"trained {trained:,}")
+    return _legend(sheet, places, buckets)
+
+
+def bucketed(places: Places) -> Buckets:
+    """Group places into buckets of equal width in context, none thinner than it is worth."""
+    number = int(np.clip(len(places) // _FEWEST, 1, _MOST))
+    low, high = places.context.min(), places.context.max()
+    which = (places.context - low) * number // (high - low + 1)
+    reached = np.bincount(which, minlength=number).astype(np.float64)
+    seen = reached > 0
+
+    def mean(values: Floats) -> Floats:
+        total: Floats = np.bincount(which, weights=values, minlength=number)[seen]
+        return total / reached[seen]
+
+    accepted = np.bincount(which, weights=places.accepted, minlength=number)[seen]
+    rates = [proportion(int(a), int(n)) for a, n in zip(accepted, reached[seen], strict=True)]
+    return Buckets(
+        context=mean(places.context.astype(np.float64)),
+        reached=reached[seen],
+        alpha_cond=accepted / reached[seen],
+        low=np.array([one.low for one in rates]),
+        high=np.array([one.high for one in rates]),
+        overlap=mean(places.overlap),
+    )
+
+
+def _legend(sheet: Sheet, places: Places, buckets: Buckets) -> None:
+    """Name the lines, with the value over the whole run beside each."""
+    overall = share(places.accepted.sum(), len(places))
+    x = sheet.write(0, 0, "━ alpha_cond ", "accepted")
+    x = sheet.write(x, 0, f"{rate(overall)} accepted/reached", "dim")
+    if not np.isnan(buckets.overlap).all():
+        x = sheet.write(x + 2, 0, "━ overlap owed ", "owed")
+        x = sheet.write(x, 0, rate(float(np.nanmean(places.overlap))), "dim")
+    if x + 18 < sheet.width:
+        x = sheet.write(x + 2, 0, "▒ 95 % interval", "band")
+
+
+def _trained_context(snapshot: Snapshot) -> int | None:
+    header = snapshot.columns.header
+    return header.draft.trained_context if header and header.draft else None

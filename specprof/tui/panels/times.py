@@ -1,0 +1,91 @@
+"""Where the rounds' time went: spans and the gap between them, which together are the wall time."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from specprof.tui.figures import ms, percent, share
+from specprof.tui.panels.sentences import NO_ROUNDS
+from specprof.tui.sheet import Ink, Sheet, number_of
+from specprof.tui.snapshot import Snapshot
+
+Ints = NDArray[np.int64]
+_INKS: dict[str, Ink] = {
+    "draft": "draft", "verify": "verify", "accept": "accept", "rollback": "rollback", "gap": "gap",
+}  # fmt: skip
+_STRIP_ROWS = 3
+_COLUMNS = (("ms/emitted", 0), ("%", 11), ("ms/round", 18))
+
+
+def draw_times(sheet: Sheet, snapshot: Snapshot) -> None:
+    """Draw the panel."""
+    if not snapshot.rounds:
+        return sheet.sentence(NO_ROUNDS)
+    phases = phases_of(snapshot)
+    wall = int(snapshot.columns.rounds.wall_ns.sum())
+    _stack(sheet, phases, wall)
+    for heading, from_right in _COLUMNS:
+        sheet.right(sheet.width - from_right, 1, heading, "dim")
+    rows = [*((name, int(ns.sum())) for name, ns in phases.items()), ("wall", wall)]
+    for row, (name, total) in enumerate(rows, start=2):
+        _row(sheet, row, name, total, wall, snapshot)
+    used = len(rows) + 2
+    used += _request(sheet, used, snapshot)
+    if sheet.height - used >= _STRIP_ROWS:
+        _last_rounds(sheet, used, phases, snapshot.columns.rounds.wall_ns)
+    return None
+
+
+def phases_of(snapshot: Snapshot) -> dict[str, Ints]:
+    """Return each phase's nanoseconds in every round, [rounds]; they sum to the wall time."""
+    spans = snapshot.columns.spans
+    known = [name for name in _INKS if name in spans]
+    others = [name for name in spans if name not in _INKS]
+    return {name: spans[name] for name in [*known, *others]} | {"gap": snapshot.columns.gap_ns}
+
+
+def _ink(name: str) -> Ink:
+    return _INKS.get(name, "other")
+
+
+def _stack(sheet: Sheet, phases: dict[str, Ints], wall: int) -> None:
+    """Draw one bar of the whole width, divided as the time was."""
+    ends = np.cumsum([max(int(ns.sum()), 0) for ns in phases.values()]) / (wall or 1)
+    x = 0
+    for (name, _), end in zip(phases.items(), ends, strict=True):
+        stop = min(round(end * sheet.width), sheet.width)
+        sheet.write(x, 0, "█" * (stop - x), _ink(name))
+        x = max(x, stop)
+
+
+def _row(sheet: Sheet, row: int, name: str, total: int, wall: int, snapshot: Snapshot) -> None:
+    emitted = snapshot.columns.rounds.emitted.sum()
+    ink: Ink = "strong" if name == "wall" else _ink(name)
+    sheet.write(0, row, f"■ {name}" if name != "wall" else "  wall", ink)
+    cells = ms(share(total, emitted)), f"{100 * total / (wall or 1):.1f}", ms(total / snapshot.rounds)
+    for text, (_, from_right) in zip(cells, _COLUMNS, strict=True):
+        sheet.right(sheet.width - from_right, row, text, "strong" if name == "wall" else "plain")
+
+
+def _request(sheet: Sheet, row: int, snapshot: Snapshot) -> int:
+    """Tell how much of the time so far was prefill; return the rows used."""
+    prefill = sum(one.wall_ns for one in snapshot.columns.prefills)
+    if not prefill or row >= sheet.height:
+        return 0
+    part = share(prefill, prefill + int(snapshot.columns.rounds.wall_ns.sum()))
+    sheet.write(0, row, f"  prefill {ms(prefill)} ms beside the rounds ({percent(part)})", "dim")
+    return 1
+
+
+def _last_rounds(sheet: Sheet, top: int, phases: dict[str, Ints], wall: Ints) -> None:
+    """Stack the phases of each of the last rounds, one column a round, newest at the right."""
+    height, width = sheet.height - top - 1, min(sheet.width, len(wall))
+    last = np.array([ns[-width:] for ns in phases.values()])
+    scale = max(float(np.percentile(wall[-width:], 99)), 1.0)
+    ends = np.cumsum(np.maximum(last, 0), axis=0) / scale * height
+    middle = np.arange(height - 1, -1, -1)[:, None] + 0.5
+    # [phases, rows, rounds]: how many phases end below a cell's middle is the phase it lies in.
+    phase = (ends[:, None, :] < middle).sum(axis=0)
+    inks = np.array([number_of(_ink(name)) for name in phases] + [0], dtype=np.uint8)
+    glyphs = np.where(phase < len(phases), "█", " ").astype("<U1")
+    sheet.fill(0, top + 1, glyphs, inks[phase])
+    sheet.write(0, top, f"last {width} rounds, full height {ms(scale)} ms", "dim")

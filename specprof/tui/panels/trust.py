@@ -1,0 +1,78 @@
+"""The line above all panels: what runs, how far it is, and what there is to trust in it."""
+
+from specprof.records import Header
+from specprof.tui.figures import clock, count, percent, ratio, rate
+from specprof.tui.sheet import Ink, Sheet, safe
+from specprof.tui.snapshot import Snapshot, State
+from rich.cells import cell_len
+
+_STATES: dict[State, tuple[str, Ink]] = {
+    "waiting": ("◐ waiting for the first line", "warn"),
+    "recording": ("● recording", "good"),
+    "complete": ("✓ RUN COMPLETE", "good"),
+    "interrupted": ("◐ interrupted, kept", "warn"),
+    "failed": ("× FAILED", "bad"),
+    "INCOMPLETE": ("× INCOMPLETE", "bad"),
+}
+Item = tuple[str, str, Ink]
+"""A value, what it is (with its denominator), the value's ink."""
+
+
+def draw_trust(sheet: Sheet, snapshot: Snapshot) -> None:
+    """Draw the line: two rows or three, the last item that fits ends a row."""
+    state, ink = _STATES[snapshot.state]
+    x = sheet.write(0, 0, snapshot.playing + "  " if snapshot.playing else "", "mark")
+    x = sheet.write(x, 0, state, ink)
+    sheet.write(x + 2, 0, _run(snapshot.columns.header), "strong")
+    items = _results(snapshot) + _trust(snapshot)
+    for row in range(1, sheet.height):
+        items = _row(sheet, row, items)
+
+
+def _run(header: Header | None) -> str:
+    if header is None:
+        return ""
+    settings = header.spec.settings
+    target = header.target.name if header.target else settings.target
+    draft = header.draft.name if header.draft else settings.draft
+    drafts = f"{draft} drafts {settings.depth} for " if draft and settings.depth else ""
+    return safe(f"{drafts}{target}, {header.acceptance}, {header.device}")
+
+
+def _results(snapshot: Snapshot) -> list[Item]:
+    table = snapshot.columns.rounds
+    ms_per_token = table.wall_ns.sum() / table.emitted.sum() / 1e6 if table.emitted.any() else None
+    return [
+        (ratio(snapshot.tau), "tau emitted/round", "strong"),
+        (rate(snapshot.alpha_cond), "alpha_cond accepted/reached", "strong"),
+        (ratio(ms_per_token), "ms/emitted", "strong"),
+        (rate(snapshot.accept_frac), "accept_frac accepted/drafted", "strong"),
+    ]
+
+
+def _trust(snapshot: Snapshot) -> list[Item]:
+    header, damaged = snapshot.columns.header, snapshot.damaged
+    shown = count(snapshot.rounds)
+    if snapshot.rounds != snapshot.recorded:
+        shown += f" of {count(snapshot.recorded)}"
+    return [
+        (shown, "rounds", "plain"),
+        (clock(snapshot.shown_ns), "elapsed", "plain"),
+        (count(damaged), "damaged lines", "bad" if damaged else "plain"),
+        (safe(header.clock.kind) if header else "–", "clock", "plain"),
+        (percent(snapshot.recorder_share), "profiler of wall", "plain"),
+        (percent(snapshot.viewer_share), "viewer of a core", "plain"),
+    ]
+
+
+def _row(sheet: Sheet, row: int, items: list[Item]) -> list[Item]:
+    """Write the items that fit in a row and return the others."""
+    x = 0
+    for position, (value, name, ink) in enumerate(items):
+        width = cell_len(value) + 1 + len(name)
+        if x and x + width > sheet.width:
+            return items[position:]
+        sheet.write(x, row, value, ink)
+        sheet.write(x + cell_len(value) + 1, row, name, "dim")
+        x += width + 3
+    return []

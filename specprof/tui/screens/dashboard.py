@@ -1,0 +1,140 @@
+"""The main screen: the trust line, the panels in rows that fit the terminal, the filter, the keys.
+
+Knows which panels are wanted, shown and maximised; nothing of files or rounds.
+"""
+
+from collections.abc import Iterator
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Grid
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer, Input
+
+from specprof.tui.arrangement import PRIORITY, rows_of
+from specprof.tui.messages import Filtered
+from specprof.tui.panels import DRAWINGS, LOG
+from specprof.tui.panels.trust import draw_trust
+from specprof.tui.widgets.panel import Drawn, Panel
+
+_GRID = 6  # columns of the grid: rows of one, two or three panels divide it evenly
+_TRUST_ROWS = {True: 3, False: 2}
+
+
+class DashboardScreen(Screen[None]):
+    """Shows as many of the wanted panels as the terminal has room for."""
+
+    BINDINGS = [  # noqa: RUF012 - Textual's way
+        *(
+            Binding(
+                str(number), f"panel({number})", drawing.name, show=False,
+                tooltip=drawing.about, id=f"panel.{number}",
+            )
+            for number, drawing in DRAWINGS.items() if number != LOG
+        ),
+        Binding("1-7", "none", "panels", tooltip="Show or hide a panel", id="panels"),
+        Binding("m", "maximise", "maximise", tooltip="Give the focused panel the whole screen", id="maximise"),
+        Binding("l", f"panel({LOG})", "log", tooltip=DRAWINGS[LOG].about, id="log"),
+        Binding("slash", "filter", "filter", key_display="/", tooltip="Show only rounds and findings that hold a text", id="filter"),
+        Binding("escape", "back", "back", show=False, tooltip="End filtering, maximising, replaying", id="back"),
+    ]  # fmt: skip
+
+    def __init__(self, *, ascii_only: bool) -> None:
+        super().__init__()
+        self._ascii_only = ascii_only
+        self._wanted = list(PRIORITY)
+        self._maximised: int | None = None
+        self.set_class(ascii_only, "-ascii")
+
+    @property
+    def shown(self) -> list[int]:
+        """The numbers of the panels on the screen, ascending."""
+        return [number for row in self._rows() for number in row]
+
+    def compose(self) -> ComposeResult:
+        """Lay the screen out."""
+        yield Drawn(draw_trust, ascii_only=self._ascii_only, id="trust")
+        with Grid(id="panels"):
+            yield from self._panels()
+        yield Input(placeholder="show only rounds and findings with …   (esc: all)", id="filter")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Start with the first panel in focus."""
+        self._arrange()
+        self.query_one(f"#panel-{self.shown[0]}").focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Arrange anew for another size."""
+        self.set_class(event.size.width < 80, "-narrow")  # noqa: PLR2004 - the classic terminal
+        self._arrange()
+
+    def action_panel(self, number: int) -> None:
+        """Show a panel, or hide it where it shows and others do too."""
+        self._maximised = None
+        if number not in self.shown:
+            self._wanted = [number, *(other for other in self._wanted if other != number)]
+        elif len(self.shown) > 1:
+            self._wanted.remove(number)
+        self._arrange()
+        self.query_one(f"#panel-{number}").focus()
+
+    def action_maximise(self) -> None:
+        """Give the focused panel the whole screen, or take it back."""
+        focused = self.focused
+        if self._maximised is not None:
+            self._maximised = None
+        elif isinstance(focused, Panel):
+            self._maximised = focused.number
+        self._arrange()
+
+    def action_filter(self) -> None:
+        """Open the filter."""
+        self._filter.display = True
+        self._filter.focus()
+
+    def action_back(self) -> None:
+        """Leave whatever was entered last: the filter, a maximised panel, a replay."""
+        if self._filter.display:
+            self._filter.value = ""
+            self._close_filter()
+        elif self._maximised is not None:
+            self.action_maximise()
+        else:
+            self.app.call_later(self.app.run_action, "follow")
+
+    @on(Input.Changed, "#filter")
+    def _filtered(self, event: Input.Changed) -> None:
+        self.post_message(Filtered(event.value))
+
+    @on(Input.Submitted, "#filter")
+    def _filter_set(self) -> None:
+        self._close_filter()
+
+    @property
+    def _filter(self) -> Input:
+        return self.query_one("#filter", Input)
+
+    def _close_filter(self) -> None:
+        self._filter.display = bool(self._filter.value)
+        self.query_one(f"#panel-{self.shown[0]}").focus()
+
+    def _panels(self) -> Iterator[Widget]:
+        for number, drawing in DRAWINGS.items():
+            yield Panel(number, drawing.name, drawing.draw, ascii_only=self._ascii_only)
+
+    def _rows(self) -> list[list[int]]:
+        if self._maximised is not None:
+            return [[self._maximised]]
+        taken = _TRUST_ROWS[self.size.width >= 80] + 1  # noqa: PLR2004 - the keys take a row
+        return rows_of(self._wanted, self.size.width, self.size.height - taken)
+
+    def _arrange(self) -> None:
+        rows = self._rows()
+        spans = {number: _GRID // len(row) for row in rows for number in row}
+        for panel in self.query(Panel):
+            panel.display = panel.number in spans
+            panel.styles.column_span = spans.get(panel.number, 1)
+        self.query_one("#panels").styles.grid_size_rows = len(rows)

@@ -1,0 +1,157 @@
+"""A sheet of characters, each with the name of an ink: what every panel draws on.
+
+Knows cells, glyphs and ink names; nothing of colours, terminals or Textual, so the same panel
+fills a widget, a plain-text summary and a golden file. Text that comes from models or captures
+passes through `safe` on its way in.
+"""
+
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.cells import cell_len
+
+Ink = Literal[
+    "plain", "dim", "strong", "good", "warn", "bad",
+    "accepted", "rejected", "corrected", "bonus",
+    "draft", "verify", "accept", "rollback", "other", "gap",
+    "target", "owed", "band", "mark",
+]  # fmt: skip
+INKS: tuple[Ink, ...] = get_args(Ink)
+_NUMBER = {ink: number for number, ink in enumerate(INKS)}
+
+Glyphs = NDArray[np.str_]
+EIGHTHS_UP = " ▁▂▃▄▅▆▇█"
+EIGHTHS_RIGHT = " ▏▎▍▌▋▊▉█"
+_ASCII = {
+    **dict(zip("▁▂▃▄▅▆▇█", "__.-=+##", strict=True)),
+    **dict(zip("▏▎▍▌▋▊▉", "||||###", strict=True)),
+    **dict(zip("│┆─━└┤┴", "||-=+++", strict=True)),
+    **dict(zip("●◐✓×▲■▒", "*ovx!#:", strict=True)),
+    **dict(zip("→↵⇥·…–⟨⟩“”", ">~>.~-<>''", strict=True)),
+}
+
+
+class Sheet:
+    """`width` x `height` cells; writing outside them is clipped, never an error."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+        self.glyphs: Glyphs = np.full((height, width), " ", dtype="<U1")
+        self.inks = np.zeros((height, width), dtype=np.uint8)
+
+    def write(self, x: int, y: int, text: str, ink: Ink = "plain") -> int:
+        """Write `text` from cell (x, y) on and return the x behind it, clipped or not."""
+        if text.isascii():
+            self._put(x, y, text, ink)
+            return x + len(text)
+        for glyph in text:
+            cells = cell_len(glyph)
+            if 0 <= x and x + cells <= self.width:
+                # A wide glyph owns two cells: its own, and an empty one behind it.
+                self._put(x, y, glyph, ink)
+                if cells == 2:  # noqa: PLR2004 - the two cells of a wide glyph
+                    self.glyphs[y : y + 1, x + 1] = ""
+            x += cells
+        return x
+
+    def right(self, x: int, y: int, text: str, ink: Ink = "plain") -> None:
+        """Write `text` so that it ends before cell x."""
+        self.write(x - cell_len(text), y, text, ink)
+
+    def fill(self, x: int, y: int, glyphs: Glyphs, ink: Ink | NDArray[np.uint8]) -> None:
+        """Lay a block of glyphs, [rows, columns] inside the sheet, in one ink or one per cell."""
+        rows, columns = glyphs.shape
+        self.glyphs[y : y + rows, x : x + columns] = glyphs
+        self.inks[y : y + rows, x : x + columns] = _NUMBER[ink] if isinstance(ink, str) else ink
+
+    def bar(self, x: int, y: int, width: int, share: float, ink: Ink) -> None:
+        """Draw a horizontal bar over `share` (0 to 1) of `width` cells, to an eighth of a cell."""
+        eighths = round(max(0.0, min(1.0, share)) * width * 8)
+        whole, part = divmod(eighths, 8)
+        self.write(x, y, "█" * whole + EIGHTHS_RIGHT[part].strip(), ink)
+
+    def sentence(self, text: str, ink: Ink = "dim") -> None:
+        """Write a wrapped sentence from the top: what a panel with nothing to show shows."""
+        for y, line in enumerate(wrapped(text, self.width)[: self.height]):
+            self.write(0, y, line, ink)
+
+    def lines(self, *, ascii_only: bool = False) -> list[str]:
+        """Return the rows as text, trailing blanks dropped."""
+        rows = ("".join(row) for row in (as_ascii(self.glyphs) if ascii_only else self.glyphs))
+        return [row.rstrip() for row in rows]
+
+    def _put(self, x: int, y: int, text: str, ink: Ink) -> None:
+        if not 0 <= y < self.height:
+            return
+        text, x = text[max(0, -x) :], max(0, x)
+        text = text[: max(0, self.width - x)]
+        if text:
+            self.glyphs[y, x : x + len(text)] = list(text)
+            self.inks[y, x : x + len(text)] = _NUMBER[ink]
+
+
+def number_of(ink: Ink) -> int:
+    """Return the number an ink has in `Sheet.inks`."""
+    return _NUMBER[ink]
+
+
+def as_ascii(glyphs: Glyphs) -> Glyphs:
+    """Translate every glyph to one of ASCII, cell for cell."""
+    points = glyphs.copy().view("<u4")
+    plain = _ASCII_TABLE[np.minimum(points, len(_ASCII_TABLE) - 1)]
+    return np.ascontiguousarray(plain).view("<U1")
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Break `text` at spaces into lines of at most `width` cells; a longer word is cut."""
+    lines = list[str]()
+    for word in (piece for whole in text.split(" ") for piece in _pieces(whole, width)):
+        if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
+def _pieces(word: str, width: int) -> list[str]:
+    if cell_len(word) <= width:
+        return [word]
+    # Half as many glyphs fit for certain, even where every one of them is wide.
+    room = width if word.isascii() else max(width // 2, 1)
+    return [word[at : at + room] for at in range(0, len(word), room)] if width > 0 else []
+
+
+def safe(text: str) -> str:
+    """Return `text` with everything that could steer or smear a terminal made visible.
+
+    Control, format, private and zero-width characters become `\\x..` or `\\u....`; a line break
+    becomes `↵`, a tab `⇥`. Markup needs no escape: a sheet knows none.
+    """
+    return "".join(map(_safe, text))
+
+
+def _safe(glyph: str) -> str:
+    match glyph:
+        case "\n":
+            return "↵"
+        case "\t":
+            return "⇥"
+        case _ if glyph.isprintable() and cell_len(glyph) > 0:
+            return glyph
+        case _:
+            return ascii(glyph)[1:-1]
+
+
+def _ascii_table() -> NDArray[np.uint32]:
+    table = np.full(0x2901, ord("?"), dtype=np.uint32)
+    table[:128] = np.arange(128)
+    for glyph, plain in _ASCII.items():
+        table[ord(glyph)] = ord(plain)
+    bits = np.arange(256)
+    upper, lower = (bits & 0b00011011) > 0, (bits & 0b11100100) > 0
+    table[0x2800:0x2900] = np.select([upper & lower, upper, lower], [ord(":"), ord("'"), ord(".")], 32)
+    return table
+
+
+_ASCII_TABLE = _ascii_table()

@@ -1,0 +1,106 @@
+"""A capture as it stood after some round: what one redraw of the screen is made from.
+
+Knows Columns and the totals the screen prints; nothing of files, threads or widgets. Live, paused
+and replayed screens are one thing: a snapshot of the first rounds.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from specprof.analysis.columns import Columns
+from specprof.diagnosis.diagnose import Diagnosis, Verdict
+from specprof.tui.figures import share
+
+State = Literal["waiting", "recording", "complete", "interrupted", "failed", "INCOMPLETE"]
+
+
+def ids_only(token: int) -> str:
+    """Write a token as its id: the vocabulary where none was found."""
+    return f"⟨{token}⟩"
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Everything one redraw shows."""
+
+    columns: Columns = field(default_factory=Columns)
+    """Cut to the rounds shown; never fed again."""
+    state: State = "waiting"
+    recorded: int = 0
+    """Rounds in the file, shown or not."""
+    damaged: int = 0
+    """Lines that were no event and were skipped."""
+    torn: bool = False
+    silent_s: float = 0.0
+    """Since the file last grew."""
+    playing: str = ""
+    """How the display moves where it doesn't follow the file: `PAUSED`, `REPLAY 4x`."""
+    diagnosis: Diagnosis | None = None
+    """Of the whole recording so far, shown or not; None before the first answer."""
+    judged: int = 0
+    """Rounds the diagnosis rests on."""
+    token_text: Callable[[int], str] = ids_only
+    needle: str = ""
+    """What the user filters tokens and findings by."""
+    log: tuple[str, ...] = ()
+    """The last lines of the run's own output."""
+    viewer_share: float | None = None
+    """The viewer's own processor time over wall time since it started."""
+
+    @cached_property
+    def rounds(self) -> int:
+        """Rounds shown."""
+        return len(self.columns.rounds)
+
+    @cached_property
+    def depth(self) -> int:
+        """K: the most tokens drafted, or asked for, in a round."""
+        table = self.columns.rounds
+        return int(max(table.drafted.max(initial=0), table.depth_asked.max(initial=0)))
+
+    @cached_property
+    def shown_ns(self) -> int:
+        """Run time at the end of the last round shown."""
+        if self.columns.end:
+            return self.columns.end.wall_ns
+        table = self.columns.rounds
+        return int(table.start_ns[-1] + table.wall_ns[-1]) if self.rounds else 0
+
+    @property
+    def tau(self) -> float | None:
+        """Emitted tokens per round, bonus in."""
+        return share(self.columns.rounds.emitted.sum(), self.rounds)
+
+    @property
+    def alpha_cond(self) -> float | None:
+        """Accepted per reached drafted token."""
+        return share(self.columns.rounds.accepted.sum(), self.columns.rounds.reached.sum())
+
+    @property
+    def accept_frac(self) -> float | None:
+        """Accepted per drafted token."""
+        return share(self.columns.rounds.accepted.sum(), self.columns.rounds.drafted.sum())
+
+    @property
+    def tokens_per_target_forward(self) -> float | None:
+        """Emitted tokens per forward pass of the target."""
+        table = self.columns.rounds
+        return share(table.emitted.sum(), table.target_forwards.sum())
+
+    @property
+    def recorder_share(self) -> float | None:
+        """The profiler's own cost over the run's wall time; known once the run has ended."""
+        end = self.columns.end
+        return share(end.write_ns + end.observe_ns, end.wall_ns) if end else None
+
+    @property
+    def found(self) -> list[Verdict]:
+        """The verdicts of the rules that fired and match the filter."""
+        needle = self.needle.lower()
+        return [
+            verdict
+            for verdict in (self.diagnosis.found if self.diagnosis else ())
+            if verdict.finding and needle in f"{verdict.rule} {verdict.finding.message}".lower()
+        ]

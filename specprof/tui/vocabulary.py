@@ -1,0 +1,55 @@
+"""The text of tokens, from a `tokenizer.json` on this machine; none found means ids are shown.
+
+Knows where a capture's target may lie locally and how single tokens read; never goes to the
+network and never loads a model.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from specprof.records import Header
+from specprof.registry import PACKAGE
+from specprof.tui.snapshot import ids_only
+
+_POCKET = "pocket/"
+_WORD_START = "▁"  # how SentencePiece writes a leading space
+
+
+def vocabulary(header: Header) -> Callable[[int], str]:
+    """Return what writes a token of the capture's target as text; ids where that isn't known."""
+    found = next((path for path in places(header) if path.is_file()), None)
+    return ids_only if found is None else _reading(found)
+
+
+def places(header: Header) -> list[Path]:
+    """Return where the target's tokenizer might lie: a checkpoint folder, or the pocket family."""
+    target = header.spec.settings.target
+    if target.startswith(_POCKET):
+        folder = PACKAGE / "pocket"
+        return [folder / target.removeprefix(_POCKET) / "tokenizer.json", folder / "tokenizer.json"]
+    return [Path(target).expanduser() / "tokenizer.json"]
+
+
+def _reading(path: Path) -> Callable[[int], str]:
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception:  # noqa: BLE001 - the package raises bare Exception for a broken file
+        return ids_only
+    known: dict[int, str] = {}
+
+    def text(token: int) -> str:
+        if token not in known:
+            known[token] = _text(tokenizer.id_to_token(token), tokenizer.decode, token)
+        return known[token]
+
+    return text
+
+
+def _text(piece: str | None, decode: Callable[..., str], token: int) -> str:
+    if piece is None:
+        return ids_only(token)
+    decoded = decode([token], skip_special_tokens=False)
+    # A decoder drops the space a single piece starts with; here it is part of the text.
+    return f" {decoded}" if piece.startswith(_WORD_START) and decoded[:1] != " " else decoded

@@ -1,0 +1,77 @@
+"""A widget that shows a drawing: makes a sheet of its own size and inks it by the style sheet.
+
+Knows Textual's lines and styles; nothing of what is drawn.
+"""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.segment import Segment
+from rich.style import Style
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
+
+from specprof.tui.sheet import INKS, Glyphs, Sheet, as_ascii
+from specprof.tui.snapshot import Snapshot
+
+Draw = Callable[[Sheet, Snapshot], None]
+
+
+class Drawn(Widget):
+    """Shows what `draw` makes of the app's snapshot, anew only for a new one or a new size."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"ink--{ink}" for ink in INKS}
+
+    snapshot: reactive[Snapshot] = reactive(Snapshot)
+
+    def __init__(self, draw: Draw, *, ascii_only: bool, id: str) -> None:  # noqa: A002 - Textual's
+        super().__init__(id=id)
+        self._draw = draw
+        self._ascii_only = ascii_only
+        self._strips: list[Strip] = []
+        self._drawn: tuple[object, ...] = ()
+
+    def on_mount(self) -> None:
+        """Take every snapshot the app is given."""
+        self.watch(self.app, "snapshot", self._take)
+
+    def render_line(self, y: int) -> Strip:
+        """Return one line of the drawing (Textual's line API)."""
+        drawn = (self.snapshot, self.size, self.rich_style, self.app.theme)
+        if drawn != self._drawn:
+            self._drawn = drawn
+            self._strips = self._inked()
+        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
+
+    def _take(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+
+    def _inked(self) -> list[Strip]:
+        sheet = Sheet(*self.size)
+        self._draw(sheet, self.snapshot)
+        glyphs = as_ascii(sheet.glyphs) if self._ascii_only else sheet.glyphs
+        own = self.rich_style
+        styles = [own + self.get_component_rich_style(f"ink--{ink}", partial=True) for ink in INKS]
+        rows = zip(glyphs, sheet.inks, strict=True)
+        return [_strip(row, inks, styles, sheet.width) for row, inks in rows]
+
+
+class Panel(Drawn, can_focus=True):
+    """A numbered drawing with a border and a name."""
+
+    def __init__(self, number: int, name: str, draw: Draw, *, ascii_only: bool) -> None:
+        super().__init__(draw, ascii_only=ascii_only, id=f"panel-{number}")
+        self.number = number
+        self.border_title = f"{number} {name}"
+
+
+def _strip(glyphs: Glyphs, inks: NDArray[np.uint8], styles: list[Style], width: int) -> Strip:
+    starts = [0, *(np.flatnonzero(np.diff(inks)) + 1).tolist(), len(inks)]
+    segments = [
+        Segment("".join(glyphs[start:end]), styles[inks[start]])
+        for start, end in zip(starts[:-1], starts[1:], strict=True)
+    ]
+    return Strip(segments, width)

@@ -71,7 +71,7 @@ def test_a_deepened_model_takes_each_trained_layer_in_three_smaller_steps():
 
 
 def test_jumps_in_position_do_not_cut_the_attention():
-    """Scattered positions move what rotary embeddings see, but every token still sees all before it."""
+    """Scattered positions change distances, but every token still sees all before it."""
     torch.manual_seed(0)
     model = untrained("draft-small").eval()
     tokens = torch.randint(VOCABULARY, (1, 12))

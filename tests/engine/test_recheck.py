@@ -1,0 +1,81 @@
+"""The cache-free reference sees what a broken cache does to the laws a run acted on."""
+
+import pytest
+import torch
+
+import tiny
+from specprof.acceptance.rejection import Rejection
+from specprof.drafters.draft_model import DraftModel
+from specprof.engine.cache import Store
+from specprof.engine.decoder import CausalModel
+from specprof.engine.loop import Engine
+from specprof.engine.recheck import recheck
+from specprof.engine.rounds import Scribe
+from specprof.engine.sampling import ProcessedLaw
+from specprof.engine.stopwatch import HostClock, Stopwatch
+
+CPU = torch.device("cpu")
+
+
+class ShortDraft(DraftModel):
+    """A drafter whose rollback trims two tokens too many (lablup/mlxcel#994)."""
+
+    def rollback(self, committed):
+        super().rollback(committed)
+        if self.draft.length > 20:
+            self.draft.store.length -= 2
+            self.lost = getattr(self, "lost", 0) + 2
+
+    def propose(self, committed, depth, generator, watch):
+        return super().propose(committed[getattr(self, "lost", 0) :], depth, generator, watch)
+
+
+def differences(drafter):
+    target, draft = tiny.model("llama", 1), tiny.model("llama", 2)
+    law, rule = ProcessedLaw(1.0), Rejection()
+    engine = Engine(
+        target=CausalModel(target, Store(3, 200), CPU),
+        drafter=drafter(CausalModel(draft, Store(3, 200), CPU), law),
+        acceptance=rule,
+        law=law,
+        generator=torch.Generator().manual_seed(0),
+        watch=Stopwatch(HostClock()),
+    )
+    committed = list(range(1, 31))
+    engine.target.prefill(committed[:-1])
+    engine.drafter.prefill(committed)
+    scribe = Scribe(law=law, acceptance=rule, detail="evidence", origin_ns=0, late=False)
+    rounds = [
+        one
+        for played in engine.rounds(committed, depth=3, new_tokens=60, stop=frozenset())
+        for one in scribe.take(played, 0, 3)
+    ]
+    again = recheck(target, draft, committed, rounds, law, rule)
+    used = {
+        (one.index, place): drafted.seen
+        for one in rounds
+        for place, drafted in enumerate(one.drafted)
+        if drafted.reached
+    }
+    pairs = [(used[place.round, place.index], place) for place in again.places]
+    assert len(pairs) > 40
+    return (
+        max(abs(seen.target_prob - place.target_prob) for seen, place in pairs),
+        max(abs(seen.draft_prob - place.draft_prob) for seen, place in pairs),
+        [place.round for seen, place in pairs if abs(seen.draft_prob - place.draft_prob) > 0.01],
+    )
+
+
+def test_a_sound_cache_agrees_with_the_reference():
+    """Both sides, at every reached place, to the digits the capture keeps."""
+    target, draft, _ = differences(DraftModel)
+    assert target < 1e-3
+    assert draft < 1e-3
+
+
+def test_a_trimmed_draft_cache_shows_on_the_draft_side_alone():
+    """The target's laws stay clean, and the draft's part from the second round on."""
+    target, draft, rounds = differences(ShortDraft)
+    assert target < 1e-3
+    assert draft > 0.05
+    assert min(rounds) == pytest.approx(1, abs=1)

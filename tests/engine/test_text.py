@@ -1,0 +1,89 @@
+"""Where tokens come from, and what is said when they can't be had."""
+
+import sys
+from types import ModuleType
+
+import pytest
+
+import tiny
+from specprof.engine.text import document, encode
+from specprof.errors import EnvironmentMissing, UsageError
+from specprof.records import Settings
+
+
+@pytest.fixture
+def datasets(monkeypatch):
+    """A stand-in for the datasets package that knows one dataset."""
+    fake = ModuleType("datasets")
+
+    def load_dataset(path, config, split, streaming):
+        if path != "books":
+            raise ValueError(f"no dataset {path}\nand a long tail")
+        column = "text" if config == "plain" else "pages"
+        return iter([{column: f"book {number} " * 50} for number in range(100)])
+
+    fake.load_dataset = load_dataset
+    monkeypatch.setitem(sys.modules, "datasets", fake)
+
+
+def test_the_default_document_is_the_held_out_text():
+    """Its provenance carries a checksum: another Python has other sources."""
+    text, source = document(Settings())
+    assert "class ArgumentParser" in text
+    assert "sha256" in source
+
+
+def test_a_file_is_read_and_named(tmp_path):
+    """--text FILE."""
+    (tmp_path / "a.txt").write_text("words", encoding="utf-8")
+    text, source = document(Settings(text=str(tmp_path / "a.txt")))
+    assert text == "words"
+    assert source.startswith(str(tmp_path / "a.txt"))
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00broken"])
+def test_an_unreadable_file_is_told(tmp_path, content):
+    """Missing, or not UTF-8."""
+    path = tmp_path / "a.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match="can't read --text"):
+        document(Settings(text=str(path)))
+
+
+def test_a_dataset_gives_enough_rows_and_no_more(datasets):
+    """Rows are joined until they surely hold the context."""
+    text, source = document(Settings(dataset="books:plain", context=100))
+    assert 1600 <= len(text) < 3000
+    assert source.startswith("books:plain")
+
+
+def test_a_dataset_without_text_or_name_is_told(datasets):
+    """The columns it has are listed; an unknown dataset keeps the library's first line."""
+    with pytest.raises(UsageError, match="it has pages"):
+        document(Settings(dataset="books:other"))
+    with pytest.raises(EnvironmentMissing, match="no dataset nothing$") as raised:
+        document(Settings(dataset="nothing"))
+    assert "--text FILE" in raised.value.hint
+
+
+def test_a_missing_package_is_told_with_the_command(monkeypatch):
+    """The extra's name is in the hint."""
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(EnvironmentMissing) as raised:
+        document(Settings(dataset="books"))
+    assert "specprof[datasets]" in raised.value.hint
+
+
+def test_two_sources_are_one_too_many():
+    """--text and --dataset exclude each other."""
+    with pytest.raises(UsageError, match="both name a text"):
+        document(Settings(text="a", dataset="b"))
+
+
+def test_a_text_too_short_is_refused_with_its_length():
+    """The longest possible context is in the hint."""
+    assert len(encode(tiny.tokenizer(), "abcdef", 4)) == 4
+    with pytest.raises(UsageError, match="the text has 6") as raised:
+        encode(tiny.tokenizer(), "abcdef", 7)
+    assert "--context 6" in raised.value.hint

@@ -1,0 +1,43 @@
+"""Thread counts are measured, and always put back."""
+
+import time
+
+import pytest
+import torch
+
+from specprof.engine import threads as module
+from specprof.engine.threads import fastest, threads
+
+
+def test_the_quickest_count_is_chosen(monkeypatch):
+    """Work that two threads slow down is given one."""
+    monkeypatch.setattr(module, "EVERY", 2)
+
+    def work():
+        time.sleep(0.002 * torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    assert fastest(work) == 1
+    assert torch.get_num_threads() == before
+
+
+def test_a_hopeless_count_is_tried_once(monkeypatch):
+    """A count far slower than the best isn't measured again."""
+    monkeypatch.setattr(module, "EVERY", 2)
+    calls = []
+
+    def work():
+        calls.append(torch.get_num_threads())
+        time.sleep(0.03 if torch.get_num_threads() == 2 else 0.001)
+
+    fastest(work)
+    assert calls.count(2) == 1
+    assert calls.count(1) == 3
+
+
+def test_the_count_is_restored_after_an_error():
+    """A failing block leaves the process as it was."""
+    before = torch.get_num_threads()
+    with pytest.raises(ValueError, match="x"), threads(1):
+        raise ValueError("x")
+    assert torch.get_num_threads() == before

@@ -18,16 +18,14 @@ CPU = torch.device("cpu")
 
 
 class ShortDraft(DraftModel):
-    """A drafter whose rollback trims two tokens too many (lablup/mlxcel#994)."""
+    """Trims two tokens too many at every rollback (lablup/mlxcel#994)."""
 
     def rollback(self, committed):
-        super().rollback(committed)
-        if self.draft.length > 20:
-            self.draft.store.length -= 2
-            self.lost = getattr(self, "lost", 0) + 2
+        self.draft.rollback(min(self.draft.length, committed - 1) - 2)
 
     def propose(self, committed, depth, generator, watch):
-        return super().propose(committed[getattr(self, "lost", 0) :], depth, generator, watch)
+        kept = [0] * self.draft.length  # only how many matters: the rest is fed
+        return super().propose([*kept, committed[-1]], depth, generator, watch)
 
 
 def differences(drafter):
@@ -62,7 +60,7 @@ def differences(drafter):
     return (
         max(abs(seen.target_prob - place.target_prob) for seen, place in pairs),
         max(abs(seen.draft_prob - place.draft_prob) for seen, place in pairs),
-        [place.round for seen, place in pairs if abs(seen.draft_prob - place.draft_prob) > 0.01],
+        [place.round for seen, place in pairs if abs(seen.draft_prob - place.draft_prob) > 0.001],
     )
 
 
@@ -77,5 +75,5 @@ def test_a_trimmed_draft_cache_shows_on_the_draft_side_alone():
     """The target's laws stay clean, and the draft's part from the second round on."""
     target, draft, rounds = differences(ShortDraft)
     assert target < 1e-3
-    assert draft > 0.05
+    assert draft > 0.005
     assert min(rounds) == pytest.approx(1, abs=1)

@@ -1,17 +1,20 @@
-"""The dashboard: follows one capture file and shows it.
+"""The dashboard: follows one capture file and shows it; `show` is what the command line calls.
 
 Owns one reactive, the snapshot. Workers read and judge, and only post messages; what they post
 becomes the next snapshot. Never writes to the capture, and never loads a model.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import Popen
 from threading import Event
+from typing import ClassVar
 
-from textual import events, on, work
+from textual import on, work
 from textual.app import App
-from textual.binding import Binding
+from textual.binding import BindingType
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.worker import get_current_worker
@@ -20,19 +23,22 @@ from specprof.analysis.columns import Columns, Ints
 from specprof.diagnosis.diagnose import Diagnosis, findings_so_far
 from specprof.errors import CaptureUnreadable, SpecprofError
 from specprof.tui.follow import Follower, Reading
+from specprof.tui.keys import APP_KEYS, DASHBOARD_KEYS
 from specprof.tui.messages import Advanced, Filtered, Judged, Spelled, Unreadable
 from specprof.tui.playhead import Playhead
 from specprof.tui.screens.dashboard import DashboardScreen
 from specprof.tui.screens.findings import FindingsScreen
 from specprof.tui.screens.help import HelpScreen
 from specprof.tui.snapshot import Snapshot, ids_only
+from specprof.tui.stop import ended
 from specprof.tui.themes import DARK, LIGHT
 from specprof.tui.vocabulary import vocabulary
 
 RATES_HZ = (1, 2, 4, 10, 20)
 """Updates a second one may choose among."""
 _BLURRED_HZ = 1
-_JUDGE_EVERY_S = 2.0
+_JUDGE_EVERY_S, _SOON_S = 2.0, 0.2
+_SHARE_OVER_S = 3.0
 _JUDGE_SHARE = 0.1
 """Share of a core judging may take: after an answer it rests nine times as long as it took."""
 
@@ -42,18 +48,7 @@ class Dashboard(App[SpecprofError]):
 
     TITLE = "specprof"
     CSS_PATH = "app.tcss"
-    BINDINGS = [  # noqa: RUF012 - Textual's way
-        Binding("q,ctrl+c", "quit", "quit", key_display="q", priority=True, tooltip="Close; a run that is still going is stopped, its capture kept", id="quit"),
-        Binding("question_mark", "help", "help", key_display="?", tooltip="Explain keys, panels, signs and rates", id="help"),
-        Binding("space,p", "pause", "pause", key_display="space", tooltip="Hold the display, or let it go on; recording never stops", id="pause"),
-        Binding("d", "findings", "findings", tooltip="What every rule said, with remedies", id="findings"),
-        Binding("r", "replay", "replay", tooltip="Replay from the start at the recorded pace", id="replay"),
-        Binding("S", "faster", "speed", tooltip="Next replay speed: 1, 4, 16, 64, 256 times", id="speed"),
-        Binding("left_square_bracket", "step(-1)", "step back", key_display="[", show=False, tooltip="Hold the display one round back", id="step.back"),
-        Binding("right_square_bracket", "step(1)", "step", key_display="]", show=False, tooltip="Hold the display one round on", id="step.on"),
-        Binding("plus,equals_sign", "refresh(1)", "faster updates", key_display="+", show=False, tooltip="Update the screen more often, up to 20 a second", id="refresh.faster"),
-        Binding("minus", "refresh(-1)", "slower updates", key_display="-", show=False, tooltip="Update the screen less often, down to 1 a second", id="refresh.slower"),
-    ]  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = [*APP_KEYS]
 
     snapshot: reactive[Snapshot] = reactive(Snapshot)
 
@@ -79,7 +74,7 @@ class Dashboard(App[SpecprofError]):
         self._token_text: Callable[[int], str] = ids_only
         self._needle = ""
         self._left = Event()
-        self._started = time.monotonic(), time.process_time()
+        self._spent = deque[tuple[float, float]]()
         self.updates = 0
         """Snapshots shown so far: what benchmarks/dashboard.py counts."""
 
@@ -130,10 +125,10 @@ class Dashboard(App[SpecprofError]):
     @work(thread=True, group="judge", exit_on_error=True)
     def _judge(self) -> None:
         worker, judged = get_current_worker(), 0
-        rest_s = 0.2
+        rest_s = _SOON_S
         while not worker.is_cancelled and not self._left.wait(rest_s):
             reading = self.reading
-            if reading is None or len(reading.columns.rounds) == judged:
+            if reading is None or reading.more or len(reading.columns.rounds) == judged:
                 continue
             started = time.monotonic()
             diagnosis = self.judge(reading.columns)
@@ -141,6 +136,8 @@ class Dashboard(App[SpecprofError]):
             self.post_message(Judged(diagnosis, judged))
             took_s = time.monotonic() - started
             rest_s = max(_JUDGE_EVERY_S, took_s * (1 / _JUDGE_SHARE - 1))
+            if reading.final:  # nothing more will come: the last word need not wait
+                rest_s = _SOON_S
 
     # --- messages: only these change what is shown ------------------------------------------------
 
@@ -200,9 +197,14 @@ class Dashboard(App[SpecprofError]):
         table = self.reading.columns.rounds
         return table.start_ns + table.wall_ns
 
-    def _own_share(self) -> float:
-        wall, processor = self._started
-        return (time.process_time() - processor) / max(time.monotonic() - wall, 1e-9)
+    def _own_share(self) -> float | None:
+        """Return processor time over wall time of the last few seconds; None at first."""
+        now = time.monotonic(), time.process_time()
+        while len(self._spent) > 1 and now[0] - self._spent[1][0] > _SHARE_OVER_S:
+            self._spent.popleft()
+        self._spent.append(now)
+        wall, processor = now[0] - self._spent[0][0], now[1] - self._spent[0][1]
+        return processor / wall if wall >= _SHARE_OVER_S else None
 
     # --- keys ---------------------------------------------------------------------------------
 
@@ -243,9 +245,28 @@ class Dashboard(App[SpecprofError]):
 
     def action_help(self) -> None:
         """Open the help."""
-        bindings = [*type(self).BINDINGS, *DashboardScreen.BINDINGS]
-        self.push_screen(HelpScreen([each for each in bindings if isinstance(each, Binding)]))
+        self.push_screen(HelpScreen([*APP_KEYS, *DASHBOARD_KEYS]))
 
     def action_findings(self) -> None:
         """Open the findings."""
         self.push_screen(FindingsScreen())
+
+
+def show(
+    path: Path,
+    child: Popen[bytes] | None = None,
+    log: Path | None = None,
+    *,
+    ascii_only: bool = False,
+) -> int:
+    """Show a capture until the user quits, and return the exit code for the command line.
+
+    `child` is the recording process: where it still runs then, it is interrupted and waited for,
+    so that it closes its capture. Raises CaptureUnreadable where the file is no capture.
+    """
+    alive = None if child is None else lambda: child.poll() is None
+    trouble = Dashboard(path, alive=alive, log=log, ascii_only=ascii_only).run()
+    code = 0 if child is None else ended(child)
+    if trouble is not None:
+        raise trouble
+    return code

@@ -47,7 +47,7 @@ class Sheet:
             return x + len(text)
         for glyph in text:
             cells = cell_len(glyph)
-            if 0 <= x and x + cells <= self.width:
+            if x >= 0 and x + cells <= self.width:
                 # A wide glyph owns two cells: its own, and an empty one behind it.
                 self._put(x, y, glyph, ink)
                 if cells == 2:  # noqa: PLR2004 - the two cells of a wide glyph
@@ -123,9 +123,9 @@ def _pieces(word: str, width: int) -> list[str]:
 
 
 def safe(text: str) -> str:
-    """Return `text` with everything that could steer or smear a terminal made visible.
+    r"""Return `text` with everything that could steer or smear a terminal made visible.
 
-    Control, format, private and zero-width characters become `\\x..` or `\\u....`; a line break
+    Control, format, private and zero-width characters become `\x..` or `\u....`; a line break
     becomes `↵`, a tab `⇥`. Markup needs no escape: a sheet knows none.
     """
     return "".join(map(_safe, text))
@@ -150,7 +150,9 @@ def _ascii_table() -> NDArray[np.uint32]:
         table[ord(glyph)] = ord(plain)
     bits = np.arange(256)
     upper, lower = (bits & 0b00011011) > 0, (bits & 0b11100100) > 0
-    table[0x2800:0x2900] = np.select([upper & lower, upper, lower], [ord(":"), ord("'"), ord(".")], 32)
+    table[0x2800:0x2900] = np.select(
+        [upper & lower, upper, lower], [ord(":"), ord("'"), ord(".")], 32
+    )
     return table
 
 

@@ -9,7 +9,7 @@ from specprof.tui.snapshot import Snapshot
 from specprof.tui.widgets.braille import Floats, framed
 
 _WIDE, _TALL = 44, 8
-_COUNTS_WIDTH = 19
+_COUNTS_WIDTH = 22
 _SMOOTH = 64
 
 
@@ -19,13 +19,13 @@ def draw_accepts(sheet: Sheet, snapshot: Snapshot) -> None:
         return sheet.sentence(NO_ROUNDS)
     if not snapshot.depth:
         return sheet.sentence(NO_DRAFTS)
-    counts_width = _COUNTS_WIDTH if sheet.width >= _WIDE else 0
+    counts_width = max(_COUNTS_WIDTH, sheet.width // 4) if sheet.width >= _WIDE else 0
     if counts_width:
         _counts(sheet, snapshot, sheet.width - counts_width + 1)
     part = Sheet(sheet.width - counts_width, sheet.height)
     plot_height = 0
     if sheet.height >= _TALL:
-        plot_height = (sheet.height + 1) // 2
+        plot_height = (sheet.height + 3) // 2
         _whole_run(part, snapshot, plot_height)
     _last_rounds(part, snapshot, plot_height)
     sheet.fill(0, 0, part.glyphs, part.inks)
@@ -40,7 +40,7 @@ def _whole_run(sheet: Sheet, snapshot: Snapshot, height: int) -> None:
     plot = framed(
         sheet, 0, height, (0.0, float(max(len(table) - 1, 1))), (0.0, float(snapshot.depth)),
         x_text=short_count, y_text="{:.0f}".format,
-        x_name=f"round, mean of {window}" if window > 1 else "round",
+        x_name=f"accepted/round, mean of {window}",
     )  # fmt: skip
     plot.line(np.arange(len(smooth), dtype=np.float64) + window - 1, smooth, "accepted")
     plot.show()
@@ -77,7 +77,8 @@ def _counts(sheet: Sheet, snapshot: Snapshot, x: int) -> None:
     table, depth = snapshot.columns.rounds, snapshot.depth
     counts = np.bincount(np.clip(table.accepted, 0, depth), minlength=depth + 1)
     width = sheet.width - x
-    sheet.write(x, 0, "accepted  of rounds", "dim")
+    sheet.write(x, 0, "acc", "dim")
+    sheet.right(x + width, 0, "of rounds", "dim")
     for row, accepted in enumerate(_fitting(depth, sheet.height - 1), start=1):
         part = share(counts[accepted], len(table)) or 0.0
         ink: Ink = "rejected" if not accepted else "bonus" if accepted == depth else "accepted"

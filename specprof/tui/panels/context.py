@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from specprof.analysis.columns import Places
 from specprof.analysis.stats import proportion
@@ -62,19 +63,20 @@ def bucketed(places: Places) -> Buckets:
     reached = np.bincount(which, minlength=number).astype(np.float64)
     seen = reached > 0
 
-    def mean(values: Floats) -> Floats:
-        total: Floats = np.bincount(which, weights=values, minlength=number)[seen]
-        return total / reached[seen]
+    def total(values: NDArray[np.generic]) -> Floats:
+        sums = np.bincount(which, weights=values, minlength=number)
+        return sums[seen].astype(np.float64)
 
-    accepted = np.bincount(which, weights=places.accepted, minlength=number)[seen]
-    rates = [proportion(int(a), int(n)) for a, n in zip(accepted, reached[seen], strict=True)]
+    reached = reached[seen]
+    accepted = total(places.accepted)
+    rates = [proportion(int(a), int(n)) for a, n in zip(accepted, reached, strict=True)]
     return Buckets(
-        context=mean(places.context.astype(np.float64)),
-        reached=reached[seen],
-        alpha_cond=accepted / reached[seen],
+        context=total(places.context) / reached,
+        reached=reached,
+        alpha_cond=accepted / reached,
         low=np.array([one.low for one in rates]),
         high=np.array([one.high for one in rates]),
-        overlap=mean(places.overlap),
+        overlap=total(places.overlap) / reached,
     )
 
 

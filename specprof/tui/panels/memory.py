@@ -9,6 +9,7 @@ from specprof.tui.snapshot import Snapshot
 from specprof.tui.widgets.braille import Floats, framed
 
 _PLOT_ROWS = 5
+_UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "bytes"))
 
 
 def draw_memory(sheet: Sheet, snapshot: Snapshot) -> None:
@@ -57,16 +58,12 @@ def _kv_plot(sheet: Sheet, snapshot: Snapshot, top: int) -> None:
     most = float(np.nanmax(rounds.target_kv_bytes)) or 1.0
     if _known(rounds.draft_kv_bytes):
         most = max(most, float(np.nanmax(rounds.draft_kv_bytes)))
+    unit, name = next((unit, name) for unit, name in _UNITS if most >= unit)
     plot = framed(
-        sheet, top, sheet.height - top, (0.0, max(float(contexts[-1]), 1.0)), (0.0, most),
-        x_text=short_count, y_text=_size_tick, x_name="context",
+        sheet, top, sheet.height - top, (0.0, max(float(contexts[-1]), 1.0)), (0.0, most / unit),
+        x_text=short_count, y_text="{:g}".format, x_name="context",
     )  # fmt: skip
-    plot.line(contexts, rounds.target_kv_bytes[order], "target")
-    plot.line(contexts, rounds.draft_kv_bytes[order], "draft")
+    plot.line(contexts, rounds.target_kv_bytes[order] / unit, "target")
+    plot.line(contexts, rounds.draft_kv_bytes[order] / unit, "draft")
     plot.show()
-
-
-def _size_tick(value: float) -> str:
-    return size(value).replace(" ", "").removesuffix("iB") if value else "0"
-
-
+    sheet.write(plot.x, top, name, "dim")

@@ -27,7 +27,7 @@ def draw_times(sheet: Sheet, snapshot: Snapshot) -> None:
         sheet.right(sheet.width - from_right, 1, heading, "dim")
     rows = [*((name, int(ns.sum())) for name, ns in phases.items()), ("wall", wall)]
     for row, (name, total) in enumerate(rows, start=2):
-        _row(sheet, row, name, total, wall, snapshot)
+        _row(sheet, row, name, (total, wall), snapshot)
     used = len(rows) + 2
     used += _request(sheet, used, snapshot)
     if sheet.height - used >= _STRIP_ROWS:
@@ -57,11 +57,17 @@ def _stack(sheet: Sheet, phases: dict[str, Ints], wall: int) -> None:
         x = max(x, stop)
 
 
-def _row(sheet: Sheet, row: int, name: str, total: int, wall: int, snapshot: Snapshot) -> None:
+def _row(sheet: Sheet, row: int, name: str, ns: tuple[int, int], snapshot: Snapshot) -> None:
+    """Write a phase's part of the wall time, both in `ns`."""
+    total, wall = ns
     emitted = snapshot.columns.rounds.emitted.sum()
     ink: Ink = "strong" if name == "wall" else _ink(name)
     sheet.write(0, row, f"■ {name}" if name != "wall" else "  wall", ink)
-    cells = ms(share(total, emitted)), f"{100 * total / (wall or 1):.1f}", ms(total / snapshot.rounds)
+    cells = (
+        ms(share(total, emitted)),
+        f"{100 * total / (wall or 1):.1f}",
+        ms(total / snapshot.rounds),
+    )
     for text, (_, from_right) in zip(cells, _COLUMNS, strict=True):
         sheet.right(sheet.width - from_right, row, text, "strong" if name == "wall" else "plain")
 

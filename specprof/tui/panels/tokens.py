@@ -1,12 +1,12 @@
 """The text as it was emitted, every token with a sign and an ink for what became of it."""
 
 import numpy as np
+from rich.cells import cell_len
 
 from specprof.analysis.columns import Columns
 from specprof.tui.panels.sentences import NO_ROUNDS, NOTHING_MATCHES
 from specprof.tui.sheet import Ink, Sheet, safe
 from specprof.tui.snapshot import Snapshot
-from rich.cells import cell_len
 
 Marked = tuple[str, str, Ink]
 """A token's text, its sign, and its ink."""

@@ -1,10 +1,11 @@
 """The line above all panels: what runs, how far it is, and what there is to trust in it."""
 
+from rich.cells import cell_len
+
 from specprof.records import Header
-from specprof.tui.figures import clock, count, percent, ratio, rate
+from specprof.tui.figures import clock, count, percent, rate, ratio
 from specprof.tui.sheet import Ink, Sheet, safe
 from specprof.tui.snapshot import Snapshot, State
-from rich.cells import cell_len
 
 _STATES: dict[State, tuple[str, Ink]] = {
     "waiting": ("◐ waiting for the first line", "warn"),
@@ -19,14 +20,23 @@ Item = tuple[str, str, Ink]
 
 
 def draw_trust(sheet: Sheet, snapshot: Snapshot) -> None:
-    """Draw the line: two rows or three, the last item that fits ends a row."""
+    """Draw the state and how far the run is; below, in as many rows as there are, the rates."""
     state, ink = _STATES[snapshot.state]
-    x = sheet.write(0, 0, snapshot.playing + "  " if snapshot.playing else "", "mark")
+    x = sheet.write(0, 0, f"{snapshot.playing}  " if snapshot.playing else "", "mark")
     x = sheet.write(x, 0, state, ink)
     sheet.write(x + 2, 0, _run(snapshot.columns.header), "strong")
+    progress = f"  {_progress(snapshot)}"
+    damaged = f"  {count(snapshot.damaged)} damaged lines" if snapshot.damaged else ""
+    sheet.right(sheet.width - cell_len(damaged), 0, progress, "plain")
+    sheet.right(sheet.width, 0, damaged, "bad")
     items = _results(snapshot) + _trust(snapshot)
     for row in range(1, sheet.height):
         items = _row(sheet, row, items)
+
+
+def _progress(snapshot: Snapshot) -> str:
+    of = f" of {count(snapshot.recorded)}" if snapshot.rounds != snapshot.recorded else ""
+    return f"{count(snapshot.rounds)}{of} rounds  {clock(snapshot.shown_ns)}"
 
 
 def _run(header: Header | None) -> str:
@@ -51,18 +61,17 @@ def _results(snapshot: Snapshot) -> list[Item]:
 
 
 def _trust(snapshot: Snapshot) -> list[Item]:
-    header, damaged = snapshot.columns.header, snapshot.damaged
-    shown = count(snapshot.rounds)
-    if snapshot.rounds != snapshot.recorded:
-        shown += f" of {count(snapshot.recorded)}"
-    return [
-        (shown, "rounds", "plain"),
-        (clock(snapshot.shown_ns), "elapsed", "plain"),
-        (count(damaged), "damaged lines", "bad" if damaged else "plain"),
+    header = snapshot.columns.header
+    silent = snapshot.silent_s * 1e9
+    items: list[Item] = [
         (safe(header.clock.kind) if header else "–", "clock", "plain"),
-        (percent(snapshot.recorder_share), "profiler of wall", "plain"),
-        (percent(snapshot.viewer_share), "viewer of a core", "plain"),
+        (count(snapshot.damaged), "damaged lines", "bad" if snapshot.damaged else "plain"),
+        (percent(snapshot.recorder_share), "profiler/wall", "plain"),
+        (percent(snapshot.viewer_share), "viewer/core", "plain"),
     ]
+    if snapshot.state == "INCOMPLETE":
+        items.insert(0, (clock(silent), "since the last line, no closing line", "bad"))
+    return items
 
 
 def _row(sheet: Sheet, row: int, items: list[Item]) -> list[Item]:

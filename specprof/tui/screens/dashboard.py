@@ -4,18 +4,20 @@ Knows which panels are wanted, shown and maximised; nothing of files or rounds.
 """
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import BindingType
 from textual.containers import Grid
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer, Input
 
 from specprof.tui.arrangement import PRIORITY, rows_of
+from specprof.tui.keys import DASHBOARD_KEYS
 from specprof.tui.messages import Filtered
-from specprof.tui.panels import DRAWINGS, LOG
+from specprof.tui.panels import DRAWINGS
 from specprof.tui.panels.trust import draw_trust
 from specprof.tui.widgets.panel import Drawn, Panel
 
@@ -26,20 +28,7 @@ _TRUST_ROWS = {True: 3, False: 2}
 class DashboardScreen(Screen[None]):
     """Shows as many of the wanted panels as the terminal has room for."""
 
-    BINDINGS = [  # noqa: RUF012 - Textual's way
-        *(
-            Binding(
-                str(number), f"panel({number})", drawing.name, show=False,
-                tooltip=drawing.about, id=f"panel.{number}",
-            )
-            for number, drawing in DRAWINGS.items() if number != LOG
-        ),
-        Binding("1-7", "none", "panels", tooltip="Show or hide a panel", id="panels"),
-        Binding("m", "maximise", "maximise", tooltip="Give the focused panel the whole screen", id="maximise"),
-        Binding("l", f"panel({LOG})", "log", tooltip=DRAWINGS[LOG].about, id="log"),
-        Binding("slash", "filter", "filter", key_display="/", tooltip="Show only rounds and findings that hold a text", id="filter"),
-        Binding("escape", "back", "back", show=False, tooltip="End filtering, maximising, replaying", id="back"),
-    ]  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = [*DASHBOARD_KEYS]
 
     def __init__(self, *, ascii_only: bool) -> None:
         super().__init__()
@@ -59,7 +48,7 @@ class DashboardScreen(Screen[None]):
         with Grid(id="panels"):
             yield from self._panels()
         yield Input(placeholder="show only rounds and findings with …   (esc: all)", id="filter")
-        yield Footer()
+        yield Footer(show_command_palette=not self._ascii_only)
 
     def on_mount(self) -> None:
         """Start with the first panel in focus."""
@@ -80,6 +69,9 @@ class DashboardScreen(Screen[None]):
             self._wanted.remove(number)
         self._arrange()
         self.query_one(f"#panel-{number}").focus()
+
+    def action_panels(self) -> None:
+        """Do nothing: the footer names the digits together, each has a key of its own."""
 
     def action_maximise(self) -> None:
         """Give the focused panel the whole screen, or take it back."""

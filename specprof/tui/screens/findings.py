@@ -1,7 +1,9 @@
 """The findings screen: what every rule said, the found ones with their numbers and remedies."""
 
+from typing import ClassVar
+
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -10,6 +12,7 @@ from textual.widgets import Static
 from specprof.diagnosis.diagnose import Verdict
 from specprof.extend import Clear, Crashed, Finding, Found, Measure, Unknown
 from specprof.tui.figures import count
+from specprof.tui.keys import close_keys
 from specprof.tui.panels.findings import MARKS, tally
 from specprof.tui.panels.sentences import NO_FINDINGS_YET
 from specprof.tui.sheet import safe
@@ -19,9 +22,7 @@ from specprof.tui.snapshot import Snapshot
 class FindingsScreen(ModalScreen[None]):
     """Shows all outcomes over the recording so far; scrolls."""
 
-    BINDINGS = [  # noqa: RUF012 - Textual's way
-        Binding("escape,d,q", "dismiss", "close", tooltip="Back to the panels", id="findings.close")
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*close_keys("escape,d,q", "findings.close")]
 
     def compose(self) -> ComposeResult:
         """Lay the findings out."""
@@ -43,7 +44,9 @@ def described(snapshot: Snapshot) -> Content:
     diagnosis = snapshot.diagnosis
     if diagnosis is None:
         return Content(NO_FINDINGS_YET)
-    head = Content.assemble((safe(diagnosis.sentence), "bold"), "\n", tally(diagnosis, snapshot.judged))
+    head = Content.assemble(
+        (safe(diagnosis.sentence), "bold"), "\n", tally(diagnosis, snapshot.judged)
+    )
     found = [_found(verdict, verdict.finding) for verdict in snapshot.found if verdict.finding]
     others = [line for verdict in diagnosis.verdicts if (line := _line(verdict)) is not None]
     return Content("\n\n").join([head, *found, Content("\n").join(others)])
@@ -52,7 +55,9 @@ def described(snapshot: Snapshot) -> Content:
 def _found(verdict: Verdict, finding: Finding) -> Content:
     sign, _ = MARKS[verdict.family]
     lines = [
-        Content.assemble((f"{sign} {safe(verdict.rule)} ", "bold $error"), (verdict.family, "$text-muted")),
+        Content.assemble(
+            (f"{sign} {safe(verdict.rule)} ", "bold $error"), (verdict.family, "$text-muted")
+        ),
         Content(f"  {safe(finding.message)}"),
         *(Content.styled(f"  {_measure(each)}", "$text-muted") for each in finding.measures),
         Content.assemble(("  do   ", "bold $success"), safe(finding.remedy)),

@@ -1,16 +1,25 @@
 """The help screen: every key with what it does, every panel with what it means, every sign."""
 
+from collections.abc import Iterator
+from typing import ClassVar
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from specprof.tui.panels import DRAWINGS
+from specprof.tui.keys import close_keys
+from specprof.tui.panels import DRAWINGS, LOG
 from specprof.tui.panels.tokens import SIGNS
 
-_NAMES = {"slash": "/", "left_square_bracket": "[", "right_square_bracket": "]", "space": "space"}
+_SIGNS = {
+    "slash": "/", "question_mark": "?", "left_square_bracket": "[", "right_square_bracket": "]",
+    "plus": "+", "equals_sign": "=", "minus": "-", "escape": "esc",
+}  # fmt: skip
 _RATES = (
     ("tau", "emitted tokens per round, the correction or bonus in"),
     ("alpha_cond", "accepted per reached draft: those evaluated, all before them accepted"),
@@ -23,9 +32,7 @@ _RATES = (
 class HelpScreen(ModalScreen[None]):
     """Lists what the keys do and what the panels mean; any of its keys closes it."""
 
-    BINDINGS = [  # noqa: RUF012 - Textual's way
-        Binding("escape,question_mark,q", "dismiss", "close", tooltip="Back to the panels", id="help.close")
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*close_keys("escape,question_mark,q", "help.close")]
 
     def __init__(self, keys: list[Binding]) -> None:
         super().__init__()
@@ -34,25 +41,31 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Lay the help out."""
         with VerticalScroll(id="help") as scroll:
-            scroll.border_title = "specprof: keys and panels"
+            scroll.border_title = "keys and panels"
             scroll.border_subtitle = "esc closes"
-            yield Static(self._text())
+            yield Static(Group(*self._sections()))
 
-    def _text(self) -> Content:
-        keys = [(_key(each), each.tooltip or each.description) for each in self._keys]
-        panels = [(str(number), f"{one.name}: {one.about}") for number, one in DRAWINGS.items()]
-        panels[-1] = ("l", panels[-1][1])
-        signs = [(sign, f"{ink} token") for ink, sign in SIGNS.items()]
-        parts = (("Keys", keys), ("Panels", panels), ("Signs", signs), ("Rates", list(_RATES)))
-        return Content("\n\n").join([_section(title, rows) for title, rows in parts])
-
-
-def _section(title: str, rows: list[tuple[str, str]]) -> Content:
-    width = max(len(left) for left, _ in rows) + 2
-    lines = [Content.styled(title, "bold $primary")]
-    lines += [Content.assemble((left.ljust(width), "bold"), right) for left, right in rows]
-    return Content("\n").join(lines)
+    def _sections(self) -> Iterator[Table]:
+        keys = [(_sign(each), each.tooltip) for each in self._keys if not each.key.isdigit()]
+        yield _section("Keys", keys)
+        names = {LOG: "l"}
+        panels = [
+            (names.get(number, str(number)), f"{one.name}: {one.about}")
+            for number, one in DRAWINGS.items()
+        ]
+        yield _section("Panels", panels)
+        yield _section("Signs", [(sign, f"{ink} token") for ink, sign in SIGNS.items()])
+        yield _section("Rates", list(_RATES))
 
 
-def _key(binding: Binding) -> str:
-    return " ".join(_NAMES.get(key, key) for key in (binding.key_display or binding.key).split(","))
+def _section(title: str, rows: list[tuple[str, str]]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_row(Text(title, style="bold underline"))
+    for left, right in rows:
+        table.add_row(Text(left, style="bold"), Text(right))
+    table.add_row()
+    return table
+
+
+def _sign(binding: Binding) -> str:
+    return "  ".join(_SIGNS.get(key, key) for key in binding.key.split(","))

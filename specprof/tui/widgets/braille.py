@@ -20,7 +20,9 @@ _BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype
 _FEWEST_TICKS = 2
 
 
-def extremes(xs: Floats, ys: Floats, low: float, high: float, columns: int) -> tuple[Floats, Floats]:
+def extremes(
+    xs: Floats, ys: Floats, low: float, high: float, columns: int
+) -> tuple[Floats, Floats]:
     """Return the least and the greatest y of each column, [columns] each; nan where none falls.
 
     `xs` ascend; column c holds low + c*w <= x < low + (c+1)*w (the last one x <= high as well),
@@ -135,7 +137,9 @@ class Plot:
         span = self.xs[1] - self.xs[0] or 1.0
         return math.floor((x - self.xs[0]) / span * 2 * self.width)
 
-    def _light(self, at: NDArray[np.int64], low: Floats, high: Floats, ink: Ink, *, sparse: bool = False) -> None:
+    def _light(
+        self, at: NDArray[np.int64], low: Floats, high: Floats, ink: Ink, *, sparse: bool = False
+    ) -> None:
         if not self._bits.size:
             return
         rows = 4 * self.height
@@ -179,22 +183,25 @@ def _y_axis(plot: Plot, y_ticks: list[float], text: Callable[[float], str]) -> N
     for row in range(plot.height):
         plot.sheet.write(plot.x - 1, plot.y + row, "│", "dim")
     for tick in y_ticks:
-        row = plot.y + int(min(round((plot.ys[1] - tick) / span * (4 * plot.height - 1)) // 4, plot.height - 1))
+        row = plot.y + int(
+            min(round((plot.ys[1] - tick) / span * (4 * plot.height - 1)) // 4, plot.height - 1)
+        )
         plot.sheet.right(plot.x - 1, row, text(tick), "dim")
         plot.sheet.write(plot.x - 1, row, "┤", "dim")
 
 
 def _x_axis(plot: Plot, text: Callable[[float], str], name: str) -> None:
+    """Draw the axis, its ticks, and its name where the ticks leave room for it."""
     row, span = plot.y + plot.height, plot.xs[1] - plot.xs[0] or 1.0
     plot.sheet.write(plot.x - 1, row, "└" + "─" * plot.width, "dim")
-    free = plot.x
-    room = plot.x + plot.width - len(name) - 1
+    free, end = plot.x, plot.x + plot.width
     for tick in ticks(*plot.xs, max(_FEWEST_TICKS, plot.width // 12)):
         at = plot.x + int((tick - plot.xs[0]) / span * (plot.width - 1))
         label = text(tick)
-        start = max(plot.x, at - len(label) // 2)
-        if start < free or start + len(label) > room:
+        start = max(plot.x, min(at - len(label) // 2, end - len(label)))
+        if start < free:
             continue
         plot.sheet.write(at, row, "┴", "dim")
         free = plot.sheet.write(start, row + 1, label, "dim") + 1
-    plot.sheet.right(plot.x + plot.width, row + 1, name, "dim")
+    if end - len(name) > free:
+        plot.sheet.right(end, row + 1, name, "dim")

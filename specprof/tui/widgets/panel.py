@@ -4,6 +4,7 @@ Knows Textual's lines and styles; nothing of what is drawn.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from specprof.tui.sheet import INKS, Glyphs, Sheet, as_ascii
+from specprof.tui.sheet import INKS, Glyphs, Ink, Sheet, as_ascii
 from specprof.tui.snapshot import Snapshot
 
 Draw = Callable[[Sheet, Snapshot], None]
@@ -53,10 +54,16 @@ class Drawn(Widget):
         sheet = Sheet(*self.size)
         self._draw(sheet, self.snapshot)
         glyphs = as_ascii(sheet.glyphs) if self._ascii_only else sheet.glyphs
-        own = self.rich_style
-        styles = [own + self.get_component_rich_style(f"ink--{ink}", partial=True) for ink in INKS]
+        styles = [self._style(ink) for ink in INKS]
         rows = zip(glyphs, sheet.inks, strict=True)
         return [_strip(row, inks, styles, sheet.width) for row, inks in rows]
+
+    def _style(self, ink: Ink) -> Style:
+        """Return an ink's style; a translucent colour is mixed with what lies beneath it."""
+        component = self.get_component_styles(f"ink--{ink}")
+        _, beneath = self.background_colors
+        colour = (beneath + component.color).rich_color
+        return self.rich_style + Style(color=colour) + component.text_style
 
 
 class Panel(Drawn, can_focus=True):
@@ -71,7 +78,6 @@ class Panel(Drawn, can_focus=True):
 def _strip(glyphs: Glyphs, inks: NDArray[np.uint8], styles: list[Style], width: int) -> Strip:
     starts = [0, *(np.flatnonzero(np.diff(inks)) + 1).tolist(), len(inks)]
     segments = [
-        Segment("".join(glyphs[start:end]), styles[inks[start]])
-        for start, end in zip(starts[:-1], starts[1:], strict=True)
+        Segment("".join(glyphs[start:end]), styles[inks[start]]) for start, end in pairwise(starts)
     ]
     return Strip(segments, width)

@@ -1,0 +1,31 @@
+"""Ends a recording process the way that keeps its capture: asks first, insists later.
+
+Knows processes and signals; nothing of what is recorded.
+"""
+
+import signal
+import sys
+from subprocess import Popen, TimeoutExpired
+
+from specprof.errors import INTERRUPTED
+
+PATIENCE_S = 30.0
+"""A long forward pass may have to finish before the recorder can close its capture."""
+
+
+def ended(child: Popen[bytes], *, patience_s: float = PATIENCE_S) -> int:
+    """Return the child's exit code; interrupt it first where it still runs, and then return 130.
+
+    Ctrl-C while waiting, or no end within `patience_s`, kills it; the capture stays readable.
+    """
+    if child.poll() is not None:
+        return child.returncode if child.returncode >= 0 else 128 - child.returncode
+    sys.stderr.write("stopping the run; Ctrl-C again ends it at once\n")
+    child.send_signal(signal.SIGINT)
+    try:
+        child.wait(patience_s)
+    except (KeyboardInterrupt, TimeoutExpired):
+        sys.stderr.write("the run was killed; what it wrote is kept\n")
+        child.kill()
+        child.wait()
+    return INTERRUPTED

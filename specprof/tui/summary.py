@@ -1,0 +1,48 @@
+"""One screen of plain text on a capture, for where there is no terminal to draw on.
+
+The same drawings as the dashboard's, without Textual: what the two say can't differ.
+"""
+
+from pathlib import Path
+
+from specprof.diagnosis.diagnose import findings_so_far
+from specprof.tui.follow import read_all
+from specprof.tui.panels import DRAWINGS
+from specprof.tui.panels.trust import draw_trust
+from specprof.tui.sheet import Sheet
+from specprof.tui.snapshot import Snapshot
+
+WIDTH = 100
+_ROWS = {1: 8, 2: 10, 3: 9, 4: 5, 5: 10, 7: 12}
+"""Panel -> the most rows it gets."""
+
+
+def summary(path: Path, *, ascii_only: bool = False) -> str:
+    """Return the text. Raises CaptureUnreadable where the file is no capture."""
+    reading = read_all(path)
+    snapshot = Snapshot(
+        columns=reading.columns,
+        state=reading.state,
+        recorded=len(reading.columns.rounds),
+        damaged=reading.damaged,
+        torn=reading.torn,
+        silent_s=reading.silent_s,
+        diagnosis=findings_so_far(reading.columns),
+        judged=len(reading.columns.rounds),
+    )
+    trust = Sheet(WIDTH, 4)
+    draw_trust(trust, snapshot)
+    lines = _printed(trust, ascii_only=ascii_only)
+    for number, rows in _ROWS.items():
+        drawing, sheet = DRAWINGS[number], Sheet(WIDTH - 2, rows)
+        drawing.draw(sheet, snapshot)
+        lines += ["", drawing.name]
+        lines += [f"  {line}".rstrip() for line in _printed(sheet, ascii_only=ascii_only)]
+    return "\n".join(lines) + "\n"
+
+
+def _printed(sheet: Sheet, *, ascii_only: bool) -> list[str]:
+    lines = sheet.lines(ascii_only=ascii_only)
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines

@@ -71,6 +71,7 @@ def check(settings: Settings) -> None:
         "max_new_tokens": 1,
         "top_k": 0,
         "recheck_context": 0,
+        "plain_steps": 0,
         "threads": 0,
     }
     for field, bound in least.items():

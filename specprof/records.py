@@ -59,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """off: totals only; rounds: counts and times; evidence: probabilities as well."""
     recheck_context: int = 4096
     """Bursts at most this deep are recomputed without any cache; 0 turns the recheck off."""
+    plain_steps: int = 6
+    """Plain decoding steps timed beside each burst, as its baseline; 0 turns them off."""
     trust_remote_code: bool = False
     """Run model code from the checkpoint's repository. Off unless you trust its author."""
 
@@ -235,6 +237,19 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True, tag="burst", tag_field="e
     finish: Literal["length", "eos", "stopped"]
 
 
+class Plain(msgspec.Struct, frozen=True, kw_only=True, tag="plain", tag_field="event"):
+    """Plain decoding by the target alone, timed beside a burst, from where the burst ended.
+
+    The same loop, cache and clock with nothing drafted: the baseline of the burst's speed-up.
+    """
+
+    burst: int
+    context: int
+    """Committed tokens before the first step."""
+    steps_ns: list[int]
+    """Wall time of each step, one token a step."""
+
+
 class Recheck(msgspec.Struct, frozen=True, kw_only=True, tag="recheck", tag_field="event"):
     """A burst's reached draft places, recomputed by a plain forward pass without any cache."""
 
@@ -292,4 +307,4 @@ class End(msgspec.Struct, frozen=True, kw_only=True, tag="end", tag_field="event
     """Time spent computing the evidence: likewise."""
 
 
-Event = Header | Prefill | Round | Burst | Recheck | Sample | Note | End
+Event = Header | Prefill | Round | Burst | Plain | Recheck | Sample | Note | End

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar, cast
 
@@ -24,7 +25,9 @@ from specprof.records import (
     Event,
     Header,
     Note,
+    Plain,
     Prefill,
+    Recheck,
     Round,
     RunSpec,
     Settings,
@@ -61,7 +64,8 @@ class Native(Backend):
         drafter = self._member(Drafter, "drafter", settings.drafter)
         self.target = model.load(settings.target, settings, self.device)
         self.draft = self._load_draft(settings) if drafter.needs_draft_model else None
-        self._capacity = settings.context + settings.max_new_tokens + settings.depth + 1
+        new = settings.max_new_tokens + settings.plain_steps
+        self._capacity = settings.context + new + settings.depth + 1
         loaded = [self.target] + ([self.draft] if self.draft else [])
         machine.check_fits([each.facts for each in loaded], self._capacity, self.device)
         self.tokens = self._document()
@@ -106,15 +110,28 @@ class Native(Backend):
             emitted=len(committed) - context,
             finish="eos" if committed[-1] in self._stop_tokens() else "length",
         )
-        if self.draft and settings.detail == "evidence" and context <= settings.recheck_context:
-            law, rule = self.engine.law, self.engine.acceptance
-            if any(one.drafted for one in rounds):
-                with threads(self.prefill_threads):
-                    again = recheck(
-                        self.target.model, self.draft.model, committed, rounds, law, rule
-                    )
-                yield again
+        if settings.depth and settings.plain_steps:
+            yield self._plain(burst, list(committed))
+        if context <= settings.recheck_context and any(one.drafted for one in rounds):
+            yield from self._recheck(committed, rounds)
         self._roll_back_to(context)
+
+    def _plain(self, burst: int, committed: list[int]) -> Plain:
+        """Time the target alone from where the burst ended: the same loop, nothing drafted."""
+        context, nobody = len(committed), self._member(Drafter, "drafter", "none")
+        alone = replace(self.engine, drafter=nobody(None, self.engine.law))
+        steps = list(
+            alone.rounds(committed, depth=0, new_tokens=self.settings.plain_steps, stop=frozenset())
+        )
+        return Plain(burst=burst, context=context, steps_ns=[one.lap.wall_ns() for one in steps])
+
+    def _recheck(self, committed: list[int], rounds: list[Round]) -> Iterator[Recheck]:
+        """Recompute the burst without a cache, where there is evidence to hold against it."""
+        if self.draft and self.settings.detail == "evidence":
+            law, rule = self.engine.law, self.engine.acceptance
+            with threads(self.prefill_threads):
+                again = recheck(self.target.model, self.draft.model, committed, rounds, law, rule)
+            yield again
 
     def _rounds(self, burst: int, committed: list[int]) -> Iterator[Round]:
         settings = self.settings

@@ -10,6 +10,7 @@ from specprof.errors import EnvironmentMissing, UsageError
 from specprof.records import (
     Burst,
     Header,
+    Plain,
     Prefill,
     Recheck,
     Round,
@@ -154,6 +155,16 @@ def test_the_same_seed_gives_the_same_tokens(pair):
 
     assert tokens(3) == tokens(3)
     assert tokens(3) != tokens(4)
+
+
+def test_plain_decoding_is_timed_beside_every_burst(pair):
+    """The baseline costs no second run; a run that drafts nothing is its own."""
+    found = kind(events(pair, plain_steps=5), Plain)
+    assert [one.burst for one in found] == [0, 1, 2]
+    assert all(len(one.steps_ns) == 5 and min(one.steps_ns) > 0 for one in found)
+    assert [one.context for one in found] == [140, 172, 212]
+    assert kind(events(pair, plain_steps=0), Plain) == []
+    assert kind(events(pair, drafter="none", depth=0), Plain) == []
 
 
 def test_generate_runs_one_free_burst(pair):

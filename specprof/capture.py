@@ -22,8 +22,9 @@ from specprof.records import SCHEMA, End, Event, Header, Settings
 
 LONGEST_LINE = 64 << 20
 """Bytes; a longer line is damage. The longest real ones, rechecks, stay far below."""
-_long_number = re.compile(rb"\d{19}").search
-_LARGEST = (1 << 63) - 1
+_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
+_long_number = re.compile(rb"(?<![.\d])\d{16}").search
+_LARGEST = 1 << 53
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder[Event](Event)
@@ -219,8 +220,9 @@ def _skipped_to_the_next(file: BinaryIO, line: bytes) -> bool:
 
 
 def _fits(line: bytes, event: Event) -> bool:
-    """Whether every whole number fits 64 bits with sign: arrays and databases hold no others."""
-    if not _long_number(line):
+    """Whether every whole number is exact as a float too: columns and JSON readers need that."""
+    sixteen_digits = b"0" * 16 in line.translate(_ZEROS)  # six times as fast as the expression
+    if not (sixteen_digits and _long_number(line)):
         return True
     waiting = [msgspec.to_builtins(event)]
     while waiting:

@@ -80,7 +80,7 @@ def test_an_argument_that_was_no_utf8_is_recorded(tmp_path):
 
 
 def test_twenty_thousand_rounds_stay_small_and_open_in_a_second(tmp_path):
-    """The size of a 20k-round capture and the time to open it, fastest of three, are bounded."""
+    """Its size is bounded, and the processor time to open it, least of three."""
     header, *rest = events(depth=4, max_new_tokens=400)
     rounds = [event for event in rest if isinstance(event, Round)]
     many = [rounds[i % len(rounds)] for i in range(20_000)]
@@ -90,9 +90,9 @@ def test_twenty_thousand_rounds_stay_small_and_open_in_a_second(tmp_path):
 
 
 def _seconds_to_open(path) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(read_capture(path).events) == 20_000
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 # --- killed, cut, flipped ---------------------------------------------------------------------
@@ -212,7 +212,7 @@ def test_a_setting_of_a_later_version_does_not_hide_the_run(tmp_path, recorded):
         b"[" * 200_000,
         b'{"event":"note","at_ns":1,"text":"a","x":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
         b'{"event":"note","at_ns":123456789012345678901234567890,"text":"a"}',
-        b'{"event":"note","at_ns":9223372036854775808,"text":"a"}',
+        b'{"event":"note","at_ns":9007199254740993,"text":"a"}',
         b'{"event":"note","at_ns":' + b"9" * 10_000 + b',"text":"a"}',
         b'{"event":"sample","at_ns":1,"power_watts":1e999}',
         b'{"event":"note","at_ns":1,"text":"\xff"}',
@@ -231,8 +231,8 @@ def test_a_damaged_line_is_counted_and_passed_over(tmp_path, recorded, line):
 
 
 def test_long_digits_in_a_text_are_no_damage(tmp_path):
-    """Only numbers are held to 64 bits, not what a note quotes; the largest number passes."""
-    note = Note(at_ns=2**63 - 1, text="9" * 40)
+    """Only numbers are held to 53 bits, not what a note quotes; the largest number passes."""
+    note = Note(at_ns=2**53, text="9" * 40)
     assert read_capture(write(tmp_path / "run.jsonl", [events()[0], note])).events == [note]
 
 

@@ -105,6 +105,7 @@ def test_an_installed_plugin_works(installed, tmp_path):
 
 def test_an_installed_package_has_the_pocket_family(installed):
     """Every model of the family that is in the tree is in the package, weights and all."""
+    assert pocket.members(), "the family has no weights here"
     for name in pocket.members():
         here = pocket.folder(name)
         there = installed / here.relative_to(ROOT)

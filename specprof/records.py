@@ -42,7 +42,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     context: int = 20_000
     """walk: the deepest context reached, in target tokens; generate: the prompt's length."""
     stops: int = 40
-    """walk: how many depths a burst is decoded at, each a constant factor deeper, up to `context`."""
+    """walk: depths a burst is decoded at, each a constant factor deeper, up to `context`."""
     max_new_tokens: int = 32
     """New tokens of each burst (walk), or of the whole run (generate)."""
     ignore_eos: bool = False
@@ -162,6 +162,9 @@ class Observed(msgspec.Struct, frozen=True, array_like=True):
     (arXiv 2211.17192, section 3.2), agreement of the two first choices (0 or 1) for greedy."""
     accept_owed: float
     """Acceptance owed given this token: min(1, target_prob / draft_prob), or 0/1 for greedy."""
+    draft_rank: float | None = None
+    """Mass of the declared law on tokens likelier than this one, plus half the mass on those just
+    as likely. Its mean is 1/2 if the token was drawn from that law, whatever the law."""
 
 
 class Drafted(msgspec.Struct, frozen=True, array_like=True):

@@ -70,8 +70,17 @@ class Draws:
     """Test T2: whether drafts were drawn from the law they are declared to be drawn from."""
 
     trial: Trial
+    """Of the acceptance owed, against the overlap promised before the draw."""
+    ranks: Trial
+    """Of the tokens' rank in their law, against 1/2; empty where no rank was recorded."""
     impossible: Ints
     """Rounds with a drafted token that its law gives no mass."""
+
+    @property
+    def p_value(self) -> float:
+        """Of both trials: twice the smaller; 0 where an impossible token was drawn."""
+        smaller = min(self.trial.p_value, self.ranks.p_value)
+        return 0.0 if len(self.impossible) else min(2 * smaller, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +154,10 @@ def coins(evidence: Evidence) -> Coins:
 def draws(evidence: Evidence) -> Draws:
     """Judge the draft's draws by the overlap owed before them (theory 3, T2)."""
     places = evidence.places
+    ranks = places.draft_rank[~np.isnan(places.draft_rank)]
     return Draws(
         trial=fair_bets(places.accept_owed - places.overlap),
+        ranks=fair_bets(2 * ranks - 1),
         impossible=places.round[places.draft_prob == 0],
     )
 
@@ -194,7 +205,7 @@ def attribute(evidence: Evidence) -> Attribution:
         draft_law=part(
             "draft law",
             places.overlap - places.accept_owed,
-            0.0 if len(t2.impossible) else t2.trial.p_value,
+            t2.p_value,
             places.round,
         ),
         accept_rule=part(

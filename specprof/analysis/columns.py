@@ -30,7 +30,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 _TYPES: dict[Any, type[np.generic]] = {Ints: np.int64, Floats: np.float64, Bools: np.bool_}
-_UNSEEN = (math.nan,) * 4
+_UNSEEN = (math.nan,) * 5
 _ROOM = 256
 
 
@@ -132,6 +132,7 @@ class Places(Table):
     draft_prob: Floats
     overlap: Floats
     accept_owed: Floats
+    draft_rank: Floats
 
 
 class RecheckedPlaces(Table):
@@ -299,7 +300,8 @@ def _round(one: Round) -> tuple[float, ...]:
 def _seen(seen: Observed | None) -> tuple[float, ...]:
     if seen is None:
         return _UNSEEN
-    return seen.target_prob, seen.draft_prob, seen.overlap, seen.accept_owed
+    rank = _known(seen.draft_rank)
+    return seen.target_prob, seen.draft_prob, seen.overlap, seen.accept_owed, rank
 
 
 def _rechecked(place: Rechecked) -> tuple[float, ...]:

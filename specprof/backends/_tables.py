@@ -118,6 +118,7 @@ def observed(place: Place, token: int) -> Observed:
         draft_prob=short(place.draft[token]),
         overlap=short(np.minimum(place.target, place.draft).sum()),
         accept_owed=short(_owed(place, token)),
+        draft_rank=short(_rank(place.draft, token)),
     )
 
 
@@ -136,6 +137,10 @@ def rechecked(place: Place, token: int, round_: int, index: int) -> Rechecked:
 def short(value: float) -> float:
     """Five significant digits: enough for every test, half the bytes."""
     return float(f"{value:.5g}")
+
+
+def _rank(law: Floats, token: int) -> float:
+    return float(law[law > law[token]].sum() + law[law == law[token]].sum() / 2)
 
 
 def _owed(place: Place, token: int) -> float:

@@ -2,15 +2,17 @@
 
 Measures
     owed(token) - overlap per reached drafted token: the acceptance owed to the token that came,
-    less what its declared law promised before the draw; drafts their own law gives no mass.
+    less what its declared law promised before the draw; the token's rank in that law, which is
+    1/2 in the mean for a true draw; drafts their own law gives no mass.
 
 Fires when
-    The mean difference is not 0 by a betting martingale (always valid, 0.2 % a test, 1 % for all
-    tests together), or any drafted token has draft probability 0.
+    The mean difference is not 0, or the mean rank not 1/2, by a betting martingale (always valid,
+    0.2 % for both, 1 % for all tests together), or any drafted token has draft probability 0.
 
 Why this is a bug and not a mismatch
     Under the declared law the difference has mean 0 at every place, whatever the two models are:
-    the overlap is the expectation of what is owed (theory 2.1, 3 T2).
+    the overlap is the expectation of what is owed (theory 2.1, 3 T2), and a token's rank is as
+    often in the upper half of its own law's mass as in the lower.
 
 Likely causes
     The draft samples greedily, or at another temperature, top-k or top-p, than the law handed to
@@ -21,7 +23,7 @@ Confirm
     The same run at temperature 0: both laws are one-hot there and the difference must vanish.
 
 Does not see
-    A wrong law with the same expected acceptance; a wrong temperature of both at once.
+    Without ranks, a wrong law with the same expected acceptance; a wrong temperature of both.
 
 Try it
     specprof drill greedy-draft-soft-law
@@ -30,7 +32,9 @@ Try it
 from typing import ClassVar
 
 from specprof.analysis import attribution
+from specprof.analysis.attribution import Draws
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.stats import Trial
 from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
 
 
@@ -43,14 +47,13 @@ class DraftLawDiffers(Rule):
     def judge(self, evidence: Evidence) -> Outcome:
         """Test the draws."""
         draws, n = evidence.ask(attribution.draws), len(evidence.places)
-        if not len(draws.impossible) and draws.trial.p_value > evidence.alpha:
-            limit = f"a bias of {draws.trial.detectable:.1%} of {n:,} places"
-            return Clear(detectable=f"{limit}; one impossible draft")
+        if draws.p_value > evidence.alpha:
+            limit = f"a bias of {draws.trial.detectable:.1%} of {n:,} places; "
+            rank = f"a mean rank off by {draws.ranks.detectable / 2:.3f}; "
+            return Clear(detectable=f"{limit}{rank if draws.ranks.n else ''}one impossible draft")
         part = evidence.ask(attribution.attribute).draft_law
-        way = "worse" if part.frac.value > 0 else "better"
         finding = Finding(
-            message="drafts are not drawn from the law the accept step is told: they fare "
-            f"{way} than it promises",
+            message=f"drafts are not drawn from the law the accept step is told: {_how(draws)}",
             measures=(
                 Measure(
                     name="owed - overlap per reached token",
@@ -59,8 +62,9 @@ class DraftLawDiffers(Rule):
                     low=-part.frac.high,
                     high=-part.frac.low,
                 ),
+                *_rank(draws.ranks),
                 Measure(name="impossible drafts", value=len(draws.impossible), n=n),
-                Measure(name="always-valid p-value", value=draws.trial.p_value, n=n),
+                Measure(name="always-valid p-value", value=draws.p_value, n=n),
             ),
             remedy="hand the accept step the very probabilities each draft was drawn from, after "
             "temperature, top-k and top-p; for a greedy draft that is all mass on one token",
@@ -69,3 +73,20 @@ class DraftLawDiffers(Rule):
             headline=True,
         )
         return Found(finding=finding)
+
+
+def _how(draws: Draws) -> str:
+    """Say which way the draws differ, by the trial that is surer of it."""
+    if draws.ranks.log_evidence > draws.trial.log_evidence:
+        return f"they are {'likelier' if draws.ranks.mean < 0 else 'unlikelier'} than it makes them"
+    return f"they fare {'worse' if draws.trial.mean < 0 else 'better'} than it promises"
+
+
+def _rank(ranks: Trial) -> tuple[Measure, ...]:
+    if not ranks.n:
+        return ()
+    return (
+        Measure(
+            name="rank in the declared law per reached token", value=0.5 + ranks.mean / 2, n=ranks.n
+        ),
+    )

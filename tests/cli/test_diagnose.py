@@ -1,0 +1,136 @@
+"""``specprof diagnose``, as a user runs it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+import captures
+from specprof.cli import app
+from specprof.errors import CaptureUnreadable, DiagnosisFailed, UnknownName
+
+LONG = {"stops": 8, "max_new_tokens": 160, "context": 4000}
+
+
+def specprof(*arguments):
+    """Run in this process: importing numpy for each case would cost a second each."""
+    return CliRunner().invoke(app, [str(each) for each in arguments])
+
+
+@pytest.fixture(scope="module")
+def sick(tmp_path_factory):
+    path = tmp_path_factory.mktemp("captures") / "sick.jsonl"
+    return captures.write(path, captures.events("draft-cache-short", **LONG))
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory):
+    path = tmp_path_factory.mktemp("captures") / "healthy.jsonl"
+    return captures.write(path, captures.events(**LONG, recheck_context=4096))
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    path = tmp_path_factory.mktemp("captures") / "plain.jsonl"
+    return captures.write(path, captures.events(**LONG, drafter="none"))
+
+
+def test_the_sentence_is_the_second_line(sick):
+    """After the capture's name; stdout is data without colour when it is no terminal."""
+    ended = specprof("diagnose", sick)
+    assert ended.exit_code == 0
+    assert ended.stdout.splitlines()[0] == str(sick)
+    assert ended.stdout.splitlines()[1].startswith("Of ")
+    assert "bug: cache-length-wrong: the draft cache gets 2 tokens short" in ended.stdout
+    assert "\x1b" not in ended.stdout
+
+
+def test_a_terminal_shows_the_same_characters(sick, monkeypatch):
+    """Colour is all that differs."""
+    from specprof.cli import _report
+
+    colour = specprof("diagnose", sick)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    coloured = CliRunner().invoke(app, ["diagnose", str(sick)], color=True)
+    assert "\x1b" in coloured.stdout
+    import re
+
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured.stdout) == colour.stdout
+    assert _report.LOOKS
+
+
+def test_a_baseline_beside_a_run_gives_its_speed(healthy, plain):
+    """One diagnosis, of the run that drafted; the bound becomes a measurement."""
+    alone, beside = specprof("diagnose", healthy), specprof("diagnose", healthy, plain)
+    assert "upper bound" in alone.stdout
+    assert "upper bound" not in beside.stdout
+    assert "baseline's own gap" in beside.stdout
+    assert str(plain) not in beside.stdout
+
+
+def test_a_baseline_alone_is_told_for_what_it_is(plain):
+    """Nothing to attribute, exit 0."""
+    ended = specprof("diagnose", plain)
+    assert ended.exit_code == 0
+    assert "Nothing to attribute: no drafted token was reached." in ended.stdout
+
+
+def test_json_is_one_document_for_all_captures(sick, healthy):
+    """Every capture that drafted has its entry."""
+    document = json.loads(specprof("diagnose", sick, healthy, "--json").stdout)
+    assert document["schema"] == "specprof.diagnosis/1"
+    assert [each["capture"] for each in document["diagnoses"]] == [str(sick), str(healthy)]
+
+
+@pytest.mark.parametrize("asked", [["bug"], ["cost,bug"], ["cost", "bug"], ["any"]])
+def test_fail_on_a_family_that_was_found(sick, asked):
+    """Exit code 4, after the whole report was written."""
+    ended = specprof("diagnose", sick, *(part for each in asked for part in ("--fail-on", each)))
+    assert isinstance(ended.exception, DiagnosisFailed)
+    assert ended.exception.exit_code == 4
+    assert "bug: cache-length-wrong" in ended.exception.title
+    assert "remedy: " in ended.stdout
+
+
+def test_fail_on_a_family_that_was_not_found(healthy):
+    """A healthy run passes."""
+    assert specprof("diagnose", healthy, "--fail-on", "bug,measurement").exit_code == 0
+
+
+def test_an_unknown_family_is_refused_before_anything_is_read(tmp_path):
+    """The known ones are listed."""
+    ended = specprof("diagnose", tmp_path / "none.jsonl", "--fail-on", "bugs")
+    assert isinstance(ended.exception, UnknownName)
+    assert "known: bug," in ended.exception.hint
+
+
+def test_no_capture_is_refused(tmp_path):
+    """With the path and a remedy."""
+    ended = specprof("diagnose", tmp_path / "none.jsonl")
+    assert isinstance(ended.exception, CaptureUnreadable)
+
+
+def test_the_exit_code_reaches_the_shell(sick):
+    """Through main: two lines on stderr, 4 as the exit code."""
+    command = [sys.executable, "-m", "specprof", "diagnose", str(sick), "--fail-on", "any"]
+    ended = subprocess.run(command, capture_output=True, check=False, text=True)
+    assert ended.returncode == 4
+    assert ended.stderr.startswith("specprof: --fail-on any: found bug: cache-length-wrong")
+
+
+def test_a_named_folder_adds_its_rules(healthy, tmp_path):
+    """Rules outside the package are loaded only when named."""
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "never_content.py").write_text(
+        '"""Never content."""\n'
+        "from specprof.extend import Finding, Found, Rule\n"
+        "class NeverContent(Rule):\n"
+        "    family = 'configuration'\n"
+        "    def judge(self, evidence):\n"
+        "        return Found(finding=Finding(message='no', measures=(), remedy='none'))\n"
+    )
+    assert "never-content" not in specprof("diagnose", healthy).stdout
+    told = specprof("diagnose", healthy, "--plugins", tmp_path).stdout
+    assert "configuration: never-content: no" in told

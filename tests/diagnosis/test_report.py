@@ -1,0 +1,72 @@
+"""A report holds the whole diagnosis, harmless in a terminal and versioned in JSON."""
+
+import json
+
+import captures
+from specprof.analysis.columns import Columns
+from specprof.analysis.evidence import Evidence
+from specprof.diagnosis import diagnose, report
+from specprof.extend import Measure
+
+
+def judged(events, name="run.jsonl", **evidence):
+    columns = Columns()
+    columns.feed(events)
+    return diagnose(Evidence(columns, name=name, **evidence))
+
+
+LONG = {"stops": 8, "max_new_tokens": 160, "context": 4000}
+SICK = judged(captures.events("draft-cache-short", **LONG))
+
+
+def test_the_sentence_comes_first_and_every_rule_is_somewhere():
+    """A title, the sentence, then what was found; silence is not health."""
+    lines = report.told(SICK)
+    assert [line.role for line in lines[:2]] == ["title", "sentence"]
+    assert lines[1].text == SICK.sentence
+    text = "\n".join(line.text for line in lines)
+    for verdict in SICK.verdicts:
+        assert f"  {verdict.rule}: " in text or f": {verdict.rule}: " in text
+    for part in ("remedy: ", "confirm: ", "first in rounds", "an upper bound"):
+        assert part in text
+
+
+def test_what_was_not_rechecked_is_a_dash_not_a_zero():
+    """Missing is never 0."""
+    lines = report.told(judged(captures.events(recheck_context=0)))
+    (state,) = [line.text for line in lines if line.text.startswith("  + state")]
+    assert report.ABSENT in state
+    assert "0.0" not in state
+
+
+def test_hostile_text_can_t_steer_a_terminal():
+    """A capture's name and an end's reason are foreign text."""
+    *events, end = captures.events()
+    end = type(end)(
+        status="failed", reason=captures.HOSTILE, wall_ns=1, rounds=1, emitted=1, write_ns=1
+    )
+    told = report.told(judged([*events, end], name=captures.HOSTILE))
+    assert all(sign.isprintable() for line in told for sign in line.text)
+    assert any("\\x1b" in line.text for line in told)
+
+
+def test_the_document_is_versioned_and_complete():
+    """One JSON document, parseable, nothing infinite, every verdict with its outcome."""
+    document = json.loads(report.document([SICK]), parse_constant=lambda name: 1 / 0)
+    assert document["schema"] == "specprof.diagnosis/1"
+    (entry,) = document["diagnoses"]
+    assert entry["sentence"] == SICK.sentence
+    outcomes = {each["rule"]: each for each in entry["verdicts"]}
+    assert outcomes["cache-length-wrong"]["outcome"] == "found"
+    assert outcomes["cache-length-wrong"]["finding"]["measures"][0]["unit"] == "tokens"
+    assert outcomes["no-speedup"]["outcome"] == "unknown"
+    assert outcomes["no-speedup"]["reason"]
+    assert entry["attribution"]["rejected"]["frac"]["n"] > 0
+
+
+def test_a_measure_says_what_it_knows():
+    """Unit, interval and n where there are any."""
+    bare = Measure(name="rounds", value=12)
+    full = Measure(name="step", value=1.5, unit="ms", n=2000, low=1.25, high=1.75)
+    assert report.measured(bare) == "rounds: 12"
+    assert report.measured(full) == "step: 1.5 ms (1.25 to 1.75), n = 2,000"

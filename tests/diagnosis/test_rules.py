@@ -1,0 +1,224 @@
+"""Rules are documented by their headings, and each looks at what it says it does."""
+
+import ast
+import re
+
+import msgspec
+import pytest
+
+import captures
+from specprof import registry
+from specprof.analysis.columns import Columns
+from specprof.analysis.evidence import Evidence
+from specprof.extend import Clear, Found, Rule, Unknown
+from specprof.records import ClockFacts, End, Header, Round
+
+HEADINGS = ("Measures", "Fires when", "Why", "Likely causes", "Confirm", "Does not see", "Try it")
+MEMBERS = registry.members("rule")
+LONG = {"stops": 8, "max_new_tokens": 160, "context": 4000}
+replace = msgspec.structs.replace
+
+
+def fed(events):
+    columns = Columns()
+    columns.feed(events)
+    return columns
+
+
+def judged(name, events, **evidence):
+    rule = registry.load(Rule, MEMBERS[name])()
+    return rule.judge(Evidence(fed(events), **evidence))
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_a_rule_explains_itself_under_fixed_headings(name):
+    """One line that names the defect, then every heading, in order, each with a body."""
+    opening, *rest = MEMBERS[name].docstring.split("\n")
+    assert opening.endswith(".")
+    assert len(opening) <= 100
+    headings = [line for line in rest if line and not line.startswith(" ")]
+    assert len(headings) == len(HEADINGS)
+    for heading, wanted in zip(headings, HEADINGS, strict=True):
+        assert heading == wanted or (wanted == "Why" and heading.startswith("Why this is "))
+    bodies = re.split(r"^\S.*$", "\n".join(rest), flags=re.MULTILINE)[1:]
+    assert all(len(body.strip()) > 10 for body in bodies)
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_a_drill_a_rule_points_to_exists(name):
+    """`Try it` must work."""
+    from specprof.backends._tables import FAULTS
+
+    for fault in re.findall(r"specprof drill (\S+)", MEMBERS[name].docstring):
+        assert fault in FAULTS
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_a_rules_name_states_the_defect(name):
+    """Not the fix: no imperative, no `check`, no negation of health (ruff's habit)."""
+    assert not re.match(r"(check|use|avoid|fix|ensure|verify)-", name)
+    tree = ast.parse(MEMBERS[name].path.read_text())
+    assert sum(isinstance(node, ast.ClassDef) for node in tree.body) == 1
+
+
+def broken(events, at, **changes):
+    """Change one round, the `at`-th."""
+    rounds = [event for event in events if isinstance(event, Round)]
+    return [replace(e, **changes) if e is rounds[at] else e for e in events]
+
+
+def test_one_lost_correction_in_a_thousand_rounds_is_seen():
+    """Exact rules need no statistics."""
+    events = captures.events(**LONG)
+    rounds = [event for event in events if isinstance(event, Round)]
+    row = next(i for i, one in enumerate(rounds) if len(one.emitted) == 2)
+    assert isinstance(judged("emitted-count-broken", events), Clear)
+    outcome = judged("emitted-count-broken", broken(events, row, emitted=rounds[row].emitted[:1]))
+    assert isinstance(outcome, Found)
+    assert outcome.finding.rounds == (row,)
+
+
+def test_a_stop_may_cut_a_bursts_last_round_short():
+    """max_new_tokens inside an accepted prefix is no bug."""
+    events = captures.events(**LONG, depth=8)
+    last = [e for e in events if isinstance(e, Round)][-1]
+    assert any(len(e.emitted) < e.accepted + 1 for e in events if isinstance(e, Round)), (
+        "the run should hold a round that was cut"
+    )
+    assert isinstance(judged("emitted-count-broken", events), Clear)
+    assert isinstance(judged("cache-length-wrong", events), Clear)
+    over = broken(events, last.index, emitted=[1] * (last.accepted + 2))
+    assert isinstance(judged("emitted-count-broken", over), Found)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("draft-cache-short", "the draft cache gets 2 tokens short after every rejection"),
+        ("draft-last-missing", "the draft cache gets 1 token short after every all-accepted round"),
+        ("target-keeps-rejected", "the target cache gets 1 token too long after every rejection"),
+    ],
+)
+def test_a_wrong_cache_length_is_told_with_its_occasion(fault, told):
+    """The sentence that is the product names the role, the amount and the occasion."""
+    assert judged("cache-length-wrong", captures.events(fault, **LONG)).finding.message == told
+
+
+def test_lengths_that_were_not_recorded_are_not_judged():
+    """Another engine's capture may hold none."""
+    events = [
+        replace(e, target_length=None, draft_length=None) if isinstance(e, Round) else e
+        for e in captures.events()
+    ]
+    with pytest.raises(Exception, match="no cache lengths"):
+        judged("cache-length-wrong", events)
+
+
+def test_a_missing_bonus_is_told_from_a_missing_correction():
+    """Which rounds lack a token says which code to look at."""
+    bonus = judged("emitted-count-broken", captures.events("no-bonus", **LONG)).finding
+    assert "bonus token is missing" in bonus.message
+    events = captures.events(**LONG)
+    rounds = [e for e in events if isinstance(e, Round)]
+    cut = {id(e) for e in rounds if len(e.drafted) > e.accepted == len(e.emitted) - 1 > 0}
+    lost = [replace(e, emitted=e.emitted[:-1]) if id(e) in cut else e for e in events]
+    assert "correction is missing" in judged("emitted-count-broken", lost).finding.message
+
+
+def test_state_drift_names_the_side_and_the_occasion():
+    """Draft or target; after what."""
+    for fault, side in (("draft-cache-short", "draft"), ("target-keeps-rejected", "target")):
+        finding = judged("state-drifts", captures.events(fault, **LONG)).finding
+        assert finding.message.startswith(f"the {side} decides from a wrong state once a burst's")
+        other = "target" if side == "draft" else "draft"
+        assert not any(measure.name.startswith(other) for measure in finding.measures)
+    throughout = judged("state-drifts", captures.events("draft-state", **LONG)).finding
+    assert "throughout" in throughout.message
+
+
+def test_a_self_draft_below_one_is_a_bug():
+    """The same capture is no case for the rule when the models differ."""
+    same = {"target": "pocket/target", "draft": "pocket/target"}
+    assert isinstance(judged("self-draft-disagrees", captures.events(**LONG, **same)), Found)
+    with pytest.raises(Exception, match="different models"):
+        judged("self-draft-disagrees", captures.events(**LONG))
+
+
+def test_speed_is_measured_against_a_baseline_or_bounded():
+    """With a baseline: measured. Without: found only where even the bound is below 1."""
+    plain = fed(captures.events(drafter="none", **LONG))
+    events = captures.events(**LONG)
+    assert isinstance(judged("no-speedup", events, beside=[plain]), Clear)
+    assert isinstance(judged("no-speedup", events), Unknown)
+    slow = captures.events("slow-draft", **LONG)
+    measured = judged("no-speedup", slow, beside=[plain]).finding.measures[0]
+    bound = judged("no-speedup", slow).finding.measures[0]
+    assert measured.high < 1
+    assert measured.value <= bound.value < 1
+    assert bound.name.endswith("upper bound")
+
+
+def test_a_weak_draft_is_a_mismatch_and_a_broken_one_is_not():
+    """Low overlap counts as a mismatch only where nothing else explains it."""
+    weak = {"context": 60_000, "recheck_context": 0, "stops": 8, "max_new_tokens": 100}
+    # Past the trained range everywhere: overlap in range is not to be had, so all of it counts.
+    events = [
+        replace(e, draft=replace(e.draft, trained_context=None)) if isinstance(e, Header) else e
+        for e in captures.events(**weak)
+    ]
+    assert isinstance(judged("drafts-mismatched", events), Found)
+    outcome = judged("drafts-mismatched", captures.events("draft-state", **LONG))
+    assert isinstance(outcome, Unknown)
+    assert "state" in outcome.reason
+
+
+def test_slow_first_rounds_are_told():
+    """Three rounds of a second each, before a thousand of milliseconds."""
+    events = captures.events(**LONG)
+    assert isinstance(judged("warm-up-included", events), Clear)
+    for row in range(3):
+        events = broken(events, row, wall_ns=1_000_000_000)
+    finding = judged("warm-up-included", events).finding
+    assert finding.message.startswith("the first 3 rounds")
+    assert finding.rounds == (0, 1, 2)
+
+
+def test_a_dear_clock_is_told():
+    """A reading that costs a tenth of a millisecond, twenty times a round."""
+    events = captures.events(**LONG)
+    assert isinstance(judged("clock-coarse", events), Clear)
+    slow = replace(events[0], clock=ClockFacts(kind="slow", read_ns=100_000.0))
+    assert isinstance(judged("clock-coarse", [slow, *events[1:]]), Found)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"status": "interrupted"}, "was interrupted"),
+        ({"status": "failed", "reason": "out of memory"}, "failed (out of memory)"),
+        ({"rounds": 10**6}, "rounds are missing"),
+    ],
+)
+def test_an_unfinished_run_is_told(change, told):
+    """With the reason the file gives."""
+    *events, end = captures.events()
+    assert isinstance(end, End)
+    outcome = judged("capture-incomplete", [*events, replace(end, **change)])
+    assert told in outcome.finding.message
+    damaged = judged("capture-incomplete", [*events, end], damaged=[4, 9])
+    assert "2 lines" in damaged.finding.message
+
+
+def test_a_draft_worse_than_a_constant_is_told():
+    """Five per cent of first drafts stand in a text that is a third one token."""
+    events = captures.events(**LONG)
+
+    def spoilt(one):
+        stood = one.index % 20 == 0
+        emitted = one.emitted if one.index % 3 else [1] * len(one.emitted)
+        drafted = [replace(one.drafted[0], accepted=stood)]
+        return replace(one, drafted=drafted, accepted=int(stood), emitted=emitted)
+
+    made = [spoilt(event) if isinstance(event, Round) else event for event in events]
+    assert isinstance(judged("worse-than-constant", made), Found)
+    assert isinstance(judged("worse-than-constant", events), Clear)

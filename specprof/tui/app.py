@@ -67,6 +67,7 @@ class Dashboard(App[SpecprofError]):
         self.judge = judge
         self.reading: Reading | None = None
         self.playhead = Playhead(clock)
+        self._clock = clock
         self.hertz = RATES_HZ[3]
         self._ascii_only = ascii_only
         self._diagnosis: Diagnosis | None = None
@@ -199,7 +200,7 @@ class Dashboard(App[SpecprofError]):
 
     def _own_share(self) -> float | None:
         """Return processor time over wall time of the last few seconds; None at first."""
-        now = time.monotonic(), time.process_time()
+        now = self._clock(), time.process_time()
         while len(self._spent) > 1 and now[0] - self._spent[1][0] > _SHARE_OVER_S:
             self._spent.popleft()
         self._spent.append(now)

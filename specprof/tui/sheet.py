@@ -24,10 +24,10 @@ Glyphs = NDArray[np.str_]
 EIGHTHS_UP = " ▁▂▃▄▅▆▇█"
 EIGHTHS_RIGHT = " ▏▎▍▌▋▊▉█"
 _ASCII = {
-    **dict(zip("▁▂▃▄▅▆▇█", "__.-=+##", strict=True)),
+    **dict(zip("▁▂▃▄▅▆▇", "__.-=+#", strict=True)),
     **dict(zip("▏▎▍▌▋▊▉", "||||###", strict=True)),
     **dict(zip("│┆─━└┤┴", "||-=+++", strict=True)),
-    **dict(zip("●◐✓×▲■▒", "*ovx!#:", strict=True)),
+    **dict(zip("●◐✓×▲█▓▒░▚", "*ovx!#%=-&", strict=True)),
     **dict(zip("→↵⇥·…–⟨⟩“”", ">~>.~-<>''", strict=True)),
 }
 
@@ -128,6 +128,8 @@ def safe(text: str) -> str:
     Control, format, private and zero-width characters become `\x..` or `\u....`; a line break
     becomes `↵`, a tab `⇥`. Markup needs no escape: a sheet knows none.
     """
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(map(_safe, text))
 
 

@@ -5,13 +5,19 @@ from numpy.typing import NDArray
 
 from specprof.tui.figures import ms, percent, share
 from specprof.tui.panels.sentences import NO_ROUNDS
-from specprof.tui.sheet import Ink, Sheet, number_of
+from specprof.tui.sheet import Ink, Sheet, number_of, safe
 from specprof.tui.snapshot import Snapshot
 
 Ints = NDArray[np.int64]
-_INKS: dict[str, Ink] = {
-    "draft": "draft", "verify": "verify", "accept": "accept", "rollback": "rollback", "gap": "gap",
-}  # fmt: skip
+_LOOKS: dict[str, tuple[Ink, str]] = {
+    "draft": ("draft", "█"),
+    "verify": ("verify", "▓"),
+    "accept": ("accept", "▒"),
+    "rollback": ("rollback", "░"),
+    "gap": ("gap", "·"),
+}
+"""A phase's ink and its texture: no phase is told by colour alone."""
+_OTHER: tuple[Ink, str] = ("other", "▚")
 _STRIP_ROWS = 3
 _COLUMNS = (("ms/emitted", 0), ("%", 11), ("ms/round", 18))
 
@@ -38,13 +44,13 @@ def draw_times(sheet: Sheet, snapshot: Snapshot) -> None:
 def phases_of(snapshot: Snapshot) -> dict[str, Ints]:
     """Return each phase's nanoseconds in every round, [rounds]; they sum to the wall time."""
     spans = snapshot.columns.spans
-    known = [name for name in _INKS if name in spans]
-    others = [name for name in spans if name not in _INKS]
+    known = [name for name in _LOOKS if name in spans]
+    others = [name for name in spans if name not in _LOOKS]
     return {name: spans[name] for name in [*known, *others]} | {"gap": snapshot.columns.gap_ns}
 
 
-def _ink(name: str) -> Ink:
-    return _INKS.get(name, "other")
+def _look(name: str) -> tuple[Ink, str]:
+    return _LOOKS.get(name, _OTHER)
 
 
 def _stack(sheet: Sheet, phases: dict[str, Ints], wall: int) -> None:
@@ -53,7 +59,8 @@ def _stack(sheet: Sheet, phases: dict[str, Ints], wall: int) -> None:
     x = 0
     for (name, _), end in zip(phases.items(), ends, strict=True):
         stop = min(round(end * sheet.width), sheet.width)
-        sheet.write(x, 0, "█" * (stop - x), _ink(name))
+        ink, texture = _look(name)
+        sheet.write(x, 0, texture * (stop - x), ink)
         x = max(x, stop)
 
 
@@ -61,8 +68,9 @@ def _row(sheet: Sheet, row: int, name: str, ns: tuple[int, int], snapshot: Snaps
     """Write a phase's part of the wall time, both in `ns`."""
     total, wall = ns
     emitted = snapshot.columns.rounds.emitted.sum()
-    ink: Ink = "strong" if name == "wall" else _ink(name)
-    sheet.write(0, row, f"■ {name}" if name != "wall" else "  wall", ink)
+    ink: Ink
+    ink, texture = ("strong", " ") if name == "wall" else _look(name)
+    sheet.write(0, row, f"{texture} {safe(name)}", ink)
     cells = (
         ms(share(total, emitted)),
         f"{100 * total / (wall or 1):.1f}",
@@ -91,7 +99,8 @@ def _last_rounds(sheet: Sheet, top: int, phases: dict[str, Ints], wall: Ints) ->
     middle = np.arange(height - 1, -1, -1)[:, None] + 0.5
     # [phases, rows, rounds]: how many phases end below a cell's middle is the phase it lies in.
     phase = (ends[:, None, :] < middle).sum(axis=0)
-    inks = np.array([number_of(_ink(name)) for name in phases] + [0], dtype=np.uint8)
-    glyphs = np.where(phase < len(phases), "█", " ").astype("<U1")
-    sheet.fill(0, top + 1, glyphs, inks[phase])
+    looks: list[tuple[Ink, str]] = [*(_look(name) for name in phases), ("plain", " ")]
+    inks = np.array([number_of(ink) for ink, _ in looks], dtype=np.uint8)
+    textures = np.array([texture for _, texture in looks])
+    sheet.fill(0, top + 1, textures[phase], inks[phase])
     sheet.write(0, top, f"last {width} rounds, full height {ms(scale)} ms", "dim")

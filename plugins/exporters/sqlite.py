@@ -17,7 +17,7 @@ import msgspec
 
 from specprof.capture import Capture
 from specprof.extend import Exporter
-from specprof.records import Burst, Prefill, Round, Sample
+from specprof.records import Burst, Observed, Prefill, Round, Sample
 
 Row = tuple[Any, ...]
 TABLES = {
@@ -28,7 +28,7 @@ TABLES = {
     "draft_length integer, target_kv_bytes integer, draft_kv_bytes integer",
     "drafted": "round integer references rounds, draft_index integer, token integer, "
     "reached integer, accepted integer, target_prob real, draft_prob real, overlap real, "
-    "accept_owed real",
+    "accept_owed real, draft_rank real",
     "spans": "round integer references rounds, name text, parent text, start_ns integer, "
     "ns integer",
     "prefills": "burst integer, context integer, fed integer, start_ns integer, wall_ns integer",
@@ -83,7 +83,7 @@ def _round(number: int, one: Round) -> Row:
 
 def _drafted(number: int, one: Round) -> Iterable[Row]:
     for index, each in enumerate(one.drafted):
-        seen: Sequence[float | None] = (None,) * 4
+        seen: Sequence[float | None] = (None,) * len(Observed.__struct_fields__)
         if each.seen:
             seen = msgspec.structs.astuple(each.seen)
         yield (number, index, each.token, each.reached, each.accepted, *seen)

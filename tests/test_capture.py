@@ -60,6 +60,16 @@ def test_what_is_written_is_read_back(tmp_path):
     assert (read.state, read.damaged, read.torn) == ("complete", [], False)
 
 
+def test_a_capture_of_the_first_schema_opens_for_ever():
+    """A file written once and never renewed: whoever breaks its reading must raise the schema."""
+    read = read_capture(module.Path(__file__).parent / "data" / "schema-1.jsonl")
+    rounds = [event for event in read.events if isinstance(event, Round)]
+    assert (read.header.schema, read.damaged, read.torn, read.state) == (1, [], False, "complete")
+    assert len(rounds) == 3
+    assert sum(one.accepted for one in rounds) == 7
+    assert sum(len(one.emitted) for one in rounds) == 6 == read.end.emitted
+
+
 def test_a_header_alone_is_a_capture(tmp_path):
     """A run killed before its first round opens, empty and INCOMPLETE."""
     read = read_capture(header_only(tmp_path / "run.jsonl"))

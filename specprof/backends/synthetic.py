@@ -9,6 +9,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import numpy as np
+
 from specprof import __version__
 from specprof.backends._tables import FAULTS, Place, Tables, observed, rechecked, short
 from specprof.errors import UnknownName
@@ -26,6 +28,7 @@ from specprof.records import (
     Round,
     RunSpec,
     Sample,
+    Settings,
     Span,
 )
 
@@ -33,6 +36,8 @@ DRAFT_STEP_NS, VERIFY_NS, VERIFY_TOKEN_NS = 400_000, 4_000_000, 60_000
 ACCEPT_NS, ROLLBACK_NS, GAP_NS, PREFILL_NS = 90_000, 10_000, 60_000, 2_000_000
 DRAFT_PREFILL_NS = 300_000
 KV_BYTES = {"target": 24_576, "draft": 3_072}
+FIRST_STOP = 128
+"""The shallowest context of a walk."""
 ASTRAY = 1.5
 """Noise on the logits of a model whose state is wrong."""
 
@@ -70,9 +75,8 @@ class Synthetic(Backend):
         self._tables = Tables(self.fault, self.noise, settings.temperature, settings.seed)
         self._now = self._index = 0
         yield self._header(spec, command)
-        stops = settings.stops if settings.workload == "walk" else 1
-        for burst in range(stops):
-            yield from self._burst(burst, settings.context * (burst + 1) // stops)
+        for burst, context in enumerate(_stops(settings)):
+            yield from self._burst(burst, context)
 
     def _burst(self, burst: int, context: int) -> Iterator[Event]:
         settings, started, index = self._settings, self._now, self._index
@@ -225,6 +229,14 @@ class Synthetic(Backend):
             device="none",
             text="synthetic tables",
         )
+
+
+def _stops(settings: Settings) -> list[int]:
+    """Return the contexts decoded at: a walk's lie a constant factor apart."""
+    if settings.workload == "generate" or settings.stops == 1:
+        return [settings.context]
+    first = min(FIRST_STOP, settings.context)
+    return [round(at) for at in np.geomspace(first, settings.context, settings.stops)]
 
 
 def _facts(role: str, layers: int, trained_context: int | None) -> ModelFacts:

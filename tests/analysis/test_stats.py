@@ -119,10 +119,10 @@ def test_nothing_observed_is_no_evidence():
 def test_block_permutation_is_calibrated_and_finds_a_step():
     """Under no step, p <= 0.05 on at most 5 % + 3 sd of 100 seeds; a step of 0.3 is found."""
     inside, counts = np.arange(40) < 10, np.full(40, 50.0)
-    ps = []
+    p_values = []
     for seed in range(100):
         sums = np.random.default_rng(seed).binomial(50, 0.6, 40).astype(float)
-        ps.append(stats.block_permutation(sums, counts, inside, draws=400))
-    assert sum(p <= 0.05 for p in ps) <= 12
+        p_values.append(stats.block_permutation(sums, counts, inside, draws=400))
+    assert sum(each <= 0.05 for each in p_values) <= 12
     sums = np.random.default_rng(0).binomial(50, np.where(inside, 0.7, 0.4)).astype(float)
     assert stats.block_permutation(sums, counts, inside) < 0.001

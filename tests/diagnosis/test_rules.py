@@ -160,7 +160,7 @@ def test_speed_is_measured_against_a_baseline_or_bounded():
 
 def test_a_weak_draft_is_a_mismatch_and_a_broken_one_is_not():
     """Low overlap counts as a mismatch only where nothing else explains it."""
-    weak = {"context": 60_000, "recheck_context": 0, "stops": 8, "max_new_tokens": 100}
+    weak = {"context": 60_000, "workload": "generate", "max_new_tokens": 800}
     # Past the trained range everywhere: overlap in range is not to be had, so all of it counts.
     events = [
         replace(e, draft=replace(e.draft, trained_context=None)) if isinstance(e, Header) else e

@@ -54,7 +54,9 @@ class StateDrifts(Rule):
             "target": (drift.target, drift.target_p_value),
             "draft": (drift.draft, drift.draft_p_value),
         }
-        astray = {side: wrong for side, (wrong, p) in sides.items() if p <= evidence.alpha}
+        astray = {
+            side: wrong for side, (wrong, p_value) in sides.items() if p_value <= evidence.alpha
+        }
         if not astray:
             floor = f"{drift.noise.probability:.1%} in {drift.noise.share:.1%} of places"
             return Clear(detectable=f"probabilities off by {floor}; {drift.n:,} rechecked")

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from captures import events, write
-
 from specprof.analysis.columns import Columns
 from specprof.diagnosis.diagnose import Diagnosis, Verdict
 from specprof.extend import Clear, Finding, Found, Measure, Unknown

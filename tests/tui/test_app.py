@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from captures import ODD, events, write
-from dashboards import diagnosis, matches_golden, opened, screen_text, until, walk
 from textual.binding import Binding
 
+from captures import ODD, events, write
+from dashboards import diagnosis, matches_golden, opened, screen_text, until, walk
 from specprof.capture import CaptureWriter
 from specprof.errors import CaptureUnreadable
 from specprof.records import Round

@@ -84,7 +84,7 @@ def _legend(sheet: Sheet, places: Places, buckets: Buckets) -> None:
     """Name the lines, with the value over the whole run beside each."""
     overall = share(places.accepted.sum(), len(places))
     x = sheet.write(0, 0, "━ alpha_cond ", "accepted")
-    x = sheet.write(x, 0, f"{rate(overall)} accepted/reached", "dim")
+    x = sheet.write(x, 0, f"{rate(overall)} acc/reached", "dim")
     if not np.isnan(buckets.overlap).all():
         x = sheet.write(x + 2, 0, "━ overlap owed ", "owed")
         x = sheet.write(x, 0, rate(float(np.nanmean(places.overlap))), "dim")

@@ -24,8 +24,8 @@ def draw_draft_index(sheet: Sheet, snapshot: Snapshot) -> None:
 
 def _tall(sheet: Sheet, profile: list[tuple[int, int, int]]) -> None:
     width = sheet.width - _NAMED - 8
-    x = sheet.write(3, 0, "c_i acc/reached", "accepted")
-    sheet.write(x + 1, 0, "S_i acc/drafted", "owed")
+    x = sheet.write(3, 0, "c_i/reached", "accepted")
+    sheet.write(x + 2, 0, "S_i/drafted", "owed")
     sheet.right(sheet.width, 0, "of", "dim")
     for i, (reached, drafted, accepted) in enumerate(profile):
         row = 2 * i + 1
@@ -42,8 +42,8 @@ def _flat(sheet: Sheet, profile: list[tuple[int, int, int]]) -> None:
     bar = max((sheet.width - _VALUES - 2) // 2, 2)
     first, second = 3, 3 + bar + 7
     sheet.write(0, 0, " i", "dim")
-    sheet.write(first, 0, "c_i acc/reached"[: bar + 5], "accepted")
-    sheet.write(second, 0, "S_i acc/drafted"[: bar + 5], "owed")
+    sheet.write(first, 0, "c_i/reached", "accepted")
+    sheet.write(second, 0, "S_i/drafted", "owed")
     sheet.right(sheet.width, 0, "reached", "dim")
     shown = len(profile) if len(profile) < sheet.height else max(sheet.height - 2, 0)
     if shown < len(profile):

@@ -86,7 +86,7 @@ def _request(sheet: Sheet, row: int, snapshot: Snapshot) -> int:
     if not prefill or row >= sheet.height:
         return 0
     part = share(prefill, prefill + int(snapshot.columns.rounds.wall_ns.sum()))
-    sheet.write(0, row, f"  prefill {ms(prefill)} ms beside the rounds ({percent(part)})", "dim")
+    sheet.write(0, row, f"  prefill {ms(prefill)} ms besides, {percent(part)}", "dim")
     return 1
 
 

@@ -1,0 +1,95 @@
+"""Every number on the screen is the analysis' own."""
+
+import pytest
+
+from captures import events
+from dashboards import WALK, diagnosis
+from specprof.analysis import timing
+from specprof.analysis.acceptance import index_profile, rates
+from specprof.analysis.columns import Columns
+from specprof.tui.panels.context import bucketed
+from specprof.tui.panels.draft_index import draw_draft_index
+from specprof.tui.panels.times import phases_of
+from specprof.tui.panels.tokens import marked_round
+from specprof.tui.sheet import Sheet
+from specprof.tui.snapshot import Snapshot
+
+
+@pytest.fixture(scope="module")
+def columns():
+    fed = Columns()
+    fed.feed(events(**WALK))
+    return fed
+
+
+def test_the_headline_rates_are_those_of_analysis(columns):
+    """tau, alpha_cond, accept_frac and tokens per target forward equal analysis.rates."""
+    snapshot, analysed = Snapshot(columns=columns), rates(columns)
+    for name in ("tau", "alpha_cond", "accept_frac", "tokens_per_target_forward"):
+        assert getattr(snapshot, name) == pytest.approx(getattr(analysed, name).value)
+
+
+def test_the_phases_are_those_of_analysis_and_sum_to_the_wall_time(columns):
+    """Spans and gap, to the nanosecond."""
+    shown = {name: int(ns.sum()) for name, ns in phases_of(Snapshot(columns=columns)).items()}
+    assert shown == {phase.name: phase.total_ns for phase in timing.phases(columns)}
+    assert sum(shown.values()) == columns.rounds.wall_ns.sum()
+
+
+def test_the_index_profile_is_that_of_analysis(columns):
+    """The c_i and S_i drawn are analysis' own, to the digits drawn."""
+    sheet = Sheet(80, 12)
+    draw_draft_index(sheet, Snapshot(columns=columns))
+    text = "\n".join(sheet.lines())
+    for rate in index_profile(columns):
+        assert f"{rate.conditional.value:.3f}" in text
+        assert f"{rate.survival.value:.3f}" in text
+
+
+def test_context_buckets_lose_no_place(columns):
+    """Reached places and acceptances summed over buckets are those of the run."""
+    buckets = bucketed(columns.places)
+    assert buckets.reached.sum() == len(columns.places)
+    accepted = (buckets.reached * buckets.alpha_cond).sum()
+    assert accepted == pytest.approx(columns.places.accepted.sum())
+    assert (buckets.low <= buckets.alpha_cond).all()
+    assert (buckets.alpha_cond <= buckets.high).all()
+
+
+def test_the_tokens_of_a_round_are_told_apart(columns):
+    """Accepted, rejected, corrected and bonus tokens number what the round's counts say."""
+    snapshot = Snapshot(columns=columns)
+    for row in range(snapshot.rounds):
+        accepted, drafted = columns.rounds.accepted[row], columns.rounds.drafted[row]
+        inks = [ink for _, _, ink in marked_round(snapshot, row)]
+        emitted = columns.rounds.emitted[row]
+        assert inks.count("accepted") == min(accepted, emitted)
+        assert inks.count("rejected") == (accepted < drafted)
+        # A burst's last round may be cut short of its final token.
+        last = "bonus" if accepted == drafted else "corrected"
+        assert inks.count(last) == emitted - min(accepted, emitted)
+
+
+def test_an_earlier_look_is_unchanged_by_later_feeding(columns):
+    """A snapshot of the first rounds stays what it was while the recording goes on."""
+    fed, recorded = Columns(), events(**WALK)
+    fed.feed(recorded[:60])
+    early = Snapshot(columns=fed.first(20))
+    before = (early.rounds, early.tau, early.columns.places.round[-1])
+    fed.feed(recorded[60:])
+    again = Snapshot(columns=early.columns)
+    assert (again.rounds, again.tau, again.columns.places.round[-1]) == before
+    assert Snapshot(columns=fed.first(20)).tau == early.tau
+
+
+def test_the_filter_keeps_findings_that_hold_the_text(columns):
+    """By rule name or message, whatever the case."""
+    told = diagnosis(columns)
+    assert len(Snapshot(diagnosis=told, needle="CACHE").found) == 1
+    assert not Snapshot(diagnosis=told, needle="zebra").found
+
+
+def test_nothing_recorded_is_not_known_rather_than_zero():
+    """Without rounds every rate is None."""
+    empty = Snapshot()
+    assert (empty.tau, empty.alpha_cond, empty.accept_frac, empty.recorder_share) == (None,) * 4

@@ -1,0 +1,51 @@
+"""Ending a recorder: asked first, killed only if it won't."""
+
+import signal
+import subprocess
+import sys
+
+from specprof.errors import INTERRUPTED
+from specprof.tui.stop import ended
+
+READY = "print('ready', flush=True);"
+GENTLE = (
+    f"import time\ntry:\n {READY} time.sleep(60)\n"
+    "except KeyboardInterrupt:\n print('closed', flush=True)"
+)
+STUBBORN = (
+    f"import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); {READY} time.sleep(60)"
+)
+
+
+def started(code: str):
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "ready\n"
+    return child
+
+
+def test_a_running_child_is_interrupted_and_closes_by_itself(capsys):
+    """SIGINT lets it finish its work; the exit code is that of an interrupted run."""
+    with started(GENTLE) as child:
+        assert ended(child) == INTERRUPTED
+        assert child.stdout.read() == "closed\n"
+    assert child.returncode == 0
+    assert "stopping the run" in capsys.readouterr().err
+
+
+def test_a_child_that_will_not_end_is_killed(capsys):
+    """After the patience given it is ended for good, and that is said."""
+    with started(STUBBORN) as child:
+        assert ended(child, patience_s=0.2) == INTERRUPTED
+    assert child.returncode == -signal.SIGKILL
+    assert "killed" in capsys.readouterr().err
+
+
+def test_a_child_that_ended_passes_its_code_on():
+    """An exit code is returned as it is, a deadly signal as 128 plus its number."""
+    for code, expected in (
+        ("raise SystemExit(3)", 3),
+        ("import os; os.kill(os.getpid(), 15)", 143),
+    ):
+        child = subprocess.Popen([sys.executable, "-c", code])
+        child.wait()
+        assert ended(child) == expected

@@ -1,0 +1,47 @@
+"""Token texts from a tokenizer on this machine, ids where there is none."""
+
+import msgspec
+import pytest
+from tokenizers import Tokenizer, decoders, models
+
+from captures import events
+from specprof.tui.vocabulary import vocabulary
+
+
+def header(target):
+    first = events()[0]
+    settings = msgspec.structs.replace(first.spec.settings, target=str(target))
+    return msgspec.structs.replace(
+        first, spec=msgspec.structs.replace(first.spec, settings=settings)
+    )
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    tokenizer = Tokenizer(models.WordLevel({"▁the": 0, "Ġcat": 1, "sat": 2}, unk_token="sat"))
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    return tmp_path
+
+
+def test_a_local_checkpoints_tokens_are_read(checkpoint):
+    """The space a word starts with is part of its text."""
+    text = vocabulary(header(checkpoint))
+    assert text(0) == " the"
+    assert text(2) == "sat"
+
+
+def test_an_unknown_id_is_shown_as_an_id(checkpoint):
+    """A token beyond the vocabulary is not made up."""
+    assert vocabulary(header(checkpoint))(99) == "⟨99⟩"
+
+
+def test_without_a_tokenizer_ids_are_shown(tmp_path):
+    """No file, no text, no error."""
+    assert vocabulary(header(tmp_path / "nowhere"))(5) == "⟨5⟩"
+
+
+def test_a_broken_tokenizer_is_no_reason_to_stop(tmp_path):
+    """A file that can't be parsed leaves ids."""
+    (tmp_path / "tokenizer.json").write_text("{", encoding="utf-8")
+    assert vocabulary(header(tmp_path))(5) == "⟨5⟩"

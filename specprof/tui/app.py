@@ -47,7 +47,7 @@ class Dashboard(App[SpecprofError]):
     """Shows a capture; returns the error that ended it, or nothing."""
 
     TITLE = "specprof"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [*APP_KEYS]
 
     snapshot: reactive[Snapshot] = reactive(Snapshot)
@@ -266,8 +266,10 @@ def show(
     so that it closes its capture. Raises CaptureUnreadable where the file is no capture.
     """
     alive = None if child is None else lambda: child.poll() is None
-    trouble = Dashboard(path, alive=alive, log=log, ascii_only=ascii_only).run()
+    app = Dashboard(path, alive=alive, log=log, ascii_only=ascii_only)
+    trouble = app.run()
     code = 0 if child is None else ended(child)
     if trouble is not None:
         raise trouble
-    return code
+    # Textual has told of a crash of its own by then; a run that went well doesn't hide it.
+    return code or app.return_code or 0

@@ -55,35 +55,44 @@ class Follower:
         self._log = log
         self._reader = CaptureReader(path)
         self._columns = Columns()
+        self._taken = 0
+        """Bytes read, as far as is certain: the file may grow between a look and a read."""
 
     def read(self) -> Reading:
         """Read at most a slice. Raises CaptureUnreadable where the file is no capture."""
         # Asked before reading: what a process wrote before it died is then read for certain.
         alive = None if self._alive is None else self._alive()
         if alive is not None and not self.path.exists():
-            return self._reading(0.0, alive=alive, grown=False)
-        events = self._reader.poll(SLICE_BYTES)
-        self._columns.feed(events)
-        silent_s = max(0.0, time.time() - self.path.stat().st_mtime)
-        return self._reading(silent_s, alive=alive, grown=bool(events))
+            return self._reading(0.0, alive=alive, more=False)
+        size, silent_s = self._size_and_silence()
+        self._columns.feed(self._reader.poll(SLICE_BYTES))
+        self._taken = min(self._taken + SLICE_BYTES, size)
+        return self._reading(silent_s, alive=alive, more=self._taken < size)
 
-    def _reading(self, silent_s: float, *, alive: bool | None, grown: bool) -> Reading:
+    def _size_and_silence(self) -> tuple[int, float]:
+        try:
+            found = self.path.stat()
+        except OSError:  # the reader tells this better
+            return 0, 0.0
+        return found.st_size, max(0.0, time.time() - found.st_mtime)
+
+    def _reading(self, silent_s: float, *, alive: bool | None, more: bool) -> Reading:
         columns = self._columns
         return Reading(
             columns=columns.first(len(columns.rounds)),
-            state=self._state(silent_s, alive=alive, grown=grown),
+            state=self._state(silent_s, alive=alive, more=more),
             damaged=len(self._reader.damaged),
             torn=self._reader.torn,
             silent_s=silent_s,
             log=_tail(self._log),
-            more=grown and columns.end is None,
+            more=more,
         )
 
-    def _state(self, silent_s: float, *, alive: bool | None, grown: bool) -> State:
+    def _state(self, silent_s: float, *, alive: bool | None, more: bool) -> State:
         if self._columns.end:
             return self._columns.end.status
         dead = alive is False or (alive is None and silent_s > SILENT_S)
-        if dead and not grown:
+        if dead and not more:
             return "INCOMPLETE"
         return "recording" if self._columns.header else "waiting"
 

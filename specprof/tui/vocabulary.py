@@ -7,11 +7,10 @@ network and never loads a model.
 from collections.abc import Callable
 from pathlib import Path
 
+from specprof.pocket import PREFIX, folder, members
 from specprof.records import Header
-from specprof.registry import PACKAGE
 from specprof.tui.snapshot import ids_only
 
-_POCKET = "pocket/"
 _WORD_START = "▁"  # how SentencePiece writes a leading space
 
 
@@ -22,11 +21,10 @@ def vocabulary(header: Header) -> Callable[[int], str]:
 
 
 def places(header: Header) -> list[Path]:
-    """Return where the target's tokenizer might lie: a checkpoint folder, or the pocket family."""
+    """Return where the target's tokenizer might lie: the pocket family, or a checkpoint folder."""
     target = header.spec.settings.target
-    if target.startswith(_POCKET):
-        folder = PACKAGE / "pocket"
-        return [folder / target.removeprefix(_POCKET) / "tokenizer.json", folder / "tokenizer.json"]
+    if target.startswith(PREFIX):
+        return [folder(target) / "tokenizer.json"] if target in members() else []
     return [Path(target).expanduser() / "tokenizer.json"]
 
 

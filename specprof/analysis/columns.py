@@ -19,6 +19,7 @@ from specprof.records import (
     Header,
     Note,
     Observed,
+    Plain,
     Prefill,
     Recheck,
     Rechecked,
@@ -168,6 +169,7 @@ class Columns:
         self.notes: list[Note] = []
         self.prefills: list[Prefill] = []
         self.bursts: list[Burst] = []
+        self.plains: list[Plain] = []
         self.throttled: list[Sample] = []
         """The samples that named a reason for lowered clocks."""
         self.rounds = Rounds()
@@ -214,6 +216,8 @@ class Columns:
         cut.notes = [note for note in self.notes if note.at_ns <= now_ns]
         cut.prefills = [one for one in self.prefills if one.start_ns + one.wall_ns <= now_ns]
         cut.bursts = [one for one in self.bursts if one.start_ns + one.wall_ns <= now_ns]
+        ended = {one.burst for one in cut.bursts}
+        cut.plains = [one for one in self.plains if one.burst in ended]
         cut.throttled = [one for one in self.throttled if one.at_ns <= now_ns]
         cut.places = self.places.first(int(np.searchsorted(self.places.round, below)))
         cut.emitted = self.emitted.first(int(np.searchsorted(self.emitted.round, below)))
@@ -233,6 +237,8 @@ class Columns:
                 self.prefills.append(event)
             case Burst():
                 self.bursts.append(event)
+            case Plain():
+                self.plains.append(event)
             case Note():
                 self.notes.append(event)
             case Header():

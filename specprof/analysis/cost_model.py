@@ -1,12 +1,13 @@
 """What speculation should gain, what it gained, and where the rest went (theory section 5).
 
-One capture holds the cost of a verify pass over K+1 tokens but not of a plain target step. A
-baseline capture (drafter `none`, beside it) holds that. Without one the verify pass stands in: it
-can't be cheaper than a plain step, so every speed-up computed from it is an upper bound, and says
-so. Knows means over rounds; whether a difference is more than noise, the intervals say.
+What a plain target step costs is measured beside each burst (`records.Plain`), or by a baseline
+capture (drafter `none`). With neither, the verify pass of K+1 tokens stands in: it can't be cheaper
+than a plain step, so every speed-up computed from it is an upper bound, and says so. Knows means
+over rounds; whether a difference is more than noise, the intervals say.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from specprof.analysis.columns import Columns, Floats, Ints
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Estimate, ratio
 from specprof.errors import MissingEvidence
+from specprof.records import Plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,10 @@ class Costs:
     """Accept, rollback and any further span."""
     gap_ns: float
     plain_step_ns: float
-    """A target forward of one token, at the same contexts; the verify pass where not measured."""
+    """A target forward of one token, at the same contexts; the verify pass where not measured, a
+    whole plain round where its parts were not."""
     plain_round_ns: float
-    """A baseline round's wall time, likewise."""
+    """A plain round's wall time, likewise."""
     has_baseline: bool
     """False: plain steps were not measured, and speed-ups are upper bounds."""
 
@@ -47,6 +50,18 @@ class Costs:
         """A whole round."""
         drafting = self.depth * self.draft_step_ns
         return drafting + self.verify_ns + self.extra_ns + self.accept_ns + self.gap_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Yardstick:
+    """Plain decoding at the contexts of the rounds that drafted."""
+
+    round_ns: Floats
+    """A plain round's wall time, [drafting rounds]."""
+    step_ns: float
+    """The mean of its target forward; of the whole where its parts were not timed."""
+    spread: float
+    """Relative half-width of the mean's 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +101,8 @@ def costs(evidence: Evidence) -> Costs:
     forwards = max(float(rounds.target_forwards.mean()), 1.0)
     verify, depth = spans.pop("verify"), float(rounds.drafted.mean())
     try:
-        step, whole = _plain(evidence.baseline, rounds.context)
-        has_baseline = True
+        plain = evidence.ask(yardstick)
+        step, whole, has_baseline = plain.step_ns, float(plain.round_ns.mean()), True
     except MissingEvidence:
         step, whole, has_baseline = verify / forwards, verify / forwards, False
     return Costs(
@@ -126,24 +141,21 @@ def waterfall(evidence: Evidence) -> list[Factor]:
         found.append(Factor(name, before / after, step * cost.tau / after, after / cost.tau))
     if cost.has_baseline:
         own, last = cost.plain_round_ns / step, found[-1]
-        found.append(Factor("baseline's own gap", own, last.speedup * own, last.ns_per_token))
+        found.append(Factor("plain decoding's own gap", own, last.speedup * own, last.ns_per_token))
     return found
 
 
 def speedup(evidence: Evidence) -> Estimate:
     """Return plain time per token over speculative time per token, at the contexts of this run.
 
-    Total time over total time (theory 5.7), 95 % interval from both runs' block bootstraps. Raises
-    MissingEvidence without a baseline.
+    Total time over total time (theory 5.7): each emitted token would have taken a plain round at
+    its place. 95 % interval from the rounds' block bootstrap and the plain steps' spread. Raises
+    MissingEvidence where plain decoding was not timed.
     """
-    rounds, baseline = evidence.speculative, evidence.baseline
-    plain = _plain(baseline, rounds.context)[1]
-    ours = ratio(rounds.wall_ns.astype(float), rounds.emitted.astype(float))
-    walls = baseline.rounds.wall_ns.astype(float)
-    theirs = ratio(walls, np.ones_like(walls))
-    spread = math.hypot(_log_half(ours), _log_half(theirs))
-    value = plain / ours.value
-    return Estimate(value, value * math.exp(-spread), value * math.exp(spread), ours.n)
+    rounds, plain = evidence.speculative, evidence.ask(yardstick)
+    gain = ratio(rounds.emitted * plain.round_ns, rounds.wall_ns.astype(float))
+    spread = math.exp(math.hypot(_log_half(gain), plain.spread))
+    return Estimate(gain.value, gain.value / spread, gain.value * spread, gain.n)
 
 
 def best_depth(evidence: Evidence) -> DepthChoice:
@@ -194,25 +206,45 @@ def break_even(cost: Costs) -> float | None:
     return float(optimize.brentq(lambda alpha: expected_tokens(alpha, depth) - needed, 0, 1))
 
 
-def _plain(baseline: Columns, context: Ints) -> tuple[float, float]:
-    """Return a plain step's and a plain round's mean ns at the given contexts, [rounds].
+def yardstick(evidence: Evidence) -> Yardstick:
+    """Return plain decoding's times: those beside each burst, else a baseline capture's."""
+    timed = [one for one in evidence.columns.plains if one.steps_ns]
+    if timed:
+        return _beside_bursts(timed, evidence.speculative.context)
+    return _other_capture(evidence.baseline, evidence.speculative.context)
 
-    Costs grow linearly with context (theory 5.7): fitted where the baseline's own contexts spread.
-    """
+
+def _beside_bursts(timed: Sequence[Plain], context: Ints) -> Yardstick:
+    """Take each burst's median step, and between two bursts what lies between theirs."""
+    ordered = sorted(timed, key=lambda one: one.context)
+    medians = np.array([float(np.median(one.steps_ns)) for one in ordered])
+    whole = np.interp(context, [one.context for one in ordered], medians)
+    pairs = zip(ordered, medians, strict=True)
+    off = np.concatenate([np.array(one.steps_ns) / median - 1 for one, median in pairs])
+    return Yardstick(np.asarray(whole), float(whole.mean()), _half_width(off))
+
+
+def _other_capture(baseline: Columns, context: Ints) -> Yardstick:
+    """Fit a straight line over context where the baseline's own contexts spread (theory 5.7)."""
     rounds = baseline.rounds
     low, high = int(rounds.context.min()), int(rounds.context.max())
     if high * 1.25 < context.min() or low > context.max() * 1.25:
         title = f"the baseline ran at contexts {low}-{high}, this run elsewhere"
         raise MissingEvidence(title, "record a baseline over the same contexts")
-    verify = baseline.spans.get("verify", rounds.wall_ns)
-    if high <= 1.1 * low:
-        return float(verify.mean()), float(rounds.wall_ns.mean())
-    at = np.clip(context, low, high).mean()
+    line = 1 if high > 1.1 * low else 0
+    at, own = np.clip(context, low, high), rounds.context.astype(float)
     step, whole = (
-        float(np.polyval(np.polyfit(rounds.context.astype(float), ns.astype(float), 1), at))
-        for ns in (verify, rounds.wall_ns)
+        np.polyfit(own, ns.astype(float), line)
+        for ns in (baseline.spans.get("verify", rounds.wall_ns), rounds.wall_ns)
     )
-    return step, whole
+    off = rounds.wall_ns / np.polyval(whole, own) - 1
+    plain = np.asarray(np.polyval(whole, at), np.float64)
+    return Yardstick(plain, float(np.polyval(step, at).mean()), _half_width(off))
+
+
+def _half_width(off: Floats) -> float:
+    """Return the relative half-width of a 95 % interval of the mean, from relative errors."""
+    return 1.96 * float(off.std()) / math.sqrt(len(off))
 
 
 def _log_half(estimate: Estimate) -> float:

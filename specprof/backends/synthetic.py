@@ -22,6 +22,7 @@ from specprof.records import (
     Event,
     Header,
     ModelFacts,
+    Plain,
     Prefill,
     Recheck,
     Rechecked,
@@ -89,6 +90,8 @@ class Synthetic(Backend):
             room -= len(one.emitted)
             if settings.detail != "off":
                 yield one
+        if self._depth and settings.plain_steps:
+            yield self._plain(burst, context + settings.max_new_tokens)
         if places and context <= settings.recheck_context and settings.detail == "evidence":
             yield Recheck(burst=burst, places=places)
         yield Sample(at_ns=self._now, rss_bytes=600_000_000 + context * 30_000)
@@ -100,6 +103,12 @@ class Synthetic(Backend):
             emitted=settings.max_new_tokens,
             finish="length",
         )
+
+    def _plain(self, burst: int, context: int) -> Plain:
+        jitter = 1 + 0.1 * self._tables.random.random(self._settings.plain_steps)
+        rest = ACCEPT_NS + ROLLBACK_NS + GAP_NS
+        steps = [int(VERIFY_NS * each) + rest for each in jitter]
+        return Plain(burst=burst, context=context, steps_ns=steps)
 
     def _prefill(self, burst: int, context: int) -> Prefill:
         spans = [Span("prefill-target", None, 0, PREFILL_NS)]

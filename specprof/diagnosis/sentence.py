@@ -11,6 +11,9 @@ from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
 from specprof.extend import Family, Finding
 
+NEARLY = 0.95
+"""A burst's last drafts, cut off by a stop, are in no text and can't be rechecked."""
+
 
 def sentence(
     evidence: Evidence,
@@ -73,13 +76,13 @@ def _caveat(chain: Attribution, bugs: Sequence[str]) -> str:
         return f"; but the implementation is broken: {'; '.join(bugs)}"
     if chain.state is None:
         return "; nothing was rechecked without a cache, so that may hold a wrong cache state"
-    if chain.rechecked_frac < 1:
+    if chain.rechecked_frac < NEARLY:
         return f"; the {_percent(1 - chain.rechecked_frac)} not rechecked may hold a wrong state"
     return "; no implementation bug shows"
 
 
 def _unseen(chain: Attribution) -> str:
-    if chain.rechecked_frac > 0.995:  # noqa: PLR2004 - all but what a stop cut off
+    if chain.state is None or chain.rechecked_frac >= NEARLY:
         return ""
     unseen = _percent(1 - chain.rechecked_frac)
     return f" {unseen} of drafts were not rechecked: their mismatch may hold a wrong cache state."

@@ -13,7 +13,14 @@ from specprof.errors import MissingEvidence
 
 
 def fed(fault="none", **settings):
-    asked = {"stops": 6, "max_new_tokens": 120, "context": 2000, "temperature": 1.0, **settings}
+    asked = {
+        "stops": 6,
+        "max_new_tokens": 120,
+        "context": 2000,
+        "temperature": 1.0,
+        "plain_steps": 0,
+        **settings,
+    }
     columns = Columns()
     columns.feed(captures.events(fault, **asked))
     return columns
@@ -128,3 +135,15 @@ def test_no_spans_no_costs():
     columns._spans.clear()
     with pytest.raises(MissingEvidence, match="verify"):
         cost_model.costs(Evidence(columns))
+
+
+def test_plain_steps_beside_each_burst_are_a_baseline():
+    """They agree with a baseline capture of the same made-up machine to 5 %, and come first."""
+    evidence = Evidence(fed(plain_steps=12), beside=[fed(drafter="none", plain_steps=0)])
+    inside, costs = cost_model.yardstick(evidence), cost_model.costs(evidence)
+    evidence.columns.plains.clear()
+    outside = cost_model.yardstick(evidence)
+    assert inside.round_ns.mean() == pytest.approx(outside.round_ns.mean(), rel=0.05)
+    assert 0 < inside.spread < 0.02
+    assert costs.has_baseline
+    assert costs.plain_step_ns == costs.plain_round_ns

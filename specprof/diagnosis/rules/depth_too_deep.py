@@ -6,8 +6,8 @@ Measures
 
 Fires when
     Some smaller K gains 3 % or more at the lower end of its 95 % interval (block bootstrap over
-    rounds). Without a baseline the verify pass is taken to cost the same at any K, which
-    understates the gain.
+    rounds). Where plain steps were not timed the verify pass is taken to cost the same at any
+    K, which understates the gain.
 
 Why this is a setting and not a bug
     Late draft indices stand only if all before them do; each still costs a draft step.

@@ -4,8 +4,8 @@ Measures
     Draft step time over plain target step time, c, and accepted per reached token, alpha.
 
 Fires when
-    alpha's 95 % interval lies below c. Without a baseline the verify pass stands in for the plain
-    step, which understates c.
+    alpha's 95 % interval lies below c. Where plain steps were not timed the verify pass stands in,
+    which understates c.
 
 Why this is a cost and not a bug
     With alpha <= c no depth improves on plain decoding (arXiv 2211.17192, corollary 3.9), however
@@ -49,7 +49,7 @@ class DraftTooExpensive(Rule):
             return Clear(detectable=f"alpha below c = {share:.2f}; seen {alpha.value:.2f}")
         least = "" if cost.has_baseline else "at least "
         finding = Finding(
-            message=f"a draft step costs {least}{share:.0%} of a target step and only "
+            message=f"a draft step costs {least}{share:.0%} of a target step and "
             f"{alpha.value:.0%} of reached drafts stand: no depth pays",
             measures=(
                 Measure(name="draft step / target step", value=share),

@@ -1,8 +1,9 @@
 """Speculation is slower than plain decoding.
 
 Measures
-    Plain time per token over speculative time per token, at the same contexts, from a baseline
-    capture; without one, an upper bound with the verify pass in the plain step's place.
+    Plain time per token over speculative time per token, at the same contexts: from the plain steps
+    timed beside each burst, or a baseline capture; with neither, an upper bound with the verify
+    pass in the plain step's place.
 
 Fires when
     The 95 % interval of the speed-up, or the upper bound itself, lies below 1.

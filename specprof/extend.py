@@ -63,7 +63,7 @@ class Drafter(ABC):
     def rollback(self, committed: int) -> None:
         """Forget whatever was fed beyond the first `committed` tokens less one.
 
-        After an all-accepted round there is nothing to forget: the last drafted token was never fed.
+        After an all-accepted round there is nothing to forget: its last draft was never fed.
         """
         if self.draft is not None:
             self.draft.rollback(min(self.draft.length, committed - 1))

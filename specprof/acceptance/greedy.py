@@ -1,4 +1,4 @@
-"""A drafted token stands if it is the target's first choice: plain greedy output, token for token."""
+"""A drafted token stands if it is the target's first choice: the output is plain greedy's."""
 
 import torch
 

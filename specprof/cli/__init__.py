@@ -34,7 +34,7 @@ def _version(*, asked: bool) -> None:
 @app.callback()
 def options(
     *,
-    version: Annotated[  # noqa: ARG001 - its callback has answered
+    version: Annotated[
         bool, typer.Option("--version", callback=lambda asked: _version(asked=asked), is_eager=True)
     ] = False,
 ) -> None:

@@ -21,7 +21,7 @@ class Store(TransformersCache):  # type: ignore[misc]  # transformers is untyped
         super().__init__(layers=[PreallocatedLayer(self) for _ in range(layers)])
 
     def positions(self, count: int, device: torch.device) -> torch.Tensor:
-        """Return [1, count] the position ids of the next `count` tokens: the only source of them."""
+        """Return [1, count] the next tokens' position ids: the only source of them."""
         if self.length + count > self.capacity:
             title = (
                 f"the cache holds {self.capacity} tokens; {self.length + count} were asked of it"

@@ -100,14 +100,14 @@ def _to_host(
     verdict: torch.Tensor, proposal: Proposal, logits: torch.Tensor
 ) -> tuple[int, int, list[int]]:
     """Bring the round's outcome over in one transfer: the one time a round waits for the device."""
-    broken = logits.isnan().any()
+    sound = logits.amax(-1).isfinite().all()  # a NaN or an infinity is its row's largest
     if proposal.logits is not None:
-        broken = broken | proposal.logits.isnan().any()
-    packed = torch.cat([verdict, broken[None].long(), proposal.tokens])
-    accepted, final, nan, *drafted = packed.tolist()
-    if nan:
+        sound = sound & proposal.logits.amax(-1).isfinite().all()
+    packed = torch.cat([verdict, sound[None].long(), proposal.tokens])
+    accepted, final, whole, *drafted = packed.tolist()
+    if not whole:
         hint = "try --dtype float32; check the checkpoint's weights. What was recorded is kept"
-        raise SpecprofError("the models' logits hold NaN", hint)
+        raise SpecprofError("the models' logits hold NaN or infinity", hint)
     return accepted, final, drafted
 
 

@@ -11,7 +11,7 @@ from specprof.errors import EnvironmentMissing
 from specprof.records import ModelFacts
 
 PACKAGES = ("torch", "transformers", "numpy", "nvidia-ml-py", "scikit-learn", "flash-attn")
-"""scikit-learn too: transformers' adaptive draft length switches itself on where it is installed."""
+"""scikit-learn too: where it is installed transformers adapts its draft length by itself."""
 GIB = 2**30
 
 

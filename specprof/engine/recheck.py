@@ -13,7 +13,7 @@ from specprof.extend import Acceptance, Law
 from specprof.records import Recheck, Rechecked, Round
 
 
-def recheck(
+def recheck(  # noqa: PLR0917 - two models, their text, their rounds, the two rules
     target: torch.nn.Module,
     draft: torch.nn.Module,
     committed: Sequence[int],
@@ -24,7 +24,8 @@ def recheck(
     """Recompute every reached drafted token of `rounds`, one burst, from `committed` tokens.
 
     A reached place's prefix is the committed text up to it: all drafts before it were accepted. So
-    one forward of each model over the text answers for every place at once.
+    one forward of each model over the text answers for every place at once. A place whose prefix
+    the length limit cut off, in a burst's last round, is left out.
     """
     places = [
         (played.index, index, played.context + index, one.token)
@@ -55,7 +56,7 @@ def recheck(
 
 @torch.inference_mode()
 def _plain_forward(model: torch.nn.Module, committed: Sequence[int], first: int) -> torch.Tensor:
-    """Return [places, vocab] float32 logits on the host; row i answers the first `first + i` tokens."""
+    """Return [places, vocab] float32 host logits; row i answers the first `first + i` tokens."""
     device = next(model.parameters()).device
     tokens = torch.tensor([list(committed)], device=device)
     keep = len(committed) - first + 1

@@ -1,7 +1,7 @@
 """Slow counters, read by a thread of their own: memory, utilisation, power, clocks.
 
 The NVML process list is never asked for: it holds the driver's lock for milliseconds and stalls
-other threads (flightlessmango/MangoHud#2104). A counter that can't be read is None, its reason a Note.
+other threads (flightlessmango/MangoHud#2104). What can't be read is None; a Note says why.
 """
 
 import threading

@@ -120,12 +120,14 @@ def test_the_baseline_drafts_nothing_and_emits_one_token_a_round():
     assert {one.draft_length for one in played} == {None}
 
 
-def test_nan_logits_are_told_and_not_decoded():
+@pytest.mark.parametrize("broken", [torch.nan, torch.inf])
+@pytest.mark.parametrize("side", ["target", "draft"])
+def test_broken_logits_are_told_and_not_decoded(broken, side):
     """A broken model ends the run with its name for it, rather than with tokens."""
-    target = table(1)
-    target[2] = torch.nan
+    target, draft = table(1), table(2)
+    (target if side == "target" else draft)[2, 3] = broken
     with pytest.raises(SpecprofError, match="NaN"):
-        decode(engine(target, table(2)), depth=2, new_tokens=4)
+        decode(engine(target, draft), depth=2, new_tokens=4)
 
 
 def test_spans_cover_the_round_in_order():

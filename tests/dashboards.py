@@ -49,6 +49,7 @@ async def opened(path: Path, size=(120, 36), **options):
     app = Dashboard(path, **options)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: app.snapshot.diagnosis and app.reading.final)
+        await until(pilot, lambda: "quit" in screen_text(app))  # the keys come a moment later
         yield pilot
 
 
@@ -65,6 +66,11 @@ def screen_text(app: Dashboard) -> str:
     """Return what the terminal would show, without colours."""
     rows = app.screen._compositor.render_strips()
     return "\n".join(row.text.rstrip() for row in rows) + "\n"
+
+
+def recorded() -> Path:
+    """Return the capture the golden screens show: written once, so that it stays what it is."""
+    return GOLDEN / "run.jsonl"
 
 
 def matches_golden(name: str, shown: str) -> bool:

@@ -16,18 +16,23 @@ def _key(keys: str, action: str, name: str, tooltip: str, *, id: str, sign: str 
 
 
 APP_KEYS = [
+    # Before anything that has the focus: Ctrl-C must always lead out.
     Binding(
-        "q,ctrl+c",
+        "ctrl+c", "quit", "quit", show=False, priority=True, tooltip="Close, like q", id="interrupt"
+    )
+]
+DASHBOARD_KEYS = [
+    _key(
+        "q",
+        "app.quit",
         "quit",
-        "quit",
-        key_display="q",
-        priority=True,
-        tooltip="Close; a run that is still going is stopped, and its capture kept",
+        "Close; a run that is still going is stopped, and its capture kept",
         id="quit",
+        sign="q",
     ),
     _key(
         "question_mark",
-        "help",
+        "app.help",
         "help",
         "Explain keys, panels and rates",
         id="help",
@@ -35,37 +40,48 @@ APP_KEYS = [
     ),
     _key(
         "space,p",
-        "pause",
+        "app.pause",
         "pause",
         "Hold the display, or let it go on; recording never stops",
         id="pause",
         sign="space",
     ),
-    _key("d", "findings", "findings", "What every rule said and advises", id="findings", sign="d"),
     _key(
-        "r", "replay", "replay", "Replay from the start at the recorded pace", id="replay", sign="r"
+        "d", "app.findings", "findings", "What every rule said and advises", id="findings", sign="d"
     ),
-    _key("S", "faster", "speed", "Next replay speed, 1 to 256 times", id="speed", sign="S"),
     _key(
-        "left_square_bracket", "step(-1)", "back", "Hold the display one round back", id="step.back"
+        "r",
+        "app.replay",
+        "replay",
+        "Replay from the start at the recorded pace",
+        id="replay",
+        sign="r",
     ),
-    _key("right_square_bracket", "step(1)", "on", "Hold the display one round on", id="step.on"),
+    _key("S", "app.faster", "speed", "Next replay speed, 1 to 256 times", id="speed", sign="S"),
+    _key(
+        "left_square_bracket",
+        "app.step(-1)",
+        "back",
+        "Hold the display one round back",
+        id="step.back",
+    ),
+    _key(
+        "right_square_bracket", "app.step(1)", "on", "Hold the display one round on", id="step.on"
+    ),
     _key(
         "plus,equals_sign",
-        "refresh(1)",
+        "app.refresh(1)",
         "faster",
         "Update the screen more often, up to 20 times a second",
         id="refresh.faster",
     ),
     _key(
         "minus",
-        "refresh(-1)",
+        "app.refresh(-1)",
         "slower",
         "Update the screen less often, down to once a second",
         id="refresh.slower",
     ),
-]
-DASHBOARD_KEYS = [
     *(
         _key(str(number), f"panel({number})", one.name, one.about, id=f"panel.{number}")
         for number, one in DRAWINGS.items()

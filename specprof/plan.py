@@ -12,6 +12,9 @@ from specprof.errors import UnknownName, UsageError, nearest
 from specprof.records import Profile, RunSpec, Settings
 from specprof.registry import shipped
 
+FIRST_STOP = 128
+"""The shallowest stop of a walk, in tokens."""
+
 
 def profiles() -> dict[str, Path]:
     """Return the shipped profiles by name."""
@@ -47,6 +50,26 @@ def expand(profile: Profile) -> list[RunSpec]:
     fields = list(profile.sweep)
     cells = itertools.product(*(profile.sweep[field] for field in fields))
     return [_spec(profile, dict(zip(fields, values, strict=True))) for values in cells]
+
+
+def stops(settings: Settings) -> list[int]:
+    """Return the contexts a burst is decoded at, ascending.
+
+    A walk's stops lie a constant factor apart, so that the short contexts a draft was trained on
+    get as many as the long ones it was not.
+    """
+    if settings.workload == "generate" or settings.stops == 1:
+        return [settings.context]
+    first = min(FIRST_STOP, settings.context)
+    factor = (settings.context / first) ** (1 / (settings.stops - 1))
+    return sorted({round(first * factor**step) for step in range(settings.stops)})
+
+
+def acceptance_in_force(settings: Settings) -> str:
+    """Return the acceptance rule's name: `auto` is greedy at temperature 0, else rejection."""
+    if settings.acceptance != "auto":
+        return settings.acceptance
+    return "greedy" if settings.temperature == 0 else "rejection"
 
 
 def _spec(profile: Profile, varied: Mapping[str, str | int | float | bool | None]) -> RunSpec:

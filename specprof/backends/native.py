@@ -20,6 +20,7 @@ from specprof.engine.stopwatch import Stopwatch, clock_facts, clock_for
 from specprof.engine.threads import EVERY, fastest, threads
 from specprof.errors import UsageError
 from specprof.extend import Acceptance, Backend, Cache, Drafter
+from specprof.plan import FIRST_STOP, acceptance_in_force, stops
 from specprof.records import (
     Burst,
     Event,
@@ -34,7 +35,6 @@ from specprof.records import (
 )
 
 Added = TypeVar("Added")
-FIRST_STOP = 128
 WARM_UP_TOKENS = 16
 
 
@@ -256,23 +256,3 @@ class Native(Backend):
             versions=machine.package_versions(),
             text=self.source,
         )
-
-
-def acceptance_in_force(settings: Settings) -> str:
-    """Return the acceptance rule's name: `auto` is greedy at temperature 0, else rejection."""
-    if settings.acceptance != "auto":
-        return settings.acceptance
-    return "greedy" if settings.temperature == 0 else "rejection"
-
-
-def stops(settings: Settings) -> list[int]:
-    """Return the contexts a burst is decoded at, ascending.
-
-    A walk's stops lie a constant factor apart, so that the short contexts a draft was trained on
-    get as many as the long ones it was not.
-    """
-    if settings.workload == "generate" or settings.stops == 1:
-        return [settings.context]
-    first = min(FIRST_STOP, settings.context)
-    factor = (settings.context / first) ** (1 / (settings.stops - 1))
-    return sorted({round(first * factor**step) for step in range(settings.stops)})

@@ -9,12 +9,11 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import numpy as np
-
 from specprof import __version__
 from specprof.backends._tables import FAULTS, Place, Tables, observed, rechecked, short
 from specprof.errors import UnknownName
 from specprof.extend import Backend
+from specprof.plan import acceptance_in_force, stops
 from specprof.records import (
     Burst,
     ClockFacts,
@@ -29,7 +28,6 @@ from specprof.records import (
     Round,
     RunSpec,
     Sample,
-    Settings,
     Span,
 )
 
@@ -76,7 +74,7 @@ class Synthetic(Backend):
         self._tables = Tables(self.fault, self.noise, settings.temperature, settings.seed)
         self._now = self._index = 0
         yield self._header(spec, command)
-        for burst, context in enumerate(_stops(settings)):
+        for burst, context in enumerate(stops(settings)):
             yield from self._burst(burst, context)
 
     def _burst(self, burst: int, context: int) -> Iterator[Event]:
@@ -224,8 +222,6 @@ class Synthetic(Backend):
         return spans, at + GAP_NS * (60 if self.fault == "host-gap" else 1)
 
     def _header(self, spec: RunSpec, command: list[str]) -> Header:
-        greedy = spec.settings.temperature == 0
-        auto = "greedy" if greedy else "rejection"
         return Header(
             specprof=__version__,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -233,19 +229,11 @@ class Synthetic(Backend):
             command=command,
             target=_facts("target", 12, None),
             draft=_facts("draft", 2, Tables.trained_context) if self._depth else None,
-            acceptance=auto,
+            acceptance=acceptance_in_force(spec.settings),
             clock=ClockFacts(kind="synthetic", read_ns=0.0),
             device="none",
             text="synthetic tables",
         )
-
-
-def _stops(settings: Settings) -> list[int]:
-    """Return the contexts decoded at: a walk's lie a constant factor apart."""
-    if settings.workload == "generate" or settings.stops == 1:
-        return [settings.context]
-    first = min(FIRST_STOP, settings.context)
-    return [round(at) for at in np.geomspace(first, settings.context, settings.stops)]
 
 
 def _facts(role: str, layers: int, trained_context: int | None) -> ModelFacts:

@@ -43,6 +43,13 @@ def run(  # noqa: PLR0917 - every option is a parameter to typer
     ] = None,
     detail: Annotated[str | None, typer.Option(help="off, rounds or evidence.")] = None,
     backend: Annotated[str | None, typer.Option(help="What runs the rounds.")] = None,
+    recheck_context: Annotated[
+        int | None,
+        typer.Option(help="Recompute bursts up to this depth without a cache; 0 = none."),
+    ] = None,
+    plain_steps: Annotated[
+        int | None, typer.Option(help="Plain decoding steps timed beside each burst.")
+    ] = None,
     ignore_eos: Annotated[
         bool | None, typer.Option("--ignore-eos/--stop-at-eos", help="Go on past end of text.")
     ] = None,
@@ -78,6 +85,8 @@ def run(  # noqa: PLR0917 - every option is a parameter to typer
         "load_format": load_format,
         "detail": detail,
         "backend": backend,
+        "recheck_context": recheck_context,
+        "plain_steps": plain_steps,
         "ignore_eos": ignore_eos,
     }
     from specprof.launch import launch

@@ -13,10 +13,10 @@ from specprof.records import Drafted, Observed
 
 @torch.inference_mode()
 def observe(played: Played, law: Law, acceptance: Acceptance) -> torch.Tensor:
-    """Return [K+1, 4]: per drafted token target_prob, draft_prob, overlap, accept_owed.
+    """Return [K+1, 5]: per drafted token the fields of Observed, in order.
 
-    The last row holds, for the round's final token, the target's and the draft's probability and
-    two zeros; the draft's is -1 for a bonus, where the draft has no say.
+    A greedy law has no rank: its column is -1. The last row holds, for the round's final token, the
+    target's and the draft's probability; the draft's is -1 for a bonus, where it has no say.
     """
     depth = len(played.drafted)
     target_probs = law.probs(played.target_logits)  # [K+1, vocab]
@@ -26,9 +26,10 @@ def observe(played: Played, law: Law, acceptance: Acceptance) -> torch.Tensor:
     draft_prob = draft_probs.gather(1, tokens).squeeze(1)
     overlap = acceptance.owed(target_probs[:depth], draft_probs)
     owed = acceptance.owed_given(target_prob, draft_prob)
-    rows = torch.stack([target_prob, draft_prob, overlap, owed], 1)  # [K, 4]
+    rank = torch.full_like(owed, -1) if law.greedy else _rank(draft_probs, draft_prob)
+    rows = torch.stack([target_prob, draft_prob, overlap, owed, rank], 1)  # [K, 5]
     final, place = played.emitted[-1], played.accepted
-    last = torch.zeros(1, 4, device=rows.device)
+    last = rows.new_zeros(1, 5)
     last[0, 0] = target_probs[place, final]
     last[0, 1] = draft_probs[place, final] if place < depth else -1.0
     return torch.cat([rows, last])
@@ -42,7 +43,7 @@ def drafted_tokens(played: Played, seen: list[list[float]] | None) -> list[Draft
             parent=index - 1,
             reached=index <= played.accepted,
             accepted=index < played.accepted,
-            seen=Observed(*map(short, seen[index])) if seen and index <= played.accepted else None,
+            seen=_observed(seen[index]) if seen and index <= played.accepted else None,
         )
         for index, token in enumerate(played.drafted)
     ]
@@ -51,6 +52,17 @@ def drafted_tokens(played: Played, seen: list[list[float]] | None) -> list[Draft
 def short(value: float) -> float:
     """Five significant digits: enough for every test, half the bytes in the capture."""
     return float(f"{value:.5g}")
+
+
+def _observed(row: list[float]) -> Observed:
+    *seen, rank = map(short, row)
+    return Observed(*seen, draft_rank=None if rank < 0 else rank)
+
+
+def _rank(draft_probs: torch.Tensor, draft_prob: torch.Tensor) -> torch.Tensor:
+    """Return [K] the mass of [K, vocab] laws on likelier tokens, and half that on equals."""
+    own = draft_prob[:, None]
+    return (draft_probs * (0.5 * ((draft_probs > own).float() + (draft_probs >= own)))).sum(-1)
 
 
 def _draft_probs(played: Played, law: Law, target_probs: torch.Tensor) -> torch.Tensor:

@@ -5,8 +5,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 import tiny
-from specprof.backends.native import Native, acceptance_in_force, stops
+from specprof.backends.native import Native
 from specprof.errors import EnvironmentMissing, UsageError
+from specprof.plan import acceptance_in_force, stops
 from specprof.records import (
     Burst,
     Header,

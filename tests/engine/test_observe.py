@@ -39,11 +39,11 @@ def played(tokens, accepted, final, *, draft=DRAFT, drawn_from=None):
 
 
 def test_rejection_evidence_is_the_textbooks():
-    """target_prob, draft_prob, sum of minima, min(1, ratio); then the correction's two."""
+    """target_prob, draft_prob, sum of minima, min(1, ratio), rank; then the correction's two."""
     seen = observe(played([1, 2], 0, 0), ProcessedLaw(1.0), Rejection())
-    assert seen[0].tolist() == pytest.approx([0.3, 0.7, 0.6, 0.3 / 0.7])
-    assert seen[1].tolist() == pytest.approx([0.8, 0.2, 0.4, 1.0])
-    assert seen[2].tolist() == pytest.approx([0.5, 0.25, 0, 0])
+    assert seen[0].tolist() == pytest.approx([0.3, 0.7, 0.6, 0.3 / 0.7, 0.35])
+    assert seen[1].tolist() == pytest.approx([0.8, 0.2, 0.4, 1.0, 0.9])
+    assert seen[2, :2].tolist() == pytest.approx([0.5, 0.25])
 
 
 def test_a_bonus_has_no_draft_probability():
@@ -55,7 +55,8 @@ def test_a_bonus_has_no_draft_probability():
 def test_greedy_evidence_is_nought_or_one():
     """Overlap is agreement of the first choices; owed is whether the token is the target's."""
     seen = observe(played([1, 2], 0, 0), ProcessedLaw(0.0), Greedy())
-    assert seen[:2].tolist() == [[0, 1, 0, 0], [1, 0, 0, 1]]
+    assert seen[:2].tolist() == [[0, 1, 0, 0, -1], [1, 0, 0, 1, -1]]
+    assert drafted_tokens(played([1, 2], 0, 0), seen.tolist())[0].seen.draft_rank is None
 
 
 def test_evidence_ignores_the_law_the_drafter_claims_to_have_drawn_from():
@@ -67,10 +68,20 @@ def test_evidence_ignores_the_law_the_drafter_claims_to_have_drawn_from():
     )
 
 
+def test_equally_likely_tokens_share_their_rank():
+    """Half the mass of a tie counts: the mean rank of a true draw is 1/2, whatever the law."""
+    law = ProcessedLaw(1.0)
+    second = [
+        observe(played([0, token], 0, 0), law, Rejection())[1, 4].item() for token in range(3)
+    ]
+    assert second == pytest.approx([0.4, 0.4, 0.9])
+    assert sum(DRAFT[1, token] * second[token] for token in range(3)) == pytest.approx(0.5)
+
+
 def test_a_draft_without_logits_is_deterministic():
     """Its law puts all mass on the drafted token, so it owes the target's probability."""
     seen = observe(played([1, 2], 1, 1, draft=None), ProcessedLaw(1.0), Rejection())
-    assert seen[0].tolist() == pytest.approx([0.3, 1, 0.3, 0.3])
+    assert seen[0].tolist() == pytest.approx([0.3, 1, 0.3, 0.3, 0.5])
 
 
 def test_only_reached_tokens_carry_evidence():

@@ -7,7 +7,7 @@ from dashboards import WALK, diagnosis
 from specprof.analysis import timing
 from specprof.analysis.acceptance import index_profile, rates
 from specprof.analysis.columns import Columns
-from specprof.tui.panels.context import bucketed
+from specprof.tui.panels.context import Scale, bucketed
 from specprof.tui.panels.draft_index import draw_draft_index
 from specprof.tui.panels.times import phases_of
 from specprof.tui.panels.tokens import marked_round
@@ -48,12 +48,23 @@ def test_the_index_profile_is_that_of_analysis(columns):
 
 def test_context_buckets_lose_no_place(columns):
     """Reached places and acceptances summed over buckets are those of the run."""
-    buckets = bucketed(columns.places)
+    buckets = bucketed(columns.places, Scale.of(columns.places))
     assert buckets.reached.sum() == len(columns.places)
     accepted = (buckets.reached * buckets.alpha_cond).sum()
     assert accepted == pytest.approx(columns.places.accepted.sum())
     assert (buckets.low <= buckets.alpha_cond).all()
     assert (buckets.alpha_cond <= buckets.high).all()
+
+
+def test_a_walk_over_many_doublings_is_drawn_by_doublings(columns):
+    """Then powers of two are labelled; a short stretch of context is drawn evenly from 0."""
+    places = columns.places
+    wide = Scale.of(places)
+    assert wide.doublings == (places.context.max() >= 16 * places.context.min())
+    late = Scale.of(places.where(places.context > places.context.max() // 2))
+    assert (late.doublings, late.low) == (False, 0.0)
+    assert Scale(doublings=True, low=6.0, high=14.0).label(11.0) == "2,048"
+    assert Scale(doublings=True, low=6.0, high=14.0).label(11.5) == ""
 
 
 def test_the_tokens_of_a_round_are_told_apart(columns):

@@ -15,6 +15,7 @@ from specprof.tui.widgets.braille import Floats, framed
 
 _FEWEST = 24  # reached places a bucket should hold before it is worth a point of its own
 _MOST = 48
+_SPAN = 16  # times the shallowest context from which on doublings read better
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,34 @@ class Buckets:
     """Mean acceptance owed before the draw; nan without evidence."""
 
 
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How context lies along the axis: by doublings where a walk spans many, else evenly."""
+
+    doublings: bool
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, places: Places) -> "Scale":
+        """Return the scale that suits the places' contexts; an even one starts at 0."""
+        low, high = max(int(places.context.min()), 1), max(int(places.context.max()), 2)
+        if high < _SPAN * low:
+            return cls(doublings=False, low=0.0, high=float(high))
+        return cls(doublings=True, low=float(np.log2(low)), high=float(np.log2(high)))
+
+    def at(self, context: NDArray[np.generic]) -> Floats:
+        """Return where contexts lie on the axis."""
+        values = context.astype(np.float64)
+        return np.log2(np.maximum(values, 1.0)) if self.doublings else values
+
+    def label(self, tick: float) -> str:
+        """Return a tick's context; nothing between two doublings."""
+        if not self.doublings:
+            return short_count(tick)
+        return f"{2 ** round(tick):,}" if tick == round(tick) else ""
+
+
 def draw_context(sheet: Sheet, snapshot: Snapshot) -> None:
     """Draw the panel."""
     places = snapshot.columns.places
@@ -39,27 +68,29 @@ def draw_context(sheet: Sheet, snapshot: Snapshot) -> None:
         return sheet.sentence(NO_ROUNDS)
     if not len(places):
         return sheet.sentence(NO_DRAFTS)
-    buckets = bucketed(places)
-    highest = float(places.context.max())
+    scale = Scale.of(places)
+    buckets = bucketed(places, scale)
     plot = framed(
-        sheet, 1, sheet.height - 1, (0.0, max(highest, 1.0)), (0.0, 1.0),
-        x_text=short_count, y_text="{:.1f}".format, x_name="context, tokens",
+        sheet, 1, sheet.height - 1, (scale.low, scale.high), (0.0, 1.0),
+        x_text=scale.label, y_text="{:.1f}".format, x_name="context, tokens",
     )  # fmt: skip
-    plot.band(buckets.context, buckets.low, buckets.high, "band")
-    plot.line(buckets.context, buckets.overlap, "owed")
-    plot.line(buckets.context, buckets.alpha_cond, "accepted")
+    at = scale.at(buckets.context)
+    plot.band(at, buckets.low, buckets.high, "band")
+    plot.line(at, buckets.overlap, "owed")
+    plot.line(at, buckets.alpha_cond, "accepted")
     plot.show()
     trained = _trained_context(snapshot)
-    if trained and trained <= highest:
-        plot.mark(trained, f"trained {trained:,}")
+    if trained:
+        plot.mark(float(scale.at(np.array([trained]))[0]), f"trained {trained:,}")
     return _legend(sheet, places, buckets)
 
 
-def bucketed(places: Places) -> Buckets:
-    """Group places into buckets of equal width in context, none thinner than it is worth."""
+def bucketed(places: Places, scale: Scale) -> Buckets:
+    """Group places into buckets of equal width on the scale; empty ones are left out."""
     number = int(np.clip(len(places) // _FEWEST, 1, _MOST))
-    low, high = places.context.min(), places.context.max()
-    which = (places.context - low) * number // (high - low + 1)
+    span = scale.high - scale.low or 1.0
+    which = ((scale.at(places.context) - scale.low) / span * number).astype(np.int64)
+    which = np.clip(which, 0, number - 1)
     reached = np.bincount(which, minlength=number).astype(np.float64)
     seen = reached > 0
 

@@ -6,7 +6,7 @@ Knows which panels are wanted, shown and maximised; nothing of files or rounds.
 from collections.abc import Iterator
 from typing import ClassVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Grid
@@ -22,7 +22,8 @@ from specprof.tui.panels.trust import draw_trust
 from specprof.tui.widgets.panel import Drawn, Panel
 
 _GRID = 6  # columns of the grid: rows of one, two or three panels divide it evenly
-_TRUST_ROWS = {True: 3, False: 2}
+_CLASSIC, _ONE_LINE = 80, 190
+"""Columns from which the trust line has room for everything in three rows, and in two."""
 
 
 class DashboardScreen(Screen[None]):
@@ -55,9 +56,8 @@ class DashboardScreen(Screen[None]):
         self._arrange()
         self.query_one(f"#panel-{self.shown[0]}").focus()
 
-    def on_resize(self, event: events.Resize) -> None:
+    def on_resize(self) -> None:
         """Arrange anew for another size."""
-        self.set_class(event.size.width < 80, "-narrow")  # noqa: PLR2004 - the classic terminal
         self._arrange()
 
     def action_panel(self, number: int) -> None:
@@ -120,8 +120,12 @@ class DashboardScreen(Screen[None]):
     def _rows(self) -> list[list[int]]:
         if self._maximised is not None:
             return [[self._maximised]]
-        taken = _TRUST_ROWS[self.size.width >= 80] + 1  # noqa: PLR2004 - the keys take a row
+        taken = self._trust_rows + 1  # the keys take a row
         return rows_of(self._wanted, self.size.width, self.size.height - taken)
+
+    @property
+    def _trust_rows(self) -> int:
+        return 3 if _CLASSIC <= self.size.width < _ONE_LINE else 2
 
     def _arrange(self) -> None:
         rows = self._rows()
@@ -130,3 +134,4 @@ class DashboardScreen(Screen[None]):
             panel.display = panel.number in spans
             panel.styles.column_span = spans.get(panel.number, 1)
         self.query_one("#panels").styles.grid_size_rows = len(rows)
+        self.query_one("#trust").styles.height = self._trust_rows

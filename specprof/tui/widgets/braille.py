@@ -169,7 +169,7 @@ def framed(
 ) -> Plot:
     """Draw axes over rows `top` to `top + height` of a sheet and return the plot inside them."""
     inside = max(height - 2, 1)
-    y_ticks = ticks(*ys, max(_FEWEST_TICKS, inside // 2))
+    y_ticks = ticks(*ys, max(_FEWEST_TICKS, inside // 3))
     margin = max(len(y_text(tick)) for tick in y_ticks)
     plot = Plot(sheet, margin + 1, top, max(sheet.width - margin - 1, 1), inside, xs, ys)
     _y_axis(plot, y_ticks, y_text)
@@ -199,7 +199,7 @@ def _x_axis(plot: Plot, text: Callable[[float], str], name: str) -> None:
         at = plot.x + int((tick - plot.xs[0]) / span * (plot.width - 1))
         label = text(tick)
         start = max(plot.x, min(at - len(label) // 2, end - len(label)))
-        if start < free:
+        if start < free or not label:
             continue
         plot.sheet.write(at, row, "┴", "dim")
         free = plot.sheet.write(start, row + 1, label, "dim") + 1

@@ -309,13 +309,17 @@ def test_every_key_explains_itself():
 
 
 def test_an_incomplete_capture_says_so(tmp_path):
-    """A dead recorder without a closing line is INCOMPLETE, not recording."""
+    """A dead recorder without a closing line is INCOMPLETE, and a torn last line is told."""
     path = write(tmp_path / "run.jsonl", events()[:-1])
+    path.write_bytes(path.read_bytes()[:-20])
 
     async def look():
         app = Dashboard(path, judge=diagnosis, alive=lambda: False)
-        async with app.run_test(size=(120, 36)) as pilot:
+        async with app.run_test(size=(200, 50)) as pilot:
             await until(pilot, lambda: app.snapshot.state == "INCOMPLETE")
+            await pilot.pause()
             return screen_text(app)
 
-    assert "× INCOMPLETE" in asyncio.run(look())
+    shown = asyncio.run(look())
+    assert "× INCOMPLETE" in shown
+    assert "the last line is torn" in shown

@@ -70,7 +70,8 @@ def _trust(snapshot: Snapshot) -> list[Item]:
         (percent(snapshot.viewer_share), "viewer/core", "plain"),
     ]
     if snapshot.state == "INCOMPLETE":
-        items.insert(0, (clock(silent), "since the last line, no closing line", "bad"))
+        last = "the last line is torn" if snapshot.torn else "no closing line"
+        items.insert(0, (clock(silent), f"since it last grew, {last}", "bad"))
     return items
 
 

@@ -44,6 +44,9 @@ class Costs:
     """A plain round's wall time, likewise."""
     has_baseline: bool
     """False: plain steps were not measured, and speed-ups are upper bounds."""
+    mix: float
+    """Plain cost averaged over emitted tokens by that over rounds. Below 1 where deep, dear rounds
+    emit few tokens: plain decoding would spend less of its time there. 1 at a single context."""
 
     @property
     def round_ns(self) -> float:
@@ -103,8 +106,9 @@ def costs(evidence: Evidence) -> Costs:
     try:
         plain = evidence.ask(yardstick)
         step, whole, has_baseline = plain.step_ns, float(plain.round_ns.mean()), True
+        mix = float(np.average(plain.round_ns, weights=rounds.emitted)) / whole
     except MissingEvidence:
-        step, whole, has_baseline = verify / forwards, verify / forwards, False
+        step, whole, has_baseline, mix = verify / forwards, verify / forwards, False, 1.0
     return Costs(
         depth=depth,
         tau=float(rounds.emitted.mean()),
@@ -116,6 +120,7 @@ def costs(evidence: Evidence) -> Costs:
         plain_step_ns=step,
         plain_round_ns=whole,
         has_baseline=has_baseline,
+        mix=mix,
     )
 
 
@@ -140,8 +145,10 @@ def waterfall(evidence: Evidence) -> list[Factor]:
     for name, before, after in zip(names, times[:-1], times[1:], strict=True):
         found.append(Factor(name, before / after, step * cost.tau / after, after / cost.tau))
     if cost.has_baseline:
-        own, last = cost.plain_round_ns / step, found[-1]
-        found.append(Factor("plain decoding's own gap", own, last.speedup * own, last.ns_per_token))
+        own = ("plain decoding's own gap", cost.plain_round_ns / step)
+        for name, factor in (own, ("few tokens where deep", cost.mix)):
+            last = found[-1]
+            found.append(Factor(name, factor, last.speedup * factor, last.ns_per_token))
     return found
 
 
@@ -171,7 +178,7 @@ def best_depth(evidence: Evidence) -> DepthChoice:
 
     def round_ns(depth: int) -> float:
         if depth == 0:
-            return cost.plain_round_ns
+            return cost.plain_round_ns * cost.mix
         verify = cost.plain_step_ns + (cost.verify_ns - cost.plain_step_ns) * depth / asked
         return depth * cost.draft_step_ns + max(verify, 0.0) + fixed
 
@@ -198,7 +205,7 @@ def break_even(cost: Costs) -> float | None:
     None where even alpha = 1 doesn't pay. A lower bound without a baseline.
     """
     depth = max(round(cost.depth), 1)
-    needed = cost.round_ns / cost.plain_round_ns
+    needed = cost.round_ns / (cost.plain_round_ns * cost.mix)
     if needed > depth + 1:
         return None
     if needed <= 1:

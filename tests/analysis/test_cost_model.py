@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import pytest
+from msgspec import structs
 
 import captures
 from specprof.analysis import cost_model
@@ -34,6 +35,7 @@ def cost(draft, verify, depth, **others):
         "gap_ns": 0.0,
         "plain_step_ns": 1.0,
         "plain_round_ns": 1.0,
+        "mix": 1.0,
         "has_baseline": True,
         **others,
     }
@@ -84,7 +86,7 @@ def test_the_waterfall_of_the_worked_example():
     given = cost(0.12, 1.15, 4, tau=cost_model.expected_tokens(0.7, 4), accept_ns=0.03, gap_ns=0.08)
     evidence._answers[cost_model.costs] = given
     speeds = [factor.speedup for factor in cost_model.waterfall(evidence)]
-    named = [5.00, 2.77, 1.87, 1.70, 1.67, 1.67, 1.59, 1.59]
+    named = [5.00, 2.77, 1.87, 1.70, 1.67, 1.67, 1.59, 1.59, 1.59]
     assert speeds == pytest.approx(named, abs=0.006)
 
 
@@ -104,7 +106,7 @@ def test_without_a_baseline_the_verify_pass_bounds_the_plain_step():
     """The bound is never below what a baseline would have shown."""
     columns = fed()
     bound = cost_model.waterfall(Evidence(columns))[-1].speedup
-    measured = cost_model.waterfall(Evidence(columns, beside=[fed(drafter="none")]))[-2].speedup
+    measured = cost_model.waterfall(Evidence(columns, beside=[fed(drafter="none")]))[-3].speedup
     assert bound >= measured
     assert not cost_model.costs(Evidence(columns)).has_baseline
 
@@ -147,3 +149,14 @@ def test_plain_steps_beside_each_burst_are_a_baseline():
     assert 0 < inside.spread < 0.02
     assert costs.has_baseline
     assert costs.plain_step_ns == costs.plain_round_ns
+
+
+def test_the_waterfall_ends_at_the_measured_speed_up_where_depth_costs():
+    """Plain steps dearer with depth and rounds of unlike yield: both figures are still one."""
+    columns = fed(plain_steps=3)
+    dear = [structs.replace(one, steps_ns=[one.context * 900] * 3) for one in columns.plains]
+    columns.plains[:] = dear
+    evidence = Evidence(columns)
+    achieved = cost_model.waterfall(evidence)[-1].speedup
+    assert achieved == pytest.approx(cost_model.speedup(evidence).value, rel=1e-9)
+    assert abs(cost_model.costs(evidence).mix - 1) > 0.01

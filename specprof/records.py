@@ -2,6 +2,7 @@
 
 Frozen msgspec structs. ``None`` means *not known*, never zero. Times are integer nanoseconds on
 the run's own clock (0 = start of the run); sizes are bytes; rates carry their denominator's name.
+Those made by the dozen a round are left out of garbage collection (`gc=False`): none holds a cycle.
 """
 
 from typing import Literal
@@ -134,7 +135,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, tag="header", tag_field=
     """Where the prompt text came from, with its SHA-256."""
 
 
-class Span(msgspec.Struct, frozen=True, array_like=True):
+class Span(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A stretch of a round's or a prefill's time. The host gap is derived, never recorded."""
 
     name: str
@@ -147,7 +148,7 @@ class Span(msgspec.Struct, frozen=True, array_like=True):
     """On the clock the header names: an accelerator's events, or the host's."""
 
 
-class Observed(msgspec.Struct, frozen=True, array_like=True):
+class Observed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the two models made of a drafted token, computed from raw logits by `observe`.
 
     Computed apart from the accept step, so a faulty accept step can't vouch for itself.
@@ -167,7 +168,7 @@ class Observed(msgspec.Struct, frozen=True, array_like=True):
     as likely. Its mean is 1/2 if the token was drawn from that law, whatever the law."""
 
 
-class Drafted(msgspec.Struct, frozen=True, array_like=True):
+class Drafted(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One drafted token and what became of it."""
 
     token: int
@@ -260,7 +261,7 @@ class Recheck(msgspec.Struct, frozen=True, kw_only=True, tag="recheck", tag_fiel
     places: list["Rechecked"]
 
 
-class Rechecked(msgspec.Struct, frozen=True, array_like=True):
+class Rechecked(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What `Drafted` says of a place, computed anew from the bare token sequence."""
 
     round: int

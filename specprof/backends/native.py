@@ -1,5 +1,6 @@
 """specprof's own decode loop over Hugging Face models: the backend that is measured in full."""
 
+import gc
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import replace
@@ -178,6 +179,8 @@ class Native(Backend):
             torch.set_num_threads(asked or fastest(self._decode_untold))
         self._roll_back_to(1)
         self.engine.generator.manual_seed(self.settings.seed)
+        gc.collect()
+        gc.freeze()  # what is loaded stays: no collection in a round need walk it again
 
     def _prefill_untold(self) -> None:
         self._roll_back_to(1)

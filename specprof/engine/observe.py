@@ -1,8 +1,11 @@
 """What the two models made of each drafted token, from their raw logits alone.
 
 Reads nothing the accept step computed but how many tokens it let pass: a faulty accept step must
-not vouch for itself. One small tensor a round goes to the host.
+not vouch for itself. Few operations, and one small tensor a round goes to the host: on a CPU every
+operation here is a visible part of a small model's round.
 """
+
+from dataclasses import dataclass
 
 import torch
 
@@ -11,39 +14,76 @@ from specprof.extend import Acceptance, Law
 from specprof.records import Drafted, Observed
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was observed of a round, on the host."""
+
+    drafted: list[Observed]
+    """One for every drafted token that was reached."""
+    final_target_prob: float
+    """Of the round's last token, the correction or the bonus."""
+    final_draft_prob: float | None
+    """None for a bonus, where the draft has no say."""
+
+
 @torch.inference_mode()
 def observe(played: Played, law: Law, acceptance: Acceptance) -> torch.Tensor:
-    """Return [K+1, 5]: per drafted token the fields of Observed, in order.
+    """Return the round's numbers still on the device, for `sight` to read.
 
-    A greedy law has no rank: its column is -1. The last row holds, for the round's final token, the
-    target's and the draft's probability; the draft's is -1 for a bonus, where it has no say.
+    Greedy: [2K+1], the first choices of both models. Else [5K+2]: draft_prob, target_prob, overlap,
+    accept_owed and twice draft_rank less one of each drafted token, then the final token's two.
     """
-    depth = len(played.drafted)
-    target_probs = law.probs(played.target_logits)  # [K+1, vocab]
-    draft_probs = _draft_probs(played, law, target_probs)  # [K, vocab]
-    tokens = played.proposal.tokens[:, None]
-    target_prob = target_probs[:depth].gather(1, tokens).squeeze(1)
-    draft_prob = draft_probs.gather(1, tokens).squeeze(1)
-    overlap = acceptance.owed(target_probs[:depth], draft_probs)
-    owed = acceptance.owed_given(target_prob, draft_prob)
-    rank = torch.full_like(owed, -1) if law.greedy else _rank(draft_probs, draft_prob)
-    rows = torch.stack([target_prob, draft_prob, overlap, owed, rank], 1)  # [K, 5]
-    final, place = played.emitted[-1], played.accepted
-    last = rows.new_zeros(1, 5)
-    last[0, 0] = target_probs[place, final]
-    last[0, 1] = draft_probs[place, final] if place < depth else -1.0
-    return torch.cat([rows, last])
+    if law.greedy:
+        return _first_choices(played)
+    depth, proposal = len(played.drafted), played.proposal
+    if proposal.logits is None:
+        target_probs = law.probs(played.target_logits)
+        certain = torch.zeros_like(target_probs[:depth])  # all mass on the drafted token
+        laws = torch.cat([certain.scatter_(1, proposal.tokens[:, None], 1.0), target_probs])
+    else:
+        laws = law.probs(torch.cat([proposal.logits, played.target_logits]))  # [2K+1, vocab]
+    draft_probs, target_probs = laws[:depth], laws[depth : 2 * depth]
+    own = laws[: 2 * depth].gather(1, proposal.tokens.repeat(2)[:, None])  # [2K, 1]
+    place, final = played.accepted, played.emitted[-1]
+    numbers = (
+        own.flatten(),
+        acceptance.owed(target_probs, draft_probs),
+        acceptance.owed_given(own[depth:, 0], own[:depth, 0]),
+        (draft_probs * (draft_probs - own[:depth]).sign()).sum(-1),
+        laws[depth + place, final][None],
+        laws[place, final][None],
+    )
+    return torch.cat(numbers)
 
 
-def drafted_tokens(played: Played, seen: list[list[float]] | None) -> list[Drafted]:
+def sight(played: Played, numbers: list[float], *, greedy: bool) -> Sight:
+    """Read what `observe` returned, once it is on the host."""
+    depth, place, final = len(played.drafted), played.accepted, played.emitted[-1]
+    rejected, reached = place < depth, played.drafted[: place + 1]
+    if greedy:
+        target, draft = numbers[: depth + 1], numbers[depth + 1 :]
+        seen = [_agreement(*row) for row in zip(reached, target, draft, strict=False)]
+        return Sight(
+            seen, float(target[place] == final), float(draft[place] == final) if rejected else None
+        )
+    columns = [numbers[start : start + len(reached)] for start in range(0, 5 * depth, depth or 1)]
+    seen = [
+        Observed(short(t), short(d), short(overlap), short(owed), short((rank + 1) / 2))
+        for d, t, overlap, owed, rank in zip(*columns, strict=True)
+    ]
+    return Sight(seen, short(numbers[-2]), short(numbers[-1]) if rejected else None)
+
+
+def drafted_tokens(played: Played, seen: Sight | None) -> list[Drafted]:
     """Make the round's drafted tokens, with what was observed of those that were reached."""
+    accepted = played.accepted
     return [
         Drafted(
             token=token,
             parent=index - 1,
-            reached=index <= played.accepted,
-            accepted=index < played.accepted,
-            seen=_observed(seen[index]) if seen and index <= played.accepted else None,
+            reached=index <= accepted,
+            accepted=index < accepted,
+            seen=seen.drafted[index] if seen and index <= accepted else None,
         )
         for index, token in enumerate(played.drafted)
     ]
@@ -54,21 +94,15 @@ def short(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def _observed(row: list[float]) -> Observed:
-    *seen, rank = map(short, row)
-    return Observed(*seen, draft_rank=None if rank < 0 else rank)
+def _first_choices(played: Played) -> torch.Tensor:
+    """Return [2K+1]: the target's first choices, then the draft's; its token where it has none."""
+    draft = played.proposal.logits
+    best = played.proposal.tokens if draft is None else draft.argmax(-1)
+    return torch.cat([played.target_logits.argmax(-1), best])
 
 
-def _rank(draft_probs: torch.Tensor, draft_prob: torch.Tensor) -> torch.Tensor:
-    """Return [K] the mass of [K, vocab] laws on likelier tokens, and half that on equals."""
-    own = draft_prob[:, None]
-    return (draft_probs * (0.5 * ((draft_probs > own).float() + (draft_probs >= own)))).sum(-1)
-
-
-def _draft_probs(played: Played, law: Law, target_probs: torch.Tensor) -> torch.Tensor:
-    """Return [K, vocab] the draft's declared law: all mass on the token where it has no logits."""
-    proposal = played.proposal
-    if proposal.logits is not None:
-        return law.probs(proposal.logits)
-    nothing = torch.zeros_like(target_probs[: len(played.drafted)])
-    return nothing.scatter_(1, proposal.tokens[:, None], 1.0)
+def _agreement(token: int, target_best: float, draft_best: float) -> Observed:
+    """Observe one greedy place: every number is 0 or 1, and a one-hot law has no ranks."""
+    owed = float(token == target_best)
+    agree = float(target_best == draft_best)
+    return Observed(owed, float(token == draft_best), agree, owed, None)

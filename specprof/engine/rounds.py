@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 
 from specprof.engine.loop import Played
-from specprof.engine.observe import drafted_tokens, observe, short
+from specprof.engine.observe import drafted_tokens, observe, sight
 from specprof.extend import Acceptance, Law
 from specprof.records import Detail, Round
 
@@ -53,19 +53,18 @@ class Scribe:
             yield from rounds
 
     def _record(self, played: Played, seen: torch.Tensor | None, burst: int, depth: int) -> Round:
-        rows: list[list[float]] | None = None if seen is None else seen.tolist()
-        target_prob, draft_prob = rows[-1][:2] if rows else (None, None)
+        read = None if seen is None else sight(played, seen.tolist(), greedy=self.law.greedy)
         self.index += 1
         return Round(
             index=self.index - 1,
             burst=burst,
             context=played.context,
             depth_asked=depth,
-            drafted=drafted_tokens(played, rows),
+            drafted=drafted_tokens(played, read),
             accepted=played.accepted,
             emitted=played.emitted,
-            final_target_prob=None if target_prob is None else short(target_prob),
-            final_draft_prob=None if draft_prob is None or draft_prob < 0 else short(draft_prob),
+            final_target_prob=read.final_target_prob if read else None,
+            final_draft_prob=read.final_draft_prob if read else None,
             start_ns=played.lap.at_ns - self.origin_ns,
             wall_ns=played.lap.wall_ns(),
             spans=played.lap.spans(),

@@ -6,7 +6,7 @@ import torch
 from specprof.acceptance.greedy import Greedy
 from specprof.acceptance.rejection import Rejection
 from specprof.engine.loop import Played
-from specprof.engine.observe import drafted_tokens, observe
+from specprof.engine.observe import drafted_tokens, observe, sight
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.stopwatch import HostClock, Lap
 from specprof.extend import Proposal
@@ -38,57 +38,74 @@ def played(tokens, accepted, final, *, draft=DRAFT, drawn_from=None):
     )
 
 
+def seen_of(one, law=None, rule=None):
+    law = law or ProcessedLaw(1.0)
+    numbers = observe(one, law, rule or Rejection()).tolist()
+    return sight(one, numbers, greedy=law.greedy)
+
+
+def fields(observed):
+    return [getattr(observed, name) for name in observed.__struct_fields__]
+
+
 def test_rejection_evidence_is_the_textbooks():
     """target_prob, draft_prob, sum of minima, min(1, ratio), rank; then the correction's two."""
-    seen = observe(played([1, 2], 0, 0), ProcessedLaw(1.0), Rejection())
-    assert seen[0].tolist() == pytest.approx([0.3, 0.7, 0.6, 0.3 / 0.7, 0.35])
-    assert seen[1].tolist() == pytest.approx([0.8, 0.2, 0.4, 1.0, 0.9])
-    assert seen[2, :2].tolist() == pytest.approx([0.5, 0.25])
+    seen = seen_of(played([1, 2], 0, 0))
+    assert fields(seen.drafted[0]) == pytest.approx([0.3, 0.7, 0.6, 0.3 / 0.7, 0.35], abs=1e-5)
+    second = seen_of(played([1, 2], 1, 2)).drafted[1]
+    assert fields(second) == pytest.approx([0.8, 0.2, 0.4, 1.0, 0.9])
+    assert len(seen.drafted) == 1
+    assert seen.final_target_prob == pytest.approx(0.5)
+    assert seen.final_draft_prob == pytest.approx(0.25)
 
 
 def test_a_bonus_has_no_draft_probability():
     """After an all-accepted round the final token is the target's alone."""
-    seen = observe(played([1, 2], 2, 2), ProcessedLaw(1.0), Rejection())
-    assert seen[2, :2].tolist() == pytest.approx([0.6, -1])
+    seen = seen_of(played([1, 2], 2, 2))
+    assert seen.final_target_prob == pytest.approx(0.6)
+    assert seen.final_draft_prob is None
 
 
 def test_greedy_evidence_is_nought_or_one():
     """Overlap is agreement of the first choices; owed is whether the token is the target's."""
-    seen = observe(played([1, 2], 0, 0), ProcessedLaw(0.0), Greedy())
-    assert seen[:2].tolist() == [[0, 1, 0, 0, -1], [1, 0, 0, 1, -1]]
-    assert drafted_tokens(played([1, 2], 0, 0), seen.tolist())[0].seen.draft_rank is None
+    seen = seen_of(played([1, 2], 0, 0), ProcessedLaw(0.0), Greedy())
+    assert fields(seen.drafted[0]) == [0, 1, 0, 0, None]
+    second = seen_of(played([1, 2], 1, 2), ProcessedLaw(0.0), Greedy()).drafted[1]
+    assert fields(second) == [1, 0, 0, 1, None]
+    assert (seen.final_target_prob, seen.final_draft_prob) == (1, 0)
+
+
+def test_a_greedy_draft_without_logits_is_its_token():
+    """A deterministic draft's first choice is what it drafted."""
+    seen = seen_of(played([0, 2], 2, 2, draft=None), ProcessedLaw(0.0), Greedy())
+    assert fields(seen.drafted[0]) == [1, 1, 1, 1, None]
+    assert (seen.final_target_prob, seen.final_draft_prob) == (1, None)
 
 
 def test_evidence_ignores_the_law_the_drafter_claims_to_have_drawn_from():
     """Only raw logits count: a drafter that misreports its law changes nothing here."""
-    honest = observe(played([1, 2], 0, 0), ProcessedLaw(1.0), Rejection())
     wrong = torch.full_like(DRAFT, 1 / 3)
-    assert torch.equal(
-        honest, observe(played([1, 2], 0, 0, drawn_from=wrong), ProcessedLaw(1.0), Rejection())
-    )
+    assert seen_of(played([1, 2], 0, 0)) == seen_of(played([1, 2], 0, 0, drawn_from=wrong))
 
 
 def test_equally_likely_tokens_share_their_rank():
     """Half the mass of a tie counts: the mean rank of a true draw is 1/2, whatever the law."""
-    law = ProcessedLaw(1.0)
-    second = [
-        observe(played([0, token], 0, 0), law, Rejection())[1, 4].item() for token in range(3)
-    ]
-    assert second == pytest.approx([0.4, 0.4, 0.9])
-    assert sum(DRAFT[1, token] * second[token] for token in range(3)) == pytest.approx(0.5)
+    ranks = [seen_of(played([0, token], 1, 0)).drafted[1].draft_rank for token in range(3)]
+    assert ranks == pytest.approx([0.4, 0.4, 0.9])
+    assert sum(DRAFT[1, token] * ranks[token] for token in range(3)) == pytest.approx(0.5)
 
 
 def test_a_draft_without_logits_is_deterministic():
     """Its law puts all mass on the drafted token, so it owes the target's probability."""
-    seen = observe(played([1, 2], 1, 1, draft=None), ProcessedLaw(1.0), Rejection())
-    assert seen[0].tolist() == pytest.approx([0.3, 1, 0.3, 0.3, 0.5])
+    seen = seen_of(played([1, 2], 1, 1, draft=None))
+    assert fields(seen.drafted[0]) == pytest.approx([0.3, 1, 0.3, 0.3, 0.5])
 
 
 def test_only_reached_tokens_carry_evidence():
     """What came after the first rejection was never evaluated."""
-    rows = observe(played([1, 2], 0, 0), ProcessedLaw(1.0), Rejection()).tolist()
-    first, second = drafted_tokens(played([1, 2], 0, 0), rows)
+    one = played([1, 2], 0, 0)
+    first, second = drafted_tokens(one, seen_of(one))
     assert (first.reached, first.accepted, second.reached) == (True, False, False)
     assert first.seen is not None
     assert second.seen is None
-    assert drafted_tokens(played([1, 2], 0, 0), None)[0].seen is None
+    assert drafted_tokens(one, None)[0].seen is None

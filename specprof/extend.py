@@ -107,8 +107,8 @@ class Acceptance(ABC):
         """Return [K] the acceptance this rule owes before the draw, from [K, vocab] laws."""
 
     @abstractmethod
-    def owed_given(self, target_prob: "torch.Tensor", draft_prob: "torch.Tensor") -> "torch.Tensor":
-        """Return [K] the acceptance owed given the drafted tokens' two probabilities [K]."""
+    def owed_given(self, target_prob: float, draft_prob: float) -> float:
+        """Return the acceptance owed given a drafted token's two probabilities."""
 
 
 class Cache(ABC):

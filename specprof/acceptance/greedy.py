@@ -26,7 +26,7 @@ class Greedy(Acceptance):
         """Return [K]: 1 where both first choices agree, else 0."""
         return (target_probs.argmax(-1) == draft_probs.argmax(-1)).float()
 
-    def owed_given(self, target_prob: torch.Tensor, draft_prob: torch.Tensor) -> torch.Tensor:
-        """Return [K]: the drafted token's own probability, 0 or 1 under a greedy law."""
+    def owed_given(self, target_prob: float, draft_prob: float) -> float:
+        """Return the drafted token's own probability, 0 or 1 under a greedy law."""
         del draft_prob
         return target_prob

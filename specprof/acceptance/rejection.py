@@ -37,9 +37,9 @@ class Rejection(Acceptance):
         """Return [K]: one minus the total variation of the two laws."""
         return torch.minimum(target_probs, draft_probs).sum(-1)
 
-    def owed_given(self, target_prob: torch.Tensor, draft_prob: torch.Tensor) -> torch.Tensor:
-        """Return [K]: min(1, target/draft) of the drafted tokens."""
-        return (target_prob / draft_prob).clamp_max(1.0)
+    def owed_given(self, target_prob: float, draft_prob: float) -> float:
+        """Return min(1, target/draft); a token its own law gives no mass owes all it can get."""
+        return min(1.0, target_prob / draft_prob) if draft_prob > 0 else float(target_prob > 0)
 
     @staticmethod
     def _draft_probs(proposal: Proposal, target_probs: torch.Tensor) -> torch.Tensor:

@@ -30,8 +30,8 @@ class Sight:
 def observe(played: Played, law: Law, acceptance: Acceptance) -> torch.Tensor:
     """Return the round's numbers still on the device, for `sight` to read.
 
-    Greedy: [2K+1], the first choices of both models. Else [5K+2]: draft_prob, target_prob, overlap,
-    accept_owed and twice draft_rank less one of each drafted token, then the final token's two.
+    Greedy: [2K+1], the first choices of both models. Else [4K+2]: draft_prob, target_prob, overlap
+    and twice draft_rank less one of each drafted token, then the final token's two probabilities.
     """
     if law.greedy:
         return _first_choices(played)
@@ -48,28 +48,33 @@ def observe(played: Played, law: Law, acceptance: Acceptance) -> torch.Tensor:
     numbers = (
         own.flatten(),
         acceptance.owed(target_probs, draft_probs),
-        acceptance.owed_given(own[depth:, 0], own[:depth, 0]),
-        (draft_probs * (draft_probs - own[:depth]).sign()).sum(-1),
+        (draft_probs - own[:depth]).sign_().mul_(draft_probs).sum(-1),
         laws[depth + place, final][None],
         laws[place, final][None],
     )
     return torch.cat(numbers)
 
 
-def sight(played: Played, numbers: list[float], *, greedy: bool) -> Sight:
+def sight(played: Played, numbers: list[float], law: Law, acceptance: Acceptance) -> Sight:
     """Read what `observe` returned, once it is on the host."""
     depth, place, final = len(played.drafted), played.accepted, played.emitted[-1]
     rejected, reached = place < depth, played.drafted[: place + 1]
-    if greedy:
+    if law.greedy:
         target, draft = numbers[: depth + 1], numbers[depth + 1 :]
         seen = [_agreement(*row) for row in zip(reached, target, draft, strict=False)]
         return Sight(
             seen, float(target[place] == final), float(draft[place] == final) if rejected else None
         )
-    columns = [numbers[start : start + len(reached)] for start in range(0, 5 * depth, depth or 1)]
+    columns = [numbers[start : start + len(reached)] for start in range(0, 4 * depth, depth or 1)]
     seen = [
-        Observed(short(t), short(d), short(overlap), short(owed), short((rank + 1) / 2))
-        for d, t, overlap, owed, rank in zip(*columns, strict=True)
+        Observed(
+            target_prob=short(target_prob),
+            draft_prob=short(draft_prob),
+            overlap=short(overlap),
+            accept_owed=short(acceptance.owed_given(target_prob, draft_prob)),
+            draft_rank=short((rank + 1) / 2),
+        )
+        for draft_prob, target_prob, overlap, rank in zip(*columns, strict=True)
     ]
     return Sight(seen, short(numbers[-2]), short(numbers[-1]) if rejected else None)
 

@@ -53,7 +53,7 @@ class Scribe:
             yield from rounds
 
     def _record(self, played: Played, seen: torch.Tensor | None, burst: int, depth: int) -> Round:
-        read = None if seen is None else sight(played, seen.tolist(), greedy=self.law.greedy)
+        read = None if seen is None else sight(played, seen.tolist(), self.law, self.acceptance)
         self.index += 1
         return Round(
             index=self.index - 1,

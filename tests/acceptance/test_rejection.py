@@ -108,5 +108,5 @@ def test_owed_is_the_shared_mass_and_the_clipped_ratio():
     """Owed before the draw: sum of minima. Owed given the token: min(1, target/draft)."""
     rule = Rejection()
     assert torch.allclose(rule.owed(TARGET[:2], DRAFT), torch.tensor([12, 8]).double() / 16)
-    ratio = rule.owed_given(torch.tensor([0.2, 0.9]), torch.tensor([0.4, 0.3]))
-    assert ratio.tolist() == pytest.approx([0.5, 1.0])
+    ratios = [rule.owed_given(*pair) for pair in ((0.2, 0.4), (0.9, 0.3), (0.1, 0.0), (0.0, 0.0))]
+    assert ratios == pytest.approx([0.5, 1.0, 1.0, 0.0])

@@ -39,9 +39,8 @@ def played(tokens, accepted, final, *, draft=DRAFT, drawn_from=None):
 
 
 def seen_of(one, law=None, rule=None):
-    law = law or ProcessedLaw(1.0)
-    numbers = observe(one, law, rule or Rejection()).tolist()
-    return sight(one, numbers, greedy=law.greedy)
+    law, rule = law or ProcessedLaw(1.0), rule or Rejection()
+    return sight(one, observe(one, law, rule).tolist(), law, rule)
 
 
 def fields(observed):

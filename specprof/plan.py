@@ -12,6 +12,9 @@ from specprof.errors import UnknownName, UsageError, nearest
 from specprof.records import Profile, RunSpec, Settings
 from specprof.registry import shipped
 
+LARGEST_SEED = 2**53
+"""A larger number is inexact to some readers of JSON."""
+COLDEST, HOTTEST = 1e-6, 1e6
 FIRST_STOP = 128
 """The shallowest stop of a walk, in tokens."""
 
@@ -80,8 +83,8 @@ def _spec(profile: Profile, varied: Mapping[str, str | int | float | bool | None
         title = f"profile {profile.name!r} sweeps a field to a wrong value: {trouble}"
         raise UsageError(title, "each value must be of the field's type") from trouble
     check(settings)
-    encoded = msgspec.json.encode(settings)
-    number = hashlib.blake2b(encoded, digest_size=4).hexdigest()
+    written = repr(settings).encode("utf-8", "surrogateescape")  # a path may be no UTF-8
+    number = hashlib.blake2b(written, digest_size=4).hexdigest()
     return RunSpec(id=number, profile=profile.name, settings=settings, varied=dict(varied))
 
 
@@ -96,15 +99,17 @@ def check(settings: Settings) -> None:
         "recheck_context": 0,
         "plain_steps": 0,
         "threads": 0,
+        "seed": 0,
     }
     for field, bound in least.items():
         value = getattr(settings, field)
         if value < bound:
             raise UsageError(f"{_option(field)} is {value}", f"it must be at least {bound}")
-    if settings.temperature < 0:
-        raise UsageError(
-            f"--temperature is {settings.temperature}", "it must be 0 (greedy) or more"
-        )
+    if settings.seed > LARGEST_SEED:
+        raise UsageError(f"--seed is {settings.seed}", f"it must be at most {LARGEST_SEED}")
+    if settings.temperature != 0 and not COLDEST <= settings.temperature <= HOTTEST:
+        hint = f"it must be 0 (greedy), or from {COLDEST} to {HOTTEST}: softmax overflows beyond"
+        raise UsageError(f"--temperature is {settings.temperature}", hint)
     if not 0 < settings.top_p <= 1:
         raise UsageError(f"--top-p is {settings.top_p}", "it must lie above 0 and at most at 1")
     if settings.acceptance == "greedy" and settings.temperature > 0:

@@ -79,6 +79,11 @@ def test_an_unknown_profile_lists_the_known():
         {"max_new_tokens": 0},
         {"stops": 0},
         {"temperature": -0.1},
+        {"temperature": float("nan")},
+        {"temperature": float("inf")},
+        {"temperature": 1e-40},
+        {"seed": -1},
+        {"seed": 2**64},
         {"top_p": 0.0},
         {"top_p": 1.1},
         {"top_k": -1},
@@ -90,3 +95,9 @@ def test_impossible_settings_are_refused(wrong):
     with pytest.raises(UsageError) as raised:
         check(Settings(**wrong))
     assert raised.value.hint
+
+
+def test_a_path_that_is_no_utf8_has_its_id():
+    """POSIX file names are bytes; Python hands them over with lone surrogates."""
+    (spec,) = expand(Profile(name="x", run=Settings(text="\udcff.txt")))
+    assert spec.id

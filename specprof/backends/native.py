@@ -47,8 +47,7 @@ class Native(Backend):
         self._prepare(spec.settings)
         self._warm_up()
         yield self._header(spec, command)
-        if self.sampler.absent:
-            yield Note(at_ns=self._now(), text=self.sampler.absent)
+        yield from self._notes()
         self.sampler.start()
         try:
             for burst, context in enumerate(stops(spec.settings)):
@@ -56,14 +55,26 @@ class Native(Backend):
                 yield from self.sampler.drain()
         finally:
             self.sampler.stop()
+            gc.unfreeze()  # else the next run of a sweep could never free this one's caches
         yield from self.sampler.drain()
+
+    def _notes(self) -> Iterator[Note]:
+        if self.sampler.absent:
+            yield Note(at_ns=self._now(), text=self.sampler.absent)
+        widths = {each.facts.vocabulary for each in (self.target, self.draft) if each}
+        if len(widths) > 1:
+            text = f"embeddings of {max(widths)} and {min(widths)} ids: those past the "
+            text += f"first {min(widths)}, no tokens of the tokenizer, are left out of both laws"
+            yield Note(at_ns=self._now(), text=text)
 
     def _prepare(self, settings: Settings) -> None:
         """Load and wire everything a run needs, refusing early whatever can't work."""
+        gc.collect()  # what an earlier run of a sweep left
         self.settings = settings
         self.device = model.device_for(settings.device)
         drafter = self._member(Drafter, "drafter", settings.drafter)
         self.target = model.load(settings.target, settings, self.device)
+        self._vocabulary = self.target.facts.vocabulary
         self.draft = self._load_draft(settings) if drafter.needs_draft_model else None
         new = settings.max_new_tokens + settings.plain_steps
         self._capacity = settings.context + new + settings.depth + 1
@@ -210,13 +221,13 @@ class Native(Backend):
             title = f"the drafter {settings.drafter!r} needs a draft model"
             raise UsageError(title, "name one with --draft, or use --drafter none")
         draft = model.load(settings.draft, settings, self.device)
-        model.check_same_vocabulary(self.target, draft)
+        self._vocabulary = model.shared_vocabulary(self.target, draft)
         return draft
 
     def _decoder(self, loaded: model.Loaded) -> CausalModel:
         cache = self._member(Cache, "cache", self.settings.cache)()
         store = cache.open(loaded.model, self._capacity)
-        return CausalModel(loaded.model, store, self.device)
+        return CausalModel(loaded.model, store, self.device, self._vocabulary)
 
     def _document(self) -> list[int]:
         """Return the text's tokens; without a tokenizer (dummy weights) any tokens will do."""

@@ -2,6 +2,7 @@
 
 import torch
 
+from specprof.engine.decoder import on_device
 from specprof.engine.stopwatch import Stopwatch
 from specprof.errors import UsageError
 from specprof.extend import Drafter, Proposal
@@ -21,7 +22,7 @@ class DraftModel(Drafter):
         draft = self.draft
         if draft is None:
             raise UsageError("the drafter draft-model needs a draft model", "name one with --draft")
-        fed = torch.tensor(committed[draft.length :], device=draft.device)
+        fed = on_device(committed[draft.length :], draft.device)
         tokens, logits, laws = [], [], []
         for _ in range(depth):
             with watch.span("step"):

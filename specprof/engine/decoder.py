@@ -14,6 +14,17 @@ from specprof.engine.cache import Store
 PREFILL_CHUNK = 512
 
 
+def on_device(tokens: Sequence[int], device: torch.device) -> torch.Tensor:
+    """Return [n] the tokens on `device`; on CUDA by way of pinned memory, so that nobody waits.
+
+    `torch.tensor(tokens, device=...)` waits until the device has done all it was given before.
+    """
+    if device.type != "cuda":
+        return torch.tensor(tokens, device=device, dtype=torch.int64)
+    pinned = torch.tensor(tokens, dtype=torch.int64, pin_memory=True)
+    return pinned.to(device, non_blocking=True)
+
+
 class Decoder(Protocol):
     """What decodes: a causal model and the tokens it has been fed."""
 
@@ -42,8 +53,16 @@ class Decoder(Protocol):
 class CausalModel:
     """A Hugging Face causal language model over one `Store`."""
 
-    def __init__(self, model: torch.nn.Module, store: Store, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        store: Store,
+        device: torch.device,
+        vocabulary: int | None = None,
+    ) -> None:
+        """Give logits of the first `vocabulary` ids only: embeddings are padded past the tokens."""
         self.model = model
+        self.vocabulary = vocabulary
         self.store = store
         self.device = device
         self.forwards = 0
@@ -66,7 +85,7 @@ class CausalModel:
         """Append known tokens, a chunk at a time, without computing their logits."""
         for start in range(0, len(tokens), PREFILL_CHUNK):
             chunk = tokens[start : start + PREFILL_CHUNK]
-            self._forward(torch.tensor(chunk, device=self.device), keep=1)
+            self._forward(on_device(chunk, self.device), keep=1)
 
     def rollback(self, length: int) -> None:
         """Forget all but the first `length` tokens."""
@@ -83,5 +102,5 @@ class CausalModel:
         )
         self.store.advance(tokens.shape[0])
         self.forwards += 1
-        logits: torch.Tensor = out.logits[0]
+        logits: torch.Tensor = out.logits[0, :, : self.vocabulary]
         return logits

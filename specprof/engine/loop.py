@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from specprof.engine.decoder import Decoder
+from specprof.engine.decoder import Decoder, on_device
 from specprof.engine.stopwatch import Lap, Stopwatch
 from specprof.errors import SpecprofError
 from specprof.extend import Acceptance, Drafter, Law, Proposal
@@ -69,7 +69,7 @@ class Engine:
         with watch.span("draft"):
             proposal = self.drafter.propose(committed, depth, self.generator, watch)
         with watch.span("verify"):
-            last = torch.tensor(committed[-1:], device=self.target.device)
+            last = on_device(committed[-1:], self.target.device)
             logits = self.target.feed(torch.cat([last, proposal.tokens]))
         with watch.span("accept"):
             verdict = self.acceptance.decide(logits, proposal, self.law, self.generator)

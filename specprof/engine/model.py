@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 from specprof import pocket
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.records import ModelFacts, Settings
 
+transformers_logging.disable_progress_bar()  # the run narrates itself, one line at a time
+
+DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 RECURRENT_LAYERS = frozenset({"linear_attention", "mamba", "mamba2", "recurrent", "conv", "rwkv"})
 
 
@@ -42,14 +47,16 @@ def load(name: str, settings: Settings, device: torch.device) -> Loaded:
             config, dtype=dtype, trust_remote_code=settings.trust_remote_code
         )
     else:
-        model = _found(
+        model, told = _found(
             name,
             AutoModelForCausalLM,
             place,
             dtype=dtype,
             use_safetensors=True,
+            output_loading_info=True,
             trust_remote_code=settings.trust_remote_code,
         )
+        _refuse_incomplete(name, sorted(told["missing_keys"]))
     model = model.to(device).eval().requires_grad_(requires_grad=False)
     return Loaded(model, _tokenizer(name, place, settings), _facts(name, model))
 
@@ -60,12 +67,14 @@ def device_for(asked: str) -> torch.device:
         found = torch.accelerator.current_accelerator(check_available=True)
         return torch.device(found.type, 0) if found else torch.device("cpu")
     try:
-        device = torch.device(asked)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as trouble:
+        device = torch.empty(1, device=torch.device(asked)).device  # with its index
+        torch.Generator(device)
+    except (RuntimeError, AssertionError, NotImplementedError) as trouble:
         reason = str(trouble).partition("\n")[0]
         hint = "use --device cpu, or install the torch build for your accelerator (see README)"
         raise EnvironmentMissing(f"can't use device {asked!r}: {reason}", hint) from trouble
+    if device.type != "cpu" and device.index is not None:
+        torch.accelerator.set_device_index(device.index)  # events are recorded on the current one
     return device
 
 
@@ -73,15 +82,22 @@ def dtype_for(asked: str, device: torch.device) -> torch.dtype:
     """Return the asked dtype; `auto` is bfloat16 on an accelerator and float32 on a CPU."""
     if asked == "auto":
         return torch.float32 if device.type == "cpu" else torch.bfloat16
-    dtype = getattr(torch, asked, None)
-    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
-        hint = "use auto, float32, bfloat16 or float16"
-        raise UsageError(f"{asked!r} is no floating-point dtype", hint)
-    return dtype
+    known = {str(dtype).removeprefix("torch."): dtype for dtype in DTYPES}
+    if asked not in known:
+        raise UsageError(f"no model is run in dtype {asked!r}", f"use auto, {', '.join(known)}")
+    return known[asked]
 
 
-def check_same_vocabulary(target: Loaded, draft: Loaded) -> None:
-    """Refuse a pair whose token ids mean different things."""
+def shared_vocabulary(target: Loaded, draft: Loaded) -> int:
+    """Return how many ids both models have; refuse a pair whose ids mean different things.
+
+    Families pad their members' embeddings past the last token, each size to its own number.
+    """
+    _check_same_tokens(target, draft)
+    return min(target.facts.vocabulary, draft.facts.vocabulary)
+
+
+def _check_same_tokens(target: Loaded, draft: Loaded) -> None:
     title = (
         f"{target.facts.name} and {draft.facts.name} have different vocabularies "
         f"({target.facts.vocabulary} and {draft.facts.vocabulary} tokens"
@@ -94,14 +110,25 @@ def check_same_vocabulary(target: Loaded, draft: Loaded) -> None:
         if differing or missing:
             found = f"; {missing} tokens in one only, {len(differing)} under another id)"
             raise UsageError(title + found, hint)
+        shared, last = min(target.facts.vocabulary, draft.facts.vocabulary), max(ours.values())
+        if last >= shared:
+            found = f"); their tokenizer has ids up to {last}"
+            raise UsageError(title + found, "give both models embeddings for every token")
     elif target.facts.vocabulary != draft.facts.vocabulary:
         raise UsageError(title + ")", hint)
+
+
+def _refuse_incomplete(name: str, missing: list[str]) -> None:
+    """Refuse a checkpoint that lacks weights: transformers would make them up at random."""
+    if missing:
+        title = f"the checkpoint {name!r} lacks {len(missing)} weights, {missing[0]} first"
+        raise EnvironmentMissing(title, "download it again, or time it with --load-format dummy")
 
 
 def _found(name: str, loader: Any, place: str, **options: object) -> Any:  # noqa: ANN401 - transformers is untyped
     try:
         return loader.from_pretrained(place, **options)
-    except (OSError, ValueError, ImportError) as trouble:
+    except (OSError, ValueError, ImportError, SafetensorError) as trouble:
         reason = str(trouble).strip().partition("\n")[0]
         hint = "give a Hugging Face id, a checkpoint folder with safetensors, or one of: "
         known = hint + ", ".join(pocket.members())

@@ -37,8 +37,10 @@ def recheck(  # noqa: PLR0917 - two models, their text, their rounds, the two ru
     rows = torch.tensor([context - first for _, _, context, _ in places])
     tokens = torch.tensor([token for *_, token in places])[:, None]
     target_logits = _plain_forward(target, committed, first)[rows]  # [places, vocab]
-    target_probs = law.probs(target_logits)
-    draft_probs = law.probs(_plain_forward(draft, committed, first)[rows])
+    draft_logits = _plain_forward(draft, committed, first)[rows]
+    shared = min(target_logits.shape[-1], draft_logits.shape[-1])  # one may be padded further
+    target_logits, draft_logits = target_logits[:, :shared], draft_logits[:, :shared]
+    target_probs, draft_probs = law.probs(target_logits), law.probs(draft_logits)
     best = target_logits.topk(2, -1).values
     columns = (
         target_probs.gather(1, tokens).squeeze(1),

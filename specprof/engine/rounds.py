@@ -35,22 +35,27 @@ class Scribe:
     def take(self, played: Played, burst: int, depth: int) -> Iterator[Round]:
         """Take a round in; yield those that can be read now."""
         started = time.perf_counter_ns()
+        rounds = self._read(burst, depth)  # before this round's evidence is queued behind it
         seen = None
         if self.detail == "evidence" and played.drafted:
             seen = observe(played, self.law, self.acceptance)
         self._waiting.append((played, seen))
-        ready = [] if self.late and len(self._waiting) == 1 else [self._waiting.popleft()]
-        rounds = [self._record(*one, burst, depth) for one in ready]
+        if not self.late:
+            rounds += self._read(burst, depth)
         self.observe_ns += time.perf_counter_ns() - started
         if self.detail != "off":
             yield from rounds
 
     def flush(self, burst: int, depth: int) -> Iterator[Round]:
         """Yield what still waits: the burst is over."""
-        rounds = [self._record(*one, burst, depth) for one in self._waiting]
-        self._waiting.clear()
+        rounds = self._read(burst, depth)
         if self.detail != "off":
             yield from rounds
+
+    def _read(self, burst: int, depth: int) -> list[Round]:
+        rounds = [self._record(*one, burst, depth) for one in self._waiting]
+        self._waiting.clear()
+        return rounds
 
     def _record(self, played: Played, seen: torch.Tensor | None, burst: int, depth: int) -> Round:
         read = None if seen is None else sight(played, seen.tolist(), self.law, self.acceptance)

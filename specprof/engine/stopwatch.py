@@ -94,12 +94,16 @@ class Lap:
     marks: list[tuple[str, str | None, Mark, Mark]] = field(default_factory=list)
 
     def spans(self) -> list[Span]:
-        """Read the marks: spans in the order they began, relative to the lap's start."""
-        between = self.clock.between
-        read = [
-            Span(name, parent, between(self.start, begun), between(begun, ended))
-            for name, parent, begun, ended in self.marks
-        ]
+        """Read the marks: spans in the order they began, relative to the lap's start.
+
+        Every mark is read against the lap's start, so that rounding can't make spans overlap or
+        outlast their lap.
+        """
+        read: list[Span] = []
+        for name, parent, begun, ended in self.marks:
+            start_ns = self.clock.between(self.start, begun)
+            ns = self.clock.between(self.start, ended) - start_ns
+            read.append(Span(name, parent, start_ns, ns))
         return sorted(read, key=lambda span: (span.start_ns, span.parent is not None))
 
     def wall_ns(self) -> int:

@@ -27,7 +27,8 @@ def encode(tokenizer: Any, text: str, count: int) -> list[int]:  # noqa: ANN401 
     tokens: list[int] = tokenizer(text, verbose=False)["input_ids"]
     if len(tokens) < count:
         title = f"a context of {count} tokens was asked for; the text has {len(tokens)}"
-        raise UsageError(title, f"use --context {len(tokens)} or less, or a longer --text")
+        less = f"use --context {len(tokens)} or less, or " if tokens else "use "
+        raise UsageError(title, f"{less}a longer --text")
     return tokens[:count]
 
 

@@ -1,7 +1,10 @@
 """The native backend on tiny checkpoints: what a capture holds, and that it is true."""
 
+import gc
+
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 import tiny
@@ -11,6 +14,7 @@ from specprof.plan import acceptance_in_force, stops
 from specprof.records import (
     Burst,
     Header,
+    Note,
     Plain,
     Prefill,
     Recheck,
@@ -201,6 +205,50 @@ def test_different_vocabularies_are_refused(pair, tmp_path):
         events(pair, draft=str(other))
 
 
+@pytest.mark.parametrize("padded", ["target", "draft"])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_embeddings_padded_past_the_tokenizer_are_cut_to_those_both_have(
+    pair, tmp_path, padded, temperature
+):
+    """Qwen2.5's sizes share a tokenizer and have 151,936 or 152,064 rows: a pair all the same."""
+    wide = tiny.checkpoint(tmp_path / "wide", seed=1, vocab_size=tiny.VOCABULARY + 32)
+    found = events(pair, **{padded: str(wide)}, temperature=temperature)
+    assert any("left out of both laws" in note.text for note in kind(found, Note))
+    assert all(token < tiny.VOCABULARY for one in kind(found, Round) for token in one.emitted)
+    assert kind(found, Recheck)[0].places
+
+
+def test_a_checkpoint_that_lacks_weights_is_refused(pair, tmp_path):
+    """They would be made up at random, and acceptance measured on them."""
+    folder = tiny.checkpoint(tmp_path / "holed", seed=1)
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(EnvironmentMissing, match=r"lacks 1 weights, model\.layers\.1\.mlp\.up"):
+        events(pair, target=str(folder))
+
+
+def test_a_torn_checkpoint_is_told(pair, tmp_path):
+    """A download cut short is no traceback."""
+    folder = tiny.checkpoint(tmp_path / "torn", seed=1)
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[:5000])
+    with pytest.raises(EnvironmentMissing, match="can't load model"):
+        events(pair, target=str(folder))
+
+
+def test_a_dtype_nothing_decodes_in_is_refused(pair):
+    """Those that do are named."""
+    with pytest.raises(UsageError, match="float8_e4m3fn"):
+        events(pair, dtype="float8_e4m3fn")
+
+
+def test_a_run_leaves_nothing_behind_that_no_collection_finds(pair):
+    """A sweep's next run must be able to free this one's caches."""
+    events(pair, stops=1)
+    assert gc.get_freeze_count() == 0
+
+
 def test_a_missing_model_is_told_with_a_remedy(pair):
     """A wrong path names the path and what would do."""
     with pytest.raises(EnvironmentMissing, match="can't load model '/no/such/place'"):
@@ -229,6 +277,8 @@ def test_an_unknown_device_is_refused(pair):
     """The device is named, and what to use instead."""
     with pytest.raises(EnvironmentMissing, match="can't use device 'cuda:77'"):
         events(pair, device="cuda:77")
+    with pytest.raises(EnvironmentMissing, match="can't use device 'meta'"):
+        events(pair, device="meta")
 
 
 def test_a_recurrent_model_is_refused(pair, tmp_path):

@@ -3,6 +3,7 @@
 import torch
 
 from specprof.acceptance.rejection import Rejection
+from specprof.engine import rounds
 from specprof.engine.loop import Played
 from specprof.engine.rounds import Scribe
 from specprof.engine.sampling import ProcessedLaw
@@ -74,6 +75,20 @@ def test_on_a_device_a_round_is_read_one_round_later():
     (last_record,) = taken.flush(0, 1)
     assert (last_record.index, last_record.context) == (1, 7)
     assert [span.name for span in last_record.spans] == ["draft", "verify"]
+
+
+def test_on_a_device_evidence_is_read_before_more_is_queued(monkeypatch):
+    """A transfer waits for all that was queued before it: the new round's evidence comes after."""
+    order, really = [], rounds.sight
+    monkeypatch.setattr(rounds, "sight", lambda *a, **k: order.append("read") or really(*a, **k))
+    queue = rounds.observe
+    monkeypatch.setattr(rounds, "observe", lambda *a: order.append("queue") or queue(*a))
+    clock = LateClock()
+    clock.passed = 10**9
+    watch, taken = Stopwatch(clock), scribe(late=True)
+    for context in (5, 7):
+        list(taken.take(played(watch, context), 0, 1))
+    assert order == ["queue", "read", "queue"]
 
 
 def test_on_a_cpu_a_round_is_read_at_once():

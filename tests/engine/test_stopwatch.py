@@ -30,6 +30,22 @@ def test_spans_are_relative_to_their_lap_and_know_their_parent():
     assert lap.wall_ns() == 130
 
 
+def test_rounding_never_makes_spans_outlast_their_lap():
+    """A device's clock rounds each difference; the host gap must not fall below zero."""
+
+    class Coarse(HostClock):
+        def between(self, start, end):
+            return -((start - end) // 10) * 10  # rounded up to tens, as float32 ms round
+
+    watch = Stopwatch(Coarse(iter((0, 1, 12, 12, 23, 23, 34, 35)).__next__))
+    watch.begin()
+    for name in ("draft", "verify", "accept"):
+        with watch.span(name):
+            pass
+    lap = watch.finish()
+    assert sum(span.ns for span in lap.spans()) <= lap.wall_ns()
+
+
 def test_a_span_that_raises_is_closed():
     """An error inside a span leaves the next lap's spans top-level."""
     watch = Stopwatch(fake_clock(*range(20)))

@@ -9,6 +9,7 @@ raise CaptureUnreadable or count a damaged line.
 import contextlib
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,6 +110,7 @@ class CaptureReader:
         Raises CaptureUnreadable where the file can't be read, is no capture, or was overwritten.
         """
         try:
+            self._refuse_pipes()
             with self.path.open("rb") as file:
                 return list(self._events(file, limit))
         except OSError as trouble:
@@ -116,6 +118,13 @@ class CaptureReader:
             raise CaptureUnreadable(
                 f"can't read {self.path}: {trouble.strerror}", hint
             ) from trouble
+
+    def _refuse_pipes(self) -> None:
+        """Refuse what would make a reader wait for ever, and can't be read from its start again."""
+        mode = self.path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            hint = "write it to a file first, and give that"
+            raise CaptureUnreadable(f"{self.path} is no regular file", hint)
 
     def _events(self, file: BinaryIO, limit: int | None) -> Iterator[Event]:
         if file.seek(0, os.SEEK_END) < self._offset:

@@ -4,9 +4,12 @@ The models and the dashboard never share a process: a redraw must not steal time
 timed, and neither's crash takes the other's data. The capture file is all that joins them.
 """
 
+import contextlib
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +21,8 @@ from specprof.records import Profile, RunSpec
 
 Given = dict[str, str | int | float | bool | None]
 POLL_S = 0.05
+CLOSING_S = 5.0
+"""Given to a run nobody watches any more to close its capture; then it is on its own."""
 
 
 def launch(profile: str, given: Given, *, output: Path | None, force: bool, tui: bool) -> int:
@@ -76,26 +81,64 @@ def _watched(path: Path) -> int:
             stderr=narration,
             start_new_session=True,  # a Ctrl-C is the dashboard's to pass on
         )
+        with _never_left_alone(child):
+            code = _shown(path, child, log)
+    if code is None:
+        return _failed_early(child, log)
+    if path.exists():
+        told(path)
+    else:  # stopped before the child had anything to keep
+        log.unlink(missing_ok=True)
+    return code
+
+
+def _shown(path: Path, child: subprocess.Popen[bytes], log: Path) -> int | None:
+    """Show the run once it has begun; return the exit code, None if it ended before that."""
+    from specprof.tui.stop import ended
+
+    try:
         if not _wait_for_header(path, child):
-            return _failed_early(child, log)
+            return None
         from specprof.tui.app import show
 
-        code = show(path, child, log)
-    told(path)
-    return code
+        return show(path, child, log)
+    except KeyboardInterrupt:  # before the dashboard was there to hear it, or after
+        return ended(child)
+
+
+@contextlib.contextmanager
+def _never_left_alone(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Ask the child to close its capture if this process is told to end, or fails."""
+
+    def leave(number: int, _: object) -> None:
+        _close(child)
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(signal.Signals(number))
+
+    told_to = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = [signal.signal(number, leave) for number in told_to]
+    try:
+        yield
+    finally:
+        for number, handler in zip(told_to, before, strict=True):
+            signal.signal(number, handler)
+        _close(child)
+
+
+def _close(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        child.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(CLOSING_S)
 
 
 def _wait_for_header(path: Path, child: subprocess.Popen[bytes]) -> bool:
     """Wait while the models load; False if the child ended before its first line."""
     _tell("loading the models ...")
-    try:
-        while child.poll() is None:
-            if path.exists() and path.stat().st_size:
-                return True
-            time.sleep(POLL_S)
-    except KeyboardInterrupt:
-        child.terminate()
-        child.wait()
+    while child.poll() is None:
+        if path.exists() and path.stat().st_size:
+            return True
+        time.sleep(POLL_S)
     return path.exists() and path.stat().st_size > 0 and child.returncode == 0
 
 
@@ -107,6 +150,9 @@ def _failed_early(child: subprocess.Popen[bytes], log: Path) -> int:
 
 
 def _refuse_existing(path: Path, *, force: bool) -> None:
+    if path.exists() and not path.is_file():  # --force on /dev/null would end in deleting it
+        hint = "choose a file with -o: a capture is read while it grows, and cut back when torn"
+        raise UsageError(f"can't write {path}: it is no regular file", hint)
     if path.exists() and not force:
         raise UsageError(f"{path} exists already", "choose another -o, or pass --force")
 

@@ -207,6 +207,10 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     for path in (tmp_path / "none.jsonl", tmp_path):
         with pytest.raises(CaptureUnreadable, match="can't read"):
             read_capture(path)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")  # to open one would wait for whoever writes
+        with pytest.raises(CaptureUnreadable, match="no regular file"):
+            read_capture(tmp_path / "pipe")
 
 
 def test_a_setting_of_a_later_version_does_not_hide_the_run(tmp_path, recorded):

@@ -45,6 +45,16 @@ def test_an_existing_capture_is_not_overwritten_without_force(tmp_path):
     assert read_capture(path).state == "complete"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="makes a FIFO")
+def test_what_is_no_regular_file_is_refused_and_left_alone(tmp_path):
+    """A failed run removes its empty capture: with --force that was /dev/null itself."""
+    os.mkfifo(tmp_path / "pipe")
+    done = specprof(*SYNTHETIC, "--force", "-o", tmp_path / "pipe")
+    assert done.returncode == 2
+    assert "no regular file" in done.stderr
+    assert (tmp_path / "pipe").exists()
+
+
 def test_an_unwritable_place_is_told_at_once(tmp_path):
     """Exit code 2 and the place's name, before any model is loaded."""
     done = specprof(*SYNTHETIC, "-o", tmp_path / "no" / "such" / "folder.jsonl")
@@ -75,6 +85,41 @@ def test_ctrl_c_keeps_the_capture_and_exits_130(tmp_path):
     capture = read_capture(path)
     assert capture.state == "interrupted"
     assert not capture.damaged
+
+
+WATCHED = """
+import os, signal, sys, time
+from pathlib import Path
+from specprof import launch
+
+def wait(path, child):
+    while not path.exists() or path.stat().st_size < 20_000:
+        assert child.poll() is None
+        time.sleep(0.02)
+    os.kill(os.getpid(), number)
+    time.sleep(20)
+
+number, path, *sys.argv = int(sys.argv[1]), Path(sys.argv[2]), "specprof", *sys.argv[3:]
+launch._wait_for_header = wait
+sys.exit(launch._watched(path))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, -signal.SIGHUP)],
+)
+def test_a_run_is_never_left_alone(tmp_path, number, code):
+    """Ctrl-C before the dashboard is up, a kill, a closed terminal: the child closes its capture.
+
+    It is in a session of its own, so that nobody else would tell it.
+    """
+    path = tmp_path / "a.jsonl"
+    command = [sys.executable, "-c", WATCHED, str(int(number)), str(path), *SYNTHETIC]
+    done = subprocess.run([*command, "--max-new-tokens", "100000"], timeout=60, check=False)
+    assert done.returncode == code
+    assert read_capture(path).state == "interrupted"
 
 
 def test_a_sweep_writes_one_capture_a_cell(tmp_path):

@@ -4,7 +4,9 @@ Importing this loads neither torch nor textual, numpy nor scipy: a command impor
 inside itself. stdout is data, stderr is narration; `specprof.errors` lists the exit codes.
 """
 
+import errno
 import importlib
+import os
 import pkgutil
 import sys
 from typing import Annotated
@@ -50,6 +52,12 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what waits there can't be written either
+        sys.stderr.write(f"specprof: can't write to stdout: {error.strerror}\n  make room\n")
+        sys.exit(SpecprofError.exit_code)
 
 
 # Every file of this folder is a command; none is listed anywhere.

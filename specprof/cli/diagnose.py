@@ -77,7 +77,8 @@ def _evidence(paths: Sequence[Path]) -> "list[Evidence]":
 
 
 def _fail(diagnoses: "Sequence[Diagnosis]", families: set[str]) -> None:
-    from specprof.errors import DiagnosisFailed
+    from specprof.errors import DiagnosisFailed, MissingEvidence
+    from specprof.extend import Clear, Found
 
     found = sorted(
         {
@@ -90,3 +91,11 @@ def _fail(diagnoses: "Sequence[Diagnosis]", families: set[str]) -> None:
     if found:
         title = f"--fail-on {','.join(sorted(families))}: found {', '.join(found)}"
         raise DiagnosisFailed(title, f"specprof explain {found[0].rpartition(' ')[2]}")
+    for diagnosis in diagnoses:
+        looked = {v.family for v in diagnosis.verdicts if isinstance(v.outcome, Clear | Found)}
+        blind = families.difference(looked, {ANY})
+        if blind:  # silence is not health
+            title = f"--fail-on {','.join(sorted(blind))}: no rule of it could judge this capture"
+            raise MissingEvidence(
+                f"{title}: {diagnosis.capture}", "the report's `unknown` says why"
+            )

@@ -1,8 +1,8 @@
 """A diagnosis told: as lines of text, and as one versioned document.
 
 Knows wording and order, nothing of terminals: a line has a role, and whoever prints gives roles
-their looks. Whatever a capture or a plugin wrote is made plain here; the document leaves escaping
-to JSON.
+their looks. Whatever a capture or a plugin wrote is made plain here; in the document, by JSON's own
+escapes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ import msgspec
 from specprof.analysis.attribution import Attribution, Part
 from specprof.diagnosis.diagnose import Diagnosis, Verdict
 from specprof.extend import Clear, Crashed, Finding, Measure, Unknown
-from specprof.plain import plain
+from specprof.plain import plain, plain_json
 
 ABSENT = "\N{EN DASH}"
 SCHEMA = "specprof.diagnosis/1"
@@ -47,7 +47,7 @@ def document(diagnoses: Sequence[Diagnosis]) -> bytes:
     and what is not finite, is null.
     """
     made = {"schema": SCHEMA, "diagnoses": [_entry(each) for each in diagnoses]}
-    return msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n"
+    return msgspec.json.format(plain_json(msgspec.json.encode(made)), indent=2) + b"\n"
 
 
 def _entry(diagnosis: Diagnosis) -> dict[str, Any]:

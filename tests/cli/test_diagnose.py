@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 import captures
 from specprof.cli import app
-from specprof.errors import CaptureUnreadable, DiagnosisFailed, UnknownName
+from specprof.errors import CaptureUnreadable, DiagnosisFailed, MissingEvidence, UnknownName
 
 LONG = {"stops": 8, "max_new_tokens": 160, "context": 4000}
 
@@ -97,6 +98,25 @@ def test_fail_on_a_family_that_was_found(sick, asked):
 def test_fail_on_a_family_that_was_not_found(healthy):
     """A healthy run passes."""
     assert specprof("diagnose", healthy, "--fail-on", "bug,measurement").exit_code == 0
+
+
+def test_fail_on_a_family_nothing_could_judge_is_no_pass(tmp_path):
+    """Silence is not health: a capture of a header alone holds no answer."""
+    bare = captures.write(tmp_path / "bare.jsonl", captures.events()[:1])
+    ended = specprof("diagnose", bare, "--fail-on", "bug")
+    assert isinstance(ended.exception, MissingEvidence)
+    assert ended.exception.exit_code == 5
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_behind_stdout_is_told(healthy):
+    """In two lines, like every other trouble."""
+    command = [sys.executable, "-m", "specprof", "diagnose", str(healthy)]
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("specprof: can't write to stdout: No space")
+    assert "Traceback" not in ended.stderr
 
 
 def test_an_unknown_family_is_refused_before_anything_is_read(tmp_path):

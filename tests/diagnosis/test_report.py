@@ -50,6 +50,14 @@ def test_hostile_text_can_t_steer_a_terminal():
     assert any("\\x1b" in line.text for line in told)
 
 
+def test_the_document_is_as_harmless_as_the_lines():
+    """JSON asks for 32 escapes only; terminals heed more signs than that."""
+    document = report.document([judged(captures.events(), name=captures.HOSTILE + "\x7f\x9b")])
+    assert all(sign.isprintable() or sign == "\n" for sign in document.decode())
+    (entry,) = json.loads(document)["diagnoses"]
+    assert entry["capture"] == captures.HOSTILE + "\x7f\x9b"
+
+
 def test_the_document_is_versioned_and_complete():
     """One JSON document, parseable, nothing infinite, every verdict with its outcome."""
     document = json.loads(report.document([SICK]), parse_constant=lambda name: 1 / 0)

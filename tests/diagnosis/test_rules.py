@@ -91,6 +91,18 @@ def test_a_stop_may_cut_a_bursts_last_round_short():
     assert isinstance(judged("emitted-count-broken", over), Found)
 
 
+def test_a_shortfall_that_heals_every_round_is_not_said_to_add_up():
+    """One token short after each rejection, right again after each all-accepted round."""
+    events = [
+        replace(one, draft_length=one.draft_length - (one.accepted < len(one.drafted)))
+        if isinstance(one, Round)
+        else one
+        for one in captures.events(**LONG)
+    ]
+    told = judged("cache-length-wrong", events).finding.message
+    assert told == "the draft cache is 1 token short after every rejection"
+
+
 @pytest.mark.parametrize(
     ("fault", "told"),
     [

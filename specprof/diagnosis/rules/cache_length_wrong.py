@@ -69,13 +69,12 @@ def _finding(evidence: Evidence, role: str, short: Floats, wrong: Bools) -> Find
     grown = np.diff(short, prepend=0.0)
     grown[evidence.after == 0] = short[evidence.after == 0]
     rejected = rounds.accepted < rounds.drafted
-    by_outcome = {
-        "after every rejection": _typical(grown[rejected]),
-        "after every all-accepted round": _typical(grown[~rejected]),
-    }
+    sides = {"after every rejection": rejected, "after every all-accepted round": ~rejected}
+    steady = {when: _steady(short[side]) for when, side in sides.items()}
+    growing = {when: _typical(grown[side]) for when, side in sides.items()}
     first = int(wrong.argmax())
     return Finding(
-        message=_message(role, by_outcome, float(short[first])),
+        message=_message(role, steady, growing, float(short[first])),
         measures=(
             Measure(name="tokens short, first time", value=float(short[first]), unit="tokens"),
             Measure(
@@ -93,19 +92,31 @@ def _finding(evidence: Evidence, role: str, short: Floats, wrong: Bools) -> Find
     )
 
 
+def _steady(short: Floats) -> float | None:
+    """Return how short the cache is after all of these rounds; None where it varies."""
+    known = short[~np.isnan(short)]
+    alike = len(known) > 0 and bool((known == known[0]).all())
+    return float(known[0]) if alike else None
+
+
 def _typical(grown: Floats) -> float:
     known = grown[~np.isnan(grown)]
     return float(np.median(known)) if len(known) else 0.0
 
 
-def _message(role: str, by_outcome: dict[str, float], first: float) -> str:
-    for outcome, tokens in by_outcome.items():
+def _message(
+    role: str, steady: dict[str, float | None], growing: dict[str, float], first: float
+) -> str:
+    """Tell a shortfall that heals with every round from one that adds up over the rounds."""
+    for outcome, tokens in steady.items():
         if tokens:
-            more = "short" if tokens > 0 else "too long"
-            return f"the {role} cache gets {_count(abs(tokens))} {more} {outcome}"
-    more = "short" if first > 0 else "too long"
-    return f"the {role} cache is {_count(abs(first))} {more} after some rounds"
+            return f"the {role} cache is {_count(tokens)} {outcome}"
+    for outcome, tokens in growing.items():
+        if tokens:
+            return f"the {role} cache gets {_count(tokens)} {outcome}"
+    return f"the {role} cache is {_count(first)} after some rounds"
 
 
-def _count(tokens: float) -> str:
-    return f"{tokens:.0f} token{'' if tokens == 1 else 's'}"
+def _count(short: float) -> str:
+    size = abs(short)
+    return f"{size:.0f} token{'' if size == 1 else 's'} {'short' if short > 0 else 'too long'}"

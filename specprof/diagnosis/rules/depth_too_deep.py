@@ -33,6 +33,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
 
 GAIN = 1.03
+NONE = "specprof run --drafter none"
 
 
 class DepthTooDeep(Rule):
@@ -60,6 +61,6 @@ class DepthTooDeep(Rule):
             ),
             remedy=f"set the depth to {choice.best}"
             + ("" if choice.best else ": plain decoding is faster than this draft"),
-            confirm=(f"specprof run --depth {choice.best or 1}",),
+            confirm=(f"specprof run --depth {choice.best}" if choice.best else NONE,),
         )
         return Found(finding=finding)

@@ -20,10 +20,10 @@ class Sight:
 
     drafted: list[Observed]
     """One for every drafted token that was reached."""
-    final_target_prob: float
-    """Of the round's last token, the correction or the bonus."""
+    final_target_prob: float | None
+    """Of the round's correction or bonus; None where the length limit or a stop token cut it off."""
     final_draft_prob: float | None
-    """None for a bonus, where the draft has no say."""
+    """Likewise, and None for a bonus, where the draft has no say."""
 
 
 @torch.inference_mode()
@@ -62,9 +62,8 @@ def sight(played: Played, numbers: list[float], law: Law, acceptance: Acceptance
     if law.greedy:
         target, draft = numbers[: depth + 1], numbers[depth + 1 :]
         seen = [_agreement(*row) for row in zip(reached, target, draft, strict=False)]
-        return Sight(
-            seen, float(target[place] == final), float(draft[place] == final) if rejected else None
-        )
+        finals = float(target[place] == final), float(rejected and draft[place] == final)
+        return Sight(seen, *_finals(played, *finals))
     columns = [numbers[start : start + len(reached)] for start in range(0, 4 * depth, depth or 1)]
     seen = [
         Observed(
@@ -76,7 +75,7 @@ def sight(played: Played, numbers: list[float], law: Law, acceptance: Acceptance
         )
         for draft_prob, target_prob, overlap, rank in zip(*columns, strict=True)
     ]
-    return Sight(seen, short(numbers[-2]), short(numbers[-1]) if rejected else None)
+    return Sight(seen, *_finals(played, short(numbers[-2]), short(numbers[-1])))
 
 
 def drafted_tokens(played: Played, seen: Sight | None) -> list[Drafted]:
@@ -97,6 +96,13 @@ def drafted_tokens(played: Played, seen: Sight | None) -> list[Drafted]:
 def short(value: float) -> float:
     """Five significant digits: enough for every test, half the bytes in the capture."""
     return float(f"{value:.5g}")
+
+
+def _finals(played: Played, target: float, draft: float) -> tuple[float | None, float | None]:
+    """Keep the final token's two probabilities where the round has one and they are of it."""
+    if len(played.emitted) <= played.accepted:  # the limit, or a stop token, cut it off
+        return None, None
+    return target, draft if played.accepted < len(played.drafted) else None
 
 
 def _first_choices(played: Played) -> torch.Tensor:

@@ -1,5 +1,7 @@
 """Evidence from raw logits, number by number, and its independence of the accept step."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -63,6 +65,15 @@ def test_a_bonus_has_no_draft_probability():
     seen = seen_of(played([1, 2], 2, 2))
     assert seen.final_target_prob == pytest.approx(0.6)
     assert seen.final_draft_prob is None
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_round_cut_short_has_no_final_token(temperature):
+    """Where the length limit or a stop token cut it off, nothing is said of it."""
+    one = replace(played([1, 2], 2, 2), emitted=[1, 2])
+    seen = seen_of(one, ProcessedLaw(temperature))
+    assert (seen.final_target_prob, seen.final_draft_prob) == (None, None)
+    assert len(seen.drafted) == 2
 
 
 def test_greedy_evidence_is_nought_or_one():

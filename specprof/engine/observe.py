@@ -21,7 +21,7 @@ class Sight:
     drafted: list[Observed]
     """One for every drafted token that was reached."""
     final_target_prob: float | None
-    """Of the round's correction or bonus; None where the length limit or a stop token cut it off."""
+    """Of the round's correction or bonus; None where the limit or a stop token cut it off."""
     final_draft_prob: float | None
     """Likewise, and None for a bonus, where the draft has no say."""
 

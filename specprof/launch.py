@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 from specprof.capture import CaptureWriter, read_capture
-from specprof.errors import INTERRUPTED, UsageError
+from specprof.errors import INTERRUPTED, SpecprofError, UsageError
 from specprof.plan import expand, override, read_profile
 from specprof.progress import Progress
 from specprof.records import Profile, RunSpec
@@ -56,7 +56,7 @@ def _record(spec: RunSpec, path: Path, *, force: bool) -> int:
 
     backend = registry.load(Backend, registry.member("backend", spec.settings.backend))()
     progress = Progress(spec)
-    with CaptureWriter(path, overwrite=force) as writer:
+    with CaptureWriter(path, overwrite=force) as writer, _on_ending_signals(_interrupt):
         try:
             end = record(backend, spec, writer, command=sys.argv[1:], listener=progress.hear)
         except BaseException:
@@ -64,7 +64,8 @@ def _record(spec: RunSpec, path: Path, *, force: bool) -> int:
             raise
     progress.close()
     if writer.trouble:
-        _tell(f"recording stopped: {writer.trouble}; {writer.lost} events were lost")
+        title = f"recording stopped: {writer.trouble}; {writer.lost} events were lost"
+        raise SpecprofError(title, f"make room and run again; what came before is kept in {path}")
     told(path)
     return INTERRUPTED if end.status == "interrupted" else 0
 
@@ -115,14 +116,28 @@ def _never_left_alone(child: subprocess.Popen[bytes]) -> Iterator[None]:
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(signal.Signals(number))
 
+    with _on_ending_signals(leave):
+        try:
+            yield
+        finally:
+            _close(child)
+
+
+@contextlib.contextmanager
+def _on_ending_signals(handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Hand SIGTERM and SIGHUP to `handler` inside the block, and put back what was there."""
     told_to = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = [signal.signal(number, leave) for number in told_to]
+    before = [signal.signal(number, handler) for number in told_to]
     try:
         yield
     finally:
-        for number, handler in zip(told_to, before, strict=True):
-            signal.signal(number, handler)
-        _close(child)
+        for number, handled in zip(told_to, before, strict=True):
+            signal.signal(number, handled)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    """Take the signal like a Ctrl-C: the capture is closed, whoever ends the run."""
+    raise KeyboardInterrupt
 
 
 def _close(child: subprocess.Popen[bytes]) -> None:

@@ -134,3 +134,37 @@ def test_an_unknown_option_value_is_refused():
     """A workload nobody knows is named with the known ones."""
     with pytest.raises(UsageError, match="stroll"):
         expand(Profile(name="x", run=Settings(workload="stroll")))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_plain_run_told_to_end_closes_its_capture(tmp_path, number):
+    """A job scheduler's SIGTERM is a Ctrl-C to the capture: interrupted, readable, exit 130."""
+    path = tmp_path / "a.jsonl"
+    command = [sys.executable, "-m", "specprof", *SYNTHETIC, "--max-new-tokens", "100000"]
+    child = subprocess.Popen([*command, "-o", str(path)], stderr=subprocess.PIPE)
+    while not path.exists() or path.stat().st_size < 20_000:
+        time.sleep(0.02)
+    child.send_signal(number)
+    child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert read_capture(path).state == "interrupted"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits a file's size as POSIX does")
+def test_a_full_disk_is_told_with_what_was_kept(tmp_path):
+    """Recording stops, the run goes on to its end, and the exit code is that of a failed run."""
+    path = tmp_path / "a.jsonl"
+    limited = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000));"
+        "from specprof.cli import main; main()"
+    )
+    command = [sys.executable, "-c", limited, *SYNTHETIC, "--context", "400", "--stops", "2"]
+    done = subprocess.run([*command, "-o", str(path)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "recording stopped" in done.stderr
+    assert str(path) in done.stderr
+    capture = read_capture(path)
+    assert capture.state == "INCOMPLETE"
+    assert not capture.torn

@@ -52,7 +52,7 @@ def _attributed(evidence: Evidence, chain: Attribution, bugs: Sequence[str]) -> 
     broken = [part for part in chain.brackets if (part.p_value or 0.0) <= evidence.alpha]
     opening = f"Of {_percent(rejected)} rejected drafts"
     if not broken:
-        rest = f"all but noise is distribution mismatch ({_points(mismatch.value)} points)"
+        rest = f"all but noise is distribution mismatch ({_points(mismatch.value)} points owed)"
         if not rejected:
             opening, rest = "No draft was rejected", "and none was owed a rejection beyond noise"
         return f"{opening}, {rest}{_caveat(chain, bugs)}."

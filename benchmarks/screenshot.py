@@ -1,6 +1,6 @@
 """A picture of the dashboard on a capture, as SVG: the one the README shows.
 
-    python benchmarks/screenshot.py CAPTURE [--size 160x46] [--theme NAME]
+python benchmarks/screenshot.py CAPTURE [--size 160x46] [--theme NAME]
 """
 
 import argparse

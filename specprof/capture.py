@@ -192,17 +192,6 @@ def read_capture(path: Path) -> Capture:
     return Capture(path=path, header=header, events=rest, damaged=reader.damaged, torn=reader.torn)
 
 
-def follow(path: Path, *, every_s: float = 0.1) -> Iterator[list[Event]]:
-    """Yield batches of events as they are appended, until the closing line has been read."""
-    reader = CaptureReader(path)
-    while True:
-        events = reader.poll()
-        yield events
-        if events and isinstance(events[-1], End):
-            return
-        time.sleep(every_s)
-
-
 def _line(event: Event) -> bytes:
     try:
         return _encoder.encode(event) + b"\n"

@@ -295,9 +295,10 @@ def test_ctrl_c_leads_out_of_everything(path):
         async with opened(path) as pilot:
             await pilot.press(*keys, "ctrl+c")
             await until(pilot, lambda: pilot.app._exit)
+            return pilot.app._exit
 
-    asyncio.run(look("question_mark"))
-    asyncio.run(look("slash", "a"))
+    assert asyncio.run(look("question_mark"))
+    assert asyncio.run(look("slash", "a"))
 
 
 def test_every_key_explains_itself():

@@ -22,7 +22,7 @@ from specprof.pocket.recipe.tokenizer import train_tokenizer
 
 SEED = 20_261_122
 STEPS = {"shallow": 1100, "deep": 900, "long": 260, "drafts": 800, "distil": 1800}
-"""Steps of each stage at scale 1: about 50 minutes on two idle CPU cores."""
+"""Steps at scale 1: they took 75 minutes on two CPU cores that did other work as well."""
 LONG_SPAN = 20_480
 LONG_SHARE = 0.6
 DRAFTS = ("draft", "draft-small")

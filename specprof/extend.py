@@ -1,17 +1,17 @@
 """What one can add to specprof: a plugin author reads only this file.
 
-One file adds one member: put it in a folder named like its kind (`drafters/`, `caches/`,
-`acceptance/`, `backends/`, `rules/`, `exporters/`), define one class derived from the kind's base
-below, and the file's stem, dashes for underscores, is the member's name. The built-in members
+One file adds one member: put it in a folder named like its kind (`drafters/`, `shapes/`, `depths/`,
+`caches/`, `acceptance/`, `backends/`, `rules/`, `exporters/`), define one class derived from the
+kind's base below, and the file's stem, dashes for underscores, is the member's name. The built-in members
 enter by the same door, and the contract tests run over whatever the registry finds.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from specprof.records import Event, RunSpec
+from specprof.records import Event, Round, RunSpec, Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,33 +27,59 @@ if TYPE_CHECKING:
 # --- the engine's members ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rig:
+    """What a run's parts are made from: settings, the law, the shared clock and generator."""
+
+    settings: Settings
+    law: "Law"
+    policy: "Depth"
+    generator: "torch.Generator"
+    watch: "Stopwatch"
+    target: "Decoder"
+    """The target itself: a drafter may read its features, never feed it."""
+    open: "Callable[[str, torch.nn.Module | None], Decoder]"
+    """Makes a decoder of the named checkpoint, or of a module made from one, over a cache of its
+    own of the draft's kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A chain of drafted tokens and the law each was really drawn from."""
+    """Drafted tokens, how they hang together, and the law each was really drawn from."""
 
     tokens: "torch.Tensor"
-    """[K] int64, on the device; K may be 0 or less than asked."""
+    """[N] int64, on the device, parents before children; N may be 0 or less than asked."""
     logits: "torch.Tensor | None"
-    """[K, vocab] raw draft logits; None where the draft has no distribution (n-gram lookup)."""
+    """[N, vocab] raw draft logits of each token's place; None where the draft has no distribution
+    (n-gram lookup)."""
     draft_probs: "torch.Tensor | None"
-    """[K, vocab] the law each token was drawn from; None for a deterministic draft, whose law
-    puts all its mass on the drafted token (theory: such a draft owes target_prob of it)."""
+    """[N, vocab] the law each token was drawn from: without the siblings before it where they are
+    drawn without replacement. None for a deterministic draft, whose law puts all its mass on the
+    drafted token (theory: such a draft owes target_prob of it)."""
+    parents: "torch.Tensor | None" = None
+    """[N] int64 index of the token each follows, -1 the last committed one; None for a chain."""
+    family: int = 1
+    """The most siblings any token has, itself included."""
 
 
 class Drafter(ABC):
     """Proposes tokens. Owns its own cache; is told after every round what was committed."""
 
-    needs_draft_model: ClassVar[bool] = True
+    model: ClassVar[Literal["draft", "target"] | None] = "draft"
+    """Which checkpoint it drafts with; None where it needs none."""
+    features: ClassVar[bool] = False
+    """Whether it reads the target's hidden states."""
+    refed: ClassVar[bool] = False
+    """Whether every round feeds anew what it drafted: its cache then ends where the round began."""
 
-    def __init__(self, draft: "Decoder | None", law: "Law") -> None:
-        self.draft = draft
-        self.law = law
+    draft: "Decoder | None" = None
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
 
     @abstractmethod
-    def propose(
-        self, committed: list[int], depth: int, generator: "torch.Generator", watch: "Stopwatch"
-    ) -> Proposal:
-        """Draft up to `depth` tokens after `committed`, timing each step on `watch`."""
+    def propose(self, committed: list[int], depth: int) -> Proposal:
+        """Draft up to `depth` tokens, or levels of a tree, after `committed`."""
 
     def prefill(self, committed: list[int]) -> None:
         """Take in known text: all of `committed` but its last token, which the round feeds."""
@@ -67,6 +93,51 @@ class Drafter(ABC):
         """
         if self.draft is not None:
             self.draft.rollback(min(self.draft.length, committed - 1))
+
+
+class Shape(ABC):
+    """Says how a model's drafted tokens hang together: a chain, a tree."""
+
+    tree: ClassVar[bool] = True
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+
+    @abstractmethod
+    def grow(self, draft: "Decoder", fed: "torch.Tensor", depth: int) -> Proposal:
+        """Feed [n] the committed tokens the draft lacks, then draft `depth` levels after them.
+
+        Times each step on the rig's watch. A tree is rolled back from the draft's cache before it
+        is returned.
+        """
+
+
+class Depth(ABC):
+    """Chooses each round's K before the target has seen any of it, and so keeps the target's law.
+
+    It may stop drafting after a token, never drop one that was drawn: that would be lossy.
+    """
+
+    watches: ClassVar[bool] = False
+    """Whether it wants each drafted token's probability as it is drawn: a wait for the device."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @abstractmethod
+    def ask(self) -> int:
+        """Return K for the round that begins."""
+
+    def go_on(self, confidences: list[float]) -> bool:
+        """Whether to draft on, given the draft's probability of each token drawn so far."""
+        del confidences
+        return True
+
+    def learn(self, drafted: int, accepted: int) -> None:
+        """Take in how the round ended."""
+
+    def timed(self, played: Round) -> None:
+        """Take in a round's times, once they are known."""
 
 
 class Law(ABC):
@@ -88,6 +159,8 @@ class Acceptance(ABC):
 
     lossless: ClassVar[bool] = True
     """Whether the emitted tokens follow the target's own law. A contract test holds it to this."""
+    trees: ClassVar[bool] = False
+    """Whether it can decide a tree."""
 
     @abstractmethod
     def decide(
@@ -97,14 +170,16 @@ class Acceptance(ABC):
         law: Law,
         generator: "torch.Generator",
     ) -> "torch.Tensor":
-        """Return [2] int64: how many tokens are accepted, and the correction or bonus token.
+        """Return [2] int64: the last accepted drafted token, -1 if none, and the token after it.
 
-        `target_logits` are [K+1, vocab]: row i is the target's answer after drafted token i-1.
+        `target_logits` are [N+1, vocab]: row 0 is the target's answer after the last committed
+        token, row i+1 its answer after drafted token i. What is accepted is the path to the one
+        returned; the token after it is a correction, or a bonus where the path could go no deeper.
         """
 
     @abstractmethod
     def owed(self, target_probs: "torch.Tensor", draft_probs: "torch.Tensor") -> "torch.Tensor":
-        """Return [K] the acceptance this rule owes before the draw, from [K, vocab] laws."""
+        """Return [places] the acceptance owed before the draw, from [places, vocab] laws."""
 
     @abstractmethod
     def owed_given(self, target_prob: float, draft_prob: float) -> float:
@@ -113,6 +188,9 @@ class Acceptance(ABC):
 
 class Cache(ABC):
     """Makes the key-value store a model decodes with; owns tokens' positions."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
 
     @abstractmethod
     def open(self, model: "torch.nn.Module", capacity: int) -> "Store":

@@ -12,9 +12,13 @@ import msgspec
 SCHEMA = 1
 """Raised when an older reader could misread a newer file; added optional fields don't raise it."""
 
-Workload = Literal["walk", "generate"]
+Workload = Literal["walk", "generate", "ppl"]
 Detail = Literal["off", "rounds", "evidence"]
 LoadFormat = Literal["auto", "dummy"]
+
+
+Value = str | int | float | bool | None
+Grid = dict[str, Value | list[Value]]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -27,10 +31,40 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     backend: str = "native"
     drafter: str = "draft-model"
     depth: int = 4
-    """K: tokens drafted a round; 0 with the drafter `none`."""
+    """K: tokens drafted a round, levels of a tree; 0 with the drafter `none`. A depth policy's
+    start, or its bound."""
+    depth_policy: str = "fixed"
+    """Who chooses each round's K: a member of `depths/`."""
+    confidence: float = 0.4
+    """Depth policy `confidence`: drafting stops after a token the draft gave less than this."""
+    shape: str = "chain"
+    """How drafted tokens hang together: a member of `shapes/`."""
+    widths: str = "4,2,1,1"
+    """Shape `static-tree`: children of each node, level by level; later levels have one."""
+    branch: int = 4
+    """Shape `dynamic-tree`: children tried of each expanded node, and nodes expanded a level."""
+    nodes: int = 16
+    """Shape `dynamic-tree`: drafted tokens kept after the rerank."""
     acceptance: str = "auto"
     """`auto` is greedy at temperature 0 and rejection above it."""
     cache: str = "dense"
+    """The target's cache, and the draft's where `draft_cache` names no other."""
+    draft_cache: str | None = None
+    """The draft's own cache; None: like the target's."""
+    window: int = 512
+    """Cache `sink-window`: the most recent tokens kept beside the sinks."""
+    sinks: int = 4
+    """Cache `sink-window`: first tokens never evicted."""
+    block: int = 1
+    """Cache `sink-window`: evicted at once, so that the window holds up to `block` - 1 more."""
+    batch: int = 1
+    """Sequences decoded at once, each accepting for itself."""
+    ngram: int = 3
+    """Drafter `ngram`: the longest suffix looked up in the text so far."""
+    exit_layer: int | None = None
+    """Drafter `layer-skip`: target layers it drafts with; None: a quarter of them."""
+    noise: float = 0.1
+    """Drafter `perturbed-self`: share of uniform mass mixed into the target's own law."""
     temperature: float = 0.0
     top_p: float = 1.0
     top_k: int = 0
@@ -41,11 +75,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     dataset: str | None = None
     """`name[:config]` of a Hugging Face dataset with a text column (needs the `datasets` extra)."""
     context: int = 20_000
-    """walk: the deepest context reached, in target tokens; generate: the prompt's length."""
+    """walk, ppl: the deepest context reached, in target tokens; generate: the prompt's length."""
     stops: int = 40
     """walk: depths a burst is decoded at, each a constant factor deeper, up to `context`."""
     max_new_tokens: int = 32
     """New tokens of each burst (walk), or of the whole run (generate)."""
+    score_step: int = 64
+    """ppl: text tokens fed a forward; 1 is the decode loop token by token."""
     ignore_eos: bool = False
     """Go on past an end-of-text token: a timing run wants its full length."""
     seed: int = 0
@@ -72,8 +108,14 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     name: str
     about: str = ""
     run: Settings = msgspec.field(default_factory=Settings)
-    sweep: dict[str, list[str | int | float | bool | None]] = {}
+    sweep: Grid = {}
     """Field of `run` -> the values it takes; several fields make a grid."""
+    cell: list[Grid] = []
+    """Cells beside the grid: each a field of `run` -> its value or values, and so a grid itself."""
+    repeats: int = 1
+    """Times every cell is run, in the order A B .. B A, so that drift falls on all alike."""
+    quick: dict[str, Value] = {}
+    """Fields of `run`, and `repeats`, as `--quick` has them."""
 
 
 class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,8 +124,10 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     profile: str
     settings: Settings
-    varied: dict[str, str | int | float | bool | None] = {}
+    varied: dict[str, Value] = {}
     """The swept fields and the values they have here."""
+    repeat: int = 0
+    """Which repetition of the cell this is, from 0."""
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +168,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, tag="header", tag_field=
     draft: ModelFacts | None = None
     acceptance: str
     """The rule in force after `auto` was resolved."""
+    lossless: bool | None = None
+    """Whether that rule claims to leave the target's law as it is."""
     clock: ClockFacts
     device: str
     """As torch names it: `cpu`, `cuda:0`."""
@@ -175,7 +221,8 @@ class Drafted(msgspec.Struct, frozen=True, array_like=True, gc=False):
     parent: int
     """Index in the round of the drafted token before it; -1 hangs on the last committed token."""
     reached: bool
-    """Whether it was evaluated: all its ancestors were accepted. The honest denominator."""
+    """Whether it was evaluated: all its ancestors were accepted, and no earlier sibling was. The
+    honest denominator."""
     accepted: bool
     seen: Observed | None = None
     """None where it was not reached, or where the run recorded no evidence."""
@@ -213,6 +260,13 @@ class Round(
     round, whose last drafted token was never fed."""
     target_kv_bytes: int | None = None
     draft_kv_bytes: int | None = None
+    target_evicted: int | None = None
+    """Tokens the target's cache has dropped of this sequence so far; None: it never drops any."""
+    draft_evicted: int | None = None
+    sequence: int = 0
+    """Which sequence of a batch it belongs to."""
+    shared: int = 1
+    """Sequences of the batch step it was part of: its times are theirs together, not its own."""
 
 
 class Prefill(
@@ -230,8 +284,13 @@ class Prefill(
     spans: list[Span] = []
 
 
-class Burst(msgspec.Struct, frozen=True, kw_only=True, tag="burst", tag_field="event"):
-    """The end of a burst. Its wall time less its prefill and rounds is the tail."""
+class Burst(
+    msgspec.Struct, frozen=True, kw_only=True, tag="burst", tag_field="event", omit_defaults=True
+):
+    """The end of a burst. Its wall time less its prefill and rounds is the tail.
+
+    A sequence of a batch has bursts of its own; those decoded together lie over one another.
+    """
 
     burst: int
     start_ns: int
@@ -239,6 +298,8 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True, tag="burst", tag_field="e
     rounds: int
     emitted: int
     finish: Literal["length", "eos", "stopped"]
+    sequence: int = 0
+    """Which sequence of a batch it was."""
 
 
 class Plain(msgspec.Struct, frozen=True, kw_only=True, tag="plain", tag_field="event"):
@@ -252,6 +313,22 @@ class Plain(msgspec.Struct, frozen=True, kw_only=True, tag="plain", tag_field="e
     """Committed tokens before the first step."""
     steps_ns: list[int]
     """Wall time of each step, one token a step."""
+
+
+class Scored(
+    msgspec.Struct, frozen=True, kw_only=True, tag="scored", tag_field="event", omit_defaults=True
+):
+    """Known text fed to the target, and what it made of each token: the PPL decode loop."""
+
+    context: int
+    """Committed tokens before the first scored one."""
+    nll: list[float]
+    """Negative log-likelihood in nats of each token in turn, given all before it that is cached."""
+    start_ns: int
+    wall_ns: int
+    target_length: int | None = None
+    target_kv_bytes: int | None = None
+    target_evicted: int | None = None
 
 
 class Recheck(msgspec.Struct, frozen=True, kw_only=True, tag="recheck", tag_field="event"):
@@ -311,4 +388,4 @@ class End(msgspec.Struct, frozen=True, kw_only=True, tag="end", tag_field="event
     """Time spent computing the evidence: likewise."""
 
 
-Event = Header | Prefill | Round | Burst | Plain | Recheck | Sample | Note | End
+Event = Header | Prefill | Round | Burst | Plain | Scored | Recheck | Sample | Note | End

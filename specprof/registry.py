@@ -23,6 +23,8 @@ from specprof.errors import SpecprofError, UnknownName
 
 KINDS: dict[str, type] = {
     "drafter": extend.Drafter,
+    "shape": extend.Shape,
+    "depth": extend.Depth,
     "cache": extend.Cache,
     "acceptance": extend.Acceptance,
     "backend": extend.Backend,
@@ -31,6 +33,8 @@ KINDS: dict[str, type] = {
 }
 FOLDERS = {
     "drafter": "drafters",
+    "shape": "shapes",
+    "depth": "depths",
     "cache": "caches",
     "acceptance": "acceptance",
     "backend": "backends",

@@ -1,43 +1,88 @@
 """The key-value store of one sequence: preallocated, positions owned, rolled back for free.
 
-A row is written once and never moved; rolling back only lowers `length`, so a rejected token costs
-nothing and what stays is bit for bit what was computed. transformers' growing cache would copy the
-whole store at every step, a quarter gigabyte a token at 20k tokens of the pocket target.
+A row is written once; rolling back only lowers `length`, so a rejected token costs nothing and what
+stays is bit for bit what was computed. transformers' growing cache would copy the whole store at
+every step, a quarter gigabyte a token at 20k tokens of the pocket target.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from transformers.cache_utils import Cache as TransformersCache
 from transformers.cache_utils import CacheLayerMixin
 
+from specprof.engine.tree import ancestry
 from specprof.errors import SpecprofError
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the tokens about to be fed stand, and which stored rows each may see."""
+
+    positions: torch.Tensor
+    """[1, n] their position ids."""
+    visible: torch.Tensor | None = None
+    """[1, n, columns] bool; None: every row stored so far, and of the new ones those before."""
+    columns: torch.Tensor | None = None
+    """[1, columns] the position of every row attention sees; None where `visible` is."""
 
 
 class Store(TransformersCache):  # type: ignore[misc]  # transformers is untyped here
     """Every layer's keys and values for `capacity` tokens, of which `length` are filled."""
 
+    evicted: int | None = None
+    """Tokens dropped so far; None in a store that never drops any."""
+
     def __init__(self, layers: int, capacity: int) -> None:
         self.length = 0
         self.capacity = capacity
+        self._parents: torch.Tensor | None = None
+        """[nodes] of the tree that stands on the chain; its rows are the last ones filled."""
         super().__init__(layers=[PreallocatedLayer(self) for _ in range(layers)])
 
-    def positions(self, count: int, device: torch.device) -> torch.Tensor:
-        """Return [1, count] the next tokens' position ids: the only source of them."""
+    def place(
+        self, count: int, device: torch.device, parents: torch.Tensor | None = None
+    ) -> Placement:
+        """Say where the next `count` tokens stand: the only source of positions.
+
+        With `parents` [count] they are nodes of a tree, each following the node of that index; -1
+        follows the chain.
+        """
         if self.length + count > self.capacity:
             title = (
                 f"the cache holds {self.capacity} tokens; {self.length + count} were asked of it"
             )
             raise SpecprofError(title, "this is a fault of specprof's own; please report it")
-        return torch.arange(self.length, self.length + count, device=device)[None]
+        if parents is None:
+            return Placement(torch.arange(self.length, self.length + count, device=device)[None])
+        known = self._parents
+        self._parents = parents if known is None else torch.cat([known, parents])
+        return self._branching(count, device)
 
     def advance(self, count: int) -> None:
         """Count `count` tokens as stored; every layer has written them."""
         self.length += count
 
+    def keep(self, branch: Sequence[int]) -> None:
+        """Keep of the tree the nodes of one `branch` as part of the chain, and forget the rest."""
+        if self._parents is None:
+            raise SpecprofError("there is no tree to keep a branch of", "feed one first")
+        start = self.length - self._parents.shape[0]
+        if list(branch) != list(range(len(branch))):
+            rows = torch.tensor([start + node for node in branch])
+            for layer in self.layers:
+                layer.move(rows.to(layer.keys.device), start)
+        self._parents = None
+        self.length = start + len(branch)
+
     def rollback(self, length: int) -> None:
-        """Forget all but the first `length` tokens."""
-        if not 0 <= length <= self.length:
-            title = f"can't roll a cache of {self.length} tokens back to {length}"
+        """Forget all but the first `length` tokens, and with them any tree."""
+        chain = self.length - (0 if self._parents is None else self._parents.shape[0])
+        if not 0 <= length <= chain:
+            title = f"can't roll a cache of {chain} tokens back to {length}"
             raise SpecprofError(title, "a drafter or backend asked for tokens it never fed")
+        self._parents = None
         self.length = length
 
     @property
@@ -45,6 +90,17 @@ class Store(TransformersCache):  # type: ignore[misc]  # transformers is untyped
         """Bytes of the filled part, all layers, keys and values."""
         per_token: int = sum(layer.bytes_per_token for layer in self.layers)
         return self.length * per_token
+
+    def _branching(self, count: int, device: torch.device) -> Placement:
+        """Place the last `count` nodes of the tree: each sees the chain and its own ancestors."""
+        assert self._parents is not None  # noqa: S101 - the caller has just set it
+        lines = ancestry(self._parents)  # [nodes, nodes], a node is an ancestor of its own
+        start = self.length + count - lines.shape[0]
+        depth = lines.sum(1) - 1 + start  # [nodes] positions
+        chain = torch.ones(count, start, dtype=torch.bool, device=device)
+        visible = torch.cat([chain, lines[-count:]], 1)[None]
+        columns = torch.cat([torch.arange(start, device=device), depth])[None]
+        return Placement(depth[None, -count:], visible, columns)
 
 
 class PreallocatedLayer(CacheLayerMixin):  # type: ignore[misc]
@@ -74,6 +130,11 @@ class PreallocatedLayer(CacheLayerMixin):  # type: ignore[misc]
         self.keys[:, :, start:end] = key_states
         self.values[:, :, start:end] = value_states
         return self.keys[:, :, :end], self.values[:, :, :end]
+
+    def move(self, rows: torch.Tensor, start: int) -> None:
+        """Move [n] `rows` together, in their order, from row `start` on."""
+        for states in (self.keys, self.values):
+            states[:, :, start : start + rows.shape[0]] = states[:, :, rows]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Return how many columns the mask has, and where they start."""

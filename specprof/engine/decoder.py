@@ -10,6 +10,8 @@ from typing import Protocol
 import torch
 
 from specprof.engine.cache import Store
+from specprof.engine.features import Features
+from specprof.engine.masks import attention_mask
 
 PREFILL_CHUNK = 512
 
@@ -40,14 +42,25 @@ class Decoder(Protocol):
     def kv_bytes(self) -> int:
         """Bytes those tokens take in the cache."""
 
-    def feed(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Append [n] tokens; return [n, vocab] float logits, row i the answer after token i."""
+    @property
+    def evicted(self) -> int | None:
+        """Tokens the cache has dropped so far; None where it never drops any."""
+
+    def feed(self, tokens: torch.Tensor, parents: torch.Tensor | None = None) -> torch.Tensor:
+        """Append [n] tokens; return [n, vocab] float logits, row i the answer after token i.
+
+        With `parents` [n] they are nodes of a tree on the chain fed so far: each follows the node
+        of that index, counted over all feeds of this tree, and -1 follows the chain.
+        """
+
+    def keep(self, branch: Sequence[int]) -> None:
+        """Keep of the tree the nodes of one `branch` as part of the chain, and forget the rest."""
 
     def prefill(self, tokens: Sequence[int]) -> None:
         """Append known tokens whose logits nobody needs."""
 
     def rollback(self, length: int) -> None:
-        """Forget all but the first `length` tokens."""
+        """Forget all but the first `length` tokens, and with them any tree."""
 
 
 class CausalModel:
@@ -66,6 +79,7 @@ class CausalModel:
         self.store = store
         self.device = device
         self.forwards = 0
+        self.features: Features | None = None
 
     @property
     def length(self) -> int:
@@ -77,9 +91,20 @@ class CausalModel:
         """Bytes those tokens take in the cache."""
         return self.store.kv_bytes
 
-    def feed(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Append [n] tokens; return [n, vocab] float32 logits."""
-        return self._forward(tokens, keep=0).float()
+    @property
+    def evicted(self) -> int | None:
+        """Tokens the cache has dropped so far; None where it never drops any."""
+        return self.store.evicted
+
+    def feed(self, tokens: torch.Tensor, parents: torch.Tensor | None = None) -> torch.Tensor:
+        """Append [n] tokens, a chain or with `parents` a tree; return [n, vocab] float32 logits."""
+        return self._forward(tokens, keep=0, parents=parents).float()
+
+    def keep(self, branch: Sequence[int]) -> None:
+        """Keep of the tree the nodes of one `branch` as part of the chain, and forget the rest."""
+        if self.features:
+            self.features.keep(branch)
+        self.store.keep(branch)
 
     def prefill(self, tokens: Sequence[int]) -> None:
         """Append known tokens, a chunk at a time, without computing their logits."""
@@ -88,18 +113,24 @@ class CausalModel:
             self._forward(on_device(chunk, self.device), keep=1)
 
     def rollback(self, length: int) -> None:
-        """Forget all but the first `length` tokens."""
+        """Forget all but the first `length` tokens, and with them any tree."""
         self.store.rollback(length)
 
     @torch.inference_mode()
-    def _forward(self, tokens: torch.Tensor, keep: int) -> torch.Tensor:
+    def _forward(
+        self, tokens: torch.Tensor, keep: int, parents: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        place = self.store.place(tokens.shape[0], self.device, parents)
         out = self.model(
             tokens[None],
-            position_ids=self.store.positions(tokens.shape[0], self.device),
+            position_ids=place.positions,
+            attention_mask=attention_mask(self.model, place),
             past_key_values=self.store,
             use_cache=True,
             logits_to_keep=keep,
         )
+        if self.features:
+            self.features.take(self.store.length)
         self.store.advance(tokens.shape[0])
         self.forwards += 1
         logits: torch.Tensor = out.logits[0, :, : self.vocabulary]

@@ -1,0 +1,56 @@
+"""The target's hidden states, kept as long as its tokens are: what a hidden-state drafter reads."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+Taps = Sequence[tuple[torch.nn.Module, bool]]
+"""Modules whose hidden states are wanted: of what goes in (True) or of what comes out (False)."""
+
+
+class Features:
+    """[capacity, width] one row a token fed, in step with the cache's chain."""
+
+    def __init__(self, taps: Taps, capacity: int) -> None:
+        self.capacity = capacity
+        self._caught: list[torch.Tensor | None] = [None] * len(taps)
+        self._rows: torch.Tensor | None = None
+        self._start = self._count = 0
+        for number, (module, entering) in enumerate(taps):
+            if entering:
+                module.register_forward_pre_hook(self._entering(number))
+            else:
+                module.register_forward_hook(self._leaving(number))
+
+    def take(self, start: int) -> None:
+        """Store what the forward that has just ended let through, from row `start` on."""
+        states = [caught for caught in self._caught if caught is not None]
+        joined = torch.cat(states, -1)[0]  # [n, width]
+        if self._rows is None:
+            self._rows = joined.new_zeros(self.capacity, joined.shape[1])
+        self._start, self._count = start, joined.shape[0]
+        self._rows[start : start + joined.shape[0]] = joined
+        self._caught = [None] * len(self._caught)
+
+    def keep(self, branch: Sequence[int]) -> None:
+        """Move the rows of one branch of the tree last taken together."""
+        if self._rows is not None and list(branch) != list(range(len(branch))):
+            rows = torch.tensor(branch, device=self._rows.device) + self._start
+            self._rows[self._start : self._start + len(branch)] = self._rows[rows]
+
+    def rows(self, start: int, end: int) -> torch.Tensor:
+        """Return [end - start, width] the hidden states of those tokens."""
+        assert self._rows is not None  # noqa: S101 - tokens were fed before any is asked for
+        return self._rows[start:end]
+
+    def _entering(self, number: int) -> Callable[..., None]:
+        def catch(_: torch.nn.Module, entering: tuple[torch.Tensor, ...]) -> None:
+            self._caught[number] = entering[0]
+
+        return catch
+
+    def _leaving(self, number: int) -> Callable[..., None]:
+        def catch(_: torch.nn.Module, __: object, leaving: torch.Tensor) -> None:
+            self._caught[number] = leaving[0] if isinstance(leaving, tuple) else leaving
+
+        return catch

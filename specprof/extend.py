@@ -2,8 +2,8 @@
 
 One file adds one member: put it in a folder named like its kind (`drafters/`, `shapes/`, `depths/`,
 `caches/`, `acceptance/`, `backends/`, `rules/`, `exporters/`), define one class derived from the
-kind's base below, and the file's stem, dashes for underscores, is the member's name. The built-in members
-enter by the same door, and the contract tests run over whatever the registry finds.
+kind's base below, and the file's stem, dashes for underscores, is the member's name. The built-in
+members enter by the same door, and the contract tests run over whatever the registry finds.
 """
 
 from abc import ABC, abstractmethod
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from specprof.capture import Capture
     from specprof.engine.cache import Store
     from specprof.engine.decoder import Decoder
+    from specprof.engine.model import Loaded
     from specprof.engine.stopwatch import Stopwatch
 
 # --- the engine's members ---------------------------------------------------------------------
@@ -38,9 +39,14 @@ class Rig:
     watch: "Stopwatch"
     target: "Decoder"
     """The target itself: a drafter may read its features, never feed it."""
-    open: "Callable[[str, torch.nn.Module | None], Decoder]"
-    """Makes a decoder of the named checkpoint, or of a module made from one, over a cache of its
-    own of the draft's kind."""
+    draft: "Loaded | None"
+    """What the drafter's `load` returned."""
+    decoder: "Callable[[torch.nn.Module], Decoder]"
+    """Makes a decoder of a Hugging Face causal model over a cache of the draft's kind."""
+    store: "Callable[[torch.nn.Module], Store]"
+    """Makes such a cache alone, for a drafter that decodes in its own way."""
+    capacity: int
+    """Tokens the caches have room for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,17 +71,27 @@ class Proposal:
 class Drafter(ABC):
     """Proposes tokens. Owns its own cache; is told after every round what was committed."""
 
-    model: ClassVar[Literal["draft", "target"] | None] = "draft"
-    """Which checkpoint it drafts with; None where it needs none."""
-    features: ClassVar[bool] = False
-    """Whether it reads the target's hidden states."""
     refed: ClassVar[bool] = False
-    """Whether every round feeds anew what it drafted: its cache then ends where the round began."""
+    """Whether every round feeds anew what the last one drafted: after a round the draft's cache
+    then ends where that round began."""
 
     draft: "Decoder | None" = None
+    """What it drafts with, where that has a cache to be measured and rolled back."""
+    plain: "torch.nn.Module | None" = None
+    """A module whose forward over the bare tokens gives the draft's logits, to hold its state
+    against; None where there is none."""
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
+
+    @classmethod
+    def load(cls, settings: Settings, target: "Loaded") -> "Loaded | None":
+        """Load what it drafts with, onto the target's device; None where it needs nothing.
+
+        Raises UsageError or EnvironmentMissing where that can't be had or can't draft for `target`.
+        """
+        del settings, target
+        return None
 
     @abstractmethod
     def propose(self, committed: list[int], depth: int) -> Proposal:
@@ -103,6 +119,12 @@ class Shape(ABC):
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
 
+    @classmethod
+    def room(cls, settings: Settings, depth: int) -> int:
+        """Return how many tokens `depth` levels can take in a cache, the target's or its own."""
+        del settings
+        return depth
+
     @abstractmethod
     def grow(self, draft: "Decoder", fed: "torch.Tensor", depth: int) -> Proposal:
         """Feed [n] the committed tokens the draft lacks, then draft `depth` levels after them.
@@ -123,6 +145,11 @@ class Depth(ABC):
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+
+    @property
+    def bound(self) -> int:
+        """The largest K it may ever ask for."""
+        return self.settings.depth
 
     @abstractmethod
     def ask(self) -> int:

@@ -2,11 +2,14 @@
 
 import torch
 
+from specprof.engine.tree import follow
 from specprof.extend import Acceptance, Law, Proposal
 
 
 class Greedy(Acceptance):
     """Greedy verification (theory 2.2); ties go to the lowest token id, as argmax has it."""
+
+    trees = True
 
     @torch.inference_mode()
     def decide(
@@ -16,11 +19,13 @@ class Greedy(Acceptance):
         law: Law,
         generator: torch.Generator,
     ) -> torch.Tensor:
-        """Return [2]: the accepted count, and the target's first choice after it."""
+        """Return [2]: the last drafted token that stands, and the first choice after it."""
         del law, generator
-        best = target_logits.argmax(-1)  # [K+1]
-        accepted = (best[:-1] == proposal.tokens).cumprod(0).sum(0, keepdim=True)  # [1]
-        return torch.cat([accepted, best.gather(0, accepted)])
+        best = target_logits.argmax(-1)  # [N+1]
+        if proposal.parents is None:
+            accepted = (best[:-1] == proposal.tokens).cumprod(0).sum(0, keepdim=True)  # [1]
+            return torch.cat([accepted - 1, best.gather(0, accepted)])
+        return follow(best, proposal.tokens, proposal.parents)
 
     def owed(self, target_probs: torch.Tensor, draft_probs: torch.Tensor) -> torch.Tensor:
         """Return [K]: 1 where both first choices agree, else 0."""

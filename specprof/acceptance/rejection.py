@@ -16,7 +16,7 @@ class Rejection(Acceptance):
         law: Law,
         generator: torch.Generator,
     ) -> torch.Tensor:
-        """Return [2]: the accepted count, and the correction or bonus token.
+        """Return [2]: the last drafted token that stands, and the correction or bonus.
 
         A correction is drawn from the residual max(target - draft, 0), a bonus from the target.
         """
@@ -31,7 +31,7 @@ class Rejection(Acceptance):
         residual = (target_row - draft_probs.index_select(0, accepted)).clamp_min(0)
         # Two equal laws leave no residual but rounding; their rejection never happens either.
         weights = torch.where(residual.sum() > 0, residual, target_row)
-        return torch.cat([accepted, law.draw(weights, generator)])
+        return torch.cat([accepted - 1, law.draw(weights, generator)])
 
     def owed(self, target_probs: torch.Tensor, draft_probs: torch.Tensor) -> torch.Tensor:
         """Return [K]: one minus the total variation of the two laws."""

@@ -5,13 +5,15 @@ law exactly computable. Positions come from the cache and from nowhere else.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
 from specprof.engine.cache import Store
-from specprof.engine.features import Features
 from specprof.engine.masks import attention_mask
+
+if TYPE_CHECKING:
+    from specprof.engine.features import Features
 
 PREFILL_CHUNK = 512
 

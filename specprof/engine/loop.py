@@ -12,8 +12,9 @@ import torch
 
 from specprof.engine.decoder import Decoder, on_device
 from specprof.engine.stopwatch import Lap, Stopwatch
+from specprof.engine.tree import path
 from specprof.errors import SpecprofError
-from specprof.extend import Acceptance, Drafter, Law, Proposal
+from specprof.extend import Acceptance, Depth, Drafter, Law, Proposal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +23,15 @@ class Played:
 
     context: int
     """Committed tokens before the round."""
+    depth_asked: int
     proposal: Proposal
     target_logits: torch.Tensor
-    """[K+1, vocab] raw, row i the target's answer after drafted token i-1."""
+    """[N+1, vocab] raw: row 0 after the last committed token, row i+1 after drafted token i."""
     drafted: list[int]
-    accepted: int
+    parents: list[int]
+    """Index of the drafted token each follows; -1: the last committed one."""
+    path: list[int]
+    """Indices of the accepted ones, in order."""
     emitted: list[int]
     target_forwards: int
     draft_forwards: int
@@ -34,7 +39,14 @@ class Played:
     draft_length: int | None
     target_kv_bytes: int
     draft_kv_bytes: int | None
+    target_evicted: int | None
+    draft_evicted: int | None
     lap: Lap
+
+    @property
+    def accepted(self) -> int:
+        """How many drafted tokens were accepted."""
+        return len(self.path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +57,12 @@ class Engine:
     drafter: Drafter
     acceptance: Acceptance
     law: Law
+    policy: Depth
     generator: torch.Generator
     watch: Stopwatch
 
     def rounds(
-        self, committed: list[int], *, depth: int, new_tokens: int, stop: frozenset[int]
+        self, committed: list[int], *, new_tokens: int, stop: frozenset[int]
     ) -> Iterator[Played]:
         """Extend `committed` in place, a round at a time, by `new_tokens` or up to a `stop` token.
 
@@ -58,57 +71,80 @@ class Engine:
         limit = len(committed) + new_tokens
         ended = False
         while len(committed) < limit and not ended:
-            played = self._round(committed, depth, limit, stop)
+            played = self._round(committed, limit, stop)
             ended = played.emitted[-1] in stop
             yield played
 
-    def _round(self, committed: list[int], depth: int, limit: int, stop: frozenset[int]) -> Played:
+    def _round(self, committed: list[int], limit: int, stop: frozenset[int]) -> Played:
+        target, drafter, draft = self.target, self.drafter, self.drafter.draft
         watch, context = self.watch, len(committed)
-        forwards = self.target.forwards, _forwards(self.drafter.draft)
+        forwards = target.forwards, draft.forwards if draft else 0
+        depth = self.policy.ask()
         watch.begin()
         with watch.span("draft"):
-            proposal = self.drafter.propose(committed, depth, self.generator, watch)
+            proposal = drafter.propose(committed, depth)
         with watch.span("verify"):
-            last = on_device(committed[-1:], self.target.device)
-            logits = self.target.feed(torch.cat([last, proposal.tokens]))
+            logits = self._verify(committed[-1], proposal)
         with watch.span("accept"):
             verdict = self.acceptance.decide(logits, proposal, self.law, self.generator)
-            accepted, final, drafted = _to_host(verdict, proposal, logits)
+            tip, final, drafted, parents = _to_host(verdict, proposal, logits)
         with watch.span("rollback"):
-            emitted = _stopped([*drafted[:accepted], final], limit - context, stop)
+            branch = path(parents, tip)
+            emitted = [*(drafted[node] for node in branch), final]
+            emitted = _stopped(emitted, limit - context, stop)
             committed += emitted
-            self.target.rollback(len(committed) - 1)
-            self.drafter.rollback(len(committed))
+            if proposal.parents is not None:
+                target.keep([0, *(node + 1 for node in branch)])
+            target.rollback(len(committed) - 1)
+            drafter.rollback(len(committed))
+        self.policy.learn(len(drafted), len(branch))
         return Played(
             context=context,
+            depth_asked=depth,
             proposal=proposal,
             target_logits=logits,
             drafted=drafted,
-            accepted=accepted,
+            parents=parents,
+            path=branch,
             emitted=emitted,
-            target_forwards=self.target.forwards - forwards[0],
-            draft_forwards=_forwards(self.drafter.draft) - forwards[1],
-            target_length=self.target.length,
-            draft_length=self.drafter.draft.length if self.drafter.draft else None,
-            target_kv_bytes=self.target.kv_bytes,
-            draft_kv_bytes=self.drafter.draft.kv_bytes if self.drafter.draft else None,
+            target_forwards=target.forwards - forwards[0],
+            draft_forwards=draft.forwards - forwards[1] if draft else 0,
+            target_length=target.length,
+            draft_length=draft.length if draft else None,
+            target_kv_bytes=target.kv_bytes,
+            draft_kv_bytes=draft.kv_bytes if draft else None,
+            target_evicted=target.evicted,
+            draft_evicted=draft.evicted if draft else None,
             lap=watch.finish(),
+        )
+
+    def _verify(self, last: int, proposal: Proposal) -> torch.Tensor:
+        """Return [N+1, vocab]: one target forward over the last committed token and the drafts."""
+        tokens = torch.cat([on_device([last], self.target.device), proposal.tokens])
+        if proposal.parents is None:
+            return self.target.feed(tokens)
+        return self.target.feed(
+            tokens, torch.cat([proposal.parents.new_tensor([-1]), proposal.parents + 1])
         )
 
 
 def _to_host(
     verdict: torch.Tensor, proposal: Proposal, logits: torch.Tensor
-) -> tuple[int, int, list[int]]:
+) -> tuple[int, int, list[int], list[int]]:
     """Bring the round's outcome over in one transfer: the one time a round waits for the device."""
     sound = logits.amax(-1).isfinite().all()  # a NaN or an infinity is its row's largest
     if proposal.logits is not None:
         sound = sound & proposal.logits.amax(-1).isfinite().all()
-    packed = torch.cat([verdict, sound[None].long(), proposal.tokens])
-    accepted, final, whole, *drafted = packed.tolist()
+    parts = [verdict, sound[None].long(), proposal.tokens]
+    if proposal.parents is not None:
+        parts.append(proposal.parents)
+    tip, final, whole, *nodes = torch.cat(parts).tolist()
     if not whole:
         hint = "try --dtype float32; check the checkpoint's weights. What was recorded is kept"
         raise SpecprofError("the models' logits hold NaN or infinity", hint)
-    return accepted, final, drafted
+    count = proposal.tokens.shape[0]
+    parents = nodes[count:] if proposal.parents is not None else list(range(-1, count - 1))
+    return tip, final, nodes[:count], parents
 
 
 def _stopped(emitted: list[int], room: int, stop: frozenset[int]) -> list[int]:
@@ -118,7 +154,3 @@ def _stopped(emitted: list[int], room: int, stop: frozenset[int]) -> list[int]:
         if token in stop:
             return emitted[: place + 1]
     return emitted
-
-
-def _forwards(decoder: Decoder | None) -> int:
-    return decoder.forwards if decoder else 0

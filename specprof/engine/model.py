@@ -31,6 +31,17 @@ class Loaded:
     tokenizer: Any
     facts: ModelFacts
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights lie."""
+        return next(self.model.parameters()).device
+
+    @property
+    def stop_tokens(self) -> frozenset[int]:
+        """The tokens that end a text, by the checkpoint's own generation settings."""
+        ends = getattr(getattr(self.model, "generation_config", None), "eos_token_id", None)
+        return frozenset(ends if isinstance(ends, list) else [] if ends is None else [ends])
+
 
 def load(name: str, settings: Settings, device: torch.device) -> Loaded:
     """Load `name`: a pocket member, a local folder, or a Hugging Face id.

@@ -13,7 +13,7 @@ import torch
 
 from specprof.engine.loop import Played
 from specprof.engine.observe import drafted_tokens, observe, sight
-from specprof.extend import Acceptance, Law
+from specprof.extend import Acceptance, Depth, Law
 from specprof.records import Detail, Round
 
 
@@ -23,6 +23,8 @@ class Scribe:
 
     law: Law
     acceptance: Acceptance
+    policy: Depth
+    """Told of every round's times."""
     detail: Detail
     origin_ns: int
     """Host time that counts as 0."""
@@ -32,39 +34,41 @@ class Scribe:
     observe_ns: int = 0
     _waiting: deque[tuple[Played, torch.Tensor | None]] = field(default_factory=deque)
 
-    def take(self, played: Played, burst: int, depth: int) -> Iterator[Round]:
+    def take(self, played: Played, burst: int) -> Iterator[Round]:
         """Take a round in; yield those that can be read now."""
         started = time.perf_counter_ns()
-        rounds = self._read(burst, depth)  # before this round's evidence is queued behind it
+        rounds = self._read(burst)  # before this round's evidence is queued behind it
         seen = None
         if self.detail == "evidence" and played.drafted:
             seen = observe(played, self.law, self.acceptance)
         self._waiting.append((played, seen))
         if not self.late:
-            rounds += self._read(burst, depth)
+            rounds += self._read(burst)
         self.observe_ns += time.perf_counter_ns() - started
         if self.detail != "off":
             yield from rounds
 
-    def flush(self, burst: int, depth: int) -> Iterator[Round]:
+    def flush(self, burst: int) -> Iterator[Round]:
         """Yield what still waits: the burst is over."""
-        rounds = self._read(burst, depth)
+        rounds = self._read(burst)
         if self.detail != "off":
             yield from rounds
 
-    def _read(self, burst: int, depth: int) -> list[Round]:
-        rounds = [self._record(*one, burst, depth) for one in self._waiting]
+    def _read(self, burst: int) -> list[Round]:
+        rounds = [self._record(*one, burst) for one in self._waiting]
         self._waiting.clear()
+        for one in rounds:
+            self.policy.timed(one)
         return rounds
 
-    def _record(self, played: Played, seen: torch.Tensor | None, burst: int, depth: int) -> Round:
+    def _record(self, played: Played, seen: torch.Tensor | None, burst: int) -> Round:
         read = None if seen is None else sight(played, seen.tolist(), self.law, self.acceptance)
         self.index += 1
         return Round(
             index=self.index - 1,
             burst=burst,
             context=played.context,
-            depth_asked=depth,
+            depth_asked=played.depth_asked,
             drafted=drafted_tokens(played, read),
             accepted=played.accepted,
             emitted=played.emitted,
@@ -79,4 +83,6 @@ class Scribe:
             draft_length=played.draft_length,
             target_kv_bytes=played.target_kv_bytes,
             draft_kv_bytes=played.draft_kv_bytes,
+            target_evicted=played.target_evicted,
+            draft_evicted=played.draft_evicted,
         )

@@ -43,3 +43,23 @@ def path(parents: Sequence[int], tip: int) -> list[int]:
         nodes.append(tip)
         tip = parents[tip]
     return nodes[::-1]
+
+
+def follow(wanted: torch.Tensor, tokens: torch.Tensor, parents: torch.Tensor) -> torch.Tensor:
+    """Return [2]: the deepest node reached by going where `wanted` says, and what it wants next.
+
+    `wanted` is [n + 1], the token after the chain and after each node; siblings differ, or their
+    doubles are left out, so that one path at most is all as wanted.
+    """
+    agrees = wanted[parents + 1] == tokens  # [n] node is what its parent wants
+    twin = (tokens[:, None] == tokens[None]) & (parents[:, None] == parents[None])
+    agrees &= ~twin.tril(-1).any(1)
+    lines = ancestry(parents)
+    stands = (agrees[None] | ~lines).all(1)  # [n] all on its path agree
+    depth = torch.where(stands, lines.sum(1), 0)
+    tip = (
+        torch.where(stands.any(), depth.argmax(), -1)[None]
+        if tokens.shape[0]
+        else parents.new_tensor([-1])
+    )
+    return torch.cat([tip, wanted.gather(0, tip + 1)])

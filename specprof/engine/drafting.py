@@ -1,0 +1,36 @@
+"""Drafting with a causal language model: each drafter says which; a shape says how."""
+
+import torch
+
+from specprof import registry
+from specprof.engine.decoder import Decoder, on_device
+from specprof.extend import Drafter, Proposal, Rig, Shape
+
+
+class ModelDrafter(Drafter):
+    """Drafts by a model's own logits, in whatever shape was asked for."""
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__(rig)
+        assert rig.draft is not None  # noqa: S101 - every such drafter's `load` returns a model
+        self.plain = rig.draft.model
+        self.draft: Decoder = rig.decoder(rig.draft.model)
+        self.shape = registry.load(Shape, registry.member("shape", rig.settings.shape))(rig)
+
+    def propose(self, committed: list[int], depth: int) -> Proposal:
+        """Draft `depth` tokens, or levels of a tree, from the law the target is sampled by.
+
+        Feeds first whatever of `committed` the cache lacks: one token as a rule, two after an
+        all-accepted round, whose last drafted token was never fed (meta-pytorch/gpt-fast#107).
+        """
+        if depth == 0:
+            return nothing(self.draft.device)
+        fed = on_device(committed[self.draft.length :], self.draft.device)
+        return self.shape.grow(self.draft, fed, depth)
+
+
+def nothing(device: torch.device) -> Proposal:
+    """Return an empty chain."""
+    return Proposal(
+        tokens=torch.empty(0, dtype=torch.int64, device=device), logits=None, draft_probs=None
+    )

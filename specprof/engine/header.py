@@ -1,0 +1,41 @@
+"""The first line of a capture: what ran, on what, with which versions."""
+
+from datetime import UTC, datetime
+
+import torch
+
+from specprof import __version__
+from specprof.engine import machine
+from specprof.engine.model import Loaded
+from specprof.engine.stopwatch import Clock, clock_facts
+from specprof.records import Header, RunSpec
+
+
+def header(
+    spec: RunSpec,
+    command: list[str],
+    *,
+    target: Loaded,
+    draft: Loaded | None,
+    acceptance: str,
+    lossless: bool | None,
+    clock: Clock,
+    device: torch.device,
+    source: str,
+) -> Header:
+    """Return the header of a run whose text came from `source`."""
+    return Header(
+        specprof=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        spec=spec,
+        command=command,
+        target=target.facts,
+        draft=draft.facts if draft else None,
+        acceptance=acceptance,
+        lossless=lossless,
+        clock=clock_facts(clock),
+        device=str(device),
+        machine=machine.machine_facts(device),
+        versions=machine.package_versions(),
+        text=source,
+    )

@@ -1,22 +1,50 @@
-"""From what the user wrote to what is run: a profile, overridden, spread over its sweep."""
+"""From what the user wrote to what is run: a profile, overridden, spread over its cells."""
 
 import hashlib
 import itertools
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from specprof.errors import UnknownName, UsageError, nearest
-from specprof.records import Profile, RunSpec, Settings
+from specprof.limits import acceptance_in_force, check
+from specprof.records import Grid, Profile, RunSpec, Settings, Value
 from specprof.registry import shipped
 
-LARGEST_SEED = 2**53
-"""A larger number is inexact to some readers of JSON."""
-COLDEST, HOTTEST = 1e-6, 1e6
+__all__ = [
+    "FIRST_STOP",
+    "acceptance_in_force",
+    "expand",
+    "override",
+    "profiles",
+    "quickened",
+    "read_profile",
+    "stops",
+    "swept",
+    "typed",
+]
+
 FIRST_STOP = 128
 """The shallowest stop of a walk, in tokens."""
+LABEL = "label"
+"""A cell's key that is no setting: what its row is called."""
+SHORT = {"depth": "K", "temperature": "T", "max_new_tokens": "new"}
+SPEAKING = frozenset(
+    {
+        "target",
+        "draft",
+        "backend",
+        "drafter",
+        "depth_policy",
+        "shape",
+        "acceptance",
+        "cache",
+        "workload",
+    }
+)
+"""Settings whose value says enough without their name."""
 
 
 def profiles() -> dict[str, Path]:
@@ -42,17 +70,57 @@ def read_profile(name: str) -> Profile:
     return _checked(written, path)
 
 
-def override(profile: Profile, **given: str | float | bool | None) -> Profile:
-    """Return the profile with the given settings replaced; those that are None stay as they are."""
+def quickened(profile: Profile) -> Profile:
+    """Return the profile in its quick form; refused where it has none."""
+    if not profile.quick:
+        title = f"profile {profile.name!r} has no quick form"
+        raise UsageError(title, "leave --quick out, or give the profile a [quick] table")
+    changed = dict(profile.quick)
+    repeats = int(changed.pop("repeats", profile.repeats) or 1)
+    return msgspec.structs.replace(override(profile, **changed), repeats=repeats)
+
+
+def override(profile: Profile, **given: Value) -> Profile:
+    """Return the profile with the given settings replaced; those that are None stay as they are.
+
+    A field of its sweep is pinned to the given value. What a cell sets for itself stands: refused
+    where every cell does, for the given value would change nothing.
+    """
     changed = {field: value for field, value in given.items() if value is not None}
-    return msgspec.structs.replace(profile, run=msgspec.structs.replace(profile.run, **changed))
+    sweep = {field: values for field, values in profile.sweep.items() if field not in changed}
+    pinned = msgspec.structs.replace(profile, sweep=sweep)
+    for field in changed:
+        if all(field in grid for grid in _grids(pinned)):
+            title = f"every cell of profile {profile.name!r} has a {field} of its own"
+            raise UsageError(title, f"copy the profile and change it there, or leave {field} out")
+    run = msgspec.structs.replace(profile.run, **changed)  # type: ignore[arg-type]  # expand checks
+    return msgspec.structs.replace(pinned, run=run)
+
+
+def swept(profile: Profile, field: str, texts: Sequence[str]) -> Profile:
+    """Return the profile swept over the values written in `texts`, in place of any it had."""
+    values: list[Value] = [typed(field, text) for text in texts]
+    return msgspec.structs.replace(profile, sweep=profile.sweep | {field: values})
+
+
+def typed(field: str, text: str) -> Value:
+    """Return what a text means as the value of a field of Settings; empty is None."""
+    if field not in Settings.__struct_fields__:
+        raise UnknownName("setting", field, Settings.__struct_fields__)
+    written = {field: text or None}
+    try:
+        value: Value = getattr(msgspec.convert(written, Settings, strict=False), field)
+    except msgspec.ValidationError as trouble:
+        title = f"{field} can't be {text!r}: {trouble}"
+        raise UsageError(title, "give a value of the setting's type") from trouble
+    return value
 
 
 def expand(profile: Profile) -> list[RunSpec]:
-    """Return one RunSpec for each cell of the sweep's grid, checked, in the order written."""
-    fields = list(profile.sweep)
-    cells = itertools.product(*(profile.sweep[field] for field in fields))
-    return [_spec(profile, dict(zip(fields, values, strict=True))) for values in cells]
+    """Return one checked RunSpec a cell, in the order written; cells that are alike count once."""
+    cells = [cell for grid in _grids(profile) for cell in _cells(grid)]
+    specs = [_spec(profile, varied, label) for varied, label in cells]
+    return list({spec.id: spec for spec in reversed(specs)}.values())[::-1]
 
 
 def stops(settings: Settings) -> list[int]:
@@ -68,75 +136,72 @@ def stops(settings: Settings) -> list[int]:
     return sorted({round(first * factor**step) for step in range(settings.stops)})
 
 
-def acceptance_in_force(settings: Settings) -> str:
-    """Return the acceptance rule's name: `auto` is greedy at temperature 0, else rejection."""
-    if settings.acceptance != "auto":
-        return settings.acceptance
-    return "greedy" if settings.temperature == 0 else "rejection"
+def _grids(profile: Profile) -> list[Grid]:
+    return [*([profile.sweep] if profile.sweep or not profile.cell else []), *profile.cell]
 
 
-def _spec(profile: Profile, varied: Mapping[str, str | int | float | bool | None]) -> RunSpec:
-    merged = msgspec.to_builtins(profile.run) | dict(varied)
+def _cells(grid: Grid) -> Iterator[tuple[dict[str, Value], str]]:
+    """Yield what each cell of a grid varies, and the few words that tell it from the others."""
+    fields = {field: values for field, values in grid.items() if field != LABEL}
+    told = [field for field in fields if LABEL not in grid or isinstance(grid[field], list)]
+    values = [each if isinstance(each, list) else [each] for each in fields.values()]
+    for chosen in itertools.product(*values):
+        varied = dict(zip(fields, chosen, strict=True))
+        words = [str(grid[LABEL])] if LABEL in grid else []
+        yield varied, " ".join(words + [_word(field, varied[field]) for field in told])
+
+
+def _word(field: str, value: Value) -> str:
+    if (field, value) == ("drafter", "none"):
+        return "plain"
+    if field in SPEAKING and value is not None:
+        return str(value).rpartition("/")[2]
+    return f"{SHORT.get(field, field)}={value}"
+
+
+def _spec(profile: Profile, varied: dict[str, Value], label: str) -> RunSpec:
     try:
-        settings = msgspec.convert(merged, Settings)
+        settings = msgspec.convert(msgspec.to_builtins(profile.run) | varied, Settings)
     except msgspec.ValidationError as trouble:
-        title = f"profile {profile.name!r} sweeps a field to a wrong value: {trouble}"
+        title = f"profile {profile.name!r} gives a field a wrong value: {trouble}"
         raise UsageError(title, "each value must be of the field's type") from trouble
     check(settings)
     written = repr(settings).encode("utf-8", "surrogateescape")  # a path may be no UTF-8
     number = hashlib.blake2b(written, digest_size=4).hexdigest()
-    return RunSpec(id=number, profile=profile.name, settings=settings, varied=dict(varied))
-
-
-def check(settings: Settings) -> None:
-    """Refuse settings that no run can have, with what is allowed."""
-    least = {
-        "depth": 0,
-        "context": 1,
-        "stops": 1,
-        "max_new_tokens": 1,
-        "top_k": 0,
-        "recheck_context": 0,
-        "plain_steps": 0,
-        "threads": 0,
-        "seed": 0,
-    }
-    for field, bound in least.items():
-        value = getattr(settings, field)
-        if value < bound:
-            raise UsageError(f"{_option(field)} is {value}", f"it must be at least {bound}")
-    if settings.seed > LARGEST_SEED:
-        raise UsageError(f"--seed is {settings.seed}", f"it must be at most {LARGEST_SEED}")
-    if settings.temperature != 0 and not COLDEST <= settings.temperature <= HOTTEST:
-        hint = f"it must be 0 (greedy), or from {COLDEST} to {HOTTEST}: softmax overflows beyond"
-        raise UsageError(f"--temperature is {settings.temperature}", hint)
-    if not 0 < settings.top_p <= 1:
-        raise UsageError(f"--top-p is {settings.top_p}", "it must lie above 0 and at most at 1")
-    if settings.acceptance == "greedy" and settings.temperature > 0:
-        title = f"greedy acceptance was asked for at temperature {settings.temperature}"
-        raise UsageError(title, "use temperature 0, or acceptance rejection")
+    return RunSpec(id=number, profile=profile.name, settings=settings, varied=varied, label=label)
 
 
 def _checked(written: dict[str, object], path: Path) -> Profile:
     """Decode the profile; an unknown key is refused with the known ones, nearest first."""
-    _refuse_unknown(written, Profile, path)
-    for table in ("run", "sweep"):
-        keys = written.get(table, {})
-        if isinstance(keys, dict):
-            _refuse_unknown(keys, Settings, path)
+    fields = Settings.__struct_fields__
+    _refuse_unknown(written, Profile.__struct_fields__, path)
+    cells = written.get("cell")
+    for table in cells if isinstance(cells, list) else []:
+        _refuse_unknown(table, (LABEL, *fields), path)
+    for name, known in (("run", fields), ("sweep", fields), ("quick", (*fields, "repeats"))):
+        _refuse_unknown(written.get(name), known, path)
     try:
-        return msgspec.convert({"name": path.stem} | written, Profile)
+        profile = msgspec.convert({"name": path.stem} | written, Profile)
+        _refuse_mistyped(profile)
     except msgspec.ValidationError as trouble:
         raise UsageError(f"profile {path}: {trouble}", "correct the value's type") from trouble
+    if profile.repeats < 1 or any(
+        value == [] for grid in _grids(profile) for value in grid.values()
+    ):
+        title = f"profile {path} asks for nothing: repeats below 1, or a field without values"
+        raise UsageError(title, "give at least one of each")
+    return profile
 
 
-def _refuse_unknown(keys: Mapping[str, object], known: type[msgspec.Struct], path: Path) -> None:
-    fields = known.__struct_fields__
-    for key in keys:
-        if key not in fields:
-            hint = f"known keys: {', '.join(nearest(key, fields))}"
+def _refuse_unknown(table: object, known: Iterable[str], path: Path) -> None:
+    for key in table if isinstance(table, dict) else ():
+        if key not in known:
+            hint = f"known keys: {', '.join(nearest(key, known))}"
             raise UsageError(f"profile {path} has an unknown key {key!r}", hint)
 
 
-def _option(field: str) -> str:
-    return "--" + field.replace("_", "-")
+def _refuse_mistyped(profile: Profile) -> None:
+    """Raise ValidationError where a quick form has a value that its field can't take."""
+    changed = {field: value for field, value in profile.quick.items() if field != "repeats"}
+    msgspec.convert(changed, Settings)
+    msgspec.convert(profile.quick.get("repeats", 1), int)

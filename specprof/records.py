@@ -126,6 +126,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     varied: dict[str, Value] = {}
     """The swept fields and the values they have here."""
+    label: str = ""
+    """The few words that tell this cell from the others."""
     repeat: int = 0
     """Which repetition of the cell this is, from 0."""
 

@@ -3,7 +3,7 @@
 import pytest
 
 from specprof.errors import UnknownName, UsageError
-from specprof.plan import check, expand, override, profiles, read_profile
+from specprof.plan import expand, override, profiles, quickened, read_profile, swept, typed
 from specprof.records import Profile, Settings
 
 
@@ -19,7 +19,18 @@ def test_every_shipped_profile_expands(name):
     profile = read_profile(name)
     assert profile.name == name
     assert profile.about
-    assert expand(profile)
+    specs = expand(profile)
+    labels = [spec.label for spec in specs]
+    assert len(set(labels)) == len(labels)
+
+
+@pytest.mark.parametrize("name", [name for name in profiles() if read_profile(name).quick])
+def test_a_quick_form_has_the_same_cells(name):
+    """Only what a cell costs changes, never what is compared."""
+    profile = read_profile(name)
+    full, quick = expand(profile), expand(quickened(profile))
+    assert [spec.label for spec in quick] == [spec.label for spec in full]
+    assert [spec.varied for spec in quick] == [spec.varied for spec in full]
 
 
 def test_a_sweep_is_a_grid_in_the_order_written(tmp_path):
@@ -31,6 +42,91 @@ def test_a_sweep_is_a_grid_in_the_order_written(tmp_path):
     assert specs[3].settings.depth == 8
     assert specs[3].settings.temperature == 0.7
     assert len({spec.id for spec in specs}) == 4
+
+
+def test_cells_stand_beside_the_grid_with_labels_of_their_own(tmp_path):
+    """Each cell's lists are a grid; a label leads, and what varies within the cell follows it."""
+    text = """
+    [sweep]
+    depth = [2, 4]
+    [[cell]]
+    drafter = "none"
+    [[cell]]
+    label = "hot"
+    temperature = 0.7
+    depth = [2, 8]
+    """
+    specs = expand(read_profile(written(tmp_path, text)))
+    assert [spec.label for spec in specs] == ["K=2", "K=4", "plain", "hot K=2", "hot K=8"]
+    assert specs[4].varied == {"temperature": 0.7, "depth": 8}
+
+
+def test_cells_alone_leave_the_bare_run_out(tmp_path):
+    """A profile of cells has those cells; two that are the same settings are one."""
+    text = "[[cell]]\ndepth = [2, 4]\n[[cell]]\ndepth = 4\n[[cell]]\ndepth = 6\n"
+    specs = expand(read_profile(written(tmp_path, text)))
+    assert [spec.settings.depth for spec in specs] == [2, 4, 6]
+
+
+def test_a_setting_given_for_a_swept_field_pins_it():
+    """The grid loses that field; the others stay swept."""
+    profile = Profile(name="x", sweep={"depth": [2, 4], "temperature": [0, 1]})
+    specs = expand(override(profile, depth=3))
+    assert [(s.settings.depth, s.settings.temperature) for s in specs] == [(3, 0), (3, 1)]
+
+
+def test_a_setting_that_would_change_nothing_is_refused():
+    """Where every cell has its own value, the given one would silently be lost."""
+    profile = Profile(name="x", cell=[{"depth": 2}, {"depth": 4, "temperature": 1.0}])
+    with pytest.raises(UsageError, match="a depth of its own"):
+        override(profile, depth=3)
+    assert expand(override(profile, temperature=0.5))[0].settings.temperature == 0.5
+
+
+def test_the_quick_form_overrides_the_run_and_the_repeats():
+    """A profile without one says so."""
+    quick = quickened(Profile(name="x", repeats=4, quick={"stops": 2, "repeats": 1}))
+    assert (quick.run.stops, quick.repeats) == (2, 1)
+    with pytest.raises(UsageError, match="no quick form"):
+        quickened(Profile(name="x"))
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "value"),
+    [
+        ("depth", "6", 6),
+        ("temperature", "0.7", 0.7),
+        ("ignore_eos", "true", True),
+        ("widths", "2,2,1", "2,2,1"),
+        ("draft_cache", "", None),
+        ("exit_layer", "3", 3),
+        ("workload", "ppl", "ppl"),
+    ],
+)
+def test_a_written_value_takes_its_settings_type(field, text, value):
+    """As Settings declares it, so that `--set` reaches every field."""
+    assert typed(field, text) == value
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "told"),
+    [
+        ("depht", "6", "known: depth"),
+        ("depth", "six", "depth can't be 'six'"),
+        ("workload", "stroll", "stroll"),
+    ],
+)
+def test_a_wrong_written_value_is_refused(field, text, told):
+    """The field and the text are named."""
+    with pytest.raises(UsageError) as raised:
+        typed(field, text)
+    assert told in str(raised.value)
+
+
+def test_any_profile_can_be_swept_from_the_command_line():
+    """The values replace those the profile sweeps that field over."""
+    profile = swept(Profile(name="x", sweep={"depth": [9]}), "depth", ["2", "4"])
+    assert [spec.settings.depth for spec in expand(profile)] == [2, 4]
 
 
 def test_the_command_line_overrides_a_profile():
@@ -45,11 +141,20 @@ def test_the_command_line_overrides_a_profile():
         ("[run]\ndept = 3\n", "unknown key 'dept'"),
         ("[runs]\n", "unknown key 'runs'"),
         ("[run]\ndepth = 'four'\n", "Expected `int`"),
-        ("[sweep]\ndepth = ['four']\n", "sweeps a field to a wrong value"),
+        ("[sweep]\ndepth = ['four']\n", "gives a field a wrong value"),
         ("[sweep]\ndeep = [1]\n", "unknown key 'deep'"),
         ("[run\n", "is no TOML"),
         ("run = 3\n", "Expected `object`"),
         ("[run]\nworkload = 'stroll'\n", "stroll"),
+        ("[[cell]]\ndept = 3\n", "unknown key 'dept'"),
+        ("[[cell]]\ndepth = [3, 'x']\n", "Expected `int`"),
+        ("cell = 3\n", "Expected `array`"),
+        ("[sweep]\ndepth = []\n", "asks for nothing"),
+        ("repeats = 0\n", "asks for nothing"),
+        ("repeats = 'many'\n", "Expected `int`"),
+        ("[quick]\nrepeat = 2\n", "unknown key 'repeat'"),
+        ("[quick]\nrepeats = 'two'\n", "Expected `int`"),
+        ("[quick]\nstops = 1.5\n", "Expected `int`"),
     ],
 )
 def test_a_wrong_profile_is_refused_by_name(tmp_path, text, told):
@@ -69,32 +174,6 @@ def test_an_unknown_profile_lists_the_known():
     """Nearest first."""
     with pytest.raises(UnknownName, match="known: default"):
         read_profile("defualt")
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"depth": -1},
-        {"context": 0},
-        {"max_new_tokens": 0},
-        {"stops": 0},
-        {"temperature": -0.1},
-        {"temperature": float("nan")},
-        {"temperature": float("inf")},
-        {"temperature": 1e-40},
-        {"seed": -1},
-        {"seed": 2**64},
-        {"top_p": 0.0},
-        {"top_p": 1.1},
-        {"top_k": -1},
-        {"acceptance": "greedy", "temperature": 0.7},
-    ],
-)
-def test_impossible_settings_are_refused(wrong):
-    """Each is named as the option the user typed, with what is allowed."""
-    with pytest.raises(UsageError) as raised:
-        check(Settings(**wrong))
-    assert raised.value.hint
 
 
 def test_a_path_that_is_no_utf8_has_its_id():

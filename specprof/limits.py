@@ -1,0 +1,226 @@
+"""What settings can be run together: everything impossible is refused before a model is loaded.
+
+Reads members' files where it must know what they can do; imports none of them.
+"""
+
+import ast
+import math
+from functools import cache
+from pathlib import Path
+
+from specprof import registry
+from specprof.errors import UsageError
+from specprof.records import Settings
+
+LARGEST_SEED = 2**53
+"""A larger number is inexact to some readers of JSON."""
+COLDEST, HOTTEST = 1e-6, 1e6
+MOST_NODES = 1024
+"""Drafted tokens of one tree: each takes a row of the target's logits."""
+AT_LEAST = {
+    "depth": 0,
+    "branch": 1,
+    "nodes": 1,
+    "window": 1,
+    "sinks": 0,
+    "block": 1,
+    "batch": 1,
+    "ngram": 1,
+    "exit_layer": 1,
+    "context": 1,
+    "stops": 1,
+    "max_new_tokens": 1,
+    "score_step": 1,
+    "top_k": 0,
+    "recheck_context": 0,
+    "plain_steps": 0,
+    "threads": 0,
+    "seed": 0,
+}
+SHARES = ("confidence", "noise")
+"""Settings that lie from 0 to 1."""
+NAMED = {
+    "backend": "backend",
+    "drafter": "drafter",
+    "depth_policy": "depth",
+    "shape": "shape",
+    "cache": "cache",
+    "draft_cache": "cache",
+}
+"""Setting -> the kind of member it names."""
+CHAIN_ONLY = ("none", "ngram")
+"""Drafters that have no law to grow a tree by."""
+NEEDS_DRAFT = ("draft-model", "eagle")
+PEERS = {
+    "hf-assisted": ("fixed", "hf-heuristic", "confidence"),
+    "hf-prompt-lookup": ("fixed",),
+    "hf-generate": ("fixed",),
+}
+"""Backends that run transformers' own loop -> the depth policies it has."""
+ALONE = (*PEERS, "synthetic")
+"""Backends that decode one sequence, as a chain, with a dense cache."""
+
+
+def acceptance_in_force(settings: Settings) -> str:
+    """Return the acceptance rule's name: `auto` is greedy at temperature 0, else rejection."""
+    if settings.acceptance != "auto":
+        return settings.acceptance
+    return "greedy" if settings.temperature == 0 else "rejection"
+
+
+def check(settings: Settings) -> None:
+    """Refuse settings that no run can have, with what is allowed."""
+    _check_numbers(settings)
+    _check_names(settings)
+    if settings.acceptance == "greedy" and settings.temperature > 0:
+        title = f"greedy acceptance was asked for at temperature {settings.temperature}"
+        raise UsageError(title, "use temperature 0, or acceptance rejection")
+    if settings.workload == "ppl":
+        _check_scoring(settings)
+        return
+    if settings.backend in ALONE:
+        _check_alone(settings)
+    if settings.drafter in NEEDS_DRAFT and settings.draft is None and settings.backend == "native":
+        title = f"the drafter {settings.drafter!r} needs a draft model"
+        raise UsageError(title, "name one with --draft, or use --drafter none")
+    if grows_tree(settings.shape):
+        _check_tree(settings)
+    if settings.batch > 1:
+        _check_batch(settings)
+    _check_window(settings)
+
+
+def grows_tree(shape: str) -> bool:
+    """Whether a shape's drafted tokens may have siblings."""
+    return bool(_declared(registry.member("shape", shape).path, "tree", default=True))
+
+
+def widths(settings: Settings) -> list[int]:
+    """Return the static tree's children of each node, level by level."""
+    try:
+        found = [int(each) for each in settings.widths.split(",")]
+    except ValueError:
+        found = []
+    if not found or min(found) < 1:
+        hint = "give whole numbers from 1, level by level: 4,2,1,1"
+        raise UsageError(f"widths is {settings.widths!r}", hint)
+    return found
+
+
+def drafted_at_most(settings: Settings) -> int:
+    """Return how many tokens a round can draft."""
+    if settings.drafter == "none" or not settings.depth:
+        return 0
+    if settings.shape == "static-tree":
+        per_level = widths(settings)[: settings.depth]
+        sizes = [math.prod(per_level[: level + 1]) for level in range(len(per_level))]
+        return sum(sizes) + (settings.depth - len(sizes)) * sizes[-1]
+    if settings.shape == "dynamic-tree":
+        return settings.nodes
+    return settings.depth
+
+
+def _check_numbers(settings: Settings) -> None:
+    for field, bound in AT_LEAST.items():
+        value = getattr(settings, field)
+        if value is not None and value < bound:
+            raise UsageError(f"{field} is {value}", f"it must be at least {bound}")
+    for field in SHARES:
+        value = getattr(settings, field)
+        if not 0 <= value <= 1:
+            raise UsageError(f"{field} is {value}", "it must lie from 0 to 1")
+    if settings.seed > LARGEST_SEED:
+        raise UsageError(f"seed is {settings.seed}", f"it must be at most {LARGEST_SEED}")
+    if settings.temperature != 0 and not COLDEST <= settings.temperature <= HOTTEST:
+        hint = f"it must be 0 (greedy), or from {COLDEST} to {HOTTEST}: softmax overflows beyond"
+        raise UsageError(f"temperature is {settings.temperature}", hint)
+    if not 0 < settings.top_p <= 1:
+        raise UsageError(f"top_p is {settings.top_p}", "it must lie above 0 and at most at 1")
+
+
+def _check_names(settings: Settings) -> None:
+    """Refuse a name no member goes by; the known ones are listed, nearest first."""
+    for field, kind in NAMED.items():
+        name = getattr(settings, field)
+        if name is not None:
+            registry.member(kind, name)
+    registry.member("acceptance", acceptance_in_force(settings))
+
+
+def _check_alone(settings: Settings) -> None:
+    wanted = {"shape": "chain", "cache": "dense", "batch": 1}
+    for field, only in wanted.items():
+        value = getattr(settings, field)
+        if value != only:
+            title = f"backend {settings.backend!r} was asked for {field} {value}"
+            raise UsageError(title, f"it has only {field} {only}; use backend native")
+    if settings.draft_cache not in (None, "dense"):
+        title = f"backend {settings.backend!r} was asked for draft_cache {settings.draft_cache}"
+        raise UsageError(title, "it has only dense caches; use backend native")
+    policies = PEERS.get(settings.backend, ("fixed",))
+    if settings.depth_policy not in policies:
+        title = f"backend {settings.backend!r} was asked for depth policy {settings.depth_policy}"
+        raise UsageError(title, f"it has {', '.join(policies)}; use backend native for others")
+
+
+def _check_scoring(settings: Settings) -> None:
+    if settings.backend != "native":
+        title = f"workload ppl was asked for with backend {settings.backend!r}"
+        raise UsageError(title, "only the backend native scores a text")
+    if settings.batch > 1:
+        title = f"workload ppl was asked for with batch {settings.batch}"
+        raise UsageError(title, "a text is scored as one sequence: use batch 1")
+
+
+def _check_tree(settings: Settings) -> None:
+    if settings.drafter in CHAIN_ONLY:
+        title = f"drafter {settings.drafter!r} was asked for shape {settings.shape}"
+        raise UsageError(title, "it can only draft a chain; use drafter draft-model or eagle")
+    rules = {each.name: each.path for each in registry.members("acceptance").values()}
+    asked = acceptance_in_force(settings)
+    if not _declared(rules[asked], "trees", default=False):
+        able = [name for name, path in rules.items() if _declared(path, "trees", default=False)]
+        title = f"acceptance {asked!r} was asked to decide a {settings.shape}"
+        raise UsageError(title, f"trees can be decided by: {', '.join(able) or 'none'}")
+    if settings.shape == "static-tree":
+        widths(settings)
+    if drafted_at_most(settings) > MOST_NODES:
+        title = f"the {settings.shape} would draft {drafted_at_most(settings)} tokens a round"
+        raise UsageError(title, f"at most {MOST_NODES} are verified at once: make it narrower")
+
+
+def _check_batch(settings: Settings) -> None:
+    if settings.drafter == "eagle":
+        title = f"drafter 'eagle' was asked for batch {settings.batch}"
+        raise UsageError(title, "it reads one sequence's features: use batch 1, or draft-model")
+    if grows_tree(settings.shape):
+        title = f"shape {settings.shape!r} was asked for batch {settings.batch}"
+        raise UsageError(title, "trees are verified one sequence at a time: use batch 1, or chain")
+
+
+def _check_window(settings: Settings) -> None:
+    if "sink-window" not in (settings.cache, settings.draft_cache):
+        return
+    if settings.block > settings.window:
+        title = f"block is {settings.block} with a window of {settings.window}"
+        raise UsageError(title, "a block can't be wider than the window it is cut from")
+    drafted = drafted_at_most(settings)
+    if settings.window <= drafted:
+        title = f"window is {settings.window} and a round drafts up to {drafted} tokens"
+        raise UsageError(title, "the window must hold a whole round: make it wider")
+
+
+@cache
+def _declared(path: Path, name: str, *, default: bool) -> bool:
+    """Return a class variable of a member's class as its file writes it, without importing it."""
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    for line in (
+        each for kind in module.body if isinstance(kind, ast.ClassDef) for each in kind.body
+    ):
+        match line:
+            case (
+                ast.Assign(targets=[ast.Name(id=given)], value=ast.Constant(value=value))
+                | ast.AnnAssign(target=ast.Name(id=given), value=ast.Constant(value=value))
+            ) if given == name:
+                return bool(value)
+    return default

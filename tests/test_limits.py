@@ -1,0 +1,127 @@
+"""Combinations no run can have, each refused before anything is loaded, with what is possible."""
+
+import pytest
+
+from specprof.errors import UnknownName, UsageError
+from specprof.limits import check, drafted_at_most, grows_tree
+from specprof.records import Settings
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"depth": -1},
+        {"context": 0},
+        {"max_new_tokens": 0},
+        {"stops": 0},
+        {"temperature": -0.1},
+        {"temperature": float("nan")},
+        {"temperature": float("inf")},
+        {"temperature": 1e-40},
+        {"seed": -1},
+        {"seed": 2**64},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"top_k": -1},
+        {"batch": 0},
+        {"window": 0},
+        {"sinks": -1},
+        {"block": 0},
+        {"ngram": 0},
+        {"score_step": 0},
+        {"exit_layer": 0},
+        {"noise": 1.5},
+        {"confidence": -0.1},
+        {"noise": float("nan")},
+        {"acceptance": "greedy", "temperature": 0.7},
+        {"draft": None},
+        {"shape": "static-tree", "widths": "4,x"},
+        {"shape": "static-tree", "widths": "4,0"},
+        {"shape": "static-tree", "widths": ""},
+        {"shape": "static-tree", "widths": "40,40,40"},
+        {"shape": "static-tree", "drafter": "none"},
+        {"shape": "dynamic-tree", "drafter": "ngram"},
+        {"shape": "static-tree", "acceptance": "block", "temperature": 1.0},
+        {"batch": 2, "drafter": "eagle"},
+        {"batch": 2, "shape": "static-tree"},
+        {"cache": "sink-window", "block": 513},
+        {"cache": "sink-window", "window": 4},
+        {"draft_cache": "sink-window", "window": 16, "shape": "dynamic-tree"},
+        {"workload": "ppl", "batch": 2},
+        {"workload": "ppl", "backend": "synthetic"},
+        {"backend": "hf-assisted", "shape": "static-tree"},
+        {"backend": "hf-assisted", "cache": "sink-window"},
+        {"backend": "hf-assisted", "draft_cache": "sink-window"},
+        {"backend": "hf-assisted", "batch": 2},
+        {"backend": "hf-assisted", "depth_policy": "survival"},
+        {"backend": "synthetic", "shape": "static-tree"},
+    ],
+)
+def test_impossible_settings_are_refused(wrong):
+    """Each names what was asked, with what is allowed."""
+    with pytest.raises(UsageError) as raised:
+        check(Settings(**wrong))
+    assert raised.value.hint
+
+
+@pytest.mark.parametrize(
+    "possible",
+    [
+        {},
+        {"drafter": "none", "draft": None},
+        {"shape": "static-tree"},
+        {"shape": "dynamic-tree", "temperature": 1.0},
+        {"cache": "sink-window", "window": 256},
+        {"batch": 4},
+        {"workload": "ppl", "drafter": "draft-model", "draft": None},
+        {"workload": "ppl", "cache": "sink-window", "window": 8},
+        {"backend": "hf-assisted", "depth_policy": "hf-heuristic"},
+        {"backend": "synthetic", "draft": None},
+        {"window": 1},
+    ],
+)
+def test_possible_settings_pass(possible):
+    """What one field asks of another it asks only where it matters."""
+    check(Settings(**possible))
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong", "meant"),
+    [
+        ("drafter", "draft-modle", "draft-model"),
+        ("shape", "static", "static-tree"),
+        ("cache", "window", "sink-window"),
+        ("draft_cache", "dens", "dense"),
+        ("acceptance", "rejections", "rejection"),
+        ("backend", "hf", "hf-assisted"),
+        ("depth_policy", "fix", "fixed"),
+    ],
+)
+def test_an_unknown_member_is_answered_with_the_nearest(field, wrong, meant):
+    """Whatever names a member is looked up without importing any."""
+    with pytest.raises(UnknownName) as raised:
+        check(Settings(**{field: wrong}))
+    assert wrong in raised.value.title
+    assert meant in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("settings", "drafted"),
+    [
+        ({"depth": 4}, 4),
+        ({"depth": 4, "drafter": "none"}, 0),
+        ({"depth": 4, "shape": "static-tree", "widths": "4,2,1,1"}, 4 + 8 + 8 + 8),
+        ({"depth": 2, "shape": "static-tree", "widths": "4,2,1,1"}, 4 + 8),
+        ({"depth": 5, "shape": "static-tree", "widths": "3,2"}, 3 + 6 + 6 + 6 + 6),
+        ({"depth": 4, "shape": "dynamic-tree", "nodes": 16}, 16),
+    ],
+)
+def test_a_rounds_drafted_tokens_are_counted(settings, drafted):
+    """A static tree's levels beyond its widths have one child a node."""
+    assert drafted_at_most(Settings(**settings)) == drafted
+
+
+def test_a_shape_says_in_its_file_whether_it_is_a_tree():
+    """Read without importing torch."""
+    assert not grows_tree("chain")
+    assert grows_tree("static-tree")

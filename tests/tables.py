@@ -13,24 +13,41 @@ class TableDecoder:
     Keeps the tokens it was fed, as a cache would, and refuses what no cache could do.
     """
 
+    evicted = None
+
     def __init__(self, table: torch.Tensor) -> None:
         self.table = table  # [vocab, vocab]
         self.device = torch.device("cpu")
         self.forwards = 0
         self.fed: list[int] = []
+        self.tree: list[tuple[int, int]] = []
+        """Token and parent of each node on the chain."""
 
     @property
     def length(self) -> int:
-        return len(self.fed)
+        return len(self.fed) + len(self.tree)
 
     @property
     def kv_bytes(self) -> int:
-        return 2 * len(self.fed)
+        return 2 * self.length
 
-    def feed(self, tokens: torch.Tensor) -> torch.Tensor:
-        self.fed += tokens.tolist()
+    def feed(self, tokens: torch.Tensor, parents: torch.Tensor | None = None) -> torch.Tensor:
+        if parents is None:
+            assert not self.tree, "a chain was fed onto a tree"
+            self.fed += tokens.tolist()
+        else:
+            for token, parent in zip(tokens.tolist(), parents.tolist(), strict=True):
+                assert -1 <= parent < len(self.tree), "a node came before its parent"
+                self.tree.append((token, parent))
         self.forwards += 1
         return self.table[tokens].clone()
+
+    def keep(self, branch: Sequence[int]) -> None:
+        assert self.tree, "there is no tree to keep a branch of"
+        for before, node in zip([-1, *branch], branch, strict=False):
+            assert self.tree[node][1] == before, "the branch is no path of the tree"
+        self.fed += [self.tree[node][0] for node in branch]
+        self.tree = []
 
     def prefill(self, tokens: Sequence[int]) -> None:
         if tokens:
@@ -38,6 +55,7 @@ class TableDecoder:
 
     def rollback(self, length: int) -> None:
         assert 0 <= length <= len(self.fed)
+        self.tree = []
         del self.fed[length:]
 
 

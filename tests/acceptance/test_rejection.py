@@ -30,7 +30,7 @@ def decide(tokens, coins, choice, monkeypatch, draft=DRAFT, target=TARGET):
     law = ScriptedLaw([choice])
     verdict = Rejection().decide(target[: depth + 1].log(), proposal, law, torch.Generator())
     weights = law.weights[0][0]
-    return int(verdict[0]), weights / weights.sum()
+    return int(verdict[0]) + 1, weights / weights.sum()
 
 
 def test_one_drafted_token_leaves_the_target_law_exactly(monkeypatch):
@@ -87,7 +87,7 @@ def test_equal_laws_never_reject():
         token = law.draw(probs, generator)
         proposal = Proposal(tokens=token, logits=probs.log(), draft_probs=probs)
         verdict = Rejection().decide(probs.log().repeat(2, 1), proposal, law, generator)
-        assert verdict[0] == 1
+        assert verdict[0] == 0
 
 
 def test_sampled_output_follows_the_target_by_chi_square():
@@ -99,8 +99,8 @@ def test_sampled_output_follows_the_target_by_chi_square():
     for _ in range(20_000):
         token = law.draw(draft, generator)
         proposal = Proposal(tokens=token, logits=draft.log(), draft_probs=draft)
-        accepted, final = Rejection().decide(TARGET[:2].log(), proposal, law, generator).tolist()
-        counts[int(token) if accepted else final] += 1
+        tip, final = Rejection().decide(TARGET[:2].log(), proposal, law, generator).tolist()
+        counts[final if tip < 0 else int(token)] += 1
     assert chisquare(counts.numpy(), 20_000 * TARGET[0].numpy()).pvalue > 1e-3
 
 

@@ -7,13 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specprof.acceptance.greedy import Greedy
-from specprof.acceptance.rejection import Rejection
-from specprof.drafters.draft_model import DraftModel
-from specprof.drafters.none import NoDrafter
-from specprof.engine.loop import Engine
-from specprof.engine.sampling import ProcessedLaw
-from specprof.engine.stopwatch import HostClock, Stopwatch
+from engines import decode
+from engines import engine as wired_engine
 from specprof.errors import SpecprofError
 from tables import TableDecoder
 
@@ -24,25 +19,10 @@ def table(seed):
     return torch.randn(VOCABULARY, VOCABULARY, generator=torch.Generator().manual_seed(seed))
 
 
-def engine(target, draft=None, temperature=0.0, seed=0):
-    law = ProcessedLaw(temperature)
-    drafter = DraftModel(TableDecoder(draft), law) if draft is not None else NoDrafter(None, law)
-    return Engine(
-        target=TableDecoder(target),
-        drafter=drafter,
-        acceptance=Greedy() if temperature == 0 else Rejection(),
-        law=law,
-        generator=torch.Generator().manual_seed(seed),
-        watch=Stopwatch(HostClock()),
+def engine(target, draft=None, **given):
+    return wired_engine(
+        TableDecoder(target), None if draft is None else TableDecoder(draft), **given
     )
-
-
-def decode(wired, *, depth, new_tokens, stop=frozenset(), prompt=(1, 2)):
-    committed = list(prompt)
-    wired.target.prefill(committed[:-1])
-    wired.drafter.prefill(committed)
-    played = list(wired.rounds(committed, depth=depth, new_tokens=new_tokens, stop=stop))
-    return committed, played
 
 
 def plain_greedy(target, new_tokens, stop=frozenset(), prompt=(1, 2)):
@@ -65,7 +45,7 @@ def test_greedy_speculation_is_plain_greedy(seeds, depth, new_tokens, stop, alik
     """Whatever the draft, depth, length limit and stop tokens, not one token differs."""
     target = table(seeds[0])
     draft = target if alike else table(seeds[1])
-    committed, _ = decode(engine(target, draft), depth=depth, new_tokens=new_tokens, stop=stop)
+    committed, _ = decode(engine(target, draft, depth=depth), new_tokens=new_tokens, stop=stop)
     assert committed == plain_greedy(target, new_tokens, stop)
 
 
@@ -78,8 +58,9 @@ def test_greedy_speculation_is_plain_greedy(seeds, depth, new_tokens, stop, alik
 def test_bookkeeping_identities_hold_every_round(seed, depth, temperature, alike):
     """Emitted = accepted + 1, one target forward, and both caches hold just what was committed."""
     target = table(seed)
-    wired = engine(target, target if alike else table(seed + 1), temperature, seed)
-    committed, played = decode(wired, depth=depth, new_tokens=40)
+    draft = target if alike else table(seed + 1)
+    wired = engine(target, draft, temperature=temperature, seed=seed, depth=depth)
+    committed, played = decode(wired, new_tokens=40)
     length = 2
     for before, after in pairwise([*played, None]):
         length += len(before.emitted)
@@ -98,7 +79,7 @@ def test_a_draft_equal_to_its_target_is_always_accepted():
     """Draft = target accepts every token at any temperature: min(1, 1) = 1."""
     target = table(3)
     for temperature in (0.0, 1.0):
-        _, played = decode(engine(target, target, temperature), depth=4, new_tokens=30)
+        _, played = decode(engine(target, target, temperature=temperature), new_tokens=30)
         assert all(one.accepted == 4 for one in played)
         assert len(played) == 6
 
@@ -106,15 +87,15 @@ def test_a_draft_equal_to_its_target_is_always_accepted():
 def test_the_token_drafted_last_is_fed_after_an_all_accepted_round():
     """After an all-accepted round the draft lacks two tokens and is fed both."""
     target = table(5)
-    wired = engine(target, target)
-    decode(wired, depth=3, new_tokens=8)
+    wired = engine(target, target, depth=3)
+    decode(wired, new_tokens=8)
     assert wired.drafter.draft.fed == plain_greedy(target, 8)[: len(wired.drafter.draft.fed)]
 
 
 def test_the_baseline_drafts_nothing_and_emits_one_token_a_round():
-    """The drafter `none` is the same loop with K = 0."""
+    """The drafter `none` is the same loop with nothing drafted."""
     target = table(7)
-    committed, played = decode(engine(target), depth=0, new_tokens=9)
+    committed, played = decode(engine(target), new_tokens=9)
     assert committed == plain_greedy(target, 9)
     assert [len(one.emitted) for one in played] == [1] * 9
     assert {one.draft_length for one in played} == {None}
@@ -127,12 +108,12 @@ def test_broken_logits_are_told_and_not_decoded(broken, side):
     target, draft = table(1), table(2)
     (target if side == "target" else draft)[2, 3] = broken
     with pytest.raises(SpecprofError, match="NaN"):
-        decode(engine(target, draft), depth=2, new_tokens=4)
+        decode(engine(target, draft, depth=2), new_tokens=4)
 
 
 def test_spans_cover_the_round_in_order():
     """draft holds its steps, and draft, verify, accept, rollback follow one another."""
-    _, played = decode(engine(table(1), table(2)), depth=3, new_tokens=5)
+    _, played = decode(engine(table(1), table(2), depth=3), new_tokens=5)
     spans = played[0].lap.spans()
     top = [span for span in spans if span.parent is None]
     assert [span.name for span in top] == ["draft", "verify", "accept", "rollback"]

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from engines import played as a_round
 from specprof.acceptance.greedy import Greedy
 from specprof.acceptance.rejection import Rejection
-from specprof.engine.loop import Played
 from specprof.engine.observe import drafted_tokens, observe, sight
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.stopwatch import HostClock, Lap
@@ -23,20 +23,8 @@ def played(tokens, accepted, final, *, draft=DRAFT, drawn_from=None):
         logits=None if draft is None else draft.log(),
         draft_probs=drawn_from,
     )
-    return Played(
-        context=9,
-        proposal=proposal,
-        target_logits=TARGET.log(),
-        drafted=tokens,
-        accepted=accepted,
-        emitted=[*tokens[:accepted], final],
-        target_forwards=1,
-        draft_forwards=2,
-        target_length=9,
-        draft_length=9,
-        target_kv_bytes=0,
-        draft_kv_bytes=0,
-        lap=Lap(HostClock(), 0, 0),
+    return a_round(
+        proposal, TARGET.log(), path=range(accepted), final=final, lap=Lap(HostClock(), 0, 0)
     )
 
 

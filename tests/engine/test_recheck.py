@@ -4,15 +4,12 @@ import pytest
 import torch
 
 import tiny
-from specprof.acceptance.rejection import Rejection
+from engines import engine
 from specprof.drafters.draft_model import DraftModel
 from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel
-from specprof.engine.loop import Engine
 from specprof.engine.recheck import recheck
 from specprof.engine.rounds import Scribe
-from specprof.engine.sampling import ProcessedLaw
-from specprof.engine.stopwatch import HostClock, Stopwatch
 
 CPU = torch.device("cpu")
 
@@ -23,30 +20,31 @@ class ShortDraft(DraftModel):
     def rollback(self, committed):
         self.draft.rollback(min(self.draft.length, committed - 1) - 2)
 
-    def propose(self, committed, depth, generator, watch):
+    def propose(self, committed, depth):
         kept = [0] * self.draft.length  # only how many matters: the rest is fed
-        return super().propose([*kept, committed[-1]], depth, generator, watch)
+        return super().propose([*kept, committed[-1]], depth)
 
 
 def differences(drafter):
     target, draft = tiny.model("llama", 1), tiny.model("llama", 2)
-    law, rule = ProcessedLaw(1.0), Rejection()
-    engine = Engine(
-        target=CausalModel(target, Store(3, 200), CPU),
-        drafter=drafter(CausalModel(draft, Store(3, 200), CPU), law),
-        acceptance=rule,
-        law=law,
-        generator=torch.Generator().manual_seed(0),
-        watch=Stopwatch(HostClock()),
-    )
+    decoders = (CausalModel(each, Store(3, 200), CPU) for each in (target, draft))
+    wired = engine(*decoders, drafter=drafter, temperature=1.0, depth=3)
     committed = list(range(1, 31))
-    engine.target.prefill(committed[:-1])
-    engine.drafter.prefill(committed)
-    scribe = Scribe(law=law, acceptance=rule, detail="evidence", origin_ns=0, late=False)
+    wired.target.prefill(committed[:-1])
+    wired.drafter.prefill(committed)
+    law, rule = wired.law, wired.acceptance
+    scribe = Scribe(
+        law=law,
+        acceptance=rule,
+        policy=wired.policy,
+        detail="evidence",
+        origin_ns=0,
+        late=False,
+    )
     rounds = [
         one
-        for played in engine.rounds(committed, depth=3, new_tokens=60, stop=frozenset())
-        for one in scribe.take(played, 0, 3)
+        for played in wired.rounds(committed, new_tokens=60, stop=frozenset())
+        for one in scribe.take(played, 0)
     ]
     again = recheck(target, draft, committed, rounds, law, rule)
     used = {

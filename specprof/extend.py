@@ -160,10 +160,10 @@ class Depth(ABC):
         del confidences
         return True
 
-    def learn(self, drafted: int, accepted: int) -> None:
+    def learn(self, drafted: int, accepted: int) -> None:  # noqa: B027 - an offer, not a duty
         """Take in how the round ended."""
 
-    def timed(self, played: Round) -> None:
+    def timed(self, played: Round) -> None:  # noqa: B027 - likewise
         """Take in a round's times, once they are known."""
 
 

@@ -43,13 +43,34 @@ class Loaded:
         return frozenset(ends if isinstance(ends, list) else [] if ends is None else [ends])
 
 
+_kept: dict[tuple[object, ...], Loaded] = {}
+"""What this process has loaded: the runs of a sweep share it. A model is never changed by a run."""
+
+
 def load(name: str, settings: Settings, device: torch.device) -> Loaded:
-    """Load `name`: a pocket member, a local folder, or a Hugging Face id.
+    """Load `name`: a pocket member, a local folder, or a Hugging Face id; once a process.
 
     Raises EnvironmentMissing where it can't be had, UsageError where it can't be rolled back.
     """
     place = str(pocket.folder(name)) if name.startswith(pocket.PREFIX) else name
     dtype = dtype_for(settings.dtype, device)
+    dummy = settings.load_format == "dummy"
+    seed = settings.seed if dummy else None  # which made the random weights
+    known = (name, _stamp(place), dtype, device, seed, settings.trust_remote_code)
+    if known not in _kept:
+        _kept[known] = _load(name, place, settings, dtype, device)
+    return _kept[known]
+
+
+def _stamp(place: str) -> tuple[tuple[str, int, int], ...]:
+    """Return what tells a local checkpoint from what it was before it was written anew."""
+    facts = ((path.name, path.stat()) for path in sorted(Path(place).glob("*")))
+    return tuple((name, fact.st_mtime_ns, fact.st_size) for name, fact in facts)
+
+
+def _load(
+    name: str, place: str, settings: Settings, dtype: torch.dtype, device: torch.device
+) -> Loaded:
     config = _found(name, AutoConfig, place, trust_remote_code=settings.trust_remote_code)
     _refuse_recurrent(name, config)
     if settings.load_format == "dummy":

@@ -24,8 +24,9 @@ def warm_up(wired: Wired) -> int:
     _decode(wired)
     if wired.device.type == "cpu":
         asked = wired.settings.threads
-        prefill_threads = asked or fastest(lambda: _prefill(wired))
-        torch.set_num_threads(asked or fastest(lambda: _decode(wired)))
+        models = (wired.target.facts, wired.draft and wired.draft.facts)
+        prefill_threads = asked or fastest(lambda: _prefill(wired), ("prefill", *models))
+        torch.set_num_threads(asked or fastest(lambda: _decode(wired), ("decode", *models)))
     wired.roll_back_to(1)
     wired.engine.generator.manual_seed(wired.settings.seed)
     gc.collect()

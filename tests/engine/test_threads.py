@@ -41,3 +41,16 @@ def test_the_count_is_restored_after_an_error():
     with pytest.raises(ValueError, match="x"), threads(1):
         raise ValueError("x")
     assert torch.get_num_threads() == before
+
+
+def test_a_count_is_measured_once_for_each_key(monkeypatch):
+    """The runs of a sweep decode with the same threads; without a key each asks anew."""
+    monkeypatch.setattr(module, "_measured", {})
+    calls = []
+    first = fastest(lambda: calls.append(1), "models")
+    n = len(calls)
+    assert fastest(lambda: calls.append(1), "models") == first
+    assert len(calls) == n
+    fastest(lambda: calls.append(1), "others")
+    fastest(lambda: calls.append(1))
+    assert len(calls) > 2 * n

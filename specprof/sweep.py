@@ -1,0 +1,216 @@
+"""A sweep: many cells, each run several times in an order that lets drift fall on all alike.
+
+Knows files, states and time left; how a run is played is handed in. The folder's index says what
+was asked and how far it came, so that a sweep that was stopped goes on where it was.
+"""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Literal
+
+import msgspec
+
+from specprof import __version__
+from specprof.capture import read_capture
+from specprof.errors import INTERRUPTED, CaptureUnreadable, SpecprofError, UsageError
+from specprof.records import Profile, RunSpec
+
+INDEX = "sweep.json"
+SCHEMA = "specprof.sweep/1"
+LONGEST_NAME = 40
+State = Literal["waiting", "complete", "interrupted", "failed"]
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One cell, once."""
+
+    spec: RunSpec
+    file: str
+    """Its capture, in the sweep's folder."""
+    state: State = "waiting"
+    trouble: str | None = None
+    """Why it failed."""
+    exit_code: int = 0
+    wall_s: float | None = None
+    """What it took, loading and all; None until it is complete."""
+
+
+class Index(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sweep was asked for and how far it came."""
+
+    schema: str = SCHEMA
+    specprof: str = __version__
+    profile: Profile
+    runs: list[Run]
+    """In the order they are played."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all is complete, 130 if stopped, else the failed runs' own if they agree, or 1."""
+        if any(run.state in ("waiting", "interrupted") for run in self.runs):
+            return INTERRUPTED
+        codes = {run.exit_code for run in self.runs if run.state == "failed"} or {0}
+        return codes.pop() if len(codes) == 1 else SpecprofError.exit_code
+
+
+Play = Callable[[RunSpec, Path], str]
+"""Plays a run into a capture and returns how it ended: `complete` or `interrupted`."""
+
+
+class Listener:
+    """Hears how a sweep goes; this one says nothing."""
+
+    def begins(self, index: Index, number: int) -> None:
+        """Hear that run `number`, from 0, begins."""
+
+    def ended(self, index: Index, number: int, error: Exception | None) -> None:
+        """Hear that it ended, with the error that ended it."""
+
+
+def ordered(specs: Sequence[RunSpec], repeats: int) -> list[RunSpec]:
+    """Return every spec `repeats` times: A B C, C B A, A B C ... so that drift cancels."""
+    return [
+        msgspec.structs.replace(spec, repeat=repeat)
+        for repeat in range(repeats)
+        for spec in (specs if repeat % 2 == 0 else reversed(specs))
+    ]
+
+
+def begin(folder: Path, profile: Profile, specs: Sequence[RunSpec], *, force: bool) -> Index:
+    """Make the folder and its index. An existing sweep's files are only removed by `force`."""
+    try:
+        _make_room(folder, force=force)
+        cells = {spec.id: number for number, spec in enumerate(specs, start=1)}
+        runs = [
+            Run(spec=spec, file=f"{cells[spec.id]:02d}{_slug(spec.label)}.{spec.repeat + 1}.jsonl")
+            for spec in ordered(specs, profile.repeats)
+        ]
+        index = Index(profile=profile, runs=runs)
+        _keep(folder, index)
+    except OSError as trouble:
+        hint = "choose a writable place with -o FOLDER"
+        raise UsageError(f"can't write {folder}: {trouble.strerror}", hint) from trouble
+    return index
+
+
+def read_index(folder: Path) -> Index:
+    """Read a sweep's index; raises CaptureUnreadable where the folder holds none."""
+    hint = "give a folder that a sweep of `specprof run` made"
+    path = folder / INDEX
+    try:
+        index = msgspec.json.decode(path.read_bytes(), type=Index)
+    except OSError as trouble:
+        raise CaptureUnreadable(f"can't read {path}: {trouble.strerror}", hint) from trouble
+    except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
+        raise CaptureUnreadable(f"{path} is no sweep's index: {trouble}", hint) from trouble
+    if index.schema != SCHEMA:
+        raise CaptureUnreadable(f"{path} has schema {index.schema!r}, not {SCHEMA}", hint)
+    for run in index.runs:  # it may come from anywhere, and names files that are written
+        if Path(run.file).name != run.file or not run.file.endswith(".jsonl"):
+            raise CaptureUnreadable(f"{path} names a file outside: {run.file!r}", hint)
+    return index
+
+
+def resumed(folder: Path) -> Index:
+    """Return the index with every run waiting that is not complete in its capture."""
+    index = read_index(folder)
+    return msgspec.structs.replace(index, runs=[_standing(folder, run) for run in index.runs])
+
+
+def play_all(folder: Path, index: Index, play: Play, listener: Listener) -> Index:
+    """Play every waiting run; return the index as it stands then, which is also on disk.
+
+    A failed run is recorded and the next one played; a Ctrl-C ends the run and the sweep.
+    """
+    for number, run in enumerate(index.runs):
+        if run.state != "waiting":
+            continue
+        listener.begins(index, number)
+        done, error = _played(run, folder / run.file, play)
+        runs = [*index.runs[:number], done, *index.runs[number + 1 :]]
+        index = msgspec.structs.replace(index, runs=runs)
+        _keep(folder, index)
+        listener.ended(index, number, error)
+        if done.state == "interrupted":
+            break
+    return index
+
+
+def left_s(runs: Sequence[Run]) -> float | None:
+    """Return the seconds the waiting runs should take; None while nothing is known.
+
+    A cell takes what it took before; one that was never run, what those of its workload did.
+    """
+    known = [run for run in runs if run.wall_s is not None]
+    if not known:
+        return None
+    waiting = [run for run in runs if run.state == "waiting"]
+    return sum(_expected_s(run, known) for run in waiting)
+
+
+def _expected_s(run: Run, known: Sequence[Run]) -> float:
+    like = [each for each in known if each.spec.id == run.spec.id]
+    workload = run.spec.settings.workload
+    like = like or [each for each in known if each.spec.settings.workload == workload] or [*known]
+    return fmean(each.wall_s or 0.0 for each in like)
+
+
+def _played(run: Run, path: Path, play: Play) -> tuple[Run, Exception | None]:
+    started = time.monotonic()
+    ended = msgspec.structs.replace
+    try:
+        status = play(run.spec, path)
+    except KeyboardInterrupt:  # outside the recording, which ends by itself
+        return ended(run, state="interrupted"), None
+    except SpecprofError as error:
+        return ended(run, state="failed", trouble=error.title, exit_code=error.exit_code), error
+    except Exception as error:  # noqa: BLE001 - one broken cell must not cost the others
+        trouble = f"{type(error).__name__}: {error}"
+        return ended(run, state="failed", trouble=trouble, exit_code=1), error
+    if status != "complete":
+        return ended(run, state="interrupted"), None
+    return ended(run, state="complete", wall_s=time.monotonic() - started), None
+
+
+def _standing(folder: Path, run: Run) -> Run:
+    """Return the run as its capture says: complete, or waiting to be done (again)."""
+    path = folder / run.file
+    if run.state == "complete" and path.is_file():
+        return run
+    try:  # killed after the capture's last line and before the index was written
+        whole = read_capture(path).state == "complete"
+    except CaptureUnreadable:
+        whole = False
+    return msgspec.structs.replace(
+        run, state="complete" if whole else "waiting", trouble=None, exit_code=0
+    )
+
+
+def _make_room(folder: Path, *, force: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is no folder", "a sweep writes a folder: choose another -o")
+    folder.mkdir(parents=True, exist_ok=True)
+    if not any(folder.iterdir()):
+        return
+    hint = "choose another -o, go on with --resume, or pass --force"
+    if not (folder / INDEX).exists():
+        raise UsageError(f"{folder} holds other files", "choose another -o")
+    if not force:
+        raise UsageError(f"{folder} holds a sweep already", hint)
+    for run in read_index(folder).runs:
+        (folder / run.file).unlink(missing_ok=True)
+
+
+def _keep(folder: Path, index: Index) -> None:
+    """Write beside the place and rename, so that the index is never half a file."""
+    part = folder / f".{INDEX}.part"
+    part.write_bytes(msgspec.json.format(msgspec.json.encode(index), indent=1))
+    part.replace(folder / INDEX)
+
+
+def _slug(label: str) -> str:
+    words = re.sub(r"[^a-z0-9.=]+", "-", label.lower()).strip("-.")[:LONGEST_NAME]
+    return f"-{words}" if words else ""

@@ -25,6 +25,7 @@ from specprof.records import (
     Rechecked,
     Round,
     Sample,
+    Scored,
 )
 
 Ints = NDArray[np.int64]
@@ -147,6 +148,29 @@ class RecheckedPlaces(Table):
     margin: Floats
 
 
+class ScoredTokens(Table):
+    """One row a known token the target scored, in order: the PPL loop."""
+
+    context: Ints
+    """Tokens of the text before it."""
+    nll: Floats
+    """Nats."""
+
+
+class Passes(Table):
+    """One row a forward pass of the PPL loop; see `records.Scored`."""
+
+    context: Ints
+    """Committed tokens once it was done."""
+    scored: Ints
+    """How many tokens it scored."""
+    start_ns: Ints
+    wall_ns: Ints
+    target_length: Floats
+    target_kv_bytes: Floats
+    target_evicted: Floats
+
+
 class Samples(Table):
     """One row a reading of the slow counters."""
 
@@ -176,15 +200,17 @@ class Columns:
         self.emitted = Emitted()
         self.places = Places()
         self.rechecked = RecheckedPlaces()
+        self.scored = ScoredTokens()
+        self.passes = Passes()
         self.samples = Samples()
         self._spans: dict[str, Ints] = {}
 
     def feed(self, events: Sequence[Event]) -> None:
         """Append events in the order they were recorded."""
         self._feed_rounds([event for event in events if isinstance(event, Round)])
+        self._feed_scored([event for event in events if isinstance(event, Scored)])
         for event in events:
-            if not isinstance(event, Round):
-                self._keep(event)
+            self._keep(event)
 
     @property
     def spans(self) -> dict[str, Ints]:
@@ -222,6 +248,9 @@ class Columns:
         cut.places = self.places.first(int(np.searchsorted(self.places.round, below)))
         cut.emitted = self.emitted.first(int(np.searchsorted(self.emitted.round, below)))
         cut.rechecked = self.rechecked.first(int(np.searchsorted(self.rechecked.round, below)))
+        ended_ns = self.passes.start_ns + self.passes.wall_ns
+        cut.passes = self.passes.first(int(np.searchsorted(ended_ns, now_ns, "right")))
+        cut.scored = self.scored.first(int(cut.passes.scored.sum()))
         cut.samples = self.samples.first(int(np.searchsorted(self.samples.at_ns, now_ns, "right")))
         cut._spans = {name: room[: len(cut.rounds)] for name, room in self._spans.items()}
         return cut
@@ -264,6 +293,12 @@ class Columns:
             for span in one.spans:
                 if span.parent is None:
                     self._span(span.name)[row] += span.ns
+
+    def _feed_scored(self, passes: list[Scored]) -> None:
+        self.passes.extend([_pass(one) for one in passes])
+        self.scored.extend(
+            [(one.context + i, nll) for one in passes for i, nll in enumerate(one.nll)]
+        )
 
     def _span(self, name: str) -> Ints:
         if name not in self._spans:
@@ -318,6 +353,18 @@ def _rechecked(place: Rechecked) -> tuple[float, ...]:
         place.draft_prob,
         place.overlap,
         place.margin,
+    )
+
+
+def _pass(one: Scored) -> tuple[float, ...]:
+    return (
+        one.context + len(one.nll),
+        len(one.nll),
+        one.start_ns,
+        one.wall_ns,
+        _known(one.target_length),
+        _known(one.target_kv_bytes),
+        _known(one.target_evicted),
     )
 
 

@@ -90,7 +90,7 @@ def _load(
         )
         _refuse_incomplete(name, sorted(told["missing_keys"]))
     model = model.to(device).eval().requires_grad_(requires_grad=False)
-    return Loaded(model, _tokenizer(name, place, settings), _facts(name, model))
+    return Loaded(model, _tokenizer(name, place, settings), facts_of(name, model))
 
 
 def device_for(asked: str) -> torch.device:
@@ -190,7 +190,8 @@ def _refuse_recurrent(name: str, config: Any) -> None:  # noqa: ANN401
         raise UsageError(title, hint)
 
 
-def _facts(name: str, model: Any) -> ModelFacts:  # noqa: ANN401
+def facts_of(name: str, model: Any) -> ModelFacts:  # noqa: ANN401
+    """Return what is known of a causal model, as its config and its weights have it."""
     config = model.config.get_text_config()
     weights = list(model.parameters())
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads

@@ -1,0 +1,78 @@
+"""Drafts what followed the last time: the text so far is searched for its own ending.
+
+Prompt lookup needs no model and no cache. A drafted token has no law but its own certainty, so it
+owes the target's probability of it (theory 2.3).
+"""
+
+from collections import defaultdict
+
+from specprof.engine.decoder import on_device
+from specprof.engine.drafting import nothing
+from specprof.extend import Drafter, Proposal, Rig
+
+
+class Ngram(Drafter):
+    """Copies what followed the most recent occurrence of the longest ending that occurred before.
+
+    Endings of up to `Settings.ngram` tokens are tried, the longest first; where not even the last
+    token occurred before, nothing is drafted. A copy that runs into the end of the text goes on
+    with what it has drafted itself (the self-overlapping copy of Ziv and Lempel, 1977), so that a
+    text in a loop is drafted to the full depth.
+    """
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__(rig)
+        self.longest = rig.settings.ngram
+        self.text: list[int] = []
+        self.places: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
+        """Sequence of tokens -> the places in the text right after its occurrences, ascending."""
+
+    def propose(self, committed: list[int], depth: int) -> Proposal:
+        """Return a chain of `depth` tokens, or none where the ending is without precedent."""
+        self._read(committed)
+        device = self.rig.target.device
+        place = self._precedent()
+        if place is None or depth == 0:
+            return nothing(device)
+        drafted: list[int] = []
+        while len(drafted) < depth:
+            source, here = (self.text, place) if place < len(self.text) else (drafted, 0)
+            copied = source[here : here + depth - len(drafted)]
+            drafted += copied
+            place += len(copied)
+        return Proposal(tokens=on_device(drafted, device), logits=None, draft_probs=None)
+
+    def prefill(self, committed: list[int]) -> None:
+        """Take in known text."""
+        self._read(committed)
+
+    def rollback(self, committed: int) -> None:
+        """Forget the text beyond the first `committed` tokens, and every place in it."""
+        for place in range(len(self.text) - 1, committed - 1, -1):
+            for key in self._endings(place):
+                self.places[key].pop()
+                if not self.places[key]:
+                    del self.places[key]
+        del self.text[committed:]
+
+    def _read(self, committed: list[int]) -> None:
+        """Take in what has been committed since: as much work as there are new tokens."""
+        start = len(self.text)
+        self.text += committed[start:]
+        for place in range(start, len(self.text)):
+            for key in self._endings(place):
+                self.places[key].append(place)
+
+    def _precedent(self) -> int | None:
+        """Return the place after the most recent earlier occurrence of the longest known ending."""
+        for key in reversed(self._endings(len(self.text))):
+            if places := self.places.get(key):
+                return places[-1]
+        return None
+
+    def _endings(self, place: int) -> list[tuple[int, ...]]:
+        """Return the sequences that end just before `place`, the shortest first."""
+        return [
+            tuple(self.text[place - count : place])
+            for count in range(1, min(self.longest, place) + 1)
+        ]

@@ -1,0 +1,123 @@
+"""The target drafts for itself with some uniform noise, in an amount known exactly.
+
+The positive control (theory 7.4, row J). The draft's law is (1 - noise) * target + noise * uniform,
+so a place owes 1 - noise * TV(target, uniform), greedy 1 - noise * (1 - 1/vocabulary), and the
+output must follow the target's law all the same. Unlike draft = target it does get rejected, and so
+exercises rollback. Where top-k or top-p cut the target's law they cut the mixture likewise: it is
+then still exactly the law declared, but the acceptance it owes is not that of the formula.
+"""
+
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+
+import torch
+
+from specprof.engine.decoder import Decoder
+from specprof.engine.drafting import ModelDrafter
+from specprof.engine.model import Loaded
+from specprof.extend import Law, Rig
+from specprof.records import Settings
+
+Perturb = Callable[[torch.Tensor], torch.Tensor]
+"""From [..., vocab] logits to others of the same shape."""
+
+
+class PerturbedSelf(ModelDrafter):
+    """Draft = target but for `Settings.noise`."""
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__(rig)
+        noise, temperature = rig.settings.noise, rig.settings.temperature
+
+        def stray(logits: torch.Tensor) -> torch.Tensor:
+            return strayed(logits, noise, rig.generator)
+
+        def mix(logits: torch.Tensor) -> torch.Tensor:
+            return mixed(logits, noise, rig.law, temperature)
+
+        self.draft: Decoder = PerturbedDecoder(self.draft, stray if rig.law.greedy else mix)
+        # Where a greedy draft strayed was a matter of chance: no module could say it again.
+        plain = None if rig.law.greedy else self.plain
+        self.plain = PerturbedModule(plain, mix) if plain is not None else None
+
+    @classmethod
+    def load(cls, settings: Settings, target: Loaded) -> Loaded:
+        """Return the target itself."""
+        del settings
+        return target
+
+
+def mixed(logits: torch.Tensor, noise: float, law: Law, temperature: float) -> torch.Tensor:
+    """Return [..., vocab] logits whose law is (1 - noise) * law of `logits` + noise * uniform.
+
+    They stand before the law's temperature, which is multiplied in to be divided out again.
+    """
+    probs = law.probs(logits) * (1 - noise) + noise / logits.shape[-1]
+    return probs.log() * temperature
+
+
+def strayed(logits: torch.Tensor, noise: float, generator: torch.Generator) -> torch.Tensor:
+    """Return [rows, vocab] logits; with probability `noise` a row's first choice is any token."""
+    rows, vocabulary = logits.shape
+    strangers = torch.randint(vocabulary, (rows, 1), generator=generator, device=logits.device)
+    coins = torch.rand((rows, 1), generator=generator, device=logits.device)
+    raised = logits.amax(-1, keepdim=True) + 1  # above any tie
+    chosen = torch.where(coins < noise, raised, logits.gather(1, strangers))
+    return logits.scatter(1, strangers, chosen)
+
+
+class PerturbedDecoder:
+    """A decoder of perturbed logits; its cache and its forwards are those of the one inside."""
+
+    def __init__(self, inner: Decoder, perturb: Perturb) -> None:
+        self.inner = inner
+        self.perturb = perturb
+        self.device = inner.device
+        self.forwards = inner.forwards
+
+    @property
+    def length(self) -> int:
+        """Tokens fed and not rolled back."""
+        return self.inner.length
+
+    @property
+    def kv_bytes(self) -> int:
+        """Bytes those tokens take in the cache."""
+        return self.inner.kv_bytes
+
+    @property
+    def evicted(self) -> int | None:
+        """Tokens the cache has dropped so far; None where it never drops any."""
+        return self.inner.evicted
+
+    def feed(self, tokens: torch.Tensor, parents: torch.Tensor | None = None) -> torch.Tensor:
+        """Append [n] tokens, a chain or a tree; return [n, vocab] perturbed logits."""
+        logits = self.inner.feed(tokens, parents)
+        self.forwards = self.inner.forwards
+        return self.perturb(logits)
+
+    def prefill(self, tokens: Sequence[int]) -> None:
+        """Append known tokens whose logits nobody needs."""
+        self.inner.prefill(tokens)
+        self.forwards = self.inner.forwards
+
+    def keep(self, branch: Sequence[int]) -> None:
+        """Keep of the tree the nodes of one `branch`, and forget the rest."""
+        self.inner.keep(branch)
+
+    def rollback(self, length: int) -> None:
+        """Forget all but the first `length` tokens."""
+        self.inner.rollback(length)
+
+
+class PerturbedModule(torch.nn.Module):
+    """A model's plain forward with perturbed logits, for the recheck."""
+
+    def __init__(self, inner: torch.nn.Module, perturb: Perturb) -> None:
+        super().__init__()
+        self.inner = inner
+        self.perturb = perturb
+
+    def forward(self, tokens: torch.Tensor, **given: object) -> SimpleNamespace:
+        """Return an output whose `logits` [1, n, vocab] are perturbed."""
+        return SimpleNamespace(logits=self.perturb(self.inner(tokens, **given).logits.float()))

@@ -31,15 +31,19 @@ class Placement:
 class Store(TransformersCache):  # type: ignore[misc]  # transformers is untyped here
     """Every layer's keys and values for `capacity` tokens, of which `length` are filled."""
 
-    evicted: int | None = None
-    """Tokens dropped so far; None in a store that never drops any."""
-
     def __init__(self, layers: int, capacity: int) -> None:
         self.length = 0
         self.capacity = capacity
+        self.dropped = 0
+        """Tokens whose rows were given to others: later ones lie that many rows further front."""
         self._parents: torch.Tensor | None = None
         """[nodes] of the tree that stands on the chain; its rows are the last ones filled."""
-        super().__init__(layers=[PreallocatedLayer(self) for _ in range(layers)])
+        super().__init__(layers=[self._layer(number) for number in range(layers)])
+
+    def _layer(self, number: int) -> "PreallocatedLayer":
+        """Make the rows of one layer."""
+        del number
+        return PreallocatedLayer(self)
 
     def place(
         self, count: int, device: torch.device, parents: torch.Tensor | None = None
@@ -55,7 +59,7 @@ class Store(TransformersCache):  # type: ignore[misc]  # transformers is untyped
             )
             raise SpecprofError(title, "this is a fault of specprof's own; please report it")
         if parents is None:
-            return Placement(torch.arange(self.length, self.length + count, device=device)[None])
+            return self._following(count, device)
         known = self._parents
         self._parents = parents if known is None else torch.cat([known, parents])
         return self._branching(count, device)
@@ -72,7 +76,7 @@ class Store(TransformersCache):  # type: ignore[misc]  # transformers is untyped
         if list(branch) != list(range(len(branch))):
             rows = torch.tensor([start + node for node in branch])
             for layer in self.layers:
-                layer.move(rows.to(layer.keys.device), start)
+                layer.move(rows.to(layer.keys.device) - self.dropped, start - self.dropped)
         self._parents = None
         self.length = start + len(branch)
 
@@ -87,19 +91,31 @@ class Store(TransformersCache):  # type: ignore[misc]  # transformers is untyped
 
     @property
     def kv_bytes(self) -> int:
-        """Bytes of the filled part, all layers, keys and values."""
+        """Bytes of what is kept, all layers, keys and values."""
         per_token: int = sum(layer.bytes_per_token for layer in self.layers)
-        return self.length * per_token
+        return (self.length - (self.evicted or 0)) * per_token
 
-    def _branching(self, count: int, device: torch.device) -> Placement:
-        """Place the last `count` nodes of the tree: each sees the chain and its own ancestors."""
+    @property
+    def evicted(self) -> int | None:
+        """Tokens that none fed from here on can see; None in a store that never drops any."""
+        return None
+
+    def _following(self, count: int, device: torch.device) -> Placement:
+        """Place `count` tokens that follow the chain: each sees all before it."""
+        return Placement(torch.arange(self.length, self.length + count, device=device)[None])
+
+    def _branching(self, count: int, device: torch.device, first: int = 0) -> Placement:
+        """Place the last `count` nodes of the tree: each sees its ancestors, and the chain.
+
+        Columns are the chain's from position `first` on, then the nodes.
+        """
         assert self._parents is not None  # noqa: S101 - the caller has just set it
         lines = ancestry(self._parents)  # [nodes, nodes], a node is an ancestor of its own
         start = self.length + count - lines.shape[0]
         depth = lines.sum(1) - 1 + start  # [nodes] positions
-        chain = torch.ones(count, start, dtype=torch.bool, device=device)
+        chain = torch.ones(count, start - first, dtype=torch.bool, device=device)
         visible = torch.cat([chain, lines[-count:]], 1)[None]
-        columns = torch.cat([torch.arange(start, device=device), depth])[None]
+        columns = torch.cat([torch.arange(first, start, device=device), depth])[None]
         return Placement(depth[None, -count:], visible, columns)
 
 
@@ -126,7 +142,8 @@ class PreallocatedLayer(CacheLayerMixin):  # type: ignore[misc]
         """Write the new rows [1, heads, new, head size] and return all rows so far."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        start, end = self.store.length, self.store.length + key_states.shape[2]
+        start = self.store.length - self.store.dropped
+        end = start + key_states.shape[2]
         self.keys[:, :, start:end] = key_states
         self.values[:, :, start:end] = value_states
         return self.keys[:, :, :end], self.values[:, :, :end]

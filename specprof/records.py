@@ -314,7 +314,8 @@ class Plain(msgspec.Struct, frozen=True, kw_only=True, tag="plain", tag_field="e
     context: int
     """Committed tokens before the first step."""
     steps_ns: list[int]
-    """Wall time of each step, one token a step."""
+    """Wall time of each step, one token a step; in a batch one of every sequence, decoded together
+    like the burst."""
 
 
 class Scored(

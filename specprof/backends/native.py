@@ -2,18 +2,40 @@
 
 import gc
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 
+from specprof.engine.batch import steps
 from specprof.engine.header import header
 from specprof.engine.recheck import recheck
 from specprof.engine.rounds import Scribe
 from specprof.engine.sampler import Sampler
 from specprof.engine.threads import threads
 from specprof.engine.warmup import warm_up
-from specprof.engine.wiring import Wired, wire
+from specprof.engine.wiring import Lane, Wired, wire
 from specprof.extend import Backend
 from specprof.plan import acceptance_in_force, stops
 from specprof.records import Burst, Event, Header, Note, Plain, Prefill, Recheck, Round, RunSpec
+
+
+@dataclass(slots=True, kw_only=True)
+class Stretch:
+    """One sequence decoded from one stop of the walk."""
+
+    burst: int
+    lane: Lane
+    scribe: Scribe
+    committed: list[int]
+    played: int = 0
+    rounds: list[Round] = field(default_factory=list)
+    """Those that were recorded."""
+
+    def keep(self, rounds: Iterator[Round]) -> Iterator[Round]:
+        """Remember recorded rounds as they go by."""
+        for one in rounds:
+            self.rounds.append(one)
+            yield one
 
 
 class Native(Backend):
@@ -27,8 +49,8 @@ class Native(Backend):
         yield from self._notes()
         self.sampler.start()
         try:
-            for burst, context in enumerate(stops(spec.settings)):
-                yield from self._burst(burst, context)
+            for stop, context in enumerate(stops(spec.settings)):
+                yield from self._stop(stop, context)
                 yield from self.sampler.drain()
         finally:
             self.sampler.stop()
@@ -41,14 +63,20 @@ class Native(Backend):
         self.prefill_threads = warm_up(wired)
         self.origin_ns = time.perf_counter_ns()
         self.sampler = Sampler(wired.device, self._now)
-        self.scribe = Scribe(
-            law=wired.rig.law,
-            acceptance=wired.engine.acceptance,
-            policy=wired.rig.policy,
-            detail=wired.settings.detail,
-            origin_ns=self.origin_ns,
-            late=wired.rig.watch.clock.late,
-        )
+        numbers = count()
+        self.scribes = [
+            Scribe(
+                law=lane.rig.law,
+                acceptance=lane.engine.acceptance,
+                policy=lane.rig.policy,
+                detail=wired.settings.detail,
+                origin_ns=self.origin_ns,
+                late=lane.rig.watch.clock.late,
+                sequence=sequence,
+                numbers=numbers,
+            )
+            for sequence, lane in enumerate(wired.lanes)
+        ]
 
     def _header(self, spec: RunSpec, command: list[str]) -> Header:
         wired = self.wired
@@ -74,43 +102,57 @@ class Native(Backend):
             text += f"first {min(widths)}, no tokens of the tokenizer, are left out of both laws"
             yield Note(at_ns=self._now(), text=text)
 
-    def _burst(self, burst: int, context: int) -> Iterator[Event]:
-        """Feed the text up to `context`, decode from there, and forget what was decoded."""
+    def _stop(self, stop: int, context: int) -> Iterator[Event]:
+        """Feed the text up to `context`, decode from there, and forget what was decoded.
+
+        A batch decodes its sequences together: each has a burst of its own, that lasts as long as
+        that of the last to end.
+        """
         wired, clock = self.wired, self.wired.rig.watch.clock
         started_ns, started = self._now(), clock.mark()
-        committed = wired.tokens[:context]
-        yield self._prefill(burst, committed)
-        rounds: list[Round] = []
-        for one in self._rounds(burst, committed):
-            rounds.append(one)
-            yield one
+        sequences = [
+            Stretch(
+                burst=stop * len(wired.lanes) + scribe.sequence,
+                lane=lane,
+                scribe=scribe,
+                committed=lane.tokens[:context],
+            )
+            for lane, scribe in zip(wired.lanes, self.scribes, strict=True)
+        ]
+        for each in sequences:
+            yield self._prefill(each)
+        yield from self._rounds(sequences)
         wall_ns = clock.between(started, clock.mark())
-        yield Burst(
-            burst=burst,
-            start_ns=started_ns,
-            wall_ns=wall_ns,
-            rounds=self._played,
-            emitted=len(committed) - context,
-            finish="eos" if committed[-1] in wired.stop else "length",
-        )
+        for each in sequences:
+            yield Burst(
+                burst=each.burst,
+                start_ns=started_ns,
+                wall_ns=wall_ns,
+                rounds=each.played,
+                emitted=len(each.committed) - context,
+                finish="eos" if each.committed[-1] in wired.stop else "length",
+                sequence=each.scribe.sequence,
+            )
         if wired.settings.plain_steps and wired.settings.drafter != "none":
-            yield self._plain(burst, list(committed))
-        if context <= wired.settings.recheck_context and any(one.drafted for one in rounds):
-            yield from self._recheck(committed, rounds)
+            yield from self._plain(sequences)
+        if context <= wired.settings.recheck_context:
+            for each in sequences:
+                yield from self._recheck(each)
         wired.roll_back_to(context)
 
-    def _prefill(self, burst: int, committed: list[int]) -> Prefill:
-        target, watch = self.wired.engine.target, self.wired.rig.watch
+    def _prefill(self, stretch: Stretch) -> Prefill:
+        parts, committed = stretch.lane.engine, stretch.committed
+        target, watch = parts.target, parts.watch
         fed = len(committed) - 1 - target.length
         watch.begin()
         with threads(self.prefill_threads):
             with watch.span("prefill-target"):
                 target.prefill(committed[target.length : -1])
             with watch.span("prefill-draft"):
-                self.wired.engine.drafter.prefill(committed)
+                parts.drafter.prefill(committed)
         lap = watch.finish()
         return Prefill(
-            burst=burst,
+            burst=stretch.burst,
             context=len(committed),
             fed=fed,
             start_ns=lap.at_ns - self.origin_ns,
@@ -118,35 +160,45 @@ class Native(Backend):
             spans=lap.spans(),
         )
 
-    def _rounds(self, burst: int, committed: list[int]) -> Iterator[Round]:
-        settings = self.wired.settings
-        self._played = 0
-        for played in self.wired.engine.rounds(
-            committed, new_tokens=settings.max_new_tokens, stop=self.wired.stop
+    def _rounds(self, sequences: Sequence[Stretch]) -> Iterator[Round]:
+        for step in steps(
+            [each.lane.engine for each in sequences],
+            [each.committed for each in sequences],
+            new_tokens=self.wired.settings.max_new_tokens,
+            stop=self.wired.stop,
         ):
-            self._played += 1
-            yield from self.scribe.take(played, burst)
-        yield from self.scribe.flush(burst)
-        self.observe_ns = self.scribe.observe_ns
+            for sequence, played in step.items():
+                each = sequences[sequence]
+                each.played += 1
+                yield from each.keep(each.scribe.take(played, each.burst, shared=len(step)))
+        for each in sequences:
+            yield from each.keep(each.scribe.flush(each.burst))
+        self.observe_ns = sum(scribe.observe_ns for scribe in self.scribes)
 
-    def _plain(self, burst: int, committed: list[int]) -> Plain:
-        """Time the target alone from where the burst ended."""
-        context, steps = len(committed), self.wired.settings.plain_steps
-        alone = self.wired.alone().rounds(committed, new_tokens=steps, stop=frozenset())
-        return Plain(
-            burst=burst, context=context, steps_ns=[one.lap.wall_ns() for one in list(alone)]
+    def _plain(self, sequences: Sequence[Stretch]) -> Iterator[Plain]:
+        """Time the target alone, all sequences at once, from where their bursts ended."""
+        alone = steps(
+            [each.lane.alone() for each in sequences],
+            [list(each.committed) for each in sequences],
+            new_tokens=self.wired.settings.plain_steps,
+            stop=frozenset(),
         )
+        laps = [step[0].lap for step in list(alone)]
+        steps_ns = [lap.wall_ns() for lap in laps]
+        for each in sequences:
+            yield Plain(burst=each.burst, context=len(each.committed), steps_ns=steps_ns)
 
-    def _recheck(self, committed: list[int], rounds: list[Round]) -> Iterator[Recheck]:
-        """Recompute the burst without a cache, where there is evidence to hold against it."""
-        draft, engine = self.wired.engine.drafter.plain, self.wired.engine
-        if draft is not None and self.wired.settings.detail == "evidence":
+    def _recheck(self, stretch: Stretch) -> Iterator[Recheck]:
+        """Recompute a burst without a cache, where there is evidence to hold against it."""
+        engine, drafts = stretch.lane.engine, any(one.drafted for one in stretch.rounds)
+        draft = engine.drafter.plain
+        if draft is not None and drafts and self.wired.settings.detail == "evidence":
             with threads(self.prefill_threads):
                 yield recheck(
                     self.wired.target.model,
                     draft,
-                    committed,
-                    rounds,
+                    stretch.committed,
+                    stretch.rounds,
                     engine.law,
                     engine.acceptance,
                 )

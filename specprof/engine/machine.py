@@ -41,15 +41,18 @@ def package_versions() -> dict[str, str | None]:
     return found
 
 
-def check_fits(models: list[ModelFacts], capacity: int, device: torch.device) -> None:
+def check_fits(
+    models: list[ModelFacts], capacity: int, device: torch.device, batch: int = 1
+) -> None:
     """Refuse a context whose caches can't fit, with the arithmetic and the largest that can."""
-    per_token = sum(facts.kv_bytes_per_token for facts in models)
+    per_token = batch * sum(facts.kv_bytes_per_token for facts in models)
     available = _available(device)
     needed = capacity * per_token
     if needed > available:
+        of_all = f", {batch} sequences" if batch > 1 else ""
         title = (
             f"the caches of {capacity} tokens need {needed / GIB:.1f} GiB "
-            f"({per_token} bytes a token); {available / GIB:.1f} GiB of memory are free"
+            f"({per_token} bytes a token{of_all}); {available / GIB:.1f} GiB of memory are free"
         )
         raise EnvironmentMissing(title, f"use --context {int(0.8 * available / per_token)} or less")
 

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 import torch
 
@@ -30,18 +31,21 @@ class Scribe:
     """Host time that counts as 0."""
     late: bool
     """Whether marks and evidence are read a round later."""
-    index: int = 0
+    sequence: int = 0
+    """Whose rounds they are, in a batch."""
+    numbers: Iterator[int] = field(default_factory=count)
+    """Where each round's index comes from: one count for all sequences."""
     observe_ns: int = 0
-    _waiting: deque[tuple[Played, torch.Tensor | None]] = field(default_factory=deque)
+    _waiting: deque[tuple[Played, torch.Tensor | None, int]] = field(default_factory=deque)
 
-    def take(self, played: Played, burst: int) -> Iterator[Round]:
-        """Take a round in; yield those that can be read now."""
+    def take(self, played: Played, burst: int, *, shared: int = 1) -> Iterator[Round]:
+        """Take in a round that `shared` sequences played together; yield those readable now."""
         started = time.perf_counter_ns()
         rounds = self._read(burst)  # before this round's evidence is queued behind it
         seen = None
         if self.detail == "evidence" and played.drafted:
             seen = observe(played, self.law, self.acceptance)
-        self._waiting.append((played, seen))
+        self._waiting.append((played, seen, shared))
         if not self.late:
             rounds += self._read(burst)
         self.observe_ns += time.perf_counter_ns() - started
@@ -61,11 +65,10 @@ class Scribe:
             self.policy.timed(one)
         return rounds
 
-    def _record(self, played: Played, seen: torch.Tensor | None, burst: int) -> Round:
+    def _record(self, played: Played, seen: torch.Tensor | None, shared: int, burst: int) -> Round:
         read = None if seen is None else sight(played, seen.tolist(), self.law, self.acceptance)
-        self.index += 1
         return Round(
-            index=self.index - 1,
+            index=next(self.numbers),
             burst=burst,
             context=played.context,
             depth_asked=played.depth_asked,
@@ -85,4 +88,6 @@ class Scribe:
             draft_kv_bytes=played.draft_kv_bytes,
             target_evicted=played.target_evicted,
             draft_evicted=played.draft_evicted,
+            sequence=self.sequence,
+            shared=shared,
         )

@@ -16,7 +16,10 @@ def document(settings: Settings) -> tuple[str, str]:
     if settings.text:
         text, source = _file(Path(settings.text)), settings.text
     elif settings.dataset:
-        text, source = _dataset(settings.dataset, settings.context), settings.dataset
+        text, source = (
+            _dataset(settings.dataset, settings.context * settings.batch),
+            settings.dataset,
+        )
     else:
         text, source = held_out_text(), "Python standard library, held-out modules"
     return text, f"{source}; sha256 {hashlib.sha256(text.encode()).hexdigest()[:16]}"
@@ -24,12 +27,22 @@ def document(settings: Settings) -> tuple[str, str]:
 
 def encode(tokenizer: Any, text: str, count: int) -> list[int]:  # noqa: ANN401 - transformers is untyped
     """Return the first `count` tokens of `text`; refuse a text too short for them."""
+    return stretches(tokenizer, text, count, 1)[0]
+
+
+def stretches(tokenizer: Any, text: str, count: int, batch: int) -> list[list[int]]:  # noqa: ANN401
+    """Return `count` tokens of `text` a sequence; they begin evenly apart, as far as it allows."""
     tokens: list[int] = tokenizer(text, verbose=False)["input_ids"]
     if len(tokens) < count:
         title = f"a context of {count} tokens was asked for; the text has {len(tokens)}"
         less = f"use --context {len(tokens)} or less, or " if tokens else "use "
         raise UsageError(title, f"{less}a longer --text")
-    return tokens[:count]
+    apart = (len(tokens) - count) // max(1, batch - 1)
+    if batch > 1 and not apart:
+        title = f"{batch} different stretches of {count} tokens were asked of a text of "
+        title += f"{len(tokens)}"
+        raise UsageError(title, f"use --context {len(tokens) - batch + 1} or less, or batch 1")
+    return [tokens[start : start + count] for start in range(0, apart * batch or 1, apart or 1)]
 
 
 def _file(path: Path) -> str:

@@ -7,6 +7,7 @@ import gc
 
 import torch
 
+from specprof.engine.batch import steps
 from specprof.engine.decoder import PREFILL_CHUNK
 from specprof.engine.threads import EVERY, fastest
 from specprof.engine.wiring import Wired
@@ -23,12 +24,13 @@ def warm_up(wired: Wired) -> int:
     prefill_threads = EVERY
     _decode(wired)
     if wired.device.type == "cpu":
-        asked = wired.settings.threads
+        asked, batch = wired.settings.threads, wired.settings.batch
         models = (wired.target.facts, wired.draft and wired.draft.facts)
         prefill_threads = asked or fastest(lambda: _prefill(wired), ("prefill", *models))
-        torch.set_num_threads(asked or fastest(lambda: _decode(wired), ("decode", *models)))
+        torch.set_num_threads(asked or fastest(lambda: _decode(wired), ("decode", batch, *models)))
     wired.roll_back_to(1)
-    wired.engine.generator.manual_seed(wired.settings.seed)
+    for lane in wired.lanes:
+        lane.draw_anew()
     gc.collect()
     gc.freeze()  # what is loaded stays: no collection in a round need walk it again
     return prefill_threads
@@ -41,13 +43,14 @@ def _prefill(wired: Wired) -> None:
 
 
 def _decode(wired: Wired) -> None:
-    engine, settings = wired.engine, wired.settings
-    wired.roll_back_to(min(FIRST_STOP, engine.target.length + 1))
-    committed = wired.tokens[: min(FIRST_STOP, settings.context)]
-    context = len(committed)
-    engine.target.prefill(committed[engine.target.length : -1])
-    engine.drafter.prefill(committed)
-    tokens = min(TOKENS, settings.max_new_tokens)
-    for _ in engine.rounds(committed, new_tokens=tokens, stop=frozenset()):
+    lanes, settings = wired.lanes, wired.settings
+    context = min(FIRST_STOP, settings.context)
+    committed = [lane.tokens[:context] for lane in lanes]
+    for lane, tokens in zip(lanes, committed, strict=True):
+        lane.roll_back_to(min(context, lane.engine.target.length + 1))
+        lane.engine.target.prefill(tokens[lane.engine.target.length : -1])
+        lane.engine.drafter.prefill(tokens)
+    engines, new = [lane.engine for lane in lanes], min(TOKENS, settings.max_new_tokens)
+    for _ in steps(engines, committed, new_tokens=new, stop=frozenset()):
         pass
     wired.roll_back_to(context)

@@ -13,61 +13,81 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from specprof import sweep
 from specprof.capture import CaptureWriter, read_capture
 from specprof.errors import INTERRUPTED, SpecprofError, UsageError
-from specprof.plan import expand, override, read_profile
-from specprof.progress import Progress
+from specprof.plan import expand
+from specprof.progress import SELDOM_S, Progress, SweepProgress
 from specprof.records import Profile, RunSpec
 
-Given = dict[str, str | int | float | bool | None]
 POLL_S = 0.05
 CLOSING_S = 5.0
 """Given to a run nobody watches any more to close its capture; then it is on its own."""
 
 
-def launch(profile: str, given: Given, *, output: Path | None, force: bool, tui: bool) -> int:
-    """Run a profile with the given settings replaced; return the exit code."""
-    wanted = override(read_profile(profile), **given)
-    specs = expand(wanted)
-    paths = capture_paths(wanted, specs, output)
-    for path in paths:
-        _refuse_existing(path, force=force)
-    if tui and len(specs) == 1 and _on_terminal():
-        return _watched(paths[0])
-    codes = [_record(spec, path, force=force) for spec, path in zip(specs, paths, strict=True)]
-    return max(codes)
+def launch(profile: Profile, *, output: Path | None, force: bool, tui: bool) -> int | Path:
+    """Run a profile; return one run's exit code, or the folder a sweep was recorded in."""
+    specs = expand(profile)
+    _refuse_unknown_pockets(specs)
+    place = output or Path(f"specprof-{profile.name}-{_stamp()}")
+    if len(specs) * profile.repeats > 1:
+        _play_all(place, sweep.begin(place, profile, specs, force=force))
+        return place
+    path = output or place.with_name(place.name + ".jsonl")
+    _refuse_existing(path, force=force)
+    if tui and _on_terminal():
+        return _watched(path)
+    progress = Progress(specs[0])
+    status = _record(specs[0], path, progress, force=force)
+    progress.report()
+    if path.exists():
+        told(path)
+    return INTERRUPTED if status == "interrupted" else 0
 
 
-def capture_paths(profile: Profile, specs: list[RunSpec], output: Path | None) -> list[Path]:
-    """Return where each cell's capture goes: the asked file, or one named after the profile."""
-    if output is None:
-        now = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-        output = Path(f"specprof-{profile.name}-{now}.jsonl")
-    if len(specs) == 1:
-        return [output]
-    return [output.with_suffix(f".{spec.id}{output.suffix or '.jsonl'}") for spec in specs]
+def resume(folder: Path) -> Path:
+    """Go on with a sweep that was stopped: what is complete is kept, the rest is (re)done."""
+    index = sweep.resumed(folder)
+    waiting = sum(run.state == "waiting" for run in index.runs)
+    _tell(f"{folder}: {len(index.runs) - waiting} of {len(index.runs)} runs are complete")
+    _play_all(folder, index)
+    return folder
 
 
-def _record(spec: RunSpec, path: Path, *, force: bool) -> int:
-    """Run one cell in this process, narrating on stderr."""
+def _play_all(folder: Path, index: sweep.Index) -> None:
+    """Play a sweep's waiting runs in this process, which keeps the models between them."""
+
+    def play(spec: RunSpec, path: Path) -> str:
+        return _record(spec, path, Progress(spec, every_s=SELDOM_S), force=True)
+
+    with _on_ending_signals(_interrupt):
+        index = sweep.play_all(folder, index, play, SweepProgress())
+    done = sum(run.state == "complete" for run in index.runs)
+    _tell(f"{folder}: {done} of {len(index.runs)} runs complete")
+    if done < len(index.runs):
+        _tell(f"  specprof run --resume {folder}")
+    _tell(f"  specprof compare {folder}")
+
+
+def _record(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> str:
+    """Record one run in this process; return how it ended."""
     from specprof import registry
     from specprof.extend import Backend
     from specprof.recorder import record
 
     backend = registry.load(Backend, registry.member("backend", spec.settings.backend))()
-    progress = Progress(spec)
     with CaptureWriter(path, overwrite=force) as writer, _on_ending_signals(_interrupt):
         try:
             end = record(backend, spec, writer, command=sys.argv[1:], listener=progress.hear)
         except BaseException:
             _forget_empty(path)
             raise
-    progress.close()
     if writer.trouble:
         title = f"recording stopped: {writer.trouble}; {writer.lost} events were lost"
         raise SpecprofError(title, f"make room and run again; what came before is kept in {path}")
-    told(path)
-    return INTERRUPTED if end.status == "interrupted" else 0
+    if end.status == "interrupted":
+        _forget_empty(path)
+    return end.status
 
 
 def _watched(path: Path) -> int:
@@ -172,9 +192,19 @@ def _refuse_existing(path: Path, *, force: bool) -> None:
         raise UsageError(f"{path} exists already", "choose another -o, or pass --force")
 
 
+def _refuse_unknown_pockets(specs: list[RunSpec]) -> None:
+    """Refuse a misspelt member of the embedded family before anything is loaded."""
+    from specprof import pocket
+
+    for name in {name for spec in specs for name in (spec.settings.target, spec.settings.draft)}:
+        if name is not None and name.startswith(pocket.PREFIX):
+            pocket.folder(name)
+
+
 def _forget_empty(path: Path) -> None:
-    """Leave no file behind when a run failed before its first round: nothing is lost by it."""
-    if path.exists() and not any(b'"event":"round"' in line for line in path.open("rb")):
+    """Leave no file behind where a run ended before its first result: nothing is lost by it."""
+    results = (b'"event":"round"', b'"event":"burst"', b'"event":"scored"')
+    if path.exists() and not any(kind in line for line in path.open("rb") for kind in results):
         path.unlink()
 
 
@@ -186,6 +216,10 @@ def told(path: Path) -> None:
     _tell(f"  specprof diagnose {path}")
     _tell(f"  specprof view {path}")
     _tell(f"  specprof export speedscope {path}")
+
+
+def _stamp() -> str:
+    return datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
 
 
 def _on_terminal() -> bool:

@@ -52,11 +52,11 @@ CHAIN_ONLY = ("none", "ngram")
 """Drafters that have no law to grow a tree by."""
 NEEDS_DRAFT = ("draft-model", "eagle")
 PEERS = {
-    "hf-assisted": ("fixed", "hf-heuristic", "confidence"),
-    "hf-prompt-lookup": ("fixed",),
-    "hf-generate": ("fixed",),
+    "hf-assisted": ("draft-model", ("fixed", "hf-heuristic", "confidence")),
+    "hf-prompt-lookup": ("ngram", ("fixed",)),
+    "hf-generate": ("none", ("fixed",)),
 }
-"""Backends that run transformers' own loop -> the depth policies it has."""
+"""Backends that run transformers' own loop -> the drafter and the depth policies it has."""
 ALONE = (*PEERS, "synthetic")
 """Backends that decode one sequence, as a chain, with a dense cache."""
 
@@ -157,7 +157,10 @@ def _check_alone(settings: Settings) -> None:
     if settings.draft_cache not in (None, "dense"):
         title = f"backend {settings.backend!r} was asked for draft_cache {settings.draft_cache}"
         raise UsageError(title, "it has only dense caches; use backend native")
-    policies = PEERS.get(settings.backend, ("fixed",))
+    drafter, policies = PEERS.get(settings.backend, (settings.drafter, ("fixed",)))
+    if settings.drafter != drafter:
+        title = f"backend {settings.backend!r} was asked for drafter {settings.drafter}"
+        raise UsageError(title, f"it stands for {drafter}; use backend native for others")
     if settings.depth_policy not in policies:
         title = f"backend {settings.backend!r} was asked for depth policy {settings.depth_policy}"
         raise UsageError(title, f"it has {', '.join(policies)}; use backend native for others")
@@ -193,9 +196,9 @@ def _check_batch(settings: Settings) -> None:
     if settings.drafter == "eagle":
         title = f"drafter 'eagle' was asked for batch {settings.batch}"
         raise UsageError(title, "it reads one sequence's features: use batch 1, or draft-model")
-    if grows_tree(settings.shape):
-        title = f"shape {settings.shape!r} was asked for batch {settings.batch}"
-        raise UsageError(title, "trees are verified one sequence at a time: use batch 1, or chain")
+    for cache in {settings.cache, settings.draft_cache or settings.cache} - {"dense"}:
+        title = f"cache {cache!r} was asked for batch {settings.batch}"
+        raise UsageError(title, "it keeps one sequence: use batch 1, or cache dense")
 
 
 def _check_window(settings: Settings) -> None:

@@ -81,19 +81,18 @@ def quickened(profile: Profile) -> Profile:
 
 
 def override(profile: Profile, **given: Value) -> Profile:
-    """Return the profile with the given settings replaced; those that are None stay as they are.
+    """Return the profile with the given settings replaced.
 
     A field of its sweep is pinned to the given value. What a cell sets for itself stands: refused
     where every cell does, for the given value would change nothing.
     """
-    changed = {field: value for field, value in given.items() if value is not None}
-    sweep = {field: values for field, values in profile.sweep.items() if field not in changed}
+    sweep = {field: values for field, values in profile.sweep.items() if field not in given}
     pinned = msgspec.structs.replace(profile, sweep=sweep)
-    for field in changed:
+    for field in given:
         if all(field in grid for grid in _grids(pinned)):
             title = f"every cell of profile {profile.name!r} has a {field} of its own"
             raise UsageError(title, f"copy the profile and change it there, or leave {field} out")
-    run = msgspec.structs.replace(profile.run, **changed)  # type: ignore[arg-type]  # expand checks
+    run = msgspec.structs.replace(profile.run, **given)
     return msgspec.structs.replace(pinned, run=run)
 
 

@@ -1,29 +1,36 @@
-"""Plain progress on stderr, for a run nobody watches in the dashboard."""
+"""Plain progress on stderr, for runs nobody watches in the dashboard."""
 
 import sys
 import time
+import traceback
 
-from specprof.records import Event, Header, Prefill, Round, RunSpec
+from specprof.errors import SpecprofError
+from specprof.plain import plain
+from specprof.records import Event, Header, Prefill, Round, RunSpec, Scored
+from specprof.sweep import Index, Listener, left_s
 
 EVERY_S = 2.0
+SELDOM_S = 15.0
+"""Within a sweep, whose own lines say how far it is."""
 
 
 class Progress:
-    """Says about every two seconds how far a run has come."""
+    """Says every few seconds how far a run has come."""
 
-    def __init__(self, spec: RunSpec) -> None:
+    def __init__(self, spec: RunSpec, *, every_s: float = EVERY_S) -> None:
         settings = spec.settings
         self.goal = settings.context
+        self.every_s = every_s
         self.rounds = self.emitted = self.context = 0
         self._started = self._said = time.monotonic()
-        varied = " ".join(f"{name}={value}" for name, value in spec.varied.items())
-        pair = settings.target + (f" with {settings.draft}" if settings.draft else "")
-        self._say(f"{spec.profile}: {pair} {varied}".rstrip())
+        if every_s == EVERY_S:
+            pair = settings.target + (f" with {settings.draft}" if settings.draft else "")
+            self._say(f"{spec.profile}: {pair} {spec.label}".rstrip())
 
     def hear(self, event: Event) -> None:
         """Count an event; say something when it is time."""
         match event:
-            case Header():
+            case Header() if self.every_s == EVERY_S:
                 self._say(f"models loaded; device {event.device}, clock {event.clock.kind}")
             case Round():
                 self.rounds += 1
@@ -31,21 +38,66 @@ class Progress:
                 self.context = event.context
             case Prefill():
                 self.context = event.context
-        if time.monotonic() - self._said > EVERY_S:
-            self._report()
+            case Scored():
+                self.context = event.context + len(event.nll)
+        if time.monotonic() - self._said > self.every_s:
+            self.report()
 
-    def close(self) -> None:
-        """Say the final count."""
-        self._report()
+    def report(self) -> None:
+        """Say the count so far."""
+        self._say(f"context {self.context}/{self.goal}: {self.told}")
 
-    def _report(self) -> None:
-        tau = f"{self.emitted / self.rounds:.2f}" if self.rounds else "–"
-        self._say(
-            f"context {self.context}/{self.goal}: {self.rounds} rounds, "
-            f"{self.emitted} tokens, tau {tau} (emitted/rounds)"
-        )
+    @property
+    def told(self) -> str:
+        """What was counted."""
+        if not self.rounds:
+            return f"{self.context} tokens fed"
+        tau = f"{self.emitted / self.rounds:.2f}"
+        return f"{self.rounds} rounds, {self.emitted} tokens, tau {tau} (emitted/rounds)"
 
     def _say(self, line: str) -> None:
         self._said = time.monotonic()
-        sys.stderr.write(f"[{self._said - self._started:6.1f} s] {line}\n")
-        sys.stderr.flush()
+        _write(self._said - self._started, line)
+
+
+class SweepProgress(Listener):
+    """Says of each run of a sweep which it is, what it came to, and the time left."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._begun = self._started
+
+    def begins(self, index: Index, number: int) -> None:
+        """Say which run begins and how long all that is left should take."""
+        self._begun = time.monotonic()
+        spec, left = index.runs[number].spec, left_s(index.runs)
+        repeat = f", repeat {spec.repeat + 1} of {index.profile.repeats}"
+        self._say(
+            f"run {number + 1} of {len(index.runs)}: {spec.label or spec.id}"
+            + (repeat if index.profile.repeats > 1 else "")
+            + (f"; about {_clock(left)} left" if left is not None else "")
+        )
+
+    def ended(self, index: Index, number: int, error: Exception | None) -> None:
+        """Say how it ended; what nobody foresaw is told with where it happened."""
+        run, took = index.runs[number], time.monotonic() - self._begun
+        trouble = f": {run.trouble}" if run.trouble else ""
+        self._say(f"  {run.state} after {took:.1f} s{trouble}")
+        if isinstance(error, SpecprofError):
+            self._say(f"  {error.hint}")
+        elif error is not None:
+            traceback.print_exception(error)
+
+    def _say(self, line: str) -> None:
+        _write(time.monotonic() - self._started, line)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _write(elapsed_s: float, line: str) -> None:
+    sys.stderr.write(f"[{elapsed_s:6.1f} s] {plain(line)}\n")
+    sys.stderr.flush()

@@ -10,7 +10,6 @@ import pytest
 
 from specprof.capture import read_capture
 from specprof.errors import UsageError
-from specprof.launch import capture_paths
 from specprof.plan import expand
 from specprof.records import Profile, Settings
 
@@ -122,12 +121,94 @@ def test_a_run_is_never_left_alone(tmp_path, number, code):
     assert read_capture(path).state == "interrupted"
 
 
-def test_a_sweep_writes_one_capture_a_cell(tmp_path):
-    """Each cell's file carries the cell's id."""
-    profile = Profile(name="k", run=Settings(), sweep={"depth": [2, 4]})
-    paths = capture_paths(profile, expand(profile), tmp_path / "out.jsonl")
-    assert len(set(paths)) == 2
-    assert all(path.name.startswith("out.") and path.suffix == ".jsonl" for path in paths)
+SWEPT = [*SYNTHETIC, "--context", "400", "--stops", "2", "--sweep", "depth=2,4", "--repeats", "2"]
+
+
+def test_a_sweep_writes_a_folder_and_ends_with_one_table(tmp_path):
+    """One capture a run, progress with the time left on stderr, the comparison on stdout."""
+    folder = tmp_path / "out"
+    done = specprof(*SWEPT, "-o", folder)
+    assert done.returncode == 0, done.stderr
+    assert len(list(folder.glob("*.jsonl"))) == 4
+    assert all(read_capture(path).state == "complete" for path in folder.glob("*.jsonl"))
+    assert "run 2 of 4: K=4, repeat 1 of 2; about 0:0" in done.stderr
+    assert f"specprof compare {folder}" in done.stderr
+    rows = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("K=")]
+    assert rows == ["K=2", "K=4"]
+
+
+def test_a_cell_that_fails_is_told_and_the_sweep_goes_on(tmp_path):
+    """A missing model costs its own cell; the exit code is its own."""
+    folder = tmp_path / "out"
+    sweep = "target=/no/such,pocket/target"
+    done = specprof("run", "--profile", "smoke", "--stops", 1, "--sweep", sweep, "-o", folder)
+    assert done.returncode == 3
+    assert "failed" in done.stderr
+    assert "can't load model '/no/such'" in done.stderr
+    assert "complete after" in done.stderr
+    assert "can't load model '/no/such'" in done.stdout
+    assert len(list(folder.glob("*.jsonl"))) == 1
+
+
+def test_a_misspelt_member_of_the_family_is_refused_at_once(tmp_path):
+    """Before anything is loaded or written, with the nearest name."""
+    done = specprof(*SWEPT, "--draft", "pocket/darft", "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert "known: pocket/draft," in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
+def test_a_stopped_sweep_is_resumed_from_the_command_line(tmp_path):
+    """Ctrl-C exits with 130; --resume does the rest and leaves what was complete alone."""
+    folder = tmp_path / "out"
+    index = folder / "sweep.json"
+    command = [sys.executable, "-m", "specprof", *SWEPT, "--max-new-tokens", "3000"]
+    child = subprocess.Popen([*command, "-o", str(folder)], stderr=subprocess.PIPE, text=True)
+    while not index.exists() or '"complete"' not in index.read_text():
+        assert child.poll() is None
+        time.sleep(0.01)
+    child.send_signal(signal.SIGINT)
+    told = child.communicate(timeout=60)[1]
+    assert child.returncode == 130
+    assert f"specprof run --resume {folder}" in told
+    kept = next(folder.glob("01*.1.jsonl")).stat().st_mtime_ns
+    done = specprof("run", "--resume", folder)
+    assert done.returncode == 0, done.stderr
+    assert next(folder.glob("01*.1.jsonl")).stat().st_mtime_ns == kept
+    assert all(read_capture(path).state == "complete" for path in folder.glob("*.jsonl"))
+
+
+def test_resuming_takes_no_other_wishes(tmp_path):
+    """What the sweep was asked for stands."""
+    done = specprof("run", "--resume", tmp_path, "--depth", 3)
+    assert done.returncode == 2
+    assert "give it alone" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--set", "depht=3", "known: depth"),
+        ("--set", "depth", "has no value"),
+        ("--sweep", "depth=2,x", "depth can't be 'x'"),
+    ],
+)
+def test_a_wrong_setting_is_a_usage_error(option, value, told):
+    """Told with what was meant; nothing runs."""
+    done = specprof(*SYNTHETIC, option, value)
+    assert done.returncode == 2
+    assert told in done.stderr
+
+
+def test_any_setting_can_be_set(tmp_path):
+    """`--set` is typed by the setting it names."""
+    path = tmp_path / "a.jsonl"
+    quick = (*SYNTHETIC, "--context", 200, "--stops", 1, "-o", path)
+    done = specprof(*quick, "--set", "score_step=7", "--set", "noise=0.25")
+    assert done.returncode == 0, done.stderr
+    settings = read_capture(path).header.spec.settings
+    assert (settings.score_step, settings.noise) == (7, 0.25)
 
 
 def test_an_unknown_option_value_is_refused():

@@ -131,7 +131,7 @@ def test_any_profile_can_be_swept_from_the_command_line():
 
 def test_the_command_line_overrides_a_profile():
     """What was given replaces; what was not given stays."""
-    profile = override(Profile(name="x", run=Settings(depth=7)), temperature=0.5, depth=None)
+    profile = override(Profile(name="x", run=Settings(depth=7)), temperature=0.5)
     assert (profile.run.depth, profile.run.temperature) == (7, 0.5)
 
 

@@ -1,0 +1,211 @@
+"""Captures grouped into the cells of a comparison: what was run alike is laid side by side.
+
+Knows which captures are repeats of one another and how their times add up; computes no rate. A
+sweep is deterministic, so repeats decode the same tokens: they are averaged round by round, for
+their rounds are one sample of the text and several of the clock. Where they differ they are pooled.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from specprof.analysis.columns import Columns, Floats, Ints
+from specprof.capture import Capture, read_capture
+from specprof.errors import CaptureUnreadable
+from specprof.plan import stops
+from specprof.records import Header, Prefill, Round, RunSpec, Scored, Settings
+from specprof.sweep import INDEX, read_index
+
+WORST = ("complete", "waiting", "interrupted", "INCOMPLETE", "failed")
+"""States of a run, a worse one later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Decoding steps in order, arrays of one length: a step is a round, or a batch's rounds."""
+
+    context: Ints
+    """Committed tokens before it, of its first sequence."""
+    emitted: Floats
+    """By all its sequences."""
+    wall_ns: Floats
+    target_forwards: Floats
+
+    def like(self, other: "Steps") -> bool:
+        """Whether the same tokens were decoded in the same steps."""
+        return np.array_equal(self.context, other.context) and np.array_equal(
+            self.emitted, other.emitted
+        )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell's captures, its repeats; `captures` is empty where none was made."""
+
+    spec: RunSpec
+    label: str
+    captures: Sequence[Capture]
+    states: Sequence[str]
+    """Of each run that was asked for."""
+    trouble: str | None = None
+    """Why a run failed."""
+
+    @property
+    def settings(self) -> Settings:
+        """What was run."""
+        return self.spec.settings
+
+    @property
+    def header(self) -> Header | None:
+        """The first repeat's."""
+        return self.captures[0].header if self.captures else None
+
+    @property
+    def state(self) -> str:
+        """The worst of its runs' states."""
+        return max(self.states, key=lambda each: WORST.index(each) if each in WORST else 0)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The first repeat's events, laid out; empty where there is none."""
+        laid = Columns()
+        if self.captures:
+            laid.feed([self.captures[0].header, *self.captures[0].events])
+        return laid
+
+    @cached_property
+    def per_repeat(self) -> list[Steps]:
+        """Each repeat's decoding steps."""
+        return [steps(capture) for capture in self.captures]
+
+    @cached_property
+    def steps(self) -> Steps:
+        """The decoding steps, repeats averaged step by step, or one after the other."""
+        all_ = self.per_repeat or [_laid_out([])]
+        if all(each.like(all_[0]) for each in all_[1:]):
+            wall_ns = np.mean([each.wall_ns for each in all_], axis=0)
+            return Steps(all_[0].context, all_[0].emitted, wall_ns, all_[0].target_forwards)
+        return Steps(
+            np.concatenate([each.context for each in all_]),
+            np.concatenate([each.emitted for each in all_]),
+            np.concatenate([each.wall_ns for each in all_]),
+            np.concatenate([each.target_forwards for each in all_]),
+        )
+
+    @property
+    def contexts(self) -> tuple[object, ...]:
+        """Where it decodes, over which text: cells that differ in this can't be compared."""
+        one = self.settings
+        return (one.workload, tuple(stops(one)), one.max_new_tokens, one.text, one.dataset)
+
+    def rounds(self) -> list[Round]:
+        """Return the first repeat's rounds."""
+        events = self.captures[0].events if self.captures else []
+        return [event for event in events if isinstance(event, Round)]
+
+    def first_token_ns(self) -> list[int]:
+        """Return each repeat's first prefill and first round together, where both were recorded."""
+        found = []
+        for capture in self.captures:
+            fed = next((one for one in capture.events if isinstance(one, Prefill)), None)
+            played = next((one for one in capture.events if isinstance(one, Round)), None)
+            if fed is not None and played is not None:
+                found.append(fed.wall_ns + played.wall_ns)
+        return found
+
+    def deepest(self) -> Round | Scored | None:
+        """Return the first repeat's round, or pass over known text, of the longest context."""
+        events = self.captures[0].events if self.captures else []
+        held = [event for event in events if isinstance(event, Round | Scored)]
+        return max(held, key=lambda one: one.context, default=None)
+
+
+def steps(capture: Capture) -> Steps:
+    """Return a capture's decoding steps; a batch's sequences share a step and its time."""
+    shared = dict[tuple[int, int], list[Round]]()
+    for place, one in enumerate(each for each in capture.events if isinstance(each, Round)):
+        key = (one.start_ns, 0) if one.shared > 1 else (one.start_ns, place)
+        shared.setdefault(key, []).append(one)
+    return _laid_out(list(shared.values()))
+
+
+def read_cells(paths: Sequence[Path]) -> list[Cell]:
+    """Return the cells of sweeps' folders, of other folders' captures and of captures, in order.
+
+    Raises CaptureUnreadable where a path holds none of these.
+    """
+    runs = [run for path in paths for run in _runs(path)]
+    grouped = dict[str, list[_Run]]()
+    for run in runs:
+        grouped.setdefault(run.spec.id, []).append(run)
+    return _told_apart([_cell(alike) for alike in grouped.values()])
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    spec: RunSpec
+    name: str
+    state: str
+    trouble: str | None
+    capture: Capture | None
+
+
+def _runs(path: Path) -> list[_Run]:
+    if not path.is_dir():
+        return [_read(path)]
+    if (path / INDEX).exists():
+        return [
+            _read(path / run.file)
+            if (path / run.file).exists()
+            else _Run(run.spec, run.file, run.state, run.trouble, None)
+            for run in read_index(path).runs
+        ]
+    found = sorted(path.glob("*.jsonl"))
+    if not found:
+        hint = "give a sweep's folder, or captures that `specprof run` wrote"
+        raise CaptureUnreadable(f"{path} holds no captures", hint)
+    return [_read(each) for each in found]
+
+
+def _read(path: Path) -> _Run:
+    capture = read_capture(path)
+    reason = capture.end.reason if capture.end and capture.end.status == "failed" else None
+    return _Run(capture.header.spec, path.stem, capture.state, reason, capture)
+
+
+def _cell(runs: Sequence[_Run]) -> Cell:
+    """Return a cell of the runs' complete captures, or of what there is where none is."""
+    complete = [run for run in runs if run.state == "complete"]
+    return Cell(
+        spec=runs[0].spec,
+        label=runs[0].spec.label or runs[0].name,
+        captures=[run.capture for run in complete or runs if run.capture],
+        states=[run.state for run in runs],
+        trouble=next((run.trouble for run in runs if run.trouble), None),
+    )
+
+
+def _told_apart(cells: list[Cell]) -> list[Cell]:
+    """Add the profile's name and the cell's number where two go by one label."""
+    labels = [cell.label for cell in cells]
+    return [
+        replace(cell, label=f"{cell.spec.profile} {cell.label} {cell.spec.id}")
+        if labels.count(cell.label) > 1
+        else cell
+        for cell in cells
+    ]
+
+
+def _laid_out(shared: Sequence[Sequence[Round]]) -> Steps:
+    def column(values: Sequence[float]) -> Floats:
+        return np.array(values, np.float64)
+
+    return Steps(
+        context=np.array([alike[0].context for alike in shared], np.int64),
+        emitted=column([sum(len(one.emitted) for one in alike) for alike in shared]),
+        wall_ns=column([alike[0].wall_ns for alike in shared]),
+        target_forwards=column([alike[0].target_forwards for alike in shared]),
+    )

@@ -1,0 +1,325 @@
+"""Cells side by side: what each gained over plain decoding measured in the same run, and why.
+
+Every figure carries its denominator's name and, where it rests on a sample, a 95 % interval. What
+was not measured is None. Cells that decoded at other contexts are not set against each other.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from specprof.analysis import acceptance, perplexity
+from specprof.analysis.cells import Cell
+from specprof.analysis.columns import Columns, Floats, Ints
+from specprof.analysis.stats import Estimate, ratio
+from specprof.plan import stops
+from specprof.records import Round
+
+ENOUGH_ROUNDS = 30
+"""Fewer can't estimate anything (the rule too-few-rounds)."""
+FIRST_EDGE = 128
+"""Where the first bucket of depth ends; each further one ends twice as deep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number, with its interval and how much it rests on where that is known."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Yardstick:
+    """What plain decoding took a token, at some contexts."""
+
+    context: Ints
+    """Ascending."""
+    ns: Floats
+    """A token, there."""
+    spread: float
+    """Relative half-width of the mean's 95 % interval."""
+
+    def at(self, context: Ints) -> Floats:
+        """Return the nanoseconds a plain token takes at these contexts."""
+        return np.asarray(np.interp(context, self.context, self.ns), np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class ByDepth:
+    """A cell's acceptance and perplexity between two depths."""
+
+    low: int
+    high: int
+    """Exclusive."""
+    alpha_cond: Figure | None
+    perplexity: Figure | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell's figures by name; what was not measured is not among them."""
+
+    cell: Cell
+    figures: dict[str, Figure]
+    survival: list[Figure]
+    """S_1, S_2 ..: rounds that accepted so many levels / rounds that drafted so many."""
+    repeats: list[float]
+    """emitted / second of each repeat."""
+    by_depth: list[ByDepth] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The table: a row a cell, and what must be known to read it."""
+
+    rows: list[Row]
+    notes: list[str]
+
+
+def compare(cells: Sequence[Cell]) -> Comparison:
+    """Return every cell's figures, and the notes without which they would mislead."""
+    baselines = [baseline(cell, cells) for cell in cells]
+    rows = [_row(cell, base) for cell, base in zip(cells, baselines, strict=True)]
+    return Comparison(rows, _notes(rows, baselines))
+
+
+def baseline(cell: Cell, cells: Sequence[Cell]) -> Cell | None:
+    """Return the plain cell this one is set against: the first of the same text, model and law."""
+    fields = ("target", "dtype", "device", "temperature", "top_p", "top_k", "batch", "threads")
+    for other in cells:
+        alike = all(getattr(cell.settings, f) == getattr(other.settings, f) for f in fields)
+        plain = other.settings.drafter == "none" and len(other.steps.wall_ns)
+        if plain and alike and other.contexts == cell.contexts:
+            return other
+    return None
+
+
+def beside_bursts(cell: Cell) -> Yardstick | None:
+    """Return plain decoding as it was timed beside the cell's own bursts, with its own cache."""
+    timed = [one for one in cell.columns.plains if one.steps_ns]
+    if not timed:
+        return None
+    ordered = sorted(timed, key=lambda one: one.context)
+    medians = np.array([float(np.median(one.steps_ns)) for one in ordered])
+    off = [np.array(one.steps_ns) / at - 1 for one, at in zip(ordered, medians, strict=True)]
+    contexts = np.array([one.context for one in ordered], np.int64)
+    per_token = medians / cell.settings.batch  # a plain step is one token of every sequence
+    return Yardstick(contexts, per_token, _half_width(np.concatenate(off)))
+
+
+def whole_cell(plain: Cell) -> Yardstick:
+    """Return plain decoding as a cell of its own took it, step by step in order of context."""
+    steps = plain.steps
+    order = np.argsort(steps.context, kind="stable")
+    context, wall_ns, emitted = (
+        steps.context[order],
+        steps.wall_ns[order],
+        steps.emitted[order],
+    )
+    _, of = np.unique(_nearest_stop(plain, context), return_inverse=True)
+    spent, came = (np.bincount(of, weights=each) for each in (wall_ns, emitted))
+    middle = np.bincount(of, weights=context) / np.bincount(of)
+    ns = spent / np.maximum(came, 1)
+    off = wall_ns / np.maximum(ns[of] * emitted, 1) - 1
+    return Yardstick(middle.astype(np.int64), ns, _half_width(off))
+
+
+def gain(cell: Cell, plain: Yardstick) -> Figure | None:
+    """Return plain time over this cell's time for the tokens it emitted (theory 5.7).
+
+    Total time over total time: each token would have taken a plain step at its place. The interval
+    joins the block bootstrap over steps and the plain steps' own spread.
+    """
+    steps = cell.steps
+    if not steps.wall_ns.sum() > 0:
+        return None
+    found = ratio(steps.emitted * plain.at(steps.context), steps.wall_ns)
+    if not found.low > 0:
+        return _figure(found)
+    spread = math.exp(math.hypot(math.log(found.high / found.low) / 2, plain.spread))
+    return Figure(found.value, found.value / spread, found.value * spread, found.n)
+
+
+def levels(one: Round) -> int:
+    """Return how many levels deep a round drafted: the longest chain in its tree."""
+    depth = list[int]()
+    for place, each in enumerate(one.drafted):
+        above = depth[each.parent] if 0 <= each.parent < place else 0
+        depth.append(above + 1)
+    return max(depth, default=0)
+
+
+def survival(rounds: Sequence[Round]) -> list[Figure]:
+    """Return S_1, S_2 ..: rounds that accepted so many levels / rounds that drafted so many."""
+    drafted = np.array([levels(one) for one in rounds], np.int64)
+    accepted = np.array([one.accepted for one in rounds], np.int64)
+    found = []
+    for level in range(1, int(drafted.max(initial=0)) + 1):
+        stood = (accepted[drafted >= level] >= level).astype(float)
+        share = ratio(stood, np.ones_like(stood))
+        found.append(Figure(share.value, share.low, share.high, share.n))
+    return found
+
+
+def _row(cell: Cell, base: Cell | None) -> Row:
+    rounds = cell.rounds()
+    return Row(
+        cell=cell,
+        figures=_speeds(cell, base) | _acceptance(cell) | _memory(cell) | _scores(cell),
+        survival=survival(rounds),
+        repeats=[
+            1e9 * float(each.emitted.sum()) / float(each.wall_ns.sum())
+            for each in cell.per_repeat
+            if each.wall_ns.sum() > 0
+        ],
+        by_depth=_by_depth(cell.columns),
+    )
+
+
+def _speeds(cell: Cell, base: Cell | None) -> dict[str, Figure]:
+    steps, found = cell.steps, dict[str, Figure | None]()
+    found["emitted_per_second"] = _figure(ratio(1e9 * steps.emitted, steps.wall_ns))
+    first = cell.first_token_ns()
+    if first:
+        at = [each / 1e6 for each in first]
+        found["ttft_ms"] = Figure(float(np.mean(at)), min(at), max(at), len(at))
+    if steps.emitted.sum():  # a sequence of a batch waits for the whole step
+        waited_ns = sum(one.wall_ns for one in cell.rounds())
+        sequences = waited_ns / max(float(cell.per_repeat[0].wall_ns.sum()), 1.0)
+        found["ms_per_emitted"] = _figure(ratio(steps.wall_ns * sequences / 1e6, steps.emitted))
+    beside = beside_bursts(cell)
+    own = gain(cell, beside) if beside else None
+    found["speedup_over_plain_steps"] = own
+    found["speedup"] = gain(cell, whole_cell(base)) if base else own
+    if base is cell:
+        found["speedup"] = Figure(1.0)
+    return {name: figure for name, figure in found.items() if figure is not None}
+
+
+def _acceptance(cell: Cell) -> dict[str, Figure]:
+    rates = acceptance.rates(cell.columns)
+    steps = cell.steps
+    found = {
+        "accept_frac": rates.accept_frac,
+        "alpha_cond": rates.alpha_cond,
+        "tau": rates.tau,
+        "tokens_per_target_forward": ratio(steps.emitted, steps.target_forwards),
+    }
+    figures = {name: _figure(each) for name, each in found.items() if each is not None}
+    if len(cell.columns.rounds):
+        figures["rounds"] = Figure(len(cell.columns.rounds))
+    return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def _memory(cell: Cell) -> dict[str, Figure]:
+    at, samples, block = cell.deepest(), cell.columns.samples, cell.settings.block
+    target, draft = getattr(at, "target_evicted", None), getattr(at, "draft_evicted", None)
+    found = {
+        "target_kv_bytes": getattr(at, "target_kv_bytes", None),
+        "draft_kv_bytes": getattr(at, "draft_kv_bytes", None),
+        "target_compressions": None if target is None else target / block,
+        "draft_compressions": None if draft is None else draft / block,
+        "device_bytes": _peak(samples.allocated_bytes) or _peak(samples.memory_used_bytes),
+        "rss_bytes": _peak(samples.rss_bytes),
+    }
+    return {name: Figure(float(each)) for name, each in found.items() if each is not None}
+
+
+def _scores(cell: Cell) -> dict[str, Figure]:
+    passes, found = cell.columns.passes, dict[str, Figure]()
+    whole = perplexity.perplexity(cell.columns)
+    if whole is None:
+        return found
+    found["perplexity"] = Figure(whole.value, whole.low, whole.high, whole.n)
+    speed = _figure(ratio(1e9 * passes.scored.astype(float), passes.wall_ns.astype(float)))
+    return found | ({"scored_per_second": speed} if speed else {})
+
+
+def _by_depth(columns: Columns) -> list[ByDepth]:
+    deepest = max(
+        int(columns.rounds.context.max(initial=0)), int(columns.scored.context.max(initial=0))
+    )
+    edges = [0, FIRST_EDGE]
+    while edges[-1] <= deepest:
+        edges.append(2 * edges[-1])
+    alpha = {one.low: one.alpha_cond for one in acceptance.by_context(columns, edges)}
+    scored = {one.low: one.perplexity for one in perplexity.by_depth(columns)}
+    return [
+        ByDepth(low, high, _figure(alpha.get(low)), _figure(scored.get(low)))
+        for low, high in pairwise(edges)
+        if low in alpha or low in scored
+    ]
+
+
+def _notes(rows: Sequence[Row], baselines: Sequence[Cell | None]) -> list[str]:
+    notes = list[str]()
+    for base in {id(each): each for each in baselines if each is not None}.values():
+        notes.append(f"speed-up: over {base.label!r}, time over time at the same contexts")
+    alone = [
+        row.cell.label
+        for row, base in zip(rows, baselines, strict=True)
+        if base is None and "speedup" in row.figures
+    ]
+    if alone:
+        notes.append(f"speed-up over plain steps beside each burst: {_few(alone)}")
+    notes += _warnings(rows)
+    return notes
+
+
+def _warnings(rows: Sequence[Row]) -> list[str]:
+    told = {
+        "too few rounds to estimate anything": [
+            row.cell.label
+            for row in rows
+            if row.figures.get("rounds", Figure(ENOUGH_ROUNDS)).value < ENOUGH_ROUNDS
+        ],
+        "lossy, the target's law is not kept": [
+            row.cell.label for row in rows if row.cell.header and row.cell.header.lossless is False
+        ],
+        "not complete": [row.cell.label for row in rows if row.cell.state != "complete"],
+    }
+    notes = [f"{what}: {_few(labels)}" for what, labels in told.items() if labels]
+    notes += [f"{row.cell.label}: {row.cell.trouble}" for row in rows if row.cell.trouble]
+    decoded = {row.cell.contexts for row in rows if len(row.cell.steps.wall_ns)}
+    if len(decoded) > 1:
+        notes.append("cells decoded at different contexts: compare only those that share them")
+    machines = {str(row.cell.header.machine) for row in rows if row.cell.header}
+    if len(machines) > 1:
+        notes.append("recorded on different machines: times are not comparable")
+    return notes
+
+
+def _few(labels: Sequence[str]) -> str:
+    shown = 4
+    rest = f" and {len(labels) - shown} more" if len(labels) > shown else ""
+    return ", ".join(repr(each) for each in labels[:shown]) + rest
+
+
+def _figure(estimate: Estimate | None) -> Figure | None:
+    if estimate is None or math.isnan(estimate.value):
+        return None
+    known = math.isfinite(estimate.low) and math.isfinite(estimate.high)
+    low, high = (estimate.low, estimate.high) if known else (None, None)
+    return Figure(estimate.value, low, high, estimate.n)
+
+
+def _peak(values: Floats) -> float | None:
+    seen = values[~np.isnan(values)]
+    return float(seen.max()) if len(seen) else None
+
+
+def _half_width(off: Floats) -> float:
+    """Return the relative half-width of a 95 % interval of the mean, from relative errors."""
+    return 1.96 * float(off.std()) / math.sqrt(len(off)) if len(off) else 0.0
+
+
+def _nearest_stop(plain: Cell, context: Ints) -> Ints:
+    """Return the walk's stop each context was decoded from: the last one not beyond it."""
+    at = np.array(stops(plain.settings), np.int64)
+    return np.asarray(at[(np.searchsorted(at, context, side="right") - 1).clip(0)], np.int64)

@@ -1,0 +1,196 @@
+"""A sweep's order, its index, and that stopping it loses and repeats nothing."""
+
+import msgspec
+import pytest
+
+import captures
+from specprof import sweep
+from specprof.errors import INTERRUPTED, CaptureUnreadable, EnvironmentMissing, UsageError
+from specprof.plan import expand
+from specprof.records import Profile
+
+PROFILE = Profile(name="k", sweep={"depth": [2, 4, 8]}, repeats=2)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "swept"
+
+
+def begun(folder, profile=PROFILE):
+    return sweep.begin(folder, profile, expand(profile), force=False)
+
+
+def recorded(log):
+    """Return a play that notes what it played and writes a whole capture of it."""
+
+    def play(spec, path):
+        log.append((spec.label, spec.repeat))
+        captures.write(path, captures.events(depth=spec.settings.depth))
+        return "complete"
+
+    return play
+
+
+def states(index):
+    return [run.state for run in index.runs]
+
+
+def test_the_cells_go_there_and_back():
+    """A B C, C B A, A B C: what drifts linearly falls on all cells alike."""
+    order = [(s.label, s.repeat) for s in sweep.ordered(expand(PROFILE), 3)]
+    first = ["K=2", "K=4", "K=8"]
+    assert [label for label, _ in order] == [*first, *first[::-1], *first]
+    assert [repeat for _, repeat in order] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_every_run_is_played_once_and_kept(folder):
+    """In order, each in a file of its own, all complete in the index on disk."""
+    log = []
+    index = sweep.play_all(folder, begun(folder), recorded(log), sweep.Listener())
+    assert [label for label, _ in log] == ["K=2", "K=4", "K=8", "K=8", "K=4", "K=2"]
+    assert states(index) == ["complete"] * 6
+    assert index.exit_code == 0
+    assert sweep.read_index(folder) == index
+    assert len({run.file for run in index.runs}) == 6
+    assert all((folder / run.file).exists() for run in index.runs)
+
+
+def test_a_failed_run_is_told_and_the_next_one_played(folder):
+    """Its reason and exit code stay in the index; the others are complete."""
+    log = []
+
+    def play(spec, path):
+        if spec.settings.depth == 4:
+            raise EnvironmentMissing("no such model", "give another")
+        return recorded(log)(spec, path)
+
+    heard = []
+    listener = sweep.Listener()
+    listener.ended = lambda index, number, error: heard.append((number, type(error)))
+    index = sweep.play_all(folder, begun(folder), play, listener)
+    assert states(index) == ["complete", "failed", "complete"] * 2
+    assert index.runs[1].trouble == "no such model"
+    assert index.exit_code == EnvironmentMissing.exit_code
+    assert heard[1] == (1, EnvironmentMissing)
+
+
+def test_failures_of_different_kinds_are_a_failed_run(folder):
+    """An unforeseen error costs its own run only, and the exit code is 1 where they differ."""
+
+    def play(spec, path):
+        raise EnvironmentMissing("a", "b") if spec.settings.depth == 4 else RuntimeError("odd")
+
+    index = sweep.play_all(folder, begun(folder), play, sweep.Listener())
+    assert states(index) == ["failed"] * 6
+    assert index.runs[0].trouble == "RuntimeError: odd"
+    assert index.exit_code == 1
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_a_stopped_sweep_goes_on_where_it_was(folder, within):
+    """Finished captures are neither lost nor repeated; the unfinished one is done again."""
+    log = []
+
+    def play(spec, path):
+        if len(log) < 2:
+            return recorded(log)(spec, path)
+        captures.write(path, captures.events()[:5])
+        if within:
+            return "interrupted"
+        raise KeyboardInterrupt
+
+    index = sweep.play_all(folder, begun(folder), play, sweep.Listener())
+    assert states(index) == ["complete"] * 2 + ["interrupted"] + ["waiting"] * 3
+    assert index.exit_code == INTERRUPTED
+    before = [(folder / run.file).stat().st_mtime_ns for run in index.runs[:2]]
+    again = sweep.resumed(folder)
+    assert states(again) == ["complete"] * 2 + ["waiting"] * 4
+    done = sweep.play_all(folder, again, recorded(log), sweep.Listener())
+    assert states(done) == ["complete"] * 6
+    assert sorted(log) == sorted((f"K={k}", r) for k in (2, 4, 8) for r in (0, 1))
+    assert [(folder / run.file).stat().st_mtime_ns for run in done.runs[:2]] == before
+
+
+def test_a_kill_between_capture_and_index_repeats_nothing(folder):
+    """A capture whose last line says complete is complete, whatever the index knows."""
+    index = begun(folder)
+    captures.healthy(folder / index.runs[0].file)
+    captures.truncated(folder / index.runs[1].file)
+    assert states(sweep.resumed(folder))[:3] == ["complete", "waiting", "waiting"]
+
+
+def test_a_capture_that_was_removed_is_made_again(folder):
+    """The index alone proves nothing."""
+    index = sweep.play_all(folder, begun(folder), recorded([]), sweep.Listener())
+    (folder / index.runs[0].file).unlink()
+    assert states(sweep.resumed(folder)) == ["waiting", *["complete"] * 5]
+
+
+def test_failed_runs_are_tried_again_on_resuming(folder):
+    """A model that was missing may be there by then."""
+
+    def play(spec, path):
+        raise EnvironmentMissing("no such model", "give another")
+
+    sweep.play_all(folder, begun(folder), play, sweep.Listener())
+    assert states(sweep.resumed(folder)) == ["waiting"] * 6
+
+
+def test_a_folder_with_other_files_is_refused(folder):
+    """Even by force: what is no sweep's is not ours to remove."""
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("x")
+    with pytest.raises(UsageError, match="other files"):
+        sweep.begin(folder, PROFILE, expand(PROFILE), force=True)
+
+
+def test_a_sweep_is_overwritten_only_by_force(folder):
+    """Its captures go: none of them may pass for the new sweep's."""
+    index = sweep.play_all(folder, begun(folder), recorded([]), sweep.Listener())
+    with pytest.raises(UsageError, match="holds a sweep"):
+        begun(folder)
+    fresh = sweep.begin(folder, PROFILE, expand(PROFILE), force=True)
+    assert not any((folder / run.file).exists() for run in index.runs)
+    assert states(fresh) == ["waiting"] * 6
+
+
+@pytest.mark.parametrize("file", ["../out.jsonl", "/out.jsonl", "a.txt", ".jsonl/.."])
+def test_an_index_names_no_file_outside_its_folder(folder, file):
+    """It may have come from anywhere, and resuming writes what it names."""
+    index = begun(folder)
+    runs = [msgspec.structs.replace(index.runs[0], file=file)]
+    bad = msgspec.structs.replace(index, runs=runs)
+    (folder / sweep.INDEX).write_bytes(msgspec.json.encode(bad))
+    with pytest.raises(CaptureUnreadable, match="outside"):
+        sweep.read_index(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", "\xff", '{"schema": 3}'])
+def test_what_is_no_index_is_refused(folder, text):
+    """With the file's name."""
+    folder.mkdir()
+    (folder / sweep.INDEX).write_text(text, encoding="latin-1")
+    with pytest.raises(CaptureUnreadable, match=r"sweep\.json"):
+        sweep.read_index(folder)
+
+
+def test_the_time_left_is_what_the_cells_took(folder):
+    """A cell's own time where it ran before, else the mean of its workload's."""
+    runs = begun(folder).runs
+    assert sweep.left_s(runs) is None
+
+    def took(run, wall_s):
+        return msgspec.structs.replace(run, state="complete", wall_s=wall_s)
+
+    known = [took(runs[0], 10.0), took(runs[1], 20.0), *runs[2:]]
+    # waiting: K=8 twice (unknown: the mean, 15), K=4 and K=2 once more
+    assert sweep.left_s(known) == pytest.approx(15 + 15 + 20 + 10)
+
+
+def test_a_label_makes_a_plain_file_name(folder):
+    """Whatever it holds, the name is lower case, short and stays in the folder."""
+    profile = Profile(name="k", cell=[{"label": "../Größe: A/B " + "x" * 99}])
+    (run,) = begun(folder, profile).runs
+    assert run.file.startswith("01-gr-e-a-b-xxx")
+    assert len(run.file) < 60

@@ -1,5 +1,6 @@
 """The target's hidden states, kept as long as its tokens are: what a hidden-state drafter reads."""
 
+import weakref
 from collections.abc import Callable, Sequence
 
 import torch
@@ -9,7 +10,10 @@ Taps = Sequence[tuple[torch.nn.Module, bool]]
 
 
 class Features:
-    """[capacity, width] one row a token fed, in step with the cache's chain."""
+    """[capacity, width] one row a token fed, in step with the cache's chain.
+
+    Its hooks leave the modules with it: a target outlives the run that reads it.
+    """
 
     def __init__(self, taps: Taps, capacity: int) -> None:
         self.capacity = capacity
@@ -18,9 +22,10 @@ class Features:
         self._start = self._count = 0
         for number, (module, entering) in enumerate(taps):
             if entering:
-                module.register_forward_pre_hook(self._entering(number))
+                hook = module.register_forward_pre_hook(_entering(self._caught, number))
             else:
-                module.register_forward_hook(self._leaving(number))
+                hook = module.register_forward_hook(_leaving(self._caught, number))
+            weakref.finalize(self, hook.remove)
 
     def take(self, start: int) -> None:
         """Store what the forward that has just ended let through, from row `start` on."""
@@ -30,7 +35,7 @@ class Features:
             self._rows = joined.new_zeros(self.capacity, joined.shape[1])
         self._start, self._count = start, joined.shape[0]
         self._rows[start : start + joined.shape[0]] = joined
-        self._caught = [None] * len(self._caught)
+        self._caught[:] = [None] * len(self._caught)
 
     def keep(self, branch: Sequence[int]) -> None:
         """Move the rows of one branch of the tree last taken together."""
@@ -43,14 +48,16 @@ class Features:
         assert self._rows is not None  # noqa: S101 - tokens were fed before any is asked for
         return self._rows[start:end]
 
-    def _entering(self, number: int) -> Callable[..., None]:
-        def catch(_: torch.nn.Module, entering: tuple[torch.Tensor, ...]) -> None:
-            self._caught[number] = entering[0]
 
-        return catch
+def _entering(caught: list[torch.Tensor | None], number: int) -> Callable[..., None]:
+    def catch(_: torch.nn.Module, entering: tuple[torch.Tensor, ...]) -> None:
+        caught[number] = entering[0]
 
-    def _leaving(self, number: int) -> Callable[..., None]:
-        def catch(_: torch.nn.Module, __: object, leaving: torch.Tensor) -> None:
-            self._caught[number] = leaving[0] if isinstance(leaving, tuple) else leaving
+    return catch
 
-        return catch
+
+def _leaving(caught: list[torch.Tensor | None], number: int) -> Callable[..., None]:
+    def catch(_: torch.nn.Module, __: object, leaving: torch.Tensor) -> None:
+        caught[number] = leaving[0] if isinstance(leaving, tuple) else leaving
+
+    return catch

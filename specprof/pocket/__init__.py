@@ -1,4 +1,4 @@
-"""The embedded default family: a small target, two drafts of different size, one tokenizer.
+"""The embedded default family: a small target, two drafts of different size, a head, one tokenizer.
 
 Knows where the checkpoints lie; `corpus` knows their text, `recipe` how they were made.
 """
@@ -10,15 +10,27 @@ from specprof.errors import UnknownName
 PREFIX = "pocket/"
 
 
+HEADS = ("eagle",)
+
+
 def members() -> list[str]:
-    """Return the family's model names, as `--target` and `--draft` take them."""
-    here = Path(__file__).parent
-    return sorted(PREFIX + config.parent.name for config in here.glob("*/config.json"))
+    """Return the family's language models, as `--target` and `--draft` take them."""
+    return sorted(set(_folders()) - set(heads()))
+
+
+def heads() -> list[str]:
+    """Return the family's heads, as `--draft` takes them with the drafter `eagle`."""
+    return [PREFIX + name for name in HEADS]
 
 
 def folder(name: str) -> Path:
     """Return the checkpoint folder of a member such as `pocket/target`."""
     place = Path(__file__).parent / name.removeprefix(PREFIX)
     if not (place / "config.json").is_file():
-        raise UnknownName("pocket model", name, members())
+        raise UnknownName("pocket model", name, _folders())
     return place
+
+
+def _folders() -> list[str]:
+    here = Path(__file__).parent
+    return sorted(PREFIX + config.parent.name for config in here.glob("*/config.json"))

@@ -5,7 +5,6 @@ first on the text, then on the target's distributions (one target forward teache
 """
 
 import argparse
-import random
 from itertools import count
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from transformers import GPTNeoXForCausalLM as Model
 from transformers import PreTrainedTokenizerFast
 
 from specprof.pocket import corpus
-from specprof.pocket.recipe.batches import Batches, scattered_positions
+from specprof.pocket.recipe.batches import Batches, scattered_positions, token_stream
 from specprof.pocket.recipe.fit import fit
 from specprof.pocket.recipe.losses import distance_from_target, logits_of, next_token_loss
 from specprof.pocket.recipe.shapes import deepen, untrained
@@ -120,16 +119,6 @@ class Family:
         return max(1, round(STEPS[name] * self.scale))
 
 
-def token_stream(tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
-    """Return the training sources, shuffled, as one [tokens] stream with ends marked."""
-    texts = corpus.training_texts(tests=True)
-    random.Random(SEED).shuffle(texts)
-    rows = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    return torch.tensor(
-        [t for row in rows for t in (*row, tokenizer.eos_token_id)], dtype=torch.int16
-    )
-
-
 def save(model: Model, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Write an ordinary half-precision checkpoint: config.json, safetensors, tokenizer.json."""
     plain = Model(model.config)
@@ -147,7 +136,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.manual_seed(SEED)
     tokenizer = train_tokenizer(corpus.training_texts(tests=False))
-    family = Family(token_stream(tokenizer), asked.device, asked.scale)
+    family = Family(token_stream(tokenizer, SEED), asked.device, asked.scale)
     target = family.train_target()
     save(target, tokenizer, asked.into / "target")
     for name, draft in family.train_drafts(target).items():

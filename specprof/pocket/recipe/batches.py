@@ -1,9 +1,13 @@
 """Batches drawn from one long token stream, with ordinary or far-scattered positions."""
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from transformers import PreTrainedTokenizerFast
+
+from specprof.pocket import corpus
 
 SEGMENTS = 8
 """A scattered sample is cut into this many runs of neighbouring positions."""
@@ -26,6 +30,16 @@ class Batches:
         while True:
             starts = torch.randint(last, (self.rows, 1), generator=generator)
             yield self.stream[starts + offsets].long()
+
+
+def token_stream(tokenizer: PreTrainedTokenizerFast, seed: int) -> torch.Tensor:
+    """Return the training sources, shuffled, as one [tokens] stream with ends marked."""
+    texts = corpus.training_texts(tests=True)
+    random.Random(seed).shuffle(texts)
+    rows = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    return torch.tensor(
+        [t for row in rows for t in (*row, tokenizer.eos_token_id)], dtype=torch.int16
+    )
 
 
 def scattered_positions(length: int, span: int, generator: torch.Generator) -> torch.Tensor:

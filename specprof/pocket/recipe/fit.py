@@ -2,12 +2,11 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 import torch
 from torch import nn
-from transformers import GPTNeoXForCausalLM
 
 MATRIX_RATE, OTHER_RATE = 0.02, 0.004
 WARM_UP_STEPS = 50
@@ -17,7 +16,7 @@ REPORT_EVERY = 50
 
 
 def fit(
-    models: list[GPTNeoXForCausalLM],
+    models: Sequence[nn.Module],
     batches: Iterable[torch.Tensor],
     loss_of: Callable[[torch.Tensor], torch.Tensor],
     *,
@@ -49,13 +48,14 @@ def fit(
             seen.clear()
 
 
-def _optimizers(models: list[GPTNeoXForCausalLM], rate: float) -> list[torch.optim.Optimizer]:
+def _optimizers(models: Sequence[nn.Module], rate: float) -> list[torch.optim.Optimizer]:
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for model in models:
-        inner = {id(weight) for weight in model.gpt_neox.layers.parameters() if weight.ndim > 1}
-        for weight in model.parameters():
-            (matrices if id(weight) in inner else others).append(weight)
+        for name, weight in model.named_parameters():
+            if weight.requires_grad:
+                in_layer = "layers." in name and weight.ndim > 1
+                (matrices if in_layer else others).append(weight)
     return [
         torch.optim.Muon(matrices, lr=rate * MATRIX_RATE, weight_decay=0.01),
         torch.optim.AdamW(others, lr=rate * OTHER_RATE, betas=(0.9, 0.95), weight_decay=0.0),

@@ -1,0 +1,57 @@
+"""A head on the target's own hidden states drafts: EAGLE or EAGLE-3."""
+
+from typing import TYPE_CHECKING, cast
+
+from specprof import registry
+from specprof.engine.decoder import CausalModel, Decoder, on_device
+from specprof.engine.drafting import nothing
+from specprof.engine.features import Features
+from specprof.engine.heads import checkpoint
+from specprof.engine.heads.decoder import HeadDecoder
+from specprof.engine.heads.taps import taps
+from specprof.engine.model import Loaded
+from specprof.errors import UsageError
+from specprof.extend import Drafter, Proposal, Rig, Shape
+from specprof.records import Settings
+
+if TYPE_CHECKING:
+    from specprof.engine.heads.head import Head
+
+
+class Eagle(Drafter):
+    """One target forward a round: its features are what the next round drafts from.
+
+    Once it has drafted, the head forgets what it fed beyond the committed tokens: those that are
+    accepted are fed anew beside the target's own features, not beside the head's guesses at them
+    (vllm-project/vllm#14649).
+    """
+
+    refed = True
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__(rig)
+        assert rig.draft is not None  # noqa: S101 - `load` returns a head
+        head, target = cast("Head", rig.draft.model), cast("CausalModel", rig.target)
+        target.features = Features(taps(target.model, head.form), rig.capacity)
+        self.draft: Decoder = HeadDecoder(head, rig.store(head), target)
+        self.shape = registry.load(Shape, registry.member("shape", rig.settings.shape))(rig)
+
+    @classmethod
+    def load(cls, settings: Settings, target: Loaded) -> Loaded:
+        """Load the head; refuse one that was made for another target."""
+        if settings.draft is None:
+            title = "the drafter eagle needs a head"
+            raise UsageError(title, "name one with --draft, such as pocket/eagle")
+        return checkpoint.load(settings.draft, settings, target)
+
+    def propose(self, committed: list[int], depth: int) -> Proposal:
+        """Draft `depth` tokens, or levels of a tree; none after a first token, which has no state.
+
+        Feeds first every token committed since the last round began.
+        """
+        if depth == 0 or len(committed) == 1:
+            return nothing(self.draft.device)
+        fed = on_device(committed[self.draft.length :], self.draft.device)
+        proposal = self.shape.grow(self.draft, fed, depth)
+        self.draft.rollback(len(committed))
+        return proposal

@@ -1,0 +1,236 @@
+"""Loads a head as it was published and checks it against the target it is to draft for.
+
+Formats: SafeAILab's EAGLE and EAGLE-3 (`midlayer.`), vLLM's and SGLang's (`model.`, `layers.0.`),
+and speculators' (a nested config). Weights come from safetensors or, where a head was only ever
+published so, from `pytorch_model.bin` read with `weights_only`, which runs no code of the file's.
+What a checkpoint lacks is refused, never made up: a head with random weights drafts, and is wrong.
+"""
+
+import json
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from transformers import LlamaConfig
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+from transformers.utils import cached_file
+
+from specprof import pocket
+from specprof.engine.heads.head import Form, Head
+from specprof.engine.model import Loaded, dtype_for
+from specprof.errors import EnvironmentMissing, UsageError
+from specprof.records import ModelFacts, Settings
+
+Weights = dict[str, torch.Tensor]
+
+RENAMED = (
+    ("model.", ""),
+    ("midlayer.", "layers.0."),
+    ("transformer.", "layers.0."),
+    ("fusion_fc.", "fc."),
+)
+"""Prefixes other publishers use -> ours, which are vLLM's."""
+NOT_THE_HEADS = ("verifier_norm.", "verifier_lm_head.", "rotary_emb.")
+"""Copies of the target's weights, and constants, that some checkpoints carry along."""
+LAYER_IDS = "eagle_aux_hidden_state_layer_ids"
+
+
+def load(name: str, settings: Settings, target: Loaded) -> Loaded:
+    """Load the head `name` for `target`: a pocket member, a local folder, or a Hugging Face id.
+
+    Raises EnvironmentMissing where it can't be had whole, UsageError where it was made for another
+    target.
+    """
+    place = str(pocket.folder(name)) if name.startswith(pocket.PREFIX) else name
+    written, weights = _config(name, place), _weights(name, place)
+    lacking = [
+        each for each in ("fc.weight", "layers.0.self_attn.k_proj.weight") if each not in weights
+    ]
+    if lacking:
+        title = f"{name} is no EAGLE or EAGLE-3 head: it has no {lacking[0]}"
+        raise UsageError(title, "name a head with --draft, or use --drafter draft-model")
+    form = _form(name, written, weights, target)
+    with torch.device("meta"):
+        head = Head(form)
+    own = _fit(name, head, weights, target)
+    dtype = dtype_for(settings.dtype, target.device)
+    own = {
+        each: weight.to(target.device, dtype if weight.is_floating_point() else None)
+        for each, weight in own.items()
+    }
+    head.load_state_dict(own, strict=False, assign=True)
+    head.rotary = LlamaRotaryEmbedding(form.config).to(target.device)
+    head.eval().requires_grad_(requires_grad=False)
+    return Loaded(head, None, _facts(name, head, list(own.values())))
+
+
+def _config(name: str, place: str) -> dict[str, Any]:
+    try:
+        read: dict[str, Any] = json.loads(Path(_file(place, "config.json")).read_text("utf-8"))
+    except (OSError, ValueError) as trouble:
+        raise _absent(name, place, trouble) from trouble
+    return read
+
+
+def _weights(name: str, place: str) -> Weights:
+    """Return the file's tensors under our names."""
+    try:
+        try:
+            read = load_file(_file(place, "model.safetensors"))
+        except OSError:
+            found = _file(place, "pytorch_model.bin")
+            read = torch.load(found, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, SafetensorError, UnpicklingError, EOFError) as trouble:
+        raise _absent(name, place, trouble) from trouble
+    plain: Weights = {}
+    for key, weight in read.items():
+        for theirs, ours in RENAMED:
+            key = ours + key.removeprefix(theirs) if key.startswith(theirs) else key  # noqa: PLW2901
+        if not any(part in key for part in NOT_THE_HEADS):
+            plain[key] = weight
+    return plain
+
+
+def _file(place: str, name: str) -> str:
+    """Return where a file of the checkpoint lies; raises OSError where it can't be had."""
+    found: str | None = cached_file(place, name)
+    if found is None:
+        raise FileNotFoundError(f"there is no {name}")
+    return found
+
+
+def _absent(name: str, place: str, trouble: Exception) -> EnvironmentMissing:
+    reason = str(trouble).strip().partition("\n")[0]
+    hint = (
+        "give a Hugging Face id of an EAGLE or EAGLE-3 head, a folder that holds one, or one of: "
+    )
+    hint += ", ".join(pocket.heads())
+    if Path(place).exists():
+        hint = "the folder must hold config.json and model.safetensors (or pytorch_model.bin)"
+    return EnvironmentMissing(f"can't load head {name!r}: {reason}", hint)
+
+
+def _form(name: str, written: dict[str, Any], weights: Weights, target: Loaded) -> Form:
+    """Read off the config and the tensors' shapes what to build."""
+    layer = {"num_hidden_layers": 1} | written | written.get("transformer_layer_config", {})
+    config = LlamaConfig.from_dict(layer)
+    config._attn_implementation = "sdpa"  # noqa: SLF001 - transformers has no other way
+    shared = target.facts.vocabulary
+    if config.vocab_size != shared:
+        title = f"{name} drafts for a vocabulary of {config.vocab_size} ids"
+        title += f", and {target.facts.name} has {shared}"
+        raise UsageError(title, "use a head that was trained for this target")
+    width = _hidden_size(target)
+    third = "layers.0.hidden_norm.weight" in weights
+    taps = _taps(name, written, target) if third else ()
+    reads = weights["fc.weight"].shape[1]
+    expected = len(taps) * width if third else config.hidden_size + width
+    if reads != expected:
+        states = f"{len(taps)} states of" if third else "an embedding and a state of"
+        title = f"{name} reads {reads} numbers a token; {states} {target.facts.name}, hidden size "
+        title += f"{width}, are {expected}"
+        raise UsageError(title, "use a head that was trained for this target")
+    return Form(
+        config=config,
+        feature_width=width,
+        taps=taps,
+        draft_vocabulary=weights["lm_head.weight"].shape[0] if "lm_head.weight" in weights else 0,
+        norm_before_residual=bool(written.get("norm_before_residual", False)),
+        biases=frozenset(each.removesuffix(".bias") for each in weights if each.endswith(".bias")),
+    )
+
+
+def _taps(name: str, written: dict[str, Any], target: Loaded) -> tuple[int, ...]:
+    """Return the layers whose entering states an EAGLE-3 head reads.
+
+    Publishers count differently. At the config's top level (speculators, vLLM) an id names the
+    state that enters that layer; inside `eagle_config` (SpecForge, SGLang) the one that leaves it.
+    Where neither is given: entering the second, the middle and the third last (SafeAILab/EAGLE).
+    """
+    layers = target.facts.layers
+    entering = written.get(LAYER_IDS)
+    leaving = (written.get("eagle_config") or {}).get(LAYER_IDS)
+    if entering:
+        taps = tuple(entering)
+    elif leaving:
+        taps = tuple(each + 1 for each in leaving)
+    else:
+        taps = (2, layers // 2, layers - 3)
+    if min(taps) < 0 or max(taps) > layers:
+        title = f"{name} reads layers {taps} of a target, and {target.facts.name} has {layers}"
+        raise UsageError(title, "use a head that was trained for this target")
+    return taps
+
+
+def _fit(name: str, head: Head, weights: Weights, target: Loaded) -> Weights:
+    """Return the head's own weights; share the target's where the head has none. Refuse misfits."""
+    weights = dict(weights)
+    known = weights.pop("t2d", None)
+    if head.form.third:
+        _check_map(name, head, weights, known)
+    model: Any = target.model
+    if "embed_tokens.weight" not in weights and _hidden_size(target) == head.config.hidden_size:
+        head.embed_tokens = model.get_input_embeddings()
+    if "lm_head.weight" not in weights and not head.form.third:
+        head.lm_head = model.get_output_embeddings()
+    wanted = {each: weight.shape for each, weight in head.state_dict().items() if weight.is_meta}
+    missing = sorted(wanted.keys() - weights.keys())
+    if missing:
+        title = f"the head {name!r} lacks {len(missing)} weights, {missing[0]} first"
+        raise EnvironmentMissing(title, "download it again; weights are never made up")
+    unknown = sorted(weights.keys() - wanted.keys())
+    if unknown:
+        title = f"the head {name!r} has {len(unknown)} weights of no known form, {unknown[0]} first"
+        raise UsageError(title, "known: EAGLE, EAGLE-3, and speculators' form of both")
+    for each, shape in wanted.items():
+        if weights[each].shape != shape:
+            found, asked = tuple(weights[each].shape), tuple(shape)
+            title = f"{each} of the head {name!r} is {found}, and its config says {asked}"
+            raise UsageError(title, "config.json and the weights belong to different heads")
+    return weights
+
+
+def _check_map(name: str, head: Head, weights: Weights, known: torch.Tensor | None) -> None:
+    """Refuse a draft vocabulary that maps nowhere, or elsewhere than its mask says.
+
+    A table left at zero drafts the first ids for whatever was meant (SafeAILab/EAGLE#222).
+    """
+    ids, vocabulary = head.form.draft_vocabulary, head.config.vocab_size
+    if "d2t" not in weights:
+        if ids != vocabulary:
+            title = f"the head {name!r} drafts {ids} of {vocabulary} ids and doesn't say which"
+            raise EnvironmentMissing(title, "its checkpoint must hold the table d2t")
+        weights["d2t"] = torch.zeros(ids, dtype=torch.int64)
+    table = weights["d2t"] = weights["d2t"].long()
+    targets = (table + torch.arange(table.shape[0])).sort().values
+    sound = bool(((targets >= 0) & (targets < vocabulary)).all())
+    distinct = bool((targets.diff() > 0).all())
+    masked = known is None or torch.equal(known.nonzero()[:, 0], targets)
+    if not (sound and distinct and masked):
+        title = f"the head {name!r} has a table d2t that contradicts its vocabulary or its mask t2d"
+        raise UsageError(title, "download it again, or ask its publisher")
+
+
+def _hidden_size(target: Loaded) -> int:
+    model: Any = target.model
+    return int(model.config.get_text_config().hidden_size)
+
+
+def _facts(name: str, head: Head, weights: list[torch.Tensor]) -> ModelFacts:
+    """Return what is known of a head; `weights` are its own, without what it shares."""
+    config = head.config
+    row = config.num_hidden_layers * config.num_key_value_heads * config.head_dim
+    return ModelFacts(
+        name=name,
+        architecture="EAGLE-3 head" if head.form.third else "EAGLE head",
+        parameters=sum(weight.numel() for weight in weights),
+        layers=config.num_hidden_layers,
+        vocabulary=config.vocab_size,
+        dtype=str(head.dtype).removeprefix("torch."),
+        weight_bytes=sum(weight.numel() * weight.element_size() for weight in weights),
+        kv_bytes_per_token=2 * row * head.dtype.itemsize,
+        trained_context=config.max_position_embeddings,
+    )

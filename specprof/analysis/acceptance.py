@@ -1,7 +1,9 @@
 """How much of what was drafted stood: by draft index, by context, over the run.
 
-Every rate here carries its denominator's name (theory 1.1) and an interval. Says what acceptance
-was, not why. Works on columns, live or whole; what can't be computed is None.
+Every rate here carries its denominator's name (theory 1.1) and an interval. A tree is judged level
+by level: a level is reached if one of its tokens was, passed if one stood; in a chain that is each
+token. Says what acceptance was, not why. Works on columns, live or whole; what can't be computed is
+None.
 """
 
 import math
@@ -11,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from specprof.analysis.columns import Columns, Floats, Ints
+from specprof.analysis.columns import Columns, Floats, Ints, Rounds
 from specprof.analysis.stats import (
     Estimate,
     block_length,
@@ -26,9 +28,11 @@ class Rates:
     """The run's headline rates; None where the denominator is 0."""
 
     accept_frac: Estimate | None
-    """accepted / drafted."""
+    """accepted / drafted tokens: low by design in a tree, one of whose siblings stands at most."""
     alpha_cond: Estimate | None
-    """accepted / reached: the maximum-likelihood alpha if acceptances were alike (theory I6)."""
+    """accepted / reached levels: the maximum-likelihood alpha if they were alike (theory I6)."""
+    accepted_per_reached_token: Estimate | None
+    """accepted / reached tokens: the same in a chain; in a tree what a single node is worth."""
     tau: Estimate | None
     """emitted / rounds, the correction or bonus token included."""
     tokens_per_target_forward: Estimate | None
@@ -37,14 +41,14 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class IndexRate:
-    """Acceptance at one draft index."""
+    """Acceptance at one draft index, a level in a tree."""
 
     index: int
     """From 0."""
     drafted: int
     """Rounds that drafted this index: the denominator of S_i."""
     reached: int
-    """Rounds that evaluated it: e_i, the denominator of c_i."""
+    """Rounds that evaluated a token of it: e_i, the denominator of c_i."""
     accepted: int
     conditional: Estimate | None
     """c_i = accepted / reached."""
@@ -54,15 +58,15 @@ class IndexRate:
 
 @dataclass(frozen=True, slots=True)
 class ContextRate:
-    """Acceptance of the reached places between two context lengths."""
+    """Acceptance of the reached levels between two context lengths."""
 
     low: int
     high: int
     """Exclusive."""
     alpha_cond: Estimate
-    """accepted / reached; n is the places reached."""
+    """accepted / reached levels; n is the levels reached."""
     overlap: float | None
-    """Mean acceptance owed before the draw; None where no evidence was recorded."""
+    """Mean acceptance owed before the draw, per level; None where no evidence was recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class Step:
 
 def rates(columns: Columns) -> Rates:
     """Return the four headline rates with 95 % block-bootstrap intervals over rounds."""
-    rounds = columns.rounds
+    rounds = columns.rounds_by_burst()
 
     def over(numerator: Ints, denominator: Ints) -> Estimate | None:
         if not denominator.any():
@@ -87,7 +91,8 @@ def rates(columns: Columns) -> Rates:
 
     return Rates(
         accept_frac=over(rounds.accepted, rounds.drafted),
-        alpha_cond=over(rounds.accepted, rounds.reached),
+        alpha_cond=over(rounds.accepted, rounds.reached_levels),
+        accepted_per_reached_token=over(rounds.accepted, rounds.reached),
         tau=over(rounds.emitted, np.ones_like(rounds.emitted)),
         tokens_per_target_forward=over(rounds.emitted, rounds.target_forwards),
     )
@@ -98,12 +103,12 @@ def index_profile(columns: Columns) -> list[IndexRate]:
 
     c_i: Wilson, or exact where few; S_i: block bootstrap over the rounds that drafted it.
     """
-    rounds, places = columns.rounds, columns.places
+    rounds, levels = columns.rounds_by_burst(), columns.places.levels()
     profile = []
-    for index in range(int(rounds.drafted.max(initial=0))):
-        drafted = rounds.drafted > index
-        here = places.index == index
-        reached, accepted = int(here.sum()), int(places.accepted[here].sum())
+    for index in range(int(rounds.levels.max(initial=0))):
+        drafted = rounds.levels > index
+        here = levels.index == index
+        reached, accepted = int(here.sum()), int(levels.accepted[here].sum())
         stood = (rounds.accepted[drafted] > index).astype(float)
         rate = IndexRate(
             index=index,
@@ -122,7 +127,7 @@ def context_edges(columns: Columns, buckets: int = 12) -> list[int]:
     context = columns.rounds.context
     if not len(context):
         return []
-    low, high = int(context.min()), int(context.max()) + int(columns.rounds.drafted.max()) + 1
+    low, high = int(context.min()), int(context.max()) + int(columns.rounds.levels.max()) + 1
     step = _round_width((high - low) / buckets)
     first = low // step * step
     return list(range(first, high + step, step))
@@ -134,13 +139,13 @@ def log2_edges(columns: Columns) -> list[int]:
     if not len(context):
         return []
     low = max(int(context.min()), 1).bit_length() - 1
-    high = (int(context.max()) + int(columns.rounds.drafted.max())).bit_length()
+    high = (int(context.max()) + int(columns.rounds.levels.max())).bit_length()
     return [0 if power == 0 else 1 << power for power in range(low, high + 1)]
 
 
 def by_context(columns: Columns, edges: Sequence[int]) -> list[ContextRate]:
-    """Return acceptance between each two edges that hold reached places, shallow first."""
-    places, rates_ = columns.places, []
+    """Return acceptance between each two edges that hold reached levels, shallow first."""
+    places, rates_ = columns.levels_by_burst(), []
     for low, high in pairwise(edges):
         inside = (places.context >= low) & (places.context < high)
         if not inside.any():
@@ -172,13 +177,13 @@ def step_at(columns: Columns, context: int) -> Step | None:
     """Compare acceptance up to a context length with that beyond it (theory 7.3).
 
     Blocks of neighbouring rounds are dealt out at random for the p-value: rounds of one text
-    resemble each other, so single rounds may not be. None where one side has under 100 places.
+    resemble each other, so single rounds may not be. None where one side has under 100 levels.
     """
-    rounds = columns.rounds
-    blocks = _blocks(columns)
+    rounds = columns.rounds_by_burst()
+    blocks = _blocks(rounds)
     reached, accepted = (
         np.asarray(np.bincount(blocks, weights=counts), np.float64)
-        for counts in (rounds.reached, rounds.accepted)
+        for counts in (rounds.reached_levels, rounds.accepted)
     )
     before = np.bincount(blocks, weights=rounds.context) / np.bincount(blocks) < context
     sides = [(accepted[side].sum(), reached[side].sum()) for side in (before, ~before)]
@@ -186,7 +191,7 @@ def step_at(columns: Columns, context: int) -> Step | None:
         return None
     row_before = before[blocks]
     near, far = (
-        ratio(rounds.accepted[side].astype(float), rounds.reached[side].astype(float))
+        ratio(rounds.accepted[side].astype(float), rounds.reached_levels[side].astype(float))
         for side in (row_before, ~row_before)
     )
     return Step(context, near, far, block_permutation(accepted, reached, before))
@@ -196,9 +201,9 @@ def knee(columns: Columns) -> int | None:
     """Return the context length that best splits acceptance in two Bernoulli rates.
 
     Only where it lies, by the likelihood ratio; `step_at` says whether it is there. None where
-    fewer than 200 places were reached.
+    fewer than 200 levels were reached.
     """
-    places = columns.places
+    places = columns.places.levels()
     n = len(places)
     if n < 200:  # noqa: PLR2004 - as above
         return None
@@ -215,10 +220,9 @@ def _entropy(share: Floats) -> Floats:
     return np.asarray(-inside * np.log(inside) - (1 - inside) * np.log1p(-inside))
 
 
-def _blocks(columns: Columns) -> Ints:
+def _blocks(rounds: Rounds) -> Ints:
     """Return each round's block: within a burst, as long as neighbours stay alike."""
-    rounds = columns.rounds
-    rejected = (rounds.reached - rounds.accepted).astype(float)
+    rejected = (rounds.reached_levels - rounds.accepted).astype(float)
     length = max(block_length(rejected), math.ceil(len(rounds) / 1000))
     new = np.concatenate([[True], rounds.burst[1:] != rounds.burst[:-1]])
     starts = np.flatnonzero(new)

@@ -1,6 +1,6 @@
 """The attribution chain: which part of the rejections is a mismatch, and which a bug.
 
-Per reached drafted token (theory 3):
+Per reached drafted token, and in a tree per reached level (theory 3):
 
     rejected = mismatch + state + draft law + accept rule
       mismatch    1 - overlap, recomputed cleanly: what the two models' laws really owe
@@ -10,6 +10,12 @@ Per reached drafted token (theory 3):
 
 The sum is exact by construction; each of the last three has expectation 0 in a correct engine and
 a test of its own. Knows the tests and their noise floors; which rule speaks of them, it does not.
+
+In a tree a token's probabilities are those left after its elder siblings were rejected, so every
+token is a fair bet of its own. A level is passed by one token at most: what its reached tokens owed
+in turn adds up, in the mean, to how often it is passed, and the chain holds by level. Rules that
+decide a round's drafts together, or that give up the target's law, owe nothing place by place:
+there the questions raise MissingEvidence.
 """
 
 from dataclasses import dataclass
@@ -24,7 +30,6 @@ from specprof.analysis.stats import (
     binomial_excess,
     fair_bets,
     fair_coins,
-    ratio,
 )
 from specprof.errors import MissingEvidence
 
@@ -98,7 +103,7 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One bracket of the chain, as a share of the reached drafted tokens."""
+    """One bracket of the chain, as a share of what was reached (`Attribution.counted`)."""
 
     name: str
     frac: Estimate
@@ -110,7 +115,10 @@ class Part:
 class Attribution:
     """The chain's brackets; `rejected.frac` is the sum of the others."""
 
+    counted: str
+    """`reached token`, or `reached level` where drafts were trees."""
     reached: int
+    """How many of these."""
     rejected: Part
     mismatch: Part
     state: Part | None
@@ -135,11 +143,14 @@ def noise(evidence: Evidence) -> Noise:
 
 def coins(evidence: Evidence) -> Coins:
     """Judge the accept step by the acceptance owed given each token (theory 3, T1)."""
+    _owed_by_place(evidence)
     places = evidence.places
     if evidence.greedy:
         must, cannot = places.accept_owed == 1, places.accept_owed == 0
     else:
         must = places.target_prob >= places.draft_prob * (1 + ROUNDING)
+        # A coin that is the target's own draw is never certain: only rounding makes it 1.
+        must &= evidence.header.acceptance == "rejection"
         cannot = places.target_prob == 0
     must, cannot = must & (places.accept_owed == 1), cannot & (places.accept_owed == 0)
     certain, tied = must | cannot, _tied(evidence)
@@ -153,6 +164,7 @@ def coins(evidence: Evidence) -> Coins:
 
 def draws(evidence: Evidence) -> Draws:
     """Judge the draft's draws by the overlap owed before them (theory 3, T2)."""
+    _owed_by_place(evidence)
     places = evidence.places
     ranks = places.draft_rank[~np.isnan(places.draft_rank)]
     return Draws(
@@ -164,9 +176,10 @@ def draws(evidence: Evidence) -> Draws:
 
 def drift(evidence: Evidence) -> Drift:
     """Judge the state the run acted on by the cache-free recheck (theory 3, T4)."""
-    if evidence.settings.cache != "dense":
-        title = f"the cache {evidence.settings.cache!r} drops context by design"
-        raise MissingEvidence(title, "a full recompute is no reference for it (theory 6.3)")
+    caches = {evidence.settings.cache, evidence.settings.draft_cache or evidence.settings.cache}
+    for cache in sorted(caches.difference({"dense"})):
+        title = f"the cache {cache!r} answers otherwise than a full recompute by design"
+        raise MissingEvidence(title, "a recompute is no reference for it (theory 6.3)")
     pairs, floor = evidence.pairs, evidence.ask(noise)
     target = np.abs(pairs.target_shift) > floor.probability
     draft = np.abs(pairs.draft_shift) > floor.probability
@@ -186,36 +199,42 @@ def drift(evidence: Evidence) -> Drift:
 def attribute(evidence: Evidence) -> Attribution:
     """Return the chain over all places with recorded probabilities; intervals 95 %, by rounds."""
     places = evidence.places
-    accepted = places.accepted.astype(float)
-    ones = evidence.per_round(places.round, np.ones(len(places)))
+    accepted, settles = places.accepted.astype(float), places.settles().astype(float)
+    ones = evidence.per_round(places.round, settles)
 
-    def part(name: str, per_place: Floats, p_value: float | None, rounds: Ints) -> Part:
-        return Part(name, ratio(evidence.per_round(rounds, per_place), ones), p_value)
+    def part(name: str, per_place: Floats, p_value: float | None) -> Part:
+        frac = evidence.over_rounds(evidence.per_round(places.round, per_place), ones)
+        return Part(name, frac, p_value)
 
     t1, t2 = evidence.ask(coins), evidence.ask(draws)
     unfair = bool(len(t1.accepted_wrongly) or len(t1.rejected_wrongly))
     state, gap, rechecked = _state(evidence, len(places))
-    owed = np.ones(len(places)) - places.overlap
-    mismatch = evidence.per_round(places.round, owed) - gap
+    mismatch = evidence.per_round(places.round, settles - places.overlap) - gap
     return Attribution(
-        reached=len(places),
-        rejected=part("rejected", 1 - accepted, None, places.round),
-        mismatch=Part("mismatch", ratio(mismatch, ones), None),
-        state=None if state is None else Part("state", ratio(gap, ones), state),
-        draft_law=part(
-            "draft law",
-            places.overlap - places.accept_owed,
-            t2.p_value,
-            places.round,
-        ),
+        counted=evidence.place,
+        reached=int(settles.sum()),
+        rejected=part("rejected", settles - accepted, None),
+        mismatch=Part("mismatch", evidence.over_rounds(mismatch, ones), None),
+        state=None if state is None else Part("state", evidence.over_rounds(gap, ones), state),
+        draft_law=part("draft law", places.overlap - places.accept_owed, t2.p_value),
         accept_rule=part(
             "accept rule",
             places.accept_owed - accepted,
             0.0 if unfair else t1.trial.p_value,
-            places.round,
         ),
         rechecked_frac=rechecked / len(places),
     )
+
+
+def _owed_by_place(evidence: Evidence) -> None:
+    """Raise MissingEvidence where the rule in force owes no acceptance place by place."""
+    rule = evidence.header.acceptance
+    if evidence.header.lossless is False:
+        title = f"the rule {rule!r} gives up the target's law by design"
+        raise MissingEvidence(title, "judge its text; no acceptance is owed to a draft there")
+    if rule == "block":
+        title = "block verification decides a round's drafts together"
+        raise MissingEvidence(title, "no draft is owed an acceptance of its own (theory 2.10)")
 
 
 def _state(evidence: Evidence, n: int) -> tuple[float | None, Floats, int]:
@@ -237,6 +256,6 @@ def _tied(evidence: Evidence) -> Bools:
         return tied
     clean, floor = evidence.columns.rechecked, evidence.ask(noise)
     close = clean.where(clean.margin <= floor.margin)
-    ties = set(zip(close.round.tolist(), close.index.tolist(), strict=True))
-    places = zip(evidence.places.round.tolist(), evidence.places.index.tolist(), strict=True)
+    ties = set(zip(close.round.tolist(), close.node.tolist(), strict=True))
+    places = zip(evidence.places.round.tolist(), evidence.places.node.tolist(), strict=True)
     return np.fromiter((place in ties for place in places), np.bool_, len(tied))

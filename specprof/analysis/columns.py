@@ -12,17 +12,23 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from specprof.analysis._rows import (
+    pass_row,
+    place_rows,
+    rechecked_row,
+    round_row,
+    sample_row,
+    span_rows,
+)
 from specprof.records import (
     Burst,
     End,
     Event,
     Header,
     Note,
-    Observed,
     Plain,
     Prefill,
     Recheck,
-    Rechecked,
     Round,
     Sample,
     Scored,
@@ -32,7 +38,6 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 _TYPES: dict[Any, type[np.generic]] = {Ints: np.int64, Floats: np.float64, Bools: np.bool_}
-_UNSEEN = (math.nan,) * 5
 _ROOM = 256
 
 
@@ -75,9 +80,13 @@ class Table:
 
     def where(self, wanted: Bools) -> Self:
         """Return the rows `wanted` [rows] marks, as a table of their own."""
+        return self.taken(np.flatnonzero(wanted))
+
+    def taken(self, rows: Ints) -> Self:
+        """Return these rows in this order, as a table of their own."""
         cut = object.__new__(type(self))
-        cut._kinds, cut._rows = self._kinds, int(wanted.sum())
-        cut._room = {name: getattr(self, name)[wanted] for name in self._kinds}
+        cut._kinds, cut._rows = self._kinds, len(rows)
+        cut._room = {name: getattr(self, name)[rows] for name in self._kinds}
         cut._show()
         return cut
 
@@ -91,23 +100,34 @@ class Rounds(Table):
 
     index: Ints
     burst: Ints
+    sequence: Ints
     context: Ints
     depth_asked: Ints
     drafted: Ints
     """How many tokens were drafted."""
+    levels: Ints
+    """How many levels they make up: as many in a chain, fewer in a tree."""
     reached: Ints
-    """How many of them were evaluated."""
+    """How many of the tokens were evaluated."""
+    reached_levels: Ints
+    """At how many levels one was."""
     accepted: Ints
+    """How many stood: one at most of a level."""
     emitted: Ints
     """How many tokens were committed."""
     start_ns: Ints
+    end_ns: Ints
     wall_ns: Ints
+    """The round's share of the time: a batch step's is divided among its sequences."""
+    shared: Ints
     target_forwards: Ints
     draft_forwards: Ints
     target_length: Floats
     draft_length: Floats
     target_kv_bytes: Floats
     draft_kv_bytes: Floats
+    target_evicted: Floats
+    draft_evicted: Floats
     final_target_prob: Floats
     final_draft_prob: Floats
 
@@ -124,8 +144,12 @@ class Places(Table):
     """One row a REACHED drafted token: the places acceptance is judged at."""
 
     round: Ints
+    node: Ints
+    """Which of the round's drafted tokens it is, from 0."""
     index: Ints
-    """Draft index within the round, from 0."""
+    """Draft index, from 0: how many drafted tokens it follows from, its level in a tree."""
+    elder: Ints
+    """How many siblings were drafted before it; all of them were reached, and rejected."""
     context: Ints
     """Of the place: the round's context plus the draft index."""
     token: Ints
@@ -136,12 +160,35 @@ class Places(Table):
     accept_owed: Floats
     draft_rank: Floats
 
+    def settles(self) -> Bools:
+        """Return whether a place is the last reached of its level, [places]: all are in a chain.
+
+        A level is passed if that place was accepted.
+        """
+        same = (self.round[1:] == self.round[:-1]) & (self.index[1:] == self.index[:-1])
+        return np.append(~same, True)[: len(self)]
+
+    def levels(self) -> "Places":
+        """Return one row a reached LEVEL: the place that settled it.
+
+        Its overlap and accept_owed are the sums over the level's places: what each owed once its
+        elders were rejected adds up, in the mean, to how often the level is passed (theory 2.9).
+        """
+        if not self.elder.any():
+            return self
+        settles = self.settles()
+        level: Ints = np.cumsum(settles) - settles
+        cut = self.where(settles)
+        for name in ("overlap", "accept_owed"):
+            setattr(cut, name, np.bincount(level, weights=getattr(self, name)))
+        return cut
+
 
 class RecheckedPlaces(Table):
     """One row a place recomputed without a cache; see `records.Rechecked`."""
 
     round: Ints
-    index: Ints
+    node: Ints
     target_prob: Floats
     draft_prob: Floats
     overlap: Floats
@@ -214,7 +261,7 @@ class Columns:
 
     @property
     def spans(self) -> dict[str, Ints]:
-        """Top-level span name -> nanoseconds of it in each round, [rounds]."""
+        """Top-level span name -> each round's share of it in nanoseconds, [rounds]."""
         return {name: room[: len(self.rounds)] for name, room in self._spans.items()}
 
     @property
@@ -223,9 +270,35 @@ class Columns:
         spans = list(self.spans.values())
         return self.rounds.wall_ns - np.sum(spans, axis=0, dtype=np.int64, initial=0)
 
+    @property
+    def trees(self) -> bool:
+        """Whether any round drafted more than one token at a level."""
+        return bool((self.rounds.drafted > self.rounds.levels).any())
+
+    @property
+    def burst_order(self) -> Ints:
+        """The rounds' rows with those of a burst together, [rounds]: a batch interleaves them."""
+        return np.asarray(np.argsort(self.rounds.burst, kind="stable"), np.int64)
+
+    def rounds_by_burst(self) -> Rounds:
+        """Return the rounds with those of a burst together, so that neighbours are of one text."""
+        return self.rounds.taken(self.burst_order) if self._interleaved else self.rounds
+
+    def levels_by_burst(self) -> Places:
+        """Return the reached levels (`Places.levels`) in the same order."""
+        levels = self.places.levels()
+        if not self._interleaved:
+            return levels
+        burst = self.rounds.burst[np.searchsorted(self.rounds.index, levels.round)]
+        return levels.taken(np.argsort(burst, kind="stable"))
+
+    @property
+    def _interleaved(self) -> bool:
+        return bool((np.diff(self.rounds.burst) < 0).any())
+
     def drafted_at(self, index: int) -> int:
         """Return how many rounds drafted a token at this index: the denominator of S_i."""
-        return int((self.rounds.drafted > index).sum())
+        return int((self.rounds.levels > index).sum())
 
     def first(self, rounds: int) -> "Columns":
         """Return the columns as they stood after so many rounds; later feeding leaves them alone.
@@ -236,8 +309,7 @@ class Columns:
         cut = Columns()
         cut.header, cut.end = self.header, self.end if whole else None
         cut.rounds = self.rounds.first(rounds)
-        ends = cut.rounds.start_ns[-1:] + cut.rounds.wall_ns[-1:]
-        now_ns = math.inf if whole else int(ends.max(initial=0))
+        now_ns = math.inf if whole else int(cut.rounds.end_ns.max(initial=0))
         below = math.inf if whole else self.rounds.index[rounds]
         cut.notes = [note for note in self.notes if note.at_ns <= now_ns]
         cut.prefills = [one for one in self.prefills if one.start_ns + one.wall_ns <= now_ns]
@@ -258,10 +330,10 @@ class Columns:
     def _keep(self, event: Event) -> None:
         match event:
             case Sample():
-                self.samples.extend([_sample(event)])
+                self.samples.extend([sample_row(event)])
                 self.throttled += [event] if event.throttle else []
             case Recheck():
-                self.rechecked.extend([_rechecked(place) for place in event.places])
+                self.rechecked.extend([rechecked_row(place) for place in event.places])
             case Prefill():
                 self.prefills.append(event)
             case Burst():
@@ -277,25 +349,17 @@ class Columns:
 
     def _feed_rounds(self, rounds: list[Round]) -> None:
         before = len(self.rounds)
-        self.rounds.extend([_round(one) for one in rounds])
+        self.rounds.extend([round_row(one) for one in rounds])
         self.emitted.extend([(one.index, token) for one in rounds for token in one.emitted])
-        self.places.extend(
-            [
-                (one.index, i, one.context + i, each.token, each.accepted, *_seen(each.seen))
-                for one in rounds
-                for i, each in enumerate(one.drafted)
-                if each.reached
-            ]
-        )
+        self.places.extend([row for one in rounds for row in place_rows(one)])
         for name, room in self._spans.items():
             self._spans[name] = _with_room(room, len(self.rounds), before)
         for row, one in enumerate(rounds, start=before):
-            for span in one.spans:
-                if span.parent is None:
-                    self._span(span.name)[row] += span.ns
+            for name, ns in span_rows(one):
+                self._span(name)[row] += ns
 
     def _feed_scored(self, passes: list[Scored]) -> None:
-        self.passes.extend([_pass(one) for one in passes])
+        self.passes.extend([pass_row(one) for one in passes])
         self.scored.extend(
             [(one.context + i, nll) for one in passes for i, nll in enumerate(one.nll)]
         )
@@ -313,73 +377,3 @@ def _with_room(room: NDArray[Any], rows: int, used: int) -> NDArray[Any]:
     grown = np.zeros(2 * rows, room.dtype)
     grown[:used] = room[:used]
     return grown
-
-
-def _round(one: Round) -> tuple[float, ...]:
-    return (
-        one.index,
-        one.burst,
-        one.context,
-        one.depth_asked,
-        len(one.drafted),
-        sum(each.reached for each in one.drafted),
-        one.accepted,
-        len(one.emitted),
-        one.start_ns,
-        one.wall_ns,
-        one.target_forwards,
-        one.draft_forwards,
-        _known(one.target_length),
-        _known(one.draft_length),
-        _known(one.target_kv_bytes),
-        _known(one.draft_kv_bytes),
-        _known(one.final_target_prob),
-        _known(one.final_draft_prob),
-    )
-
-
-def _seen(seen: Observed | None) -> tuple[float, ...]:
-    if seen is None:
-        return _UNSEEN
-    rank = _known(seen.draft_rank)
-    return seen.target_prob, seen.draft_prob, seen.overlap, seen.accept_owed, rank
-
-
-def _rechecked(place: Rechecked) -> tuple[float, ...]:
-    return (
-        place.round,
-        place.index,
-        place.target_prob,
-        place.draft_prob,
-        place.overlap,
-        place.margin,
-    )
-
-
-def _pass(one: Scored) -> tuple[float, ...]:
-    return (
-        one.context + len(one.nll),
-        len(one.nll),
-        one.start_ns,
-        one.wall_ns,
-        _known(one.target_length),
-        _known(one.target_kv_bytes),
-        _known(one.target_evicted),
-    )
-
-
-def _sample(one: Sample) -> tuple[float, ...]:
-    return (
-        one.at_ns,
-        _known(one.rss_bytes),
-        _known(one.memory_used_bytes),
-        _known(one.allocated_bytes),
-        _known(one.reserved_bytes),
-        _known(one.utilisation_percent),
-        _known(one.power_watts),
-        _known(one.sm_clock_mhz),
-    )
-
-
-def _known(value: float | None) -> float:
-    return math.nan if value is None else value

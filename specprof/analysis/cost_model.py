@@ -25,11 +25,11 @@ class Costs:
     """Mean costs of a round, in nanoseconds."""
 
     depth: float
-    """drafted / rounds."""
+    """Drafted levels / rounds; a level is a token in a chain."""
     tau: float
     """emitted / rounds."""
     draft_step_ns: float
-    """Draft span / drafted tokens."""
+    """Draft span / drafted levels."""
     verify_ns: float
     """One target forward of the verify span."""
     extra_ns: float
@@ -102,7 +102,7 @@ def costs(evidence: Evidence) -> Costs:
         hint = "record with --detail rounds or evidence"
         raise MissingEvidence("no verify span was recorded", hint)
     forwards = max(float(rounds.target_forwards.mean()), 1.0)
-    verify, depth = spans.pop("verify"), float(rounds.drafted.mean())
+    verify, depth = spans.pop("verify"), float(rounds.levels.mean())
     try:
         plain = evidence.ask(yardstick)
         step, whole, has_baseline = plain.step_ns, float(plain.round_ns.mean()), True
@@ -168,19 +168,21 @@ def speedup(evidence: Evidence) -> Estimate:
 def best_depth(evidence: Evidence) -> DepthChoice:
     """Return the K that maximises predicted tokens per second (theory 5.4), K = 0 included.
 
-    Uses the accepted counts as they were: with K = k, min(accepted, k) would have stood. A shorter
-    verify is taken to cost in proportion between the plain step and the measured one; without a
-    baseline, as much as the longest, which understates the gain.
+    Uses the accepted counts as they were: with K = k, min(accepted, k) would have stood of
+    min(drafted, k), so where K varies it is a cap. A shorter verify is taken to cost in proportion
+    between the plain step and the measured one; without a baseline, as much as the longest, which
+    understates the gain.
     """
     cost, rounds = evidence.ask(costs), evidence.speculative
-    asked = int(rounds.drafted.max())
+    asked = int(rounds.levels.max())
     fixed = cost.extra_ns + cost.accept_ns + cost.gap_ns
 
     def round_ns(depth: int) -> float:
         if depth == 0:
             return cost.plain_round_ns * cost.mix
-        verify = cost.plain_step_ns + (cost.verify_ns - cost.plain_step_ns) * depth / asked
-        return depth * cost.draft_step_ns + max(verify, 0.0) + fixed
+        drafted = float(np.minimum(rounds.levels, depth).mean())
+        verify = cost.plain_step_ns + (cost.verify_ns - cost.plain_step_ns) * drafted / cost.depth
+        return drafted * cost.draft_step_ns + max(verify, 0.0) + fixed
 
     def tokens(depth: int) -> Floats:
         return 1.0 + np.minimum(rounds.accepted, depth)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from specprof.analysis.columns import Bools, Columns, Floats, Ints, Places, Rounds
+from specprof.analysis.stats import Estimate, ratio
 from specprof.errors import MissingEvidence
 from specprof.records import Header, Settings
 
@@ -28,6 +29,7 @@ class Pairs:
 
     round: Ints
     index: Ints
+    """Draft index: the level in a tree."""
     context: Ints
     overlap_used: Floats
     overlap_clean: Floats
@@ -89,6 +91,9 @@ class Evidence:
     def rounds(self) -> Rounds:
         """Every round."""
         if not len(self.columns.rounds):
+            if len(self.columns.scored):
+                hint = "record a run of the workload `walk` or `generate` for that"
+                raise MissingEvidence("known text was scored, no round was decoded", hint)
             hint = "record with --detail rounds or evidence"
             raise MissingEvidence("the capture holds no rounds", hint)
         if (np.diff(self.columns.rounds.index) <= 0).any():
@@ -109,6 +114,7 @@ class Evidence:
     def reached(self) -> Places:
         """Every reached drafted token."""
         if not len(self.columns.places):
+            _ = self.rounds
             hint = "record a run that drafts, with --detail rounds or evidence"
             raise MissingEvidence("no drafted token was reached", hint)
         return self.columns.places
@@ -126,8 +132,9 @@ class Evidence:
     def pairs(self) -> Pairs:
         """The places that were also rechecked without a cache."""
         used, clean = self.places, self.columns.rechecked
-        keys, wanted = _key(used.round, used.index), _key(clean.round, clean.index)
-        row = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+        keys, wanted = _key(used.round, used.node), _key(clean.round, clean.node)
+        order = np.argsort(keys, kind="stable")  # a tree's places go by level, not as drafted
+        row = order[np.searchsorted(keys, wanted, sorter=order).clip(max=len(keys) - 1)]
         both = keys[row] == wanted
         if not both.any():
             hint = "set recheck_context = N in a profile: bursts up to N tokens deep are recomputed"
@@ -154,18 +161,35 @@ class Evidence:
         raise MissingEvidence("no baseline capture was given", hint)
 
     @cached_property
+    def next_row(self) -> Ints:
+        """The row of the round that goes on from each, [rounds]; -1 for a burst's last."""
+        burst, order = self.rounds.burst, self.columns.burst_order
+        goes_on = burst[order][1:] == burst[order][:-1]
+        found = np.full(len(burst), -1, np.int64)
+        found[order[:-1][goes_on]] = order[1:][goes_on]
+        return found
+
+    @property
     def closes_burst(self) -> Bools:
         """Whether a round is its burst's last, [rounds]: a stop may have cut it short there."""
-        burst = self.rounds.burst
-        return np.append(burst[1:] != burst[:-1], True)
+        return self.next_row < 0
+
+    @property
+    def rejected(self) -> Bools:
+        """Whether a round reached a level that none of its tokens passed, [rounds]."""
+        return self.rounds.accepted < self.rounds.reached_levels
 
     @cached_property
     def after(self) -> Ints:
         """What came before each round, [rounds]: 0 first of its burst, 1 a rejection, 2 none."""
-        rounds = self.rounds
-        outcome = np.where(rounds.accepted < rounds.drafted, 1, 2)
-        before = np.concatenate([[0], outcome[:-1]])
-        return np.where(np.concatenate([[True], self.closes_burst[:-1]]), 0, before)
+        found, goes_on = np.zeros(len(self.rounds), np.int64), ~self.closes_burst
+        found[self.next_row[goes_on]] = np.where(self.rejected[goes_on], 1, 2)
+        return found
+
+    @property
+    def place(self) -> str:
+        """What rejections are counted by: `reached token`; in a tree `reached level`."""
+        return "reached level" if self.columns.trees else "reached token"
 
     def row(self, index: Ints) -> Ints:
         """Return the rows of the rounds with these indices."""
@@ -176,16 +200,21 @@ class Evidence:
         sums = np.bincount(self.row(rounds), weights=values, minlength=len(self.rounds))
         return np.asarray(sums, np.float64)
 
+    def over_rounds(self, numerators: Floats, denominators: Floats) -> Estimate:
+        """Return sum / sum of values by round, [rounds], with a 95 % block-bootstrap interval."""
+        order = self.columns.burst_order
+        return ratio(numerators[order], denominators[order])
+
     def _same_target(self, other: Columns) -> bool:
         if other.header is None:
             return False
         ours, theirs = self.settings, other.header.spec.settings
         return all(
             getattr(ours, field) == getattr(theirs, field)
-            for field in ("target", "backend", "cache", "dtype", "device")
+            for field in ("target", "backend", "cache", "dtype", "device", "batch")
         )
 
 
-def _key(rounds: Ints, index: Ints) -> Ints:
-    """One sortable number a place; no chain is 2**16 drafts long."""
-    return rounds * 65_536 + index
+def _key(rounds: Ints, node: Ints) -> Ints:
+    """One sortable number a place; no round drafts 2**16 tokens."""
+    return rounds * 65_536 + node

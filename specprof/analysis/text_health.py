@@ -39,6 +39,8 @@ def looping_frac(columns: Columns) -> tuple[float, int]:
     if not len(tokens):
         return 0.0, 0
     burst = np.repeat(rounds.burst, rounds.emitted)
+    together = np.argsort(burst, kind="stable")  # the sequences of a batch take turns
+    tokens, burst = tokens[together], burst[together]
     starts = np.flatnonzero(np.concatenate([[False], burst[1:] != burst[:-1]]))
     apart = np.insert(tokens, starts, -1 - np.arange(len(starts)))
     return float(looping(apart).sum() / len(tokens)), len(tokens)

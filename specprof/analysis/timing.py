@@ -1,8 +1,9 @@
 """Where the time went: phases of the rounds, parts of a request; every sum comes out even.
 
-Knows nanoseconds and names of spans. The host gap is what no top-level span covers; the tail is
-what neither prefill nor rounds cover. Both are derived, so phases add up to the wall by definition
-(theory I12), and a negative one betrays overlapping clocks.
+Knows nanoseconds and names of spans. A batch step's time is divided among its sequences' rounds.
+The host gap is what no top-level span covers; the tail is what neither prefill nor rounds cover.
+Both are derived, so phases add up to the wall by definition (theory I12), and a negative one
+betrays overlapping clocks.
 """
 
 from dataclasses import dataclass
@@ -62,7 +63,8 @@ def requests(columns: Columns) -> list[Request]:
     for fed in columns.prefills:
         prefill[fed.burst] = prefill.get(fed.burst, 0) + fed.wall_ns
     bursts, of = np.unique(rounds.burst, return_inverse=True)
-    walls = np.bincount(of, weights=rounds.wall_ns, minlength=len(bursts))
+    whole_ns = rounds.end_ns - rounds.start_ns  # a sequence waits for its whole batch step
+    walls = np.bincount(of, weights=whole_ns, minlength=len(bursts))
     within = dict(zip(bursts.tolist(), walls.tolist(), strict=True))
     found = []
     for burst in columns.bursts:

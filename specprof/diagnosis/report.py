@@ -71,7 +71,7 @@ def _entry(diagnosis: Diagnosis) -> dict[str, Any]:
 def _chain(chain: Attribution | None) -> Iterator[Line]:
     if chain is None:
         return
-    yield Line("heading", f"points of {chain.reached:,} reached drafted tokens, 95 % intervals")
+    yield Line("heading", f"points of {chain.reached:,} {_counted(chain)}, 95 % intervals")
     parts: list[tuple[str, str, Part | None]] = [
         (" ", "rejected", chain.rejected),
         ("=", "mismatch", chain.mismatch),
@@ -89,6 +89,10 @@ def _chain(chain: Attribution | None) -> Iterator[Line]:
         spread = f"{100 * frac.low:6.1f} to {100 * frac.high:5.1f}"
         tested = "" if part.p_value is None else _chance(part.p_value)
         yield Line("text", f"  {sign} {name:12} {100 * frac.value:6.1f} {spread}{tested}")
+
+
+def _counted(chain: Attribution) -> str:
+    return chain.counted.replace("reached token", "reached drafted token") + "s"
 
 
 def _chance(p_value: float) -> str:

@@ -1,11 +1,14 @@
 """The one sentence: of what was rejected, how much is mismatch, how much is a bug, and which.
 
+Of a run that scored known text, its perplexity.
+
 Knows English and the chain's brackets. Speaks of a bracket only where its test speaks; rounds to
 tenths of a point, which no interval here beats.
 """
 
 from collections.abc import Sequence
 
+from specprof.analysis import attribution, perplexity
 from specprof.analysis.attribution import Attribution
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
@@ -37,24 +40,43 @@ def sentence(
 
 def _unattributed(evidence: Evidence) -> str:
     try:
-        places = evidence.reached
+        levels = evidence.reached.levels()
     except MissingEvidence as missing:
-        return f"Nothing to attribute: {missing.title}."
-    rejected = 1 - float(places.accepted.mean())
+        return _scored(evidence) or f"Nothing to attribute: {missing.title}."
+    rejected = 1 - float(levels.accepted.mean())
+    reached = "reached levels" if evidence.columns.trees else "reached drafted tokens"
     return (
-        f"{rejected:.1%} of {len(places):,} reached drafted tokens were rejected; which part is a "
-        "mismatch can't be said, because no probabilities were recorded."
+        f"{rejected:.1%} of {len(levels):,} {reached} were rejected; which part is a "
+        f"mismatch can't be said, because {_reason(evidence)}."
     )
+
+
+def _reason(evidence: Evidence) -> str:
+    try:
+        evidence.ask(attribution.attribute)
+    except MissingEvidence as missing:
+        return missing.title
+    return "this was not asked"
+
+
+def _scored(evidence: Evidence) -> str | None:
+    """Say the perplexity of a run that scored known text."""
+    found = perplexity.perplexity(evidence.columns)
+    if found is None:
+        return None
+    spread = f"95 % interval {found.low:,.2f} to {found.high:,.2f}"
+    return f"Perplexity {found.value:,.2f} over {found.n:,} tokens of known text ({spread})."
 
 
 def _attributed(evidence: Evidence, chain: Attribution, bugs: Sequence[str]) -> str:
     rejected, mismatch = chain.rejected.frac.value, chain.mismatch.frac
     broken = [part for part in chain.brackets if (part.p_value or 0.0) <= evidence.alpha]
-    opening = f"Of {_percent(rejected)} rejected drafts"
+    draft = "level" if evidence.columns.trees else "draft"
+    opening = f"Of {_percent(rejected)} rejected {draft}s"
     if not broken:
         rest = f"all but noise is distribution mismatch ({_points(mismatch.value)} points owed)"
         if not rejected:
-            opening, rest = "No draft was rejected", "and none was owed a rejection beyond noise"
+            opening, rest = f"No {draft} was rejected", "and none was owed a rejection beyond noise"
         return f"{opening}, {rest}{_caveat(chain, bugs)}."
     lost = sum(part.frac.value for part in broken)
     known = f": {'; '.join(bugs)}" if bugs else ""
@@ -64,7 +86,7 @@ def _attributed(evidence: Evidence, chain: Attribution, bugs: Sequence[str]) -> 
             f"{_points(lost)} points are an implementation bug{known}.{_unseen(chain)}"
         )
     return (
-        f"{_percent(rejected)} of drafts were rejected where {_percent(rejected - lost)} should "
+        f"{_percent(rejected)} of {draft}s were rejected where {_percent(rejected - lost)} should "
         f"have been: {_points(-lost)} points are let through by an implementation bug{known}."
         f"{_unseen(chain)}"
     )

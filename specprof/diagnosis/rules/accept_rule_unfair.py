@@ -1,8 +1,9 @@
 """Drafts stand more often, or less often, than the acceptance owed to them.
 
 Measures
-    accepted - owed per reached drafted token, where owed = min(1, target / draft) of that token
-    (0 or 1 under greedy); drafts that could not stand and did; drafts that had to and did not.
+    accepted - owed per reached drafted token (per reached level in a tree), where owed = min(1,
+    target / draft) of that token, 0 or 1 under greedy, target under exact-match; drafts that could
+    not stand and did; drafts that had to and did not.
 
 Fires when
     A draft that could not stand did, or one that had to stand did not (rounding and near ties of
@@ -22,7 +23,8 @@ Confirm
 
 Does not see
     Errors smaller than the limit it states; a wrong law that both the coin and the observer use;
-    what the correction is drawn from (residual-unsupported).
+    what the correction is drawn from (residual-unsupported). Rules that decide a round's drafts
+    together (block) or give up the target's law (typical): no draft is owed anything there.
 
 Try it
     specprof drill always-accept
@@ -52,14 +54,15 @@ class AcceptRuleUnfair(Rule):
             limit = f"a bias of {coins.trial.detectable:.1%} of {coins.trial.n:,} open places; "
             limit = limit if coins.trial.n else ""
             return Clear(detectable=f"{limit}one impossible outcome of {len(evidence.places):,}")
-        part = evidence.ask(attribution.attribute).accept_rule
+        chain = evidence.ask(attribution.attribute)
+        part = chain.accept_rule
         finding = Finding(
             message=_message(coins, part.frac.value),
             measures=(
                 Measure(
-                    name="accepted - owed per reached token",
+                    name=f"accepted - owed per {chain.counted}",
                     value=-part.frac.value,
-                    n=len(evidence.places),
+                    n=chain.reached,
                     low=-part.frac.high,
                     high=-part.frac.low,
                 ),

@@ -7,6 +7,8 @@ Measures
 Fires when
     After any round the target's cache differs from committed - 1, or the draft's from the lesser
     of committed - 1 and context + K - 1: committed - 2 after an all-accepted round (theory I11).
+    A draft that feeds every round anew (a tree, a head on the target's features) must end at the
+    context the round began with.
 
 Why this is a bug and not a mismatch
     Lengths are counted, not estimated. A short cache makes a model predict from a text with holes
@@ -21,7 +23,8 @@ Confirm
     Start anew on the same prefix: a wrong cache heals there, a mismatch does not.
 
 Does not see
-    The right number of wrong entries: that is state-drifts. Caches that evict by design.
+    The right number of wrong entries: that is state-drifts. What a cache that evicts still holds:
+    its length counts the evicted tokens as well.
 
 Try it
     specprof drill draft-cache-short
@@ -36,6 +39,9 @@ from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
 from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
 
+REFED = {"eagle"}
+"""Drafters that feed anew, each round, what the last one drafted."""
+
 
 class CacheLengthWrong(Rule):
     """Exact: one wrong length is enough."""
@@ -48,6 +54,8 @@ class CacheLengthWrong(Rule):
         rounds = evidence.rounds
         committed = rounds.context + rounds.emitted
         fed = np.minimum(rounds.context + rounds.drafted, committed) - 1
+        if evidence.settings.shape != "chain" or evidence.settings.drafter in REFED:
+            fed = rounds.context
         short = {
             "target": committed - 1 - rounds.target_length,
             "draft": np.where(rounds.drafted > 0, fed - rounds.draft_length, np.nan),
@@ -66,9 +74,10 @@ class CacheLengthWrong(Rule):
 
 def _finding(evidence: Evidence, role: str, short: Floats, wrong: Bools) -> Finding:
     rounds = evidence.rounds
-    grown = np.diff(short, prepend=0.0)
-    grown[evidence.after == 0] = short[evidence.after == 0]
-    rejected = rounds.accepted < rounds.drafted
+    grown, goes_on = short.copy(), ~evidence.closes_burst
+    following = evidence.next_row[goes_on]
+    grown[following] -= short[goes_on]
+    rejected = evidence.rejected
     sides = {"after every rejection": rejected, "after every all-accepted round": ~rejected}
     steady = {when: _steady(short[side]) for when, side in sides.items()}
     growing = {when: _typical(grown[side]) for when, side in sides.items()}

@@ -44,7 +44,7 @@ class ClockCoarse(Rule):
         """Set the clock's cost against a round."""
         rounds, spans = evidence.rounds, evidence.columns.spans
         # Two readings a span and a round; a draft step is a span too.
-        readings = 2 * (len(spans) + 1 + float(np.median(rounds.drafted)))
+        readings = 2 * (len(spans) + 1 + float(np.median(rounds.levels)))
         cost = readings * evidence.header.clock.read_ns / max(float(np.median(rounds.wall_ns)), 1)
         empty = float((spans["verify"] == 0).mean()) if "verify" in spans else 0.0
         if cost < COST and empty < EMPTY:

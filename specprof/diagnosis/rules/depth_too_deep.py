@@ -19,7 +19,8 @@ Confirm
     Sweep the depth: an optimum at the edge of a sweep is none.
 
 Does not see
-    Larger K than the one that ran; that a fixed K may lose to one that adapts. Counts from a deep
+    Larger K than the one that ran; that a fixed K may lose to one that adapts; trees, where less
+    depth is another tree. Counts from a deep
     run stand in for a shallow one's, whose rounds begin at other places (theory I9).
 
 Try it
@@ -30,7 +31,7 @@ from typing import ClassVar
 
 from specprof.analysis import cost_model
 from specprof.analysis.evidence import Evidence
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule, Unknown
 
 GAIN = 1.03
 NONE = "specprof run --drafter none"
@@ -43,6 +44,8 @@ class DepthTooDeep(Rule):
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Find the best K up to the one asked for."""
+        if evidence.columns.trees:
+            return Unknown(reason="a shallower tree is another tree: compare runs of both")
         choice = evidence.ask(cost_model.best_depth)
         gain = choice.gain
         if choice.best == choice.asked or gain.low < GAIN:

@@ -3,7 +3,8 @@
 Measures
     owed(token) - overlap per reached drafted token: the acceptance owed to the token that came,
     less what its declared law promised before the draw; the token's rank in that law, which is
-    1/2 in the mean for a true draw; drafts their own law gives no mass.
+    1/2 in the mean for a true draw; drafts their own law gives no mass. In a tree the laws are
+    those left after a token's elder siblings, and the mean is per reached level.
 
 Fires when
     The mean difference is not 0, or the mean rank not 1/2, by a betting martingale (always valid,
@@ -24,6 +25,7 @@ Confirm
 
 Does not see
     Without ranks, a wrong law with the same expected acceptance; a wrong temperature of both.
+    Drafts that are looked up, or picked without a draw: they declare no law to hold them to.
 
 Try it
     specprof drill greedy-draft-soft-law
@@ -35,6 +37,7 @@ from specprof.analysis import attribution
 from specprof.analysis.attribution import Draws
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Trial
+from specprof.errors import MissingEvidence
 from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
 
 
@@ -47,18 +50,22 @@ class DraftLawDiffers(Rule):
     def judge(self, evidence: Evidence) -> Outcome:
         """Test the draws."""
         draws, n = evidence.ask(attribution.draws), len(evidence.places)
+        if _certain(evidence):
+            title = "no draft was drawn: each has all the mass of its law"
+            raise MissingEvidence(title, "a looked-up or picked draft declares no law to test")
         if draws.p_value > evidence.alpha:
             limit = f"a bias of {draws.trial.detectable:.1%} of {n:,} places; "
             rank = f"a mean rank off by {draws.ranks.detectable / 2:.3f}; "
             return Clear(detectable=f"{limit}{rank if draws.ranks.n else ''}one impossible draft")
-        part = evidence.ask(attribution.attribute).draft_law
+        chain = evidence.ask(attribution.attribute)
+        part = chain.draft_law
         finding = Finding(
             message=f"drafts are not drawn from the law the accept step is told: {_how(draws)}",
             measures=(
                 Measure(
-                    name="owed - overlap per reached token",
+                    name=f"owed - overlap per {chain.counted}",
                     value=-part.frac.value,
-                    n=n,
+                    n=chain.reached,
                     low=-part.frac.high,
                     high=-part.frac.low,
                 ),
@@ -73,6 +80,12 @@ class DraftLawDiffers(Rule):
             headline=True,
         )
         return Found(finding=finding)
+
+
+def _certain(evidence: Evidence) -> bool:
+    """Return whether drafts have no law of their own; under greedy only the drafter can tell."""
+    looked_up = evidence.settings.drafter == "ngram"
+    return bool((evidence.places.draft_prob == 1).all()) and (looked_up or not evidence.greedy)
 
 
 def _how(draws: Draws) -> str:

@@ -1,7 +1,8 @@
 """A draft step costs more of a target step than the share of drafts that stand.
 
 Measures
-    Draft step time over plain target step time, c, and accepted per reached token, alpha.
+    Draft step time over plain target step time, c, and accepted per reached token, alpha. In a
+    tree a step drafts a level: there alpha is accepted per reached level.
 
 Fires when
     alpha's 95 % interval lies below c. Where plain steps were not timed the verify pass stands in,
@@ -47,14 +48,15 @@ class DraftTooExpensive(Rule):
         share = cost.draft_step_ns / cost.plain_step_ns
         if alpha.high >= share:
             return Clear(detectable=f"alpha below c = {share:.2f}; seen {alpha.value:.2f}")
+        passed = "reached levels are passed" if evidence.columns.trees else "reached drafts stand"
         least = "" if cost.has_baseline else "at least "
         finding = Finding(
             message=f"a draft step costs {least}{share:.0%} of a target step and "
-            f"{alpha.value:.0%} of reached drafts stand: no depth pays",
+            f"{alpha.value:.0%} of {passed}: no depth pays",
             measures=(
                 Measure(name="draft step / target step", value=share),
                 Measure(
-                    name="accepted per reached token",
+                    name=f"accepted per {evidence.place}",
                     value=alpha.value,
                     n=alpha.n,
                     low=alpha.low,

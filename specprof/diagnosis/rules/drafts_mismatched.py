@@ -2,7 +2,7 @@
 
 Measures
     Mean overlap per reached drafted token inside the draft's trained context: the acceptance two
-    correct implementations would owe.
+    correct implementations would owe. In a tree, per reached level, its tokens' overlaps summed.
 
 Fires when
     Its 95 % interval lies below 50 %, and none of the tests for state, draft law and accept rule
@@ -20,6 +20,7 @@ Confirm
     Another draft, or another text, at the same depth.
 
 Does not see
+    Runs under exact-match, which owes little to any draft of a target that is not sure itself.
     A wrong configuration that run and recheck share: RoPE scaling, template, tokenizer. Compare
     configurations for that.
 
@@ -47,6 +48,8 @@ class DraftsMismatched(Rule):
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Look at the overlap in range, once everything else is clean."""
+        if evidence.header.acceptance == "exact-match":
+            return Unknown(reason="exact-match owes a draft less than the two laws overlap")
         chain = evidence.ask(attribution.attribute)
         broken = [part.name for part in chain.brackets if (part.p_value or 0.0) <= evidence.alpha]
         if broken:
@@ -60,7 +63,7 @@ class DraftsMismatched(Rule):
             message=f"draft and target overlap by only {overlap.value:.1%} on average",
             measures=(
                 Measure(
-                    name="overlap per reached token",
+                    name=f"overlap per {chain.counted}",
                     value=overlap.value,
                     n=overlap.n,
                     low=overlap.low,
@@ -76,9 +79,9 @@ class DraftsMismatched(Rule):
 
 
 def _in_range(evidence: Evidence) -> Estimate:
-    places, draft = evidence.places, evidence.header.draft
-    inside = np.ones(len(places), np.bool_)
+    levels, draft = evidence.places.levels(), evidence.header.draft
+    inside = np.ones(len(levels), np.bool_)
     if draft is not None and draft.trained_context is not None:
-        within = places.context < draft.trained_context
+        within = levels.context < draft.trained_context
         inside = within if within.any() else inside
-    return place_share(places.overlap[inside])
+    return place_share(levels.overlap[inside])

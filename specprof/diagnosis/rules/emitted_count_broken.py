@@ -47,12 +47,12 @@ class EmittedCountBroken(Rule):
         rounds, last = evidence.rounds, evidence.closes_burst
         surplus = rounds.emitted - rounds.accepted - 1
         wrong = np.where(last, (surplus > 0) | (rounds.emitted < 1), surplus != 0)
-        torn = ~last[:-1] & (rounds.context[1:] != rounds.context[:-1] + rounds.emitted[:-1])
-        broken = wrong | np.append(torn, False)
+        committed = rounds.context + rounds.emitted
+        broken = wrong | (~last & (rounds.context[evidence.next_row] != committed))
         if not broken.any():
             return Clear(detectable=f"one broken round of {len(rounds):,}")
         finding = Finding(
-            message=_message(surplus[wrong], rounds.accepted[wrong] == rounds.drafted[wrong]),
+            message=_message(surplus[wrong], ~evidence.rejected[wrong]),
             measures=(
                 Measure(name="broken per round", value=float(broken.mean()), n=len(rounds)),
                 Measure(name="tokens off per round", value=float(surplus[~last].mean())),

@@ -42,7 +42,7 @@ class ExtraTargetForwards(Rule):
         extra = rounds.target_forwards > 1
         if not extra.any():
             return Clear(detectable=f"one extra pass in {len(rounds):,} rounds")
-        rejected = rounds.accepted < rounds.drafted
+        rejected = rounds.accepted < rounds.reached_levels
         when = "every round"
         if not extra.all():
             when = "rounds with a rejection" if not extra[~rejected].any() else "some rounds"

@@ -1,7 +1,8 @@
 """Acceptance falls past the context length the draft was trained on.
 
 Measures
-    accepted per reached drafted token up to the draft's trained context, and beyond it.
+    accepted per reached drafted token, in a tree per reached level, up to the draft's trained
+    context, and beyond it.
 
 Fires when
     It is lower beyond by 5 points or more, and blocks of neighbouring rounds dealt out at random
@@ -52,7 +53,7 @@ class PositionRangeExceeded(Rule):
             return Clear(detectable=f"nothing beyond the draft's trained context of {trained:,}")
         step = step_at(evidence.columns, trained)
         if step is None:
-            return Unknown(reason=f"under 100 places on one side of context {trained:,}")
+            return Unknown(reason=f"under 100 {evidence.place}s on one side of context {trained:,}")
         drop = step.before.value - step.beyond.value
         if drop < DROP:
             return Clear(detectable=f"a fall of {DROP:.0%} at {trained:,}; seen {drop:.1%}")
@@ -60,7 +61,7 @@ class PositionRangeExceeded(Rule):
             return Unknown(reason=f"a fall of {drop:.1%} at {trained:,}, p = {step.p_value:.2g}")
         if _state_astray(evidence):
             return Unknown(reason="a wrong state explains the fall as well: mend that first")
-        return Found(finding=_finding(step))
+        return Found(finding=_finding(step, evidence.place))
 
 
 def _state_astray(evidence: Evidence) -> bool:
@@ -71,21 +72,21 @@ def _state_astray(evidence: Evidence) -> bool:
     return min(drift.draft_p_value, drift.target_p_value) <= evidence.alpha
 
 
-def _finding(step: Step) -> Finding:
+def _finding(step: Step, place: str) -> Finding:
     near, far = step.before, step.beyond
     return Finding(
-        message=f"acceptance falls from {near.value:.1%} to {far.value:.1%} of reached tokens past "
+        message=f"acceptance falls from {near.value:.1%} to {far.value:.1%} of {place}s past "
         f"the draft's trained context of {step.context:,}",
         measures=(
             Measure(
-                name="accepted per reached token, in range",
+                name=f"accepted per {place}, in range",
                 value=near.value,
                 n=near.n,
                 low=near.low,
                 high=near.high,
             ),
             Measure(
-                name="accepted per reached token, beyond",
+                name=f"accepted per {place}, beyond",
                 value=far.value,
                 n=far.n,
                 low=far.low,

@@ -2,7 +2,7 @@
 
 Measures
     Rejections whose correction has target <= draft probability; rejections whose correction is
-    the rejected token itself.
+    the rejected token itself, in a tree one of the siblings rejected there.
 
 Fires when
     Any correction of a rejection-rule run is at least 0.1 % likelier to the draft than to the
@@ -57,7 +57,7 @@ class ResidualUnsupported(Rule):
         again = whole & _again(evidence.reached, rounds.index, _last_tokens(evidence))
         unlikelier = whole & (rounds.final_target_prob < rounds.final_draft_prob * (1 - SLACK))
         unlikelier &= not evidence.greedy
-        corrected = int((whole & (rounds.accepted < rounds.reached)).sum())
+        corrected = int((whole & evidence.rejected).sum())
         if not corrected:
             raise MissingEvidence("no correction was recorded", "record a longer run")
         wrong = unlikelier | again
@@ -101,9 +101,11 @@ def _last_tokens(evidence: Evidence) -> Ints:
 
 
 def _again(places: Places, rounds: Ints, last: Ints) -> Bools:
-    """Return whether a round's last token is the draft it rejected, [rounds]."""
-    rejected = places.where(~places.accepted)
-    row = np.searchsorted(rounds, rejected.round)
-    again = np.zeros(len(rounds), np.bool_)
-    again[row] = last[row] == rejected.token
-    return again
+    """Return whether a round's last token is a draft its last level rejected, [rounds]."""
+    failed = places.levels()
+    failed = failed.where(~failed.accepted)
+    final = np.full(len(rounds), -1)
+    final[np.searchsorted(rounds, failed.round)] = failed.index
+    row = np.searchsorted(rounds, places.round)
+    same = (places.index == final[row]) & (places.token == last[row])
+    return np.asarray(np.bincount(row[same], minlength=len(rounds)) > 0)

@@ -1,7 +1,8 @@
 """A model that drafts for itself is not accepted nearly always.
 
 Measures
-    Mean overlap per reached drafted token where draft and target are the same model.
+    Mean overlap per reached drafted token where draft and target are the same model, over caches
+    of the same kind, in chains.
 
 Fires when
     The mean overlap's shortfall from 1 exceeds 2 %, or what the data type's rounding may do to a
@@ -18,7 +19,8 @@ Confirm
     The recheck names the side: record with recheck_context at least the context.
 
 Does not see
-    Anything where draft and target differ. Rollback is hardly exercised by a self-draft.
+    Anything where draft and target differ, trees, exact-match (which owes less to equal models).
+    Rollback is hardly exercised by a self-draft.
 
 Try it
     specprof run --draft <the target>, then compare with specprof drill draft-state
@@ -33,6 +35,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import ratio
 from specprof.errors import MissingEvidence
 from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+from specprof.records import Settings
 
 
 class SelfDraftDisagrees(Rule):
@@ -43,10 +46,13 @@ class SelfDraftDisagrees(Rule):
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Look at the overlap of a model with itself."""
-        settings, places = evidence.settings, evidence.places
-        if settings.draft != settings.target or settings.drafter != "draft-model":
+        places = evidence.places
+        if not _same(evidence.settings):
             title = "draft and target are different models"
             raise MissingEvidence(title, "record one with the draft equal to the target")
+        if evidence.columns.trees or evidence.header.acceptance == "exact-match":
+            title = "equal models owe each other less than all in a tree, or by exact-match"
+            raise MissingEvidence(title, "record a chain under greedy or rejection")
         slack = max(0.02, evidence.ask(attribution.noise).probability)
         overlap = ratio(places.overlap, np.ones(len(places)))
         if overlap.value >= 1 - slack:
@@ -67,3 +73,10 @@ class SelfDraftDisagrees(Rule):
             headline=True,
         )
         return Found(finding=finding)
+
+
+def _same(settings: Settings) -> bool:
+    """Return whether the target drafts for itself, as it decodes."""
+    own = settings.drafter == "self"
+    own |= settings.drafter == "draft-model" and settings.draft == settings.target
+    return own and settings.draft_cache in {None, settings.cache}

@@ -23,7 +23,7 @@ Confirm
 
 Does not see
     A wrong configuration that both passes share (RoPE scaling, a wrong checkpoint); places deeper
-    than recheck_context; caches that evict by design.
+    than recheck_context; caches that evict, or round, by design.
 
 Try it
     specprof drill draft-state
@@ -36,6 +36,7 @@ import numpy as np
 from specprof.analysis import attribution
 from specprof.analysis.columns import Bools
 from specprof.analysis.evidence import Evidence
+from specprof.errors import MissingEvidence
 from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
 
 AFTER = ("in a burst's first round", "after a rejection", "after an all-accepted round")
@@ -64,8 +65,7 @@ class StateDrifts(Rule):
 
 
 def _finding(evidence: Evidence, astray: dict[str, Bools]) -> Finding:
-    pairs, part = evidence.pairs, evidence.ask(attribution.attribute).state
-    wrong = np.logical_or.reduce(list(astray.values()))
+    pairs, wrong = evidence.pairs, np.logical_or.reduce(list(astray.values()))
     first = int(wrong.argmax())
     measures = [
         Measure(name=f"{side} astray per rechecked place", value=float(each.mean()), n=len(each))
@@ -78,17 +78,7 @@ def _finding(evidence: Evidence, astray: dict[str, Bools]) -> Finding:
             n=len(wrong),
         )
     )
-    if part is not None:
-        frac = part.frac
-        measures.append(
-            Measure(
-                name="overlap lost per reached token",
-                value=frac.value,
-                n=len(evidence.places),
-                low=frac.low,
-                high=frac.high,
-            )
-        )
+    measures += _lost(evidence)
     where = f"from round {pairs.round[first]} at context {pairs.context[first]:,} on"
     return Finding(
         message=f"the {' and the '.join(astray)} decides from a wrong state "
@@ -100,6 +90,19 @@ def _finding(evidence: Evidence, astray: dict[str, Bools]) -> Finding:
         rounds=tuple(np.unique(pairs.round[wrong])[:5].tolist()),
         headline=True,
     )
+
+
+def _lost(evidence: Evidence) -> list[Measure]:
+    """Return the state's bracket of the chain, where the rule in force has one."""
+    try:
+        chain = evidence.ask(attribution.attribute)
+    except MissingEvidence:
+        return []
+    if chain.state is None:
+        return []
+    frac = chain.state.frac
+    name = f"overlap lost per {chain.counted}"
+    return [Measure(name=name, value=frac.value, n=chain.reached, low=frac.low, high=frac.high)]
 
 
 def _when(evidence: Evidence, wrong: Bools) -> str:

@@ -20,7 +20,7 @@ Confirm
     Let the draft alone write a sentence: specprof run --target <the draft> --drafter none.
 
 Does not see
-    A broken draft that still beats the commonest token.
+    A broken draft that still beats the commonest token; drafts looked up in the text (ngram).
 
 Try it
     specprof run --draft <a model of another tokenizer>
@@ -44,7 +44,10 @@ class WorseThanConstant(Rule):
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare acceptance at index 0 with the commonest token's share."""
-        first = evidence.reached.accepted[evidence.reached.index == 0]
+        if evidence.settings.drafter == "ngram":
+            return Unknown(reason="drafts looked up in the text come from no model")
+        eldest = (evidence.reached.index == 0) & (evidence.reached.elder == 0)
+        first = evidence.reached.accepted[eldest]
         tokens = evidence.columns.emitted.token
         if len(first) < ENOUGH:
             return Unknown(reason=f"{len(first)} first drafts; {ENOUGH} are needed")

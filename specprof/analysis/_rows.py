@@ -1,0 +1,125 @@
+"""From a record to the rows it fills: plain tuples in the order of the tables' columns.
+
+Knows `records` and the order of columns; nothing of arrays. A drafted token's index is its level,
+how many drafted tokens it follows from: its place in the list in a chain, and not in a tree.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from specprof.records import Drafted, Observed, Rechecked, Round, Sample, Scored
+
+Row = tuple[float, ...]
+_UNSEEN = (math.nan,) * 5
+
+
+def levels(drafted: Sequence[Drafted]) -> list[int]:
+    """Return how many drafted tokens each drafted token follows from; parents come first."""
+    found = list[int]()
+    for place, each in enumerate(drafted):
+        found.append(found[each.parent] + 1 if 0 <= each.parent < place else 0)
+    return found
+
+
+def round_row(one: Round) -> Row:
+    """Return a round's row of `Rounds`."""
+    level = levels(one.drafted)
+    reached = {level[node] for node, each in enumerate(one.drafted) if each.reached}
+    shared = max(one.shared, 1)
+    return (
+        one.index,
+        one.burst,
+        one.sequence,
+        one.context,
+        one.depth_asked,
+        len(one.drafted),
+        max(level, default=-1) + 1,
+        sum(each.reached for each in one.drafted),
+        len(reached),
+        one.accepted,
+        len(one.emitted),
+        one.start_ns,
+        one.start_ns + one.wall_ns,
+        one.wall_ns // shared,
+        shared,
+        one.target_forwards,
+        one.draft_forwards,
+        known(one.target_length),
+        known(one.draft_length),
+        known(one.target_kv_bytes),
+        known(one.draft_kv_bytes),
+        known(one.target_evicted),
+        known(one.draft_evicted),
+        known(one.final_target_prob),
+        known(one.final_draft_prob),
+    )
+
+
+def place_rows(one: Round) -> list[Row]:
+    """Return the rows of `Places` of a round's reached drafted tokens, level by level."""
+    level, family, found = levels(one.drafted), Counter[int](), list[Row]()
+    for node, each in enumerate(one.drafted):
+        elder, family[each.parent] = family[each.parent], family[each.parent] + 1
+        if each.reached:
+            at = one.context + level[node]
+            place = (one.index, node, level[node], elder, at, each.token, each.accepted)
+            found.append(place + _seen(each.seen))
+    return sorted(found, key=lambda row: row[2:4])
+
+
+def span_rows(one: Round) -> Iterator[tuple[str, int]]:
+    """Yield the names of a round's top-level spans and its share of each, in nanoseconds."""
+    shared = max(one.shared, 1)
+    return ((span.name, span.ns // shared) for span in one.spans if span.parent is None)
+
+
+def rechecked_row(place: Rechecked) -> Row:
+    """Return a place's row of `RecheckedPlaces`."""
+    return (
+        place.round,
+        place.index,
+        place.target_prob,
+        place.draft_prob,
+        place.overlap,
+        place.margin,
+    )
+
+
+def pass_row(one: Scored) -> Row:
+    """Return a forward pass' row of `Passes`."""
+    return (
+        one.context + len(one.nll),
+        len(one.nll),
+        one.start_ns,
+        one.wall_ns,
+        known(one.target_length),
+        known(one.target_kv_bytes),
+        known(one.target_evicted),
+    )
+
+
+def sample_row(one: Sample) -> Row:
+    """Return a reading's row of `Samples`."""
+    return (
+        one.at_ns,
+        known(one.rss_bytes),
+        known(one.memory_used_bytes),
+        known(one.allocated_bytes),
+        known(one.reserved_bytes),
+        known(one.utilisation_percent),
+        known(one.power_watts),
+        known(one.sm_clock_mhz),
+    )
+
+
+def known(value: float | None) -> float:
+    """Return what was recorded, nan where nothing was."""
+    return math.nan if value is None else value
+
+
+def _seen(seen: Observed | None) -> Row:
+    if seen is None:
+        return _UNSEEN
+    rank = known(seen.draft_rank)
+    return seen.target_prob, seen.draft_prob, seen.overlap, seen.accept_owed, rank

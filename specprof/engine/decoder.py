@@ -102,6 +102,7 @@ class CausalModel:
         """Append [n] tokens, a chain or with `parents` a tree; return [n, vocab] float32 logits."""
         return self._forward(tokens, keep=0, parents=parents).float()
 
+    @torch.inference_mode()
     def keep(self, branch: Sequence[int]) -> None:
         """Keep of the tree the nodes of one `branch` as part of the chain, and forget the rest."""
         if self.features:

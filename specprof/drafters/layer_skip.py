@@ -32,7 +32,7 @@ class LayerSkip(ModelDrafter):
         count = max(1, layers // SHARE) if asked is None else asked
         if not 1 <= count < layers:
             title = f"drafter layer-skip was asked to exit {target.facts.name} after layer {count}"
-            hint = f"it has {layers} layers: give --exit-layer from 1 to {layers - 1}"
+            hint = f"it has {layers} layers: give --set exit_layer= from 1 to {layers - 1}"
             raise UsageError(title, hint if layers > 1 else "use drafter self, or another target")
         cut = first_layers(target.model, count)
         name = f"{target.facts.name}, first {count} of {layers} layers"

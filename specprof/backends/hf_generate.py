@@ -1,0 +1,17 @@
+"""transformers' own plain decoding, watched from outside: the baseline of its assisted peers."""
+
+from typing import ClassVar
+
+from specprof.backends._generate import Generate, plain_options
+from specprof.records import Settings
+
+
+class HfGenerate(Generate):
+    """One round a token: a target forward and a choice."""
+
+    drafter: ClassVar[str] = "none"
+
+    def options(self, settings: Settings) -> dict[str, object]:
+        """Return nothing but the mark of a choice."""
+        del settings
+        return plain_options(self.onlooker)

@@ -1,0 +1,20 @@
+"""transformers' own prompt lookup, watched from outside: a peer of the drafter ngram."""
+
+from typing import ClassVar
+
+from specprof.backends._generate import Generate
+from specprof.records import Settings
+
+
+class HfPromptLookup(Generate):
+    """Drafts what followed the text's last few tokens where they first occurred."""
+
+    drafter: ClassVar[str] = "ngram"
+    sampled: ClassVar[str] = "exact-match"
+
+    def options(self, settings: Settings) -> dict[str, object]:
+        """Return how many tokens are looked up, and the longest suffix they are looked up by."""
+        return {
+            "prompt_lookup_num_tokens": settings.depth,
+            "max_matching_ngram_size": settings.ngram,
+        }

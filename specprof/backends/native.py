@@ -13,8 +13,8 @@ from specprof.engine.rounds import Scribe
 from specprof.engine.sampler import Sampler
 from specprof.engine.threads import threads
 from specprof.engine.warmup import warm_up
-from specprof.engine.wiring import Lane, Wired, wire
-from specprof.extend import Backend
+from specprof.engine.wiring import Lane, Wired, member, wire
+from specprof.extend import Backend, Cache
 from specprof.plan import acceptance_in_force, stops
 from specprof.records import Burst, Event, Header, Note, Plain, Prefill, Recheck, Round, RunSpec
 
@@ -192,10 +192,12 @@ class Native(Backend):
         """Recompute a burst without a cache, where there is evidence to hold against it."""
         engine, drafts = stretch.lane.engine, any(one.drafted for one in stretch.rounds)
         draft = engine.drafter.plain
-        if draft is not None and drafts and self.wired.settings.detail == "evidence":
+        settings = self.wired.settings
+        if draft is not None and drafts and settings.detail == "evidence":
+            kept = member(Cache, "cache", settings.cache)(settings)
             with threads(self.prefill_threads):
                 yield recheck(
-                    self.wired.target.model,
+                    kept.plain(self.wired.target.model),
                     draft,
                     stretch.committed,
                     stretch.rounds,

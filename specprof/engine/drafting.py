@@ -4,7 +4,7 @@ import torch
 
 from specprof import registry
 from specprof.engine.decoder import Decoder, on_device
-from specprof.extend import Drafter, Proposal, Rig, Shape
+from specprof.extend import Cache, Drafter, Proposal, Rig, Shape
 
 
 class ModelDrafter(Drafter):
@@ -13,7 +13,9 @@ class ModelDrafter(Drafter):
     def __init__(self, rig: Rig) -> None:
         super().__init__(rig)
         assert rig.draft is not None  # noqa: S101 - every such drafter's `load` returns a model
-        self.plain = rig.draft.model
+        cache = rig.settings.draft_cache or rig.settings.cache
+        kept = registry.load(Cache, registry.member("cache", cache))(rig.settings)
+        self.plain = kept.plain(rig.draft.model)
         self.draft: Decoder = rig.decoder(rig.draft.model)
         self.shape = registry.load(Shape, registry.member("shape", rig.settings.shape))(rig)
 

@@ -1,0 +1,46 @@
+"""StreamingLLM: the first tokens and a window of the latest, at positions inside the cache."""
+
+import torch
+
+from specprof.engine.decoder import PREFILL_CHUNK
+from specprof.engine.reference import Windowed
+from specprof.engine.rope import rotations
+from specprof.engine.streaming import Window, WindowStore
+from specprof.errors import UsageError
+from specprof.extend import Cache
+
+KINDS = frozenset({"full_attention", "sliding_attention"})
+"""Layers whose view is a matter of distance alone."""
+
+
+class SinkWindow(Cache):
+    """Memory stays constant however long the text; what left the window is forgotten.
+
+    arXiv 2309.17453. A layer that slides by itself keeps its own window as well, counted inside the
+    cache: sinks further off than that stay out of its sight.
+    """
+
+    def open(self, model: torch.nn.Module, capacity: int) -> WindowStore:
+        """Return a store for `model`; UsageError where its stored keys can't be moved."""
+        config = model.config.get_text_config()  # type: ignore[operator,union-attr]
+        other = set(getattr(config, "layer_types", None) or ()) - KINDS
+        if other:
+            title = f"the cache sink-window can't serve {other.pop()} layers ({config.model_type})"
+            raise UsageError(title, "use the cache dense for this model")
+        settings = self.settings
+        return WindowStore(
+            rotations(model),
+            self.window,
+            capacity,
+            reach=capacity - settings.context,
+            room=max(PREFILL_CHUNK, settings.score_step if settings.workload == "ppl" else 0),
+        )
+
+    def plain(self, model: torch.nn.Module) -> torch.nn.Module:
+        """Return a module that attends as the streaming law says, over bare tokens."""
+        return Windowed(model, rotations(model), self.window)
+
+    @property
+    def window(self) -> Window:
+        """The law the settings ask for."""
+        return Window(self.settings.sinks, self.settings.window, self.settings.block)

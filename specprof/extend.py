@@ -223,6 +223,10 @@ class Cache(ABC):
     def open(self, model: "torch.nn.Module", capacity: int) -> "Store":
         """Return a store for `model` with room for `capacity` tokens."""
 
+    def plain(self, model: "torch.nn.Module") -> "torch.nn.Module":
+        """Return a module that gives `model`'s answers over this cache without any cache."""
+        return model
+
 
 class Backend(ABC):
     """Turns a RunSpec into the events of a capture: a Header first, no End (the recorder's)."""

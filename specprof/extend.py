@@ -212,6 +212,27 @@ class Acceptance(ABC):
     def owed_given(self, target_prob: float, draft_prob: float) -> float:
         """Return the acceptance owed given a drafted token's two probabilities."""
 
+    def owed_each(
+        self, target_probs: "torch.Tensor", draft_probs: "torch.Tensor", tokens: "torch.Tensor"
+    ) -> "torch.Tensor | None":
+        """Return [places] what is owed given each of `tokens` where two probabilities don't tell.
+
+        From [places, vocab] laws; None where they do, and `owed_given` answers.
+        """
+        del target_probs, draft_probs, tokens
+        return None
+
+    def left(
+        self, target_probs: "torch.Tensor", draft_probs: "torch.Tensor", tokens: "torch.Tensor"
+    ) -> "torch.Tensor":
+        """Return [places, vocab] weights a next sibling is held against once `tokens` fell.
+
+        Of a tree: `target_probs` are in force for `tokens` [places], drawn from `draft_probs`.
+        Unless said otherwise the tokens that fell are simply no longer to be had.
+        """
+        del draft_probs
+        return target_probs.scatter(1, tokens[:, None], 0.0)
+
 
 class Cache(ABC):
     """Makes the key-value store a model decodes with; owns tokens' positions."""

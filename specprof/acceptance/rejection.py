@@ -2,11 +2,18 @@
 
 import torch
 
+from specprof.engine.tree import children, deepest
 from specprof.extend import Acceptance, Law, Proposal
 
 
 class Rejection(Acceptance):
-    """Speculative sampling (Leviathan et al., arXiv 2211.17192, algorithm 1)."""
+    """Speculative sampling (Leviathan et al., arXiv 2211.17192, algorithm 1).
+
+    On trees recursive rejection (arXiv 2402.14160): siblings are judged in turn, each against what
+    its elders' rejections left of the target's law.
+    """
+
+    trees = True
 
     @torch.inference_mode()
     def decide(
@@ -20,18 +27,11 @@ class Rejection(Acceptance):
 
         A correction is drawn from the residual max(target - draft, 0), a bonus from the target.
         """
-        tokens = proposal.tokens[:, None]  # [K, 1]
-        target_probs = law.probs(target_logits)  # [K+1, vocab]
-        draft_probs = self._draft_probs(proposal, target_probs)  # [K+1, vocab]
-        coins = torch.rand(tokens.shape, generator=generator, device=tokens.device)
-        owed = target_probs[:-1].gather(1, tokens)
-        stands = coins * draft_probs[:-1].gather(1, tokens) < owed  # [K, 1]
-        accepted = stands.cumprod(0).sum(0)  # [1]
-        target_row = target_probs.index_select(0, accepted)  # [1, vocab]
-        residual = (target_row - draft_probs.index_select(0, accepted)).clamp_min(0)
-        # Two equal laws leave no residual but rounding; their rejection never happens either.
-        weights = torch.where(residual.sum() > 0, residual, target_row)
-        return torch.cat([accepted - 1, law.draw(weights, generator)])
+        target_probs = law.probs(target_logits)  # [N+1, vocab]
+        draft_probs = _draft_probs(proposal, target_probs)  # [N+1, vocab]
+        walk = _chain if proposal.parents is None else _tree
+        tip, weights = walk(target_probs, draft_probs, proposal, generator)
+        return torch.cat([tip, law.draw(weights, generator)])
 
     def owed(self, target_probs: torch.Tensor, draft_probs: torch.Tensor) -> torch.Tensor:
         """Return [K]: one minus the total variation of the two laws."""
@@ -41,12 +41,64 @@ class Rejection(Acceptance):
         """Return min(1, target/draft); a token its own law gives no mass owes all it can get."""
         return min(1.0, target_prob / draft_prob) if draft_prob > 0 else float(target_prob > 0)
 
-    @staticmethod
-    def _draft_probs(proposal: Proposal, target_probs: torch.Tensor) -> torch.Tensor:
-        """Return [K+1, vocab] the laws drafted from; the last row, the bonus', is all zero."""
-        laws = torch.zeros_like(target_probs)
-        if proposal.draft_probs is None:  # deterministic: all mass on the drafted token
-            laws[:-1].scatter_(1, proposal.tokens[:, None], 1.0)
-        else:
-            laws[:-1] = proposal.draft_probs
-        return laws
+    def left(
+        self, target_probs: torch.Tensor, draft_probs: torch.Tensor, tokens: torch.Tensor
+    ) -> torch.Tensor:
+        """Return [places, vocab] the residual, which does not depend on the token that fell."""
+        del tokens
+        return (target_probs - draft_probs).relu()
+
+
+def _draft_probs(proposal: Proposal, target_probs: torch.Tensor) -> torch.Tensor:
+    """Return [N+1, vocab] the laws drafted from; the last row, no token's, is all zero."""
+    laws = torch.zeros_like(target_probs)
+    if proposal.draft_probs is None:  # deterministic: all mass on the drafted token
+        laws[:-1].scatter_(1, proposal.tokens[:, None], 1.0)
+    else:
+        laws[:-1] = proposal.draft_probs
+    return laws
+
+
+def _chain(
+    target_probs: torch.Tensor,
+    draft_probs: torch.Tensor,
+    proposal: Proposal,
+    generator: torch.Generator,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return [1] the last token that stands, and [1, vocab] the weights of what follows it."""
+    tokens = proposal.tokens[:, None]  # [K, 1]
+    coins = torch.rand(tokens.shape, generator=generator, device=tokens.device)
+    owed = target_probs[:-1].gather(1, tokens)
+    stands = coins * draft_probs[:-1].gather(1, tokens) < owed  # [K, 1]
+    accepted = stands.cumprod(0).sum(0)  # [1]
+    target_row = target_probs.index_select(0, accepted)  # [1, vocab]
+    residual = (target_row - draft_probs.index_select(0, accepted)).clamp_min(0)
+    # Two equal laws leave no residual but rounding; their rejection never happens either.
+    return accepted - 1, torch.where(residual.sum() > 0, residual, target_row)
+
+
+def _tree(
+    target_probs: torch.Tensor,
+    draft_probs: torch.Tensor,
+    proposal: Proposal,
+    generator: torch.Generator,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the same of a tree: every family is judged at once, eldest first."""
+    parents, count = proposal.parents, proposal.tokens.shape[0]
+    assert parents is not None  # noqa: S101 - the caller asked
+    tokens = torch.cat([proposal.tokens, proposal.tokens.new_zeros(1)])
+    stands = torch.zeros_like(tokens, dtype=torch.bool)  # [N+1] its parent goes on to it
+    going = stands  # [N+1] the chain's end, or the node before, goes on to a child
+    residual = target_probs  # [N+1, vocab] what is in force there
+    for number in children(parents, proposal.family).unbind(1):
+        child = number % (count + 1)  # [N+1]; one that isn't there has the row without mass
+        coins = torch.rand(child.shape, generator=generator, device=child.device)
+        token, laws = tokens[child][:, None], draft_probs[child]
+        fair = coins * laws.gather(1, token)[:, 0] < residual.gather(1, token)[:, 0]
+        taken = fair & ~going & (number >= 0)
+        stands, going = stands.scatter(0, child, taken), going | taken
+        left = (residual - laws).clamp_min(0)
+        mass = left.sum(1, keepdim=True)
+        residual = torch.where(mass > 0, left / mass, residual)
+    tip = deepest(stands[:count], parents)
+    return tip, residual.index_select(0, tip + 1)

@@ -12,7 +12,7 @@ import torch
 
 from specprof.engine.decoder import Decoder, on_device
 from specprof.engine.stopwatch import Lap, Stopwatch
-from specprof.engine.tree import path
+from specprof.engine.tree import height, path
 from specprof.errors import SpecprofError
 from specprof.extend import Acceptance, Depth, Drafter, Law, Proposal
 
@@ -97,7 +97,7 @@ class Engine:
                 target.keep([0, *(node + 1 for node in branch)])
             target.rollback(len(committed) - 1)
             drafter.rollback(len(committed))
-        self.policy.learn(len(drafted), len(branch))
+        self.policy.learn(height(parents), len(branch))
         return Played(
             context=context,
             depth_asked=depth,

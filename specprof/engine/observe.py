@@ -1,7 +1,7 @@
 """What the two models made of each drafted token, from their raw logits alone.
 
-Reads nothing the accept step computed but how many tokens it let pass: a faulty accept step must
-not vouch for itself. Few operations, and one small tensor a round goes to the host: on a CPU every
+Reads nothing the accept step computed but which tokens it let pass: a faulty accept step must not
+vouch for itself. Few operations, and one small tensor a round goes to the host: on a CPU every
 operation here is a visible part of a small model's round.
 """
 
@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import torch
 
+from specprof.engine.decoder import on_device
 from specprof.engine.loop import Played
+from specprof.engine.tree import sibling_law
 from specprof.extend import Acceptance, Law
 from specprof.records import Drafted, Observed
 
@@ -19,22 +21,80 @@ class Sight:
     """What was observed of a round, on the host."""
 
     drafted: list[Observed]
-    """One for every drafted token that was reached."""
+    """One for every drafted token that was reached, in order."""
     final_target_prob: float | None
     """Of the round's correction or bonus; None where the limit or a stop token cut it off."""
     final_draft_prob: float | None
     """Likewise, and None for a bonus, where the draft has no say."""
 
 
+def reached(played: Played) -> list[int]:
+    """Return the drafted tokens that were judged: ancestors accepted, no elder sibling was."""
+    ends, passed, found = {-1, *played.path}, set[int](), []
+    for node, parent in enumerate(played.parents):
+        if parent in ends and parent not in passed:
+            found.append(node)
+        if node in ends:
+            passed.add(parent)
+    return found
+
+
 @torch.inference_mode()
 def observe(played: Played, law: Law, acceptance: Acceptance) -> torch.Tensor:
     """Return the round's numbers still on the device, for `sight` to read.
 
-    Greedy: [2K+1], the first choices of both models. Else [4K+2]: draft_prob, target_prob, overlap
-    and twice draft_rank less one of each drafted token, then the final token's two probabilities.
+    Greedy: [2N+1], the first choices of both models. Else columns [places] over the places that
+    `_places` tells: draft_prob, target_prob, overlap, twice draft_rank less one and, where the rule
+    has more to say of it, what is owed given the token; then the final token's two probabilities.
     """
     if law.greedy:
         return _first_choices(played)
+    if played.proposal.parents is None:
+        return _chain(played, law, acceptance)
+    return _tree(played, law, acceptance)
+
+
+def sight(played: Played, numbers: list[float], law: Law, acceptance: Acceptance) -> Sight:
+    """Read what `observe` returned, once it is on the host."""
+    if law.greedy:
+        return _agreement(played, numbers)
+    places, judged = _places(played), reached(played)
+    wanted, seen = set(judged), dict[int, Observed]()
+    starts = range(0, len(numbers) - 2, len(places) or 1)
+    columns = [numbers[start : start + len(places)] for start in starts]
+    for node, draft_prob, target_prob, overlap, rank, *owed in zip(places, *columns, strict=True):
+        if node in wanted:
+            each = owed[0] if owed else acceptance.owed_given(target_prob, draft_prob)
+            known = (target_prob, draft_prob, overlap, each, (rank + 1) / 2)
+            seen[node] = Observed(*map(short, known))
+    told = [seen[node] for node in judged]
+    return Sight(told, *_finals(played, short(numbers[-2]), short(numbers[-1])))
+
+
+def drafted_tokens(played: Played, seen: Sight | None) -> list[Drafted]:
+    """Make the round's drafted tokens, with what was observed of those that were reached."""
+    path, judged = set(played.path), reached(played)
+    observed = dict(zip(judged, seen.drafted, strict=True)) if seen else {}
+    reach = set(judged)
+    return [
+        Drafted(
+            token=token,
+            parent=parent,
+            reached=node in reach,
+            accepted=node in path,
+            seen=observed.get(node),
+        )
+        for node, (token, parent) in enumerate(zip(played.drafted, played.parents, strict=True))
+    ]
+
+
+def short(value: float) -> float:
+    """Five significant digits: enough for every test, half the bytes in the capture."""
+    return float(f"{value:.5g}")
+
+
+def _chain(played: Played, law: Law, acceptance: Acceptance) -> torch.Tensor:
+    """Return [4K+2], or [5K+2], of a chain: every drafted token is a place."""
     depth, proposal = len(played.drafted), played.proposal
     if proposal.logits is None:
         target_probs = law.probs(played.target_logits)
@@ -45,75 +105,132 @@ def observe(played: Played, law: Law, acceptance: Acceptance) -> torch.Tensor:
     draft_probs, target_probs = laws[:depth], laws[depth : 2 * depth]
     own = laws[: 2 * depth].gather(1, proposal.tokens.repeat(2)[:, None])  # [2K, 1]
     place, final = played.accepted, played.emitted[-1]
+    owed = acceptance.owed_each(target_probs, draft_probs, proposal.tokens)
     numbers = (
         own.flatten(),
         acceptance.owed(target_probs, draft_probs),
-        (draft_probs - own[:depth]).sign_().mul_(draft_probs).sum(-1),
+        _rank(draft_probs, own[:depth]),
+        *(() if owed is None else (owed,)),
         laws[depth + place, final][None],
         laws[place, final][None],
     )
     return torch.cat(numbers)
 
 
-def sight(played: Played, numbers: list[float], law: Law, acceptance: Acceptance) -> Sight:
-    """Read what `observe` returned, once it is on the host."""
-    depth, place, final = len(played.drafted), played.accepted, played.emitted[-1]
-    rejected, reached = place < depth, played.drafted[: place + 1]
-    if law.greedy:
-        target, draft = numbers[: depth + 1], numbers[depth + 1 :]
-        seen = [_agreement(*row) for row in zip(reached, target, draft, strict=False)]
-        finals = float(target[place] == final), float(rejected and draft[place] == final)
-        return Sight(seen, *_finals(played, *finals))
-    columns = [numbers[start : start + len(reached)] for start in range(0, 4 * depth, depth or 1)]
-    seen = [
-        Observed(
-            target_prob=short(target_prob),
-            draft_prob=short(draft_prob),
-            overlap=short(overlap),
-            accept_owed=short(acceptance.owed_given(target_prob, draft_prob)),
-            draft_rank=short((rank + 1) / 2),
-        )
-        for draft_prob, target_prob, overlap, rank in zip(*columns, strict=True)
-    ]
-    return Sight(seen, *_finals(played, short(numbers[-2]), short(numbers[-1])))
+def _tree(played: Played, law: Law, acceptance: Acceptance) -> torch.Tensor:
+    """Return the same of a tree: every token that was reached is a place.
+
+    Siblings are held in turn against the laws in force when each was judged, the eldest of all
+    families first: what the fall of its elders left of the target's, and of the draft's where they
+    are drawn without replacement. A deterministic draft's law has all mass on its token.
+    """
+    families, proposal, device = _families(played), played.proposal, played.target_logits.device
+    tip = played.path[-1] if played.path else -1
+    ends = [*(played.parents[family[0]] + 1 for family in families), tip + 1]
+    force = law.probs(played.target_logits[on_device(ends, device)])  # [families + 1, vocab]
+    final = force[-1, played.emitted[-1]][None]
+    drawn: torch.Tensor | None = None
+    if proposal.draft_probs is not None and proposal.logits is not None:
+        eldest = [family[0] for family in families]
+        drawn = law.probs(proposal.logits[on_device(eldest, device)])  # [families, vocab]
+    columns: list[list[torch.Tensor]] = []
+    for rank in range(len(families[0])):
+        count = sum(len(family) > rank for family in families)
+        nodes = [node for family in families[:count] for node in family[: rank + 1]]
+        kin = proposal.tokens[on_device(nodes, device)].view(count, rank + 1)
+        token, force = kin[:, rank], force[:count]
+        if drawn is None:
+            laws = torch.zeros_like(force).scatter_(1, token[:, None], 1.0)
+        else:
+            laws = sibling_law(drawn[:count], kin[:, :rank], token)
+        columns.append(_numbers(force, laws, token, acceptance))
+        left = acceptance.left(force, laws, token)
+        mass = left.sum(-1, keepdim=True)
+        force = torch.where(mass > 0, left / mass, force)
+    parts = [part for parts in zip(*columns, strict=True) for part in parts]
+    fallen = _turned_down(played)
+    if fallen is None:
+        instead = final.new_zeros(1)
+    elif drawn is None:
+        instead = (proposal.tokens[fallen] == played.emitted[-1])[None].to(final.dtype)
+    else:
+        row = [family[0] for family in families].index(fallen)
+        instead = drawn[row, played.emitted[-1]][None]
+    return torch.cat([*parts, final, instead])
 
 
-def drafted_tokens(played: Played, seen: Sight | None) -> list[Drafted]:
-    """Make the round's drafted tokens, with what was observed of those that were reached."""
-    accepted = played.accepted
+def _numbers(
+    target_probs: torch.Tensor, draft_probs: torch.Tensor, tokens: torch.Tensor, rule: Acceptance
+) -> list[torch.Tensor]:
+    """Return the columns [places] of `observe`, from [places, vocab] laws and [places] tokens."""
+    own = draft_probs.gather(1, tokens[:, None])  # [places, 1]
+    owed = rule.owed_each(target_probs, draft_probs, tokens)
     return [
-        Drafted(
-            token=token,
-            parent=index - 1,
-            reached=index <= accepted,
-            accepted=index < accepted,
-            seen=seen.drafted[index] if seen and index <= accepted else None,
-        )
-        for index, token in enumerate(played.drafted)
+        own[:, 0],
+        target_probs.gather(1, tokens[:, None])[:, 0],
+        rule.owed(target_probs, draft_probs),
+        _rank(draft_probs, own),
+        *([] if owed is None else [owed]),
     ]
 
 
-def short(value: float) -> float:
-    """Five significant digits: enough for every test, half the bytes in the capture."""
-    return float(f"{value:.5g}")
+def _rank(draft_probs: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """Return [places] twice the draft_rank of tokens of probability `own` [places, 1], less one."""
+    return (draft_probs - own).sign_().mul_(draft_probs).sum(-1)
+
+
+def _families(played: Played) -> list[list[int]]:
+    """Return the reached tokens by the one they follow, the eldest first, the largest first."""
+    families: dict[int, list[int]] = {}
+    for node in reached(played):
+        families.setdefault(played.parents[node], []).append(node)
+    return sorted(families.values(), key=len, reverse=True)
+
+
+def _places(played: Played) -> list[int]:
+    """Return the drafted tokens in the order of the columns of `observe`."""
+    if played.proposal.parents is None:
+        return list(range(len(played.drafted)))
+    families = _families(played)
+    ranks = range(len(families[0]))
+    return [family[rank] for rank in ranks for family in families if len(family) > rank]
+
+
+def _turned_down(played: Played) -> int | None:
+    """Return the eldest drafted token in whose place the correction came; None for a bonus."""
+    tip = played.path[-1] if played.path else -1
+    return next((node for node, parent in enumerate(played.parents) if parent == tip), None)
 
 
 def _finals(played: Played, target: float, draft: float) -> tuple[float | None, float | None]:
     """Keep the final token's two probabilities where the round has one and they are of it."""
     if len(played.emitted) <= played.accepted:  # the limit, or a stop token, cut it off
         return None, None
-    return target, draft if played.accepted < len(played.drafted) else None
+    return target, None if _turned_down(played) is None else draft
 
 
 def _first_choices(played: Played) -> torch.Tensor:
-    """Return [2K+1]: the target's first choices, then the draft's; its token where it has none."""
+    """Return [2N+1]: the target's first choices, then the draft's; its token where it has none."""
     draft = played.proposal.logits
     best = played.proposal.tokens if draft is None else draft.argmax(-1)
     return torch.cat([played.target_logits.argmax(-1), best])
 
 
-def _agreement(token: int, target_best: float, draft_best: float) -> Observed:
-    """Observe one greedy place: every number is 0 or 1, and a one-hot law has no ranks."""
-    owed = float(token == target_best)
-    agree = float(target_best == draft_best)
-    return Observed(owed, float(token == draft_best), agree, owed, None)
+def _agreement(played: Played, numbers: list[float]) -> Sight:
+    """Read a greedy round: every number is 0 or 1, and a one-hot law has no ranks.
+
+    A chain's token is held against the draft's own first choice; of siblings each is taken as the
+    choice it was: all but the first differ from it by design.
+    """
+    count, final = len(played.drafted), played.emitted[-1]
+    target, draft = numbers[: count + 1], numbers[count + 1 :]
+    seen = []
+    for node in reached(played):
+        token, best = played.drafted[node], target[played.parents[node] + 1]
+        own = draft[node] if played.proposal.parents is None else token
+        owed = float(token == best)
+        seen.append(Observed(owed, float(token == own), float(best == own), owed, None))
+    tip = played.path[-1] if played.path else -1
+    fallen = _turned_down(played)
+    instead = 0.0 if fallen is None else float(draft[fallen] == final)
+    return Sight(seen, *_finals(played, float(target[tip + 1] == final), instead))

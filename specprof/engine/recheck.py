@@ -4,13 +4,13 @@ Deliberately plain and slow. It shares no cache code with the loop, so whatever 
 position or mask did to the laws the run acted on shows as a difference from these (theory 3, T4).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from specprof.engine.observe import short
 from specprof.extend import Acceptance, Law
-from specprof.records import Recheck, Rechecked, Round
+from specprof.records import Drafted, Recheck, Rechecked, Round
 
 
 def recheck(  # noqa: PLR0917 - two models, their text, their rounds, the two rules
@@ -21,26 +21,27 @@ def recheck(  # noqa: PLR0917 - two models, their text, their rounds, the two ru
     law: Law,
     acceptance: Acceptance,
 ) -> Recheck:
-    """Recompute every reached drafted token of `rounds`, one burst, from `committed` tokens.
+    """Recompute the reached drafted tokens of `rounds`, one burst, from `committed` tokens.
 
-    A reached place's prefix is the committed text up to it: all drafts before it were accepted. So
+    A reached place's prefix is the committed text up to it: all it descends from was accepted. So
     one forward of each model over the text answers for every place at once. A place whose prefix
-    the length limit cut off, in a burst's last round, is left out.
+    the length limit cut off, in a burst's last round, is left out. So are younger siblings: they
+    were judged by what the fall of their elders left of both laws, and where that is little,
+    rounding is a large part of it.
     """
-    places = [
-        (played.index, index, played.context + index, one.token)
-        for played in rounds
-        for index, one in enumerate(played.drafted)
-        if one.reached and played.context + index <= len(committed)
-    ]
+    places = [place for played in rounds for place in _places(played, len(committed))]
     first = rounds[0].context
     rows = torch.tensor([context - first for _, _, context, _ in places])
-    tokens = torch.tensor([token for *_, token in places])[:, None]
+    tokens = torch.tensor([one.token for *_, one in places])[:, None]
     target_logits = _plain_forward(target, committed, first)[rows]  # [places, vocab]
     draft_logits = _plain_forward(draft, committed, first)[rows]
     shared = min(target_logits.shape[-1], draft_logits.shape[-1])  # one may be padded further
     target_logits, draft_logits = target_logits[:, :shared], draft_logits[:, :shared]
     target_probs, draft_probs = law.probs(target_logits), law.probs(draft_logits)
+    if all(one.seen and one.seen.draft_prob == 1 for *_, one in places):
+        # A deterministic draft: what it declares is all mass on its first choice.
+        choice = draft_probs.argmax(-1, keepdim=True)
+        draft_probs = torch.zeros_like(draft_probs).scatter_(1, choice, 1.0)
     best = target_logits.topk(2, -1).values
     columns = (
         target_probs.gather(1, tokens).squeeze(1),
@@ -54,6 +55,18 @@ def recheck(  # noqa: PLR0917 - two models, their text, their rounds, the two ru
         for (number, index, _, _), row in zip(places, numbers, strict=True)
     ]
     return Recheck(burst=rounds[0].burst, places=found)
+
+
+def _places(played: Round, committed: int) -> Iterator[tuple[int, int, int, Drafted]]:
+    """Yield the round, index, prefix length and token of each place that can be recomputed."""
+    levels = [-1]  # of the chain's end, then of each drafted token
+    parents: set[int] = set()
+    for index, one in enumerate(played.drafted):
+        levels.append(levels[one.parent + 1] + 1)
+        context = played.context + levels[-1]
+        if one.reached and one.parent not in parents and context <= committed:
+            yield played.index, index, context, one
+        parents.add(one.parent)
 
 
 @torch.inference_mode()

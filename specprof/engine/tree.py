@@ -36,6 +36,18 @@ def children(parents: torch.Tensor, family: int) -> torch.Tensor:
     return table
 
 
+def sibling_law(law: torch.Tensor, elders: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """Return [rows, vocab] what siblings drawn without replacement come from, in turn.
+
+    `law` [rows, vocab] is their parents', `elders` [rows, k] the tokens drawn before `tokens`
+    [rows]. Where those took all the mass there was, no draw decides: all mass is on the token.
+    """
+    left = law.scatter(1, elders, 0.0)
+    mass = left.sum(-1, keepdim=True)
+    bound = torch.zeros_like(law).scatter_(1, tokens[:, None], 1.0)
+    return torch.where(mass > 0, left / mass, bound)
+
+
 def path(parents: Sequence[int], tip: int) -> list[int]:
     """Return the nodes from the chain's end to `tip`, in order; none for -1."""
     nodes: list[int] = []
@@ -45,21 +57,34 @@ def path(parents: Sequence[int], tip: int) -> list[int]:
     return nodes[::-1]
 
 
+def height(parents: Sequence[int]) -> int:
+    """Return how many levels the tree has."""
+    levels = [0]  # of the chain's end, then of each node
+    for parent in parents:
+        levels.append(levels[parent + 1] + 1)
+    return max(levels)
+
+
+def deepest(stands: torch.Tensor, parents: torch.Tensor) -> torch.Tensor:
+    """Return [1]: the deepest node that stands with all it descends from; the first of equals.
+
+    `stands` is [n] bool. -1 where no child of the chain's end stands.
+    """
+    if not parents.shape[0]:
+        return parents.new_tensor([-1])
+    lines = ancestry(parents)
+    whole = (stands | ~lines).all(1)  # [n] every node on its path stands
+    depth = torch.where(whole, lines.sum(1), 0)
+    return torch.where(whole.any(), depth.argmax(), -1)[None]
+
+
 def follow(wanted: torch.Tensor, tokens: torch.Tensor, parents: torch.Tensor) -> torch.Tensor:
     """Return [2]: the deepest node reached by going where `wanted` says, and what it wants next.
 
-    `wanted` is [n + 1], the token after the chain and after each node; siblings differ, or their
-    doubles are left out, so that one path at most is all as wanted.
+    `wanted` is [n + 1], the token after the chain and after each node. Of siblings alike in token
+    the eldest is taken: what hangs on its twin is then never reached.
     """
     agrees = wanted[parents + 1] == tokens  # [n] node is what its parent wants
     twin = (tokens[:, None] == tokens[None]) & (parents[:, None] == parents[None])
-    agrees &= ~twin.tril(-1).any(1)
-    lines = ancestry(parents)
-    stands = (agrees[None] | ~lines).all(1)  # [n] all on its path agree
-    depth = torch.where(stands, lines.sum(1), 0)
-    tip = (
-        torch.where(stands.any(), depth.argmax(), -1)[None]
-        if tokens.shape[0]
-        else parents.new_tensor([-1])
-    )
+    tip = deepest(agrees & ~twin.tril(-1).any(1), parents)
     return torch.cat([tip, wanted.gather(0, tip + 1)])

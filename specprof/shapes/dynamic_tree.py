@@ -1,0 +1,110 @@
+"""A tree that grows where the draft is sure, cut back to its best tokens before it is verified."""
+
+import math
+from dataclasses import dataclass
+
+import msgspec
+import torch
+
+from specprof import limits
+from specprof.engine.decoder import Decoder
+from specprof.extend import Proposal, Shape
+from specprof.records import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The children tried at one level: equally many of each expanded node, the likeliest first."""
+
+    tokens: torch.Tensor
+    """[n]."""
+    values: torch.Tensor
+    """[n] log of the product of the draft's confidences on the path to each."""
+    parents: torch.Tensor
+    """[n] index of the candidate each follows, over all levels; -1 the chain."""
+    logits: torch.Tensor
+    """[expanded, vocab] raw, of the places they were tried at."""
+
+    @property
+    def width(self) -> int:
+        """Children tried of each expanded node."""
+        return self.tokens.shape[0] // self.logits.shape[0]
+
+
+class DynamicTree(Shape):
+    """Expansion and rerank by the draft's confidence (EAGLE-2, arXiv 2406.16858, section 4).
+
+    Children are the draft's likeliest tokens at every temperature, as in the paper. Which of them
+    are verified then depends on the draft's laws alone, and any cut is lossless; tokens that were
+    drawn could not be cut for being unlikely without bending the law (theory 8).
+    """
+
+    @classmethod
+    def room(cls, settings: Settings, depth: int) -> int:
+        """Return the most tokens fed at once: the target what is kept, the draft what it expands.
+
+        Of a level's candidates `branch` are expanded; the last level's never are.
+        """
+        kept = limits.drafted_at_most(msgspec.structs.replace(settings, depth=depth))
+        return max(kept, settings.branch * (depth - 1))
+
+    def grow(self, draft: Decoder, fed: torch.Tensor, depth: int) -> Proposal:
+        """Feed [n] the tokens the draft lacks, then try up to `depth` levels, one a step."""
+        policy, watch, branch = self.rig.policy, self.rig.watch, self.rig.settings.branch
+        chain, first, expanded, tried = draft.length + fed.shape[0], -1, 0, 0
+        nodes = torch.full((1,), -1, device=fed.device)  # [expanded] which candidates they are
+        values = torch.zeros(1, device=fed.device)  # [expanded]
+        lines: torch.Tensor | None = None  # [expanded] parents in the draft's own tree
+        levels: list[Candidates] = []
+        confidences: list[float] = []
+        best = 0.0
+        for _ in range(depth):
+            with watch.span("step"):
+                rows = draft.feed(fed, lines) if levels else draft.feed(fed)[-1:]
+                level = self._try(rows, nodes, values)
+                values, top = level.values.topk(min(branch, level.values.shape[0]))
+            levels.append(level)
+            fed, nodes = level.tokens[top], tried + top
+            lines = first + top // level.width
+            first, expanded = expanded, expanded + top.shape[0]
+            tried += level.tokens.shape[0]
+            if policy.watches:
+                before, best = best, values[0].item()
+                confidences.append(math.exp(best - before))
+                if not policy.go_on(confidences):
+                    break
+        draft.rollback(chain)
+        return self._rerank(levels)
+
+    def _try(self, rows: torch.Tensor, nodes: torch.Tensor, values: torch.Tensor) -> Candidates:
+        """Try the likeliest children of [expanded] nodes by [expanded, vocab] raw logits."""
+        law = self.rig.law
+        # A greedy law says 0 or 1 and ranks nothing: there the plain softmax is the confidence.
+        sure = rows.softmax(-1) if law.greedy else law.probs(rows)
+        width = min(self.rig.settings.branch, rows.shape[-1])
+        likeliest = sure.topk(width)  # [expanded, width]
+        return Candidates(
+            tokens=likeliest.indices.flatten(),
+            values=(values[:, None] + likeliest.values.log()).flatten(),
+            parents=nodes.repeat_interleave(width),
+            logits=rows,
+        )
+
+    def _rerank(self, levels: list[Candidates]) -> Proposal:
+        """Keep the `nodes` candidates of the highest values; with each, its parents.
+
+        A parent is worth at least as much as its child and stands before it: among equals the
+        stable sort takes the parent first.
+        """
+        values = torch.cat([level.values for level in levels])
+        order = values.sort(descending=True, stable=True).indices
+        kept = order[: self.rig.settings.nodes].sort().values  # [N] parents before children
+        parents = torch.cat([level.parents for level in levels])[kept]
+        places = torch.cat([level.logits for level in levels])  # each has as many candidates
+        return Proposal(
+            tokens=torch.cat([level.tokens for level in levels])[kept],
+            logits=places[kept // levels[0].width],
+            draft_probs=None,
+            parents=torch.where(parents < 0, parents, torch.searchsorted(kept, parents)),
+            family=self.rig.settings.branch,
+        )

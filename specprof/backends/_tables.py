@@ -4,7 +4,7 @@ Knows laws, draws and verdicts; nothing of rounds, caches or time. The draft's l
 target's plus noise that grows past a trained context, so its mismatch is real and known.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -45,6 +45,8 @@ class Place:
     clean_target: Floats  # [vocab]
     clean_draft: Floats  # [vocab]
     margin: float
+    draft_logits: Floats  # [vocab]
+    clean_logits: Floats  # [vocab], the draft's
 
 
 class Tables:
@@ -67,13 +69,40 @@ class Tables:
             target[context % LOOP] += 15
         draft = target + self.noise * (1 + far) * self._noise()
         top = np.partition(target, -2)[-2:]
+        used = self._law(target + target_astray * self._noise())
+        draft_logits = draft + draft_astray * self._noise()
         return Place(
-            target=self._law(target + target_astray * self._noise()),
-            draft=self._law(draft + draft_astray * self._noise()),
+            target=used,
+            draft=self._law(draft_logits),
             clean_target=self._law(target),
             clean_draft=self._law(draft),
             margin=float(top[1] - top[0]),
+            draft_logits=draft_logits,
+            clean_logits=draft,
         )
+
+    def left(self, place: Place, token: int) -> Place:
+        """Return what is left of a place once its drafted `token` was rejected.
+
+        Recursive rejection (arXiv 2402.14160): the target's law becomes the residual, the draft's
+        goes on without the token. The next sibling is drawn, and judged, by these.
+        """
+        without, clean = place.draft_logits.copy(), place.clean_logits.copy()
+        without[token] = clean[token] = -np.inf
+        return replace(
+            place,
+            target=_residual(place.target, place.draft),
+            draft=self._law(without),
+            clean_target=_residual(place.clean_target, place.clean_draft),
+            clean_draft=self._law(clean),
+            draft_logits=without,
+            clean_logits=clean,
+        )
+
+    def nll(self, context: int) -> float:
+        """Draw a text's next token after `context` tokens; return what the target makes of it."""
+        law = self.place(context, draft_astray=0.0, target_astray=0.0).target
+        return short(-float(np.log(law[self._draw(law)])))
 
     def drafted(self, place: Place) -> int:
         """Draw the drafted token."""
@@ -90,8 +119,7 @@ class Tables:
         """Draw the token after a rejection: from the residual."""
         if self.fault == "residual-not-subtracted":
             return self._draw(place.target)
-        residual = np.maximum(place.target - place.draft, 0)
-        return self._draw(residual if residual.any() else place.target)
+        return self._draw(_residual(place.target, place.draft))
 
     def bonus(self, place: Place) -> int:
         """Draw the token after an all-accepted round: from the target."""
@@ -137,6 +165,13 @@ def rechecked(place: Place, token: int, round_: int, index: int) -> Rechecked:
 def short(value: float) -> float:
     """Five significant digits: enough for every test, half the bytes."""
     return float(f"{value:.5g}")
+
+
+def _residual(target: Floats, draft: Floats) -> Floats:
+    """Return max(target - draft, 0), renormalised; the target itself where nothing is left."""
+    residual = np.maximum(target - draft, 0)
+    whole = float(residual.sum())
+    return np.asarray(residual / whole) if whole else target
 
 
 def _rank(law: Floats, token: int) -> float:

@@ -9,6 +9,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import msgspec
+
 from specprof import __version__
 from specprof.backends._tables import FAULTS, Place, Tables, observed, rechecked, short
 from specprof.errors import UnknownName
@@ -28,6 +30,7 @@ from specprof.records import (
     Round,
     RunSpec,
     Sample,
+    Scored,
     Span,
 )
 
@@ -50,16 +53,36 @@ class _Caches:
 
 
 @dataclass
+class _Sequence:
+    """One sequence decoded from one stop of the walk."""
+
+    number: int
+    burst: int
+    context: int
+    """Committed tokens."""
+    room: int
+    """Tokens yet to be emitted."""
+    caches: _Caches = field(default_factory=_Caches)
+    rounds: int = 0
+    rechecked: list[Rechecked] = field(default_factory=list)
+
+
+@dataclass
 class _Played:
     """A round as it is being played."""
 
+    index: int
+    final: Place
+    """Where the correction or the bonus is drawn."""
     drafted: list[Drafted] = field(default_factory=list)
-    rechecked: list[Rechecked] = field(default_factory=list)
-    accepted: int = 0
+    path: list[int] = field(default_factory=list)
+    """The accepted tokens."""
+    rejected: bool = False
+    emitted: list[int] = field(default_factory=list)
 
 
 class Synthetic(Backend):
-    """Rounds from table models."""
+    """Rounds from table models: chains, static trees, several sequences at once, scored text."""
 
     def __init__(self, fault: str = "none", noise: float = 0.7) -> None:
         if fault not in FAULTS:
@@ -68,45 +91,85 @@ class Synthetic(Backend):
         self.noise = noise
 
     def run(self, spec: RunSpec, command: list[str]) -> Generator[Event]:
-        """Yield a header, then for each stop of the walk a prefill, its rounds and its end."""
+        """Yield a header, then for each stop of the walk a prefill, its rounds and its end.
+
+        With the workload `ppl`, a header and the scored text.
+        """
         settings = self._settings = spec.settings
         self._depth = 0 if settings.drafter == "none" else settings.depth
-        self._tables = Tables(self.fault, self.noise, settings.temperature, settings.seed)
+        scores = settings.workload == "ppl"
+        temperature = 1.0 if scores else settings.temperature
+        self._tables = Tables(self.fault, self.noise, temperature, settings.seed)
         self._now = self._index = 0
         yield self._header(spec, command)
-        for burst, context in enumerate(stops(settings)):
-            yield from self._burst(burst, context)
+        if scores:
+            yield from self._scored()
+            return
+        for stop, context in enumerate(stops(settings)):
+            yield from self._stop(stop, context)
 
-    def _burst(self, burst: int, context: int) -> Iterator[Event]:
-        settings, started, index = self._settings, self._now, self._index
-        self._caches = _Caches()
-        yield self._prefill(burst, context)
-        room, places = settings.max_new_tokens, list[Rechecked]()
-        while room > 0:
-            played, one = self._round(burst, context + settings.max_new_tokens - room, room)
-            places += played.rechecked
-            room -= len(one.emitted)
+    def _stop(self, stop: int, context: int) -> Iterator[Event]:
+        """Decode every sequence of the batch from `context`, a round of all of them at a time."""
+        settings, started = self._settings, self._now
+        sequences = [
+            _Sequence(number, stop * settings.batch + number, context, settings.max_new_tokens)
+            for number in range(settings.batch)
+        ]
+        for each in sequences:
+            yield self._prefill(each.burst, context)
+        while live := [each for each in sequences if each.room > 0]:
+            rounds = self._step(live)
             if settings.detail != "off":
-                yield one
-        if self._depth and settings.plain_steps:
-            yield self._plain(burst, context + settings.max_new_tokens)
-        if places and context <= settings.recheck_context and settings.detail == "evidence":
-            yield Recheck(burst=burst, places=places)
+                yield from rounds
+        plain = self._plain_steps() if self._depth and settings.plain_steps else None
+        for each in sequences:
+            if plain:
+                yield Plain(burst=each.burst, context=each.context, steps_ns=plain)
+            deep = context > settings.recheck_context
+            if each.rechecked and not deep and settings.detail == "evidence":
+                yield Recheck(burst=each.burst, places=each.rechecked)
         yield Sample(at_ns=self._now, rss_bytes=600_000_000 + context * 30_000)
-        yield Burst(
-            burst=burst,
-            start_ns=started,
-            wall_ns=self._now - started,
-            rounds=self._index - index,
-            emitted=settings.max_new_tokens,
-            finish="length",
-        )
+        for each in sequences:
+            yield Burst(
+                burst=each.burst,
+                start_ns=started,
+                wall_ns=self._now - started,
+                rounds=each.rounds,
+                emitted=settings.max_new_tokens,
+                finish="length",
+                sequence=each.number,
+            )
 
-    def _plain(self, burst: int, context: int) -> Plain:
+    def _plain_steps(self) -> list[int]:
         jitter = 1 + 0.1 * self._tables.random.random(self._settings.plain_steps)
         rest = ACCEPT_NS + ROLLBACK_NS + GAP_NS
-        steps = [int(VERIFY_NS * each) + rest for each in jitter]
-        return Plain(burst=burst, context=context, steps_ns=steps)
+        verify = VERIFY_NS + (self._settings.batch - 1) * VERIFY_TOKEN_NS
+        return [int(verify * each) + rest for each in jitter]
+
+    def _scored(self) -> Iterator[Scored]:
+        """Score a text as likely as the target thinks, a few tokens a pass."""
+        step, context = self._settings.score_step, 1
+        while context < self._settings.context:
+            end = min(context + step, self._settings.context)
+            wall = VERIFY_NS + (end - context) * VERIFY_TOKEN_NS
+            held, evicted = self._held(end - 1)
+            yield Scored(
+                context=context,
+                nll=[self._tables.nll(at) for at in range(context, end)],
+                start_ns=self._now,
+                wall_ns=wall,
+                target_length=end - 1,
+                target_kv_bytes=held * KV_BYTES["target"],
+                target_evicted=evicted,
+            )
+            self._now, context = self._now + wall, end
+
+    def _held(self, length: int) -> tuple[int, int | None]:
+        """Return the tokens a cache of that length still holds, and how many it dropped."""
+        if self._settings.cache == "dense":
+            return length, None
+        held = min(length, self._settings.sinks + self._settings.window)
+        return held, length - held
 
     def _prefill(self, burst: int, context: int) -> Prefill:
         spans = [Span("prefill-target", None, 0, PREFILL_NS)]
@@ -123,96 +186,156 @@ class Synthetic(Backend):
             spans=spans,
         )
 
-    def _round(self, burst: int, context: int, room: int) -> tuple[_Played, Round]:
-        places = [self._place(context + i) for i in range(self._depth + 1)]
-        played = _Played()
-        for place in places[:-1]:
-            self._judge(played, place)
-        final = places[played.accepted]
-        rejected = played.accepted < self._depth
-        token = self._tables.correction(final) if rejected else self._tables.bonus(final)
-        emitted = [one.token for one in played.drafted[: played.accepted]] + [token]
-        if self.fault == "no-bonus" and self._depth and not rejected:
-            emitted.pop()
-        return played, self._record(burst, context, played, emitted[:room], final)
+    def _step(self, live: list[_Sequence]) -> list[Round]:
+        """Play a round of each sequence; all take as long as they take together."""
+        played = [self._played(each) for each in live]
+        drafted = sum(len(one.drafted) for one in played)
+        spans, wall = self._spans(drafted, len(live))
+        started, self._now = self._now, self._now + wall + GAP_NS // 2
+        return [
+            self._record(each, one, started, (spans, wall), len(live))
+            for each, one in zip(live, played, strict=True)
+        ]
 
-    def _place(self, context: int) -> Place:
-        astray = self.fault == "draft-state" or self._caches.draft_short > 0
+    def _played(self, each: _Sequence) -> _Played:
+        """Draft, judge, and draw the token after what stood."""
+        chained = self._settings.shape == "chain" or not self._depth
+        played = self._chain(each) if chained else self._tree(each)
+        draw = self._tables.correction if played.rejected else self._tables.bonus
+        played.emitted = [*played.path, draw(played.final)]
+        if self.fault == "no-bonus" and self._depth and not played.rejected:
+            played.emitted.pop()
+        self._index += 1
+        return played
+
+    def _chain(self, each: _Sequence) -> _Played:
+        places = [self._place(each, each.context + i) for i in range(self._depth + 1)]
+        played = _Played(self._index, places[0])
+        for index, place in enumerate(places[:-1]):
+            reached = not played.rejected
+            token = self._tables.drafted(place)
+            accepted = reached and self._tables.stands(place, token)
+            self._judged(each, played, place, Drafted(token, index - 1, reached, accepted))
+            if accepted:
+                played.path.append(token)
+                played.final = places[index + 1]
+            played.rejected = not (reached and accepted)
+        return played
+
+    def _tree(self, each: _Sequence) -> _Played:
+        """Draft a whole tree without replacement, then judge siblings in turn (theory 2.9)."""
+        widths = [int(width) for width in self._settings.widths.split(",")]
+        tips = {-1: self._place(each, each.context)}
+        nodes, at = list[tuple[int, int, Place]](), list(tips)
+        for level in range(self._depth):
+            width, parents, at = widths[level] if level < len(widths) else 1, at, []
+            for parent in parents:
+                place = tips[parent]
+                for _ in range(width):
+                    token = self._tables.drafted(place)
+                    at.append(len(nodes))
+                    nodes.append((token, parent, place))
+                    place = self._tables.left(place, token)
+            for node in at:
+                tips[node] = self._place(each, each.context + level + 1)
+        return self._judge_tree(each, nodes, tips)
+
+    def _judge_tree(
+        self, each: _Sequence, nodes: list[tuple[int, int, Place]], tips: dict[int, Place]
+    ) -> _Played:
+        played, tip = _Played(self._index, tips[-1]), -1
+        for node, (token, parent, place) in enumerate(nodes):
+            reached = parent == tip  # once a sibling stood, the tip has moved on
+            accepted = reached and self._tables.stands(place, token)
+            self._judged(each, played, place, Drafted(token, parent, reached, accepted))
+            if reached:
+                played.rejected, played.final = not accepted, place
+            if accepted:
+                played.path.append(token)
+                tip, played.final = node, tips[node]
+        return played
+
+    def _judged(self, each: _Sequence, played: _Played, place: Place, one: Drafted) -> None:
+        """Note what became of a drafted token, with what is observed of it."""
+        if one.reached:
+            node = len(played.drafted)
+            each.rechecked.append(rechecked(place, one.token, played.index, node))
+            if self._settings.detail == "evidence":
+                one = msgspec.structs.replace(one, seen=observed(place, one.token))
+        played.drafted.append(one)
+
+    def _place(self, each: _Sequence, context: int) -> Place:
+        astray = self.fault == "draft-state" or each.caches.draft_short > 0
         return self._tables.place(
             context,
             draft_astray=ASTRAY if astray else 0.0,
-            target_astray=ASTRAY if self._caches.target_over else 0.0,
-        )
-
-    def _judge(self, played: _Played, place: Place) -> None:
-        index = len(played.drafted)
-        reached = played.accepted == index
-        token = self._tables.drafted(place)
-        accepted = reached and self._tables.stands(place, token)
-        evidence = reached and self._settings.detail == "evidence"
-        played.drafted.append(
-            Drafted(
-                token=token,
-                parent=index - 1,
-                reached=reached,
-                accepted=accepted,
-                seen=observed(place, token) if evidence else None,
-            )
-        )
-        if reached:
-            played.rechecked.append(rechecked(place, token, self._index, index))
-        played.accepted += accepted
-
-    def _record(
-        self, burst: int, context: int, played: _Played, emitted: list[int], final: Place
-    ) -> Round:
-        rejected = played.accepted < self._depth
-        self._break_caches(rejected=rejected)
-        committed = context + len(emitted)
-        target_length = committed - 1 + self._caches.target_over
-        fed = min(context + self._depth - 1, committed - 1)
-        draft_length = max(fed - self._caches.draft_short, 0)
-        spans, wall = self._spans()
-        started, self._now = self._now, self._now + wall + GAP_NS // 2
-        self._index += 1
-        evidence = self._settings.detail == "evidence"
-        return Round(
-            index=self._index - 1,
-            burst=burst,
-            context=context,
-            depth_asked=self._depth,
-            drafted=played.drafted,
-            accepted=played.accepted,
-            emitted=emitted,
-            final_target_prob=short(final.target[emitted[-1]]) if evidence else None,
-            final_draft_prob=short(final.draft[emitted[-1]]) if evidence and rejected else None,
-            start_ns=started,
-            wall_ns=wall,
-            spans=spans,
-            target_forwards=self._forwards,
-            draft_forwards=self._depth,
-            target_length=target_length,
-            draft_length=draft_length if self._depth else None,
-            target_kv_bytes=target_length * KV_BYTES["target"],
-            draft_kv_bytes=draft_length * KV_BYTES["draft"] if self._depth else None,
+            target_astray=ASTRAY if each.caches.target_over else 0.0,
         )
 
     @property
     def _forwards(self) -> int:
         return 2 if self.fault == "two-target-forwards" and self._depth else 1
 
-    def _break_caches(self, *, rejected: bool) -> None:
-        if self.fault == "draft-cache-short" and rejected:
-            self._caches.draft_short += 2
-        if self.fault == "draft-last-missing" and not rejected:
-            self._caches.draft_short += 1
-        if self.fault == "target-keeps-rejected" and rejected:
-            self._caches.target_over += 1
+    def _record(
+        self,
+        each: _Sequence,
+        played: _Played,
+        at_ns: int,
+        times: tuple[list[Span], int],
+        shared: int,
+    ) -> Round:
+        """Commit a round, move its sequence on, and write the round down."""
+        self._break_caches(each.caches, rejected=played.rejected)
+        context, emitted, final = each.context, played.emitted[: each.room], played.final
+        each.context, each.room = context + len(emitted), each.room - len(emitted)
+        each.rounds += 1
+        target_length = each.context - 1 + each.caches.target_over
+        # A tree is taken back whole; a chain's drafts stay in the draft's cache where they stood.
+        fed = context + (self._depth - 1 if self._settings.shape == "chain" else 0)
+        draft_length = max(min(fed, each.context - 1) - each.caches.draft_short, 0)
+        target_held, target_evicted = self._held(target_length)
+        draft_held, draft_evicted = self._held(draft_length)
+        evidence, drafts = self._settings.detail == "evidence", self._depth > 0
+        corrected = evidence and played.rejected
+        return Round(
+            index=played.index,
+            burst=each.burst,
+            context=context,
+            depth_asked=self._depth,
+            drafted=played.drafted,
+            accepted=len(played.path),
+            emitted=emitted,
+            final_target_prob=short(final.target[emitted[-1]]) if evidence else None,
+            final_draft_prob=short(final.draft[emitted[-1]]) if corrected else None,
+            start_ns=at_ns,
+            wall_ns=times[1],
+            spans=times[0],
+            target_forwards=self._forwards,
+            draft_forwards=self._depth,
+            target_length=target_length,
+            draft_length=draft_length if drafts else None,
+            target_kv_bytes=target_held * KV_BYTES["target"],
+            draft_kv_bytes=draft_held * KV_BYTES["draft"] if drafts else None,
+            target_evicted=target_evicted,
+            draft_evicted=draft_evicted if drafts else None,
+            sequence=each.number,
+            shared=shared,
+        )
 
-    def _spans(self) -> tuple[list[Span], int]:
+    def _break_caches(self, caches: _Caches, *, rejected: bool) -> None:
+        if self.fault == "draft-cache-short" and rejected:
+            caches.draft_short += 2
+        if self.fault == "draft-last-missing" and not rejected:
+            caches.draft_short += 1
+        if self.fault == "target-keeps-rejected" and rejected:
+            caches.target_over += 1
+
+    def _spans(self, drafted: int, sequences: int) -> tuple[list[Span], int]:
+        """Return a step's spans and wall time: its tokens beyond a plain step's cost extra."""
         depth, jitter = self._depth, 1 + 0.1 * self._tables.random.random()
+        extra = drafted + sequences - 1
         step = int(DRAFT_STEP_NS * jitter) * (20 if self.fault == "slow-draft" else 1)
-        verify = int((VERIFY_NS + depth * VERIFY_TOKEN_NS) * jitter) * self._forwards
+        verify = int((VERIFY_NS + extra * VERIFY_TOKEN_NS) * jitter) * self._forwards
         spans = [Span("draft", None, 0, step * depth)]
         spans += [Span("step", "draft", i * step, step) for i in range(depth)]
         at = step * depth
@@ -230,6 +353,7 @@ class Synthetic(Backend):
             target=_facts("target", 12, None),
             draft=_facts("draft", 2, Tables.trained_context) if self._depth else None,
             acceptance=acceptance_in_force(spec.settings),
+            lossless=True,
             clock=ClockFacts(kind="synthetic", read_ns=0.0),
             device="none",
             text="synthetic tables",

@@ -63,10 +63,11 @@ class Bench:
         self.spec = RunSpec(id="cost", profile="cost", settings=settings)
         self.native = Native()
         next(iter(self.native.run(self.spec, [])))  # loads, warms up, measures the threads
-        self.engine = self.native.engine
+        self.wired = self.native.wired
+        self.engine = self.wired.engine
         self.bare = replace(self.engine, watch=Silent())
         self.folder = folder
-        self.prompt = self.native.tokens[: settings.context]
+        self.prompt = self.wired.tokens[: settings.context]
         self.engine.target.prefill(self.prompt[:-1])
         self.engine.drafter.prefill(self.prompt)
 
@@ -81,12 +82,12 @@ class Bench:
     def on(self, detail: str) -> Times:
         """Decode with every instrument of a detail level."""
         committed = self._start()
-        scribe = self.native.scribe
+        (scribe,) = self.native.scribes
         scribe.detail = detail  # type: ignore[assignment]  # one of Detail's words
         with CaptureWriter(self.folder / "cost.jsonl", overwrite=True) as writer:
             started = _now()
             for played in self._rounds(self.engine, committed):
-                for one in scribe.take(played, 0, self.settings.depth):
+                for one in scribe.take(played, 0):
                     writer.write(one)
             return self._end(started)
 
@@ -95,16 +96,11 @@ class Bench:
         return list(self.prompt)
 
     def _rounds(self, engine, committed: list[int]):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        return engine.rounds(
-            committed,
-            depth=self.settings.depth,
-            new_tokens=self.settings.max_new_tokens,
-            stop=frozenset(),
-        )
+        return engine.rounds(committed, new_tokens=self.settings.max_new_tokens, stop=frozenset())
 
     def _end(self, started: Times) -> Times:
         ended = _now()
-        self.native._roll_back_to(len(self.prompt))  # noqa: SLF001 - the backend's own way back
+        self.wired.roll_back_to(len(self.prompt))
         return ended - started
 
 

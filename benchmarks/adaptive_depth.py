@@ -1,0 +1,172 @@
+"""Depth policies against fixed K: tokens per second of each, in range and at 8k.
+
+    python benchmarks/adaptive_depth.py [--repeats 6] [--tokens 64] [--deepest 8]
+
+The pocket family, one thread. In range: from 384 tokens of each held-out module; at 8k: from one
+place of their joined text. Every arm decodes the same stretch in turn, in the order A B .. B A, so
+that drift and a neighbour's work fall on all alike; policies learn on from stretch to stretch, and
+a first pass that counts for nothing lets them. Told are tokens per second of the process's own
+processor time, which a neighbour adds little to, and of wall time, each as a ratio to the best
+fixed K of the same place: medians over the passes, with the interval of a bootstrap over them.
+"""
+
+import argparse
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from stamp import save, stamp
+
+from specprof.engine.rounds import Scribe
+from specprof.engine.text import encode
+from specprof.engine.wiring import Wired, wire
+from specprof.pocket.corpus import HELD_OUT, held_out_text, module_text
+from specprof.records import Settings
+
+CPU = torch.device("cpu")
+FIXED = (0, 1, 2, 4, 8)
+IN_RANGE, DEEP = 384, 8192
+TEMPERATURES = (0.0, 1.0)
+
+
+@dataclass
+class Arm:
+    """One depth policy, wired, and what it did in each pass."""
+
+    name: str
+    wired: Wired
+    tokens: list[int] = field(default_factory=list)
+    processor_s: list[float] = field(default_factory=list)
+    wall_s: list[float] = field(default_factory=list)
+    rounds: list[int] = field(default_factory=list)
+    drafted: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.scribe = Scribe(
+            law=self.wired.rig.law,
+            acceptance=self.wired.engine.acceptance,
+            policy=self.wired.rig.policy,
+            detail="off",
+            origin_ns=0,
+            late=False,
+        )
+
+    def begin(self) -> None:
+        """Open a pass."""
+        for counts in (self.tokens, self.processor_s, self.wall_s, self.rounds, self.drafted):
+            counts.append(0)
+
+    def decode(self, text: list[int], new_tokens: int) -> None:
+        """Decode after `text`; its prefill isn't counted, nor kept for another text."""
+        engine, committed = self.wired.engine, list(text)
+        self.wired.roll_back_to(min(len(text), engine.target.length + 1))
+        engine.target.prefill(committed[engine.target.length : -1])
+        engine.drafter.prefill(committed)
+        wall, processor = time.perf_counter(), time.process_time()
+        for played in engine.rounds(committed, new_tokens=new_tokens, stop=frozenset()):
+            list(self.scribe.take(played, 0))
+            self.rounds[-1] += 1
+            self.drafted[-1] += len(played.drafted)
+        self.wall_s[-1] += time.perf_counter() - wall
+        self.processor_s[-1] += time.process_time() - processor
+        self.tokens[-1] += len(committed) - len(text)
+
+    def forget(self) -> None:
+        """Drop the text."""
+        self.wired.roll_back_to(1)
+
+
+def arms(temperature: float, context: int, tokens: int, deepest: int) -> list[Arm]:
+    """Wire every policy; the models are in memory once."""
+    common = Settings(
+        device="cpu",
+        temperature=temperature,
+        workload="generate",
+        context=context,
+        max_new_tokens=tokens,
+        threads=1,
+    )
+    chosen = [(f"K={depth}", {"depth": depth}) for depth in FIXED]
+    chosen += [
+        ("hf-heuristic", {"depth_policy": "hf-heuristic", "depth": 4}),
+        ("confidence", {"depth_policy": "confidence", "depth": deepest}),
+        ("survival", {"depth_policy": "survival", "depth": deepest}),
+    ]
+    return [Arm(name, wire(_changed(common, changed))) for name, changed in chosen]
+
+
+def _changed(settings: Settings, changed: dict[str, object]) -> Settings:
+    fields = {name: getattr(settings, name) for name in Settings.__struct_fields__}
+    return Settings(**(fields | changed))
+
+
+def passes(found: list[Arm], texts: list[list[int]], repeats: int, tokens: int) -> None:
+    """Play every arm over every text, once for practice and then `repeats` times."""
+    for number in range(repeats + 1):
+        for arm in found:
+            arm.begin()
+        for count, text in enumerate(texts):
+            forward = (number + count) % 2 == 0
+            for arm in found if forward else reversed(found):
+                arm.decode(text, tokens)
+                if len(texts) > 1:
+                    arm.forget()
+
+
+def told(found: list[Arm]) -> dict[str, dict[str, object]]:
+    """Return each arm's rates, and their ratio to the best fixed K's pass by pass."""
+    rates = {clock: _rates(found, clock) for clock in ("processor_s", "wall_s")}
+    best = max(range(len(FIXED)), key=lambda arm: float(np.median(rates["processor_s"][arm])))
+    result: dict[str, dict[str, object]] = {}
+    for place, arm in enumerate(found):
+        rounds, drafted = sum(arm.rounds[1:]), sum(arm.drafted[1:])
+        row: dict[str, object] = {
+            "emitted_per_round": round(sum(arm.tokens[1:]) / rounds, 3),
+            "drafted_per_round": round(drafted / rounds, 3),
+        }
+        for clock, each in rates.items():
+            ratios = each[place] / each[best]
+            drawn = np.random.default_rng(0).choice(ratios, (2000, ratios.shape[0]))
+            row[f"tokens_per_{clock}"] = round(float(np.median(each[place])), 2)
+            row[f"over_best_fixed_by_{clock}"] = {
+                "median": round(float(np.median(ratios)), 4),
+                "interval_95": np.percentile(np.median(drawn, 1), [2.5, 97.5]).round(4).tolist(),
+            }
+        result[arm.name] = row
+    return {"best fixed": {"name": found[best].name}} | result
+
+
+def _rates(found: list[Arm], clock: str) -> np.ndarray:
+    """Return [arms, passes] tokens per second, the practice left out."""
+    return np.array([np.divide(arm.tokens, getattr(arm, clock))[1:] for arm in found])
+
+
+def main() -> None:
+    """Measure in range and at 8k, at temperature 0 and 1."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=6)
+    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--deepest", type=int, default=8)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    result: dict[str, object] = {"stamp": stamp(CPU), "deepest": asked.deepest}
+    result |= {"tokens_a_stretch": asked.tokens, "passes": asked.repeats}
+    for context in (IN_RANGE, DEEP):
+        for temperature in TEMPERATURES:
+            found = arms(temperature, context, asked.tokens, asked.deepest)
+            tokenizer = found[0].wired.target.tokenizer
+            sources = map(module_text, HELD_OUT) if context == IN_RANGE else [held_out_text()]
+            texts = [encode(tokenizer, source, context) for source in sources]
+            repeats = asked.repeats if context == IN_RANGE else 4 * asked.repeats
+            passes(found, texts, repeats, asked.tokens)
+            name = f"from {context} tokens, temperature {temperature:g}"
+            result[name] = told(found)
+            print(name)
+            for arm, row in told(found).items():
+                print(f"  {arm:14}", row, flush=True)
+    print(save("adaptive_depth", result))
+
+
+if __name__ == "__main__":
+    main()

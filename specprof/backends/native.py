@@ -6,17 +6,32 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+import msgspec
+import torch
+
 from specprof.engine.batch import steps
 from specprof.engine.header import header
 from specprof.engine.recheck import recheck
 from specprof.engine.rounds import Scribe
 from specprof.engine.sampler import Sampler
+from specprof.engine.score import score
 from specprof.engine.threads import threads
 from specprof.engine.warmup import warm_up
 from specprof.engine.wiring import Lane, Wired, member, wire
 from specprof.extend import Backend, Cache
 from specprof.plan import acceptance_in_force, stops
-from specprof.records import Burst, Event, Header, Note, Plain, Prefill, Recheck, Round, RunSpec
+from specprof.records import (
+    Burst,
+    Event,
+    Header,
+    Note,
+    Plain,
+    Prefill,
+    Recheck,
+    Round,
+    RunSpec,
+    Settings,
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,18 +59,38 @@ class Native(Backend):
     def run(self, spec: RunSpec, command: list[str]) -> Generator[Event]:
         """Load the models, then yield a header and, burst by burst, all that is measured."""
         gc.collect()  # what an earlier run of a sweep left
-        self._begin(wire(spec.settings))
+        scores = spec.settings.workload == "ppl"
+        self._begin(wire(_drafting_nothing(spec.settings) if scores else spec.settings))
         yield self._header(spec, command)
         yield from self._notes()
         self.sampler.start()
         try:
-            for stop, context in enumerate(stops(spec.settings)):
-                yield from self._stop(stop, context)
-                yield from self.sampler.drain()
+            yield from self._scored() if scores else self._walked(stops(spec.settings))
         finally:
             self.sampler.stop()
             gc.unfreeze()  # else the next run of a sweep could never free this one's caches
         yield from self.sampler.drain()
+
+    def _walked(self, contexts: Sequence[int]) -> Iterator[Event]:
+        """Decode a burst of every sequence at each depth."""
+        for stop, context in enumerate(contexts):
+            yield from self._stop(stop, context)
+            yield from self.sampler.drain()
+
+    def _scored(self) -> Iterator[Event]:
+        """Score the text, with as many threads as its forwards are wide enough for."""
+        wired, step = self.wired, self.wired.settings.score_step
+        passes = score(
+            wired.engine.target,
+            wired.tokens,
+            step=step,
+            watch=wired.rig.watch,
+            origin_ns=self.origin_ns,
+        )
+        with threads(self.prefill_threads if step > 1 else torch.get_num_threads()):
+            for one in passes:
+                yield one
+                yield from self.sampler.drain()
 
     def _begin(self, wired: Wired) -> None:
         """Warm up, and start the clock all times are told on."""
@@ -207,3 +242,10 @@ class Native(Backend):
 
     def _now(self) -> int:
         return time.perf_counter_ns() - self.origin_ns
+
+
+def _drafting_nothing(settings: Settings) -> Settings:
+    """Return the settings without a drafter: known text is scored by the target alone."""
+    return msgspec.structs.replace(
+        settings, drafter="none", draft=None, depth=0, depth_policy="fixed", shape="chain"
+    )

@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 
 import tiny
-from specprof.engine.text import document, encode
+from specprof.engine.text import document, encode, stretches
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.records import Settings
 
@@ -88,3 +88,19 @@ def test_a_text_too_short_is_refused_with_its_length():
     with pytest.raises(UsageError, match="the text has 6") as raised:
         encode(tiny.tokenizer(), "abcdef", 7)
     assert "--context 6" in raised.value.hint
+
+
+def test_the_stretches_of_a_batch_lie_evenly_over_the_text():
+    """Disjoint where there is room, overlapping where there is not; the first is what one takes."""
+    letters = "".join(chr(40 + n) for n in range(20))
+    whole = encode(tiny.tokenizer(), letters, 20)
+    assert stretches(tiny.tokenizer(), letters, 4, 1) == [whole[:4]]
+    assert stretches(tiny.tokenizer(), letters, 4, 3) == [whole[:4], whole[8:12], whole[16:]]
+    assert stretches(tiny.tokenizer(), letters, 18, 3) == [whole[n : n + 18] for n in range(3)]
+
+
+def test_stretches_that_would_be_one_and_the_same_are_refused():
+    """The longest context at which they differ is in the hint."""
+    with pytest.raises(UsageError, match=r"4 different stretches of 4 tokens .* of 6") as raised:
+        stretches(tiny.tokenizer(), "abcdef", 4, 4)
+    assert "--context 3" in raised.value.hint

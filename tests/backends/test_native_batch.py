@@ -1,0 +1,139 @@
+"""Batches through the native backend: each sequence's rounds, bursts, baseline and recheck."""
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+import tiny
+from specprof.backends.native import Native
+from specprof.errors import EnvironmentMissing, UsageError
+from specprof.records import Burst, Plain, Prefill, Recheck, Round, RunSpec, Settings
+
+TEXT = "the quick brown fox jumps over the lazy dog; " * 20
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pair")
+    (folder / "text.txt").write_text(TEXT)
+    tiny.checkpoint(folder / "target", seed=1)
+    tiny.checkpoint(folder / "draft", seed=1, num_hidden_layers=2)
+    return folder
+
+
+def events(pair, **changed):
+    given = {
+        "target": str(pair / "target"),
+        "draft": str(pair / "draft"),
+        "text": str(pair / "text.txt"),
+        "device": "cpu",
+        "threads": 1,
+        "context": 200,
+        "stops": 3,
+        "max_new_tokens": 12,
+        "depth": 3,
+        "batch": 3,
+        "ignore_eos": True,
+    }
+    spec = RunSpec(id="x", profile="test", settings=Settings(**(given | changed)))
+    return list(Native().run(spec, ["run"]))
+
+
+def kind(found, wanted):
+    return [event for event in found if isinstance(event, wanted)]
+
+
+def of_burst(found, wanted, burst):
+    return [event for event in kind(found, wanted) if event.burst == burst.burst]
+
+
+BATCHES = {
+    "draft-model": {},
+    "none": {"drafter": "none"},
+    "ngram": {"drafter": "ngram", "draft": None},
+    "self": {"drafter": "self", "draft": None},
+    "layer-skip": {"drafter": "layer-skip", "draft": None, "exit_layer": 2},
+    "perturbed-self": {"drafter": "perturbed-self", "draft": None, "noise": 0.3},
+    "static-tree": {"shape": "static-tree", "widths": "3,1"},
+    "dynamic-tree": {"shape": "dynamic-tree", "branch": 3, "nodes": 6},
+}
+
+
+@pytest.mark.parametrize("method", BATCHES)
+def test_a_batch_decodes_every_stretch_of_the_text_as_plain_decoding_would(pair, method):
+    """Whatever drafts, each sequence emits its own stretch's plain greedy continuation."""
+    found = events(pair, stops=2, **BATCHES[method])
+    model = AutoModelForCausalLM.from_pretrained(pair / "target", dtype=torch.float32)
+    tokens = tiny.tokenizer()(TEXT)["input_ids"]
+    for burst in kind(found, Burst):
+        (prefill,) = of_burst(found, Prefill, burst)
+        start = burst.sequence * (len(tokens) - 200) // 2
+        emitted = [token for one in of_burst(found, Round, burst) for token in one.emitted]
+        prompt = torch.tensor([tokens[start : start + prefill.context]])
+        plain = model.generate(
+            prompt,
+            attention_mask=torch.ones_like(prompt),
+            do_sample=False,
+            max_new_tokens=12,
+            min_new_tokens=12,
+            eos_token_id=None,
+        )
+        assert emitted == plain[0, prefill.context :].tolist()
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_every_sequence_of_a_batch_keeps_its_own_books(pair, temperature):
+    """Contexts run on, caches hold what was committed, and a step's rounds share their times."""
+    found = events(pair, temperature=temperature)
+    rounds, bursts = kind(found, Round), kind(found, Burst)
+    assert [one.index for one in rounds] == list(range(len(rounds)))
+    assert [one.burst for one in bursts] == list(range(9))
+    assert [one.sequence for one in bursts] == [0, 1, 2] * 3
+    for burst in bursts:
+        context = of_burst(found, Prefill, burst)[0].context
+        played = of_burst(found, Round, burst)
+        assert len(played) == burst.rounds
+        for one in played:
+            assert (one.sequence, one.context) == (burst.sequence, context)
+            context += len(one.emitted)
+            assert one.target_length == context - 1
+            assert one.target_kv_bytes == (context - 1) * 2 * 3 * 2 * 8 * 4
+        assert sum(len(one.emitted) for one in played) == burst.emitted == 12
+    steps = {}
+    for one in rounds:
+        steps.setdefault((one.start_ns, one.wall_ns), []).append(one)
+    for step in steps.values():
+        assert {one.shared for one in step} == {len(step)}
+        assert len({one.sequence for one in step}) == len(step)
+    assert max(len(step) for step in steps.values()) == 3
+
+
+def test_a_batch_is_timed_against_plain_decoding_of_the_same_batch(pair):
+    """Every sequence has a burst, a baseline and a recheck, and none is longer than the batch."""
+    found = events(pair, stops=2, plain_steps=4, temperature=1.0)
+    for burst in kind(found, Burst):
+        (plain,) = of_burst(found, Plain, burst)
+        assert len(plain.steps_ns) == 4
+        (recheck,) = of_burst(found, Recheck, burst)
+        used = {
+            (one.index, place): drafted.seen
+            for one in of_burst(found, Round, burst)
+            for place, drafted in enumerate(one.drafted)
+        }
+        assert recheck.places
+        for place in recheck.places:
+            seen = used[place.round, place.index]
+            assert place.target_prob == pytest.approx(seen.target_prob, abs=1e-3)
+            assert place.draft_prob == pytest.approx(seen.draft_prob, abs=1e-3)
+    first, *others = kind(found, Plain)[:3]
+    assert [one.steps_ns for one in others] == [first.steps_ns] * 2
+
+
+def test_what_a_batch_cannot_keep_is_refused(pair):
+    """A streaming cache keeps one sequence; too short a text has no three stretches."""
+    with pytest.raises(UsageError, match="cache 'sink-window' was asked for batch 2"):
+        events(pair, batch=2, cache="sink-window", window=64)
+    with pytest.raises(UsageError, match="3 different stretches of 900 tokens"):
+        events(pair, context=900)
+    with pytest.raises(EnvironmentMissing, match="4 sequences"):
+        events(pair, batch=4, context=10**12)

@@ -167,9 +167,9 @@ def _check_alone(settings: Settings) -> None:
 
 
 def _check_scoring(settings: Settings) -> None:
-    if settings.backend != "native":
+    if settings.backend in PEERS:
         title = f"workload ppl was asked for with backend {settings.backend!r}"
-        raise UsageError(title, "only the backend native scores a text")
+        raise UsageError(title, "transformers' own loop scores no text: use backend native")
     if settings.batch > 1:
         title = f"workload ppl was asked for with batch {settings.batch}"
         raise UsageError(title, "a text is scored as one sequence: use batch 1")

@@ -45,7 +45,8 @@ class Progress:
 
     def report(self) -> None:
         """Say the count so far."""
-        self._say(f"context {self.context}/{self.goal}: {self.told}")
+        told = f"context {self.context}/{self.goal}: {self.told}"
+        self._say(told if self.context else "loading the models, feeding the text")
 
     @property
     def told(self) -> str:

@@ -259,8 +259,9 @@ def _by_depth(columns: Columns) -> list[ByDepth]:
 
 def _notes(rows: Sequence[Row], baselines: Sequence[Cell | None]) -> list[str]:
     notes = list[str]()
-    for base in {id(each): each for each in baselines if each is not None}.values():
-        notes.append(f"speed-up: over {base.label!r}, time over time at the same contexts")
+    used = dict.fromkeys(base.label for base in baselines if base is not None)
+    if used:
+        notes.append(f"speed-up: over {_few([*used])}, time over time at the same contexts")
     alone = [
         row.cell.label
         for row, base in zip(rows, baselines, strict=True)

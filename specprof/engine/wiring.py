@@ -38,8 +38,9 @@ class Lane:
         self.engine.drafter.rollback(context)
 
     def draw_anew(self) -> None:
-        """Begin the sequence's random draws from the start."""
+        """Begin the sequence's random draws from the start, and what its depth policy learns."""
         self.rig.generator.manual_seed(self.rig.generator.initial_seed())
+        vars(self.rig.policy).update(vars(type(self.rig.policy)(self.rig.settings)))
 
     def alone(self) -> Engine:
         """Return the target playing by itself: the same loop, nothing drafted, its own draws."""

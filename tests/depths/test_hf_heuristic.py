@@ -4,8 +4,10 @@ import pytest
 import torch
 
 import engines
+import tiny
+from specprof.backends.native import Native
 from specprof.depths.hf_heuristic import HfHeuristic
-from specprof.records import Settings
+from specprof.records import Round, RunSpec, Settings
 from tables import TableDecoder
 
 
@@ -51,3 +53,28 @@ def test_a_draft_equal_to_its_target_is_drafted_to_the_bound():
     _, played = engines.decode(wired, new_tokens=200)
     depths = [len(one.drafted) for one in played]
     assert depths[:10] == [4, 6, 8, 10, 12, 14, 16, 18, 20, 20]
+
+
+def test_a_run_starts_where_it_was_told_whatever_its_warm_up_learnt(tmp_path):
+    """The first round that counts asks for `depth`, and the same seed asks the same again."""
+    (tmp_path / "text.txt").write_text("the quick brown fox jumps over the lazy dog; " * 5)
+    settings = Settings(
+        target=str(tiny.checkpoint(tmp_path)),
+        drafter="perturbed-self",
+        noise=0.5,
+        depth_policy="hf-heuristic",
+        device="cpu",
+        text=str(tmp_path / "text.txt"),
+        context=50,
+        stops=1,
+        ignore_eos=True,
+        temperature=1.0,
+        plain_steps=0,
+    )
+    spec = RunSpec(id="x", profile="test", settings=settings)
+    first, second = (
+        [(one.depth_asked, one.emitted) for one in Native().run(spec, []) if isinstance(one, Round)]
+        for _ in "ab"
+    )
+    assert first[0][0] == settings.depth
+    assert first == second

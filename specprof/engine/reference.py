@@ -12,10 +12,13 @@ import torch
 from transformers import AttentionInterface
 
 from specprof.engine.rope import Rotation
+from specprof.engine.rounding import restored, rounded
 from specprof.engine.streaming import Window
 from specprof.errors import UsageError
 
 NAME = "specprof-reference"
+FOREVER = 2**40
+"""A window no text leaves."""
 ROWS = 256
 """Queries attended at once: bounds the memory of a long text."""
 
@@ -63,7 +66,7 @@ def attending(model: torch.nn.Module, attend: Callable[..., object]) -> Iterator
     Layers read their own config, which need not be the model's: modules may be shared.
     """
     AttentionInterface.register(NAME, attend)
-    found = [getattr(module, "config", None) for module in model.modules()]
+    found: list[Any] = [getattr(module, "config", None) for module in model.modules()]
     configs = {id(one): one for one in found if hasattr(one, "_attn_implementation")}.values()
     before = [one._attn_implementation for one in configs]  # noqa: SLF001 - its own setter's name
     for one in configs:
@@ -143,6 +146,28 @@ class Windowed(Attending):
         shares = _shares(scores, options.get("s_aux"))
         values = torch.cat([value[:, :, : heads.shape[0]], value[:, :, first:end]], 2)
         return (shares @ values.float()).to(value.dtype)
+
+
+class Rounded(Windowed):
+    """Attends to keys and values rounded as `RoundedStore` holds them; nothing is evicted."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        layers = model.config.get_text_config().num_hidden_layers  # type: ignore[operator,union-attr]
+        still = Rotation(torch.zeros(1, device=next(model.parameters()).device), 0)
+        super().__init__(model, [still] * layers, Window(sinks=0, recent=FOREVER))
+
+    def attend(
+        self,
+        module: Any,  # noqa: ANN401 - an attention layer of transformers
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+        **options: Any,  # noqa: ANN401
+    ) -> tuple[torch.Tensor, None]:
+        """Return [1, n, heads, head size] for states [1, heads, n, head size] of all tokens."""
+        key, value = (restored(*rounded(each), each.dtype) for each in (key, value))
+        return super().attend(module, query, key, value, mask, **options)
 
 
 def _shares(scores: torch.Tensor, aside: torch.Tensor | None) -> torch.Tensor:

@@ -52,7 +52,7 @@ class Rotation:
 
 def rotations(model: torch.nn.Module) -> list[Rotation]:
     """Return each layer's rotation; raise UsageError where stored keys can't be moved."""
-    name = model.config.model_type  # type: ignore[union-attr]
+    name = str(model.config.model_type)  # type: ignore[union-attr]
     scalings = {each for module in model.modules() for each in _scalings(module)} & LENGTH_BOUND
     if scalings:
         raise _refused(name, f"the angles of its {scalings.pop()} RoPE depend on the text's length")

@@ -1,0 +1,29 @@
+"""Keys and values in 8 bits with a scale a row: a quarter to a half of the dense cache's bytes.
+
+transformers' QuantizedCache can't serve here: it keeps recent rows whole and later quantises all of
+them anew, so what a token sees depends on how it was fed, and a rollback into the quantised part
+is not to be had. Here a row is rounded once, when it is written, and read so ever after, by its own
+token too: the same law in any chunks, after any rollback.
+"""
+
+import torch
+
+from specprof.engine.reference import Rounded
+from specprof.engine.rounding import RoundedStore
+from specprof.extend import Cache
+
+
+class Quantised(Cache):
+    """Lossy against the dense cache: its law is that of the model with rounded keys and values.
+
+    Rows are turned back to full precision at every read, so it saves memory and costs time.
+    """
+
+    def open(self, model: torch.nn.Module, capacity: int) -> RoundedStore:
+        """Return a store for `capacity` tokens of `model`."""
+        config = model.config.get_text_config()  # type: ignore[operator,union-attr]
+        return RoundedStore(config.num_hidden_layers, capacity)
+
+    def plain(self, model: torch.nn.Module) -> torch.nn.Module:
+        """Return a module that attends to rounded keys and values, over bare tokens."""
+        return Rounded(model)

@@ -28,9 +28,9 @@ def target(request, tmp_path_factory):
     return model.load(str(folder), SETTINGS, CPU)
 
 
-def opened(folder, target, fed=TOKENS):
+def opened(folder, target, fed=TOKENS, settings=SETTINGS):
     """The head's decoder beside a target that has been fed all of `fed` but its last token."""
-    loaded = checkpoint.load(str(folder), SETTINGS, target)
+    loaded = checkpoint.load(str(folder), settings, target)
     read = CausalModel(target.model, Store(target.facts.layers, CAPACITY), CPU)
     read.features = Features(taps(target.model, loaded.model.form), CAPACITY)
     read.prefill(fed[:-1])
@@ -174,6 +174,16 @@ def test_a_first_token_has_no_answer_and_no_row(target, tmp_path):
     decoder = opened(heads.write(tmp_path, heads.eagle3()), target)
     assert (decoder.feed(torch.tensor(TOKENS[:1])) == 0).all()
     assert (decoder.length, decoder.store.length, decoder.kv_bytes) == (1, 0, 0)
+
+
+def test_a_head_computes_in_the_dtype_asked_for(tmp_path):
+    """Half precision inside, float32 logits out, from the first token on."""
+    half = Settings(device="cpu", dtype="bfloat16")
+    lower = model.load(str(tiny.checkpoint(tmp_path / "target")), half, CPU)
+    decoder = opened(heads.write(tmp_path / "head", heads.eagle3()), lower, settings=half)
+    for token in TOKENS:
+        assert decoder.feed(torch.tensor([token])).dtype == torch.float32
+    assert decoder.store.layers[0].keys.dtype == torch.bfloat16
 
 
 def test_a_token_without_a_state_before_it_is_refused(target, tmp_path):

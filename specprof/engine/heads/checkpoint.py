@@ -1,40 +1,20 @@
-"""Loads a head as it was published and checks it against the target it is to draft for.
+"""Makes a head of its published files, and checks it against the target it is to draft for.
 
-Formats: SafeAILab's EAGLE and EAGLE-3 (`midlayer.`), vLLM's and SGLang's (`model.`, `layers.0.`),
-and speculators' (a nested config). Weights come from safetensors or, where a head was only ever
-published so, from `pytorch_model.bin` read with `weights_only`, which runs no code of the file's.
 What a checkpoint lacks is refused, never made up: a head with random weights drafts, and is wrong.
 """
 
-import json
-from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from transformers import LlamaConfig
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
-from transformers.utils import cached_file
 
-from specprof import pocket
 from specprof.engine.heads.head import Form, Head
+from specprof.engine.heads.published import Weights, read
 from specprof.engine.model import Loaded, dtype_for
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.records import ModelFacts, Settings
 
-Weights = dict[str, torch.Tensor]
-
-RENAMED = (
-    ("model.", ""),
-    ("midlayer.", "layers.0."),
-    ("transformer.", "layers.0."),
-    ("fusion_fc.", "fc."),
-)
-"""Prefixes other publishers use -> ours, which are vLLM's."""
-NOT_THE_HEADS = ("verifier_norm.", "verifier_lm_head.", "rotary_emb.")
-"""Copies of the target's weights, and constants, that some checkpoints carry along."""
 LAYER_IDS = "eagle_aux_hidden_state_layer_ids"
 
 
@@ -44,14 +24,14 @@ def load(name: str, settings: Settings, target: Loaded) -> Loaded:
     Raises EnvironmentMissing where it can't be had whole, UsageError where it was made for another
     target.
     """
-    place = str(pocket.folder(name)) if name.startswith(pocket.PREFIX) else name
-    written, weights = _config(name, place), _weights(name, place)
+    written, weights = read(name)
     lacking = [
         each for each in ("fc.weight", "layers.0.self_attn.k_proj.weight") if each not in weights
     ]
     if lacking:
         title = f"{name} is no EAGLE or EAGLE-3 head: it has no {lacking[0]}"
-        raise UsageError(title, "name a head with --draft, or use --drafter draft-model")
+        hint = "name a head with --draft, such as pocket/eagle, or use --drafter draft-model"
+        raise UsageError(title, hint)
     form = _form(name, written, weights, target)
     with torch.device("meta"):
         head = Head(form)
@@ -65,52 +45,6 @@ def load(name: str, settings: Settings, target: Loaded) -> Loaded:
     head.rotary = LlamaRotaryEmbedding(form.config).to(target.device)
     head.eval().requires_grad_(requires_grad=False)
     return Loaded(head, None, _facts(name, head, list(own.values())))
-
-
-def _config(name: str, place: str) -> dict[str, Any]:
-    try:
-        read: dict[str, Any] = json.loads(Path(_file(place, "config.json")).read_text("utf-8"))
-    except (OSError, ValueError) as trouble:
-        raise _absent(name, place, trouble) from trouble
-    return read
-
-
-def _weights(name: str, place: str) -> Weights:
-    """Return the file's tensors under our names."""
-    try:
-        try:
-            read = load_file(_file(place, "model.safetensors"))
-        except OSError:
-            found = _file(place, "pytorch_model.bin")
-            read = torch.load(found, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, SafetensorError, UnpicklingError, EOFError) as trouble:
-        raise _absent(name, place, trouble) from trouble
-    plain: Weights = {}
-    for key, weight in read.items():
-        for theirs, ours in RENAMED:
-            key = ours + key.removeprefix(theirs) if key.startswith(theirs) else key  # noqa: PLW2901
-        if not any(part in key for part in NOT_THE_HEADS):
-            plain[key] = weight
-    return plain
-
-
-def _file(place: str, name: str) -> str:
-    """Return where a file of the checkpoint lies; raises OSError where it can't be had."""
-    found: str | None = cached_file(place, name)
-    if found is None:
-        raise FileNotFoundError(f"there is no {name}")
-    return found
-
-
-def _absent(name: str, place: str, trouble: Exception) -> EnvironmentMissing:
-    reason = str(trouble).strip().partition("\n")[0]
-    hint = (
-        "give a Hugging Face id of an EAGLE or EAGLE-3 head, a folder that holds one, or one of: "
-    )
-    hint += ", ".join(pocket.heads())
-    if Path(place).exists():
-        hint = "the folder must hold config.json and model.safetensors (or pytorch_model.bin)"
-    return EnvironmentMissing(f"can't load head {name!r}: {reason}", hint)
 
 
 def _form(name: str, written: dict[str, Any], weights: Weights, target: Loaded) -> Form:

@@ -31,7 +31,8 @@ class HeadDecoder:
         """Whether the first token has been taken, which has no row in the store."""
         self._nodes = 0
         """Rows at the store's end that are a tree's."""
-        self._answers = torch.empty(0, head.config.hidden_size, device=self.device)
+        width = head.config.hidden_size
+        self._answers = torch.empty(0, width, dtype=head.dtype, device=self.device)
         """[rows, width] what the head returned since it last read features of the target's."""
         self._answers_from = 0
         """The store's row that the first of them stands for."""

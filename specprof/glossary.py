@@ -39,6 +39,21 @@ METRICS: dict[str, str] = {
         "emitted / target forwards. Equals tau where each round runs the target once; below 1 is\n"
         "impossible then (theory I3)."
     ),
+    "speed-up": (
+        "Plain time / speculative time for the tokens emitted, total over total at the same\n"
+        "contexts (theory 5.7). Plain decoding is a cell of its own in a sweep, or plain steps\n"
+        "timed beside each burst. Interval: block bootstrap, joined with plain decoding's spread."
+    ),
+    "TTFT": "Time to the first token: the run's first prefill and first round, in ms.",
+    "TPOT": (
+        "Decoding time / emitted, in ms, as one sequence feels it: in a batch each waits for the\n"
+        "whole step."
+    ),
+    "PPL": (
+        "Perplexity: exp of the total negative log-likelihood / tokens scored. Interval: block\n"
+        "bootstrap over tokens. Only runs over one text and one target compare."
+    ),
+    "compressions": "Evicted tokens / block of a windowed cache: how often it was cut back.",
     "overlap": (
         "Acceptance owed before the draw: the sum over tokens of min(target, draft) under the\n"
         "rejection rule, 1 minus the total variation; agreement of the first choices under greedy."

@@ -66,7 +66,7 @@ def _play_all(folder: Path, index: sweep.Index) -> None:
     _tell(f"{folder}: {done} of {len(index.runs)} runs complete")
     if done < len(index.runs):
         _tell(f"  specprof run --resume {folder}")
-    _tell(f"  specprof compare {folder}")
+    _tell(f"  specprof compare --by-depth {folder}")
 
 
 def _record(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> str:

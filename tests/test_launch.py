@@ -132,7 +132,7 @@ def test_a_sweep_writes_a_folder_and_ends_with_one_table(tmp_path):
     assert len(list(folder.glob("*.jsonl"))) == 4
     assert all(read_capture(path).state == "complete" for path in folder.glob("*.jsonl"))
     assert "run 2 of 4: K=4, repeat 1 of 2; about 0:0" in done.stderr
-    assert f"specprof compare {folder}" in done.stderr
+    assert f"specprof compare --by-depth {folder}" in done.stderr
     rows = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("K=")]
     assert rows == ["K=2", "K=4"]
 

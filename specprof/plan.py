@@ -5,6 +5,7 @@ import itertools
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -76,7 +77,7 @@ def quickened(profile: Profile) -> Profile:
         title = f"profile {profile.name!r} has no quick form"
         raise UsageError(title, "leave --quick out, or give the profile a [quick] table")
     changed = dict(profile.quick)
-    repeats = int(changed.pop("repeats", profile.repeats) or 1)
+    repeats = msgspec.convert(changed.pop("repeats", profile.repeats), int)
     return msgspec.structs.replace(override(profile, **changed), repeats=repeats)
 
 
@@ -203,4 +204,4 @@ def _refuse_mistyped(profile: Profile) -> None:
     """Raise ValidationError where a quick form has a value that its field can't take."""
     changed = {field: value for field, value in profile.quick.items() if field != "repeats"}
     msgspec.convert(changed, Settings)
-    msgspec.convert(profile.quick.get("repeats", 1), int)
+    msgspec.convert(profile.quick.get("repeats", 1), Annotated[int, msgspec.Meta(ge=1)])

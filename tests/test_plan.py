@@ -154,6 +154,7 @@ def test_the_command_line_overrides_a_profile():
         ("repeats = 'many'\n", "Expected `int`"),
         ("[quick]\nrepeat = 2\n", "unknown key 'repeat'"),
         ("[quick]\nrepeats = 'two'\n", "Expected `int`"),
+        ("[quick]\nrepeats = 0\n", "`int` >= 1"),
         ("[quick]\nstops = 1.5\n", "Expected `int`"),
     ],
 )

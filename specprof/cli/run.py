@@ -71,7 +71,9 @@ def run(
     ] = None,
     sweep: Annotated[
         list[str] | None,
-        typer.Option(metavar="FIELD=A,B,..", help="Run once with each value; repeatable."),
+        typer.Option(
+            metavar="FIELD=A,B,..", help="Run once with each value; `;` between those with commas."
+        ),
     ] = None,
     repeats: Annotated[Whole, typer.Option(help="Runs of every cell of a sweep.", min=1)] = None,
     resume: Annotated[
@@ -128,7 +130,7 @@ def _wanted(
     profile = plan.override(profile, **given)
     for asked in sweep:
         field, texts = _split(asked, "--sweep")
-        profile = plan.swept(profile, field, texts.split(","))
+        profile = plan.swept(profile, field, texts.split(";" if ";" in texts else ","))
     if repeats is not None:
         profile = msgspec.structs.replace(profile, repeats=repeats)
     return profile

@@ -51,7 +51,10 @@ class Rotation:
 
 
 def rotations(model: torch.nn.Module) -> list[Rotation]:
-    """Return each layer's rotation; raise UsageError where stored keys can't be moved."""
+    """Return each layer's rotation, one object for all layers that share it.
+
+    Raises UsageError where stored keys can't be moved.
+    """
     name = str(model.config.model_type)  # type: ignore[union-attr]
     scalings = {each for module in model.modules() for each in _scalings(module)} & LENGTH_BOUND
     if scalings:
@@ -60,7 +63,11 @@ def rotations(model: torch.nn.Module) -> list[Rotation]:
     if not speeds:
         raise _refused(name, "it has no rotary position embedding")
     here, there = _keys(model, 0), _keys(model, SHIFT)
-    found = [_fitting(speeds, *pair) for pair in zip(here, there, strict=True)]
+    choices = {size: _choices(speeds, size) for size in {keys.shape[-1] for keys in here}}
+    found = [
+        _fitting(choices[keys.shape[-1]], keys, moved)
+        for keys, moved in zip(here, there, strict=True)
+    ]
     if not all(found) or not any(each.pairs for each in found if each):
         layer = f" (layer {found.index(None)})" if None in found else ""
         raise _refused(name, f"its stored keys don't turn by halves with their position{layer}")
@@ -100,18 +107,19 @@ def _keys(model: Any, start: int) -> list[torch.Tensor]:  # noqa: ANN401 - trans
     return [layer.keys for layer in store.layers]
 
 
-def _fitting(
-    speeds: list[torch.Tensor], here: torch.Tensor, there: torch.Tensor
-) -> Rotation | None:
-    """Return the rotation that best takes keys `here` to those `there`; None where none does."""
-    size, there = here.shape[-1], there.float()
+def _choices(speeds: list[torch.Tensor], size: int) -> list[Rotation]:
+    """Return the rotations of [size] keys that a model may have: none, and one for each speed."""
     still = speeds[0].new_zeros(0)  # layers without positions
-    candidates = [
+    return [
         Rotation(torch.cat([each, each, each.new_zeros(size - 2 * each.shape[0])]), each.shape[0])
         for each in [still, *speeds]
         if 2 * each.shape[0] <= size
     ]
-    shift = torch.tensor(SHIFT, device=there.device)
-    errors = [(each.turn(here, shift) - there).norm().item() for each in candidates]
+
+
+def _fitting(choices: list[Rotation], here: torch.Tensor, there: torch.Tensor) -> Rotation | None:
+    """Return the rotation that best takes keys `here` to those `there`; None where none does."""
+    shift, there = torch.tensor(SHIFT, device=there.device), there.float()
+    errors = [(each.turn(here, shift) - there).norm().item() for each in choices]
     best = min(range(len(errors)), key=errors.__getitem__)
-    return candidates[best] if errors[best] <= TOLERANCE * there.norm().item() else None
+    return choices[best] if errors[best] <= TOLERANCE * there.norm().item() else None

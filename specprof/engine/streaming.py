@@ -60,8 +60,9 @@ class WindowStore(Store):
         self.reach = reach
         self.rotations = rotations
         self.rows = min(capacity, window.widest + reach + room)
-        self.turns: torch.Tensor | None = None
-        """[copies] positions the sinks are turned by in this forward; None: nothing is evicted."""
+        self.circles: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        """By rotation, cosines and sines [copies, 1, head size] the sinks are turned by in this
+        forward; empty where nothing is evicted."""
         self.seen_from = 0
         """The first row of the window that any token of this forward sees."""
         super().__init__(len(rotations), capacity)
@@ -89,7 +90,7 @@ class WindowStore(Store):
         self._make_room(count)
         plain = super()._following(count, device)
         if not self.window.evicted(end - 1):
-            self.turns = None
+            self.circles = {}
             return plain
         first = self._first_seen(start)
         columns = torch.arange(first, end, device=device)
@@ -105,7 +106,7 @@ class WindowStore(Store):
             raise SpecprofError(title, "make the window wider or the tree smaller")
         self._make_room(count)
         if not self.window.evicted(end - 1):
-            self.turns = None
+            self.circles = {}
             return super()._branching(count, device)
         first = self._first_seen(start)
         return self._windowed(super()._branching(count, device, first), start, end)
@@ -134,7 +135,9 @@ class WindowStore(Store):
             [(own[:, :, None] & before[:, None]).flatten(1), place.visible[0] & near], 1
         )
         copies = (turns[:, None] + sinks).flatten()[None]
-        self.turns, self.seen_from = turns, self._first_seen(start) - self.dropped
+        kinds = {id(each): each for each in self.rotations}
+        self.circles = {key: each.circle(turns[:, None]) for key, each in kinds.items()}
+        self.seen_from = self._first_seen(start) - self.dropped
         return Placement(place.positions, visible[None], torch.cat([copies, place.columns], 1))
 
     def _make_room(self, count: int) -> None:
@@ -181,17 +184,17 @@ class WindowLayer(PreallocatedLayer):
         if store.length < sinks:
             self._sinks = self.keys[:, :, None, :sinks].float()
             self._quarter = self.rotation.quarter(self._sinks)
-        if store.turns is None:
+        if not store.circles:
             return keys, values
         seen_keys, seen_values = keys[:, :, store.seen_from :], values[:, :, store.seen_from :]
         if not sinks:
             return seen_keys, seen_values
-        cos, sin = self.rotation.circle(store.turns[:, None])  # [copies, 1, head size]
+        cos, sin = store.circles[id(self.rotation)]
         turned = torch.addcmul(self._sinks * cos, self._quarter, sin).to(keys.dtype)
-        repeated = self.values[:, :, :sinks].repeat(1, 1, store.turns.shape[0], 1)
+        copies = self.values[:, :, None, :sinks].expand(-1, -1, cos.shape[0], -1, -1)
         return (
             torch.cat([turned.flatten(2, 3), seen_keys], 2),
-            torch.cat([repeated, seen_values], 2),
+            torch.cat([copies.flatten(2, 3), seen_values], 2),
         )
 
 

@@ -314,8 +314,8 @@ class Plain(msgspec.Struct, frozen=True, kw_only=True, tag="plain", tag_field="e
     context: int
     """Committed tokens before the first step."""
     steps_ns: list[int]
-    """Wall time of each step, one token a step; in a batch one of every sequence, decoded together
-    like the burst."""
+    """Wall time of each step, one token a step; in a batch one of every sequence, decoded together:
+    told once for all bursts of a stop."""
 
 
 class Scored(

@@ -219,15 +219,19 @@ def yardstick(evidence: Evidence) -> Yardstick:
     """Return plain decoding's times: those beside each burst, else a baseline capture's."""
     timed = [one for one in evidence.columns.plains if one.steps_ns]
     if timed:
-        return _beside_bursts(timed, evidence.speculative.context)
+        batch = evidence.settings.batch
+        return _beside_bursts(timed, evidence.speculative.context, batch)
     return _other_capture(evidence.baseline, evidence.speculative.context)
 
 
-def _beside_bursts(timed: Sequence[Plain], context: Ints) -> Yardstick:
-    """Take each burst's median step, and between two bursts what lies between theirs."""
+def _beside_bursts(timed: Sequence[Plain], context: Ints, batch: int) -> Yardstick:
+    """Take each burst's median step, and between two bursts what lies between theirs.
+
+    A step of a batch is a token of every sequence: each has its share, as of a round.
+    """
     ordered = sorted(timed, key=lambda one: one.context)
     medians = np.array([float(np.median(one.steps_ns)) for one in ordered])
-    whole = np.interp(context, [one.context for one in ordered], medians)
+    whole = np.interp(context, [one.context for one in ordered], medians / batch)
     pairs = zip(ordered, medians, strict=True)
     off = np.concatenate([np.array(one.steps_ns) / median - 1 for one, median in pairs])
     return Yardstick(np.asarray(whole), float(whole.mean()), _half_width(off))

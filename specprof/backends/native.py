@@ -211,7 +211,10 @@ class Native(Backend):
         self.observe_ns = sum(scribe.observe_ns for scribe in self.scribes)
 
     def _plain(self, sequences: Sequence[Stretch]) -> Iterator[Plain]:
-        """Time the target alone, all sequences at once, from where their bursts ended."""
+        """Time the target alone, all sequences at once, from where their bursts ended.
+
+        It is told once, in the first one's name.
+        """
         alone = steps(
             [each.lane.alone() for each in sequences],
             [list(each.committed) for each in sequences],
@@ -220,8 +223,8 @@ class Native(Backend):
         )
         laps = [step[0].lap for step in list(alone)]
         steps_ns = [lap.wall_ns() for lap in laps]
-        for each in sequences:
-            yield Plain(burst=each.burst, context=len(each.committed), steps_ns=steps_ns)
+        first = sequences[0]
+        yield Plain(burst=first.burst, context=len(first.committed), steps_ns=steps_ns)
 
     def _recheck(self, stretch: Stretch) -> Iterator[Recheck]:
         """Recompute a burst without a cache, where there is evidence to hold against it."""

@@ -151,6 +151,22 @@ def test_plain_steps_beside_each_burst_are_a_baseline():
     assert costs.plain_step_ns == costs.plain_round_ns
 
 
+def test_a_plain_step_of_a_batch_is_shared_by_its_sequences():
+    """It emits a token of each: a token's share is what a round's share is held against."""
+    one = fed(plain_steps=4)
+    header = one.header
+    of_four = structs.replace(
+        header,
+        spec=structs.replace(header.spec, settings=structs.replace(header.spec.settings, batch=4)),
+    )
+    alone = cost_model.yardstick(Evidence(one))
+    one.header = of_four
+    shared = cost_model.yardstick(Evidence(one))
+    assert shared.step_ns == pytest.approx(alone.step_ns / 4)
+    assert shared.round_ns == pytest.approx(alone.round_ns / 4)
+    assert shared.spread == alone.spread
+
+
 def test_the_waterfall_ends_at_the_measured_speed_up_where_depth_costs():
     """Plain steps dearer with depth and rounds of unlike yield: both figures are still one."""
     columns = fed(plain_steps=3)

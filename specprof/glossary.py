@@ -5,10 +5,14 @@ Plain words only, so that `specprof explain` can print them without loading anyt
 
 METRICS: dict[str, str] = {
     "round": "One draft, one verify pass, one verdict: draft K tokens, check them, commit some.",
-    "drafted": "A token the draft proposed. K of them a round; K may vary.",
+    "drafted": "A token the draft proposed. K of them a round, in a tree more; K may vary.",
     "reached": (
-        "A drafted token that was evaluated: all drafts before it in its round stood. Later ones\n"
-        "say nothing about the models, so they are no honest denominator."
+        "A drafted token that was evaluated: all drafts it follows from stood, and no sibling\n"
+        "before it did. Later ones say nothing about the models, so they are no honest denominator."
+    ),
+    "level": (
+        "Drafted tokens that follow from as many others: a draft index. One token in a chain,\n"
+        "siblings in a tree. Reached if one of them was, passed if one stood; at most one does."
     ),
     "emitted": (
         "A committed token: accepted drafts, then the correction (after a rejection) or the bonus\n"
@@ -17,15 +21,21 @@ METRICS: dict[str, str] = {
     "burst": "A stretch of decoding after one prefill; its rounds continue one another.",
     "accept_frac": (
         "accepted / drafted. Falls as K grows although nothing gets worse: not comparable across\n"
-        "K. vLLM calls it the average draft acceptance rate."
+        "K, nor between chains and trees, which draft siblings of which one may stand. vLLM calls\n"
+        "it the average draft acceptance rate."
     ),
     "alpha_cond": (
         "accepted / reached. The alpha of Leviathan et al. (arXiv 2211.17192) if all places were\n"
-        "alike; comparable across K. Interval: block bootstrap over rounds."
+        "alike; comparable across K. In a tree accepted / reached levels: siblings pass a level\n"
+        "together, so a tree's is no chain's. Interval: block bootstrap over rounds."
+    ),
+    "accepted_per_reached_token": (
+        "accepted / reached tokens. In a chain the same as alpha_cond; in a tree what a single\n"
+        "node is worth, elder and younger siblings together."
     ),
     "c_i": (
-        "Conditional acceptance at draft index i: accepted there / reached there. Falling c_i\n"
-        "means the draft gets worse by itself along its chain."
+        "Conditional acceptance at draft index i, a level in a tree: accepted there / reached\n"
+        "there. Falling c_i means the draft gets worse by itself along its chain."
     ),
     "S_i": (
         "Survival at draft index i: accepted there / rounds that drafted it. With fixed K the\n"
@@ -56,7 +66,9 @@ METRICS: dict[str, str] = {
     "compressions": "Evicted tokens / block of a windowed cache: how often it was cut back.",
     "overlap": (
         "Acceptance owed before the draw: the sum over tokens of min(target, draft) under the\n"
-        "rejection rule, 1 minus the total variation; agreement of the first choices under greedy."
+        "rejection rule, 1 minus the total variation; under greedy agreement of first choices,\n"
+        "the sum of target * draft under exact-match. Of a sibling in a tree: by what is left of\n"
+        "both laws once its elders were rejected; a level owes the sum over those reached."
     ),
     "accept_owed": (
         "Acceptance owed to the drafted token itself: min(1, target / draft); 0 or 1 under\n"
@@ -72,6 +84,18 @@ METRICS: dict[str, str] = {
     ),
     "draft law": "Overlap less accept_owed: 0 in the mean if drafts come from their declared law.",
     "accept rule": "accept_owed less accepted: 0 in the mean if the accept step's coin is fair.",
+    "perplexity": (
+        "exp of the mean negative log-likelihood, in nats, of a known text's tokens, each given\n"
+        "all before it that is cached. Interval: block bootstrap over tokens."
+    ),
+    "dropped": (
+        "Tokens a cache has let go of its sequence so far; its length counts them still. One\n"
+        "compression drops `block` tokens."
+    ),
+    "sequence": (
+        "One of several texts decoded at once. A batch step's time belongs to all its sequences:\n"
+        "each round counts its share, and exports show one lane a sequence."
+    ),
     "host gap": (
         "A round's wall time less its top-level spans: the host makes the device wait. Derived,\n"
         "so phases always sum to the wall."

@@ -17,6 +17,7 @@ from specprof.records import (
     Round,
     RunSpec,
     Sample,
+    Scored,
     Settings,
 )
 
@@ -31,10 +32,10 @@ def events(fault="none", **settings) -> list[Event]:
     header, *made = Synthetic(fault=fault).run(spec, ["specprof", "run"])
     header = msgspec.structs.replace(header, created="2026-01-01T00:00:00+00:00")
     rounds = [each for each in made if isinstance(each, Round)]
-    bursts = [each for each in made if isinstance(each, Burst)]
+    timed = [each for each in made if isinstance(each, Burst | Scored)]
     end = End(
         status="complete",
-        wall_ns=bursts[-1].start_ns + bursts[-1].wall_ns + 1_000,
+        wall_ns=timed[-1].start_ns + timed[-1].wall_ns + 1_000,
         rounds=len(rounds),
         emitted=sum(len(each.emitted) for each in rounds),
         write_ns=10,
@@ -80,12 +81,30 @@ def baseline(path: Path) -> Path:
     return write(path, events(depth=0, drafter="none", draft=None))
 
 
+def tree(path: Path) -> Path:
+    """Drafts with siblings."""
+    return write(path, events(shape="static-tree"))
+
+
+def batch(path: Path) -> Path:
+    """Several sequences decoded at once."""
+    return write(path, events(batch=3))
+
+
+def scored(path: Path) -> Path:
+    """Known text, no round at all."""
+    return write(path, events(workload="ppl", context=900, cache="sink-window", window=256))
+
+
 def hostile(path: Path) -> Path:
     """A file somebody made to hurt its readers: odd text, odd numbers, overlapping times."""
     return write(path, [_poisoned(event) for event in events()])
 
 
-ODD = {each.__name__: each for each in (healthy, truncated, header_only, baseline, hostile)}
+ODD = {
+    each.__name__: each
+    for each in (healthy, truncated, header_only, baseline, tree, batch, scored, hostile)
+}
 """Every reader must cope with each of these."""
 
 

@@ -12,7 +12,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from specprof.analysis._rows import (
+from specprof.analysis.rows import (
+    levels,
     pass_row,
     place_rows,
     rechecked_row,
@@ -349,9 +350,10 @@ class Columns:
 
     def _feed_rounds(self, rounds: list[Round]) -> None:
         before = len(self.rounds)
-        self.rounds.extend([round_row(one) for one in rounds])
+        pairs = [(one, levels(one.drafted)) for one in rounds]
+        self.rounds.extend([round_row(*pair) for pair in pairs])
         self.emitted.extend([(one.index, token) for one in rounds for token in one.emitted])
-        self.places.extend([row for one in rounds for row in place_rows(one)])
+        self.places.extend([row for pair in pairs for row in place_rows(*pair)])
         for name, room in self._spans.items():
             self._spans[name] = _with_room(room, len(self.rounds), before)
         for row, one in enumerate(rounds, start=before):

@@ -4,26 +4,28 @@ Knows bytes and lengths. A cache that holds much more than its formula is not th
 it is room reserved ahead, copies, or entries that were never rolled back.
 """
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from specprof.analysis.columns import Columns, Floats
+from specprof.analysis.columns import Columns, Passes, Rounds
 
 if TYPE_CHECKING:
     from specprof.records import ModelFacts
 
 Role = Literal["target", "draft"]
+OF = ("length", "kv_bytes", "evicted")
 
 
 @dataclass(frozen=True, slots=True)
 class KVCache:
-    """One model's cache at the end of the last round."""
+    """One model's cache at the end of the last round, or pass over known text."""
 
     role: Role
     length: int
-    """Tokens in it."""
+    """Tokens in it, those it dropped since included."""
+    evicted: int
+    """Tokens it dropped."""
     held_bytes: int
     bytes_per_token: int
     """By the model's shape: 2 * layers * kv heads * head size * bytes of a number."""
@@ -31,19 +33,27 @@ class KVCache:
     @property
     def formula_bytes(self) -> int:
         """What its tokens take."""
-        return self.length * self.bytes_per_token
+        return (self.length - self.evicted) * self.bytes_per_token
 
 
 def caches(columns: Columns) -> list[KVCache]:
     """Return the caches whose bytes, length and model shape were all recorded."""
-    header, rounds, found = columns.header, columns.rounds, list[KVCache]()
-    if header is None or not len(rounds):
+    header, found = columns.header, list[KVCache]()
+    held = columns.rounds if len(columns.rounds) else columns.passes
+    if header is None or not len(held):
         return found
-    both: tuple[tuple[Role, ModelFacts | None, Floats, Floats], ...] = (
-        ("target", header.target, rounds.target_length, rounds.target_kv_bytes),
-        ("draft", header.draft, rounds.draft_length, rounds.draft_kv_bytes),
+    both: tuple[tuple[Role, ModelFacts | None], ...] = (
+        ("target", header.target),
+        ("draft", header.draft),
     )
-    for role, facts, length, held in both:
-        if facts is not None and not np.isnan(length[-1] + held[-1]):
-            found.append(KVCache(role, int(length[-1]), int(held[-1]), facts.kv_bytes_per_token))
+    for role, facts in both:
+        length, bytes_, evicted = (_last(held, f"{role}_{of}") for of in OF)
+        if facts is not None and not math.isnan(length + bytes_):
+            dropped = 0 if math.isnan(evicted) else int(evicted)
+            each = KVCache(role, int(length), dropped, int(bytes_), facts.kv_bytes_per_token)
+            found.append(each)
     return found
+
+
+def _last(table: Rounds | Passes, name: str) -> float:
+    return float(getattr(table, name, [math.nan])[-1])

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from specprof.records import Settings
 
 
+SHAPES = ("chain", "static-tree")
+
+
 @app.command()
 def drill(
     *,
@@ -21,6 +24,8 @@ def drill(
     ] = None,
     temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 1.0,
     depth: Annotated[int, typer.Option(help="K: tokens drafted a round.")] = 4,
+    shape: Annotated[str, typer.Option(help="chain or static-tree.")] = "chain",
+    batch: Annotated[int, typer.Option(help="Sequences decoded at once.")] = 1,
     seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     output: Annotated[
@@ -37,6 +42,7 @@ def drill(
     from specprof.diagnosis import diagnose
     from specprof.records import Settings
 
+    _check(shape, batch)
     if fault is None:
         sys.stdout.write("".join(f"{name}\n" for name in FAULTS))
         return
@@ -47,6 +53,8 @@ def drill(
         max_new_tokens=160,
         temperature=temperature,
         depth=depth,
+        shape=shape,
+        batch=batch,
         seed=seed,
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -54,6 +62,15 @@ def drill(
         _record(fault, settings, path)
         judged = diagnose(_evidence([path])[0])
     show([replace(judged, capture=f"drill {fault}")], json=json)
+
+
+def _check(shape: str, batch: int) -> None:
+    from specprof.errors import UnknownName, UsageError
+
+    if shape not in SHAPES:
+        raise UnknownName("shape of a drill", shape, SHAPES)
+    if batch < 1:
+        raise UsageError(f"batch is {batch}", "it must be at least 1")
 
 
 def _record(fault: str, settings: "Settings", path: Path) -> None:

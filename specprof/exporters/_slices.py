@@ -3,16 +3,19 @@
 The one tree behind the speedscope, Chrome and collapsed exports, so that their sums agree to the
 nanosecond. Knows times and names; nothing of any file format.
 
-A phase keeps its length exactly. Where two clocks (the host's and an accelerator's) would make
-neighbours overlap, the later one starts later; what no phase covers is the host gap.
+The sequences of a batch are decoded together: each has a lane of its own, whose slices lie over the
+others' in time. A phase keeps its length exactly. Where two clocks (the host's and an
+accelerator's) would make neighbours overlap, the later one starts later; what no phase covers is
+the host gap.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from specprof.capture import Capture
-from specprof.records import Burst, End, Prefill, Round, Span
+from specprof.records import Burst, End, Prefill, Round, Scored, Span
 
+Timed = Prefill | Round | Scored
 RUN = "run"
 HOST_GAP = "host gap"
 
@@ -25,8 +28,10 @@ class Slice(NamedTuple):
     """Since the start of the run."""
     ns: int
     children: tuple["Slice", ...] = ()
-    event: Prefill | Round | None = None
+    event: Timed | None = None
     """What a prefill's or round's slice was made of; None for a phase, a step, a host gap."""
+    shared: int = 1
+    """Sequences whose time it is together."""
 
     @property
     def end_ns(self) -> int:
@@ -34,9 +39,21 @@ class Slice(NamedTuple):
         return self.start_ns + self.ns
 
 
-def slices(capture: Capture) -> Iterator[Slice]:
-    """Yield a slice for each prefill and round, by start, none overlapping the one before."""
-    timed = [event for event in capture.events if isinstance(event, (Prefill, Round))]
+def lanes(capture: Capture) -> dict[int, list[Slice]]:
+    """Return sequence -> a slice for each of its prefills, rounds and passes over known text.
+
+    By start, none overlapping the one before. There is a lane 0 even where nothing was recorded.
+    """
+    found: dict[int, list[Timed]] = {0: []}
+    sequence_of = {one.burst: one.sequence for one in capture.events if isinstance(one, Round)}
+    for event in capture.events:
+        if isinstance(event, Timed):
+            burst = -1 if isinstance(event, Scored) else event.burst
+            found.setdefault(sequence_of.get(burst, 0), []).append(event)
+    return {sequence: list(_lane(found[sequence])) for sequence in sorted(found)}
+
+
+def _lane(timed: list[Timed]) -> Iterator[Slice]:
     end = 0
     for event in sorted(timed, key=lambda event: event.start_ns):
         one = _laid_out(event, max(end, event.start_ns))
@@ -59,11 +76,14 @@ def self_ns(one: Slice) -> int:
     return one.ns - sum(child.ns for child in one.children)
 
 
-def _laid_out(event: Prefill | Round, start: int) -> Slice:
-    name = "round" if isinstance(event, Round) else "prefill"
-    phases = list(_with_gaps(_phases(event.spans, start), start, start + max(event.wall_ns, 0)))
+def _laid_out(event: Timed, start: int) -> Slice:
+    end = start + max(event.wall_ns, 0)
+    if isinstance(event, Scored):
+        return Slice("score", start, end - start, (), event)
+    name, shared = ("round", event.shared) if isinstance(event, Round) else ("prefill", 1)
+    phases = list(_with_gaps(_phases(event.spans, start), start, end))
     ns = sum(phase.ns for phase in phases)
-    return Slice(name, start, ns, tuple(phases), event)
+    return Slice(name, start, ns, tuple(phases), event, max(shared, 1))
 
 
 def _phases(spans: list[Span], start: int) -> Iterator[Slice]:

@@ -1,21 +1,23 @@
 """Chrome trace events: every round on a timeline with its counters, for Perfetto.
 
 The array form, one event a line, so that even a cut file opens. Draft and target have tracks of
-their own; arrows lead from each draft to the verification that judged it; what varies (accepted
-tokens, KV bytes, memory) is in counters, because arguments on slices spoil aggregation.
+their own, for each sequence of a batch; arrows lead from each draft to the verification that judged
+it; what varies (accepted tokens, KV bytes, memory) is in counters, because arguments on slices
+spoil aggregation.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
 
 from specprof.capture import Capture
-from specprof.exporters._slices import RUN, Slice, run_ns, slices
+from specprof.exporters._slices import RUN, Slice, lanes, run_ns
 from specprof.extend import Exporter
 from specprof.plain import plain_json
-from specprof.records import Burst, Note, Round, Sample
+from specprof.records import Burst, Note, Round, Sample, Scored
 
 HOST, DRAFT, TARGET = 1, 2, 3
 TRACKS = {HOST: "host", DRAFT: "draft model", TARGET: "target model"}
@@ -41,15 +43,17 @@ class Chrome(Exporter):
 
 def _events(capture: Capture) -> Iterator[Json]:
     yield _named("process_name", f"specprof {capture.header.spec.id}")
-    for track, name in TRACKS.items():
-        yield {**_named("thread_name", name), "tid": track}
-    end = 0
+    found, end, number = lanes(capture), 0, count()
     run = list[Json]()
-    for number, one in enumerate(slices(capture)):
-        run += _slice(one, HOST)
-        run += _arrow(one, number)
-        run += _counted(one)
-        end = one.end_ns
+    for sequence, lane in found.items():
+        whose = f", sequence {sequence}" if len(found) > 1 else ""
+        for track, name in TRACKS.items():
+            yield {**_named("thread_name", name + whose), "tid": track + sequence * len(TRACKS)}
+        for one in lane:
+            events = [*_slice(one, HOST), *_arrow(one, next(number))]
+            run += [{**event, "tid": event["tid"] + sequence * len(TRACKS)} for event in events]
+            run += _counted(one, whose)
+            end = max(end, one.end_ns)
     yield from _slice(Slice(RUN, 0, run_ns(capture, end)), HOST)
     yield from run
     for event in capture.events:
@@ -88,7 +92,10 @@ def _arrow(one: Slice, number: int) -> Iterator[Json]:
     yield {"ph": "f", "bp": "e", **arrow, "tid": TARGET, "ts": _micros(verify.start_ns)}
 
 
-def _counted(one: Slice) -> Iterator[Json]:
+def _counted(one: Slice, whose: str) -> Iterator[Json]:
+    if isinstance(one.event, Scored):
+        held = {"target_bytes": one.event.target_kv_bytes}
+        yield from _counter("KV cache", one.end_ns, held)
     if not isinstance(event := one.event, Round):
         return
     tokens = {
@@ -96,9 +103,11 @@ def _counted(one: Slice) -> Iterator[Json]:
         "drafted": len(event.drafted),
         "depth asked": event.depth_asked,
     }
-    yield from _counter("tokens of the round", one.end_ns, tokens)
+    yield from _counter(f"tokens of the round{whose}", one.end_ns, tokens)
+    dropped = {"target": event.target_evicted, "draft": event.draft_evicted}
+    yield from _counter(f"tokens dropped{whose}", one.end_ns, dropped)
     cache = {"target_bytes": event.target_kv_bytes, "draft_bytes": event.draft_kv_bytes}
-    yield from _counter("KV cache", one.end_ns, cache)
+    yield from _counter(f"KV cache{whose}", one.end_ns, cache)
 
 
 def _memory(sample: Sample) -> Iterator[Json]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from specprof.capture import Capture
-from specprof.exporters._slices import RUN, Slice, run_ns, self_ns, slices
+from specprof.exporters._slices import RUN, Slice, lanes, run_ns, self_ns
 from specprof.extend import Exporter
 
 Stack = tuple[str, ...]
@@ -32,21 +32,25 @@ class Collapsed(Exporter):
 
 
 def stacks(capture: Capture) -> dict[Stack, int]:
-    """Return stack, root first -> nanoseconds spent in it and in nothing below it; no zeros."""
+    """Return stack, root first -> nanoseconds spent in it and in nothing below it; no zeros.
+
+    A batch step's time counts once, divided among its sequences.
+    """
     spent = Counter[Stack]()
-    end = inside = 0
-    for one in slices(capture):
-        end, inside = one.end_ns, inside + one.ns
-        _add(spent, (RUN,), one)
-    spent[(RUN,)] += run_ns(capture, end) - inside
+    end = 0
+    for lane in lanes(capture).values():
+        for one in lane:
+            end = max(end, one.end_ns)
+            _add(spent, (RUN,), one, one.shared)
+    spent[(RUN,)] += run_ns(capture, end) - spent.total()
     return {stack: ns for stack, ns in spent.items() if ns}
 
 
-def _add(spent: Counter[Stack], above: Stack, one: Slice) -> None:
+def _add(spent: Counter[Stack], above: Stack, one: Slice, shared: int) -> None:
     stack = (*above, one.name)
-    spent[stack] += self_ns(one)
+    spent[stack] += self_ns(one) // shared
     for child in one.children:
-        _add(spent, stack, child)
+        _add(spent, stack, child, shared)
 
 
 def _frame(name: str) -> str:

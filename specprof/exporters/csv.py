@@ -1,18 +1,21 @@
 """One row a round, for a spreadsheet or a data frame; every column's name says what it counts.
 
+Where known text was scored and nothing decoded, one row a token of it.
+
 An empty cell is a value that is not known (or a rate without a denominator), never a 0. Names that
 came out of the capture can't be taken for formulas.
 """
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import fmean
 from typing import ClassVar
 
+from specprof.analysis.rows import levels
 from specprof.capture import Capture
 from specprof.extend import Exporter
-from specprof.records import Drafted, Observed, Round
+from specprof.records import Drafted, Observed, Round, Scored
 
 Cell = int | float | str | None
 COLUMNS: dict[str, Callable[[Round], Cell]] = {
@@ -36,9 +39,19 @@ COLUMNS: dict[str, Callable[[Round], Cell]] = {
     "draft_kv_bytes": lambda one: one.draft_kv_bytes,
     "start_ns_since_run_start": lambda one: one.start_ns,
     "wall_ns": lambda one: one.wall_ns,
+    "sequence_index": lambda one: one.sequence,
+    "sequences_per_step": lambda one: one.shared,
+    "drafted_levels": lambda one: max(levels(one.drafted), default=-1) + 1,
+    "reached_levels": lambda one: len(_reached_levels(one)),
+    "accepted_per_reached_level": lambda one: _rate(one.accepted, len(_reached_levels(one))),
+    "target_evicted_tokens": lambda one: one.target_evicted,
+    "draft_evicted_tokens": lambda one: one.draft_evicted,
     "host_gap_ns": lambda one: one.wall_ns - sum(span.ns for span in one.spans if not span.parent),
 }
 """Column -> its value for a round. A column a phase follows: `<phase>_phase_ns`."""
+
+SCORED = ("context_tokens_before_token", "nll_nats")
+"""The columns of scored text."""
 
 
 class Csv(Exporter):
@@ -48,13 +61,18 @@ class Csv(Exporter):
     viewer: ClassVar[str] = "any spreadsheet, or pandas.read_csv"
 
     def write(self, capture: Capture, path: Path) -> None:
-        """Write a line of column names, then one line a round."""
+        """Write a line of column names, then one line a round, or a scored token."""
         rounds = [event for event in capture.events if isinstance(event, Round)]
         phases = dict.fromkeys(
             span.name for one in rounds for span in one.spans if span.parent is None
         )
         with path.open("w", encoding="utf-8", newline="") as file:
             rows = csv.writer(file)
+            passes = [event for event in capture.events if isinstance(event, Scored)]
+            if passes and not rounds:
+                rows.writerow(SCORED)
+                rows.writerows(row for one in passes for row in _scored(one))
+                return
             rows.writerow([*COLUMNS, *(no_formula(f"{name}_phase_ns") for name in phases)])
             for one in rounds:
                 known = [value(one) for value in COLUMNS.values()]
@@ -73,6 +91,15 @@ def _reached(one: Round) -> list[Drafted]:
 
 def _seen(one: Round) -> list[Observed]:
     return [each.seen for each in _reached(one) if each.seen]
+
+
+def _reached_levels(one: Round) -> set[int]:
+    level = levels(one.drafted)
+    return {level[node] for node, each in enumerate(one.drafted) if each.reached}
+
+
+def _scored(one: Scored) -> Iterator[tuple[int, float]]:
+    return ((one.context + place, nll) for place, nll in enumerate(one.nll))
 
 
 def _rate(count: int, of: int) -> float | None:

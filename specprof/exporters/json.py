@@ -12,6 +12,7 @@ import msgspec
 from specprof.analysis.acceptance import by_context, context_edges, index_profile, rates
 from specprof.analysis.columns import Columns
 from specprof.analysis.memory import caches
+from specprof.analysis.perplexity import by_depth, perplexity
 from specprof.analysis.timing import phases, requests
 from specprof.capture import Capture
 from specprof.extend import Exporter
@@ -54,6 +55,8 @@ def summary(capture: Capture) -> dict[str, Any]:
         "phases": phases(columns),
         "bursts": requests(columns),
         "caches": caches(columns),
+        "perplexity": perplexity(columns),
+        "perplexity_by_depth": by_depth(columns),
     }
 
 
@@ -63,10 +66,14 @@ def _totals(columns: Columns) -> dict[str, int]:
         "rounds": len(rounds),
         "drafted_tokens": int(rounds.drafted.sum()),
         "reached_tokens": int(rounds.reached.sum()),
+        "drafted_levels": int(rounds.levels.sum()),
+        "reached_levels": int(rounds.reached_levels.sum()),
         "accepted_tokens": int(rounds.accepted.sum()),
         "emitted_tokens": int(rounds.emitted.sum()),
         "target_forwards": int(rounds.target_forwards.sum()),
         "draft_forwards": int(rounds.draft_forwards.sum()),
         "rounds_wall_ns": int(rounds.wall_ns.sum()),
+        "scored_tokens": len(columns.scored),
+        "passes_wall_ns": int(columns.passes.wall_ns.sum()),
         "prefills_wall_ns": sum(prefill.wall_ns for prefill in columns.prefills),
     }

@@ -1,6 +1,7 @@
 """speedscope: where the time went in all, then when, as a flame graph anybody can open.
 
-Two profiles of one file: the sum over all rounds first (what one wants to see), then the timeline.
+Two profiles of one file: the sum over all rounds first (what one wants to see), then the timeline;
+one timeline a sequence where a batch was decoded.
 Follows speedscope's published file format (src/lib/file-format-spec.ts of jlfwong/speedscope).
 """
 
@@ -12,7 +13,7 @@ import msgspec
 
 from specprof import __version__
 from specprof.capture import Capture
-from specprof.exporters._slices import RUN, Slice, run_ns, slices
+from specprof.exporters._slices import RUN, Slice, lanes, run_ns
 from specprof.exporters.collapsed import stacks
 from specprof.extend import Exporter
 from specprof.plain import plain_json
@@ -28,10 +29,10 @@ class Speedscope(Exporter):
     viewer: ClassVar[str] = "https://www.speedscope.app (the file stays in your browser)"
 
     def write(self, capture: Capture, path: Path) -> None:
-        """Write the aggregate and the timeline of one run."""
+        """Write the aggregate and the timelines of one run."""
         name = capture.header.spec.id
         frames = _Frames()
-        profiles = [_aggregate(capture, frames), _timeline(capture, frames)]
+        profiles = [_aggregate(capture, frames), *_timelines(capture, frames)]
         document = {
             "$schema": SCHEMA,
             "exporter": f"specprof@{__version__}",
@@ -64,17 +65,18 @@ def _aggregate(capture: Capture, frames: _Frames) -> Json:
     }
 
 
-def _timeline(capture: Capture, frames: _Frames) -> Json:
-    whole = tuple(slices(capture))
-    end = run_ns(capture, whole[-1].end_ns if whole else 0)
-    return {
-        "type": "evented",
-        "name": "timeline",
-        "unit": "nanoseconds",
-        "startValue": 0,
-        "endValue": end,
-        "events": list(_opened_and_closed(Slice(RUN, 0, end, whole), frames)),
-    }
+def _timelines(capture: Capture, frames: _Frames) -> Iterator[Json]:
+    found = lanes(capture)
+    end = run_ns(capture, max((lane[-1].end_ns for lane in found.values() if lane), default=0))
+    for sequence, lane in found.items():
+        yield {
+            "type": "evented",
+            "name": "timeline" if len(found) == 1 else f"timeline of sequence {sequence}",
+            "unit": "nanoseconds",
+            "startValue": 0,
+            "endValue": end,
+            "events": list(_opened_and_closed(Slice(RUN, 0, end, tuple(lane)), frames)),
+        }
 
 
 def _opened_and_closed(one: Slice, frames: _Frames) -> Iterator[Json]:

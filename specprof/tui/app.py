@@ -195,8 +195,7 @@ class Dashboard(App[SpecprofError]):
     @property
     def _ends_ns(self) -> Ints:
         assert self.reading is not None  # noqa: S101 - asked only once something was read
-        table = self.reading.columns.rounds
-        return table.start_ns + table.wall_ns
+        return self.reading.columns.rounds.end_ns
 
     def _own_share(self) -> float | None:
         """Return processor time over wall time of the last few seconds; None at first."""

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Literal
 
 from specprof.analysis.columns import Columns
+from specprof.analysis.perplexity import perplexity
 from specprof.diagnosis.diagnose import Diagnosis, Verdict
 from specprof.tui.figures import share
 
@@ -56,17 +57,23 @@ class Snapshot:
 
     @cached_property
     def depth(self) -> int:
-        """K: the most tokens drafted, or asked for, in a round."""
+        """K: the most tokens drafted, levels of a tree, or asked for, in a round."""
         table = self.columns.rounds
-        return int(max(table.drafted.max(initial=0), table.depth_asked.max(initial=0)))
+        return int(max(table.levels.max(initial=0), table.depth_asked.max(initial=0)))
 
     @cached_property
     def shown_ns(self) -> int:
-        """Run time at the end of the last round shown."""
+        """Run time at the end of the last round shown, or of the last pass over known text."""
         if self.columns.end:
             return self.columns.end.wall_ns
-        table = self.columns.rounds
-        return int(table.start_ns[-1] + table.wall_ns[-1]) if self.rounds else 0
+        passes, ends_ns = self.columns.passes, self.columns.rounds.end_ns
+        last_ns = passes.start_ns[-1:] + passes.wall_ns[-1:]
+        return int(max(ends_ns[-1:].max(initial=0), last_ns.max(initial=0)))
+
+    @property
+    def reached(self) -> str:
+        """What acceptance is counted by: `reached`, in a tree `reached level`."""
+        return "reached level" if self.columns.trees else "reached"
 
     @property
     def tau(self) -> float | None:
@@ -75,8 +82,8 @@ class Snapshot:
 
     @property
     def alpha_cond(self) -> float | None:
-        """Accepted per reached drafted token."""
-        return share(self.columns.rounds.accepted.sum(), self.columns.rounds.reached.sum())
+        """Accepted per reached drafted token, in a tree per reached level."""
+        return share(self.columns.rounds.accepted.sum(), self.columns.rounds.reached_levels.sum())
 
     @property
     def accept_frac(self) -> float | None:
@@ -88,6 +95,12 @@ class Snapshot:
         """Emitted tokens per forward pass of the target."""
         table = self.columns.rounds
         return share(table.emitted.sum(), table.target_forwards.sum())
+
+    @property
+    def perplexity(self) -> float | None:
+        """Of the known text scored; None where none was."""
+        found = perplexity(self.columns)
+        return found.value if found else None
 
     @property
     def recorder_share(self) -> float | None:

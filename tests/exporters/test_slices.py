@@ -11,7 +11,7 @@ from formats import check_chrome, check_speedscope, chrome_events, collapsed_sta
 from specprof.analysis.columns import Columns
 from specprof.analysis.timing import GAP, phases
 from specprof.capture import Capture
-from specprof.exporters._slices import HOST_GAP, Slice, run_ns, self_ns, slices
+from specprof.exporters._slices import HOST_GAP, Slice, lanes, run_ns, self_ns
 from specprof.exporters.chrome import Chrome
 from specprof.exporters.collapsed import Collapsed
 from specprof.exporters.speedscope import Speedscope
@@ -93,7 +93,7 @@ def collapsed_phases(text: str) -> Counter:
 @given(ROUNDS)
 def test_phases_keep_their_length_and_never_overlap(rounds):
     """Whatever two clocks recorded, slices nest, are in order, and a phase's time is kept."""
-    whole = list(slices(capture(rounds)))
+    whole = lanes(capture(rounds))[0]
     end, sums = 0, Counter()
     for one in whole:
         assert one.start_ns >= end
@@ -142,7 +142,7 @@ def test_the_host_gap_is_the_one_the_analysis_derives():
     analysed = {phase.name: phase.total_ns for phase in phases(columns)}
     analysed[HOST_GAP] = analysed.pop(GAP)
     sums = Counter()
-    for one in slices(made):
+    for one in lanes(made)[0]:
         if isinstance(one.event, Round):
             sums += Counter({phase.name: phase.ns for phase in one.children})
     assert sums == {name: ns for name, ns in analysed.items() if ns}
@@ -151,7 +151,7 @@ def test_the_host_gap_is_the_one_the_analysis_derives():
 def test_steps_lie_in_their_phase():
     """A draft's steps are below it, as many and as long as were recorded."""
     made = in_memory(events(depth=3))
-    one = next(each for each in slices(made) if isinstance(each.event, Round))
+    one = next(each for each in lanes(made)[0] if isinstance(each.event, Round))
     draft = one.children[0]
     steps = [span for span in one.event.spans if span.parent == "draft"]
     assert draft.name == "draft"
@@ -162,5 +162,5 @@ def test_steps_lie_in_their_phase():
 def test_the_run_lasts_to_its_closing_line():
     """Time after the last round belongs to the run, and to nothing in it."""
     made = in_memory(events())
-    last = max(one.end_ns for one in slices(made))
+    last = max(one.end_ns for one in lanes(made)[0])
     assert run_ns(made, last) == made.end.wall_ns > last

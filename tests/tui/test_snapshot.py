@@ -7,8 +7,9 @@ from dashboards import WALK, diagnosis
 from specprof.analysis import timing
 from specprof.analysis.acceptance import index_profile, rates
 from specprof.analysis.columns import Columns
-from specprof.tui.panels.context import Scale, bucketed
+from specprof.tui.panels.context import bucketed
 from specprof.tui.panels.draft_index import draw_draft_index
+from specprof.tui.panels.scale import Scale
 from specprof.tui.panels.times import phases_of
 from specprof.tui.panels.tokens import marked_round
 from specprof.tui.sheet import Sheet

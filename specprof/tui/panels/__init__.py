@@ -37,19 +37,21 @@ DRAWINGS: dict[int, Drawing] = {
     ),
     2: Drawing(
         "acceptance by context",
-        "alpha_cond (accepted per reached draft) against context position, with its 95 % "
-        "interval; the overlap owed by the two models' laws; the draft's trained context.",
+        "alpha_cond (accepted per reached draft, in a tree per reached level) against context "
+        "position, with its 95 % interval; the overlap owed by the two models' laws; the draft's "
+        "trained context. Of known text that was scored: nats per token.",
         draw_context,
     ),
     3: Drawing(
         "draft index",
-        "For each place in the draft: c_i, accepted of those reached, and S_i, accepted of those "
-        "drafted there.",
+        "For each place in the draft, a level in a tree: c_i, accepted of those reached, and S_i, "
+        "accepted of those drafted there.",
         draw_draft_index,
     ),
     4: Drawing(
         "memory",
-        "Bytes of both key-value caches against context, and of the device and the host.",
+        "Bytes of both key-value caches against context, what they dropped, and the bytes of the "
+        "device and the host.",
         draw_memory,
     ),
     5: Drawing(

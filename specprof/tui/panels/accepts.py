@@ -3,7 +3,7 @@
 import numpy as np
 
 from specprof.tui.figures import percent, share, short_count
-from specprof.tui.panels.sentences import NO_DRAFTS, NO_ROUNDS
+from specprof.tui.panels.sentences import NO_DRAFTS, no_rounds
 from specprof.tui.sheet import EIGHTHS_UP, Ink, Sheet, number_of
 from specprof.tui.snapshot import Snapshot
 from specprof.tui.widgets.braille import Floats, framed
@@ -16,7 +16,7 @@ _SMOOTH = 64
 def draw_accepts(sheet: Sheet, snapshot: Snapshot) -> None:
     """Draw the panel."""
     if not snapshot.rounds:
-        return sheet.sentence(NO_ROUNDS)
+        return sheet.sentence(no_rounds(snapshot))
     if not snapshot.depth:
         return sheet.sentence(NO_DRAFTS)
     counts_width = max(_COUNTS_WIDTH, sheet.width // 4) if sheet.width >= _WIDE else 0
@@ -57,13 +57,13 @@ def _last_rounds(sheet: Sheet, snapshot: Snapshot, top: int) -> None:
     table, depth = snapshot.columns.rounds, snapshot.depth
     x, height = 2, sheet.height - top
     accepted = table.accepted[-(sheet.width - x) :]
-    drafted = table.drafted[-(sheet.width - x) :]
+    levels = table.levels[-(sheet.width - x) :]
     eighths = np.rint(accepted / depth * 8 * height).astype(np.int64)
     below = 8 * np.arange(height - 1, -1, -1)[:, None]
     glyphs = np.array(list(EIGHTHS_UP))[np.clip(eighths - below, 0, 8)]
     glyphs[-1, accepted == 0] = "×"
     inks = np.select(
-        [accepted == 0, accepted == drafted],
+        [accepted == 0, accepted == levels],
         [number_of("rejected"), number_of("bonus")],
         number_of("accepted"),
     ).astype(np.uint8)

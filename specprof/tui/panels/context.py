@@ -7,20 +7,21 @@ from numpy.typing import NDArray
 
 from specprof.analysis.columns import Places
 from specprof.analysis.stats import proportion
-from specprof.tui.figures import rate, share, short_count
-from specprof.tui.panels.sentences import NO_DRAFTS, NO_ROUNDS
+from specprof.tui.figures import rate, share
+from specprof.tui.panels.scale import Scale
+from specprof.tui.panels.scored import draw_scored
+from specprof.tui.panels.sentences import NO_DRAFTS, no_rounds
 from specprof.tui.sheet import Sheet
 from specprof.tui.snapshot import Snapshot
 from specprof.tui.widgets.braille import Floats, framed
 
 _FEWEST = 24  # reached places a bucket should hold before it is worth a point of its own
 _MOST = 48
-_SPAN = 16  # times the shallowest context from which on doublings read better
 
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """Places grouped by context, [buckets] each; empty buckets are left out."""
+    """Places, a tree's levels, grouped by context, [buckets] each; empty ones are left out."""
 
     context: Floats
     """Mean context of the places."""
@@ -33,39 +34,13 @@ class Buckets:
     """Mean acceptance owed before the draw; nan without evidence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """How context lies along the axis: by doublings where a walk spans many, else evenly."""
-
-    doublings: bool
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, places: Places) -> "Scale":
-        """Return the scale that suits the places' contexts; an even one starts at 0."""
-        low, high = max(int(places.context.min()), 1), max(int(places.context.max()), 2)
-        if high < _SPAN * low:
-            return cls(doublings=False, low=0.0, high=float(high))
-        return cls(doublings=True, low=float(np.log2(low)), high=float(np.log2(high)))
-
-    def at(self, context: NDArray[np.generic]) -> Floats:
-        """Return where contexts lie on the axis."""
-        values = context.astype(np.float64)
-        return np.log2(np.maximum(values, 1.0)) if self.doublings else values
-
-    def label(self, tick: float) -> str:
-        """Return a tick's context; nothing between two doublings."""
-        if not self.doublings:
-            return short_count(tick)
-        return f"{2 ** round(tick):,}" if tick == round(tick) else ""
-
-
 def draw_context(sheet: Sheet, snapshot: Snapshot) -> None:
     """Draw the panel."""
-    places = snapshot.columns.places
+    places = snapshot.columns.places.levels()
+    if len(snapshot.columns.scored):
+        return draw_scored(sheet, snapshot)
     if not snapshot.rounds:
-        return sheet.sentence(NO_ROUNDS)
+        return sheet.sentence(no_rounds(snapshot))
     if not len(places):
         return sheet.sentence(NO_DRAFTS)
     scale = Scale.of(places)
@@ -82,7 +57,7 @@ def draw_context(sheet: Sheet, snapshot: Snapshot) -> None:
     trained = _trained_context(snapshot)
     if trained:
         plot.mark(float(scale.at(np.array([trained]))[0]), f"trained {trained:,}")
-    return _legend(sheet, places, buckets)
+    return _legend(sheet, places, buckets, "level" if snapshot.columns.trees else "")
 
 
 def bucketed(places: Places, scale: Scale) -> Buckets:
@@ -111,11 +86,11 @@ def bucketed(places: Places, scale: Scale) -> Buckets:
     )
 
 
-def _legend(sheet: Sheet, places: Places, buckets: Buckets) -> None:
+def _legend(sheet: Sheet, places: Places, buckets: Buckets, unit: str) -> None:
     """Name the lines, with the value over the whole run beside each."""
     overall = share(places.accepted.sum(), len(places))
     x = sheet.write(0, 0, "━ alpha_cond ", "accepted")
-    x = sheet.write(x, 0, f"{rate(overall)} acc/reached", "dim")
+    x = sheet.write(x, 0, f"{rate(overall)} acc/reached {unit}".rstrip(), "dim")
     if not np.isnan(buckets.overlap).all():
         x = sheet.write(x + 2, 0, "━ overlap owed ", "owed")
         x = sheet.write(x, 0, rate(float(np.nanmean(places.overlap))), "dim")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from specprof.tui.figures import rate, share, short_count
-from specprof.tui.panels.sentences import NO_DRAFTS, NO_ROUNDS
+from specprof.tui.panels.sentences import NO_DRAFTS, no_rounds
 from specprof.tui.sheet import Ink, Sheet
 from specprof.tui.snapshot import Snapshot
 
@@ -14,7 +14,7 @@ _NAMED = 14  # index, name, rate
 def draw_draft_index(sheet: Sheet, snapshot: Snapshot) -> None:
     """Draw the panel: two lines an index where there is room, else both rates on one."""
     if not snapshot.rounds:
-        return sheet.sentence(NO_ROUNDS)
+        return sheet.sentence(no_rounds(snapshot))
     if not snapshot.depth:
         return sheet.sentence(NO_DRAFTS)
     if sheet.height > 2 * snapshot.depth:
@@ -63,8 +63,9 @@ def _rate(sheet: Sheet, x: int, row: int, width: int, value: float | None, *, in
 
 
 def _profile(snapshot: Snapshot) -> list[tuple[int, int, int]]:
-    """Return reached, drafted and accepted at each draft index, all of them counts."""
+    """Return rounds that reached, drafted and passed each draft index, a level in a tree."""
     columns, depth = snapshot.columns, snapshot.depth
-    reached = np.bincount(columns.places.index, minlength=depth)
-    accepted = np.bincount(columns.places.index[columns.places.accepted], minlength=depth)
+    levels = columns.places.levels()
+    reached = np.bincount(levels.index, minlength=depth)
+    accepted = np.bincount(levels.index[levels.accepted], minlength=depth)
     return [(int(reached[i]), columns.drafted_at(i), int(accepted[i])) for i in range(depth)]

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from specprof.tui.figures import short_count, size
+from specprof.analysis.columns import Ints
+from specprof.tui.figures import count, short_count, size
 from specprof.tui.panels.sentences import NO_BYTES, NO_ROUNDS
 from specprof.tui.sheet import Ink, Sheet
 from specprof.tui.snapshot import Snapshot
@@ -14,7 +15,8 @@ _UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "bytes"))
 
 def draw_memory(sheet: Sheet, snapshot: Snapshot) -> None:
     """Draw the panel."""
-    if not snapshot.rounds and not len(snapshot.columns.samples):
+    columns = snapshot.columns
+    if not any(map(len, (columns.rounds, columns.passes, columns.samples))):
         return sheet.sentence(NO_ROUNDS)
     readings = [(name, values, ink) for name, values, ink in _readings(snapshot) if _known(values)]
     if not readings:
@@ -27,21 +29,49 @@ def draw_memory(sheet: Sheet, snapshot: Snapshot) -> None:
         sheet.right(sheet.width - 11, row, size(float(known[-1])))
         sheet.right(sheet.width, row, size(float(known.max())), "dim")
     used = len(readings) + 1
+    used += _dropped(sheet, used, snapshot)
     if sheet.height - used >= _PLOT_ROWS:
         _kv_plot(sheet, snapshot, used)
     return None
 
 
 def _readings(snapshot: Snapshot) -> list[tuple[str, Floats, Ink]]:
-    rounds, samples = snapshot.columns.rounds, snapshot.columns.samples
+    samples, (_, target, draft) = snapshot.columns.samples, _kv_bytes(snapshot)
     return [
-        ("target KV", rounds.target_kv_bytes, "target"),
-        ("draft KV", rounds.draft_kv_bytes, "draft"),
+        ("target KV", target, "target"),
+        ("draft KV", draft, "draft"),
         ("device used", samples.memory_used_bytes, "plain"),
         ("allocated", samples.allocated_bytes, "plain"),
         ("reserved", samples.reserved_bytes, "plain"),
         ("host resident", samples.rss_bytes, "plain"),
     ]
+
+
+def _kv_bytes(snapshot: Snapshot) -> tuple[Ints, Floats, Floats]:
+    """Return contexts, and the target's and the draft's cache there: of rounds, or of passes."""
+    rounds, passes = snapshot.columns.rounds, snapshot.columns.passes
+    if len(passes):
+        return passes.context, passes.target_kv_bytes, np.full(len(passes), np.nan)
+    return rounds.context, rounds.target_kv_bytes, rounds.draft_kv_bytes
+
+
+def _dropped(sheet: Sheet, top: int, snapshot: Snapshot) -> int:
+    """Tell what the caches dropped of their sequence, at most; return the rows used."""
+    columns, header, row = snapshot.columns, snapshot.columns.header, top
+    block = header.spec.settings.block if header else 1
+    for name, values in (
+        ("target", np.append(columns.rounds.target_evicted, columns.passes.target_evicted)),
+        ("draft", columns.rounds.draft_evicted),
+    ):
+        if _known(values):
+            tokens = float(np.nanmax(values))
+            text = (
+                f"at most {count(tokens)} tokens dropped, in {count(tokens // block)} compressions"
+            )
+            sheet.write(0, row, f"{name} KV ", "target" if name == "target" else "draft")
+            sheet.right(sheet.width, row, text, "dim")
+            row += 1
+    return row - top
 
 
 def _known(values: Floats) -> bool:
@@ -50,20 +80,20 @@ def _known(values: Floats) -> bool:
 
 def _kv_plot(sheet: Sheet, snapshot: Snapshot, top: int) -> None:
     """Plot both caches' bytes against context; contexts may come in any order."""
-    rounds = snapshot.columns.rounds
-    if not _known(rounds.target_kv_bytes):
+    context, target, draft = _kv_bytes(snapshot)
+    if not _known(target):
         return
-    order = np.argsort(rounds.context, kind="stable")
-    contexts = rounds.context[order].astype(np.float64)
-    most = float(np.nanmax(rounds.target_kv_bytes)) or 1.0
-    if _known(rounds.draft_kv_bytes):
-        most = max(most, float(np.nanmax(rounds.draft_kv_bytes)))
+    order = np.argsort(context, kind="stable")
+    contexts = context[order].astype(np.float64)
+    most = float(np.nanmax(target)) or 1.0
+    if _known(draft):
+        most = max(most, float(np.nanmax(draft)))
     unit, name = next((unit, name) for unit, name in _UNITS if most >= unit)
     plot = framed(
         sheet, top, sheet.height - top, (0.0, max(float(contexts[-1]), 1.0)), (0.0, most / unit),
         x_text=short_count, y_text="{:g}".format, x_name="context",
     )  # fmt: skip
-    plot.line(contexts, rounds.target_kv_bytes[order] / unit, "target")
-    plot.line(contexts, rounds.draft_kv_bytes[order] / unit, "draft")
+    plot.line(contexts, target[order] / unit, "target")
+    plot.line(contexts, draft[order] / unit, "draft")
     plot.show()
     sheet.write(plot.x, top, name, "dim")

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from specprof.tui.figures import ms, percent, share
-from specprof.tui.panels.sentences import NO_ROUNDS
+from specprof.tui.panels.sentences import no_rounds
 from specprof.tui.sheet import Ink, Sheet, number_of, safe
 from specprof.tui.snapshot import Snapshot
 
@@ -25,7 +25,7 @@ _COLUMNS = (("ms/emitted", 0), ("%", 11), ("ms/round", 18))
 def draw_times(sheet: Sheet, snapshot: Snapshot) -> None:
     """Draw the panel."""
     if not snapshot.rounds:
-        return sheet.sentence(NO_ROUNDS)
+        return sheet.sentence(no_rounds(snapshot))
     phases = phases_of(snapshot)
     wall = int(snapshot.columns.rounds.wall_ns.sum())
     _stack(sheet, phases, wall)

@@ -4,7 +4,7 @@ import numpy as np
 from rich.cells import cell_len
 
 from specprof.analysis.columns import Columns
-from specprof.tui.panels.sentences import NO_ROUNDS, NOTHING_MATCHES
+from specprof.tui.panels.sentences import NOTHING_MATCHES, no_rounds
 from specprof.tui.sheet import Ink, Sheet, safe
 from specprof.tui.snapshot import Snapshot
 
@@ -17,7 +17,7 @@ _LONGEST = 40
 def draw_tokens(sheet: Sheet, snapshot: Snapshot) -> None:
     """Draw the panel: the last rounds that fit, the newest at the end."""
     if not snapshot.rounds:
-        return sheet.sentence(NO_ROUNDS)
+        return sheet.sentence(no_rounds(snapshot))
     x = 0
     for ink, sign in SIGNS.items():
         x = sheet.write(x, 0, f"{sign}{ink}", ink) + 2
@@ -52,13 +52,21 @@ def marked_round(snapshot: Snapshot, row: int) -> list[Marked]:
     columns = snapshot.columns
     index, accepted = columns.rounds.index[row], int(columns.rounds.accepted[row])
     emitted = _tokens(columns.emitted.round, columns.emitted.token, index)
-    drafted = int(columns.rounds.drafted[row])
-    rejected = _rejected(columns, index)
+    refused = bool(accepted < columns.rounds.reached_levels[row])
+    rejected = _rejected(columns, index, accepted)
     inks: list[tuple[int, Ink]] = [(token, "accepted") for token in emitted[:accepted]]
     inks += [(token, "rejected") for token in rejected]
-    final: Ink = "bonus" if accepted == drafted else "corrected"
+    final: Ink = "corrected" if refused else "bonus"
     inks += [(token, final) for token in emitted[accepted:]]
-    return [(safe(snapshot.token_text(token))[:_LONGEST], SIGNS[ink], ink) for token, ink in inks]
+    marked = [(safe(snapshot.token_text(token))[:_LONGEST], SIGNS[ink], ink) for token, ink in inks]
+    return [*_sequence(columns, row), *marked]
+
+
+def _sequence(columns: Columns, row: int) -> list[Marked]:
+    """Return the number of the sequence a round belongs to, where there are several."""
+    if columns.rounds.shared.max(initial=1) == 1:
+        return []
+    return [(str(columns.rounds.sequence[row]), "#", "dim")]
 
 
 def _tokens(rounds: np.ndarray, tokens: np.ndarray, index: int) -> list[int]:
@@ -66,15 +74,16 @@ def _tokens(rounds: np.ndarray, tokens: np.ndarray, index: int) -> list[int]:
     return [int(token) for token in tokens[first:last]]
 
 
-def _rejected(columns: Columns, index: int) -> list[int]:
+def _rejected(columns: Columns, index: int, level: int) -> list[int]:
+    """Return what the round's last level rejected: one token, or siblings in a tree."""
     places = columns.places
     first, last = np.searchsorted(places.round, [index, index + 1])
-    refused = places.token[first:last][~places.accepted[first:last]]
-    return [int(token) for token in refused]
+    here = (places.index[first:last] == level) & ~places.accepted[first:last]
+    return [int(token) for token in places.token[first:last][here]]
 
 
 def _text(marked: list[Marked]) -> str:
-    return "".join(text for text, _, ink in marked if ink != "rejected")
+    return "".join(text for text, _, ink in marked if ink not in {"rejected", "dim"})
 
 
 def _laid_out(tokens: list[Marked], width: int) -> list[list[Marked]]:

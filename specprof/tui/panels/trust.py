@@ -36,7 +36,10 @@ def draw_trust(sheet: Sheet, snapshot: Snapshot) -> None:
 
 def _progress(snapshot: Snapshot) -> str:
     of = f" of {count(snapshot.recorded)}" if snapshot.rounds != snapshot.recorded else ""
-    return f"{count(snapshot.rounds)}{of} rounds  {clock(snapshot.shown_ns)}"
+    done = f"{count(snapshot.rounds)}{of} rounds"
+    if scored := len(snapshot.columns.scored):
+        done = f"{count(scored)} tokens scored"
+    return f"{done}  {clock(snapshot.shown_ns)}"
 
 
 def _run(header: Header | None) -> str:
@@ -44,17 +47,25 @@ def _run(header: Header | None) -> str:
         return ""
     settings = header.spec.settings
     target = header.target.name if header.target else settings.target
+    if settings.workload == "ppl":
+        return safe(f"{target} scores known text, {settings.cache} cache, {header.device}")
     draft = header.draft.name if header.draft else settings.draft
     drafts = f"{draft} drafts {settings.depth} for " if draft and settings.depth else ""
     return safe(f"{drafts}{target}, {header.acceptance}, {header.device}")
 
 
 def _results(snapshot: Snapshot) -> list[Item]:
-    table = snapshot.columns.rounds
+    table, passes = snapshot.columns.rounds, snapshot.columns.passes
+    if len(passes):
+        ms_per_token = passes.wall_ns.sum() / max(passes.scored.sum(), 1) / 1e6
+        return [
+            (ratio(snapshot.perplexity), "perplexity", "strong"),
+            (ratio(ms_per_token), "ms/scored token", "strong"),
+        ]
     ms_per_token = table.wall_ns.sum() / table.emitted.sum() / 1e6 if table.emitted.any() else None
     return [
         (ratio(snapshot.tau), "tau emitted/round", "strong"),
-        (rate(snapshot.alpha_cond), "alpha_cond accepted/reached", "strong"),
+        (rate(snapshot.alpha_cond), f"alpha_cond accepted/{snapshot.reached}", "strong"),
         (ratio(ms_per_token), "ms/emitted", "strong"),
         (rate(snapshot.accept_frac), "accept_frac accepted/drafted", "strong"),
     ]

@@ -5,8 +5,8 @@ how many drafted tokens it follows from: its place in the list in a chain, and n
 """
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from operator import itemgetter
 
 from specprof.records import Drafted, Observed, Rechecked, Round, Sample, Scored
 
@@ -22,10 +22,9 @@ def levels(drafted: Sequence[Drafted]) -> list[int]:
     return found
 
 
-def round_row(one: Round) -> Row:
-    """Return a round's row of `Rounds`."""
-    level = levels(one.drafted)
-    reached = {level[node] for node, each in enumerate(one.drafted) if each.reached}
+def round_row(one: Round, level: Sequence[int]) -> Row:
+    """Return a round's row of `Rounds`; `level` is that of each drafted token."""
+    reached = [at for at, each in zip(level, one.drafted, strict=True) if each.reached]
     shared = max(one.shared, 1)
     return (
         one.index,
@@ -35,8 +34,8 @@ def round_row(one: Round) -> Row:
         one.depth_asked,
         len(one.drafted),
         max(level, default=-1) + 1,
-        sum(each.reached for each in one.drafted),
         len(reached),
+        len(set(reached)),
         one.accepted,
         len(one.emitted),
         one.start_ns,
@@ -56,22 +55,25 @@ def round_row(one: Round) -> Row:
     )
 
 
-def place_rows(one: Round) -> list[Row]:
+def place_rows(one: Round, level: Sequence[int]) -> list[Row]:
     """Return the rows of `Places` of a round's reached drafted tokens, level by level."""
-    level, family, found = levels(one.drafted), Counter[int](), list[Row]()
+    family, found = dict[int, int](), list[Row]()
     for node, each in enumerate(one.drafted):
-        elder, family[each.parent] = family[each.parent], family[each.parent] + 1
+        elder = family.get(each.parent, 0)
+        family[each.parent] = elder + 1
         if each.reached:
             at = one.context + level[node]
             place = (one.index, node, level[node], elder, at, each.token, each.accepted)
             found.append(place + _seen(each.seen))
-    return sorted(found, key=lambda row: row[2:4])
+    if len(family) < len(one.drafted):  # a tree: its list may go another way than by levels
+        found.sort(key=_level_of)
+    return found
 
 
-def span_rows(one: Round) -> Iterator[tuple[str, int]]:
-    """Yield the names of a round's top-level spans and its share of each, in nanoseconds."""
+def span_rows(one: Round) -> list[tuple[str, int]]:
+    """Return the names of a round's top-level spans and its share of each, in nanoseconds."""
     shared = max(one.shared, 1)
-    return ((span.name, span.ns // shared) for span in one.spans if span.parent is None)
+    return [(span.name, span.ns // shared) for span in one.spans if span.parent is None]
 
 
 def rechecked_row(place: Rechecked) -> Row:
@@ -116,6 +118,9 @@ def sample_row(one: Sample) -> Row:
 def known(value: float | None) -> float:
     """Return what was recorded, nan where nothing was."""
     return math.nan if value is None else value
+
+
+_level_of = itemgetter(2)  # the sort is stable: siblings stay in order
 
 
 def _seen(seen: Observed | None) -> Row:

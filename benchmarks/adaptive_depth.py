@@ -1,13 +1,13 @@
 """Depth policies against fixed K: tokens per second of each, in range and at 8k.
 
-    python benchmarks/adaptive_depth.py [--repeats 6] [--tokens 64] [--deepest 8]
+    python benchmarks/adaptive_depth.py [--repeats 6] [--modules 10] [--tokens 64]
 
 The pocket family, one thread. In range: from 384 tokens of each held-out module; at 8k: from one
 place of their joined text. Every arm decodes the same stretch in turn, in the order A B .. B A, so
 that drift and a neighbour's work fall on all alike; policies learn on from stretch to stretch, and
 a first pass that counts for nothing lets them. Told are tokens per second of the process's own
-processor time, which a neighbour adds little to, and of wall time, each as a ratio to the best
-fixed K of the same place: medians over the passes, with the interval of a bootstrap over them.
+processor time, which a neighbour adds little to, and of wall time, each total over total, and the
+ratio to the best fixed K of the same place, with the 95 % interval of a bootstrap over stretches.
 """
 
 import argparse
@@ -26,13 +26,14 @@ from specprof.records import Settings
 
 CPU = torch.device("cpu")
 FIXED = (0, 1, 2, 4, 8)
+DEEPEST = 8
 IN_RANGE, DEEP = 384, 8192
 TEMPERATURES = (0.0, 1.0)
 
 
 @dataclass
 class Arm:
-    """One depth policy, wired, and what it did in each pass."""
+    """One depth policy, wired, and what it did with each stretch."""
 
     name: str
     wired: Wired
@@ -52,13 +53,14 @@ class Arm:
             late=False,
         )
 
-    def begin(self) -> None:
-        """Open a pass."""
+    def _begin(self) -> None:
+        """Open a stretch."""
         for counts in (self.tokens, self.processor_s, self.wall_s, self.rounds, self.drafted):
             counts.append(0)
 
     def decode(self, text: list[int], new_tokens: int) -> None:
         """Decode after `text`; its prefill isn't counted, nor kept for another text."""
+        self._begin()
         engine, committed = self.wired.engine, list(text)
         self.wired.roll_back_to(min(len(text), engine.target.length + 1))
         engine.target.prefill(committed[engine.target.length : -1])
@@ -77,7 +79,7 @@ class Arm:
         self.wired.roll_back_to(1)
 
 
-def arms(temperature: float, context: int, tokens: int, deepest: int) -> list[Arm]:
+def arms(temperature: float, context: int, tokens: int) -> list[Arm]:
     """Wire every policy; the models are in memory once."""
     common = Settings(
         device="cpu",
@@ -90,8 +92,8 @@ def arms(temperature: float, context: int, tokens: int, deepest: int) -> list[Ar
     chosen = [(f"K={depth}", {"depth": depth}) for depth in FIXED]
     chosen += [
         ("hf-heuristic", {"depth_policy": "hf-heuristic", "depth": 4}),
-        ("confidence", {"depth_policy": "confidence", "depth": deepest}),
-        ("survival", {"depth_policy": "survival", "depth": deepest}),
+        ("confidence", {"depth_policy": "confidence", "depth": DEEPEST}),
+        ("survival", {"depth_policy": "survival", "depth": DEEPEST}),
     ]
     return [Arm(name, wire(_changed(common, changed))) for name, changed in chosen]
 
@@ -104,8 +106,6 @@ def _changed(settings: Settings, changed: dict[str, object]) -> Settings:
 def passes(found: list[Arm], texts: list[list[int]], repeats: int, tokens: int) -> None:
     """Play every arm over every text, once for practice and then `repeats` times."""
     for number in range(repeats + 1):
-        for arm in found:
-            arm.begin()
         for count, text in enumerate(texts):
             forward = (number + count) % 2 == 0
             for arm in found if forward else reversed(found):
@@ -114,32 +114,35 @@ def passes(found: list[Arm], texts: list[list[int]], repeats: int, tokens: int) 
                     arm.forget()
 
 
-def told(found: list[Arm]) -> dict[str, dict[str, object]]:
-    """Return each arm's rates, and their ratio to the best fixed K's pass by pass."""
-    rates = {clock: _rates(found, clock) for clock in ("processor_s", "wall_s")}
-    best = max(range(len(FIXED)), key=lambda arm: float(np.median(rates["processor_s"][arm])))
-    result: dict[str, dict[str, object]] = {}
+def told(found: list[Arm], practice: int) -> dict[str, object]:
+    """Return each arm's rates and their ratios to the best fixed K's, without the practice."""
+    tokens = np.array([arm.tokens[practice:] for arm in found], float)  # [arms, stretches]
+    processor = np.array([arm.processor_s[practice:] for arm in found])
+    wall = np.array([arm.wall_s[practice:] for arm in found])
+    best = int(np.argmax((tokens.sum(1) / processor.sum(1))[: len(FIXED)]))
+    result: dict[str, object] = {"best_fixed": found[best].name}
     for place, arm in enumerate(found):
-        rounds, drafted = sum(arm.rounds[1:]), sum(arm.drafted[1:])
+        rounds = sum(arm.rounds[practice:])
         row: dict[str, object] = {
-            "emitted_per_round": round(sum(arm.tokens[1:]) / rounds, 3),
-            "drafted_per_round": round(drafted / rounds, 3),
+            "emitted_per_round": round(float(tokens[place].sum()) / rounds, 3),
+            "drafted_per_round": round(sum(arm.drafted[practice:]) / rounds, 3),
         }
-        for clock, each in rates.items():
-            ratios = each[place] / each[best]
-            drawn = np.random.default_rng(0).choice(ratios, (2000, ratios.shape[0]))
-            row[f"tokens_per_{clock}"] = round(float(np.median(each[place])), 2)
-            row[f"over_best_fixed_by_{clock}"] = {
-                "median": round(float(np.median(ratios)), 4),
-                "interval_95": np.percentile(np.median(drawn, 1), [2.5, 97.5]).round(4).tolist(),
-            }
+        for clock, seconds in (("processor", processor), ("wall", wall)):
+            row[f"tokens_per_{clock}_s"] = round(float(tokens[place].sum() / seconds[place].sum()), 2)
+            row[f"{clock}_over_best_fixed"] = _ratio(tokens, seconds, place, best)
         result[arm.name] = row
-    return {"best fixed": {"name": found[best].name}} | result
+    return result
 
 
-def _rates(found: list[Arm], clock: str) -> np.ndarray:
-    """Return [arms, passes] tokens per second, the practice left out."""
-    return np.array([np.divide(arm.tokens, getattr(arm, clock))[1:] for arm in found])
+def _ratio(tokens: np.ndarray, seconds: np.ndarray, place: int, best: int) -> dict[str, object]:
+    """Return one arm's rate over another's and its interval, from [arms, stretches]."""
+    count = tokens.shape[1]
+    drawn = np.random.default_rng(0).integers(count, size=(2000, count))
+    drawn = np.concatenate([np.arange(count)[None], drawn])  # the first is what was measured
+    rates = tokens[:, drawn].sum(2) / seconds[:, drawn].sum(2)  # [arms, draws]
+    ratios = rates[place] / rates[best]
+    interval = np.percentile(ratios[1:], [2.5, 97.5]).round(4).tolist()
+    return {"value": round(float(ratios[0]), 4), "interval_95": interval}
 
 
 def main() -> None:
@@ -147,25 +150,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=6)
     parser.add_argument("--tokens", type=int, default=64)
-    parser.add_argument("--deepest", type=int, default=8)
+    parser.add_argument("--modules", type=int, default=10)
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    result: dict[str, object] = {"stamp": stamp(CPU), "deepest": asked.deepest}
-    result |= {"tokens_a_stretch": asked.tokens, "passes": asked.repeats}
+    result: dict[str, object] = {"stamp": stamp(CPU), "tokens_a_stretch": asked.tokens}
     for context in (IN_RANGE, DEEP):
         for temperature in TEMPERATURES:
-            found = arms(temperature, context, asked.tokens, asked.deepest)
+            found = arms(temperature, context, asked.tokens)
             tokenizer = found[0].wired.target.tokenizer
-            sources = map(module_text, HELD_OUT) if context == IN_RANGE else [held_out_text()]
+            modules = [module_text(name) for name in HELD_OUT[: asked.modules]]
+            sources = modules if context == IN_RANGE else [held_out_text()]
             texts = [encode(tokenizer, source, context) for source in sources]
-            repeats = asked.repeats if context == IN_RANGE else 4 * asked.repeats
+            repeats = asked.repeats if context == IN_RANGE else 3 * asked.repeats
             passes(found, texts, repeats, asked.tokens)
             name = f"from {context} tokens, temperature {temperature:g}"
-            result[name] = told(found)
-            print(name)
-            for arm, row in told(found).items():
-                print(f"  {arm:14}", row, flush=True)
-    print(save("adaptive_depth", result))
+            result[name] = told(found, len(texts)) | {"stretches": len(texts), "passes": repeats}
+            print(name, result[name], save("adaptive_depth", result), flush=True)
 
 
 if __name__ == "__main__":

@@ -128,7 +128,8 @@ def told(found: list[Arm], practice: int) -> dict[str, object]:
             "drafted_per_round": round(sum(arm.drafted[practice:]) / rounds, 3),
         }
         for clock, seconds in (("processor", processor), ("wall", wall)):
-            row[f"tokens_per_{clock}_s"] = round(float(tokens[place].sum() / seconds[place].sum()), 2)
+            rate = float(tokens[place].sum() / seconds[place].sum())
+            row[f"tokens_per_{clock}_s"] = round(rate, 2)
             row[f"{clock}_over_best_fixed"] = _ratio(tokens, seconds, place, best)
         result[arm.name] = row
     return result

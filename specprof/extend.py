@@ -244,6 +244,10 @@ class Cache(ABC):
     def open(self, model: "torch.nn.Module", capacity: int) -> "Store":
         """Return a store for `model` with room for `capacity` tokens."""
 
+    def held(self, capacity: int) -> int:
+        """Return how many of `capacity` tokens its stores have rows for at once."""
+        return capacity
+
     def plain(self, model: "torch.nn.Module") -> "torch.nn.Module":
         """Return a module that gives `model`'s answers over this cache without any cache."""
         return model

@@ -27,14 +27,19 @@ class SinkWindow(Cache):
         if other:
             title = f"the cache sink-window can't serve {other.pop()} layers ({config.model_type})"
             raise UsageError(title, "use the cache dense for this model")
-        settings = self.settings
         return WindowStore(
             rotations(model),
             self.window,
             capacity,
-            reach=capacity - settings.context,
-            room=max(PREFILL_CHUNK, settings.score_step if settings.workload == "ppl" else 0),
+            reach=capacity - self.settings.context,
+            rows=self.held(capacity),
         )
+
+    def held(self, capacity: int) -> int:
+        """Return the rows of a store: the window, what a burst rolls back, the largest feed."""
+        settings = self.settings
+        fed = max(PREFILL_CHUNK, settings.score_step if settings.workload == "ppl" else 0)
+        return min(capacity, self.window.widest + capacity - settings.context + fed)
 
     def plain(self, model: torch.nn.Module) -> torch.nn.Module:
         """Return a module that attends as the streaming law says, over bare tokens."""

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 import psutil
@@ -42,19 +43,33 @@ def package_versions() -> dict[str, str | None]:
 
 
 def check_fits(
-    models: list[ModelFacts], capacity: int, device: torch.device, batch: int = 1
+    models: Sequence[ModelFacts],
+    capacity: int,
+    device: torch.device,
+    batch: int = 1,
+    held: Sequence[int] | None = None,
 ) -> None:
-    """Refuse a context whose caches can't fit, with the arithmetic and the largest that can."""
-    per_token = batch * sum(facts.kv_bytes_per_token for facts in models)
+    """Refuse caches that can't fit, with the arithmetic and the largest context that can.
+
+    `held` are the tokens each model's cache has rows for at once: `capacity` unless it evicts.
+    """
+    rows = held or [capacity] * len(models)
+    each = [batch * facts.kv_bytes_per_token for facts in models]
     available = _available(device)
-    needed = capacity * per_token
-    if needed > available:
-        of_all = f", {batch} sequences" if batch > 1 else ""
-        title = (
-            f"the caches of {capacity} tokens need {needed / GIB:.1f} GiB "
-            f"({per_token} bytes a token{of_all}); {available / GIB:.1f} GiB of memory are free"
-        )
-        raise EnvironmentMissing(title, f"use --context {int(0.8 * available / per_token)} or less")
+    needed = sum(size * count for size, count in zip(each, rows, strict=True))
+    if needed <= available:
+        return
+    growing = sum(size for size, count in zip(each, rows, strict=True) if count == capacity)
+    of_all = f", {batch} sequences" if batch > 1 else ""
+    title = (
+        f"the caches of {capacity} tokens need {needed / GIB:.1f} GiB "
+        f"({sum(each)} bytes a token{of_all}); {available / GIB:.1f} GiB of memory are free"
+    )
+    fixed = needed - growing * capacity
+    if not growing or fixed > 0.8 * available:
+        raise EnvironmentMissing(title, "use a smaller --window, or fewer --max-new-tokens")
+    fits = int((0.8 * available - fixed) / growing)
+    raise EnvironmentMissing(title, f"use --context {fits} or less")
 
 
 def _available(device: torch.device) -> int:

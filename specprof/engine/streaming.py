@@ -53,13 +53,13 @@ class WindowStore(Store):
     """Keys and values of the sinks and of a window that moves on with the text."""
 
     def __init__(
-        self, rotations: Sequence[Rotation], window: Window, capacity: int, *, reach: int, room: int
+        self, rotations: Sequence[Rotation], window: Window, capacity: int, *, reach: int, rows: int
     ) -> None:
-        """Hold what a rollback by `reach` tokens needs, and take in up to `room` at once."""
+        """Hold in `rows` what a rollback by `reach` tokens needs; the rest can be fed at once."""
         self.window = window
         self.reach = reach
         self.rotations = rotations
-        self.rows = min(capacity, window.widest + reach + room)
+        self.rows = rows
         self.circles: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         """By rotation, cosines and sines [copies, 1, head size] the sinks are turned by in this
         forward; empty where nothing is evicted."""

@@ -9,9 +9,11 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 import tiny
 from specprof.backends.native import Native
+from specprof.caches import sink_window
 from specprof.caches.sink_window import SinkWindow
+from specprof.engine import decoder, machine
 from specprof.engine.decoder import CausalModel
-from specprof.errors import UsageError
+from specprof.errors import EnvironmentMissing, UsageError
 from specprof.records import Burst, Header, Note, Recheck, Round, RunSpec, Scored, Settings
 
 TEXT = "the quick brown fox jumps over the lazy dog; " * 20
@@ -57,6 +59,7 @@ CACHES = [
     {"cache": "sink-window", "drafter": "layer-skip", "exit_layer": 2, "draft": None},
     {"cache": "dense", "draft_cache": "sink-window", "drafter": "self", "draft": None},
     {"cache": "sink-window", "drafter": "perturbed-self", "draft": None, "noise": 0.2},
+    {"cache": "quantised"},
 ]
 
 
@@ -175,3 +178,17 @@ def test_the_store_takes_a_prefill_s_chunks_and_a_scored_step():
     for _ in range(4):
         assert fast.feed(torch.arange(700) % 96).shape == (700, 96)
     assert fast.store.layers[0].keys.shape[2] == 4 + 30 + 100 + 700
+
+
+def test_a_context_that_only_fits_through_its_window_is_not_refused(pair, monkeypatch):
+    """What is asked of memory is what the store holds, not what the text is long."""
+    monkeypatch.setattr(machine, "_available", lambda _device: 120 * 2 * (3 + 2) * 2 * 8 * 4)
+    small = {"cache": "sink-window", "max_new_tokens": 4, "plain_steps": 0, "stops": 1}
+    monkeypatch.setattr(sink_window, "PREFILL_CHUNK", 40)
+    monkeypatch.setattr(decoder, "PREFILL_CHUNK", 40)
+    assert kind(events(pair, **small), Round)
+    with pytest.raises(EnvironmentMissing, match="--context"):
+        events(pair, **(small | {"cache": "dense"}))
+    with pytest.raises(EnvironmentMissing) as refusal:
+        events(pair, **(small | {"window": 150}))
+    assert "smaller --window" in refusal.value.hint

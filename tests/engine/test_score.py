@@ -48,7 +48,7 @@ def test_it_is_the_cross_entropy_of_a_plain_forward(step):
 @pytest.mark.parametrize("step", [1, 7, 64])
 def test_a_streaming_cache_is_scored_as_token_by_token(step):
     """Each token by what its own window held, though the forward took many."""
-    passes = scored(WindowStore(rotations(MODEL), WINDOW, 100, reach=0, room=64), step)
+    passes = scored(WindowStore(rotations(MODEL), WINDOW, 100, reach=0, rows=100), step)
     nll = torch.tensor([each for one in passes for each in one.nll])
     plain = Windowed(MODEL, rotations(MODEL), WINDOW)
     assert torch.allclose(nll, entropy(plain), rtol=1e-4, atol=1e-5)

@@ -35,7 +35,8 @@ WINDOW = Window(sinks=3, recent=20, block=4)
 
 
 def decoder(made, window=WINDOW, *, capacity=400, reach=20, room=60):
-    store = WindowStore(rotations(made), window, capacity, reach=reach, room=room)
+    rows = min(capacity, window.widest + reach + room)
+    store = WindowStore(rotations(made), window, capacity, reach=reach, rows=rows)
     return CausalModel(made, store, CPU)
 
 

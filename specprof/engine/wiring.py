@@ -100,7 +100,10 @@ def wire(settings: Settings) -> Wired:
     draft = drafter.load(settings, target)
     capacity = _capacity(settings)
     loaded = [target] + ([draft] if draft else [])
-    machine.check_fits([each.facts for each in loaded], capacity, device, settings.batch)
+    kinds = (settings.cache, settings.draft_cache or settings.cache)
+    held = [member(Cache, "cache", kind)(settings).held(capacity) for kind in kinds][: len(loaded)]
+    facts = [each.facts for each in loaded]
+    machine.check_fits(facts, capacity, device, settings.batch, held)
     texts, source = _texts(settings, target)
     vocabulary = model.shared_vocabulary(target, draft) if draft else target.facts.vocabulary
     decoders = _Decoders(settings, capacity, device, vocabulary)

@@ -57,6 +57,14 @@ def _bounded(name: str, form: str = ".2f") -> "Callable[[Row], str]":
     return text
 
 
+def _perplexity(row: "Row") -> str:
+    """Perplexity, and half the width of its interval."""
+    told, figure = _plainly("perplexity", ".2f")(row), row.figures.get("perplexity")
+    if figure is None or figure.low is None or figure.high is None:
+        return told
+    return f"{told} ±{(figure.high - figure.low) / 2:.2f}"
+
+
 def _survival(row: "Row") -> str:
     return " ".join(f"{each.value:.2f}" for each in row.survival) or ABSENT
 
@@ -71,7 +79,7 @@ COLUMNS = {
     "speedup": Column("speed-up", "over plain", _bounded("speedup")),
     "tau": Column("tau", "/round", _plainly("tau", ".2f")),
     "alpha_cond": Column("alpha_cond", "/reached", _plainly("alpha_cond", ".3f")),
-    "perplexity": Column("PPL", "", _bounded("perplexity")),
+    "perplexity": Column("PPL", "", _perplexity),
     "ms_per_emitted": Column("TPOT", "ms", _plainly("ms_per_emitted", ".2f")),
     "ttft_ms": Column("TTFT", "ms", _plainly("ttft_ms", ".0f")),
     "tokens_per_target_forward": Column(
@@ -115,7 +123,7 @@ def show(
     else:
         _print(table(found, width=None if wide else WIDTH))
         if by_depth:
-            _print(["", *depths(found)])
+            _print(depths(found))
         _print(["", *found.notes] if found.notes else [])
 
 
@@ -197,7 +205,7 @@ def _depth_table(
     for low, high in sorted(edges.items()):
         texts = [f"{at[low]:.2f}" if low in at else ABSENT for at in told.values()]
         grid.append([f"{high:,}", *texts])
-    return [head, *_lines(grid, heads=1), ""] if told else []
+    return ["", head, *_lines(grid, heads=1)] if told else []
 
 
 def _label(row: "Row") -> str:

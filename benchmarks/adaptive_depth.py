@@ -81,7 +81,7 @@ class Arm:
 
 def arms(temperature: float, context: int, tokens: int) -> list[Arm]:
     """Wire every policy; the models are in memory once."""
-    common = Settings(
+    shared = Settings(
         device="cpu",
         temperature=temperature,
         workload="generate",
@@ -95,7 +95,7 @@ def arms(temperature: float, context: int, tokens: int) -> list[Arm]:
         ("confidence", {"depth_policy": "confidence", "depth": DEEPEST}),
         ("survival", {"depth_policy": "survival", "depth": DEEPEST}),
     ]
-    return [Arm(name, wire(_changed(common, changed))) for name, changed in chosen]
+    return [Arm(name, wire(_changed(shared, changed))) for name, changed in chosen]
 
 
 def _changed(settings: Settings, changed: dict[str, object]) -> Settings:

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -118,11 +119,14 @@ def _docstring(source: str) -> str:
 
 def _folders(kind: str, also: Iterable[Path]) -> list[Path]:
     own = PACKAGE / FOLDERS[kind]
-    others = [shipped("plugins"), *_entry_point_folders(), *also]
+    others = [shipped("plugins"), *_entry_point_folders(tuple(sys.path)), *also]
     return [own, *(place / FOLDERS[kind].rpartition("/")[2] for place in others)]
 
 
-def _entry_point_folders() -> list[Path]:
+@cache
+def _entry_point_folders(path: tuple[str, ...]) -> list[Path]:
+    """Return the folders that packages installed on `path` offer; reading them all takes long."""
+    del path  # entry_points looks there
     places: list[Path] = []
     for entry in entry_points(group="specprof.plugins"):
         spec = importlib.util.find_spec(entry.value)

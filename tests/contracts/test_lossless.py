@@ -1,0 +1,109 @@
+"""Every method that says it is lossless decodes greedily what its target alone would.
+
+Held against plain decoding with the same target cache, at the edges too: limits and stop tokens
+inside a block, rounds that accept everything, a window that turns over during a round.
+"""
+
+import functools
+
+import pytest
+import torch
+
+import proofs
+import tiny
+from specprof.engine.wiring import wire
+
+CELLS = proofs.greedy_cells()
+IDS = ["-".join(cell.values()) for cell in CELLS]
+LENGTHS = (1, 2, 6)
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory):
+    return proofs.family(tmp_path_factory.mktemp("family"))
+
+
+@functools.cache
+def plain(family, cache):
+    """The tokens plain greedy decoding emits: the drafter `none`, one token a round."""
+    cell = {"drafter": "none", "cache": cache}
+    return decode(wire(proofs.asked(cell, family)))[0]
+
+
+def decode(wired, new_tokens=proofs.NEW, stop=frozenset()):
+    """Decode after the text, forgetting first whatever was decoded before."""
+    committed = list(wired.tokens[: proofs.CONTEXT])
+    wired.engine.target.prefill(committed[wired.engine.target.length : -1])
+    wired.engine.drafter.prefill(committed)
+    rounds = list(wired.engine.rounds(committed, new_tokens=new_tokens, stop=stop))
+    wired.roll_back_to(proofs.CONTEXT)
+    return committed[proofs.CONTEXT :], rounds
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=IDS)
+def test_greedy_output_is_the_targets_own(family, cell):
+    """Every pair of members, wired as a run wires them; then cut short, and stopped, anywhere."""
+    wired = wire(proofs.asked(cell, family))
+    wanted = plain(family, cell["cache"])
+    assert decode(wired)[0] == wanted
+    for length in LENGTHS:
+        assert decode(wired, length)[0] == wanted[:length]
+    for stop in {wanted[place] for place in (1, 4, 9, 30)}:
+        cut = wanted[: wanted.index(stop) + 1]
+        assert decode(wired, stop=frozenset([stop]))[0] == cut
+
+
+@pytest.mark.parametrize("cache", sorted({cell["cache"] for cell in CELLS}))
+@pytest.mark.parametrize("shape", sorted({cell["shape"] for cell in CELLS}))
+def test_the_edges_are_really_met(family, shape, cache):
+    """A draft that is the target: all accepted, the limit and a stop token inside a block."""
+    cell = {"drafter": "self", "shape": shape, "cache": cache, "draft_cache": cache}
+    wired = wire(proofs.asked(cell, family))
+    wanted = plain(family, cache)
+    told, rounds = decode(wired)
+    assert told == wanted
+    assert sum(one.accepted > 1 and _leaf(one) for one in rounds) >= 5
+    limited = [decode(wired, length)[1][-1] for length in range(2, 7)]
+    assert any(map(_cut, limited)), "no limit fell inside a block"
+    stopped = [decode(wired, stop=frozenset([token]))[1][-1] for token in wanted[:6]]
+    assert any(map(_cut, stopped)), "no stop token fell inside a block"
+    if cache == "sink-window":
+        evicted = [one.target_evicted for one in rounds]
+        assert len(set(evicted)) > 5, "the window did not move on during a round"
+
+
+def _leaf(played):
+    """Whether everything was accepted on the way taken: the tip has no child left to reject."""
+    return (played.path or [-1])[-1] not in played.parents
+
+
+def _cut(played):
+    """Whether a round emitted fewer tokens than it accepted, and the one after them."""
+    return len(played.emitted) <= played.accepted
+
+
+@pytest.mark.parametrize("kind", tiny.ARCHITECTURES)
+def test_every_architecture_decodes_as_transformers_own_generate(tmp_path, kind):
+    """Chain and both trees against `model.generate`, past a sliding window where there is one."""
+    folder = proofs.family(tmp_path, kind)
+    for shape in ("chain", "static-tree", "dynamic-tree"):
+        wired = wire(proofs.asked({"shape": shape}, folder))
+        told, rounds = decode(wired)
+        assert any(one.accepted for one in rounds)
+        prompt = torch.tensor([wired.tokens[: proofs.CONTEXT]])
+        wanted = wired.target.model.generate(
+            prompt,
+            attention_mask=torch.ones_like(prompt),
+            do_sample=False,
+            max_new_tokens=proofs.NEW,
+            eos_token_id=None,
+            pad_token_id=0,
+        )
+        assert told == wanted[0, proofs.CONTEXT :].tolist()
+
+
+def test_the_cells_hold_every_member_that_decodes():
+    """No member is left out silently: what some proof lacks has its reason in one table."""
+    for row in proofs.rows():
+        for proof in proofs.PROOFS:
+            assert getattr(row, proof) != "no", (row.kind, row.member, proof)

@@ -82,7 +82,7 @@ class Bench:
     def on(self, detail: str) -> Times:
         """Decode with every instrument of a detail level."""
         committed = self._start()
-        (scribe,) = self.native.scribes
+        (scribe,) = self.native.walk.scribes
         scribe.detail = detail  # type: ignore[assignment]  # one of Detail's words
         with CaptureWriter(self.folder / "cost.jsonl", overwrite=True) as writer:
             started = _now()

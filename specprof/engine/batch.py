@@ -6,7 +6,7 @@ model are answered by one padded forward. Drafts are answered first and the targ
 everybody asks it, so that rounds stay in step. A sequence that has ended leaves its rows idle.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,7 +29,7 @@ def steps(
     *,
     new_tokens: int,
     stop: frozenset[int],
-) -> Iterator[Step]:
+) -> Generator[Step]:
     """Extend each of `committed` in place by its own engine, a round of all of them at a time.
 
     Each stops as `Engine.rounds` does; the others go on. Rounds of a step share their times.

@@ -220,4 +220,6 @@ def _texts(settings: Settings, target: model.Loaded) -> tuple[list[list[int]], s
         drawn = torch.randint(target.facts.vocabulary, size, generator=generator)
         return cast("list[list[int]]", drawn.tolist()), f"random tokens, seed {settings.seed}"
     found, source = text.document(settings)
+    if settings.batch > 1:
+        source += f"; {settings.batch} stretches of it, evenly apart"
     return text.stretches(target.tokenizer, found, settings.context, settings.batch), source

@@ -6,6 +6,7 @@ from transformers import AutoModelForCausalLM
 
 import tiny
 from specprof.backends.native import Native
+from specprof.engine import batch
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.records import Burst, Plain, Prefill, Recheck, Round, RunSpec, Settings
 
@@ -21,7 +22,7 @@ def pair(tmp_path_factory):
     return folder
 
 
-def events(pair, **changed):
+def settings(pair, **changed):
     given = {
         "target": str(pair / "target"),
         "draft": str(pair / "draft"),
@@ -35,7 +36,11 @@ def events(pair, **changed):
         "batch": 3,
         "ignore_eos": True,
     }
-    spec = RunSpec(id="x", profile="test", settings=Settings(**(given | changed)))
+    return Settings(**(given | changed))
+
+
+def events(pair, **changed):
+    spec = RunSpec(id="x", profile="test", settings=settings(pair, **changed))
     return list(Native().run(spec, ["run"]))
 
 
@@ -125,6 +130,25 @@ def test_a_batch_is_timed_against_plain_decoding_of_the_same_batch(pair):
             assert place.draft_prob == pytest.approx(seen.draft_prob, abs=1e-3)
     assert [(one.burst, one.context) for one in kind(found, Plain)] == [(0, 140), (3, 212)]
     assert all(len(one.steps_ns) == 4 and min(one.steps_ns) > 0 for one in kind(found, Plain))
+
+
+def test_a_run_told_to_stop_lets_its_sequences_go(pair, monkeypatch):
+    """Closed in the middle of a burst, it leaves no loop set aside with its caches."""
+    players = []
+
+    class Recorded(batch.Player):
+        def __init__(self, *given):
+            super().__init__(*given)
+            players.append(self)
+
+    monkeypatch.setattr(batch, "Player", Recorded)
+    running = Native().run(RunSpec(id="x", profile="test", settings=settings(pair)), ["run"])
+    for event in running:
+        if isinstance(event, Round):
+            break
+    assert not all(player.dead for player in players)
+    running.close()
+    assert all(player.dead for player in players)
 
 
 def test_what_a_batch_cannot_keep_is_refused(pair):

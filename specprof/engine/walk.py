@@ -1,0 +1,173 @@
+"""The walk: known text is fed to a depth, decoded from there, and what was decoded forgotten again.
+
+A batch walks together: each sequence over its own stretch of the text, all to the same depths.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import count
+
+from specprof.engine.batch import steps
+from specprof.engine.recheck import recheck
+from specprof.engine.rounds import Scribe
+from specprof.engine.threads import threads
+from specprof.engine.wiring import Lane, Wired, member
+from specprof.extend import Cache
+from specprof.records import Burst, Event, Plain, Prefill, Recheck, Round
+
+
+@dataclass(slots=True, kw_only=True)
+class Stretch:
+    """One sequence decoded from one stop of the walk."""
+
+    burst: int
+    lane: Lane
+    scribe: Scribe
+    committed: list[int]
+    played: int = 0
+    rounds: list[Round] = field(default_factory=list)
+    """Those that were recorded."""
+
+    def keep(self, rounds: Iterator[Round]) -> Iterator[Round]:
+        """Remember recorded rounds as they go by."""
+        for one in rounds:
+            self.rounds.append(one)
+            yield one
+
+
+class Walk:
+    """Decodes every sequence of a run at one depth after another, and tells what was measured."""
+
+    def __init__(self, wired: Wired, *, origin_ns: int, prefill_threads: int) -> None:
+        """Count times from `origin_ns` on the host's clock."""
+        self.wired = wired
+        self.origin_ns = origin_ns
+        self.prefill_threads = prefill_threads
+        numbers = count()
+        self.scribes = [
+            Scribe(
+                law=lane.rig.law,
+                acceptance=lane.engine.acceptance,
+                policy=lane.rig.policy,
+                detail=wired.settings.detail,
+                origin_ns=origin_ns,
+                late=lane.rig.watch.clock.late,
+                sequence=sequence,
+                numbers=numbers,
+            )
+            for sequence, lane in enumerate(wired.lanes)
+        ]
+
+    @property
+    def observe_ns(self) -> int:
+        """Time spent computing evidence so far."""
+        return sum(scribe.observe_ns for scribe in self.scribes)
+
+    def stop(self, number: int, context: int) -> Iterator[Event]:
+        """Feed the text up to `context`, decode from there, and forget what was decoded.
+
+        A batch decodes its sequences together: each has a burst of its own, that lasts as long as
+        that of the last to end.
+        """
+        wired, clock = self.wired, self.wired.rig.watch.clock
+        started_ns, started = time.perf_counter_ns() - self.origin_ns, clock.mark()
+        sequences = [
+            Stretch(
+                burst=number * len(wired.lanes) + scribe.sequence,
+                lane=lane,
+                scribe=scribe,
+                committed=lane.tokens[:context],
+            )
+            for lane, scribe in zip(wired.lanes, self.scribes, strict=True)
+        ]
+        for each in sequences:
+            yield self._prefill(each)
+        yield from self._rounds(sequences)
+        wall_ns = clock.between(started, clock.mark())
+        for each in sequences:
+            yield Burst(
+                burst=each.burst,
+                start_ns=started_ns,
+                wall_ns=wall_ns,
+                rounds=each.played,
+                emitted=len(each.committed) - context,
+                finish="eos" if each.committed[-1] in wired.stop else "length",
+                sequence=each.scribe.sequence,
+            )
+        if wired.settings.plain_steps and wired.settings.drafter != "none":
+            yield from self._plain(sequences)
+        if context <= wired.settings.recheck_context:
+            for each in sequences:
+                yield from self._recheck(each)
+        wired.roll_back_to(context)
+
+    def _prefill(self, stretch: Stretch) -> Prefill:
+        parts, committed = stretch.lane.engine, stretch.committed
+        target, watch = parts.target, parts.watch
+        fed = len(committed) - 1 - target.length
+        watch.begin()
+        with threads(self.prefill_threads):
+            with watch.span("prefill-target"):
+                target.prefill(committed[target.length : -1])
+            with watch.span("prefill-draft"):
+                parts.drafter.prefill(committed)
+        lap = watch.finish()
+        return Prefill(
+            burst=stretch.burst,
+            context=len(committed),
+            fed=fed,
+            start_ns=lap.at_ns - self.origin_ns,
+            wall_ns=lap.wall_ns(),
+            spans=lap.spans(),
+        )
+
+    def _rounds(self, sequences: Sequence[Stretch]) -> Iterator[Round]:
+        decoding = steps(
+            [each.lane.engine for each in sequences],
+            [each.committed for each in sequences],
+            new_tokens=self.wired.settings.max_new_tokens,
+            stop=self.wired.stop,
+        )
+        with closing(decoding):  # a run told to stop lets go of its sequences here and not later
+            for step in decoding:
+                for sequence, played in step.items():
+                    each = sequences[sequence]
+                    each.played += 1
+                    yield from each.keep(each.scribe.take(played, each.burst, shared=len(step)))
+        for each in sequences:
+            yield from each.keep(each.scribe.flush(each.burst))
+
+    def _plain(self, sequences: Sequence[Stretch]) -> Iterator[Plain]:
+        """Time the target alone, all sequences at once, from where their bursts ended.
+
+        It is told once, in the first one's name.
+        """
+        alone = steps(
+            [each.lane.alone() for each in sequences],
+            [list(each.committed) for each in sequences],
+            new_tokens=self.wired.settings.plain_steps,
+            stop=frozenset(),
+        )
+        laps = [step[0].lap for step in list(alone)]
+        steps_ns = [lap.wall_ns() for lap in laps]
+        first = sequences[0]
+        yield Plain(burst=first.burst, context=len(first.committed), steps_ns=steps_ns)
+
+    def _recheck(self, stretch: Stretch) -> Iterator[Recheck]:
+        """Recompute a burst without a cache, where there is evidence to hold against it."""
+        engine, drafts = stretch.lane.engine, any(one.drafted for one in stretch.rounds)
+        draft = engine.drafter.plain
+        settings = self.wired.settings
+        if draft is not None and drafts and settings.detail == "evidence":
+            kept = member(Cache, "cache", settings.cache)(settings)
+            with threads(self.prefill_threads):
+                yield recheck(
+                    kept.plain(self.wired.target.model),
+                    draft,
+                    stretch.committed,
+                    stretch.rounds,
+                    engine.law,
+                    engine.acceptance,
+                )

@@ -122,9 +122,9 @@ class Synthetic(Backend):
             if settings.detail != "off":
                 yield from rounds
         plain = self._plain_steps() if self._depth and settings.plain_steps else None
+        if plain:  # of the whole batch, told once
+            yield Plain(burst=sequences[0].burst, context=sequences[0].context, steps_ns=plain)
         for each in sequences:
-            if plain:
-                yield Plain(burst=each.burst, context=each.context, steps_ns=plain)
             deep = context > settings.recheck_context
             if each.rechecked and not deep and settings.detail == "evidence":
                 yield Recheck(burst=each.burst, places=each.rechecked)

@@ -70,11 +70,14 @@ def _scored(evidence: Evidence) -> str | None:
 
 def _attributed(evidence: Evidence, chain: Attribution, bugs: Sequence[str]) -> str:
     rejected, mismatch = chain.rejected.frac.value, chain.mismatch.frac
+    cause = "distribution mismatch"
+    if evidence.header.acceptance == "exact-match":
+        cause += " and the price of exact-match"
     broken = [part for part in chain.brackets if (part.p_value or 0.0) <= evidence.alpha]
     draft = "level" if evidence.columns.trees else "draft"
     opening = f"Of {_percent(rejected)} rejected {draft}s"
     if not broken:
-        rest = f"all but noise is distribution mismatch ({_points(mismatch.value)} points owed)"
+        rest = f"all but noise is {cause} ({_points(mismatch.value)} points owed)"
         if not rejected:
             opening, rest = f"No {draft} was rejected", "and none was owed a rejection beyond noise"
         return f"{opening}, {rest}{_caveat(chain, bugs)}."
@@ -82,7 +85,7 @@ def _attributed(evidence: Evidence, chain: Attribution, bugs: Sequence[str]) -> 
     known = f": {'; '.join(bugs)}" if bugs else ""
     if lost >= 0:
         return (
-            f"{opening}, {_points(mismatch.value)} points are distribution mismatch and "
+            f"{opening}, {_points(mismatch.value)} points are {cause} and "
             f"{_points(lost)} points are an implementation bug{known}.{_unseen(chain)}"
         )
     return (

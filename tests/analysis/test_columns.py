@@ -6,9 +6,10 @@ import time
 import numpy as np
 import pytest
 
+import captures
 from specprof.analysis.columns import Columns
 from specprof.backends.synthetic import Synthetic
-from specprof.records import Round, RunSpec, Sample, Settings, Span
+from specprof.records import Drafted, Observed, Round, RunSpec, Sample, Settings, Span
 
 
 def recorded(**settings):
@@ -51,6 +52,105 @@ def test_columns_say_what_the_records_say(events):
     reached = [(r, i, d) for r in rounds for i, d in enumerate(r.drafted) if d.reached]
     assert columns.places.context.tolist() == [r.context + i for r, i, _ in reached]
     assert columns.places.overlap.tolist() == [d.seen.overlap for _, _, d in reached]
+
+
+def tree(index=0, context=100):
+    """Return a round whose second child of the root, and that one's first child, stood.
+
+    Its list is not in the order of its levels: 0 and 1 hang on the context, 2 on 0, 3 to 5 on 1.
+    """
+    parents = [-1, -1, 0, 1, 1, 3]
+    reached, accepted = {0, 1, 3, 5}, {1, 3}
+    return Round(
+        index=index,
+        context=context,
+        depth_asked=3,
+        drafted=[
+            Drafted(
+                token=10 + node,
+                parent=parent,
+                reached=node in reached,
+                accepted=node in accepted,
+                seen=Observed(0.5, 0.5, 0.1 * (node + 1), 0.2) if node in reached else None,
+            )
+            for node, parent in enumerate([*parents])
+        ],
+        accepted=2,
+        emitted=[11, 13, 7],
+        start_ns=0,
+        wall_ns=9,
+    )
+
+
+def test_a_trees_index_is_its_level():
+    """Places stand level by level, siblings in turn; a level is settled by its last one reached."""
+    columns = Columns()
+    columns.feed([tree()])
+    rounds, places = columns.rounds, columns.places
+    assert columns.trees
+    counts = (rounds.drafted, rounds.levels, rounds.reached, rounds.reached_levels, rounds.accepted)
+    assert [int(each[0]) for each in counts] == [6, 3, 4, 3, 2]
+    assert places.node.tolist() == [0, 1, 3, 5]
+    assert places.index.tolist() == [0, 0, 1, 2]
+    assert places.elder.tolist() == [0, 1, 0, 0]
+    assert places.context.tolist() == [100, 100, 101, 102]
+    levels = places.levels()
+    assert levels.index.tolist() == [0, 1, 2]
+    assert levels.accepted.tolist() == [True, True, False]
+    np.testing.assert_allclose(levels.overlap, [0.1 + 0.2, 0.4, 0.6])
+    assert [columns.drafted_at(level) for level in range(4)] == [1, 1, 1, 0]
+
+
+def test_a_chains_levels_are_its_places(events):
+    """Nothing is summed where nobody has a sibling."""
+    columns = fed(events, 50)
+    assert not columns.trees
+    assert columns.places.levels() is columns.places
+    np.testing.assert_array_equal(columns.rounds.levels, columns.rounds.drafted)
+    np.testing.assert_array_equal(columns.rounds.reached_levels, columns.rounds.reached)
+    np.testing.assert_array_equal(columns.places.node, columns.places.index)
+
+
+def test_a_batch_steps_time_is_divided_among_its_rounds():
+    """Each has its share of wall and spans; when it ended is everybody's."""
+    columns = Columns()
+    columns.feed(
+        [
+            Round(
+                index=number,
+                burst=number,
+                sequence=number,
+                shared=3,
+                context=1,
+                depth_asked=0,
+                accepted=0,
+                emitted=[1],
+                start_ns=50,
+                wall_ns=90,
+                spans=[Span("verify", None, 0, 60)],
+            )
+            for number in range(3)
+        ]
+    )
+    assert columns.rounds.wall_ns.tolist() == [30] * 3
+    assert columns.rounds.end_ns.tolist() == [140] * 3
+    assert columns.spans["verify"].tolist() == [20] * 3
+    assert columns.gap_ns.tolist() == [10] * 3
+
+
+def test_a_batchs_rounds_are_put_together_by_burst():
+    """Neighbours in a bootstrap are of one text, though sequences take turns in the file."""
+    columns = Columns()
+    columns.feed(captures.events(batch=3, stops=2, shape="static-tree"))
+    assert (np.diff(columns.rounds.burst) < 0).any()
+    together = columns.rounds_by_burst()
+    assert (np.diff(together.burst) >= 0).all()
+    for burst in range(6):
+        assert (np.diff(together.index[together.burst == burst]) > 0).all()
+    levels = columns.levels_by_burst()
+    bursts = columns.rounds.burst[np.searchsorted(columns.rounds.index, levels.round)]
+    assert (np.diff(bursts) >= 0).all()
+    assert levels.accepted.sum() == columns.rounds.accepted.sum()
 
 
 def test_spans_and_gap_sum_to_the_wall(events):

@@ -2,12 +2,22 @@
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
-from specprof.backends._tables import FAULTS
-from specprof.backends.synthetic import Synthetic
+from specprof.backends._tables import FAULTS, Tables
+from specprof.backends.synthetic import KV_BYTES, Synthetic
 from specprof.errors import UnknownName
-from specprof.records import Burst, Header, Prefill, Recheck, Round, RunSpec, Settings
+from specprof.records import (
+    Burst,
+    Header,
+    Prefill,
+    Recheck,
+    Round,
+    RunSpec,
+    Scored,
+    Settings,
+)
 
 
 def recorded(fault="none", **settings):
@@ -50,6 +60,86 @@ def test_a_baseline_drafts_nothing():
     assert of(Header, events)[0].draft is None
     assert not of(Recheck, events)
     assert all(len(one.spans) == 1 for one in of(Prefill, events))
+
+
+def test_siblings_judged_in_turn_keep_the_targets_law():
+    """Every outcome of a family of two, weighed exactly: what is emitted follows the target.
+
+    And what both siblings owed, each once its elder fell, is how often one of them stands.
+    """
+    tables = Tables("none", 1.0, 1.0, seed=4)
+    first = tables.place(100, draft_astray=0.0, target_astray=0.0)
+    emitted, passed, owed = np.zeros(48), 0.0, overlap(first)
+    for elder in range(48):
+        stands = first.draft[elder] * min(1, first.target[elder] / first.draft[elder])
+        falls = first.draft[elder] - stands
+        second = tables.left(first, elder)
+        assert second.draft[elder] == 0
+        both = np.minimum(second.target, second.draft)
+        left = np.maximum(second.target - second.draft, 0)
+        emitted[elder] += stands
+        emitted += falls * (both + (1 - both.sum()) * left / left.sum())
+        passed += stands + falls * both.sum()
+        owed += falls * overlap(second)
+    np.testing.assert_allclose(emitted, first.target, atol=1e-12)
+    assert passed == pytest.approx(owed)
+
+
+def overlap(place):
+    return np.minimum(place.target, place.draft).sum()
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_tree_keeps_the_books(temperature):
+    """One path stands, siblings before it fell, and both caches end where they should."""
+    for one in of(Round, recorded(shape="static-tree", widths="3,2", temperature=temperature)):
+        parents = [each.parent for each in one.drafted]
+        assert parents == [-1] * 3 + [0, 0, 1, 1, 2, 2] + list(range(3, 9)) + list(range(9, 15))
+        tip = -1
+        for node, each in enumerate(one.drafted):
+            assert each.reached == (each.parent == tip)
+            tip = node if each.accepted else tip
+        assert one.accepted == sum(each.accepted for each in one.drafted)
+        path = [each.token for each in one.drafted if each.accepted]
+        assert one.emitted[: one.accepted] == path[: len(one.emitted)]
+        assert one.draft_length == one.context
+        assert one.target_length == one.context + len(one.emitted) - 1
+        for family in ([0, 1, 2], [3, 4], [9]):
+            tokens = [one.drafted[node].token for node in family]
+            assert len(set(tokens)) == len(tokens), "siblings are drawn without replacement"
+
+
+def test_the_sequences_of_a_batch_share_their_steps():
+    """Each has bursts of its own; rounds of a step lie over one another; none lacks a token."""
+    events = recorded(batch=3, temperature=1.0)
+    rounds, bursts = of(Round, events), of(Burst, events)
+    assert [one.index for one in rounds] == list(range(len(rounds)))
+    assert [(one.burst, one.sequence) for one in bursts] == [(n, n % 3) for n in range(9)]
+    for burst in bursts:
+        own = [one for one in rounds if one.burst == burst.burst]
+        assert sum(len(one.emitted) for one in own) == burst.emitted == 60
+        assert {one.sequence for one in own} == {burst.sequence}
+        for one, following in pairwise(own):
+            assert following.context == one.context + len(one.emitted)
+    for one in rounds:
+        step = [each for each in rounds if each.start_ns == one.start_ns]
+        assert len(step) == one.shared
+        assert {each.wall_ns for each in step} == {one.wall_ns}
+
+
+def test_scored_text_goes_on_where_it_stopped():
+    """Every token but the first is scored once; a window bounds what the cache holds."""
+    events = recorded(workload="ppl", context=700, score_step=64, cache="sink-window", window=100)
+    passes = of(Scored, events)
+    assert not of(Round, events)
+    assert sum(len(one.nll) for one in passes) == 699
+    for one, following in pairwise(passes):
+        assert following.context == one.context + len(one.nll)
+        assert following.start_ns == one.start_ns + one.wall_ns
+    last = passes[-1]
+    assert last.target_length == 699
+    assert last.target_evicted == 699 - 104
+    assert last.target_kv_bytes == 104 * KV_BYTES["target"]
 
 
 def test_the_same_seed_gives_the_same_rounds():

@@ -39,6 +39,11 @@ from specprof.analysis.stats import Estimate
 from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule, Unknown
 
 LOW = 0.5
+LARGER = (
+    "take a larger draft, or one distilled from this target on this kind of text; until then draft "
+    "fewer tokens"
+)
+LOOKED_UP = "this text repeats itself too little to draft from: use a draft model, or draft less"
 
 
 class DraftsMismatched(Rule):
@@ -70,8 +75,7 @@ class DraftsMismatched(Rule):
                     high=overlap.high,
                 ),
             ),
-            remedy="take a larger draft, or one distilled from this target on this kind of text; "
-            "until then draft fewer tokens",
+            remedy=LOOKED_UP if evidence.settings.drafter == "ngram" else LARGER,
             confirm=("specprof run --draft <another model>",),
             headline=True,
         )

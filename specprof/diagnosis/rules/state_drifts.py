@@ -23,7 +23,7 @@ Confirm
 
 Does not see
     A wrong configuration that both passes share (RoPE scaling, a wrong checkpoint); places deeper
-    than recheck_context; caches that evict, or round, by design.
+    than recheck_context; younger siblings in a tree.
 
 Try it
     specprof drill draft-state

@@ -32,6 +32,7 @@ CASES = {
 }
 each_case = pytest.mark.parametrize(("kind", "changed"), CASES.values(), ids=CASES)
 WINDOW = Window(sinks=3, recent=20, block=4)
+MODEL = tiny.model("llama", num_hidden_layers=2)
 
 
 def decoder(made, window=WINDOW, *, capacity=400, reach=20, room=60):
@@ -139,6 +140,18 @@ def test_a_tree_sees_what_each_of_its_branches_would():
         assert torch.allclose(fast.feed(TOKENS[:5]), reference(made, text)[-5:], atol=2e-4)
 
 
+@pytest.mark.parametrize("length", [1, 2])
+def test_a_branch_may_become_sinks(length):
+    """A tree at the very start of a text: what is kept of it is what later tokens greet."""
+    fast = decoder(MODEL)
+    fast.feed(TOKENS[:length])
+    fast.feed(torch.tensor([7, 8, 9, 10, 11]), torch.tensor([-1, -1, 1, 1, 3]))
+    fast.keep([1, 3, 4])
+    fast.feed(TOKENS[:50])
+    text = torch.cat([TOKENS[:length], torch.tensor([8, 10, 11]), TOKENS[:60]])
+    assert torch.allclose(fast.feed(TOKENS[50:60]), reference(MODEL, text)[-10:], atol=2e-4)
+
+
 chains = st.tuples(st.just("feed"), st.integers(1, 12))
 back = st.tuples(st.just("back"), st.integers(1, 15))
 trees = st.tuples(st.just("tree"), st.integers(0, 5))
@@ -153,8 +166,7 @@ PARENTS = torch.tensor([-1, -1, 0, 1, 1, 3])
 @settings(max_examples=40, deadline=None, derandomize=True)
 def test_any_history_leaves_what_its_tokens_alone_would(moves, window, seed):
     """Chains, rollbacks and trees at random: the next answers are those of the text that stands."""
-    made = MODEL
-    fast = decoder(made, window, capacity=500, reach=15 + 6, room=12)
+    fast = decoder(MODEL, window, capacity=500, reach=15 + 6, room=12)
     generator = torch.Generator().manual_seed(seed)
     text = torch.empty(0, dtype=torch.int64)
     deepest = 0
@@ -162,7 +174,7 @@ def test_any_history_leaves_what_its_tokens_alone_would(moves, window, seed):
         if move == "feed":
             fresh = torch.randint(1, 96, (size,), generator=generator)
             found, text = fast.feed(fresh), torch.cat([text, fresh])
-            assert torch.allclose(found, reference(made, text, window)[-size:], atol=2e-4)
+            assert torch.allclose(found, reference(MODEL, text, window)[-size:], atol=2e-4)
         elif move == "back":
             length = max(len(text) - size, deepest - 15, 0)
             if length <= len(text):
@@ -180,9 +192,6 @@ def test_any_history_leaves_what_its_tokens_alone_would(moves, window, seed):
         deepest = max(deepest, fast.length)
         assert fast.length == len(text)
         assert fast.evicted == window.evicted(len(text))
-
-
-MODEL = tiny.model("llama", num_hidden_layers=2)
 
 
 def test_what_a_rollback_needs_is_held_and_no_more_is_promised():

@@ -29,9 +29,9 @@ class Span:
     """Rows every sequence in it can be said to have: the fewest any has."""
     end: int
     """Columns attention sees: the most rows any sequence has, the fed tokens included."""
-    written: torch.Tensor | None
-    """[4, tokens] of each token fed: sequence and row it is written to, sequence from `first` and
-    place in the padded forward it is read from. None: all of them, from row `start` on."""
+    written: tuple[torch.Tensor, ...] | None
+    """Four of [tokens]: of each token fed the sequence and row it is written to, the sequence from
+    `first` and place in the padded forward it is read from. None: all, from row `start` on."""
 
 
 class SharedStore(TransformersCache):  # type: ignore[misc]  # transformers is untyped here
@@ -148,15 +148,15 @@ class OwnLayer(PreallocatedLayer):
 
 def _written(
     starts: Mapping[int, int], counts: Mapping[int, int], first: int, device: torch.device
-) -> torch.Tensor:
-    """Return [4, tokens] where each token goes and comes from; padding goes nowhere."""
+) -> tuple[torch.Tensor, ...]:
+    """Return four of [tokens]: where each token goes and comes from; padding goes nowhere."""
     cells = [
         (sequence, starts[sequence] + place, sequence - first, place)
         for sequence, count in counts.items()
         for place in range(count)
     ]
     flat = [number for column in zip(*cells, strict=True) for number in column]
-    return on_device(flat, device).view(4, len(cells))
+    return on_device(flat, device).view(4, len(cells)).unbind()
 
 
 def _ragged(places: Mapping[int, Placement], padded: torch.Tensor, end: int) -> Placement:
@@ -164,10 +164,9 @@ def _ragged(places: Mapping[int, Placement], padded: torch.Tensor, end: int) -> 
 
     Padding stands at position 0 and sees the first column: nobody reads what becomes of it.
     """
-    rows, longest = padded.shape
-    positions = padded.new_zeros(rows, longest)
-    for row, place in places.items():
-        positions[row, : place.positions.shape[1]] = place.positions[0]
+    rows = padded.shape[0]
+    found = (places[row].positions[0] if row in places else padded[0, :0] for row in range(rows))
+    positions = pad_sequence([*found], batch_first=True)  # [rows, n]
     columns = torch.arange(end, device=padded.device).repeat(rows, 1)
     visible = columns[:, None] <= positions[:, :, None]  # a chain sees all up to itself
     for row, place in places.items():

@@ -26,3 +26,15 @@ def test_a_cache_that_was_not_recorded_is_left_out():
     assert [one.role for one in memory.caches(fed(captures.events(drafter="none")))] == ["target"]
     assert memory.caches(Columns()) == []
     assert memory.caches(fed(captures.events()[:1])) == []
+
+
+def test_a_cache_that_drops_tokens_holds_the_rest():
+    """The formula leaves out what was dropped; scored text has a cache as well."""
+    columns = fed(captures.events(cache="sink-window", window=200))
+    target, draft = memory.caches(columns)
+    assert target.evicted == target.length - 204 > 0
+    assert draft.held_bytes == draft.formula_bytes == 204 * draft.bytes_per_token
+    scored = fed(captures.events(workload="ppl", context=900, cache="sink-window", window=200))
+    (target,) = [one for one in memory.caches(scored) if one.role == "target"]
+    assert (target.length, target.evicted) == (899, 695)
+    assert target.held_bytes == target.formula_bytes

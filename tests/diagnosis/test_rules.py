@@ -8,6 +8,7 @@ import pytest
 
 import captures
 from specprof import registry
+from specprof.analysis import cost_model
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.extend import Clear, Found, Rule, Unknown
@@ -235,3 +236,86 @@ def test_a_draft_worse_than_a_constant_is_told():
     made = [spoilt(event) if isinstance(event, Round) else event for event in events]
     assert isinstance(judged("worse-than-constant", made), Found)
     assert isinstance(judged("worse-than-constant", events), Clear)
+
+
+def test_a_draft_that_feeds_anew_ends_where_its_round_began():
+    """A tree is taken back whole, and so is what a head on the target's features drafted."""
+    tree = captures.events(**LONG, shape="static-tree")
+    assert isinstance(judged("cache-length-wrong", tree), Clear)
+    left = [replace(e, draft_length=e.context + 1) if isinstance(e, Round) else e for e in tree]
+    assert "1 token too long" in judged("cache-length-wrong", left).finding.message
+    header, *rest = captures.events(**LONG)
+    assert isinstance(judged("cache-length-wrong", [header, *rest]), Clear)
+    settings = replace(header.spec.settings, drafter="eagle")
+    eagle = replace(header, spec=replace(header.spec, settings=settings))
+    assert isinstance(judged("cache-length-wrong", [eagle, *rest]), Found)
+    anew = [replace(e, draft_length=e.context) if isinstance(e, Round) else e for e in rest]
+    assert isinstance(judged("cache-length-wrong", [eagle, *anew]), Clear)
+
+
+@pytest.mark.parametrize("way", [{"shape": "static-tree"}, {"batch": 3}])
+def test_exact_rules_hold_in_trees_and_batches(way):
+    """A lost correction, a rejected sibling that comes back, a second forward: one is enough."""
+    events = captures.events(**LONG, **way)
+    rounds = [event for event in events if isinstance(event, Round)]
+    row = next(
+        i
+        for i, one in enumerate(rounds)
+        if len(one.emitted) == 2 and any(d.reached and not d.accepted for d in one.drafted)
+    )
+    one, names = rounds[row], ("emitted-count-broken", "residual-unsupported")
+    assert all(isinstance(judged(name, events), Clear) for name in names)
+    lost = judged("emitted-count-broken", broken(events, row, emitted=one.emitted[:1]))
+    assert lost.finding.rounds[0] == row
+    again = [d.token for d in one.drafted if d.reached and not d.accepted][-1]
+    back = broken(events, row, emitted=[one.emitted[0], again])
+    assert judged("residual-unsupported", back).finding.rounds == (row,)
+    twice = broken(events, row, target_forwards=2)
+    assert isinstance(judged("extra-target-forwards", twice), Found)
+
+
+def test_drafts_without_a_law_have_none_to_test():
+    """Looked-up drafts have all the mass of their law: nothing is promised before a draw."""
+
+    def certain(one):
+        seen = one.seen and replace(
+            one.seen, draft_prob=1.0, overlap=one.seen.target_prob, accept_owed=one.seen.target_prob
+        )
+        return replace(one, seen=seen)
+
+    events = [
+        replace(e, drafted=[certain(d) for d in e.drafted]) if isinstance(e, Round) else e
+        for e in captures.events(**LONG)
+    ]
+    with pytest.raises(Exception, match="no draft was drawn"):
+        judged("draft-law-differs", events)
+
+
+def test_what_is_only_true_of_chains_is_not_said_of_trees():
+    """A shallower tree is another tree; a self-drafted tree's younger siblings rarely stand."""
+    same = {"target": "pocket/target", "draft": "pocket/target"}
+    tree = captures.events("slow-draft", **LONG, shape="static-tree", **same)
+    assert isinstance(judged("depth-too-deep", tree), Unknown)
+    with pytest.raises(Exception, match="in a tree"):
+        judged("self-draft-disagrees", tree)
+
+
+def test_a_varying_depth_is_costed_as_it_was():
+    """Where most rounds draft one token, a cap at one gains little: the deep ones are few."""
+    events = captures.events(**LONG, depth=8)
+
+    def cut(one):
+        if one.index % 10 == 0 or len(one.drafted) < 8:
+            return one
+        spans = [replace(s, ns=s.ns // 8) if s.name == "draft" else s for s in one.spans]
+        stood = min(one.accepted, 1)
+        first = replace(one, drafted=one.drafted[:1], accepted=stood, spans=spans)
+        return replace(first, emitted=one.emitted[: stood + 1])
+
+    varied = fed([cut(e) if isinstance(e, Round) else e for e in events])
+    choice = cost_model.best_depth(Evidence(varied))
+    levels = varied.rounds.levels
+    assert (choice.asked, levels.min(), levels.max()) == (8, 1, 8)
+    asked = choice.tokens_per_second[8]
+    costs = cost_model.costs(Evidence(varied))
+    assert asked == pytest.approx(1e9 * (1 + varied.rounds.accepted.mean()) / costs.round_ns)

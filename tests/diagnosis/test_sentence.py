@@ -63,3 +63,14 @@ def test_causes_of_mismatch_and_cost_follow():
 def test_without_probabilities_nothing_is_attributed():
     """Counts alone can't tell a mismatch from a bug."""
     assert "can't be said, because no probabilities" in told(detail="rounds")
+
+
+def test_trees_are_told_by_level():
+    """Siblings pass a level together: what is rejected is a level, not each of its tokens."""
+    assert re.match(r"Of \d\d\.\d % rejected levels, all but noise", told(shape="static-tree"))
+
+
+def test_known_text_is_told_by_its_perplexity():
+    """With its interval and the number of tokens."""
+    sentence = told(workload="ppl", context=900)
+    assert re.match(r"Perplexity [\d.]+ over 899 tokens of known text \(95 % interval", sentence)

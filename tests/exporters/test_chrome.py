@@ -77,3 +77,17 @@ def test_the_check_itself_catches_what_perfetto_refuses(trace, spoil):
     spoil(trace)
     with pytest.raises(AssertionError):
         check_chrome(trace)
+
+
+def test_each_sequence_of_a_batch_has_tracks_of_its_own(tmp_path):
+    """Rounds of a step lie over one another in time, and so never on one track."""
+    trace = export(events(batch=3), tmp_path)
+    check_chrome(trace)
+    names = {e["tid"]: e["args"]["name"] for e in trace if e["name"] == "thread_name"}
+    assert len(names) == 9
+    assert "target model, sequence 2" in names.values()
+    rounds = [event for event in events(batch=3) if isinstance(event, Round)]
+    for sequence in range(3):
+        own = [e for e in trace if e["name"] == "round" and e["tid"] == 1 + 3 * sequence]
+        own = [e for e in own if e["ph"] == "X"]
+        assert len(own) == sum(one.sequence == sequence for one in rounds)

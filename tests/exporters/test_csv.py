@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from captures import HOSTILE, events, in_memory
 from specprof.exporters.csv import COLUMNS, Csv, no_formula
-from specprof.records import Round
+from specprof.records import Round, Scored
 
 
 def export(recorded, folder) -> list[dict]:
@@ -58,3 +58,21 @@ def test_no_text_is_a_formula(text):
 def test_text_is_one_printable_line(text):
     """No name starts a line of its own or hides its direction."""
     assert no_formula(text).isprintable()
+
+
+def test_a_trees_levels_stand_beside_its_tokens(tmp_path):
+    """Accepted per reached level and per reached token are two columns, and differ."""
+    for row in export(events(shape="static-tree"), tmp_path):
+        accepted, levels = int(row["accepted_tokens"]), int(row["reached_levels"])
+        assert float(row["accepted_per_reached_level"]) == accepted / levels
+        assert float(row["accepted_per_reached"]) == accepted / int(row["reached_tokens"])
+        assert int(row["drafted_levels"]) == 4 < int(row["drafted_tokens"]) == 28
+
+
+def test_scored_text_has_a_row_a_token(tmp_path):
+    """Position and nats, in order."""
+    recorded = events(workload="ppl", context=300)
+    rows = export(recorded, tmp_path)
+    nll = [each for one in recorded if isinstance(one, Scored) for each in one.nll]
+    assert [float(row["nll_nats"]) for row in rows] == nll
+    assert [int(row["context_tokens_before_token"]) for row in rows] == list(range(1, 300))

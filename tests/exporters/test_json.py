@@ -7,6 +7,7 @@ import msgspec
 from captures import events, in_memory, truncated
 from specprof.analysis.acceptance import rates
 from specprof.analysis.columns import Columns
+from specprof.analysis.perplexity import perplexity
 from specprof.capture import read_capture
 from specprof.exporters.json import Json, summary
 from specprof.records import Header, Round
@@ -73,3 +74,17 @@ def test_a_killed_run_says_so(tmp_path):
     assert document["capture"]["state"] == "INCOMPLETE"
     assert document["capture"]["torn"] is True
     assert document["end"] is None
+
+
+def test_trees_and_scored_text_are_summed_up(tmp_path):
+    """Levels beside tokens; a perplexity with its interval, null where nothing was scored."""
+    totals = export(events(shape="static-tree"), tmp_path)["totals"]
+    assert totals["drafted_tokens"] == 7 * totals["drafted_levels"]
+    assert totals["reached_tokens"] > totals["reached_levels"] >= totals["accepted_tokens"]
+    columns, recorded = Columns(), events(workload="ppl", context=700)
+    columns.feed(recorded)
+    document = export(recorded, tmp_path)
+    assert document["totals"]["scored_tokens"] == 699
+    assert document["perplexity"] == msgspec.to_builtins(perplexity(columns))
+    assert [one["low"] for one in document["perplexity_by_depth"]] == [0, 128, 256, 512]
+    assert export(events(), tmp_path)["perplexity"] is None

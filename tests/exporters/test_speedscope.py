@@ -60,3 +60,17 @@ def test_the_check_itself_catches_what_speedscope_refuses(document, spoil):
 def test_the_schema_is_a_schema():
     """Our restatement of the published schema is itself valid."""
     jsonschema.Draft7Validator.check_schema(SPEEDSCOPE)
+
+
+def test_a_batch_has_a_timeline_a_sequence(tmp_path):
+    """All as long as the run; the sum counts a step's time once."""
+    recorded = events(batch=3)
+    Speedscope().write(in_memory(recorded), tmp_path / "a.speedscope.json")
+    made = json.loads((tmp_path / "a.speedscope.json").read_text())
+    check_speedscope(made)
+    aggregate, *timelines = made["profiles"]
+    assert [each["name"] for each in timelines] == [
+        f"timeline of sequence {sequence}" for sequence in range(3)
+    ]
+    assert {each["endValue"] for each in made["profiles"]} == {recorded[-1].wall_ns}
+    assert min(aggregate["weights"]) >= 0

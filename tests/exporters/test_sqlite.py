@@ -10,11 +10,15 @@ from specprof import extend, registry
 from specprof.records import Round, Sample
 
 
+def exported(folder, recorded):
+    exporter = registry.load(extend.Exporter, registry.member("exporter", "sqlite"))
+    exporter().write(in_memory(recorded), folder / "a.sqlite")
+    return closing(sqlite3.connect(folder / "a.sqlite"))
+
+
 @pytest.fixture
 def file(tmp_path):
-    exporter = registry.load(extend.Exporter, registry.member("exporter", "sqlite"))
-    exporter().write(in_memory(events()), tmp_path / "a.sqlite")
-    with closing(sqlite3.connect(tmp_path / "a.sqlite")) as connection:
+    with exported(tmp_path, events()) as connection:
         yield connection
 
 
@@ -48,3 +52,16 @@ def test_the_file_is_sound(file):
     assert file.execute("pragma integrity_check").fetchone() == ("ok",)
     nulls = "select count(*) from drafted where not reached and target_prob is not null"
     assert file.execute(nulls).fetchone() == (0,)
+
+
+def test_trees_and_scored_text_can_be_asked_for(tmp_path):
+    """A node's parent is one level up; every scored token has its nats."""
+    joined = (
+        "select count(*), sum(own.draft_index = up.draft_index + 1) from drafted own join "
+        "drafted up on own.round = up.round and own.parent = up.node"
+    )
+    with exported(tmp_path, events(shape="static-tree")) as file:
+        children, one_up = file.execute(joined).fetchone()
+        assert children == one_up > 0
+    with exported(tmp_path, events(workload="ppl", context=300)) as file:
+        assert file.execute("select count(*), min(nll) > 0 from scored").fetchone() == (299, 1)

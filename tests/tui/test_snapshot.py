@@ -1,5 +1,6 @@
 """Every number on the screen is the analysis' own."""
 
+import numpy as np
 import pytest
 
 from captures import events
@@ -7,11 +8,15 @@ from dashboards import WALK, diagnosis
 from specprof.analysis import timing
 from specprof.analysis.acceptance import index_profile, rates
 from specprof.analysis.columns import Columns
-from specprof.tui.panels.context import bucketed
+from specprof.analysis.perplexity import perplexity
+from specprof.tui.panels import DRAWINGS
+from specprof.tui.panels.context import bucketed, draw_context
 from specprof.tui.panels.draft_index import draw_draft_index
+from specprof.tui.panels.memory import draw_memory
 from specprof.tui.panels.scale import Scale
 from specprof.tui.panels.times import phases_of
 from specprof.tui.panels.tokens import marked_round
+from specprof.tui.panels.trust import draw_trust
 from specprof.tui.sheet import Sheet
 from specprof.tui.snapshot import Snapshot
 
@@ -105,3 +110,55 @@ def test_nothing_recorded_is_not_known_rather_than_zero():
     """Without rounds every rate is None."""
     empty = Snapshot()
     assert (empty.tau, empty.alpha_cond, empty.accept_frac, empty.recorder_share) == (None,) * 4
+
+
+def fed(recorded):
+    columns = Columns()
+    columns.feed(recorded)
+    return Snapshot(columns=columns)
+
+
+def drawn(draw, snapshot, size=(90, 12)):
+    sheet = Sheet(*size)
+    draw(sheet, snapshot)
+    return "\n".join(sheet.lines())
+
+
+def test_trees_are_drawn_by_level():
+    """The rates are analysis' own, by level; the siblings a correction came after are shown."""
+    snapshot = fed(events(**WALK, shape="static-tree"))
+    analysed = rates(snapshot.columns)
+    assert snapshot.alpha_cond == pytest.approx(analysed.alpha_cond.value)
+    assert snapshot.depth == 4
+    assert "accepted/reached level" in drawn(draw_trust, snapshot)
+    assert "acc/reached level" in drawn(draw_context, snapshot)
+    text = drawn(draw_draft_index, snapshot)
+    for rate in index_profile(snapshot.columns):
+        assert f"{rate.conditional.value:.3f}" in text
+    table = snapshot.columns.rounds
+    row = int(np.flatnonzero((table.reached - table.reached_levels > 0) & (table.accepted == 0))[0])
+    inks = [ink for _, _, ink in marked_round(snapshot, row)]
+    assert inks == ["rejected"] * int(table.reached[row]) + ["corrected"]
+
+
+def test_scored_text_is_drawn_where_acceptance_would_be():
+    """Its perplexity stands above the curve; what its cache dropped is told; nothing breaks."""
+    snapshot = fed(events(workload="ppl", context=900, cache="sink-window", window=256, block=8))
+    found = perplexity(snapshot.columns)
+    assert f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})" in drawn(
+        draw_context, snapshot
+    )
+    assert "at most 639 tokens dropped, in 79 compressions" in drawn(draw_memory, snapshot)
+    assert "899 tokens scored" in drawn(draw_trust, snapshot)
+    for drawing in DRAWINGS.values():
+        for size in ((90, 12), (20, 3), (1, 1)):
+            drawn(drawing.draw, snapshot, size)
+
+
+def test_a_batchs_tokens_name_their_sequence():
+    """Rounds of several texts take turns: each opens with whose it is."""
+    snapshot = fed(events(**WALK, batch=3))
+    sequences = snapshot.columns.rounds.sequence
+    for row in range(6):
+        text, sign, ink = marked_round(snapshot, row)[0]
+        assert (text, sign, ink) == (str(sequences[row]), "#", "dim")

@@ -25,10 +25,10 @@ class ShortDraft(DraftModel):
         return super().propose([*kept, committed[-1]], depth)
 
 
-def differences(drafter):
+def differences(drafter, **given):
     target, draft = tiny.model("llama", 1), tiny.model("llama", 2)
     decoders = (CausalModel(each, Store(3, 200), CPU) for each in (target, draft))
-    wired = engine(*decoders, drafter=drafter, temperature=1.0, depth=3)
+    wired = engine(*decoders, drafter=drafter, **({"temperature": 1.0, "depth": 3} | given))
     committed = list(range(1, 31))
     wired.target.prefill(committed[:-1])
     wired.drafter.prefill(committed)
@@ -65,6 +65,15 @@ def differences(drafter):
 def test_a_sound_cache_agrees_with_the_reference():
     """Both sides, at every reached place, to the digits the capture keeps."""
     target, draft, _ = differences(DraftModel)
+    assert target < 1e-3
+    assert draft < 1e-3
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("shape", ["static-tree", "dynamic-tree"])
+def test_a_sound_tree_agrees_with_the_reference(shape, temperature):
+    """At the eldest of each family, drawn or deterministic; its younger siblings are left out."""
+    target, draft, _ = differences(DraftModel, shape=shape, temperature=temperature)
     assert target < 1e-3
     assert draft < 1e-3
 

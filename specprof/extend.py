@@ -142,6 +142,8 @@ class Depth(ABC):
 
     watches: ClassVar[bool] = False
     """Whether it wants each drafted token's probability as it is drawn: a wait for the device."""
+    deepest: ClassVar[int] = 0
+    """The largest K it may ask for, where that is more than `Settings.depth`."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -149,7 +151,7 @@ class Depth(ABC):
     @property
     def bound(self) -> int:
         """The largest K it may ever ask for."""
-        return self.settings.depth
+        return max(self.deepest, self.settings.depth)
 
     @abstractmethod
     def ask(self) -> int:

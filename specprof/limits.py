@@ -57,8 +57,13 @@ PEERS = {
     "hf-generate": ("none", ("fixed",)),
 }
 """Backends that run transformers' own loop -> the drafter and the depth policies it has."""
-ALONE = (*PEERS, "synthetic")
-"""Backends that decode one sequence, as a chain, with a dense cache."""
+MADE_UP = {
+    "shape": ("chain", "static-tree"),
+    "drafter": ("draft-model", "none"),
+    "depth_policy": ("fixed",),
+    "acceptance": ("auto", "greedy", "rejection"),
+}
+"""What the backend `synthetic` knows to make up."""
 
 
 def acceptance_in_force(settings: Settings) -> str:
@@ -78,8 +83,10 @@ def check(settings: Settings) -> None:
     if settings.workload == "ppl":
         _check_scoring(settings)
         return
-    if settings.backend in ALONE:
-        _check_alone(settings)
+    if settings.backend in PEERS:
+        _check_peer(settings)
+    if settings.backend == "synthetic":
+        _check_made_up(settings)
     if settings.drafter in NEEDS_DRAFT and settings.draft is None and settings.backend == "native":
         title = f"the drafter {settings.drafter!r} needs a draft model"
         raise UsageError(title, "name one with --draft, or use --drafter none")
@@ -109,15 +116,17 @@ def widths(settings: Settings) -> list[int]:
 
 def drafted_at_most(settings: Settings) -> int:
     """Return how many tokens a round can draft."""
-    if settings.drafter == "none" or not settings.depth:
+    policy = registry.member("depth", settings.depth_policy).path
+    deepest = max(settings.depth, _declared(policy, "deepest", default=0))
+    if settings.drafter == "none" or not deepest:
         return 0
     if settings.shape == "static-tree":
-        per_level = widths(settings)[: settings.depth]
+        per_level = widths(settings)[:deepest]
         sizes = [math.prod(per_level[: level + 1]) for level in range(len(per_level))]
-        return sum(sizes) + (settings.depth - len(sizes)) * sizes[-1]
+        return sum(sizes) + (deepest - len(sizes)) * sizes[-1]
     if settings.shape == "dynamic-tree":
         return settings.nodes
-    return settings.depth
+    return deepest
 
 
 def _check_numbers(settings: Settings) -> None:
@@ -147,7 +156,7 @@ def _check_names(settings: Settings) -> None:
     registry.member("acceptance", acceptance_in_force(settings))
 
 
-def _check_alone(settings: Settings) -> None:
+def _check_peer(settings: Settings) -> None:
     wanted = {"shape": "chain", "cache": "dense", "batch": 1}
     for field, only in wanted.items():
         value = getattr(settings, field)
@@ -157,13 +166,21 @@ def _check_alone(settings: Settings) -> None:
     if settings.draft_cache not in (None, "dense"):
         title = f"backend {settings.backend!r} was asked for draft_cache {settings.draft_cache}"
         raise UsageError(title, "it has only dense caches; use backend native")
-    drafter, policies = PEERS.get(settings.backend, (settings.drafter, ("fixed",)))
+    drafter, policies = PEERS[settings.backend]
     if settings.drafter != drafter:
         title = f"backend {settings.backend!r} was asked for drafter {settings.drafter}"
         raise UsageError(title, f"it stands for {drafter}; use backend native for others")
     if settings.depth_policy not in policies:
         title = f"backend {settings.backend!r} was asked for depth policy {settings.depth_policy}"
         raise UsageError(title, f"it has {', '.join(policies)}; use backend native for others")
+
+
+def _check_made_up(settings: Settings) -> None:
+    for field, known in MADE_UP.items():
+        value = getattr(settings, field)
+        if value not in known:
+            title = f"backend 'synthetic' was asked for {field} {value}"
+            raise UsageError(title, f"it makes up {', '.join(known)}; use backend native")
 
 
 def _check_scoring(settings: Settings) -> None:
@@ -196,8 +213,8 @@ def _check_batch(settings: Settings) -> None:
     if settings.drafter == "eagle":
         title = f"drafter 'eagle' was asked for batch {settings.batch}"
         raise UsageError(title, "it reads one sequence's features: use batch 1, or draft-model")
-    for cache in {settings.cache, settings.draft_cache or settings.cache} - {"dense"}:
-        title = f"cache {cache!r} was asked for batch {settings.batch}"
+    for kept in {settings.cache, settings.draft_cache or settings.cache} - {"dense"}:
+        title = f"cache {kept!r} was asked for batch {settings.batch}"
         raise UsageError(title, "it keeps one sequence: use batch 1, or cache dense")
 
 
@@ -214,7 +231,7 @@ def _check_window(settings: Settings) -> None:
 
 
 @cache
-def _declared(path: Path, name: str, *, default: bool) -> bool:
+def _declared(path: Path, name: str, *, default: int) -> int:
     """Return a class variable of a member's class as its file writes it, without importing it."""
     module = ast.parse(path.read_text(encoding="utf-8"))
     for line in (
@@ -225,5 +242,5 @@ def _declared(path: Path, name: str, *, default: bool) -> bool:
                 ast.Assign(targets=[ast.Name(id=given)], value=ast.Constant(value=value))
                 | ast.AnnAssign(target=ast.Name(id=given), value=ast.Constant(value=value))
             ) if given == name:
-                return bool(value)
+                return int(value)
     return default

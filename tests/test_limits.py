@@ -57,7 +57,10 @@ from specprof.records import Settings
         {"backend": "hf-assisted", "depth_policy": "survival"},
         {"backend": "hf-generate", "drafter": "draft-model"},
         {"backend": "hf-prompt-lookup", "drafter": "draft-model"},
-        {"backend": "synthetic", "shape": "static-tree"},
+        {"backend": "synthetic", "shape": "dynamic-tree"},
+        {"backend": "synthetic", "drafter": "ngram"},
+        {"cache": "sink-window", "window": 12, "depth_policy": "hf-heuristic"},
+        {"shape": "static-tree", "widths": "4,4,4", "depth_policy": "hf-heuristic"},
     ],
 )
 def test_impossible_settings_are_refused(wrong):
@@ -82,6 +85,7 @@ def test_impossible_settings_are_refused(wrong):
         {"backend": "hf-assisted", "depth_policy": "hf-heuristic"},
         {"backend": "hf-prompt-lookup", "drafter": "ngram", "draft": None},
         {"backend": "synthetic", "draft": None},
+        {"backend": "synthetic", "shape": "static-tree", "batch": 2},
         {"window": 1},
     ],
 )

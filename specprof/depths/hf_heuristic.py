@@ -9,21 +9,17 @@ at the 20 tokens that transformers' default schedule, `constant`, asks for.
 from specprof.extend import Depth
 from specprof.records import Settings
 
-DEEPEST = 20
 UP, DOWN, LEAST = 2, 1, 1
 
 
 class HfHeuristic(Depth):
     """`Settings.depth` is where it starts."""
 
+    deepest = 20
+
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.depth = settings.depth
-
-    @property
-    def bound(self) -> int:
-        """The largest K it may ask for: 20, or where it starts if that is deeper."""
-        return max(DEEPEST, self.settings.depth)
 
     def ask(self) -> int:
         """Return K."""

@@ -45,15 +45,15 @@ def test_an_unrolled_step_is_a_drafted_token(target, head, tmp_path):
     with torch.no_grad():
         out = target.model(tokens, output_hidden_states=True)
         features = torch.cat([out.hidden_states[each] for each in eagle.TAPS], -1)
-        steps = torch.stack([each[0] for each in eagle.unrolled(head, features, tokens)])
-    assert steps.shape == (eagle.UNROLLED, 16 - 1 - eagle.UNROLLED, eagle.DRAFT_VOCABULARY)
+        steps = torch.stack([each[0] for each in eagle.unrolled(head, features, tokens, 4)])
+    assert steps.shape == (4, 16 - 1 - 4, eagle.DRAFT_VOCABULARY)
     for place in range(steps.shape[1]):
         read = CausalModel(target.model, Store(12, 32), CPU)
         read.features = Features(taps(target.model, loaded.model.form), 32)
         read.feed(tokens[0, : place + 1])
         decoder = HeadDecoder(loaded.model, Store(1, 32), read)
         decoder.feed(tokens[0, : place + 1])
-        fed = tokens[0, place + 1 : place + 1 + eagle.UNROLLED, None]
+        fed = tokens[0, place + 1 : place + 1 + 4, None]
         drafted = torch.cat([decoder.feed(token) for token in fed])[:, head.known_ids()]
         assert torch.allclose(steps[:, place], drafted, atol=1e-4, rtol=1e-4)
 
@@ -90,7 +90,7 @@ def test_a_few_steps_bring_the_drafts_nearer_to_the_target(target, monkeypatch, 
     trained = eagle.train(plain, stream, steps=30)
     tokens = stream[-96:].view(2, 48).long()
     with torch.no_grad():
-        losses = [eagle.unrolled_loss(each, plain, tokens).item() for each in (start, trained)]
+        losses = [eagle.unrolled_loss(each, plain, tokens, 4).item() for each in (start, trained)]
     assert losses[1] < 0.8 * losses[0]
     assert torch.equal(plain.get_input_embeddings().weight, before)
     assert "eagle: step 30/30" in capsys.readouterr().err

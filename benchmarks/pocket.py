@@ -1,18 +1,22 @@
 """The pocket family's figures: loss by context, acceptance of each draft; writes the model card.
 
-    python benchmarks/pocket.py
+    python benchmarks/pocket.py [--only pocket/eagle]
+
+With `--only` the other drafts' figures stay as they were last measured.
 
 Acceptance is measured by specprof itself at K = 4 on the held-out modules: bursts of 64 tokens at
 eight places inside the trained length of each module, then at single depths out to 20k. Loss is
 teacher-forced on the same text. Intervals are 95 %, block bootstrap over rounds.
 """
 
+import argparse
+import json
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
-from stamp import save, stamp
+from stamp import RESULTS, save, stamp
 from torch.nn import functional
 
 from specprof.analysis.columns import Columns
@@ -28,9 +32,17 @@ from specprof.pocket.corpus import HELD_OUT, held_out_text, module_text
 from specprof.records import Profile, Settings
 
 CPU = torch.device("cpu")
-DRAFTS = ("pocket/draft", "pocket/draft-small")
+DRAFTS = {
+    "pocket/draft": "draft-model",
+    "pocket/draft-small": "draft-model",
+    "pocket/eagle": "eagle",
+}
+"""Draft -> the drafter that drafts with it."""
+LANGUAGE_MODELS = ("pocket/target", "pocket/draft", "pocket/draft-small")
+DEPTH = 4
 TEMPERATURES = (0.0, 1.0)
 TRAINED, BURST = 512, 64
+IN_RANGE = f"in range (<{TRAINED})"
 BUCKETS = ((0, 512), (512, 2048), (2048, 8192), (8192, 20_000))
 DEPTHS = (2048, 8192, 19_000)
 DOCUMENT_TOKENS = 20_000
@@ -52,6 +64,8 @@ def walk(draft: str, temperature: float, **changed: object) -> Columns:
     settings = Settings(
         device="cpu",
         draft=draft,
+        drafter=DRAFTS[draft],
+        depth=DEPTH,
         temperature=temperature,
         max_new_tokens=BURST,
         recheck_context=0,
@@ -75,7 +89,7 @@ def in_range(draft: str, temperature: float, texts: Path) -> dict[str, object]:
 
 
 def acceptance(walks: list[Columns]) -> dict[str, object]:
-    """Return alpha_cond (accepted/reached) and tau (emitted/rounds) over several walks."""
+    """Return alpha_cond (accepted/reached), by draft index too, and tau (emitted/rounds)."""
 
     def joined(field: str) -> np.ndarray:
         return np.concatenate([getattr(each.rounds, field) for each in walks]).astype(float)
@@ -84,6 +98,11 @@ def acceptance(walks: list[Columns]) -> dict[str, object]:
     return {
         "alpha_cond": _told(ratio(accepted, reached), int(reached.sum())),
         "tau": _told(ratio(emitted, np.ones_like(emitted)), len(emitted)),
+        "accepted_per_reached_by_index": [
+            round(float((accepted > index).sum() / (reached > index).sum()), 3)
+            for index in range(DEPTH)
+            if (reached > index).any()
+        ],
     }
 
 
@@ -96,20 +115,20 @@ def _told(found: Estimate, n: int) -> dict[str, float | int]:
     }
 
 
-def measure(texts: Path) -> dict[str, object]:
-    """Return every figure of the card."""
+def measure(texts: Path, drafts: list[str], result: dict[str, object]) -> dict[str, object]:
+    """Return every figure of the card: those of `drafts` measured anew, others from `result`."""
     for name in HELD_OUT:
         (texts / f"{name}.txt").write_text(module_text(name), encoding="utf-8")
-    result: dict[str, object] = {"stamp": stamp(CPU), "depth": 4}
-    result["loss_nats_per_token"] = {name: losses(name) for name in ("pocket/target", *DRAFTS)}
-    for draft in DRAFTS:
+    made = stamp(CPU)
+    for draft in drafts:
         for temperature in TEMPERATURES:
-            found = {f"in range (<{TRAINED})": in_range(draft, temperature, texts)}
+            found = {IN_RANGE: in_range(draft, temperature, texts)}
             for depth in DEPTHS:
                 one = walk(draft, temperature, context=depth, stops=1)
                 found[f"at {depth}"] = acceptance([one])
             result[f"{draft} at temperature {temperature:g}"] = found
             print(draft, temperature, found, flush=True)
+        result[f"stamp of {draft}"] = made
     return result
 
 
@@ -126,9 +145,28 @@ def card(result: dict[str, object]) -> str:
         if key.startswith(PREFIX):
             rows += [f"| {key} | {where} | {_cell(f, 'alpha_cond')} | {_cell(f, 'tau')} |"
                      for where, f in found.items()]  # type: ignore[attr-defined]  # fmt: skip
-    made: dict[str, object] = result["stamp"]  # type: ignore[assignment]
-    where = f"Measured by `{made['command']}` at commit {made['commit']}, {made['when']}."
-    return about.format(losses="\n".join(lines), acceptance="\n".join(rows), stamp=where)
+    rows += ["", *_by_index(result)]
+    stamps = [
+        f"{draft}: `{made['command']}` at commit {made['commit']}, {made['when']}."
+        for draft, made in _stamps(result).items()
+    ]
+    return about.format(
+        losses="\n".join(lines), acceptance="\n".join(rows), stamp="  \n".join(stamps)
+    )
+
+
+def _by_index(result: dict[str, object]) -> list[str]:
+    lines = []
+    for key, found in result.items():
+        here = found.get(IN_RANGE, {}) if key.startswith(PREFIX) else {}  # type: ignore[attr-defined]
+        if each := here.get("accepted_per_reached_by_index"):
+            told = ", ".join(f"{value:.2f}" for value in each)
+            lines.append(f"{key}, in range, accepted/reached by draft index: {told}.  ")
+    return lines
+
+
+def _stamps(result: dict[str, object]) -> dict[str, dict[str, object]]:
+    return {draft: result[f"stamp of {draft}"] for draft in DRAFTS}  # type: ignore[misc]
 
 
 def _cell(found: dict[str, dict[str, float]], name: str) -> str:
@@ -138,8 +176,16 @@ def _cell(found: dict[str, dict[str, float]], name: str) -> str:
 
 def main() -> None:
     """Measure, save the JSON and write the card."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=DRAFTS)
+    only = parser.parse_args().only
+    result: dict[str, object] = {"depth": DEPTH}
+    if only:
+        result = json.loads((RESULTS / "pocket.json").read_text(encoding="utf-8"))
+    else:
+        result["loss_nats_per_token"] = {name: losses(name) for name in LANGUAGE_MODELS}
     with tempfile.TemporaryDirectory() as texts:
-        result = measure(Path(texts))
+        result = measure(Path(texts), [only] if only else list(DRAFTS), result)
     save("pocket", result)
     place = folder("pocket/target").parent / "CARD.md"
     place.write_text(card(result), encoding="utf-8")

@@ -36,7 +36,8 @@ class DynamicTree(Shape):
 
     Children are the draft's likeliest tokens at every temperature, as in the paper. Which of them
     are verified then depends on the draft's laws alone, and any cut is lossless; tokens that were
-    drawn could not be cut for being unlikely without bending the law (theory 8).
+    drawn could not be cut for being unlikely without bending the law (theory 8). The price is that
+    they owe no more than the target's mass on them: hot sampling favours the static tree.
     """
 
     @classmethod

@@ -22,8 +22,6 @@ class Level:
     """[n, vocab] raw, of each token's place."""
     laws: torch.Tensor
     """[n, vocab] what each was drawn from; the logits where nothing was drawn."""
-    sure: torch.Tensor
-    """[vocab] the draft's probabilities at the first token's place."""
 
 
 class StaticTree(Shape):
@@ -59,7 +57,7 @@ class StaticTree(Shape):
             parents.append(places.repeat_interleave(fed.shape[0] // before))
             nodes += fed.shape[0]
             if policy.watches:
-                confidences.append(levels[-1].sure[fed[0]].item())
+                confidences.append(self._sure(levels[-1]))
                 if not policy.go_on(confidences):
                     break
         draft.rollback(chain)
@@ -77,7 +75,7 @@ class StaticTree(Shape):
         logits = rows.repeat_interleave(width, 0)
         if law.greedy:
             children = rows.topk(width).indices  # [places, width]
-            return Level(children.flatten(), logits, logits, rows[0].softmax(-1))
+            return Level(children.flatten(), logits, logits)
         probs = law.probs(rows)
         race = torch.empty_like(probs).exponential_(generator=self.rig.generator)
         # The race's first `width` are a draw without replacement, in the order drawn.
@@ -85,4 +83,9 @@ class StaticTree(Shape):
         laws = [
             sibling_law(probs, children[:, :elders], children[:, elders]) for elders in range(width)
         ]
-        return Level(children.flatten(), logits, torch.stack(laws, 1).flatten(0, 1), probs[0])
+        return Level(children.flatten(), logits, torch.stack(laws, 1).flatten(0, 1))
+
+    def _sure(self, level: Level) -> float:
+        """Return the draft's probability of a level's first token: of the eldest line of all."""
+        sure = level.logits[0].softmax(-1) if self.rig.law.greedy else level.laws[0]
+        return sure[level.tokens[0]].item()

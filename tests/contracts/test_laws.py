@@ -165,9 +165,9 @@ def test_drafts_are_drawn_from_the_law_they_declare(family, drafter):
     assert all(torch.allclose(law, each[0], atol=1e-5) for each in laws)
     counts = torch.bincount(torch.tensor(drawn), minlength=len(law))
     assert counts[law == 0].sum() == 0
-    common = law * 300 >= 5
-    told = [*counts[common].tolist(), int(counts[~common].sum())]
-    wanted = [*(law[common] * 300).tolist(), float(law[~common].sum()) * 300]
+    frequent = law * 300 >= 5
+    told = [*counts[frequent].tolist(), int(counts[~frequent].sum())]
+    wanted = [*(law[frequent] * 300).tolist(), float(law[~frequent].sum()) * 300]
     cells = [(a, b) for a, b in zip(told, wanted, strict=True) if b > 1e-3]
     scale = sum(a for a, _ in cells) / sum(b for _, b in cells)
     assert len(cells) > 1

@@ -85,9 +85,9 @@ def test_sampled_siblings_are_drawn_without_replacement():
         counts[one, two] += 1
     wanted = law[:, None] * law / (1 - law[:, None])
     off = ~torch.eye(VOCABULARY, dtype=torch.bool)
-    common = off & (3000 * wanted >= 5)
-    told = [*counts[common].tolist(), counts[off & ~common].sum().item()]
-    due = [*(3000 * wanted[common]).tolist(), 3000 * wanted[off & ~common].sum().item()]
+    frequent = off & (3000 * wanted >= 5)
+    told = [*counts[frequent].tolist(), counts[off & ~frequent].sum().item()]
+    due = [*(3000 * wanted[frequent]).tolist(), 3000 * wanted[off & ~frequent].sum().item()]
     assert counts.diagonal().sum() == 0
     assert chisquare(told, [each * 3000 / sum(due) for each in due]).pvalue > 1e-3
 

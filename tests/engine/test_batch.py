@@ -175,10 +175,13 @@ def test_after_every_step_all_caches_are_those_of_sequences_fed_alone(kind, shap
                     )
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_table_answers_any_mixture_as_each_would_be_answered_alone(kind):
+@pytest.mark.parametrize(
+    ("kind", "changed"),
+    [*((kind, {}) for kind in KINDS), ("mistral", {"sliding_window": 2})],  # below a tree's height
+)
+def test_a_table_answers_any_mixture_as_each_would_be_answered_alone(kind, changed):
     """Chains, trees, idle rows, rollbacks and kept branches in any order, by chance but seeded."""
-    model, drawn = tiny.model(kind, 2), random.Random(7)
+    model, drawn = tiny.model(kind, 2, **changed), random.Random(7)
     shared, lone = table(model, 3), [alone(model) for _ in range(3)]
 
     def tokens(count):
@@ -202,6 +205,18 @@ def test_a_table_answers_any_mixture_as_each_would_be_answered_alone(kind):
             back = max(0, one.length - drawn.randint(0, 4)) if one.length < 50 else 3
             for decoder in (one, seat):
                 decoder.rollback(back)
+
+
+def test_an_idle_row_between_two_that_are_fed_alike_stays_as_it_is():
+    """The two need no ragged writing; what lies between them is longer, and is not theirs."""
+    model, tokens = tiny.model("llama", 2), torch.arange(1, 13)
+    shared, one = table(model, 3), alone(model)
+    shared.answer({n: Request(shared, tokens[:6], None) for n in range(3)})
+    shared.answer({1: Request(shared, tokens[6:9], None)})
+    shared.answer({n: Request(shared, tokens[:2], None) for n in (0, 2)})
+    one.prefill(tokens[:9].tolist())
+    found = shared.answer({1: Request(shared, tokens[9:], None)})[1]
+    assert torch.allclose(found, one.feed(tokens[9:]), atol=2e-4)
 
 
 def longest_branch(parents):

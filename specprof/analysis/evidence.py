@@ -124,7 +124,7 @@ class Evidence:
         """The reached drafted tokens whose two probabilities were recorded."""
         seen = self.reached.where(~np.isnan(self.reached.overlap))
         if not len(seen):
-            hint = "record with --detail evidence"
+            hint = "record with --backend native and --detail evidence"
             raise MissingEvidence("no probabilities were recorded", hint)
         return seen
 

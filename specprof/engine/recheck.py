@@ -15,13 +15,15 @@ from specprof.records import Drafted, Recheck, Rechecked, Round
 
 def recheck(  # noqa: PLR0917 - two models, their text, their rounds, the two rules
     target: torch.nn.Module,
-    draft: torch.nn.Module,
+    draft: torch.nn.Module | None,
     committed: Sequence[int],
     rounds: Sequence[Round],
     law: Law,
     acceptance: Acceptance,
 ) -> Recheck:
     """Recompute the reached drafted tokens of `rounds`, one burst, from `committed` tokens.
+
+    Without a `draft` model the drafted tokens are all there is of its law.
 
     A reached place's prefix is the committed text up to it: all it descends from was accepted. So
     one forward of each model over the text answers for every place at once. A place whose prefix
@@ -34,14 +36,17 @@ def recheck(  # noqa: PLR0917 - two models, their text, their rounds, the two ru
     rows = torch.tensor([context - first for _, _, context, _ in places])
     tokens = torch.tensor([one.token for *_, one in places])[:, None]
     target_logits = _plain_forward(target, committed, first)[rows]  # [places, vocab]
-    draft_logits = _plain_forward(draft, committed, first)[rows]
-    shared = min(target_logits.shape[-1], draft_logits.shape[-1])  # one may be padded further
-    target_logits, draft_logits = target_logits[:, :shared], draft_logits[:, :shared]
-    target_probs, draft_probs = law.probs(target_logits), law.probs(draft_logits)
-    if all(one.seen and one.seen.draft_prob == 1 for *_, one in places):
-        # A deterministic draft: what it declares is all mass on its first choice.
-        choice = draft_probs.argmax(-1, keepdim=True)
-        draft_probs = torch.zeros_like(draft_probs).scatter_(1, choice, 1.0)
+    if draft is None:
+        target_probs, choice = law.probs(target_logits), tokens
+    else:
+        draft_logits = _plain_forward(draft, committed, first)[rows]
+        shared = min(target_logits.shape[-1], draft_logits.shape[-1])  # one may be padded further
+        target_logits, draft_logits = target_logits[:, :shared], draft_logits[:, :shared]
+        target_probs, draft_probs = law.probs(target_logits), law.probs(draft_logits)
+        choice = draft_probs.argmax(-1, keepdim=True)  # [places, 1]
+    if draft is None or all(one.seen and one.seen.draft_prob == 1 for *_, one in places):
+        # A deterministic draft: what it declares is all mass on its choice.
+        draft_probs = torch.zeros_like(target_probs).scatter_(1, choice, 1.0)
     best = target_logits.topk(2, -1).values
     columns = (
         target_probs.gather(1, tokens).squeeze(1),

@@ -158,9 +158,9 @@ class Walk:
     def _recheck(self, stretch: Stretch) -> Iterator[Recheck]:
         """Recompute a burst without a cache, where there is evidence to hold against it."""
         engine, drafts = stretch.lane.engine, any(one.drafted for one in stretch.rounds)
-        draft = engine.drafter.plain
-        settings = self.wired.settings
-        if draft is not None and drafts and settings.detail == "evidence":
+        draft, settings = engine.drafter.plain, self.wired.settings
+        able = draft is not None or engine.drafter.draft is None  # no model has no state to lose
+        if able and drafts and settings.detail == "evidence":
             kept = member(Cache, "cache", settings.cache)(settings)
             with threads(self.prefill_threads):
                 yield recheck(

@@ -6,8 +6,10 @@ import torch
 import tiny
 from engines import engine
 from specprof.drafters.draft_model import DraftModel
+from specprof.drafters.ngram import Ngram
 from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel
+from specprof.engine.drafting import ModelDrafter
 from specprof.engine.recheck import recheck
 from specprof.engine.rounds import Scribe
 
@@ -25,9 +27,20 @@ class ShortDraft(DraftModel):
         return super().propose([*kept, committed[-1]], depth)
 
 
-def differences(drafter, **given):
+class Shifted(CausalModel):
+    """Keeps a rejected token at every rollback (faults: kv/target-rejected-kept)."""
+
+    def rollback(self, length):
+        super().rollback(min(self.length, length + 1))
+
+
+def differences(drafter, target_decoder=CausalModel, **given):
     target, draft = tiny.model("llama", 1), tiny.model("llama", 2)
-    decoders = (CausalModel(each, Store(3, 200), CPU) for each in (target, draft))
+    drafts = issubclass(drafter, ModelDrafter)
+    decoders = (
+        target_decoder(target, Store(3, 400), CPU),
+        CausalModel(draft, Store(3, 200), CPU) if drafts else None,
+    )
     wired = engine(*decoders, drafter=drafter, **({"temperature": 1.0, "depth": 3} | given))
     committed = list(range(1, 31))
     wired.target.prefill(committed[:-1])
@@ -46,7 +59,7 @@ def differences(drafter, **given):
         for played in wired.rounds(committed, new_tokens=60, stop=frozenset())
         for one in scribe.take(played, 0)
     ]
-    again = recheck(target, draft, committed, rounds, law, rule)
+    again = recheck(target, draft if drafts else None, committed, rounds, law, rule)
     used = {
         (one.index, place): drafted.seen
         for one in rounds
@@ -54,7 +67,7 @@ def differences(drafter, **given):
         if drafted.reached
     }
     pairs = [(used[place.round, place.index], place) for place in again.places]
-    assert len(pairs) > 40
+    assert len(pairs) >= 40
     return (
         max(abs(seen.target_prob - place.target_prob) for seen, place in pairs),
         max(abs(seen.draft_prob - place.draft_prob) for seen, place in pairs),
@@ -84,3 +97,13 @@ def test_a_trimmed_draft_cache_shows_on_the_draft_side_alone():
     assert target < 1e-3
     assert draft > 0.005
     assert min(rounds) == pytest.approx(1, abs=1)
+
+
+def test_a_drafter_without_a_model_has_its_target_rechecked():
+    """Sound, nothing differs; a target that keeps a rejected token differs from then on."""
+    target, draft, _ = differences(Ngram, temperature=0.2)
+    assert target < 1e-3
+    assert draft == 0
+    target, draft, _ = differences(Ngram, Shifted, temperature=0.2)
+    assert target > 0.005
+    assert draft == 0

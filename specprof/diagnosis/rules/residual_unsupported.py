@@ -52,6 +52,9 @@ class ResidualUnsupported(Rule):
         if evidence.header.acceptance not in {"greedy", "rejection"}:
             title = f"the rule {evidence.header.acceptance!r} does not draw from the residual"
             raise MissingEvidence(title, "this check knows the rules greedy and rejection")
+        if np.isnan(rounds.final_target_prob).all():
+            hint = "record with --backend native and --detail evidence"
+            raise MissingEvidence("no correction's probabilities were recorded", hint)
         # A draft that had to stand leaves no residual; its rejection is the accept rule's fault.
         whole = (rounds.emitted == rounds.accepted + 1) & ~_had_to_stand(evidence)
         again = whole & _again(evidence.reached, rounds.index, _last_tokens(evidence))

@@ -168,7 +168,7 @@ def _ragged(places: Mapping[int, Placement], padded: torch.Tensor, end: int) -> 
     found = (places[row].positions[0] if row in places else padded[0, :0] for row in range(rows))
     positions = pad_sequence([*found], batch_first=True)  # [rows, n]
     columns = torch.arange(end, device=padded.device).repeat(rows, 1)
-    # A chain sees all up to itself. So no row sees past its own: a node stands at most where it lies.
+    # A chain sees all up to itself, and no row past its own: a node stands at most where it lies.
     visible = columns[:, None] <= positions[:, :, None]
     for row, place in places.items():
         if place.visible is not None and place.columns is not None:

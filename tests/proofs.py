@@ -5,6 +5,7 @@ table: a member that some proof can't be made for has its reason in `EXCUSED`, a
 """
 
 import itertools
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -69,6 +70,19 @@ def rows() -> list[Proven]:
         for kind in dict.fromkeys(FIELDS.values())
         for name in registry.members(kind)
     ]
+
+
+def table() -> str:
+    """Return the rows as the README shows them."""
+    lines = [
+        "| kind | member | greedy equality | sampled law | rollback |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {each.kind} | `{each.member}` | {each.greedy} | {each.law} | {each.rollback} |"
+            for each in rows()
+        ),
+    ]
+    return "\n".join(lines)
 
 
 def members(cells: list[dict[str, str]]) -> set[tuple[str, str]]:
@@ -226,3 +240,7 @@ def family(folder: Path, kind: str = "llama") -> Path:
     heads.write(folder / "head", heads.eagle3())
     (folder / "text").write_text(TEXT)
     return folder
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table() + "\n")

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+import proofs
 from specprof import cli, errors, glossary
 from specprof.cli import app
 from specprof.errors import SpecprofError
+from specprof.plan import profiles
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,6 +43,16 @@ def test_every_exit_code_is_in_the_table():
 def test_every_metric_is_explained():
     """What the README names, `specprof explain` knows."""
     assert {row[0].strip("`") for row in table("name")} <= set(glossary.METRICS)
+
+
+def test_the_table_of_proofs_is_what_is_proven():
+    """Row by row as `python tests/proofs.py` prints it."""
+    assert proofs.table() in README
+
+
+def test_every_profile_is_told():
+    """The shipped profiles, no more and no less."""
+    assert {row[0].strip("`") for row in table("profile")} == set(profiles())
 
 
 def test_the_tree_is_the_tree():

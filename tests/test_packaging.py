@@ -104,9 +104,9 @@ def test_an_installed_plugin_works(installed, tmp_path):
 
 
 def test_an_installed_package_has_the_pocket_family(installed):
-    """Every model of the family that is in the tree is in the package, weights and all."""
+    """Every model and head of the family that is in the tree is in the package, weights and all."""
     assert pocket.members(), "the family has no weights here"
-    for name in pocket.members():
+    for name in [*pocket.members(), *pocket.heads()]:
         here = pocket.folder(name)
         there = installed / here.relative_to(ROOT)
         for file in here.iterdir():

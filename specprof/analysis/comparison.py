@@ -290,9 +290,12 @@ def _warnings(rows: Sequence[Row]) -> list[str]:
     decoded = {row.cell.contexts for row in rows if len(row.cell.steps.wall_ns)}
     if len(decoded) > 1:
         notes.append("cells decoded at different contexts: compare only those that share them")
-    machines = {str(row.cell.header.machine) for row in rows if row.cell.header}
-    if len(machines) > 1:
+    machines = [dict(row.cell.header.machine) for row in rows if row.cell.header]
+    counts = {each.pop("torch_threads", None) for each in machines}
+    if any(each != machines[0] for each in machines):
         notes.append("recorded on different machines: times are not comparable")
+    elif len(counts) > 1:
+        notes.append("threads differ by cell: unless told, each takes the count measured fastest")
     return notes
 
 

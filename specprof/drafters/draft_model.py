@@ -1,5 +1,6 @@
 """A smaller model of the same vocabulary drafts."""
 
+from specprof import pocket
 from specprof.engine import model
 from specprof.engine.drafting import ModelDrafter
 from specprof.engine.model import Loaded
@@ -16,4 +17,8 @@ class DraftModel(ModelDrafter):
         if settings.draft is None:
             title = "the drafter draft-model needs a draft model"
             raise UsageError(title, "name one with --draft, or use --drafter none")
+        if settings.draft in pocket.heads():
+            title = f"{settings.draft} is a head on the target's hidden states, no model of its own"
+            hint = f"use --drafter eagle, or --draft {pocket.members()[0]}"
+            raise UsageError(title, hint)
         return model.load(settings.draft, settings, target.device)

@@ -1,6 +1,7 @@
 """Cells side by side: exact figures from known times, and no comparison of unlike things."""
 
 import math
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -206,6 +207,21 @@ def test_what_would_mislead_is_noted():
     assert "law is not kept: 'lossy'" in notes
     assert "not complete: 'lossy'" in notes
     assert "different contexts" in notes
+
+
+@pytest.mark.parametrize(
+    ("differs", "note"),
+    [({"torch_threads": 2}, "threads differ"), ({"processor": "another"}, "different machines")],
+)
+def test_only_what_is_another_machine_is_called_so(differs, note):
+    """The thread count is each cell's own choice; it is told, and compared all the same."""
+    one, other = (cell(label, captures.events()) for label in "ab")
+    header = other.captures[0].header
+    machine = msgspec.structs.replace(header, machine=header.machine | differs)
+    moved = msgspec.structs.replace(other.captures[0], header=machine)
+    told = compare([one, replace(other, captures=[moved])]).notes
+    assert [each for each in told if note in each]
+    assert sum("machine" in each or "threads" in each for each in told) == 1
 
 
 @pytest.mark.parametrize("make", captures.ODD.values(), ids=captures.ODD)

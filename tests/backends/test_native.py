@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 import tiny
-from specprof.backends.native import Native
+from runs import TEXT, events, kind, settings
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.plan import acceptance_in_force, stops
 from specprof.records import (
@@ -19,50 +19,13 @@ from specprof.records import (
     Prefill,
     Recheck,
     Round,
-    RunSpec,
     Sample,
     Settings,
 )
 
-TEXT = "the quick brown fox jumps over the lazy dog; " * 20
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pair")
-    (folder / "text.txt").write_text(TEXT)
-    tiny.checkpoint(folder / "target", seed=1)
-    tiny.checkpoint(folder / "draft", seed=1, num_hidden_layers=2)
-    return folder
-
-
-def settings(pair, **changed):
-    given = {
-        "target": str(pair / "target"),
-        "draft": str(pair / "draft"),
-        "text": str(pair / "text.txt"),
-        "device": "cpu",
-        "threads": 1,
-        "context": 200,
-        "stops": 3,
-        "max_new_tokens": 12,
-        "depth": 3,
-        "ignore_eos": True,
-    }
-    return Settings(**(given | changed))
-
-
-def events(pair, **changed):
-    spec = RunSpec(id="x", profile="test", settings=settings(pair, **changed))
-    return list(Native().run(spec, ["run"]))
-
 
 def last_rounds(found):
     return {max(one.index for one in kind(found, Round) if one.burst == b) for b in range(3)}
-
-
-def kind(found, wanted):
-    return [event for event in found if isinstance(event, wanted)]
 
 
 def test_a_walk_is_bursts_of_prefill_and_rounds(pair):

@@ -4,48 +4,23 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+import runs
 import tiny
+from runs import TEXT, kind
 from specprof.backends.native import Native
 from specprof.engine import batch
 from specprof.errors import EnvironmentMissing, UsageError
-from specprof.records import Burst, Plain, Prefill, Recheck, Round, RunSpec, Settings
+from specprof.records import Burst, Plain, Prefill, Recheck, Round, RunSpec
 
-TEXT = "the quick brown fox jumps over the lazy dog; " * 20
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pair")
-    (folder / "text.txt").write_text(TEXT)
-    tiny.checkpoint(folder / "target", seed=1)
-    tiny.checkpoint(folder / "draft", seed=1, num_hidden_layers=2)
-    return folder
+USUAL = {"batch": 3}
 
 
 def settings(pair, **changed):
-    given = {
-        "target": str(pair / "target"),
-        "draft": str(pair / "draft"),
-        "text": str(pair / "text.txt"),
-        "device": "cpu",
-        "threads": 1,
-        "context": 200,
-        "stops": 3,
-        "max_new_tokens": 12,
-        "depth": 3,
-        "batch": 3,
-        "ignore_eos": True,
-    }
-    return Settings(**(given | changed))
+    return runs.settings(pair, **(USUAL | changed))
 
 
 def events(pair, **changed):
-    spec = RunSpec(id="x", profile="test", settings=settings(pair, **changed))
-    return list(Native().run(spec, ["run"]))
-
-
-def kind(found, wanted):
-    return [event for event in found if isinstance(event, wanted)]
+    return runs.events(pair, **(USUAL | changed))
 
 
 def of_burst(found, wanted, burst):

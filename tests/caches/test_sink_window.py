@@ -7,7 +7,9 @@ import torch
 from transformers import AutoModelForCausalLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+import runs
 import tiny
+from runs import kind
 from specprof.backends.native import Native
 from specprof.caches import sink_window
 from specprof.caches.sink_window import SinkWindow
@@ -16,39 +18,11 @@ from specprof.engine.decoder import CausalModel
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.records import Burst, Header, Note, Recheck, Round, RunSpec, Scored, Settings
 
-TEXT = "the quick brown fox jumps over the lazy dog; " * 20
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pair")
-    (folder / "text.txt").write_text(TEXT)
-    tiny.checkpoint(folder / "target", seed=1)
-    tiny.checkpoint(folder / "draft", seed=1, num_hidden_layers=2)
-    return folder
+USUAL = {"max_new_tokens": 24, "window": 24, "cache": "sink-window"}
 
 
 def events(pair, **changed):
-    given = {
-        "target": str(pair / "target"),
-        "draft": str(pair / "draft"),
-        "text": str(pair / "text.txt"),
-        "device": "cpu",
-        "threads": 1,
-        "context": 200,
-        "stops": 3,
-        "max_new_tokens": 24,
-        "depth": 3,
-        "ignore_eos": True,
-        "window": 24,
-        "cache": "sink-window",
-    }
-    spec = RunSpec(id="x", profile="test", settings=Settings(**(given | changed)))
-    return list(Native().run(spec, ["run"]))
-
-
-def kind(found, wanted):
-    return [event for event in found if isinstance(event, wanted)]
+    return runs.events(pair, **(USUAL | changed))
 
 
 CACHES = [

@@ -116,8 +116,7 @@ def widths(settings: Settings) -> list[int]:
 
 def drafted_at_most(settings: Settings) -> int:
     """Return how many tokens a round can draft."""
-    policy = registry.member("depth", settings.depth_policy).path
-    deepest = max(settings.depth, _declared(policy, "deepest", default=0))
+    deepest = _deepest(settings)
     if settings.drafter == "none" or not deepest:
         return 0
     if settings.shape == "static-tree":
@@ -127,6 +126,20 @@ def drafted_at_most(settings: Settings) -> int:
     if settings.shape == "dynamic-tree":
         return settings.nodes
     return deepest
+
+
+def expanded_at_most(settings: Settings) -> int:
+    """Return how many nodes of a dynamic tree the draft itself can be fed: all but the last level.
+
+    Of each level `branch` are expanded, however few are kept and verified.
+    """
+    return settings.branch * max(_deepest(settings) - 1, 0)
+
+
+def _deepest(settings: Settings) -> int:
+    """Return the largest K the depth policy may ask for."""
+    policy = registry.member("depth", settings.depth_policy).path
+    return max(settings.depth, _declared(policy, "deepest", default=0))
 
 
 def _check_numbers(settings: Settings) -> None:
@@ -228,6 +241,11 @@ def _check_window(settings: Settings) -> None:
     if settings.window <= drafted:
         title = f"window is {settings.window} and a round drafts up to {drafted} tokens"
         raise UsageError(title, "the window must hold a whole round: make it wider")
+    streamed = (settings.draft_cache or settings.cache) == "sink-window"
+    expanded = expanded_at_most(settings) if settings.shape == "dynamic-tree" else 0
+    if streamed and settings.window < expanded:
+        title = f"window is {settings.window} and the draft expands up to {expanded} nodes a round"
+        raise UsageError(title, "make the window wider, or branch or the depth smaller")
 
 
 @cache

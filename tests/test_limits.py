@@ -60,6 +60,7 @@ from specprof.records import Settings
         {"backend": "synthetic", "shape": "dynamic-tree"},
         {"backend": "synthetic", "drafter": "ngram"},
         {"cache": "sink-window", "window": 12, "depth_policy": "hf-heuristic"},
+        {"draft_cache": "sink-window", "window": 20, "shape": "dynamic-tree", "depth": 7},
         {"shape": "static-tree", "widths": "4,4,4", "depth_policy": "hf-heuristic"},
     ],
 )

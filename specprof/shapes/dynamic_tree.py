@@ -46,8 +46,8 @@ class DynamicTree(Shape):
 
         Of a level's candidates `branch` are expanded; the last level's never are.
         """
-        kept = limits.drafted_at_most(msgspec.structs.replace(settings, depth=depth))
-        return max(kept, settings.branch * (depth - 1))
+        asked = msgspec.structs.replace(settings, depth=depth)
+        return max(limits.drafted_at_most(asked), limits.expanded_at_most(asked))
 
     def grow(self, draft: Decoder, fed: torch.Tensor, depth: int) -> Proposal:
         """Feed [n] the tokens the draft lacks, then try up to `depth` levels, one a step."""

@@ -31,7 +31,10 @@ def launch(profile: Profile, *, output: Path | None, force: bool, tui: bool) -> 
     _refuse_unknown_pockets(specs)
     place = output or Path(f"specprof-{profile.name}-{_stamp()}")
     if len(specs) * profile.repeats > 1:
-        _play_all(place, sweep.begin(place, profile, specs, force=force))
+        with sweep.held(place):  # another run's files are not removed under it
+            index = sweep.begin(place, profile, specs, force=force)
+        with sweep.held(place):
+            _play_all(place, index)
         return place
     path = output or place.with_name(place.name + ".jsonl")
     _refuse_existing(path, force=force)
@@ -47,10 +50,11 @@ def launch(profile: Profile, *, output: Path | None, force: bool, tui: bool) -> 
 
 def resume(folder: Path) -> Path:
     """Go on with a sweep that was stopped: what is complete is kept, the rest is (re)done."""
-    index = sweep.resumed(folder)
-    waiting = sum(run.state == "waiting" for run in index.runs)
-    _tell(f"{folder}: {len(index.runs) - waiting} of {len(index.runs)} runs are complete")
-    _play_all(folder, index)
+    with sweep.held(folder):
+        index = sweep.resumed(folder)
+        waiting = sum(run.state == "waiting" for run in index.runs)
+        _tell(f"{folder}: {len(index.runs) - waiting} of {len(index.runs)} runs are complete")
+        _play_all(folder, index)
     return folder
 
 

@@ -4,9 +4,12 @@ Knows files, states and time left; how a run is played is handed in. The folder'
 was asked and how far it came, so that a sweep that was stopped goes on where it was.
 """
 
+import contextlib
+import fcntl
+import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Literal
@@ -79,6 +82,28 @@ def ordered(specs: Sequence[RunSpec], repeats: int) -> list[RunSpec]:
     ]
 
 
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep a sweep's folder to this process: two that play its runs would write into one file."""
+    try:
+        place = os.open(folder, os.O_RDONLY)
+    except OSError:  # not there yet, or for `begin` and `read_index` to refuse
+        yield
+        return
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(place)
+        title = f"{folder} is being written by another run"
+        raise UsageError(title, "wait for it to end, or choose another -o") from None
+    except OSError:  # a file system without locks
+        pass
+    try:
+        yield
+    finally:
+        os.close(place)
+
+
 def begin(folder: Path, profile: Profile, specs: Sequence[RunSpec], *, force: bool) -> Index:
     """Make the folder and its index. An existing sweep's files are only removed by `force`."""
     try:
@@ -123,7 +148,8 @@ def resumed(folder: Path) -> Index:
 def play_all(folder: Path, index: Index, play: Play, listener: Listener) -> Index:
     """Play every waiting run; return the index as it stands then, which is also on disk.
 
-    A failed run is recorded and the next one played; a Ctrl-C ends the run and the sweep.
+    A failed run is recorded and the next one played; a Ctrl-C ends the run and the sweep, and so
+    does an index that can't be written.
     """
     for number, run in enumerate(index.runs):
         if run.state != "waiting":
@@ -132,8 +158,14 @@ def play_all(folder: Path, index: Index, play: Play, listener: Listener) -> Inde
         done, error = _played(run, folder / run.file, play)
         runs = [*index.runs[:number], done, *index.runs[number + 1 :]]
         index = msgspec.structs.replace(index, runs=runs)
-        _keep(folder, index)
-        listener.ended(index, number, error)
+        try:
+            _keep(folder, index)
+        except OSError as trouble:
+            title = f"can't write {folder / INDEX}: {trouble.strerror}"
+            hint = f"make room, then go on: specprof run --resume {folder}"
+            raise SpecprofError(title, hint) from trouble
+        finally:
+            listener.ended(index, number, error)
         if done.state == "interrupted":
             break
     return index
@@ -181,7 +213,8 @@ def _standing(folder: Path, run: Run) -> Run:
     if run.state == "complete" and path.is_file():
         return run
     try:  # killed after the capture's last line and before the index was written
-        whole = read_capture(path).state == "complete"
+        capture = read_capture(path)
+        whole = capture.state == "complete" and not capture.damaged
     except CaptureUnreadable:
         whole = False
     return msgspec.structs.replace(
@@ -207,8 +240,12 @@ def _make_room(folder: Path, *, force: bool) -> None:
 def _keep(folder: Path, index: Index) -> None:
     """Write beside the place and rename, so that the index is never half a file."""
     part = folder / f".{INDEX}.part"
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(index), indent=1))
-    part.replace(folder / INDEX)
+    try:
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(index), indent=1))
+        part.replace(folder / INDEX)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _slug(label: str) -> str:

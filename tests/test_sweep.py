@@ -1,11 +1,20 @@
 """A sweep's order, its index, and that stopping it loses and repeats nothing."""
 
+import errno
+from pathlib import Path
+
 import msgspec
 import pytest
 
 import captures
 from specprof import sweep
-from specprof.errors import INTERRUPTED, CaptureUnreadable, EnvironmentMissing, UsageError
+from specprof.errors import (
+    INTERRUPTED,
+    CaptureUnreadable,
+    EnvironmentMissing,
+    SpecprofError,
+    UsageError,
+)
 from specprof.plan import expand
 from specprof.records import Profile
 
@@ -194,3 +203,51 @@ def test_a_label_makes_a_plain_file_name(folder):
     (run,) = begun(folder, profile).runs
     assert run.file.startswith("01-gr-e-a-b-xxx")
     assert len(run.file) < 60
+
+
+def test_a_sweep_is_played_by_one_process_at_a_time(folder):
+    """A second one is refused while the first holds the folder, and let in after it."""
+    begun(folder)
+    with (
+        sweep.held(folder),
+        pytest.raises(UsageError, match="being written by another run"),
+        sweep.held(folder),
+    ):
+        pass
+    with sweep.held(folder):
+        pass
+
+
+def test_a_full_disk_ends_the_sweep_and_is_told(folder, monkeypatch):
+    """The index on disk stays whole, how the run ended is heard, and what to do is said."""
+    index, heard = begun(folder), []
+    listener = sweep.Listener()
+    listener.ended = lambda index, number, error: heard.append(index.runs[number].state)
+
+    def full(_path, _bytes):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(SpecprofError, match=r"sweep\.json: No space left") as raised:
+        sweep.play_all(folder, index, recorded([]), listener)
+    assert f"--resume {folder}" in raised.value.hint
+    assert heard == ["complete"]
+    assert sweep.read_index(folder) == index
+
+
+def test_a_folder_that_could_not_be_begun_is_left_empty(folder, monkeypatch):
+    """No half-written index stays to be taken for another's file."""
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
+    with pytest.raises(UsageError, match="full"):
+        begun(folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_damaged_capture_is_made_again(folder):
+    """Lines that two writers mixed up are no complete run, whatever the last one says."""
+    index = begun(folder)
+    path = folder / index.runs[0].file
+    captures.healthy(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:3], b"{half\n", *lines[3:]]))
+    assert states(sweep.resumed(folder))[0] == "waiting"

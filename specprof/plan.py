@@ -5,7 +5,7 @@ import itertools
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args, get_type_hints
 
 import msgspec
 
@@ -90,17 +90,24 @@ def override(profile: Profile, **given: Value) -> Profile:
     sweep = {field: values for field, values in profile.sweep.items() if field not in given}
     pinned = msgspec.structs.replace(profile, sweep=sweep)
     for field in given:
-        if all(field in grid for grid in _grids(pinned)):
-            title = f"every cell of profile {profile.name!r} has a {field} of its own"
-            raise UsageError(title, f"copy the profile and change it there, or leave {field} out")
+        _refuse_idle(field, pinned, _grids(pinned))
     run = msgspec.structs.replace(profile.run, **given)
     return msgspec.structs.replace(pinned, run=run)
 
 
 def swept(profile: Profile, field: str, texts: Sequence[str]) -> Profile:
-    """Return the profile swept over the values written in `texts`, in place of any it had."""
+    """Return the profile swept over the values written in `texts`, in place of any it had.
+
+    Every cell is run with each value, but for those that set the field for themselves.
+    """
     values: list[Value] = [typed(field, text) for text in texts]
-    return msgspec.structs.replace(profile, sweep=profile.sweep | {field: values})
+    cells = [grid if field in grid else grid | {field: values} for grid in profile.cell]
+    sweep = profile.sweep
+    if sweep or not cells:
+        sweep = sweep | {field: values}
+    else:
+        _refuse_idle(field, profile, profile.cell)
+    return msgspec.structs.replace(profile, sweep=sweep, cell=cells)
 
 
 def typed(field: str, text: str) -> Value:
@@ -112,7 +119,7 @@ def typed(field: str, text: str) -> Value:
         value: Value = getattr(msgspec.convert(written, Settings, strict=False), field)
     except msgspec.ValidationError as trouble:
         title = f"{field} can't be {text!r}: {trouble}"
-        raise UsageError(title, "give a value of the setting's type") from trouble
+        raise UsageError(title, _known(field, "give a value of the setting's type")) from trouble
     return value
 
 
@@ -134,6 +141,21 @@ def stops(settings: Settings) -> list[int]:
     first = min(FIRST_STOP, settings.context)
     factor = (settings.context / first) ** (1 / (settings.stops - 1))
     return sorted({round(first * factor**step) for step in range(settings.stops)})
+
+
+def _refuse_idle(field: str, profile: Profile, grids: Sequence[Grid]) -> None:
+    """Refuse a setting that every grid sets for itself: it would change nothing."""
+    if all(field in grid for grid in grids):
+        title = f"every cell of profile {profile.name!r} has a {field} of its own"
+        raise UsageError(title, f"copy the profile and change it there, or leave {field} out")
+
+
+def _known(field: str, otherwise: str) -> str:
+    """Return as a hint the words a setting can be, or `otherwise` where it isn't one of a few."""
+    words = [
+        each for each in get_args(get_type_hints(Settings).get(field)) if isinstance(each, str)
+    ]
+    return f"known: {', '.join(words)}" if words else otherwise
 
 
 def _grids(profile: Profile) -> list[Grid]:
@@ -164,7 +186,7 @@ def _spec(profile: Profile, varied: dict[str, Value], label: str) -> RunSpec:
         settings = msgspec.convert(msgspec.to_builtins(profile.run) | varied, Settings)
     except msgspec.ValidationError as trouble:
         title = f"profile {profile.name!r} gives a field a wrong value: {trouble}"
-        raise UsageError(title, "each value must be of the field's type") from trouble
+        raise UsageError(title, _mended(trouble)) from trouble
     check(settings)
     written = repr(settings).encode("utf-8", "surrogateescape")  # a path may be no UTF-8
     number = hashlib.blake2b(written, digest_size=4).hexdigest()
@@ -184,12 +206,16 @@ def _checked(written: dict[str, object], path: Path) -> Profile:
         profile = msgspec.convert({"name": path.stem} | written, Profile)
         _refuse_mistyped(profile)
     except msgspec.ValidationError as trouble:
-        raise UsageError(f"profile {path}: {trouble}", "correct the value's type") from trouble
+        raise UsageError(f"profile {path}: {trouble}", _mended(trouble)) from trouble
     if profile.repeats < 1 or any(
         value == [] for grid in _grids(profile) for value in grid.values()
     ):
         title = f"profile {path} asks for nothing: repeats below 1, or a field without values"
         raise UsageError(title, "give at least one of each")
+    for grid in _grids(profile):
+        if not isinstance(grid.get(LABEL, ""), str):
+            title = f"profile {path} has a cell whose label is {grid[LABEL]!r}"
+            raise UsageError(title, "a label is one text; sweep over a field's values")
     return profile
 
 
@@ -198,6 +224,12 @@ def _refuse_unknown(table: object, known: Iterable[str], path: Path) -> None:
         if key not in known:
             hint = f"known keys: {', '.join(nearest(key, known))}"
             raise UsageError(f"profile {path} has an unknown key {key!r}", hint)
+
+
+def _mended(trouble: msgspec.ValidationError) -> str:
+    """Return what to do about a value that can't be; the trouble ends with the field's path."""
+    field = str(trouble).rstrip("`").rpartition(".")[2]
+    return _known(field, "correct the value's type")
 
 
 def _refuse_mistyped(profile: Profile) -> None:

@@ -129,6 +129,25 @@ def test_any_profile_can_be_swept_from_the_command_line():
     assert [spec.settings.depth for spec in expand(profile)] == [2, 4]
 
 
+def test_a_sweep_from_the_command_line_spreads_every_cell():
+    """Cells that set the field for themselves stand; where all do, the sweep is refused."""
+    cells = [{"label": "a", "depth": 2}, {"label": "b", "drafter": "self"}]
+    profile = swept(Profile(name="x", cell=cells), "temperature", ["0", "1"])
+    told = [(spec.label, spec.settings.temperature) for spec in expand(profile)]
+    assert told == [("a T=0.0", 0), ("a T=1.0", 1), ("b T=0.0", 0), ("b T=1.0", 1)]
+    labels = [spec.label for spec in expand(swept(Profile(name="x", cell=cells), "depth", ["5"]))]
+    assert labels == ["a", "b K=5"]
+    with pytest.raises(UsageError, match="every cell of profile 'x' has a depth of its own"):
+        swept(Profile(name="x", cell=cells[:1]), "depth", ["5"])
+
+
+def test_a_word_that_is_none_of_a_few_is_answered_with_them():
+    """On the command line as in a profile."""
+    with pytest.raises(UsageError) as raised:
+        typed("workload", "stroll")
+    assert raised.value.hint == "known: walk, generate, ppl"
+
+
 def test_the_command_line_overrides_a_profile():
     """What was given replaces; what was not given stays."""
     profile = override(Profile(name="x", run=Settings(depth=7)), temperature=0.5)
@@ -145,7 +164,9 @@ def test_the_command_line_overrides_a_profile():
         ("[sweep]\ndeep = [1]\n", "unknown key 'deep'"),
         ("[run\n", "is no TOML"),
         ("run = 3\n", "Expected `object`"),
-        ("[run]\nworkload = 'stroll'\n", "stroll"),
+        ("[run]\nworkload = 'stroll'\n", "known: walk, generate, ppl"),
+        ("[[cell]]\nworkload = 'stroll'\n", "known: walk, generate, ppl"),
+        ("[[cell]]\nlabel = ['a', 'b']\n", "a label is one text"),
         ("[[cell]]\ndept = 3\n", "unknown key 'dept'"),
         ("[[cell]]\ndepth = [3, 'x']\n", "Expected `int`"),
         ("cell = 3\n", "Expected `array`"),

@@ -19,7 +19,7 @@ from specprof.plan import stops
 from specprof.records import Header, Prefill, Round, RunSpec, Scored, Settings
 from specprof.sweep import INDEX, read_index
 
-WORST = ("complete", "waiting", "interrupted", "INCOMPLETE", "failed")
+WORST = ("complete", "waiting", "interrupted", "INCOMPLETE", "DAMAGED", "failed")
 """States of a run, a worse one later."""
 
 
@@ -173,7 +173,8 @@ def _runs(path: Path) -> list[_Run]:
 def _read(path: Path) -> _Run:
     capture = read_capture(path)
     reason = capture.end.reason if capture.end and capture.end.status == "failed" else None
-    return _Run(capture.header.spec, path.stem, capture.state, reason, capture)
+    state = "DAMAGED" if capture.damaged else capture.state
+    return _Run(capture.header.spec, path.stem, state, reason, capture)
 
 
 def _cell(runs: Sequence[_Run]) -> Cell:

@@ -101,6 +101,9 @@ COLUMNS = {
     "survival": Column("S_1 S_2 ..", "/drafted there", _survival),
 }
 """By relevance: what doesn't fit is left out from the end."""
+HELD = ("target_kv_bytes", "target_compressions", "draft_kv_bytes", "draft_compressions")
+"""Columns that come before `BEFORE` where a cache drops tokens: memory is what is asked then."""
+BEFORE = "ms_per_emitted"
 
 
 def show(
@@ -124,17 +127,13 @@ def show(
         _print(table(found, width=None if wide else WIDTH))
         if by_depth:
             _print(depths(found))
-        _print(["", *found.notes] if found.notes else [])
+        notes = found.notes + ([] if wide else _left_out(found, WIDTH))
+        _print(["", *notes] if notes else [])
 
 
 def table(found: "Comparison", width: int | None) -> list[str]:
     """Return the table's lines: the columns that somebody has a figure in, as far as they fit."""
-    grid = [["", "", *(_label(row) for row in found.rows)]]
-    for name, column in COLUMNS.items():
-        grown = [*grid, [column.head, column.under, *map(column.text, found.rows)]]
-        if _tells(name, found.rows) and (width is None or _width(grown) <= width):
-            grid = grown
-    return _lines(grid)
+    return _lines([["", "", *map(_label, found.rows)], *_fitting(found, width).values()])
 
 
 def depths(found: "Comparison") -> list[str]:
@@ -170,6 +169,35 @@ def document(found: "Comparison") -> str:
     ]
     whole = {"schema": SCHEMA, "cells": cells, "notes": found.notes}
     return plain_json(msgspec.json.format(msgspec.json.encode(whole), indent=2)).decode() + "\n"
+
+
+def _fitting(found: "Comparison", width: int | None) -> dict[str, list[str]]:
+    """Return the columns that fit beside the labels, by name: their heads and texts."""
+    labels, chosen = ["", "", *map(_label, found.rows)], dict[str, list[str]]()
+    for name in _by_relevance(found.rows):
+        column = COLUMNS[name]
+        texts = [column.head, column.under, *map(column.text, found.rows)]
+        if width is None or _width([labels, *chosen.values(), texts]) <= width:
+            chosen[name] = texts
+    return chosen
+
+
+def _left_out(found: "Comparison", width: int) -> list[str]:
+    """Return a note of the columns that don't fit; none where all do."""
+    fitting = _fitting(found, width)
+    others = [COLUMNS[name] for name in _by_relevance(found.rows) if name not in fitting]
+    told = ", ".join(f"{each.head} {each.under}".rstrip() for each in others)
+    return [f"more with specprof compare --wide: {told}"] if others else []
+
+
+def _by_relevance(rows: "Sequence[Row]") -> list[str]:
+    """Return the names of the columns that somebody has a figure in, the most telling first."""
+    names = [name for name in COLUMNS if _tells(name, rows)]
+    evicting = any("compressions" in name for row in rows for name in row.figures)
+    held = [name for name in names if evicting and name in HELD]
+    rest = [name for name in names if name not in held]
+    place = rest.index(BEFORE) if BEFORE in rest else len(rest)
+    return [*rest[:place], *held, *rest[place:]]
 
 
 def _spreadsheet(found: "Comparison") -> None:

@@ -4,12 +4,14 @@ import csv
 import io
 import json
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
 import captures
 from specprof.cli import _table, app
 from specprof.errors import CaptureUnreadable
+from specprof.records import Round
 
 
 def specprof(*arguments):
@@ -49,6 +51,41 @@ def test_the_table_fits_a_hundred_columns_and_wide_has_them_all(swept):
     heads = {word for line in wide.splitlines()[:2] for word in line.split()}
     assert {"TTFT", "TPOT", "alpha_cond", "accept_frac", "S_1", "rounds"} <= heads
     assert max(map(len, wide.splitlines())) > _table.WIDTH
+
+
+def test_what_does_not_fit_is_named(swept):
+    """The last line says which columns --wide adds; with --wide there is nothing to say."""
+    narrow, wide = (specprof("compare", swept, *more).stdout for more in ((), ("--wide",)))
+    assert "more with specprof compare --wide: " in narrow.splitlines()[-1]
+    assert "S_1 S_2 .. /drafted there" in narrow.splitlines()[-1]
+    assert "--wide" not in wide
+
+
+def test_memory_comes_first_where_a_cache_evicts(tmp_path):
+    """A table of windows has room for what they hold and how often they were cut."""
+    captures.healthy(tmp_path / "a.jsonl")
+    assert "compr." not in specprof("compare", tmp_path).stdout
+    evicting = [
+        msgspec.structs.replace(event, target_evicted=3, draft_evicted=3)
+        if isinstance(event, Round)
+        else event
+        for event in captures.events()
+    ]
+    captures.write(tmp_path / "a.jsonl", evicting)
+    heads = [line.split() for line in specprof("compare", tmp_path).stdout.splitlines()[:2]]
+    assert heads[0].index("target") < heads[0].index("TPOT")
+    assert "compr." in heads[1]
+
+
+def test_a_damaged_capture_is_told(tmp_path):
+    """Its figures are not passed off as a complete run's."""
+    path = tmp_path / "a.jsonl"
+    captures.healthy(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:3], b"{half\n", *lines[3:]]))
+    told = specprof("compare", path).stdout
+    assert "DAMAGED" in told
+    assert "not complete: 'a'" in told
 
 
 def test_what_nobody_has_is_no_column(swept):

@@ -3,18 +3,19 @@
 from typing import TYPE_CHECKING, cast
 
 from specprof import registry
-from specprof.engine.decoder import CausalModel, Decoder, on_device
 from specprof.engine.drafting import nothing
 from specprof.engine.features import Features
 from specprof.engine.heads import checkpoint
 from specprof.engine.heads.decoder import HeadDecoder
 from specprof.engine.heads.taps import taps
 from specprof.engine.model import Loaded
+from specprof.engine.transfer import on_device
 from specprof.errors import UsageError
 from specprof.extend import Drafter, Proposal, Rig, Shape
 from specprof.records import Settings
 
 if TYPE_CHECKING:
+    from specprof.engine.decoder import CausalModel, Decoder
     from specprof.engine.heads.head import Head
 
 

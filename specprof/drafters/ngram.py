@@ -6,8 +6,8 @@ owes the target's probability of it (theory 2.3).
 
 from collections import defaultdict
 
-from specprof.engine.decoder import on_device
 from specprof.engine.drafting import nothing
+from specprof.engine.transfer import on_device
 from specprof.extend import Drafter, Proposal, Rig
 
 

@@ -14,7 +14,7 @@ from transformers.cache_utils import Cache as TransformersCache
 from transformers.cache_utils import CacheLayerMixin
 
 from specprof.engine.cache import Placement, PreallocatedLayer, Store
-from specprof.engine.decoder import on_device
+from specprof.engine.transfer import on_device
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import torch
 from transformers.cache_utils import Cache as TransformersCache
 from transformers.cache_utils import CacheLayerMixin
 
+from specprof.engine.transfer import on_device
 from specprof.engine.tree import ancestry
 from specprof.errors import SpecprofError
 
@@ -74,9 +75,10 @@ class Store(TransformersCache):  # type: ignore[misc]  # transformers is untyped
             raise SpecprofError("there is no tree to keep a branch of", "feed one first")
         start = self.length - self._parents.shape[0]
         if list(branch) != list(range(len(branch))):
-            rows = torch.tensor([start + node for node in branch])
+            first = start - self.dropped
+            rows = on_device([first + node for node in branch], self._parents.device)
             for layer in self.layers:
-                layer.move(rows.to(layer.keys.device) - self.dropped, start - self.dropped)
+                layer.move(rows, first)
         self._parents = None
         self.length = start + len(branch)
 

@@ -1,10 +1,15 @@
 """Drafting with a causal language model: each drafter says which; a shape says how."""
 
+from typing import TYPE_CHECKING
+
 import torch
 
 from specprof import registry
-from specprof.engine.decoder import Decoder, on_device
+from specprof.engine.transfer import on_device
 from specprof.extend import Cache, Drafter, Proposal, Rig, Shape
+
+if TYPE_CHECKING:
+    from specprof.engine.decoder import Decoder
 
 
 class ModelDrafter(Drafter):

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from specprof.engine.transfer import on_device
+
 Taps = Sequence[tuple[torch.nn.Module, bool]]
 """Modules whose hidden states are wanted: of what goes in (True) or of what comes out (False)."""
 
@@ -40,7 +42,7 @@ class Features:
     def keep(self, branch: Sequence[int]) -> None:
         """Move the rows of one branch of the tree last taken together."""
         if self._rows is not None and list(branch) != list(range(len(branch))):
-            rows = torch.tensor(branch, device=self._rows.device) + self._start
+            rows = on_device(branch, self._rows.device) + self._start
             self._rows[self._start : self._start + len(branch)] = self._rows[rows]
 
     def rows(self, start: int, end: int) -> torch.Tensor:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import torch
 
-from specprof.engine.decoder import Decoder, on_device
+from specprof.engine.decoder import Decoder
 from specprof.engine.stopwatch import Lap, Stopwatch
+from specprof.engine.transfer import on_device
 from specprof.engine.tree import height, path
 from specprof.errors import SpecprofError
 from specprof.extend import Acceptance, Depth, Drafter, Law, Proposal
@@ -123,9 +124,8 @@ class Engine:
         tokens = torch.cat([on_device([last], self.target.device), proposal.tokens])
         if proposal.parents is None:
             return self.target.feed(tokens)
-        return self.target.feed(
-            tokens, torch.cat([proposal.parents.new_tensor([-1]), proposal.parents + 1])
-        )
+        first = torch.full_like(tokens[:1], -1)  # a list made a tensor would wait for the drafts
+        return self.target.feed(tokens, torch.cat([first, proposal.parents + 1]))
 
 
 def _to_host(

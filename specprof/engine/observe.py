@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
-from specprof.engine.decoder import on_device
 from specprof.engine.loop import Played
+from specprof.engine.transfer import on_device
 from specprof.engine.tree import sibling_law
 from specprof.extend import Acceptance, Law
 from specprof.records import Drafted, Observed

@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from transformers import DynamicCache, StoppingCriteria
 
-from specprof.engine.decoder import PREFILL_CHUNK, on_device
+from specprof.engine.decoder import PREFILL_CHUNK
 from specprof.engine.stopwatch import Clock, Lap, Mark
+from specprof.engine.transfer import on_device
 
 Model = Any
 """A transformers causal language model; the package is untyped."""

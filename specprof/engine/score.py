@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from specprof.engine.decoder import Decoder, on_device
+from specprof.engine.decoder import Decoder
 from specprof.engine.observe import short
 from specprof.engine.stopwatch import Stopwatch
+from specprof.engine.transfer import on_device
 from specprof.records import Scored
 
 

@@ -149,9 +149,9 @@ class WindowStore(Store):
         if self.length + count - dropped > self.rows:
             title = f"a streaming cache of {self.rows} rows was fed {count} tokens at once"
             raise SpecprofError(title, "this is a fault of specprof's own; please report it")
-        kept = torch.arange(self.window.sinks, self.length - dropped)
+        first, last = self.window.sinks + dropped - self.dropped, self.length - self.dropped
         for layer in self.layers:
-            rows = kept.to(layer.keys.device) + (dropped - self.dropped)
+            rows = torch.arange(first, last, device=layer.keys.device)
             layer.move(rows, self.window.sinks)
         self.dropped = dropped
 

@@ -71,7 +71,7 @@ def deepest(stands: torch.Tensor, parents: torch.Tensor) -> torch.Tensor:
     `stands` is [n] bool. -1 where no child of the chain's end stands.
     """
     if not parents.shape[0]:
-        return parents.new_tensor([-1])
+        return parents.new_full((1,), -1)
     lines = ancestry(parents)
     whole = (stands | ~lines).all(1)  # [n] every node on its path stands
     depth = torch.where(whole, lines.sum(1), 0)

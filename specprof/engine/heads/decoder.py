@@ -12,9 +12,10 @@ from dataclasses import replace
 import torch
 
 from specprof.engine.cache import Placement, Store
-from specprof.engine.decoder import PREFILL_CHUNK, CausalModel, on_device
+from specprof.engine.decoder import PREFILL_CHUNK, CausalModel
 from specprof.engine.heads.head import Head
 from specprof.engine.masks import attention_mask
+from specprof.engine.transfer import on_device
 from specprof.errors import SpecprofError
 
 
@@ -75,7 +76,7 @@ class HeadDecoder:
         """Keep of the tree the nodes of one `branch` as part of the chain, and forget the rest."""
         start = self._chain_end - self._answers_from
         rows = [*range(start), *(start + node for node in branch)]
-        self._answers = self._answers[torch.tensor(rows, dtype=torch.int64, device=self.device)]
+        self._answers = self._answers[on_device(rows, self.device)]
         self.store.keep(branch)
         self._nodes = 0
 

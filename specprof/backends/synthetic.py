@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from specprof import __version__
+from specprof import __version__, limits
 from specprof.backends._tables import FAULTS, Place, Tables, observed, rechecked, short
 from specprof.errors import UnknownName
 from specprof.extend import Backend
@@ -38,8 +38,6 @@ DRAFT_STEP_NS, VERIFY_NS, VERIFY_TOKEN_NS = 400_000, 4_000_000, 60_000
 ACCEPT_NS, ROLLBACK_NS, GAP_NS, PREFILL_NS = 90_000, 10_000, 60_000, 2_000_000
 DRAFT_PREFILL_NS = 300_000
 KV_BYTES = {"target": 24_576, "draft": 3_072}
-FIRST_STOP = 128
-"""The shallowest context of a walk."""
 ASTRAY = 1.5
 """Noise on the logits of a model whose state is wrong."""
 
@@ -168,8 +166,10 @@ class Synthetic(Backend):
         """Return the tokens a cache of that length still holds, and how many it dropped."""
         if self._settings.cache == "dense":
             return length, None
-        held = min(length, self._settings.sinks + self._settings.window)
-        return held, length - held
+        settings = self._settings
+        beyond = max(length - settings.sinks - settings.window, 0)
+        evicted = beyond // settings.block * settings.block
+        return length - evicted, evicted
 
     def _prefill(self, burst: int, context: int) -> Prefill:
         spans = [Span("prefill-target", None, 0, PREFILL_NS)]
@@ -224,7 +224,7 @@ class Synthetic(Backend):
 
     def _tree(self, each: _Sequence) -> _Played:
         """Draft a whole tree without replacement, then judge siblings in turn (theory 2.9)."""
-        widths = [int(width) for width in self._settings.widths.split(",")]
+        widths = limits.widths(self._settings)
         tips = {-1: self._place(each, each.context)}
         nodes, at = list[tuple[int, int, Place]](), list(tips)
         for level in range(self._depth):

@@ -50,8 +50,8 @@ DRAWINGS: dict[int, Drawing] = {
     ),
     4: Drawing(
         "memory",
-        "Bytes of both key-value caches against context, what they dropped, and the bytes of the "
-        "device and the host.",
+        "Bytes of both key-value caches against context; the most tokens they dropped, and in how "
+        "many cuts (compressions); the bytes of the device and the host.",
         draw_memory,
     ),
     5: Drawing(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from specprof.analysis.columns import Ints
-from specprof.tui.figures import count, short_count, size
+from specprof.tui.figures import short_count, size
 from specprof.tui.panels.sentences import NO_BYTES, NO_ROUNDS
 from specprof.tui.sheet import Ink, Sheet
 from specprof.tui.snapshot import Snapshot
@@ -65,9 +65,7 @@ def _dropped(sheet: Sheet, top: int, snapshot: Snapshot) -> int:
     ):
         if _known(values):
             tokens = float(np.nanmax(values))
-            text = (
-                f"at most {count(tokens)} tokens dropped, in {count(tokens // block)} compressions"
-            )
+            text = f"{short_count(tokens)} dropped, {short_count(tokens // block)} cuts"
             sheet.write(0, row, f"{name} KV ", "target" if name == "target" else "draft")
             sheet.right(sheet.width, row, text, "dim")
             row += 1

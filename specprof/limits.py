@@ -102,6 +102,14 @@ def grows_tree(shape: str) -> bool:
     return bool(_declared(registry.member("shape", shape).path, "tree", default=True))
 
 
+def feeds_anew(settings: Settings) -> bool | None:
+    """Whether every round feeds anew what the last one drafted; None: its drafter isn't here."""
+    if settings.shape != "chain":
+        return True
+    found = registry.members("drafter").get(settings.drafter)
+    return None if found is None else bool(_declared(found.path, "refed", default=False))
+
+
 def widths(settings: Settings) -> list[int]:
     """Return the static tree's children of each node, level by level."""
     try:
@@ -182,7 +190,7 @@ def _check_peer(settings: Settings) -> None:
     drafter, policies = PEERS[settings.backend]
     if settings.drafter != drafter:
         title = f"backend {settings.backend!r} was asked for drafter {settings.drafter}"
-        raise UsageError(title, f"it stands for {drafter}; use backend native for others")
+        raise UsageError(title, f"add --drafter {drafter}, or use backend native")
     if settings.depth_policy not in policies:
         title = f"backend {settings.backend!r} was asked for depth policy {settings.depth_policy}"
         raise UsageError(title, f"it has {', '.join(policies)}; use backend native for others")

@@ -137,8 +137,7 @@ class Evidence:
         row = order[np.searchsorted(keys, wanted, sorter=order).clip(max=len(keys) - 1)]
         both = keys[row] == wanted
         if not both.any():
-            hint = "set recheck_context = N in a profile: bursts up to N tokens deep are recomputed"
-            raise MissingEvidence("no place was rechecked without a cache", hint)
+            raise MissingEvidence("no place was rechecked without a cache", self._recheck_hint)
         row = row[both]
         return Pairs(
             round=used.round[row],
@@ -204,6 +203,15 @@ class Evidence:
         """Return sum / sum of values by round, [rounds], with a 95 % block-bootstrap interval."""
         order = self.columns.burst_order
         return ratio(numerators[order], denominators[order])
+
+    @property
+    def _recheck_hint(self) -> str:
+        """What would have had places rechecked; some drafters' never are."""
+        if int(self.rounds.context.min()) > self.settings.recheck_context:
+            return "record with --recheck-context N: bursts up to N tokens deep are recomputed"
+        if self.columns.end is None:
+            return "a burst is rechecked once it has ended"
+        return f"the drafter {self.settings.drafter!r} has no plain forward to recompute its law by"
 
     def _same_target(self, other: Columns) -> bool:
         if other.header is None:

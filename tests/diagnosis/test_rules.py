@@ -11,8 +11,9 @@ from specprof import registry
 from specprof.analysis import cost_model
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
+from specprof.errors import MissingEvidence
 from specprof.extend import Clear, Found, Rule, Unknown
-from specprof.records import ClockFacts, End, Header, Round
+from specprof.records import ClockFacts, End, Header, Recheck, Round
 
 HEADINGS = ("Measures", "Fires when", "Why", "Likely causes", "Confirm", "Does not see", "Try it")
 MEMBERS = registry.members("rule")
@@ -251,6 +252,41 @@ def test_a_draft_that_feeds_anew_ends_where_its_round_began():
     assert isinstance(judged("cache-length-wrong", [eagle, *rest]), Found)
     anew = [replace(e, draft_length=e.context) if isinstance(e, Round) else e for e in rest]
     assert isinstance(judged("cache-length-wrong", [eagle, *anew]), Clear)
+    settings = replace(header.spec.settings, drafter="a-plugin-elsewhere")
+    unknown = replace(header, spec=replace(header.spec, settings=settings))
+    for recorded in (rest, anew):  # how it feeds is not known: only the target's side is judged
+        assert "draft" not in judged("cache-length-wrong", [unknown, *recorded]).detectable
+
+
+def test_what_would_have_been_rechecked_is_said():
+    """Too deep a run is told the option; a drafter no forward can repeat is named."""
+    header, *rest = captures.events(**LONG)
+    bare = [event for event in rest if not isinstance(event, Recheck)]
+    settings = replace(header.spec.settings, drafter="eagle")
+    eagle = replace(header, spec=replace(header.spec, settings=settings))
+    shallow = replace(
+        header, spec=replace(header.spec, settings=replace(settings, recheck_context=0))
+    )
+    growing = [event for event in bare if not isinstance(event, End)]
+    for events, hint in (
+        ([shallow, *bare], "--recheck-context N"),
+        ([eagle, *growing], "once it has ended"),
+        ([eagle, *bare], "'eagle' has no plain forward"),
+    ):
+        with pytest.raises(MissingEvidence) as missing:
+            judged("state-drifts", events)
+        assert hint in missing.value.hint
+
+
+def test_a_depth_no_one_fixed_is_not_said_to_be_asked():
+    """Under a policy K is a bound, and fixing it means naming the policy too."""
+    header, *rest = captures.events(**LONG, depth=16)
+    assert judged("depth-too-deep", [header, *rest]).finding.message.startswith("K = 16 is too")
+    settings = replace(header.spec.settings, depth_policy="hf-heuristic")
+    policed = replace(header, spec=replace(header.spec, settings=settings))
+    finding = judged("depth-too-deep", [policed, *rest]).finding
+    assert finding.message.startswith("K up to 16 (policy hf-heuristic) is too deep here: K up to")
+    assert "--depth-policy fixed" in finding.confirm[0]
 
 
 @pytest.mark.parametrize("way", [{"shape": "static-tree"}, {"batch": 3}])

@@ -24,7 +24,8 @@ Confirm
 
 Does not see
     The right number of wrong entries: that is state-drifts. What a cache that evicts still holds:
-    its length counts the evicted tokens as well.
+    its length counts the evicted tokens as well. The draft's side, where its drafter is a plugin
+    that isn't installed here: how it feeds its cache is not known then.
 
 Try it
     specprof drill draft-cache-short
@@ -34,13 +35,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from specprof import limits
 from specprof.analysis.columns import Bools, Floats
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
 from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
-
-REFED = {"eagle"}
-"""Drafters that feed anew, each round, what the last one drafted."""
 
 
 class CacheLengthWrong(Rule):
@@ -54,11 +53,13 @@ class CacheLengthWrong(Rule):
         rounds = evidence.rounds
         committed = rounds.context + rounds.emitted
         fed = np.minimum(rounds.context + rounds.drafted, committed) - 1
-        if evidence.settings.shape != "chain" or evidence.settings.drafter in REFED:
-            fed = rounds.context
+        anew = limits.feeds_anew(evidence.settings)
+        told = (rounds.drafted > 0) & (anew is not None)
         short = {
             "target": committed - 1 - rounds.target_length,
-            "draft": np.where(rounds.drafted > 0, fed - rounds.draft_length, np.nan),
+            "draft": np.where(
+                told, (rounds.context if anew else fed) - rounds.draft_length, np.nan
+            ),
         }
         known = {role: ~np.isnan(each) for role, each in short.items()}
         if not any(each.any() for each in known.values()):

@@ -30,11 +30,13 @@ Try it
 from typing import ClassVar
 
 from specprof.analysis import cost_model
+from specprof.analysis.cost_model import DepthChoice
 from specprof.analysis.evidence import Evidence
 from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule, Unknown
 
 GAIN = 1.03
-NONE = "specprof run --drafter none"
+RUN = "specprof run"
+NONE = f"{RUN} --drafter none"
 
 
 class DepthTooDeep(Rule):
@@ -50,20 +52,31 @@ class DepthTooDeep(Rule):
         gain = choice.gain
         if choice.best == choice.asked or gain.low < GAIN:
             return Clear(detectable=f"a gain of {GAIN - 1:.0%} at a K below {choice.asked}")
-        finding = Finding(
-            message=f"K = {choice.asked} is too deep here: K = {choice.best} would give about "
-            f"{gain.value - 1:.0%} more tokens per second",
-            measures=(
-                Measure(
-                    name=f"tokens per second, K = {choice.best} / K = {choice.asked}",
-                    value=gain.value,
-                    n=gain.n,
-                    low=gain.low,
-                    high=gain.high,
-                ),
+        return Found(finding=_finding(choice, evidence.settings.depth_policy))
+
+
+def _finding(choice: DepthChoice, policy: str) -> Finding:
+    gain, fixed = choice.gain, policy == "fixed"
+    asked = f"K = {choice.asked}" if fixed else f"K up to {choice.asked} (policy {policy})"
+    instead = f"K {'=' if fixed else 'up to'} {choice.best}"
+    remedy = f"set the depth to {choice.best}" + (
+        "" if fixed else ", and the depth policy to fixed"
+    )
+    confirm = f"{RUN}{'' if fixed else ' --depth-policy fixed'} --depth {choice.best}"
+    if not choice.best:
+        remedy, confirm = f"{remedy}: plain decoding is faster than this draft", NONE
+    return Finding(
+        message=f"{asked} is too deep here: {instead} would give about {gain.value - 1:.0%} more "
+        "tokens per second",
+        measures=(
+            Measure(
+                name=f"tokens per second, K = {choice.best} / K = {choice.asked}",
+                value=gain.value,
+                n=gain.n,
+                low=gain.low,
+                high=gain.high,
             ),
-            remedy=f"set the depth to {choice.best}"
-            + ("" if choice.best else ": plain decoding is faster than this draft"),
-            confirm=(f"specprof run --depth {choice.best}" if choice.best else NONE,),
-        )
-        return Found(finding=finding)
+        ),
+        remedy=remedy,
+        confirm=(confirm,),
+    )

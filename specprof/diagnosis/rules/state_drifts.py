@@ -79,10 +79,10 @@ def _finding(evidence: Evidence, astray: dict[str, Bools]) -> Finding:
         )
     )
     measures += _lost(evidence)
+    who = "both models decide" if len(astray) > 1 else f"the {next(iter(astray))} decides"
     where = f"from round {pairs.round[first]} at context {pairs.context[first]:,} on"
     return Finding(
-        message=f"the {' and the '.join(astray)} decides from a wrong state "
-        f"{_when(evidence, wrong)} ({where})",
+        message=f"{who} from a wrong state {_when(evidence, wrong)} ({where})",
         measures=tuple(measures),
         remedy="check that rollback leaves exactly the committed tokens, that position ids equal "
         "token indices, and that a verify block's rows don't see each other's future",

@@ -265,8 +265,8 @@ def _declared(path: Path, name: str, *, default: int) -> int:
     ):
         match line:
             case (
-                ast.Assign(targets=[ast.Name(id=given)], value=ast.Constant(value=value))
-                | ast.AnnAssign(target=ast.Name(id=given), value=ast.Constant(value=value))
+                ast.Assign(targets=[ast.Name(id=given)], value=ast.Constant(value=int(value)))
+                | ast.AnnAssign(target=ast.Name(id=given), value=ast.Constant(value=int(value)))
             ) if given == name:
                 return int(value)
     return default

@@ -125,16 +125,16 @@ class Dashboard(App[SpecprofError]):
 
     @work(thread=True, group="judge", exit_on_error=True)
     def _judge(self) -> None:
-        worker, judged = get_current_worker(), 0
+        worker, judged = get_current_worker(), _heard(Columns())
         rest_s = _SOON_S
         while not worker.is_cancelled and not self._left.wait(rest_s):
             reading = self.reading
-            if reading is None or reading.more or len(reading.columns.rounds) == judged:
+            if reading is None or reading.more or _heard(reading.columns) == judged:
                 continue
             started = time.monotonic()
             diagnosis = self.judge(reading.columns)
-            judged = len(reading.columns.rounds)
-            self.post_message(Judged(diagnosis, judged))
+            judged = _heard(reading.columns)
+            self.post_message(Judged(diagnosis, len(reading.columns.rounds)))
             took_s = time.monotonic() - started
             rest_s = max(_JUDGE_EVERY_S, took_s * (1 / _JUDGE_SHARE - 1))
             if reading.final:  # nothing more will come: the last word need not wait
@@ -272,3 +272,8 @@ def show(
         raise trouble
     # Textual has told of a crash of its own by then; a run that went well doesn't hide it.
     return code or app.return_code or 0
+
+
+def _heard(columns: Columns) -> tuple[int, int, bool]:
+    """Return how much of a recording there is to judge; its end is judged once more."""
+    return len(columns.rounds), len(columns.passes), columns.end is not None

@@ -324,3 +324,14 @@ def test_an_incomplete_capture_says_so(tmp_path):
     shown = asyncio.run(look())
     assert "× INCOMPLETE" in shown
     assert "the last line is torn" in shown
+
+
+def test_scored_text_is_judged_too(tmp_path):
+    """A recording without a round is no reason to wait for one."""
+    path = write(tmp_path / "run.jsonl", events(workload="ppl", context=900))
+
+    async def look():
+        async with opened(path, size=(140, 40)) as pilot:
+            return screen_text(pilot.app)
+
+    assert "have not judged" not in asyncio.run(look())

@@ -23,7 +23,8 @@ Confirm
 
 Does not see
     A wrong configuration that both passes share (RoPE scaling, a wrong checkpoint); places deeper
-    than recheck_context; younger siblings in a tree.
+    than recheck_context; younger siblings in a tree. Greedy, a state that is wrong by too little to
+    change a first choice: sample at temperature 1 to see it.
 
 Try it
     specprof drill draft-state
@@ -59,8 +60,11 @@ class StateDrifts(Rule):
             side: wrong for side, (wrong, p_value) in sides.items() if p_value <= evidence.alpha
         }
         if not astray:
-            floor = f"{drift.noise.probability:.1%} in {drift.noise.share:.1%} of places"
-            return Clear(detectable=f"probabilities off by {floor}; {drift.n:,} rechecked")
+            off = f"probabilities off by {drift.noise.probability:.1%}"
+            if evidence.greedy:
+                off = "another first choice"
+            floor = f"in {drift.noise.share:.1%} of places"
+            return Clear(detectable=f"{off} {floor}; {drift.n:,} rechecked")
         return Found(finding=_finding(evidence, astray))
 
 

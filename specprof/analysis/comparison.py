@@ -90,9 +90,12 @@ def compare(cells: Sequence[Cell]) -> Comparison:
 
 
 def baseline(cell: Cell, cells: Sequence[Cell]) -> Cell | None:
-    """Return the plain cell this one is set against: the first of the same text, model and law."""
+    """Return the plain cell this one is set against: the first of the same text, model and law.
+
+    One that ran to its end goes before one that did not.
+    """
     fields = ("target", "dtype", "device", "temperature", "top_p", "top_k", "batch", "threads")
-    for other in cells:
+    for other in sorted(cells, key=lambda each: each.state != "complete"):
         alike = all(getattr(cell.settings, f) == getattr(other.settings, f) for f in fields)
         plain = other.settings.drafter == "none" and len(other.steps.wall_ns)
         if plain and alike and other.contexts == cell.contexts:
@@ -269,7 +272,21 @@ def _notes(rows: Sequence[Row], baselines: Sequence[Cell | None]) -> list[str]:
     ]
     if alone:
         notes.append(f"speed-up over plain steps beside each burst: {_few(alone)}")
+    notes += _paired(rows)
     notes += _warnings(rows)
+    return notes
+
+
+def _paired(rows: Sequence[Row]) -> list[str]:
+    """Tell scored cells token by token against the first: what the text does cancels."""
+    scored = [row.cell for row in rows if "perplexity" in row.figures]
+    notes = list[str]()
+    for other in scored[1:]:
+        nats = perplexity.log_ratio(other.columns, scored[0].columns)
+        if nats is not None and math.isfinite(nats.low + nats.high):
+            low, times, high = (math.exp(each) for each in (nats.low, nats.value, nats.high))
+            told = f"{times:.2f} [{low:.2f} {high:.2f}] of {scored[0].label!r}"
+            notes.append(f"perplexity token by token: {other.label!r} has {told}")
     return notes
 
 

@@ -179,6 +179,31 @@ def test_perplexity_is_that_of_the_scored_tokens():
     assert by_depth == pytest.approx({128: math.exp(1), 512: math.exp(2)})
 
 
+def test_perplexities_of_one_text_are_told_token_by_token():
+    """A run half a nat better at every token is e^-0.5 of the other, however the text varies."""
+    nll = np.random.default_rng(3).uniform(0.5, 4, 200)
+    one = Scored(context=1, nll=nll.tolist(), start_ns=0, wall_ns=MS)
+    better = Scored(context=1, nll=(nll - 0.5).tolist(), start_ns=0, wall_ns=MS)
+    cells = [
+        replace(run_of([], each, workload="ppl"), label=label)
+        for each, label in ((one, "dense"), (better, "window"))
+    ]
+    assert "perplexity token by token: 'window' has 0.61 [0.61 0.61] of 'dense'" in (
+        compare(cells).notes
+    )
+    assert not [note for note in compare(cells[:1]).notes if "token by token" in note]
+
+
+def test_a_plain_cell_that_broke_off_is_no_baseline_where_a_whole_one_is():
+    """The first whole one is."""
+    made = captures.events()
+    broken = cell("broken", made, state="interrupted", drafter="none", **SOME)
+    whole = cell("whole", made, drafter="none", **SOME)
+    drafted = cell("drafted", made, **SOME)
+    assert comparison.baseline(drafted, [broken, whole, drafted]) is whole
+    assert comparison.baseline(drafted, [broken, drafted]) is broken
+
+
 def test_compressions_are_evictions_by_the_block():
     """At the deepest round; a cache that never drops any has none."""
     rounds = [

@@ -17,13 +17,15 @@ from specprof.acceptance.rejection import Rejection
 from specprof.drafters.perturbed_self import PerturbedSelf
 from specprof.drafters.self import SelfDraft
 from specprof.engine.wiring import wire
+from specprof.shapes import static_tree
 from tables import TableDecoder
 
 ERROR = 1e-4
 DECODINGS = 1200
 START = 2
-TARGET = torch.tensor([[2, 9, 5], [8, 1, 7], [4, 10, 2]]) / 16
-DRAFT = torch.tensor([[9, 2, 5], [3, 11, 2], [9, 3, 4]]) / 16
+TARGET = torch.tensor([[2, 9, 5], [8, 1, 7], [7, 7, 2]]) / 16
+DRAFT = torch.tensor([[9, 2, 5], [3, 11, 2], [1, 4, 11]]) / 16
+"""After the first token's rejection two others are left, and in other shares than the draft's."""
 WIDE = {"depth": 2, "widths": "2,2", "branch": 2, "nodes": 5, "temperature": 1.0, "seed": 20}
 CASES = [
     pytest.param(cell, id="-".join(cell.values()))
@@ -134,6 +136,12 @@ def test_a_draft_law_that_is_not_the_drafts_is_found_out():
             return replace(proposal, draft_probs=uniform)
 
     assert p_value(engine(Misdeclared)) < ERROR
+
+
+def test_a_siblings_law_that_forgets_its_elders_is_found_out(monkeypatch):
+    """Drawn without replacement, declared as if with: the output is bent."""
+    monkeypatch.setattr(static_tree, "sibling_law", lambda law, elders, tokens: law)
+    assert p_value(engine(shape="static-tree", depth=1, acceptance="rejection")) < ERROR
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """Whole experiments as a user runs them: each profile's wall time and its comparison table.
 
-python benchmarks/experiments.py [PROFILE ...] [--quick] [--into FOLDER]
+python benchmarks/experiments.py [PROFILE ...] [--quick] [--temperature T] [--into FOLDER]
 """
 
 import argparse
@@ -24,14 +24,13 @@ def specprof(*arguments: str) -> str:
     return done.stdout
 
 
-def experiment(profile: str, folder: Path, *, quick: bool) -> dict[str, object]:
-    """Run a profile; return what it took and found, and write its table beside the results."""
+def experiment(profile: str, folder: Path, given: list[str]) -> dict[str, object]:
+    """Run a profile with options; return what it took and found, and write its table down."""
     started = time.monotonic()
-    specprof("run", "--profile", profile, "-o", str(folder), *(["--quick"] if quick else []))
+    specprof("run", "--profile", profile, "-o", str(folder), *given)
     wall_s = time.monotonic() - started
-    if not quick:
-        table = specprof("compare", "--by-depth", str(folder))
-        (RESULTS / f"{profile}.txt").write_text(table, encoding="utf-8")
+    table = specprof("compare", "--by-depth", str(folder))
+    (RESULTS / f"{folder.name}.txt").write_text(table, encoding="utf-8")
     return {
         "wall_s": round(wall_s, 1),
         "comparison": json.loads(specprof("compare", "--json", str(folder))),
@@ -39,16 +38,19 @@ def experiment(profile: str, folder: Path, *, quick: bool) -> dict[str, object]:
 
 
 def main() -> None:
-    """Write benchmarks/results/PROFILE.json, and PROFILE-quick.json for the quick forms."""
+    """Write PROFILE.json and .txt into benchmarks/results/, named with what was asked besides."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("profiles", nargs="*", default=PROFILES)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--temperature", help="instead of the profile's own")
     parser.add_argument("--into", type=Path, help="where the captures go; default: nowhere")
     asked = parser.parse_args()
+    given = ["--quick"] if asked.quick else []
+    given += ["--temperature", asked.temperature] if asked.temperature else []
     with tempfile.TemporaryDirectory() as nowhere:
         for profile in asked.profiles:
-            name = profile + ("-quick" if asked.quick else "")
-            found = experiment(profile, (asked.into or Path(nowhere)) / name, quick=asked.quick)
+            name = "-".join([profile, *(each.strip("-") for each in given)])
+            found = experiment(profile, (asked.into or Path(nowhere)) / name, given)
             print(save(name, stamp(torch.device("cpu")) | found), found["wall_s"], "s")
 
 

@@ -2,6 +2,7 @@
 
 import torch
 
+from specprof.engine.sampling import laws_drafted_from
 from specprof.extend import Acceptance, Law, Proposal
 
 
@@ -26,11 +27,7 @@ class Block(Acceptance):
         prefix's mass that may be kept; a bonus from the target.
         """
         target_probs, tokens = law.probs(target_logits), proposal.tokens  # [K+1, vocab], [K]
-        laws = torch.zeros_like(target_probs)  # [K+1, vocab]; the bonus' row is all zero
-        if proposal.draft_probs is None:  # deterministic: all mass on the drafted token
-            laws[:-1].scatter_(1, tokens[:, None], 1.0)
-        else:
-            laws[:-1] = proposal.draft_probs
+        laws = laws_drafted_from(proposal, target_probs)  # [K+1, vocab]
         kept = _kept(target_probs[:-1], laws[:-1], tokens)  # [K+1]
         residual = (kept[:, None] * target_probs - laws).clamp_min(0)  # [K+1, vocab]
         coins = torch.rand(tokens.shape, generator=generator, device=tokens.device)

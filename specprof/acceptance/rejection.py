@@ -2,6 +2,7 @@
 
 import torch
 
+from specprof.engine.sampling import laws_drafted_from
 from specprof.engine.tree import children, deepest
 from specprof.extend import Acceptance, Law, Proposal
 
@@ -28,7 +29,7 @@ class Rejection(Acceptance):
         A correction is drawn from the residual max(target - draft, 0), a bonus from the target.
         """
         target_probs = law.probs(target_logits)  # [N+1, vocab]
-        draft_probs = _draft_probs(proposal, target_probs)  # [N+1, vocab]
+        draft_probs = laws_drafted_from(proposal, target_probs)  # [N+1, vocab]
         walk = _chain if proposal.parents is None else _tree
         tip, weights = walk(target_probs, draft_probs, proposal, generator)
         return torch.cat([tip, law.draw(weights, generator)])
@@ -47,16 +48,6 @@ class Rejection(Acceptance):
         """Return [places, vocab] the residual, which does not depend on the token that fell."""
         del tokens
         return (target_probs - draft_probs).relu()
-
-
-def _draft_probs(proposal: Proposal, target_probs: torch.Tensor) -> torch.Tensor:
-    """Return [N+1, vocab] the laws drafted from; the last row, no token's, is all zero."""
-    laws = torch.zeros_like(target_probs)
-    if proposal.draft_probs is None:  # deterministic: all mass on the drafted token
-        laws[:-1].scatter_(1, proposal.tokens[:, None], 1.0)
-    else:
-        laws[:-1] = proposal.draft_probs
-    return laws
 
 
 def _chain(

@@ -6,7 +6,7 @@ comparable. Softmax runs in float32: rounding to bfloat16 makes ties (theory 4.1
 
 import torch
 
-from specprof.extend import Law
+from specprof.extend import Law, Proposal
 
 
 class ProcessedLaw(Law):
@@ -43,6 +43,19 @@ class ProcessedLaw(Law):
             return probs.argmax(-1)
         race = torch.empty_like(probs).exponential_(generator=generator)
         return (probs / race).argmax(-1)
+
+
+def laws_drafted_from(proposal: Proposal, target_probs: torch.Tensor) -> torch.Tensor:
+    """Return [N+1, vocab] the laws drafted from, beside [N+1, vocab] the target's.
+
+    The last row, no drafted token's, is all zero: nothing is subtracted from a bonus.
+    """
+    laws = torch.zeros_like(target_probs)
+    if proposal.draft_probs is None:  # deterministic: all mass on the drafted token
+        laws[:-1].scatter_(1, proposal.tokens[:, None], 1.0)
+    else:
+        laws[:-1] = proposal.draft_probs
+    return laws
 
 
 def _nucleus(logits: torch.Tensor, top_p: float) -> torch.Tensor:

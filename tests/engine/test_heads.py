@@ -50,7 +50,7 @@ def reference(weights, target, **given):
     return heads.Reference(weights, embedding, target.model.get_output_embeddings().weight, **given)
 
 
-def same(ours, theirs):
+def assert_same(ours, theirs):
     """Equal where the head has an answer; ids it can't draft are never drafted."""
     known = theirs.isfinite()
     most = theirs[known].abs().max().item()
@@ -68,7 +68,7 @@ def test_an_eagle_head_computes_what_was_published(target, tmp_path, given):
     ours = torch.cat(
         [decoder.feed(torch.tensor(each)) for each in (TOKENS, *([each] for each in DRAFTED))]
     )
-    same(ours[1:], reference(weights, target).answers(TOKENS, seen(target), DRAFTED))
+    assert_same(ours[1:], reference(weights, target).answers(TOKENS, seen(target), DRAFTED))
 
 
 def test_an_eagle_3_head_computes_what_was_published(target, tmp_path):
@@ -81,7 +81,7 @@ def test_an_eagle_3_head_computes_what_was_published(target, tmp_path):
         [decoder.feed(torch.tensor(each)) for each in (TOKENS, *([each] for each in DRAFTED))]
     )
     features = seen(target, (0, 1, 2))
-    same(ours[1:], reference(weights, target).answers(TOKENS, features, DRAFTED))
+    assert_same(ours[1:], reference(weights, target).answers(TOKENS, features, DRAFTED))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_which_layers_are_read(target, tmp_path, config, layers):
     weights = heads.eagle3()
     decoder = opened(heads.write(tmp_path, weights, **config), target)
     ours = decoder.feed(torch.tensor(TOKENS))[1:]
-    same(ours, reference(weights, target).answers(TOKENS, seen(target, layers)))
+    assert_same(ours, reference(weights, target).answers(TOKENS, seen(target, layers)))
 
 
 def test_the_state_after_the_last_layer_can_be_read(target, tmp_path):
@@ -118,7 +118,7 @@ def test_the_state_after_the_last_layer_can_be_read(target, tmp_path):
     hook.remove()
     features = torch.cat([caught[0][0]] * 3, -1)
     ours = decoder.feed(torch.tensor(TOKENS))[1:]
-    same(ours, reference(weights, target).answers(TOKENS, features))
+    assert_same(ours, reference(weights, target).answers(TOKENS, features))
 
 
 def test_rotary_settings_are_the_heads_own(target, tmp_path):
@@ -127,7 +127,7 @@ def test_rotary_settings_are_the_heads_own(target, tmp_path):
     decoder = opened(heads.write(tmp_path, weights, rope_theta=20.0), target)
     ours = decoder.feed(torch.tensor(TOKENS))[1:]
     theirs = reference(weights, target, theta=20.0).answers(TOKENS, seen(target, (2, 1, 0)))
-    same(ours, theirs)
+    assert_same(ours, theirs)
     other = reference(weights, target).answers(TOKENS, seen(target, (2, 1, 0)))
     assert not torch.allclose(other[-1], theirs[-1], atol=1e-3)
 
@@ -144,11 +144,11 @@ def test_nodes_of_a_tree_are_answered_as_if_their_branch_were_the_chain(target, 
     )
     features = seen(target, (2, 1, 0))
     theirs = reference(weights, target).answers(TOKENS, features, tokens, parents)
-    same(ours, theirs[-6:])
+    assert_same(ours, theirs[-6:])
     decoder.keep([1, 3, 5])
     assert decoder.length == len(TOKENS) + 3
     after = decoder.feed(torch.tensor([4]))
-    same(after, reference(weights, target).answers(TOKENS, features, [8, 9, 1, 4])[-1:])
+    assert_same(after, reference(weights, target).answers(TOKENS, features, [8, 9, 1, 4])[-1:])
 
 
 def test_rolling_back_forgets_the_heads_own_guesses(target, tmp_path):

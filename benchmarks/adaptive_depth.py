@@ -22,7 +22,7 @@ from specprof.engine.rounds import Scribe
 from specprof.engine.text import encode
 from specprof.engine.wiring import Wired, wire
 from specprof.pocket.corpus import HELD_OUT, held_out_text, module_text
-from specprof.records import Settings
+from specprof.settings import Settings
 
 CPU = torch.device("cpu")
 FIXED = (0, 1, 2, 4, 8)

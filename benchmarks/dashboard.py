@@ -30,7 +30,8 @@ from textual import __version__ as textual_version
 
 from specprof.backends.synthetic import Synthetic
 from specprof.capture import CaptureWriter
-from specprof.records import Event, Round, RunSpec, Settings
+from specprof.records import Event, Round
+from specprof.settings import RunSpec, Settings
 from specprof.tui.app import RATES_HZ, Dashboard
 from specprof.tui.snapshot import Snapshot
 

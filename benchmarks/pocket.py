@@ -29,7 +29,7 @@ from specprof.engine.text import encode
 from specprof.plan import expand
 from specprof.pocket import PREFIX, folder
 from specprof.pocket.corpus import HELD_OUT, held_out_text, module_text
-from specprof.records import Profile, Settings
+from specprof.settings import Profile, Settings
 
 CPU = torch.device("cpu")
 DRAFTS = {

@@ -27,7 +27,7 @@ from specprof.backends.native import Native
 from specprof.capture import CaptureWriter
 from specprof.engine.sampler import EVERY_S, Sampler
 from specprof.engine.stopwatch import HostClock, Lap, Stopwatch
-from specprof.records import RunSpec, Settings
+from specprof.settings import RunSpec, Settings
 
 LEVELS = ("evidence", "rounds")
 

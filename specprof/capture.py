@@ -19,7 +19,8 @@ from typing import Any, BinaryIO, Self
 import msgspec
 
 from specprof.errors import CaptureUnreadable, UsageError
-from specprof.records import SCHEMA, End, Event, Header, Settings
+from specprof.records import SCHEMA, End, Event, Header
+from specprof.settings import Settings
 
 LONGEST_LINE = 64 << 20
 """Bytes; a longer line is damage. The longest real ones, rechecks, stay far below."""

@@ -7,11 +7,14 @@ members enter by the same door, and the contract tests run over whatever the reg
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
-from specprof.records import Event, Round, RunSpec, Settings
+from specprof.findings import Family, Outcome
+from specprof.records import Event, Header, Round
+from specprof.settings import RunSpec, Settings, Value
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from specprof.engine.decoder import Decoder
     from specprof.engine.model import Loaded
     from specprof.engine.stopwatch import Stopwatch
+    from specprof.engine.wiring import Wired
 
 # --- the engine's members ---------------------------------------------------------------------
 
@@ -266,70 +270,26 @@ class Backend(ABC):
         """Yield the events as they happen; closing the iterator must release every resource."""
 
 
+class Fault(ABC):
+    """A known bug, to be put into a wired run at the place where the real one was.
+
+    Its file's stem is the case's id in the catalogue, the slash a dash: `kv_draft_rollback_...` is
+    `kv/draft-rollback-...`. The docstring opens with what is broken, and has these headings, in
+    order: Seen in (the threads), Breaks (what the patch does), Shows (the signals it leaves).
+    """
+
+    stage: ClassVar[dict[str, Value]] = {}
+    """Settings on which it shows, over those of `specprof drill`."""
+
+    @abstractmethod
+    def inject(self, wired: "Wired") -> AbstractContextManager[None]:
+        """Break the run as long as the block lasts; leaves nothing broken behind it.
+
+        Only what the run acts on: the models themselves answer the recheck as they would without.
+        """
+
+
 # --- the readers' members ---------------------------------------------------------------------
-
-Family = Literal["bug", "mismatch", "cost", "measurement", "configuration"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
-    """One number of a finding, with what a reader needs to trust it."""
-
-    name: str
-    """With its denominator: `accepted per reached token`, `ms per round`."""
-    value: float
-    unit: str = ""
-    n: int | None = None
-    """How many observations it rests on."""
-    low: float | None = None
-    high: float | None = None
-    """Interval; its level is in the rule's docstring (95 % unless it says otherwise)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What a rule saw: a sentence, the numbers behind it, what to do, how to make sure."""
-
-    message: str
-    measures: tuple[Measure, ...]
-    remedy: str
-    confirm: tuple[str, ...] = ()
-    """Commands whose outcome would confirm or overturn this."""
-    rounds: tuple[int, ...] = ()
-    """Indices of the first rounds that show it."""
-    headline: bool = False
-    """Whether the cause stands in the diagnosis' attribution sentence."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """The rule fired."""
-
-    finding: Finding
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clear:
-    """The rule looked and saw nothing; `detectable` is the smallest effect it would have seen."""
-
-    detectable: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unknown:
-    """The rule can't say: the evidence is missing, or another verdict undermines it."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crashed:
-    """The rule itself failed; the others are not affected."""
-
-    error: str
-
-
-Outcome = Found | Clear | Unknown | Crashed
 
 
 class Rule(ABC):
@@ -346,9 +306,42 @@ class Rule(ABC):
     statistical: ClassVar[bool] = True
     """Exact rules (bookkeeping) stand whatever the quality of the measurement."""
 
+    row: ClassVar[float] = 99
+    """Its row of the decision table; of several rules that fire, the one of the lowest row leads.
+
+    1 the stream of tokens, 2 bookkeeping, 3 the target's state, 4 near ties, 5 another accept rule
+    than declared, 5.5 the accept step, 6 the draft's law, 7 the correction and bonus, 8 the draft's
+    state, 9 configuration, 10 a mismatch, 11 costs, 12 the measurement.
+    """
+
     @abstractmethod
     def judge(self, evidence: "Evidence") -> Outcome:
         """Look at the evidence. May raise MissingEvidence, which becomes Unknown."""
+
+
+class Probe(ABC):
+    """A controlled change whose outcome confirms or overturns a verdict.
+
+    Its module's docstring has these headings, in order: Changes, Confirms, Overturns, Does not see.
+    """
+
+    bears_on: ClassVar[frozenset[str]]
+    """Rules whose findings, or whose Unknown, its outcome would settle."""
+    family: ClassVar[Family]
+    """What a finding of its own is."""
+    row: ClassVar[float] = 99
+    """As a rule's."""
+
+    @abstractmethod
+    def runs(self, header: Header) -> list[Settings]:
+        """Return the runs to make: the capture's own settings with little varied.
+
+        None where it doesn't apply to that capture.
+        """
+
+    @abstractmethod
+    def judge(self, evidence: "Evidence", runs: Sequence["Evidence"]) -> Outcome:
+        """Judge the capture by the runs that were made, in the order of `runs`."""
 
 
 class Exporter(ABC):

@@ -18,7 +18,7 @@ from specprof.capture import CaptureWriter, read_capture
 from specprof.errors import INTERRUPTED, SpecprofError, UsageError
 from specprof.plan import expand
 from specprof.progress import SELDOM_S, Progress, SweepProgress
-from specprof.records import Profile, RunSpec
+from specprof.settings import Profile, RunSpec
 
 POLL_S = 0.05
 CLOSING_S = 5.0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from specprof import registry
 from specprof.errors import UsageError
-from specprof.records import Settings
+from specprof.settings import Settings
 
 LARGEST_SEED = 2**53
 """A larger number is inexact to some readers of JSON."""

@@ -11,8 +11,8 @@ import msgspec
 
 from specprof.errors import UnknownName, UsageError, nearest
 from specprof.limits import acceptance_in_force, check
-from specprof.records import Grid, Profile, RunSpec, Settings, Value
 from specprof.registry import shipped
+from specprof.settings import Grid, Profile, RunSpec, Settings, Value
 
 __all__ = [
     "FIRST_STOP",

@@ -6,7 +6,8 @@ import traceback
 
 from specprof.errors import SpecprofError
 from specprof.plain import plain
-from specprof.records import Event, Header, Prefill, Round, RunSpec, Scored
+from specprof.records import Event, Header, Prefill, Round, Scored
+from specprof.settings import RunSpec
 from specprof.sweep import Index, Listener, left_s
 
 EVERY_S = 2.0

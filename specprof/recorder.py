@@ -11,7 +11,8 @@ from contextlib import closing
 from specprof.capture import CaptureWriter
 from specprof.errors import SpecprofError
 from specprof.extend import Backend
-from specprof.records import End, Event, Round, RunSpec
+from specprof.records import End, Event, Round
+from specprof.settings import RunSpec
 
 Listener = Callable[[Event], None]
 

@@ -1,4 +1,4 @@
-"""The nouns everything else is made of: what the user asked, and what a capture holds.
+"""The nouns everything else is made of: what a capture holds.
 
 Frozen msgspec structs. ``None`` means *not known*, never zero. Times are integer nanoseconds on
 the run's own clock (0 = start of the run); sizes are bytes; rates carry their denominator's name.
@@ -9,127 +9,10 @@ from typing import Literal
 
 import msgspec
 
+from specprof.settings import RunSpec
+
 SCHEMA = 1
 """Raised when an older reader could misread a newer file; added optional fields don't raise it."""
-
-Workload = Literal["walk", "generate", "ppl"]
-Detail = Literal["off", "rounds", "evidence"]
-LoadFormat = Literal["auto", "dummy"]
-
-
-Value = str | int | float | bool | None
-Grid = dict[str, Value | list[Value]]
-
-
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One run's settings, every field one value; a sweep or a probe varies one of them."""
-
-    target: str = "pocket/target"
-    """A Hugging Face id, a local checkpoint folder, or a member of the pocket family."""
-    draft: str | None = "pocket/draft"
-    """Like `target`; None where the drafter needs no draft model."""
-    backend: str = "native"
-    drafter: str = "draft-model"
-    depth: int = 4
-    """K: tokens drafted a round, levels of a tree; 0 with the drafter `none`. A depth policy's
-    start, or its bound."""
-    depth_policy: str = "fixed"
-    """Who chooses each round's K: a member of `depths/`."""
-    confidence: float = 0.4
-    """Depth policy `confidence`: drafting stops after a token the draft gave less than this."""
-    shape: str = "chain"
-    """How drafted tokens hang together: a member of `shapes/`."""
-    widths: str = "4,2,1,1"
-    """Shape `static-tree`: children of each node, level by level; later levels have one."""
-    branch: int = 4
-    """Shape `dynamic-tree`: children tried of each expanded node, and nodes expanded a level."""
-    nodes: int = 16
-    """Shape `dynamic-tree`: drafted tokens kept after the rerank."""
-    acceptance: str = "auto"
-    """`auto` is greedy at temperature 0 and rejection above it."""
-    cache: str = "dense"
-    """The target's cache, and the draft's where `draft_cache` names no other."""
-    draft_cache: str | None = None
-    """The draft's own cache; None: like the target's."""
-    window: int = 512
-    """Cache `sink-window`: the most recent tokens kept beside the sinks."""
-    sinks: int = 4
-    """Cache `sink-window`: first tokens never evicted."""
-    block: int = 1
-    """Cache `sink-window`: evicted at once, so that the window holds up to `block` - 1 more."""
-    batch: int = 1
-    """Sequences decoded at once, each accepting for itself."""
-    ngram: int = 3
-    """Drafter `ngram`: the longest suffix looked up in the text so far."""
-    exit_layer: int | None = None
-    """Drafter `layer-skip`: target layers it drafts with; None: a quarter of them."""
-    noise: float = 0.1
-    """Drafter `perturbed-self`: share of uniform mass mixed into the target's own law."""
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    """0 keeps every token."""
-    workload: Workload = "walk"
-    text: str | None = None
-    """A text file; None is the pocket family's held-out document."""
-    dataset: str | None = None
-    """`name[:config]` of a Hugging Face dataset with a text column (needs the `datasets` extra)."""
-    context: int = 20_000
-    """walk, ppl: the deepest context reached, in target tokens; generate: the prompt's length."""
-    stops: int = 40
-    """walk: depths a burst is decoded at, each a constant factor deeper, up to `context`."""
-    max_new_tokens: int = 32
-    """New tokens of each burst (walk), or of the whole run (generate)."""
-    score_step: int = 64
-    """ppl: text tokens fed a forward; 1 is the decode loop token by token."""
-    ignore_eos: bool = False
-    """Go on past an end-of-text token: a timing run wants its full length."""
-    seed: int = 0
-    dtype: str = "auto"
-    """`auto`: bfloat16 on an accelerator, float32 on a CPU."""
-    device: str = "auto"
-    threads: int = 0
-    """Threads a CPU decodes with; 0 measures which count is fastest. Prefill takes them all."""
-    load_format: LoadFormat = "auto"
-    """`dummy`: random weights of the configured shape, for timing without a download."""
-    detail: Detail = "evidence"
-    """off: totals only; rounds: counts and times; evidence: probabilities as well."""
-    recheck_context: int = 4096
-    """Bursts at most this deep are recomputed without any cache; 0 turns the recheck off."""
-    plain_steps: int = 6
-    """Plain decoding steps timed beside each burst, as its baseline; 0 turns them off."""
-    trust_remote_code: bool = False
-    """Run model code from the checkpoint's repository. Off unless you trust its author."""
-
-
-class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the user wrote: a named experiment, as in `profiles/*.toml`."""
-
-    name: str
-    about: str = ""
-    run: Settings = msgspec.field(default_factory=Settings)
-    sweep: Grid = {}
-    """Field of `run` -> the values it takes; several fields make a grid."""
-    cell: list[Grid] = []
-    """Cells beside the grid: each a field of `run` -> its value or values, and so a grid itself."""
-    repeats: int = 1
-    """Times every cell is run, in the order A B .. B A, so that drift falls on all alike."""
-    quick: dict[str, Value] = {}
-    """Fields of `run`, and `repeats`, as `--quick` has them."""
-
-
-class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One cell of a profile's grid: what exactly is to be run."""
-
-    id: str
-    profile: str
-    settings: Settings
-    varied: dict[str, Value] = {}
-    """The swept fields and the values they have here."""
-    label: str = ""
-    """The few words that tell this cell from the others."""
-    repeat: int = 0
-    """Which repetition of the cell this is, from 0."""
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +29,16 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Over all layers, keys and values, one sequence."""
     trained_context: int | None = None
     """max_position_embeddings, or the original length under a RoPE scaling."""
+    window: int | None = None
+    """Tokens its sliding-window layers see, as configured; None: every layer sees all."""
+    rope: str | None = None
+    """The configured kind of rotation: `default`, `linear`, `yarn` ...; None: it has none."""
+    rotation: list[float] = []
+    """Radians a position of each pair of its rotary dimensions, as the loaded module has them."""
+    rotation_configured: list[float] = []
+    """The same as its configuration asks for."""
+    vocabulary_sha: str | None = None
+    """SHA-256 of the tokenizer's table of ids and strings, its first 16 digits."""
 
 
 class ClockFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -250,6 +143,13 @@ class Round(
     """Target's probability of the last emitted token (the correction or the bonus)."""
     final_draft_prob: float | None = None
     """The draft's probability of the correction at the rejected place; None for a bonus."""
+    final_rank: float | None = None
+    """Mass, under the law the last emitted token is due to be drawn from (the residual after a
+    rejection, else the target's), of likelier tokens, plus half that of those just as likely. 1/2
+    in the mean of true draws; None where nothing is drawn."""
+    final_order: float | None = None
+    """The same of tokens with lower ids, plus half its own: the token's place in the cumulated
+    law. Uniform in the mean of true draws, whatever else was drawn before."""
     start_ns: int
     wall_ns: int
     spans: list[Span] = []
@@ -334,11 +234,46 @@ class Scored(
     target_evicted: int | None = None
 
 
+class Overlaps(
+    msgspec.Struct, frozen=True, kw_only=True, tag="overlaps", tag_field="event", omit_defaults=True
+):
+    """Known text read by both models without any cache: what a draft is owed at each place.
+
+    The workload `overlap`: no rounds, no draws, so every run of it is of the same prefixes.
+    """
+
+    context: int
+    """Tokens before the first of the places."""
+    overlap: list[float]
+    """Acceptance owed before the draw, by the run's rule and law."""
+    agree: list[int]
+    """1 where the two models' first choices are the same token."""
+    target_nll: list[float]
+    """Nats of the text's own next token under the raw law."""
+    draft_nll: list[float]
+    start_ns: int
+    wall_ns: int
+
+
+class Scan(
+    msgspec.Struct, frozen=True, kw_only=True, tag="scan", tag_field="event", omit_defaults=True
+):
+    """One way of feeding a hidden-state drafter, tried over known text: the workload `scan`."""
+
+    convention: str
+    """`as run`, or what was done otherwise: `features a token later` ..."""
+    agreed: int
+    """Places where its first choice was the target's."""
+    n: int
+
+
 class Recheck(msgspec.Struct, frozen=True, kw_only=True, tag="recheck", tag_field="event"):
     """A burst's reached draft places, recomputed by a plain forward pass without any cache."""
 
     burst: int
     places: list["Rechecked"]
+    emitted: list["Rescored"] = []
+    """The burst's committed tokens, scored anew."""
 
 
 class Rechecked(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -348,10 +283,36 @@ class Rechecked(msgspec.Struct, frozen=True, array_like=True, gc=False):
     index: int
     """Draft index within the round, from 0."""
     target_prob: float
-    draft_prob: float
-    overlap: float
+    draft_prob: float | None
+    """None, like `overlap`, where nothing can say again what the drafter's law was."""
+    overlap: float | None
     margin: float
     """Gap between the target's two largest logits here: a greedy flip inside the noise is a tie."""
+    target_gap: float | None = None
+    """Total variation between the softmax of the target's raw logits the run acted on and that of
+    those recomputed: 0 but for rounding, whatever the temperature."""
+    draft_gap: float | None = None
+    """The same of the draft's."""
+
+
+class Rescored(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the target makes of a committed token, in one plain pass over the bare text."""
+
+    round: int
+    slot: int
+    """Which of the round's emitted tokens it is, from 0."""
+    target_prob: float
+    """Under the run's law, after temperature and truncation."""
+    entropy: float
+    """Of that law, in nats."""
+    spread: float
+    """Variance of the log-probability of a token drawn from that law, in nats squared."""
+    shortfall: float
+    """Largest raw logit less this token's own: 0 for the first choice."""
+    target_gap: float | None = None
+    """As in `Rechecked`, of the row the token was judged or drawn by."""
+    draft_nll: float | None = None
+    """Nats of the token under the draft's raw law, in one plain pass; None without a draft."""
 
 
 class Sample(
@@ -391,4 +352,17 @@ class End(msgspec.Struct, frozen=True, kw_only=True, tag="end", tag_field="event
     """Time spent computing the evidence: likewise."""
 
 
-Event = Header | Prefill | Round | Burst | Plain | Scored | Recheck | Sample | Note | End
+Event = (
+    Header
+    | Prefill
+    | Round
+    | Burst
+    | Plain
+    | Scored
+    | Overlaps
+    | Scan
+    | Recheck
+    | Sample
+    | Note
+    | End
+)

@@ -31,6 +31,8 @@ KINDS: dict[str, type] = {
     "backend": extend.Backend,
     "rule": extend.Rule,
     "exporter": extend.Exporter,
+    "fault": extend.Fault,
+    "probe": extend.Probe,
 }
 FOLDERS = {
     "drafter": "drafters",
@@ -41,6 +43,8 @@ FOLDERS = {
     "backend": "backends",
     "rule": "diagnosis/rules",
     "exporter": "exporters",
+    "fault": "faults",
+    "probe": "diagnosis/probes",
 }
 PACKAGE = Path(__file__).parent
 _OPENING = re.compile(r'\s*([rR]?"""(?:[^"\\]|\\.|"(?!""))*""")', re.DOTALL).match

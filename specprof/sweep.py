@@ -19,7 +19,7 @@ import msgspec
 from specprof import __version__
 from specprof.capture import read_capture
 from specprof.errors import INTERRUPTED, CaptureUnreadable, SpecprofError, UsageError
-from specprof.records import Profile, RunSpec
+from specprof.settings import Profile, RunSpec
 
 INDEX = "sweep.json"
 SCHEMA = "specprof.sweep/1"

@@ -7,19 +7,8 @@ import msgspec
 
 from specprof.backends.synthetic import Synthetic
 from specprof.capture import Capture, CaptureWriter
-from specprof.records import (
-    Burst,
-    End,
-    Event,
-    Header,
-    Note,
-    Prefill,
-    Round,
-    RunSpec,
-    Sample,
-    Scored,
-    Settings,
-)
+from specprof.records import Burst, End, Event, Header, Note, Prefill, Round, Sample, Scored
+from specprof.settings import RunSpec, Settings
 
 HOSTILE = "\x1b[31m=cmd|' /C calc'!A1;x\n\r\t<script>[bold]@y</script>\u202e\x00 12"
 SMALL = {"stops": 3, "max_new_tokens": 12, "context": 6000, "temperature": 1.0}

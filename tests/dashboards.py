@@ -7,7 +7,7 @@ from pathlib import Path
 from captures import events, write
 from specprof.analysis.columns import Columns
 from specprof.diagnosis.diagnose import Diagnosis, Verdict
-from specprof.extend import Clear, Finding, Found, Measure, Unknown
+from specprof.findings import Clear, Finding, Found, Measure, Unknown
 from specprof.tui.app import Dashboard
 
 WALK = {"stops": 8, "max_new_tokens": 60, "context": 6000, "seed": 5}

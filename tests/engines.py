@@ -10,7 +10,7 @@ from specprof.engine.stopwatch import HostClock, Stopwatch
 from specprof.engine.wiring import member
 from specprof.extend import Acceptance, Depth, Drafter, Rig
 from specprof.plan import acceptance_in_force
-from specprof.records import Settings
+from specprof.settings import Settings
 
 
 def rig(target, draft=None, **given) -> Rig:

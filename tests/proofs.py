@@ -20,7 +20,7 @@ import tiny
 from specprof import limits, registry
 from specprof.errors import UsageError
 from specprof.extend import Acceptance
-from specprof.records import Settings
+from specprof.settings import Settings
 
 FIELDS = {
     "drafter": "drafter",

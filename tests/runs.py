@@ -4,7 +4,8 @@ from pathlib import Path
 
 import tiny
 from specprof.backends.native import Native
-from specprof.records import Event, RunSpec, Settings
+from specprof.records import Event
+from specprof.settings import RunSpec, Settings
 
 TEXT = "the quick brown fox jumps over the lazy dog; " * 20
 

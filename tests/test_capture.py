@@ -23,7 +23,8 @@ CHILD = """
 import sys
 from pathlib import Path
 from specprof.capture import CaptureWriter
-from specprof.records import Header, ClockFacts, RunSpec, Settings, Note
+from specprof.records import (Header, ClockFacts, Note)
+from specprof.settings import (RunSpec, Settings)
 from specprof import capture
 header = Header(specprof="0", created="", spec=RunSpec(id="1", profile="p", settings=Settings()),
                 acceptance="greedy", clock=ClockFacts(kind="none", read_ns=0), device="cpu")

@@ -11,7 +11,7 @@ import pytest
 from specprof.capture import read_capture
 from specprof.errors import UsageError
 from specprof.plan import expand
-from specprof.records import Profile, Settings
+from specprof.settings import Profile, Settings
 
 SYNTHETIC = ["run", "--no-tui", "--backend", "synthetic", "--temperature", "1"]
 

@@ -4,7 +4,7 @@ import pytest
 
 from specprof.errors import UnknownName, UsageError
 from specprof.limits import check, drafted_at_most, grows_tree
-from specprof.records import Settings
+from specprof.settings import Settings
 
 
 @pytest.mark.parametrize(

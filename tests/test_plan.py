@@ -4,7 +4,7 @@ import pytest
 
 from specprof.errors import UnknownName, UsageError
 from specprof.plan import expand, override, profiles, quickened, read_profile, swept, typed
-from specprof.records import Profile, Settings
+from specprof.settings import Profile, Settings
 
 
 def written(tmp_path, text):
@@ -145,7 +145,7 @@ def test_a_word_that_is_none_of_a_few_is_answered_with_them():
     """On the command line as in a profile."""
     with pytest.raises(UsageError) as raised:
         typed("workload", "stroll")
-    assert raised.value.hint == "known: walk, generate, ppl"
+    assert raised.value.hint == "known: walk, generate, ppl, overlap, scan"
 
 
 def test_the_command_line_overrides_a_profile():
@@ -164,8 +164,8 @@ def test_the_command_line_overrides_a_profile():
         ("[sweep]\ndeep = [1]\n", "unknown key 'deep'"),
         ("[run\n", "is no TOML"),
         ("run = 3\n", "Expected `object`"),
-        ("[run]\nworkload = 'stroll'\n", "known: walk, generate, ppl"),
-        ("[[cell]]\nworkload = 'stroll'\n", "known: walk, generate, ppl"),
+        ("[run]\nworkload = 'stroll'\n", "known: walk, generate, ppl, overlap, scan"),
+        ("[[cell]]\nworkload = 'stroll'\n", "known: walk, generate, ppl, overlap, scan"),
         ("[[cell]]\nlabel = ['a', 'b']\n", "a label is one text"),
         ("[[cell]]\ndept = 3\n", "unknown key 'dept'"),
         ("[[cell]]\ndepth = [3, 'x']\n", "Expected `int`"),

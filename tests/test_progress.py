@@ -8,7 +8,8 @@ from specprof import progress, sweep
 from specprof.errors import EnvironmentMissing
 from specprof.plan import expand
 from specprof.progress import Progress, SweepProgress
-from specprof.records import Profile, Round, RunSpec, Settings
+from specprof.records import Round
+from specprof.settings import Profile, RunSpec, Settings
 
 PROFILE = Profile(name="k", sweep={"depth": [2, 4]}, repeats=2)
 

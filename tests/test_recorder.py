@@ -7,7 +7,8 @@ from specprof.capture import CaptureWriter, read_capture
 from specprof.errors import EnvironmentMissing
 from specprof.extend import Backend
 from specprof.recorder import record
-from specprof.records import Round, RunSpec, Settings
+from specprof.records import Round
+from specprof.settings import RunSpec, Settings
 
 SPEC = RunSpec(id="x", profile="t", settings=Settings(context=300, stops=2, max_new_tokens=20))
 

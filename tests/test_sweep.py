@@ -16,7 +16,7 @@ from specprof.errors import (
     UsageError,
 )
 from specprof.plan import expand
-from specprof.records import Profile
+from specprof.settings import Profile
 
 PROFILE = Profile(name="k", sweep={"depth": [2, 4, 8]}, repeats=2)
 

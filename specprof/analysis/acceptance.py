@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from specprof.analysis.columns import Columns, Floats, Ints, Rounds
+from specprof.analysis.columns import Columns
 from specprof.analysis.stats import (
     Estimate,
     block_length,
@@ -21,6 +21,7 @@ from specprof.analysis.stats import (
     proportion,
     ratio,
 )
+from specprof.analysis.tables import Floats, Ints, Rounds
 
 
 @dataclass(frozen=True, slots=True)

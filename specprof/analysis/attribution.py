@@ -22,7 +22,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from specprof.analysis.columns import Bools, Floats, Ints
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import (
     Estimate,
@@ -31,6 +30,7 @@ from specprof.analysis.stats import (
     fair_bets,
     fair_coins,
 )
+from specprof.analysis.tables import Bools, Floats, Ints
 from specprof.errors import MissingEvidence
 
 ROUNDING = 1e-4

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from specprof.analysis.columns import Columns, Floats, Ints
+from specprof.analysis.columns import Columns
+from specprof.analysis.tables import Floats, Ints
 from specprof.capture import Capture, read_capture
 from specprof.errors import CaptureUnreadable
 from specprof.plan import stops
-from specprof.records import Header, Prefill, Round, RunSpec, Scored, Settings
+from specprof.records import Header, Prefill, Round, Scored
+from specprof.settings import RunSpec, Settings
 from specprof.sweep import INDEX, read_index
 
 WORST = ("complete", "waiting", "interrupted", "INCOMPLETE", "DAMAGED", "failed")

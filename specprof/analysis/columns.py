@@ -7,19 +7,33 @@ capture copies only those rounds. What was not recorded is nan, never 0.
 
 import math
 from collections.abc import Sequence
-from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from specprof.analysis.rows import (
     levels,
+    overlap_rows,
     pass_row,
     place_rows,
     rechecked_row,
+    rescored_row,
     round_row,
     sample_row,
     span_rows,
+)
+from specprof.analysis.tables import (
+    ROOM,
+    Emitted,
+    Ints,
+    OverlapPlaces,
+    Passes,
+    Places,
+    RecheckedPlaces,
+    RescoredTokens,
+    Rounds,
+    Samples,
+    ScoredTokens,
+    with_room,
 )
 from specprof.records import (
     Burst,
@@ -27,209 +41,15 @@ from specprof.records import (
     Event,
     Header,
     Note,
+    Overlaps,
     Plain,
     Prefill,
     Recheck,
     Round,
     Sample,
+    Scan,
     Scored,
 )
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-_TYPES: dict[Any, type[np.generic]] = {Ints: np.int64, Floats: np.float64, Bools: np.bool_}
-_ROOM = 256
-
-
-class Table:
-    """Rows appended in batches; each annotated name is a column, a view of the rows so far.
-
-    A view taken before a later `extend` keeps the length it had.
-    """
-
-    def __init__(self) -> None:
-        self._kinds = {name: _TYPES[kind] for name, kind in type(self).__annotations__.items()}
-        self._room = {name: np.empty(_ROOM, dtype) for name, dtype in self._kinds.items()}
-        self._rows = 0
-        self._show()
-
-    def __len__(self) -> int:
-        return self._rows
-
-    def extend(self, rows: Sequence[tuple[float, ...]]) -> None:
-        """Append rows whose values stand in the order of the annotated names."""
-        if not rows:
-            return
-        # Through float64: exact up to 2**53, which is 104 days in nanoseconds.
-        block = np.array(rows, dtype=np.float64)
-        start, self._rows = self._rows, self._rows + len(rows)
-        for name, values in zip(self._room, block.T, strict=True):
-            self._room[name] = _with_room(self._room[name], self._rows, start)
-            with np.errstate(invalid="ignore"):  # a number no int64 holds, in a damaged file
-                self._room[name][start : self._rows] = values
-        self._show()
-
-    def first(self, rows: int) -> Self:
-        """Return the first rows as a table of their own, which later feeding leaves alone."""
-        cut = object.__new__(type(self))
-        # A copy of the columns, not of the rows: an `extend` of the cut would take room of its own.
-        cut._kinds, cut._rows = self._kinds, min(rows, self._rows)
-        cut._room = {name: getattr(self, name)[: cut._rows] for name in self._kinds}
-        cut._show()
-        return cut
-
-    def where(self, wanted: Bools) -> Self:
-        """Return the rows `wanted` [rows] marks, as a table of their own."""
-        return self.taken(np.flatnonzero(wanted))
-
-    def taken(self, rows: Ints) -> Self:
-        """Return these rows in this order, as a table of their own."""
-        cut = object.__new__(type(self))
-        cut._kinds, cut._rows = self._kinds, len(rows)
-        cut._room = {name: getattr(self, name)[rows] for name in self._kinds}
-        cut._show()
-        return cut
-
-    def _show(self) -> None:
-        for name, room in self._room.items():
-            setattr(self, name, room[: self._rows])
-
-
-class Rounds(Table):
-    """One row a round; see `records.Round` for the fields' conventions."""
-
-    index: Ints
-    burst: Ints
-    sequence: Ints
-    context: Ints
-    depth_asked: Ints
-    drafted: Ints
-    """How many tokens were drafted."""
-    levels: Ints
-    """How many levels they make up: as many in a chain, fewer in a tree."""
-    reached: Ints
-    """How many of the tokens were evaluated."""
-    reached_levels: Ints
-    """At how many levels one was."""
-    accepted: Ints
-    """How many stood: one at most of a level."""
-    emitted: Ints
-    """How many tokens were committed."""
-    start_ns: Ints
-    end_ns: Ints
-    wall_ns: Ints
-    """The round's share of the time: a batch step's is divided among its sequences."""
-    shared: Ints
-    target_forwards: Ints
-    draft_forwards: Ints
-    target_length: Floats
-    draft_length: Floats
-    target_kv_bytes: Floats
-    draft_kv_bytes: Floats
-    target_evicted: Floats
-    draft_evicted: Floats
-    final_target_prob: Floats
-    final_draft_prob: Floats
-
-
-class Emitted(Table):
-    """One row a committed token, in order."""
-
-    round: Ints
-    """The round's index."""
-    token: Ints
-
-
-class Places(Table):
-    """One row a REACHED drafted token: the places acceptance is judged at."""
-
-    round: Ints
-    node: Ints
-    """Which of the round's drafted tokens it is, from 0."""
-    index: Ints
-    """Draft index, from 0: how many drafted tokens it follows from, its level in a tree."""
-    elder: Ints
-    """How many siblings were drafted before it; all of them were reached, and rejected."""
-    context: Ints
-    """Of the place: the round's context plus the draft index."""
-    token: Ints
-    accepted: Bools
-    target_prob: Floats
-    draft_prob: Floats
-    overlap: Floats
-    accept_owed: Floats
-    draft_rank: Floats
-
-    def settles(self) -> Bools:
-        """Return whether a place is the last reached of its level, [places]: all are in a chain.
-
-        A level is passed if that place was accepted.
-        """
-        same = (self.round[1:] == self.round[:-1]) & (self.index[1:] == self.index[:-1])
-        return np.append(~same, True)[: len(self)]
-
-    def levels(self) -> "Places":
-        """Return one row a reached LEVEL: the place that settled it.
-
-        Its overlap and accept_owed are the sums over the level's places: what each owed once its
-        elders were rejected adds up, in the mean, to how often the level is passed (theory 2.9).
-        """
-        if not self.elder.any():
-            return self
-        settles = self.settles()
-        level: Ints = np.cumsum(settles) - settles
-        cut = self.where(settles)
-        for name in ("overlap", "accept_owed"):
-            setattr(cut, name, np.bincount(level, weights=getattr(self, name)))
-        return cut
-
-
-class RecheckedPlaces(Table):
-    """One row a place recomputed without a cache; see `records.Rechecked`."""
-
-    round: Ints
-    node: Ints
-    target_prob: Floats
-    draft_prob: Floats
-    overlap: Floats
-    margin: Floats
-
-
-class ScoredTokens(Table):
-    """One row a known token the target scored, in order: the PPL loop."""
-
-    context: Ints
-    """Tokens of the text before it."""
-    nll: Floats
-    """Nats."""
-
-
-class Passes(Table):
-    """One row a forward pass of the PPL loop; see `records.Scored`."""
-
-    context: Ints
-    """Committed tokens once it was done."""
-    scored: Ints
-    """How many tokens it scored."""
-    start_ns: Ints
-    wall_ns: Ints
-    target_length: Floats
-    target_kv_bytes: Floats
-    target_evicted: Floats
-
-
-class Samples(Table):
-    """One row a reading of the slow counters."""
-
-    at_ns: Ints
-    rss_bytes: Floats
-    memory_used_bytes: Floats
-    allocated_bytes: Floats
-    reserved_bytes: Floats
-    utilisation_percent: Floats
-    power_watts: Floats
-    sm_clock_mhz: Floats
 
 
 class Columns:
@@ -248,6 +68,9 @@ class Columns:
         self.emitted = Emitted()
         self.places = Places()
         self.rechecked = RecheckedPlaces()
+        self.rescored = RescoredTokens()
+        self.overlaps = OverlapPlaces()
+        self.scans: list[Scan] = []
         self.scored = ScoredTokens()
         self.passes = Passes()
         self.samples = Samples()
@@ -257,6 +80,9 @@ class Columns:
         """Append events in the order they were recorded."""
         self._feed_rounds([event for event in events if isinstance(event, Round)])
         self._feed_scored([event for event in events if isinstance(event, Scored)])
+        for read in events:
+            self.overlaps.extend(overlap_rows(read) if isinstance(read, Overlaps) else [])
+        self.scans += [event for event in events if isinstance(event, Scan)]
         for event in events:
             self._keep(event)
 
@@ -323,6 +149,8 @@ class Columns:
         cut.rechecked = self.rechecked.first(int(np.searchsorted(self.rechecked.round, below)))
         ended_ns = self.passes.start_ns + self.passes.wall_ns
         cut.passes = self.passes.first(int(np.searchsorted(ended_ns, now_ns, "right")))
+        cut.rescored = self.rescored.first(int(np.searchsorted(self.rescored.round, below)))
+        cut.overlaps, cut.scans = self.overlaps, list(self.scans)
         cut.scored = self.scored.first(int(cut.passes.scored.sum()))
         cut.samples = self.samples.first(int(np.searchsorted(self.samples.at_ns, now_ns, "right")))
         cut._spans = {name: room[: len(cut.rounds)] for name, room in self._spans.items()}
@@ -335,6 +163,7 @@ class Columns:
                 self.throttled += [event] if event.throttle else []
             case Recheck():
                 self.rechecked.extend([rechecked_row(place) for place in event.places])
+                self.rescored.extend([rescored_row(token) for token in event.emitted])
             case Prefill():
                 self.prefills.append(event)
             case Burst():
@@ -355,7 +184,7 @@ class Columns:
         self.emitted.extend([(one.index, token) for one in rounds for token in one.emitted])
         self.places.extend([row for pair in pairs for row in place_rows(*pair)])
         for name, room in self._spans.items():
-            self._spans[name] = _with_room(room, len(self.rounds), before)
+            self._spans[name] = with_room(room, len(self.rounds), before)
         for row, one in enumerate(rounds, start=before):
             for name, ns in span_rows(one):
                 self._span(name)[row] += ns
@@ -368,14 +197,5 @@ class Columns:
 
     def _span(self, name: str) -> Ints:
         if name not in self._spans:
-            self._spans[name] = np.zeros(max(_ROOM, 2 * len(self.rounds)), np.int64)
+            self._spans[name] = np.zeros(max(ROOM, 2 * len(self.rounds)), np.int64)
         return self._spans[name]
-
-
-def _with_room(room: NDArray[Any], rows: int, used: int) -> NDArray[Any]:
-    """Return `room`, or a copy of its used part in twice the room needed, zero beyond it."""
-    if rows <= len(room):
-        return room
-    grown = np.zeros(2 * rows, room.dtype)
-    grown[:used] = room[:used]
-    return grown

@@ -13,8 +13,9 @@ import numpy as np
 
 from specprof.analysis import acceptance, perplexity
 from specprof.analysis.cells import Cell
-from specprof.analysis.columns import Columns, Floats, Ints
+from specprof.analysis.columns import Columns
 from specprof.analysis.stats import Estimate, ratio
+from specprof.analysis.tables import Floats, Ints
 from specprof.plan import stops
 from specprof.records import Round
 

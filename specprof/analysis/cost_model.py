@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize
 
-from specprof.analysis.columns import Columns, Floats, Ints
+from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Estimate, ratio
+from specprof.analysis.tables import Floats, Ints
 from specprof.errors import MissingEvidence
 from specprof.records import Plain
 

@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from specprof.analysis.columns import Bools, Columns, Floats, Ints, Places, Rounds
+from specprof.analysis.columns import Columns
 from specprof.analysis.stats import Estimate, ratio
+from specprof.analysis.tables import Bools, Floats, Ints, Places, Rounds
 from specprof.errors import MissingEvidence
-from specprof.records import Header, Settings
+from specprof.records import Header
+from specprof.settings import Settings
 
 Answer = TypeVar("Answer")
 FAMILY_ERROR = 0.01
@@ -37,6 +39,9 @@ class Pairs:
     """Target probability of the token as used, less as rechecked."""
     draft_shift: Floats
     margin: Floats
+    target_gap: Floats
+    """Total variation between the raw laws used and recomputed; nan where it was not recorded."""
+    draft_gap: Floats
 
 
 class Evidence:
@@ -148,6 +153,8 @@ class Evidence:
             target_shift=used.target_prob[row] - clean.target_prob[both],
             draft_shift=used.draft_prob[row] - clean.draft_prob[both],
             margin=clean.margin[both],
+            target_gap=clean.target_gap[both],
+            draft_gap=clean.draft_gap[both],
         )
 
     @cached_property

@@ -8,7 +8,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from specprof.analysis.columns import Columns, Passes, Rounds
+from specprof.analysis.columns import Columns
+from specprof.analysis.tables import Passes, Rounds
 
 if TYPE_CHECKING:
     from specprof.records import ModelFacts

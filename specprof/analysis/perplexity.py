@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from specprof.analysis.columns import Columns, Floats
+from specprof.analysis.columns import Columns
 from specprof.analysis.stats import Estimate, ratio
+from specprof.analysis.tables import Floats
 
 FIRST = 128
 """Where the first bucket of depth ends; each further one ends twice as deep."""

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from operator import itemgetter
 
-from specprof.records import Drafted, Observed, Rechecked, Round, Sample, Scored
+from specprof.records import Drafted, Observed, Overlaps, Rechecked, Rescored, Round, Sample, Scored
 
 Row = tuple[float, ...]
 _UNSEEN = (math.nan,) * 5
@@ -52,6 +52,8 @@ def round_row(one: Round, level: Sequence[int]) -> Row:
         known(one.draft_evicted),
         known(one.final_target_prob),
         known(one.final_draft_prob),
+        known(one.final_rank),
+        known(one.final_order),
     )
 
 
@@ -82,10 +84,32 @@ def rechecked_row(place: Rechecked) -> Row:
         place.round,
         place.index,
         place.target_prob,
-        place.draft_prob,
-        place.overlap,
+        known(place.draft_prob),
+        known(place.overlap),
         place.margin,
+        known(place.target_gap),
+        known(place.draft_gap),
     )
+
+
+def rescored_row(token: Rescored) -> Row:
+    """Return a committed token's row of `RescoredTokens`."""
+    return (
+        token.round,
+        token.slot,
+        token.target_prob,
+        token.entropy,
+        token.spread,
+        token.shortfall,
+        known(token.target_gap),
+        known(token.draft_nll),
+    )
+
+
+def overlap_rows(one: Overlaps) -> list[Row]:
+    """Return the rows of `OverlapPlaces` of a stretch of known text."""
+    columns = zip(one.overlap, one.agree, one.target_nll, one.draft_nll, strict=True)
+    return [(one.context + i, *row) for i, row in enumerate(columns)]
 
 
 def pass_row(one: Scored) -> Row:

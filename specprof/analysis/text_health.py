@@ -5,7 +5,8 @@ Knows token ids only. Reference: theory 9.1; self-reinforcing repetition, arXiv 
 
 import numpy as np
 
-from specprof.analysis.columns import Bools, Columns, Ints
+from specprof.analysis.columns import Columns
+from specprof.analysis.tables import Bools, Ints
 
 LONGEST_PERIOD = 256
 SHORTEST_RUN = 48

@@ -28,18 +28,8 @@ from specprof.engine.wiring import document
 from specprof.errors import UsageError
 from specprof.extend import Backend
 from specprof.plan import FIRST_STOP, stops
-from specprof.records import (
-    Burst,
-    Drafted,
-    Event,
-    Header,
-    Note,
-    Plain,
-    Prefill,
-    Round,
-    RunSpec,
-    Settings,
-)
+from specprof.records import Burst, Drafted, Event, Header, Note, Plain, Prefill, Round
+from specprof.settings import RunSpec, Settings
 
 WARM_UP_TOKENS = 16
 OUTSIDE = (

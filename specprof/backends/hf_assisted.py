@@ -10,7 +10,7 @@ from specprof.backends._generate import Generate
 from specprof.engine import model
 from specprof.engine.onlooker import Model, Prefix
 from specprof.errors import UsageError
-from specprof.records import Settings
+from specprof.settings import Settings
 
 RETOKENISED = (
     "the models' vocabularies differ: transformers re-tokenises the text for the draft and its "

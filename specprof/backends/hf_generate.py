@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from specprof.backends._generate import Generate, plain_options
-from specprof.records import Settings
+from specprof.settings import Settings
 
 
 class HfGenerate(Generate):

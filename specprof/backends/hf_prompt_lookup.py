@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from specprof.backends._generate import Generate
-from specprof.records import Settings
+from specprof.settings import Settings
 
 
 class HfPromptLookup(Generate):

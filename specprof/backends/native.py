@@ -3,6 +3,7 @@
 import gc
 import time
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import nullcontext
 
 import msgspec
 import torch
@@ -14,22 +15,34 @@ from specprof.engine.threads import threads
 from specprof.engine.walk import Walk
 from specprof.engine.warmup import warm_up
 from specprof.engine.wiring import Wired, wire
-from specprof.extend import Backend
+from specprof.extend import Backend, Fault
 from specprof.plan import acceptance_in_force, stops
-from specprof.records import Event, Header, Note, RunSpec, Settings
+from specprof.records import Event, Header, Note
+from specprof.settings import RunSpec, Settings
 
 
 class Native(Backend):
     """Walks over a text or generates from a prompt, yielding each round as it is played."""
 
+    def __init__(self, fault: Fault | None = None) -> None:
+        """Break every run by `fault`: what `specprof drill` does."""
+        self.fault = fault
+
     def run(self, spec: RunSpec, command: list[str]) -> Generator[Event]:
         """Load the models, then yield a header and, burst by burst, all that is measured."""
         gc.collect()  # what an earlier run of a sweep left
         scores = spec.settings.workload == "ppl"
-        self._begin(wire(_drafting_nothing(spec.settings) if scores else spec.settings))
+        wired = wire(_drafting_nothing(spec.settings) if scores else spec.settings)
+        with self.fault.inject(wired) if self.fault else nullcontext():
+            yield from self._measured(spec, command, wired)
+
+    def _measured(self, spec: RunSpec, command: list[str], wired: Wired) -> Iterator[Event]:
+        """Yield a header and, burst by burst, all that is measured of a wired run."""
+        self._begin(wired)
         yield self._header(spec, command)
         yield from self._notes()
         self.sampler.start()
+        scores = spec.settings.workload == "ppl"
         try:
             yield from self._scored() if scores else self._walked(stops(spec.settings))
         finally:

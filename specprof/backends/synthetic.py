@@ -28,11 +28,11 @@ from specprof.records import (
     Recheck,
     Rechecked,
     Round,
-    RunSpec,
     Sample,
     Scored,
     Span,
 )
+from specprof.settings import RunSpec
 
 DRAFT_STEP_NS, VERIFY_NS, VERIFY_TOKEN_NS = 400_000, 4_000_000, 60_000
 ACCEPT_NS, ROLLBACK_NS, GAP_NS, PREFILL_NS = 90_000, 10_000, 60_000, 2_000_000

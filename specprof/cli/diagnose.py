@@ -44,7 +44,7 @@ def _families(asked: Sequence[str]) -> set[str]:
     from typing import get_args
 
     from specprof.errors import UnknownName
-    from specprof.extend import Family
+    from specprof.findings import Family
 
     known = (*get_args(Family), ANY)
     wanted = {name.strip() for each in asked for name in each.split(",")}
@@ -78,7 +78,7 @@ def _evidence(paths: Sequence[Path]) -> "list[Evidence]":
 
 def _fail(diagnoses: "Sequence[Diagnosis]", families: set[str]) -> None:
     from specprof.errors import DiagnosisFailed, MissingEvidence
-    from specprof.extend import Clear, Found
+    from specprof.findings import Clear, Found
 
     found = sorted(
         {

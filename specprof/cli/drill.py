@@ -10,7 +10,7 @@ import typer
 from specprof.cli import app
 
 if TYPE_CHECKING:
-    from specprof.records import Settings
+    from specprof.settings import Settings
 
 
 SHAPES = ("chain", "static-tree")
@@ -40,7 +40,7 @@ def drill(
     from specprof.cli._report import show
     from specprof.cli.diagnose import _evidence
     from specprof.diagnosis import diagnose
-    from specprof.records import Settings
+    from specprof.settings import Settings
 
     _check(shape, batch)
     if fault is None:
@@ -77,7 +77,7 @@ def _record(fault: str, settings: "Settings", path: Path) -> None:
     from specprof.backends.synthetic import Synthetic
     from specprof.capture import CaptureWriter
     from specprof.recorder import record
-    from specprof.records import RunSpec
+    from specprof.settings import RunSpec
 
     spec = RunSpec(id=f"drill-{fault}", profile="drill", settings=settings)
     with CaptureWriter(path) as writer:

@@ -8,7 +8,7 @@ import typer
 from specprof.cli import app
 
 if TYPE_CHECKING:
-    from specprof.records import Profile, Value
+    from specprof.settings import Profile, Value
 
 Text = str | None
 Whole = int | None
@@ -95,7 +95,7 @@ def run(
     progress with the time left, one comparison table at the end. Ctrl-C stops it, --resume goes on.
     """
     from specprof import launch
-    from specprof.records import Settings
+    from specprof.settings import Settings
 
     fields = Settings.__struct_fields__
     given = {k: v for k, v in locals().items() if k in fields and v is not None}

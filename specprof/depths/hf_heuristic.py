@@ -7,7 +7,7 @@ at the 20 tokens that transformers' default schedule, `constant`, asks for.
 """
 
 from specprof.extend import Depth
-from specprof.records import Settings
+from specprof.settings import Settings
 
 UP, DOWN, LEAST = 2, 1, 1
 

@@ -19,7 +19,8 @@ the round's verification and drops no token that was drawn: the target's law is 
 from bisect import bisect
 
 from specprof.extend import Depth
-from specprof.records import Round, Settings
+from specprof.records import Round
+from specprof.settings import Settings
 
 FADE = 0.99
 """What a round's evidence weighs a round later: a memory of about a hundred rounds."""

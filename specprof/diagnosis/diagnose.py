@@ -20,7 +20,8 @@ from specprof.analysis.cost_model import Factor
 from specprof.analysis.evidence import Answer, Evidence
 from specprof.diagnosis.sentence import sentence
 from specprof.errors import MissingEvidence
-from specprof.extend import Crashed, Family, Finding, Found, Outcome, Rule, Unknown
+from specprof.extend import Rule
+from specprof.findings import Crashed, Family, Finding, Found, Outcome, Unknown
 
 ORDER: Final[tuple[Family, ...]] = ("measurement", "bug", "configuration", "mismatch", "cost")
 """Whether to trust the capture comes first, then what is broken, then what is merely costly."""
@@ -33,6 +34,8 @@ class Verdict:
     rule: str
     family: Family
     outcome: Outcome
+    row: float = 99
+    """As `Rule.row`: of several findings the lowest leads."""
 
     @property
     def finding(self) -> Finding | None:
@@ -59,6 +62,11 @@ class Diagnosis:
         """The rules that fired."""
         return tuple(each for each in self.verdicts if each.finding)
 
+    @property
+    def leading(self) -> Verdict | None:
+        """The finding to follow up first: what the others may be mere consequences of."""
+        return min(self.found, key=lambda each: each.row, default=None)
+
 
 def diagnose(evidence: Evidence, also: Iterable[Path] = ()) -> Diagnosis:
     """Judge the evidence by every rule the registry finds, there and in the folders `also`."""
@@ -70,7 +78,7 @@ def diagnose(evidence: Evidence, also: Iterable[Path] = ()) -> Diagnosis:
             outcome = Unknown(reason=f"not to be estimated here: {undermined.message}")
         if isinstance(outcome, Found) and rule.undermines:
             undermined = outcome.finding
-        verdicts.append(Verdict(name, rule.family, outcome))
+        verdicts.append(Verdict(name, rule.family, outcome, rule.row))
     chain = _asked(evidence, attribution.attribute)
     factors = _asked(evidence, cost_model.waterfall)
     findings = [(each.family, each.finding) for each in verdicts if each.finding]

@@ -12,7 +12,7 @@ import msgspec
 
 from specprof.analysis.attribution import Attribution, Part
 from specprof.diagnosis.diagnose import Diagnosis, Verdict
-from specprof.extend import Clear, Crashed, Finding, Measure, Unknown
+from specprof.findings import Clear, Crashed, Finding, Measure, Unknown
 from specprof.plain import plain, plain_json
 
 ABSENT = "\N{EN DASH}"

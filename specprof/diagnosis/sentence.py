@@ -12,7 +12,7 @@ from specprof.analysis import attribution, perplexity
 from specprof.analysis.attribution import Attribution
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
-from specprof.extend import Family, Finding
+from specprof.findings import Family, Finding
 
 NEARLY = 0.95
 """A burst's last drafts, cut off by a stop, are in no text and can't be rechecked."""

@@ -5,7 +5,7 @@ from specprof.engine import model
 from specprof.engine.drafting import ModelDrafter
 from specprof.engine.model import Loaded
 from specprof.errors import UsageError
-from specprof.records import Settings
+from specprof.settings import Settings
 
 
 class DraftModel(ModelDrafter):

@@ -12,7 +12,7 @@ from specprof.engine.model import Loaded
 from specprof.engine.transfer import on_device
 from specprof.errors import UsageError
 from specprof.extend import Drafter, Proposal, Rig, Shape
-from specprof.records import Settings
+from specprof.settings import Settings
 
 if TYPE_CHECKING:
     from specprof.engine.decoder import CausalModel, Decoder

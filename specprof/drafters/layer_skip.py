@@ -15,7 +15,7 @@ from specprof.engine import model
 from specprof.engine.drafting import ModelDrafter
 from specprof.engine.model import Loaded
 from specprof.errors import UsageError
-from specprof.records import Settings
+from specprof.settings import Settings
 
 SHARE = 4
 """Unless told otherwise, one layer in this many drafts."""

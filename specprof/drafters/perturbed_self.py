@@ -16,7 +16,7 @@ from specprof.engine.decoder import Decoder
 from specprof.engine.drafting import ModelDrafter
 from specprof.engine.model import Loaded
 from specprof.extend import Law, Rig
-from specprof.records import Settings
+from specprof.settings import Settings
 
 Perturb = Callable[[torch.Tensor], torch.Tensor]
 """From [..., vocab] logits to others of the same shape."""

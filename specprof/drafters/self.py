@@ -6,7 +6,7 @@ of the engine or the rounding of batched against single forwards (theory 2.11).
 
 from specprof.engine.drafting import ModelDrafter
 from specprof.engine.model import Loaded
-from specprof.records import Settings
+from specprof.settings import Settings
 
 
 class SelfDraft(ModelDrafter):

@@ -8,7 +8,8 @@ from specprof import __version__
 from specprof.engine import machine
 from specprof.engine.model import Loaded
 from specprof.engine.stopwatch import Clock, clock_facts
-from specprof.records import Header, RunSpec
+from specprof.records import Header
+from specprof.settings import RunSpec
 
 
 def header(

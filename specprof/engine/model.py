@@ -15,7 +15,8 @@ from transformers.utils import logging as transformers_logging
 
 from specprof import pocket
 from specprof.errors import EnvironmentMissing, UsageError
-from specprof.records import ModelFacts, Settings
+from specprof.records import ModelFacts
+from specprof.settings import Settings
 
 transformers_logging.disable_progress_bar()  # the run narrates itself, one line at a time
 

@@ -15,7 +15,8 @@ import torch
 from specprof.engine.loop import Played
 from specprof.engine.observe import drafted_tokens, observe, sight
 from specprof.extend import Acceptance, Depth, Law
-from specprof.records import Detail, Round
+from specprof.records import Round
+from specprof.settings import Detail
 
 
 @dataclass(slots=True, kw_only=True)

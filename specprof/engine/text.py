@@ -7,7 +7,7 @@ from typing import Any
 
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.pocket.corpus import held_out_text
-from specprof.records import Settings
+from specprof.settings import Settings
 
 
 def document(settings: Settings) -> tuple[str, str]:

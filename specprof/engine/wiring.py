@@ -18,7 +18,7 @@ from specprof.engine.stopwatch import Stopwatch, clock_for
 from specprof.errors import UsageError
 from specprof.extend import Acceptance, Cache, Depth, Drafter, Rig, Shape
 from specprof.plan import acceptance_in_force
-from specprof.records import Settings
+from specprof.settings import Settings
 
 Added = TypeVar("Added")
 

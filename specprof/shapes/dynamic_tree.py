@@ -9,7 +9,7 @@ import torch
 from specprof import limits
 from specprof.engine.decoder import Decoder
 from specprof.extend import Proposal, Shape
-from specprof.records import Settings
+from specprof.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

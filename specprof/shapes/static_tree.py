@@ -9,7 +9,7 @@ from specprof import limits
 from specprof.engine.decoder import Decoder
 from specprof.engine.tree import sibling_law
 from specprof.extend import Proposal, Rig, Shape
-from specprof.records import Settings
+from specprof.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.worker import get_current_worker
 
-from specprof.analysis.columns import Columns, Ints
+from specprof.analysis.columns import Columns
+from specprof.analysis.tables import Ints
 from specprof.diagnosis.diagnose import Diagnosis, findings_so_far
 from specprof.errors import CaptureUnreadable, SpecprofError
 from specprof.tui.follow import Follower, Reading

@@ -9,7 +9,8 @@ from specprof import sweep
 from specprof.analysis.cells import read_cells, steps
 from specprof.errors import CaptureUnreadable, EnvironmentMissing
 from specprof.plan import expand
-from specprof.records import Header, Profile, Round, RunSpec, Settings
+from specprof.records import Header, Round
+from specprof.settings import Profile, RunSpec, Settings
 
 PROFILE = Profile(name="k", sweep={"depth": [2, 4]}, repeats=2)
 

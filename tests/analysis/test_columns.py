@@ -9,7 +9,8 @@ import pytest
 import captures
 from specprof.analysis.columns import Columns
 from specprof.backends.synthetic import Synthetic
-from specprof.records import Drafted, Observed, Round, RunSpec, Sample, Settings, Span
+from specprof.records import Drafted, Observed, Round, Sample, Span
+from specprof.settings import RunSpec, Settings
 
 
 def recorded(**settings):

@@ -11,15 +11,8 @@ import captures
 from specprof.analysis import comparison
 from specprof.analysis.cells import Cell
 from specprof.analysis.comparison import compare
-from specprof.records import (
-    Drafted,
-    Plain,
-    Prefill,
-    Round,
-    RunSpec,
-    Scored,
-    Settings,
-)
+from specprof.records import Drafted, Plain, Prefill, Round, Scored
+from specprof.settings import RunSpec, Settings
 
 MS = 1_000_000
 SOME = {"context": 400, "stops": 4, "max_new_tokens": 40}

@@ -14,9 +14,10 @@ from specprof.backends.hf_generate import HfGenerate
 from specprof.backends.hf_prompt_lookup import HfPromptLookup
 from specprof.diagnosis import diagnose
 from specprof.errors import UsageError
-from specprof.extend import Crashed
+from specprof.findings import Crashed
 from specprof.plan import stops
-from specprof.records import Burst, Header, Note, Plain, Prefill, Round, RunSpec, Settings
+from specprof.records import Burst, Header, Note, Plain, Prefill, Round
+from specprof.settings import RunSpec, Settings
 
 TEXT = "the quick brown fox jumps over the lazy dog; " * 20
 NEW = 14

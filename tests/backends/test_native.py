@@ -11,17 +11,8 @@ import tiny
 from runs import TEXT, events, kind, settings
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.plan import acceptance_in_force, stops
-from specprof.records import (
-    Burst,
-    Header,
-    Note,
-    Plain,
-    Prefill,
-    Recheck,
-    Round,
-    Sample,
-    Settings,
-)
+from specprof.records import Burst, Header, Note, Plain, Prefill, Recheck, Round, Sample
+from specprof.settings import Settings
 
 
 def last_rounds(found):

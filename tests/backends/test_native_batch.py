@@ -10,7 +10,8 @@ from runs import TEXT, kind
 from specprof.backends.native import Native
 from specprof.engine import batch
 from specprof.errors import EnvironmentMissing, UsageError
-from specprof.records import Burst, Plain, Prefill, Recheck, Round, RunSpec
+from specprof.records import Burst, Plain, Prefill, Recheck, Round
+from specprof.settings import RunSpec
 
 USUAL = {"batch": 3}
 

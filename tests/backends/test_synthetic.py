@@ -8,16 +8,8 @@ import pytest
 from specprof.backends._tables import FAULTS, Tables
 from specprof.backends.synthetic import KV_BYTES, Synthetic
 from specprof.errors import UnknownName
-from specprof.records import (
-    Burst,
-    Header,
-    Prefill,
-    Recheck,
-    Round,
-    RunSpec,
-    Scored,
-    Settings,
-)
+from specprof.records import Burst, Header, Prefill, Recheck, Round, Scored
+from specprof.settings import RunSpec, Settings
 
 
 def recorded(fault="none", **settings):

@@ -16,7 +16,8 @@ from specprof.caches.sink_window import SinkWindow
 from specprof.engine import decoder, machine
 from specprof.engine.decoder import CausalModel
 from specprof.errors import EnvironmentMissing, UsageError
-from specprof.records import Burst, Header, Note, Recheck, Round, RunSpec, Scored, Settings
+from specprof.records import Burst, Header, Note, Recheck, Round, Scored
+from specprof.settings import RunSpec, Settings
 
 USUAL = {"max_new_tokens": 24, "window": 24, "cache": "sink-window"}
 

@@ -7,7 +7,7 @@ import torch
 
 import engines
 from specprof.depths.confidence import Confidence
-from specprof.records import Settings
+from specprof.settings import Settings
 from tables import TableDecoder
 
 SURE, DOUBTFUL = 9.0, 0.0

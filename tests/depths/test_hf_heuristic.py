@@ -7,7 +7,8 @@ import engines
 import tiny
 from specprof.backends.native import Native
 from specprof.depths.hf_heuristic import HfHeuristic
-from specprof.records import Round, RunSpec, Settings
+from specprof.records import Round
+from specprof.settings import RunSpec, Settings
 from tables import TableDecoder
 
 

@@ -9,7 +9,8 @@ import torch
 
 import engines
 from specprof.depths.survival import FADE, PRIOR, Chances, Costs, Survival
-from specprof.records import Drafted, Round, Settings, Span
+from specprof.records import Drafted, Round, Span
+from specprof.settings import Settings
 from tables import TableDecoder
 
 STEP_NS, ROUND_NS, GROWTH_NS = 100_000, 1_000_000, 50_000

@@ -11,7 +11,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.backends._tables import FAULTS
 from specprof.diagnosis import diagnose, findings_so_far
 from specprof.diagnosis.diagnose import ORDER
-from specprof.extend import Clear, Crashed, Unknown
+from specprof.findings import Clear, Crashed, Unknown
 from specprof.records import Round
 
 LONG = {"stops": 8, "max_new_tokens": 160, "context": 4000}

@@ -6,7 +6,7 @@ import captures
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.diagnosis import diagnose, report
-from specprof.extend import Measure
+from specprof.findings import Measure
 
 
 def judged(events, name="run.jsonl", **evidence):

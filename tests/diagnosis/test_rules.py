@@ -12,7 +12,8 @@ from specprof.analysis import cost_model
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
-from specprof.extend import Clear, Found, Rule, Unknown
+from specprof.extend import Rule
+from specprof.findings import Clear, Found, Unknown
 from specprof.records import ClockFacts, End, Header, Recheck, Round
 
 HEADINGS = ("Measures", "Fires when", "Why", "Likely causes", "Confirm", "Does not see", "Try it")

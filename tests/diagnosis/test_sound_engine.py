@@ -9,8 +9,8 @@ from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.backends.native import Native
 from specprof.diagnosis import diagnose
-from specprof.extend import Clear, Crashed, Unknown
-from specprof.records import RunSpec, Settings
+from specprof.findings import Clear, Crashed, Unknown
+from specprof.settings import RunSpec, Settings
 
 
 @pytest.fixture(scope="module")

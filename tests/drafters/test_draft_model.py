@@ -4,7 +4,7 @@ import pytest
 
 from specprof.drafters.draft_model import DraftModel
 from specprof.errors import UsageError
-from specprof.records import Settings
+from specprof.settings import Settings
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from specprof.engine.heads.decoder import HeadDecoder
 from specprof.engine.heads.taps import taps
 from specprof.engine.wiring import wire
 from specprof.errors import UsageError
-from specprof.records import Settings
+from specprof.settings import Settings
 
 CONTEXT, NEW = 24, 30
 PAIRS = [

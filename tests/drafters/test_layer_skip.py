@@ -13,7 +13,7 @@ from specprof.drafters.layer_skip import LayerSkip, first_layers
 from specprof.engine.decoder import CausalModel
 from specprof.engine.model import Loaded, facts_of
 from specprof.errors import UsageError
-from specprof.records import Settings
+from specprof.settings import Settings
 
 CPU = torch.device("cpu")
 LAYERS = 8

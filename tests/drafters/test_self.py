@@ -8,7 +8,8 @@ import tiny
 from specprof.backends.native import Native
 from specprof.drafters.self import SelfDraft
 from specprof.plan import expand
-from specprof.records import Profile, Round, Settings
+from specprof.records import Round
+from specprof.settings import Profile, Settings
 from tables import TableDecoder
 
 

@@ -13,7 +13,7 @@ from specprof.engine.heads import checkpoint
 from specprof.engine.heads.decoder import HeadDecoder
 from specprof.engine.heads.taps import taps
 from specprof.errors import EnvironmentMissing, SpecprofError, UsageError
-from specprof.records import Settings
+from specprof.settings import Settings
 
 CPU = torch.device("cpu")
 SETTINGS = Settings(device="cpu")

@@ -5,7 +5,7 @@ import torch
 
 import tiny
 from specprof.engine import model
-from specprof.records import Settings
+from specprof.settings import Settings
 
 CPU = torch.device("cpu")
 

@@ -10,7 +10,7 @@ from specprof.engine.rounds import Scribe
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.stopwatch import Stopwatch
 from specprof.extend import Proposal
-from specprof.records import Settings
+from specprof.settings import Settings
 
 LOGITS = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]]).log()
 

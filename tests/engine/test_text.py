@@ -8,7 +8,7 @@ import pytest
 import tiny
 from specprof.engine.text import document, encode, stretches
 from specprof.errors import EnvironmentMissing, UsageError
-from specprof.records import Settings
+from specprof.settings import Settings
 
 
 @pytest.fixture

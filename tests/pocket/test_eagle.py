@@ -14,7 +14,7 @@ from specprof.engine.heads import checkpoint
 from specprof.engine.heads.decoder import HeadDecoder
 from specprof.engine.heads.taps import taps
 from specprof.pocket.recipe import eagle
-from specprof.records import Settings
+from specprof.settings import Settings
 
 CPU = torch.device("cpu")
 SETTINGS = Settings(device="cpu")

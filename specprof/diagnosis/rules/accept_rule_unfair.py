@@ -37,13 +37,15 @@ import numpy as np
 from specprof.analysis import attribution
 from specprof.analysis.attribution import Coins
 from specprof.analysis.evidence import Evidence
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
 
 
 class AcceptRuleUnfair(Rule):
     """An always-valid test, and exact where the outcome was certain."""
 
     family: ClassVar[Family] = "bug"
+    row: ClassVar[float] = 5.5
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

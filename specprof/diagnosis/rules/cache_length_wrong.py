@@ -36,16 +36,18 @@ from typing import ClassVar
 import numpy as np
 
 from specprof import limits
-from specprof.analysis.columns import Bools, Floats
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import Bools, Floats
 from specprof.errors import MissingEvidence
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
 
 
 class CacheLengthWrong(Rule):
     """Exact: one wrong length is enough."""
 
     family: ClassVar[Family] = "bug"
+    row: ClassVar[float] = 2
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

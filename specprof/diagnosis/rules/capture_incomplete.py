@@ -26,13 +26,15 @@ Try it
 from typing import ClassVar
 
 from specprof.analysis.evidence import Evidence
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule, Unknown
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
 
 
 class CaptureIncomplete(Rule):
     """A look at the file's end."""
 
     family: ClassVar[Family] = "measurement"
+    row: ClassVar[float] = 12
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

@@ -29,7 +29,8 @@ from typing import ClassVar
 import numpy as np
 
 from specprof.analysis.evidence import Evidence
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
 
 COST, EMPTY = 0.02, 0.01
 
@@ -38,6 +39,7 @@ class ClockCoarse(Rule):
     """Arithmetic over the header's clock facts."""
 
     family: ClassVar[Family] = "measurement"
+    row: ClassVar[float] = 12
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

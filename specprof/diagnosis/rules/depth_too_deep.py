@@ -32,7 +32,8 @@ from typing import ClassVar
 from specprof.analysis import cost_model
 from specprof.analysis.cost_model import DepthChoice
 from specprof.analysis.evidence import Evidence
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule, Unknown
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
 
 GAIN = 1.03
 RUN = "specprof run"
@@ -43,6 +44,7 @@ class DepthTooDeep(Rule):
     """A prediction with a bootstrap interval."""
 
     family: ClassVar[Family] = "configuration"
+    row: ClassVar[float] = 11
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Find the best K up to the one asked for."""

@@ -38,13 +38,15 @@ from specprof.analysis.attribution import Draws
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Trial
 from specprof.errors import MissingEvidence
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
 
 
 class DraftLawDiffers(Rule):
     """An always-valid test, and exact for impossible tokens."""
 
     family: ClassVar[Family] = "bug"
+    row: ClassVar[float] = 6
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

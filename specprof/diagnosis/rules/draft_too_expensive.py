@@ -32,13 +32,15 @@ from specprof.analysis import cost_model
 from specprof.analysis.acceptance import rates
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
 
 
 class DraftTooExpensive(Rule):
     """Leviathan's corollary 3.9, from measured times."""
 
     family: ClassVar[Family] = "cost"
+    row: ClassVar[float] = 11
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare alpha with c."""

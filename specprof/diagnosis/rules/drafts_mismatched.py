@@ -36,7 +36,8 @@ from specprof.analysis import attribution
 from specprof.analysis.acceptance import place_share
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Estimate
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule, Unknown
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
 
 LOW = 0.5
 LARGER = (
@@ -50,6 +51,7 @@ class DraftsMismatched(Rule):
     """An interval of the mean overlap."""
 
     family: ClassVar[Family] = "mismatch"
+    row: ClassVar[float] = 10.5
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Look at the overlap in range, once everything else is clean."""

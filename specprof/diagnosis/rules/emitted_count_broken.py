@@ -31,15 +31,17 @@ from typing import ClassVar
 
 import numpy as np
 
-from specprof.analysis.columns import Bools, Ints
 from specprof.analysis.evidence import Evidence
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+from specprof.analysis.tables import Bools, Ints
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
 
 
 class EmittedCountBroken(Rule):
     """Exact: one broken round is enough."""
 
     family: ClassVar[Family] = "bug"
+    row: ClassVar[float] = 2
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

@@ -27,13 +27,15 @@ Try it
 from typing import ClassVar
 
 from specprof.analysis.evidence import Evidence
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
 
 
 class ExtraTargetForwards(Rule):
     """Exact: one round with two passes is enough."""
 
     family: ClassVar[Family] = "bug"
+    row: ClassVar[float] = 2
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

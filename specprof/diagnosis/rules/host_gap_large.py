@@ -28,7 +28,8 @@ from typing import ClassVar
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import ratio
 from specprof.errors import MissingEvidence
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
 
 LARGE = 0.15
 
@@ -37,6 +38,7 @@ class HostGapLarge(Rule):
     """An interval of a share."""
 
     family: ClassVar[Family] = "cost"
+    row: ClassVar[float] = 11
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Look at the share of wall time no span covers."""

@@ -32,13 +32,15 @@ from specprof.analysis import cost_model
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Estimate
 from specprof.errors import MissingEvidence
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule, Unknown
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
 
 
 class NoSpeedup(Rule):
     """An interval where there is a baseline, else a bound."""
 
     family: ClassVar[Family] = "cost"
+    row: ClassVar[float] = 11.5
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare with plain decoding as far as it is known."""

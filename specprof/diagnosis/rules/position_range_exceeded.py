@@ -32,7 +32,8 @@ from specprof.analysis import attribution
 from specprof.analysis.acceptance import Step, step_at
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule, Unknown
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
 
 DROP = 0.05
 
@@ -41,6 +42,7 @@ class PositionRangeExceeded(Rule):
     """A block-permutation test at one known length."""
 
     family: ClassVar[Family] = "mismatch"
+    row: ClassVar[float] = 10
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare acceptance on both sides of the draft's trained context."""

@@ -31,10 +31,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from specprof.analysis.columns import Bools, Ints, Places
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import Bools, Ints, Places
 from specprof.errors import MissingEvidence
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
 
 SLACK = 1e-3
 """Ten times the rounding of two recorded probabilities' ratio."""
@@ -44,6 +45,7 @@ class ResidualUnsupported(Rule):
     """Exact: one unsupported correction is enough."""
 
     family: ClassVar[Family] = "bug"
+    row: ClassVar[float] = 7
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

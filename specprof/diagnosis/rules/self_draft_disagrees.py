@@ -34,14 +34,16 @@ from specprof.analysis import attribution
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import ratio
 from specprof.errors import MissingEvidence
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
-from specprof.records import Settings
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.settings import Settings
 
 
 class SelfDraftDisagrees(Rule):
     """Exact but for rounding."""
 
     family: ClassVar[Family] = "bug"
+    row: ClassVar[float] = 8.5
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

@@ -35,10 +35,11 @@ from typing import ClassVar
 import numpy as np
 
 from specprof.analysis import attribution
-from specprof.analysis.columns import Bools
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import Bools
 from specprof.errors import MissingEvidence
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
 
 AFTER = ("in a burst's first round", "after a rejection", "after an all-accepted round")
 
@@ -47,6 +48,7 @@ class StateDrifts(Rule):
     """An exact test against a stated noise floor."""
 
     family: ClassVar[Family] = "bug"
+    row: ClassVar[float] = 3
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

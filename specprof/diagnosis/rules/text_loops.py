@@ -31,7 +31,8 @@ from typing import ClassVar
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.text_health import SHORTEST_RUN, looping_frac
 from specprof.errors import MissingEvidence
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
 
 LIMIT = 0.2
 
@@ -40,6 +41,7 @@ class TextLoops(Rule):
     """A share of tokens."""
 
     family: ClassVar[Family] = "measurement"
+    row: ClassVar[float] = 12
     undermines: ClassVar[bool] = True
     statistical: ClassVar[bool] = False
 

@@ -27,7 +27,8 @@ Try it
 from typing import ClassVar
 
 from specprof.analysis.evidence import Evidence
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
 
 ENOUGH = 30
 
@@ -36,6 +37,7 @@ class TooFewRounds(Rule):
     """A count."""
 
     family: ClassVar[Family] = "measurement"
+    row: ClassVar[float] = 12
     undermines: ClassVar[bool] = True
     statistical: ClassVar[bool] = False
 

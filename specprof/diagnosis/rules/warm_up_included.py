@@ -29,7 +29,8 @@ from typing import ClassVar
 import numpy as np
 
 from specprof.analysis.evidence import Evidence
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule, Unknown
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
 
 SHARE = 0.02
 FEW = 8
@@ -39,6 +40,7 @@ class WarmUpIncluded(Rule):
     """Leading rounds against the median."""
 
     family: ClassVar[Family] = "measurement"
+    row: ClassVar[float] = 12
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

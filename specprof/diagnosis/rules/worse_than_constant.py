@@ -32,7 +32,8 @@ import numpy as np
 
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import proportion
-from specprof.extend import Clear, Family, Finding, Found, Measure, Outcome, Rule, Unknown
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
 
 ENOUGH = 100
 
@@ -41,6 +42,7 @@ class WorseThanConstant(Rule):
     """Two intervals apart."""
 
     family: ClassVar[Family] = "configuration"
+    row: ClassVar[float] = 9
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare acceptance at index 0 with the commonest token's share."""

@@ -13,7 +13,8 @@ from specprof.engine.heads.head import Form, Head
 from specprof.engine.heads.published import Weights, read
 from specprof.engine.model import Loaded, dtype_for
 from specprof.errors import EnvironmentMissing, UsageError
-from specprof.records import ModelFacts, Settings
+from specprof.records import ModelFacts
+from specprof.settings import Settings
 
 LAYER_IDS = "eagle_aux_hidden_state_layer_ids"
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from specprof.analysis.columns import Places
 from specprof.analysis.stats import proportion
+from specprof.analysis.tables import Places
 from specprof.tui.figures import rate, share
 from specprof.tui.panels.scale import Scale
 from specprof.tui.panels.scored import draw_scored

@@ -1,7 +1,7 @@
 """What diagnosis says so far: the sentence, then the rules that fired, one short text each."""
 
 from specprof.diagnosis.diagnose import Diagnosis, Verdict
-from specprof.extend import Clear, Crashed, Family, Unknown
+from specprof.findings import Clear, Crashed, Family, Unknown
 from specprof.tui.figures import count
 from specprof.tui.panels.sentences import NO_FINDINGS_YET, NOTHING_MATCHES
 from specprof.tui.sheet import Ink, Sheet, safe, wrapped

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from specprof.analysis.columns import Ints
+from specprof.analysis.tables import Ints
 from specprof.tui.figures import short_count, size
 from specprof.tui.panels.sentences import NO_BYTES, NO_ROUNDS
 from specprof.tui.sheet import Ink, Sheet

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from specprof.analysis.columns import Places, ScoredTokens
+from specprof.analysis.tables import Places, ScoredTokens
 from specprof.tui.figures import short_count
 from specprof.tui.widgets.braille import Floats
 

@@ -10,7 +10,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from specprof.diagnosis.diagnose import Verdict
-from specprof.extend import Clear, Crashed, Finding, Found, Measure, Unknown
+from specprof.findings import Clear, Crashed, Finding, Found, Measure, Unknown
 from specprof.tui.figures import count
 from specprof.tui.keys import close_keys
 from specprof.tui.panels.findings import MARKS, tally

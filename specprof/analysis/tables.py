@@ -1,0 +1,244 @@
+"""Growing columns of numbers: one table for each kind of thing a capture tells of.
+
+Columns are views of arrays with room to spare, so feeding a few rounds to a long capture copies
+only those rounds. What was not recorded is nan, never 0.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+_TYPES: dict[Any, type[np.generic]] = {Ints: np.int64, Floats: np.float64, Bools: np.bool_}
+ROOM = 256
+
+
+class Table:
+    """Rows appended in batches; each annotated name is a column, a view of the rows so far.
+
+    A view taken before a later `extend` keeps the length it had.
+    """
+
+    def __init__(self) -> None:
+        self._kinds = {name: _TYPES[kind] for name, kind in type(self).__annotations__.items()}
+        self._room = {name: np.empty(ROOM, dtype) for name, dtype in self._kinds.items()}
+        self._rows = 0
+        self._show()
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def extend(self, rows: Sequence[tuple[float, ...]]) -> None:
+        """Append rows whose values stand in the order of the annotated names."""
+        if not rows:
+            return
+        # Through float64: exact up to 2**53, which is 104 days in nanoseconds.
+        block = np.array(rows, dtype=np.float64)
+        start, self._rows = self._rows, self._rows + len(rows)
+        for name, values in zip(self._room, block.T, strict=True):
+            self._room[name] = with_room(self._room[name], self._rows, start)
+            with np.errstate(invalid="ignore"):  # a number no int64 holds, in a damaged file
+                self._room[name][start : self._rows] = values
+        self._show()
+
+    def first(self, rows: int) -> Self:
+        """Return the first rows as a table of their own, which later feeding leaves alone."""
+        cut = object.__new__(type(self))
+        # A copy of the columns, not of the rows: an `extend` of the cut would take room of its own.
+        cut._kinds, cut._rows = self._kinds, min(rows, self._rows)
+        cut._room = {name: getattr(self, name)[: cut._rows] for name in self._kinds}
+        cut._show()
+        return cut
+
+    def where(self, wanted: Bools) -> Self:
+        """Return the rows `wanted` [rows] marks, as a table of their own."""
+        return self.taken(np.flatnonzero(wanted))
+
+    def taken(self, rows: Ints) -> Self:
+        """Return these rows in this order, as a table of their own."""
+        cut = object.__new__(type(self))
+        cut._kinds, cut._rows = self._kinds, len(rows)
+        cut._room = {name: getattr(self, name)[rows] for name in self._kinds}
+        cut._show()
+        return cut
+
+    def _show(self) -> None:
+        for name, room in self._room.items():
+            setattr(self, name, room[: self._rows])
+
+
+class Rounds(Table):
+    """One row a round; see `records.Round` for the fields' conventions."""
+
+    index: Ints
+    burst: Ints
+    sequence: Ints
+    context: Ints
+    depth_asked: Ints
+    drafted: Ints
+    """How many tokens were drafted."""
+    levels: Ints
+    """How many levels they make up: as many in a chain, fewer in a tree."""
+    reached: Ints
+    """How many of the tokens were evaluated."""
+    reached_levels: Ints
+    """At how many levels one was."""
+    accepted: Ints
+    """How many stood: one at most of a level."""
+    emitted: Ints
+    """How many tokens were committed."""
+    start_ns: Ints
+    end_ns: Ints
+    wall_ns: Ints
+    """The round's share of the time: a batch step's is divided among its sequences."""
+    shared: Ints
+    target_forwards: Ints
+    draft_forwards: Ints
+    target_length: Floats
+    draft_length: Floats
+    target_kv_bytes: Floats
+    draft_kv_bytes: Floats
+    target_evicted: Floats
+    draft_evicted: Floats
+    final_target_prob: Floats
+    final_draft_prob: Floats
+    final_rank: Floats
+    final_order: Floats
+
+
+class Emitted(Table):
+    """One row a committed token, in order."""
+
+    round: Ints
+    """The round's index."""
+    token: Ints
+
+
+class Places(Table):
+    """One row a REACHED drafted token: the places acceptance is judged at."""
+
+    round: Ints
+    node: Ints
+    """Which of the round's drafted tokens it is, from 0."""
+    index: Ints
+    """Draft index, from 0: how many drafted tokens it follows from, its level in a tree."""
+    elder: Ints
+    """How many siblings were drafted before it; all of them were reached, and rejected."""
+    context: Ints
+    """Of the place: the round's context plus the draft index."""
+    token: Ints
+    accepted: Bools
+    target_prob: Floats
+    draft_prob: Floats
+    overlap: Floats
+    accept_owed: Floats
+    draft_rank: Floats
+
+    def settles(self) -> Bools:
+        """Return whether a place is the last reached of its level, [places]: all are in a chain.
+
+        A level is passed if that place was accepted.
+        """
+        same = (self.round[1:] == self.round[:-1]) & (self.index[1:] == self.index[:-1])
+        return np.append(~same, True)[: len(self)]
+
+    def levels(self) -> "Places":
+        """Return one row a reached LEVEL: the place that settled it.
+
+        Its overlap and accept_owed are the sums over the level's places: what each owed once its
+        elders were rejected adds up, in the mean, to how often the level is passed (theory 2.9).
+        """
+        if not self.elder.any():
+            return self
+        settles = self.settles()
+        level: Ints = np.cumsum(settles) - settles
+        cut = self.where(settles)
+        for name in ("overlap", "accept_owed"):
+            setattr(cut, name, np.bincount(level, weights=getattr(self, name)))
+        return cut
+
+
+class RecheckedPlaces(Table):
+    """One row a place recomputed without a cache; see `records.Rechecked`."""
+
+    round: Ints
+    node: Ints
+    target_prob: Floats
+    draft_prob: Floats
+    overlap: Floats
+    margin: Floats
+    target_gap: Floats
+    draft_gap: Floats
+
+
+class RescoredTokens(Table):
+    """One row a committed token scored anew without a cache; see `records.Rescored`."""
+
+    round: Ints
+    slot: Ints
+    target_prob: Floats
+    entropy: Floats
+    spread: Floats
+    shortfall: Floats
+    target_gap: Floats
+    draft_nll: Floats
+
+
+class ScoredTokens(Table):
+    """One row a known token the target scored, in order: the PPL loop."""
+
+    context: Ints
+    """Tokens of the text before it."""
+    nll: Floats
+    """Nats."""
+
+
+class OverlapPlaces(Table):
+    """One row a place of known text read by both models; see `records.Overlaps`."""
+
+    context: Ints
+    """Tokens of the text before it."""
+    overlap: Floats
+    agree: Bools
+    target_nll: Floats
+    draft_nll: Floats
+
+
+class Passes(Table):
+    """One row a forward pass of the PPL loop; see `records.Scored`."""
+
+    context: Ints
+    """Committed tokens once it was done."""
+    scored: Ints
+    """How many tokens it scored."""
+    start_ns: Ints
+    wall_ns: Ints
+    target_length: Floats
+    target_kv_bytes: Floats
+    target_evicted: Floats
+
+
+class Samples(Table):
+    """One row a reading of the slow counters."""
+
+    at_ns: Ints
+    rss_bytes: Floats
+    memory_used_bytes: Floats
+    allocated_bytes: Floats
+    reserved_bytes: Floats
+    utilisation_percent: Floats
+    power_watts: Floats
+    sm_clock_mhz: Floats
+
+
+def with_room(room: NDArray[Any], rows: int, used: int) -> NDArray[Any]:
+    """Return `room`, or a copy of its used part in twice the room needed, zero beyond it."""
+    if rows <= len(room):
+        return room
+    grown = np.zeros(2 * rows, room.dtype)
+    grown[:used] = room[:used]
+    return grown

@@ -19,6 +19,7 @@ import torch
 
 from specprof.engine.wiring import Wired
 from specprof.extend import Fault, Law, Proposal
+from specprof.faults._patch import swapped_in_all
 
 
 class AlwaysAccept(Fault):
@@ -37,8 +38,6 @@ class AlwaysAccept(Fault):
             bonus = law.draw(law.probs(target_logits[-1:]), generator)
             return torch.cat([bonus.new_full((1,), proposal.tokens.shape[0] - 1), bonus])
 
-        for lane in wired.lanes:
-            lane.engine.acceptance.decide = decide  # type: ignore[method-assign]
-        yield
-        for lane in wired.lanes:
-            del lane.engine.acceptance.decide
+        rules = [lane.engine.acceptance for lane in wired.lanes]
+        with swapped_in_all(rules, decide=decide):
+            yield

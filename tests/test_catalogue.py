@@ -1,0 +1,103 @@
+"""The catalogue: complete, mutual, and all that rules, probes and faults point to is in it."""
+
+import ast
+import re
+
+import pytest
+
+from specprof import registry
+from specprof.catalogue import case, cases, dashed, slashed
+from specprof.errors import UnknownName
+
+CASES = cases()
+ID = re.compile(r"[a-z]+/[a-z0-9]+(-[a-z0-9]+)*")
+JUDGES = [*registry.members("rule").values(), *registry.members("probe").values()]
+FAULTS = registry.members("fault")
+
+
+def strings(path):
+    """Every text written in a file's code that looks like an id of the catalogue."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    texts = (each.value for each in ast.walk(tree) if isinstance(each, ast.Constant))
+    prefixes = {each.partition("/")[0] for each in CASES}
+    return {
+        text
+        for text in texts
+        if isinstance(text, str) and ID.fullmatch(text) and text.partition("/")[0] in prefixes
+    }
+
+
+def test_it_holds_every_known_case():
+    """56 bugs, 7 numerics, 10 configuration errors, 6 mismatches, 16 costs, 27 of measuring."""
+    kinds = [each.kind for each in CASES.values()]
+    counted = {kind: kinds.count(kind) for kind in set(kinds)}
+    assert counted == {
+        "implementation bug": 56,
+        "numerics": 7,
+        "configuration error": 10,
+        "distribution mismatch": 6,
+        "performance": 16,
+        "measurement": 27,
+    }
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_case_says_what_it_is(name):
+    """A line of title, something to do, threads that can be looked up."""
+    each = CASES[name]
+    assert ID.fullmatch(name)
+    assert 15 < len(each.title) <= 90
+    assert not each.title.endswith(".")
+    assert each.title[0].isupper()
+    assert len(each.remedy) > 20
+    assert each.remedy[0].islower()
+    assert not each.remedy.endswith(".")
+    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", thread) for thread in each.threads)
+
+
+def test_only_theory_stands_without_a_thread():
+    """Two cases; nobody has reported them."""
+    bare = {name for name, each in CASES.items() if not each.threads}
+    assert bare == {"accept/residual-not-subtracted", "accept/bonus-from-draft"}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_cases_alike_are_alike_both_ways(name):
+    """Of a pair neither is the other's look-alike alone, and none is its own."""
+    for other in CASES[name].alike:
+        assert other != name
+        assert name in CASES[other].alike, other
+
+
+@pytest.mark.parametrize("member", JUDGES, ids=lambda each: f"{each.kind}-{each.name}")
+def test_what_is_suspected_is_in_the_catalogue(member):
+    """Every id in a rule's or a probe's code."""
+    assert strings(member.path) - set(CASES) == set()
+
+
+def test_ids_are_found_in_code(tmp_path):
+    """The check above sees ids wherever they stand, and nothing else."""
+    path = tmp_path / "rule.py"
+    path.write_text('A = {"x": ("kv/no-such-case", "lossy/other")}\nB = f"{1} kv/this text"\n')
+    assert strings(path) == {"kv/no-such-case"}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_a_case(name):
+    """Its file's name is the case's, the slash a dash; and it isn't one that nothing shows."""
+    assert slashed(name) in CASES
+    assert dashed(slashed(name)) == name
+
+
+def test_a_name_with_dashes_is_found():
+    """As the fault's file is called; anything else is left as it is."""
+    assert slashed("kv-draft-rollback-over-trim") == "kv/draft-rollback-over-trim"
+    assert slashed("kv/draft-rollback-over-trim") == "kv/draft-rollback-over-trim"
+    assert slashed("state-drifts") == "state-drifts"
+
+
+def test_an_unknown_case_lists_the_nearest():
+    """As everywhere."""
+    with pytest.raises(UnknownName) as refused:
+        case("kv/draft-rollback-over-trimm")
+    assert "known: kv/draft-rollback-over-trim," in refused.value.hint

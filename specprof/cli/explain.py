@@ -1,41 +1,81 @@
-"""``specprof explain``: what a rule looks at and a metric means, without loading either."""
+"""``specprof explain``: what a rule looks at, a metric means, a case of the catalogue is."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from specprof.cli import app
 
+if TYPE_CHECKING:
+    from specprof.catalogue import Case
+
 
 @app.command()
 def explain(
     *,
-    name: Annotated[str | None, typer.Argument(help="A rule or a metric; none: list all.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A rule, a probe, a metric or a case; none: list all.")
+    ] = None,
 ) -> None:
-    """Explain a diagnosis rule or a metric; without a name, list them."""
-    from specprof import registry
-    from specprof.errors import UnknownName
-    from specprof.glossary import METRICS
+    """Explain a diagnosis rule, a probe, a metric or a known case; without a name, list them."""
+    text = _all() if name is None else _one(name)
     from specprof.plain import plain
 
-    rules = registry.members("rule")
-    if name is None:
-        text = _all({each: member.summary for each, member in rules.items()}, METRICS)
-    elif name in rules:
-        text = f"{name}: {rules[name].docstring}"
-    elif name in METRICS:
-        text = f"{name}: {METRICS[name]}"
-    else:
-        raise UnknownName("rule or metric", name, [*rules, *METRICS])
     sys.stdout.write("".join(plain(line) + "\n" for line in text.splitlines()))
 
 
-def _all(rules: dict[str, str], metrics: dict[str, str]) -> str:
+def _one(name: str) -> str:
+    from specprof import registry
+    from specprof.catalogue import cases, slashed
+    from specprof.errors import UnknownName
+    from specprof.glossary import METRICS
+
+    for kind in ("rule", "probe"):
+        if name in (members := registry.members(kind)):
+            return f"{name}: {members[name].docstring}"
+    if name in METRICS:
+        return f"{name}: {METRICS[name]}"
+    if (known := slashed(name)) in cases():
+        return _case(known, cases()[known])
+    every = [*registry.members("rule"), *registry.members("probe"), *METRICS, *cases()]
+    raise UnknownName("rule, probe, metric or case", name, every)
+
+
+def _case(name: str, case: "Case") -> str:
+    """Return the case, and how it is drilled where there is a fault of it."""
+    from specprof import registry
+    from specprof.catalogue import dashed
+
+    lines = [f"{name}: {case.title}.", "", f"{case.kind}; shows as: {case.group}"]
+    lines.append(f"remedy: {case.remedy}")
+    lines.append(
+        f"seen in: {', '.join(case.threads) or 'no public thread; it follows from theory'}"
+    )
+    if case.alike:
+        lines.append(f"a capture can't tell it from: {', '.join(case.alike)}")
+    if case.unseen:
+        lines.append(f"no capture shows it: {case.unseen}")
+    if fault := registry.members("fault").get(dashed(name)):
+        lines += ["", f"specprof drill {fault.name}", "", fault.docstring]
+    return "\n".join(lines)
+
+
+def _all() -> str:
+    from specprof import registry
+    from specprof.catalogue import cases
+    from specprof.glossary import METRICS
+
+    parts = {
+        "rules": {name: each.summary for name, each in registry.members("rule").items()},
+        "probes": {name: each.summary for name, each in registry.members("probe").items()},
+        "metrics": METRICS,
+        "cases": {name: each.title for name, each in cases().items()},
+    }
     lines = list[str]()
-    for heading, entries in (("rules", rules), ("metrics", metrics)):
-        width = max(map(len, entries))
-        lines.append(heading)
+    for heading, entries in parts.items():
+        width = max(map(len, entries), default=0)
+        lines += [heading] if entries else []
         lines += [f"  {name:{width}}  {_opening(text)}" for name, text in entries.items()]
     return "\n".join(lines)
 

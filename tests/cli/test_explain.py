@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from specprof import registry
+from specprof.catalogue import cases
 from specprof.glossary import METRICS
 
 
@@ -15,9 +16,9 @@ def specprof(*arguments) -> subprocess.CompletedProcess:
 
 
 def test_everything_is_listed_with_a_line():
-    """Every rule, every metric."""
+    """Every rule, every probe, every metric, every case of the catalogue."""
     told = specprof().stdout
-    for name in [*registry.members("rule"), *METRICS]:
+    for name in [*registry.members("rule"), *registry.members("probe"), *METRICS, *cases()]:
         assert f"\n  {name} " in told
 
 
@@ -34,6 +35,28 @@ def test_a_metric_is_explained_with_its_denominator():
     assert specprof("alpha_cond").stdout.startswith("alpha_cond: accepted / reached.")
 
 
+@pytest.mark.parametrize("name", ["accept/always-accept", "accept-always-accept"])
+def test_a_case_is_explained_with_its_fault(name):
+    """By its id, or as its fault is called: what to do, where it was seen, how to drill it."""
+    told = specprof(name).stdout
+    assert told.startswith("accept/always-accept: Every drafted token stands.\n")
+    for part in (
+        "implementation bug; shows as: accept rule",
+        f"remedy: {cases()['accept/always-accept'].remedy}",
+        "seen in: huggingface/transformers#28508, ",
+        "specprof drill accept-always-accept",
+        registry.member("fault", "accept-always-accept").docstring,
+    ):
+        assert part in told
+
+
+def test_a_case_says_why_nothing_shows_it_and_what_looks_like_it():
+    """Where that is so."""
+    assert "no capture shows it: a race" in specprof("kv/draft-loop-buffer-race").stdout
+    told = specprof("kv/sliding-mask-size-mismatch").stdout
+    assert "a capture can't tell it from: kv/ring-cache-wrap-no-rollback, pos/streaming" in told
+
+
 def test_an_unknown_name_lists_the_known_ones_nearest_first():
     """Exit code 2, nothing on stdout."""
     ended = specprof("accept_fraction")
@@ -45,7 +68,7 @@ def test_an_unknown_name_lists_the_known_ones_nearest_first():
 def test_explaining_loads_no_heavy_package():
     """It starts in a moment: names come from files, not from imports."""
     code = (
-        "import sys; sys.argv = ['specprof', 'explain', 'state-drifts']\n"
+        "import sys; sys.argv = ['specprof', 'explain', 'kv-draft-rollback-over-trim']\n"
         "from specprof.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"

@@ -49,9 +49,7 @@ def _case(name: str, case: "Case") -> str:
 
     lines = [f"{name}: {case.title}.", "", f"{case.kind}; shows as: {case.group}"]
     lines.append(f"remedy: {case.remedy}")
-    lines.append(
-        f"seen in: {', '.join(case.threads) or 'no public thread; it follows from theory'}"
-    )
+    lines.append(f"seen in: {', '.join(case.threads) or 'none: it follows from theory'}")
     if case.alike:
         lines.append(f"a capture can't tell it from: {', '.join(case.alike)}")
     if case.unseen:

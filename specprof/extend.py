@@ -194,6 +194,8 @@ class Acceptance(ABC):
     """Whether the emitted tokens follow the target's own law. A contract test holds it to this."""
     trees: ClassVar[bool] = False
     """Whether it can decide a tree."""
+    joint: ClassVar[bool] = False
+    """Whether it judges a round's drafts together, so that `left` says nothing of a correction."""
 
     @abstractmethod
     def decide(

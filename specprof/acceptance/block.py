@@ -1,5 +1,7 @@
 """A whole block is judged jointly: at least as many tokens stand as one by one; lossless."""
 
+from typing import ClassVar
+
 import torch
 
 from specprof.engine.sampling import laws_drafted_from
@@ -12,6 +14,8 @@ class Block(Acceptance):
     A token that came out too likely pays for a later one that did not, so that more of the block
     stands in the mean than under token-by-token rejection, whose ratios it multiplies.
     """
+
+    joint: ClassVar[bool] = True
 
     @torch.inference_mode()
     def decide(

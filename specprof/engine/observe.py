@@ -26,6 +26,10 @@ class Sight:
     """Of the round's correction or bonus; None where the limit or a stop token cut it off."""
     final_draft_prob: float | None
     """Likewise, and None for a bonus, where the draft has no say."""
+    final_rank: float | None = None
+    """Where it lies in the law it is due to be drawn from, by likelihood (`Round.final_rank`)."""
+    final_order: float | None = None
+    """The same by id."""
 
 
 def reached(played: Played) -> list[int]:
@@ -45,7 +49,8 @@ def observe(played: Played, law: Law, acceptance: Acceptance) -> torch.Tensor:
 
     Greedy: [2N+1], the first choices of both models. Else columns [places] over the places that
     `_places` tells: draft_prob, target_prob, overlap, twice draft_rank less one and, where the rule
-    has more to say of it, what is owed given the token; then the final token's two probabilities.
+    has more to say of it, what is owed given the token; then of the final token its two
+    probabilities, and the four numbers of `_standing`.
     """
     if law.greedy:
         return _first_choices(played)
@@ -60,7 +65,8 @@ def sight(played: Played, numbers: list[float], law: Law, acceptance: Acceptance
         return _agreement(played, numbers)
     places, judged = _places(played), reached(played)
     wanted, seen = set(judged), dict[int, Observed]()
-    starts = range(0, len(numbers) - 2, len(places) or 1)
+    *numbers, target, draft, likelier, lower, own, mass = numbers
+    starts = range(0, len(numbers), len(places) or 1)
     columns = [numbers[start : start + len(places)] for start in starts]
     for node, draft_prob, target_prob, overlap, rank, *owed in zip(places, *columns, strict=True):
         if node in wanted:
@@ -68,7 +74,11 @@ def sight(played: Played, numbers: list[float], law: Law, acceptance: Acceptance
             known = (target_prob, draft_prob, overlap, each, (rank + 1) / 2)
             seen[node] = Observed(*map(short, known))
     told = [seen[node] for node in judged]
-    return Sight(told, *_finals(played, short(numbers[-2]), short(numbers[-1])))
+    finals = _finals(played, short(target), short(draft))
+    due = acceptance.lossless and not (acceptance.joint and _turned_down(played) is not None)
+    if finals[0] is None or not due or not mass:
+        return Sight(told, *finals)
+    return Sight(told, *finals, short((likelier / mass + 1) / 2), short((lower + own / 2) / mass))
 
 
 def drafted_tokens(played: Played, seen: Sight | None) -> list[Drafted]:
@@ -94,7 +104,7 @@ def short(value: float) -> float:
 
 
 def _chain(played: Played, law: Law, acceptance: Acceptance) -> torch.Tensor:
-    """Return [4K+2], or [5K+2], of a chain: every drafted token is a place."""
+    """Return [4K+6], or [5K+6], of a chain: every drafted token is a place."""
     depth, proposal = len(played.drafted), played.proposal
     if proposal.logits is None:
         target_probs = law.probs(played.target_logits)
@@ -106,6 +116,10 @@ def _chain(played: Played, law: Law, acceptance: Acceptance) -> torch.Tensor:
     own = laws[: 2 * depth].gather(1, proposal.tokens.repeat(2)[:, None])  # [2K, 1]
     place, final = played.accepted, played.emitted[-1]
     owed = acceptance.owed_each(target_probs, draft_probs, proposal.tokens)
+    law_due = laws[depth + place][None]
+    if place < depth:
+        here = slice(place, place + 1)
+        law_due = acceptance.left(target_probs[here], draft_probs[here], proposal.tokens[here])
     numbers = (
         own.flatten(),
         acceptance.owed(target_probs, draft_probs),
@@ -113,6 +127,7 @@ def _chain(played: Played, law: Law, acceptance: Acceptance) -> torch.Tensor:
         *(() if owed is None else (owed,)),
         laws[depth + place, final][None],
         laws[place, final][None],
+        *_standing(law_due, final),
     )
     return torch.cat(numbers)
 
@@ -128,10 +143,13 @@ def _tree(played: Played, law: Law, acceptance: Acceptance) -> torch.Tensor:
     tip = played.path[-1] if played.path else -1
     ends = [*(played.parents[family[0]] + 1 for family in families), tip + 1]
     force = law.probs(played.target_logits[on_device(ends, device)])  # [families + 1, vocab]
-    final = force[-1, played.emitted[-1]][None]
+    eldest = [family[0] for family in families]
+    fallen = _turned_down(played)
+    row = None if fallen is None else eldest.index(fallen)
+    law_due, last = force[-1:], played.emitted[-1]
+    final = law_due[:, last]
     drawn: torch.Tensor | None = None
     if proposal.draft_probs is not None and proposal.logits is not None:
-        eldest = [family[0] for family in families]
         drawn = law.probs(proposal.logits[on_device(eldest, device)])  # [families, vocab]
     columns: list[list[torch.Tensor]] = []
     for rank in range(len(families[0])):
@@ -147,16 +165,25 @@ def _tree(played: Played, law: Law, acceptance: Acceptance) -> torch.Tensor:
         left = acceptance.left(force, laws, token)
         mass = left.sum(-1, keepdim=True)
         force = torch.where(mass > 0, left / mass, force)
+        if row is not None and row < count:
+            law_due = force[row : row + 1]
     parts = [part for parts in zip(*columns, strict=True) for part in parts]
-    fallen = _turned_down(played)
-    if fallen is None:
+    if row is None:
         instead = final.new_zeros(1)
     elif drawn is None:
-        instead = (proposal.tokens[fallen] == played.emitted[-1])[None].to(final.dtype)
+        instead = (proposal.tokens[fallen] == last)[None].to(final.dtype)
     else:
-        row = [family[0] for family in families].index(fallen)
-        instead = drawn[row, played.emitted[-1]][None]
-    return torch.cat([*parts, final, instead])
+        instead = drawn[row, last][None]
+    return torch.cat([*parts, final, instead, *_standing(law_due, last)])
+
+
+def _standing(due: torch.Tensor, token: int) -> tuple[torch.Tensor, ...]:
+    """Return four [1] of the final token in the weights [1, vocab] it is due to be drawn by.
+
+    The mass of likelier tokens less that of unlikelier ones, that of lower ids, its own, and all.
+    """
+    own = due[:, token : token + 1]  # [1, 1]
+    return _rank(due, own), due[:, :token].sum(-1), own[0], due.sum(-1)
 
 
 def _numbers(
@@ -175,7 +202,7 @@ def _numbers(
 
 
 def _rank(draft_probs: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
-    """Return [places] twice the draft_rank of tokens of probability `own` [places, 1], less one."""
+    """Return [places] twice the rank of tokens of probability `own` [places, 1], less one."""
     return (draft_probs - own).sign_().mul_(draft_probs).sum(-1)
 
 

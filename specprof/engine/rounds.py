@@ -78,6 +78,8 @@ class Scribe:
             emitted=played.emitted,
             final_target_prob=read.final_target_prob if read else None,
             final_draft_prob=read.final_draft_prob if read else None,
+            final_rank=read.final_rank if read else None,
+            final_order=read.final_order if read else None,
             start_ns=played.lap.at_ns - self.origin_ns,
             wall_ns=played.lap.wall_ns(),
             spans=played.lap.spans(),

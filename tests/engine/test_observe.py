@@ -7,6 +7,7 @@ import torch
 
 from engines import decode, engine
 from engines import played as a_round
+from specprof.acceptance.block import Block
 from specprof.acceptance.exact_match import ExactMatch
 from specprof.acceptance.greedy import Greedy
 from specprof.acceptance.rejection import Rejection
@@ -258,3 +259,88 @@ def test_what_is_accepted_is_what_was_owed(rule, shape):
         assert spread == 0
     else:
         assert abs(sum(differences)) < 4.4 * spread**0.5
+
+
+def standing(seen):
+    return seen.final_rank, seen.final_order
+
+
+def test_a_correction_stands_in_the_residual():
+    """By hand: (0.5, 0.3, 0.2) less (0.25, 0.7, 0.05) is (0.25, 0, 0.15), of 0.4 in all."""
+    assert standing(seen_of(played([1, 2], 0, 0))) == pytest.approx((0.3125, 0.3125))
+    assert standing(seen_of(played([1, 2], 0, 2))) == pytest.approx((0.8125, 0.8125))
+    assert standing(seen_of(played([1, 2], 0, 1))) == pytest.approx((1.0, 0.625)), "impossible"
+
+
+def test_a_bonus_stands_in_the_targets_law():
+    """Of (0.2, 0.2, 0.6): rank by likelihood, ties shared, order by id."""
+    assert standing(seen_of(played([1, 2], 2, 2))) == pytest.approx((0.3, 0.7))
+    assert standing(seen_of(played([1, 2], 2, 0))) == pytest.approx((0.8, 0.1))
+    assert standing(seen_of(branching([0, 2], 0))) == pytest.approx((0.4, 0.2))
+
+
+def test_a_trees_correction_stands_in_what_all_siblings_left():
+    """(0.6, 0.1, 0.3) less the eldest's law is (0.35, 0, 0.25), less the next's (0, 0, 0.25).
+
+    Deterministic siblings leave the target's law without their tokens; so does exact match.
+    """
+    rows = torch.cat([torch.tensor([[0.6, 0.1, 0.3]]), ROWS[1:]])
+    assert standing(seen_of(branching([], 2, rows=rows))) == pytest.approx((0.5, 0.5))
+    assert standing(seen_of(branching([], 0, rows=rows))) == pytest.approx((1, 0))
+    plain = replace(branching([], 1).proposal, tokens=torch.tensor([1, 1, 0, 0, 2]))
+    line = replace(plain, draft_probs=None)
+    one = a_round(line, rows.log(), path=[], final=2, lap=Lap(HostClock(), 0, 0), parents=PARENTS)
+    assert standing(seen_of(one)) == pytest.approx((5 / 6, 5 / 6), abs=1e-4)
+    assert standing(seen_of(branching([], 2, rows=rows), rule=ExactMatch())) == (0.5, 0.5)
+
+
+def test_where_no_law_is_due_to_it_the_final_token_has_no_standing():
+    """Greedy and typical draws, a block's correction, a token cut off by the limit."""
+    assert standing(seen_of(played([1, 2], 0, 0), ProcessedLaw(0.0), Greedy())) == (None, None)
+    assert standing(seen_of(played([1, 2], 0, 0), rule=Typical())) == (None, None)
+    assert standing(seen_of(played([1, 2], 0, 0), rule=Block())) == (None, None)
+    assert standing(seen_of(played([1, 2], 2, 2), rule=Block())) == pytest.approx((0.3, 0.7))
+    assert standing(seen_of(replace(played([1, 2], 2, 2), emitted=[1, 2]))) == (None, None)
+
+
+class SameCoin(Rejection):
+    """Draws the correction by the uniform number that turned the draft down, as its coin."""
+
+    def decide(self, target_logits, proposal, law, generator):
+        target_probs, token = law.probs(target_logits), proposal.tokens[0]
+        coin = torch.rand((), generator=generator)
+        if coin * proposal.draft_probs[0, token] < target_probs[0, token]:
+            bonus = law.draw(target_probs[1:], generator)
+            return torch.cat([torch.zeros_like(bonus), bonus])
+        weights = (target_probs[0] - proposal.draft_probs[0]).clamp_min(0)
+        token = torch.searchsorted(weights.cumsum(0), coin * weights.sum())
+        return torch.stack([torch.tensor(-1), token])
+
+
+def finals(rule=None, new_tokens=700, **given):
+    """Ranks and orders [n] of the corrections and bonuses of a run between two tables."""
+    tables = [torch.randn(31, 31, generator=torch.Generator().manual_seed(each)) for each in (1, 2)]
+    given = {"widths": "3,2", "branch": 2, "nodes": 6, "depth": 3, "seed": 6} | given
+    wired = engine(*map(TableDecoder, tables), temperature=1.0, **given)
+    wired = replace(wired, acceptance=rule) if rule else wired
+    _, rounds = decode(wired, new_tokens=new_tokens)
+    seen = [standing(seen_of(one, wired.law, wired.acceptance)) for one in rounds[:-1]]
+    return torch.tensor([each for each in seen if each[0] is not None]).unbind(1)
+
+
+@pytest.mark.parametrize("shape", ["chain", "static-tree", "dynamic-tree"])
+@pytest.mark.parametrize("rule", ["rejection", "exact-match", "block"])
+def test_true_draws_stand_in_the_middle(rule, shape):
+    """The means of rank and order are 1/2 within 4.4 standard errors: 1 in 100,000, seed fixed."""
+    if rule == "block" and shape != "chain":
+        return
+    for found in finals(acceptance=rule, shape=shape):
+        assert len(found) > 100
+        assert abs(found.mean() - 0.5) < 4.4 * found.std() / len(found) ** 0.5
+
+
+def test_a_coin_used_twice_shows_in_the_order_alone():
+    """A draft falls to a large coin, which then picks late ids: by likelihood nothing shows."""
+    rank, order = finals(SameCoin(), new_tokens=1500, depth=1)
+    assert order.mean() - 0.5 > 5 * order.std() / len(order) ** 0.5
+    assert abs(rank.mean() - 0.5) < 4.4 * rank.std() / len(rank) ** 0.5

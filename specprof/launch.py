@@ -207,7 +207,8 @@ def _refuse_unknown_pockets(specs: list[RunSpec]) -> None:
 
 def _forget_empty(path: Path) -> None:
     """Leave no file behind where a run ended before its first result: nothing is lost by it."""
-    results = (b'"event":"round"', b'"event":"burst"', b'"event":"scored"')
+    kinds = ("round", "burst", "scored", "overlaps", "scan")
+    results = [f'"event":"{kind}"'.encode() for kind in kinds]
     if path.exists() and not any(kind in line for line in path.open("rb") for kind in results):
         path.unlink()
 

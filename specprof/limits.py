@@ -36,6 +36,10 @@ AT_LEAST = {
     "plain_steps": 0,
     "threads": 0,
     "seed": 0,
+    "view": 1,
+    "offset": 0,
+    "gap": 0,
+    "shift": 0,
 }
 SHARES = ("confidence", "noise")
 """Settings that lie from 0 to 1."""
@@ -51,6 +55,12 @@ NAMED = {
 CHAIN_ONLY = ("none", "ngram")
 """Drafters that have no law to grow a tree by."""
 NEEDS_DRAFT = ("draft-model", "eagle")
+TEXT_WORKLOADS = ("ppl", "overlap", "scan")
+"""Workloads that read known text and decode nothing."""
+READERS = ("draft-model", "self", "perturbed-self", "layer-skip")
+"""Drafters whose law over known text a plain forward can tell."""
+ONLY_READING = ("view", "offset", "gap", "shift")
+"""Settings of the workload `overlap` alone."""
 PEERS = {
     "hf-assisted": ("draft-model", ("fixed", "hf-heuristic", "confidence")),
     "hf-prompt-lookup": ("ngram", ("fixed",)),
@@ -80,8 +90,10 @@ def check(settings: Settings) -> None:
     if settings.acceptance == "greedy" and settings.temperature > 0:
         title = f"greedy acceptance was asked for at temperature {settings.temperature}"
         raise UsageError(title, "use temperature 0, or acceptance rejection")
+    _check_idle(settings)
+    if settings.workload in TEXT_WORKLOADS:
+        _check_text(settings)
     if settings.workload == "ppl":
-        _check_scoring(settings)
         return
     if settings.backend in PEERS:
         _check_peer(settings)
@@ -204,13 +216,50 @@ def _check_made_up(settings: Settings) -> None:
             raise UsageError(title, f"it makes up {', '.join(known)}; use backend native")
 
 
-def _check_scoring(settings: Settings) -> None:
+def _check_idle(settings: Settings) -> None:
+    """Refuse what would change nothing: a setting of another workload."""
+    for field in ONLY_READING:
+        value = getattr(settings, field)
+        if value and settings.workload != "overlap":
+            title = f"{field} {value} was asked for with workload {settings.workload}"
+            raise UsageError(title, f"only workload overlap has a {field}")
+
+
+def _check_text(settings: Settings) -> None:
+    """Refuse what known text can't be read by."""
+    workload = settings.workload
     if settings.backend in PEERS:
-        title = f"workload ppl was asked for with backend {settings.backend!r}"
+        title = f"workload {workload} was asked for with backend {settings.backend!r}"
         raise UsageError(title, "transformers' own loop scores no text: use backend native")
     if settings.batch > 1:
-        title = f"workload ppl was asked for with batch {settings.batch}"
+        title = f"workload {workload} was asked for with batch {settings.batch}"
         raise UsageError(title, "a text is scored as one sequence: use batch 1")
+    if workload != "ppl" and settings.backend != "native":
+        title = f"workload {workload} was asked for with backend {settings.backend!r}"
+        raise UsageError(title, "it needs two models to read the text: use backend native")
+    if workload == "overlap":
+        _check_overlap(settings)
+    if workload == "scan" and settings.drafter != "eagle":
+        title = f"workload scan was asked for with drafter {settings.drafter!r}"
+        raise UsageError(title, "only a head has conventions to scan: use drafter eagle")
+
+
+def _check_overlap(settings: Settings) -> None:
+    if settings.drafter not in READERS:
+        title = f"workload overlap was asked for with drafter {settings.drafter!r}"
+        raise UsageError(title, f"its law over known text can be told of: {', '.join(READERS)}")
+    if settings.drafter == "perturbed-self" and settings.temperature == 0:
+        title = "workload overlap was asked for with drafter 'perturbed-self' at temperature 0"
+        raise UsageError(title, "where a greedy draft strays is chance: use a temperature above 0")
+    if settings.gap and settings.view is None:
+        title = f"gap {settings.gap} was asked for without a view"
+        raise UsageError(title, "give view: the recent tokens that move up by the gap")
+    if settings.view and (settings.draft_cache or settings.cache) != "dense":
+        title = f"view {settings.view} was asked for with a draft cache that evicts or rounds"
+        raise UsageError(title, "a view is read without any cache: use draft_cache dense")
+    if settings.shift >= settings.context:
+        title = f"shift is {settings.shift} and the text has {settings.context} tokens"
+        raise UsageError(title, "make it shorter than the text")
 
 
 def _check_tree(settings: Settings) -> None:

@@ -6,7 +6,7 @@ import traceback
 
 from specprof.errors import SpecprofError
 from specprof.plain import plain
-from specprof.records import Event, Header, Prefill, Round, Scored
+from specprof.records import Event, Header, Overlaps, Prefill, Round, Scored
 from specprof.settings import RunSpec
 from specprof.sweep import Index, Listener, left_s
 
@@ -41,6 +41,8 @@ class Progress:
                 self.context = event.context
             case Scored():
                 self.context = event.context + len(event.nll)
+            case Overlaps():
+                self.context = event.context + len(event.overlap)
         if time.monotonic() - self._said > self.every_s:
             self.report()
 

@@ -9,7 +9,9 @@ import msgspec
 import torch
 
 from specprof.engine.header import header
+from specprof.engine.overlap import overlaps
 from specprof.engine.sampler import Sampler
+from specprof.engine.scan import scans
 from specprof.engine.score import score
 from specprof.engine.threads import threads
 from specprof.engine.walk import Walk
@@ -42,14 +44,27 @@ class Native(Backend):
         yield self._header(spec, command)
         yield from self._notes()
         self.sampler.start()
-        scores = spec.settings.workload == "ppl"
         try:
-            yield from self._scored() if scores else self._walked(stops(spec.settings))
+            yield from self._played(spec.settings)
         finally:
             self.sampler.stop()
             self.observe_ns = self.walk.observe_ns
             gc.unfreeze()  # else the next run of a sweep could never free this one's caches
         yield from self.sampler.drain()
+
+    def _played(self, settings: Settings) -> Iterator[Event]:
+        """Yield what the workload measures."""
+        match settings.workload:
+            case "ppl":
+                yield from self._scored()
+            case "overlap":
+                with threads(self.prefill_threads):
+                    yield from overlaps(self.wired, self.origin_ns)
+            case "scan":
+                with threads(self.prefill_threads):
+                    yield from scans(self.wired)
+            case _:
+                yield from self._walked(stops(settings))
 
     def _walked(self, contexts: Sequence[int]) -> Iterator[Event]:
         """Decode a burst of every sequence at each depth."""

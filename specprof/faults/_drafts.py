@@ -1,0 +1,51 @@
+"""The draft step taken apart: the law a shape asks for, and the draw from it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+
+import torch
+
+from specprof.engine.drafting import ModelDrafter
+from specprof.engine.wiring import Wired
+from specprof.errors import UsageError
+from specprof.extend import Law
+from specprof.faults._patch import swapped
+
+Draw = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+"""From [rows, vocab] what a shape hands over, a law's probabilities or greedy logits, to [rows]."""
+
+
+class DrawnOtherwise(Law):
+    """Declares the law inside, and draws by another."""
+
+    def __init__(self, inner: Law, draw: Draw) -> None:
+        self.inner = inner
+        self.greedy = inner.greedy
+        self._draw = draw
+
+    def probs(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return what the law inside says."""
+        return self.inner.probs(logits)
+
+    def draw(self, probs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Draw [rows] tokens otherwise."""
+        return self._draw(probs, generator)
+
+
+@contextmanager
+def drawing(wired: Wired, draw: Callable[[Law], Draw]) -> Iterator[None]:
+    """Have every sequence's drafts drawn by what `draw` makes of its law, and declared as before.
+
+    Raises UsageError where no model drafts.
+    """
+    with ExitStack() as stack:
+        for lane in wired.lanes:
+            drafter = lane.engine.drafter
+            if not isinstance(drafter, ModelDrafter):
+                title = f"drafter {wired.settings.drafter!r} draws its drafts in its own way"
+                raise UsageError(title, "show this fault with the drafter draft-model")
+            rig = drafter.shape.rig
+            law = DrawnOtherwise(rig.law, draw(rig.law))
+            stack.enter_context(swapped(drafter.shape, rig=replace(rig, law=law)))
+        yield

@@ -1,0 +1,39 @@
+"""Drafts are the draft's first choices, yet judged as if they had been drawn from its law.
+
+Seen in
+    huggingface/transformers#32867, mended by #33534; jaymody/speculative-sampling#3.
+
+Breaks
+    The draft step takes the argmax and declares the whole softmax.
+
+Shows
+    No draft is ever a second choice, as its declared law would have it; the coins are fair, so that
+    what stands agrees with each token's own ratio and falls short of the overlap.
+"""
+
+from contextlib import AbstractContextManager
+
+import torch
+
+from specprof.engine.wiring import Wired
+from specprof.extend import Fault, Law
+from specprof.faults._drafts import Draw, drawing
+
+
+class GreedyDraftSoftQ(Fault):
+    """The law declared was never drawn from."""
+
+    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+        """Take first choices in every draft step."""
+        return drawing(wired, _first_choice)
+
+
+def _first_choice(law: Law) -> Draw:
+    del law
+
+    def draw(probs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return [rows] the likeliest tokens of [rows, vocab]."""
+        del generator
+        return probs.argmax(-1)
+
+    return draw

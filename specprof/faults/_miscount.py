@@ -1,0 +1,128 @@
+"""A cache that isn't what its owner takes it for: it is fed by a count, and the count is believed.
+
+specprof's loop asks a cache how long it is and feeds what is missing, so a wrong length would heal.
+The engines these faults were seen in keep count beside the cache; here that count is kept too, and
+`trim` is where cache and count part.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import cast
+
+import torch
+
+from specprof.engine.decoder import CausalModel
+from specprof.engine.drafting import ModelDrafter, nothing
+from specprof.engine.transfer import on_device
+from specprof.engine.wiring import Lane, Wired
+from specprof.extend import Proposal
+from specprof.faults._patch import swapped
+from specprof.faults._room import roomier
+
+
+class DraftCount:
+    """Drafts by a model whose cache is taken to hold `count` tokens. Unchanged it breaks nothing.
+
+    Every burst is a request of its own, which begins with an empty cache.
+    """
+
+    def __init__(self, drafter: ModelDrafter) -> None:
+        self.drafter = drafter
+        self.draft = cast("CausalModel", drafter.draft)
+        self.count = self.draft.length
+
+    def propose(self, committed: list[int], depth: int) -> Proposal:
+        """Feed what the count says is missing, then draft."""
+        if depth == 0:
+            return nothing(self.draft.device)
+        before = self.draft.length
+        fed = on_device(committed[self.count :], self.draft.device)
+        proposal = self.drafter.shape.grow(self.draft, fed, depth)
+        self.count += self.draft.length - before
+        return proposal
+
+    def prefill(self, committed: list[int]) -> None:
+        """Take in a request's text, all but the last token."""
+        self.draft.rollback(0)
+        self.draft.prefill(committed[:-1])
+        self.count = len(committed) - 1
+
+    def rollback(self, committed: int) -> None:
+        """Count what was committed; let `trim` do the same to the cache."""
+        before, self.count = self.count, min(self.count, committed - 1)
+        self.trim(before - self.count)
+
+    def trim(self, by: int) -> None:
+        """Take the last `by` tokens off the cache, as long as it has any."""
+        self.draft.rollback(max(self.draft.length - by, 0))
+
+
+class TargetCount:
+    """The same of a target that verifies chains, which the loop feeds without asking its cache."""
+
+    def __init__(self, target: CausalModel) -> None:
+        self.target = target
+        self.count = self.began = target.length
+        self._whole = target.prefill, target.feed
+
+    def prefill(self, tokens: Sequence[int]) -> None:
+        """Take in a request's text."""
+        self._whole[0](tokens)
+        self.count = self.began = self.target.length
+
+    def feed(self, tokens: torch.Tensor, parents: torch.Tensor | None = None) -> torch.Tensor:
+        """Return [n, vocab] logits of [n] tokens, counted as fed."""
+        self.count += tokens.shape[0]
+        return self._whole[1](tokens, parents)
+
+    def rollback(self, length: int) -> None:
+        """Count what was committed, and trim. Back at the request's text, it is over: forget it."""
+        if length <= self.began:
+            self.target.store.rollback(0)
+            self.count = self.began = 0
+        else:
+            by, self.count = self.count - length, length
+            self.trim(by)
+
+    def trim(self, by: int) -> None:
+        """Take the last `by` tokens off the cache, as long as it has any."""
+        self.target.store.rollback(max(self.target.length - by, 0))
+
+
+@contextmanager
+def draft_counted(wired: Wired, kind: type[DraftCount]) -> Iterator[None]:
+    """Let each sequence's draft go by a count of this kind."""
+    with ExitStack() as stack:
+        for lane in wired.lanes:
+            drafter = cast("ModelDrafter", lane.engine.drafter)
+            counted = kind(drafter)
+            stack.enter_context(roomier(counted.draft.store))
+            methods = ("propose", "prefill", "rollback")
+            stack.enter_context(swapped(drafter, **_of(counted, methods)))
+        yield
+
+
+@contextmanager
+def target_counted(wired: Wired, kind: type[TargetCount]) -> Iterator[None]:
+    """Let each sequence's target go by a count of this kind."""
+    with ExitStack() as stack:
+        for lane in wired.lanes:
+            target = target_of(lane)
+            counted = kind(target)
+            stack.enter_context(roomier(target.store))
+            stack.enter_context(swapped(target, **_of(counted, ("prefill", "feed", "rollback"))))
+        yield
+
+
+def target_of(lane: Lane) -> CausalModel:
+    """Return a sequence's target as what it is in a wired run."""
+    return cast("CausalModel", lane.engine.target)
+
+
+def draft_of(lane: Lane) -> CausalModel:
+    """Return what a sequence drafts with, a model with a cache."""
+    return cast("CausalModel", lane.engine.drafter.draft)
+
+
+def _of(counted: object, names: Sequence[str]) -> dict[str, object]:
+    return {name: getattr(counted, name) for name in names}

@@ -7,11 +7,12 @@ from specprof.engine.drafting import nothing
 from specprof.engine.features import Features
 from specprof.engine.heads import checkpoint
 from specprof.engine.heads.decoder import HeadDecoder
+from specprof.engine.heads.reference import HeadReference
 from specprof.engine.heads.taps import taps
 from specprof.engine.model import Loaded
 from specprof.engine.transfer import on_device
 from specprof.errors import UsageError
-from specprof.extend import Drafter, Proposal, Rig, Shape
+from specprof.extend import Cache, Drafter, Proposal, Rig, Shape
 from specprof.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,8 +34,15 @@ class Eagle(Drafter):
         super().__init__(rig)
         assert rig.draft is not None  # noqa: S101 - `load` returns a head
         head, target = cast("Head", rig.draft.model), cast("CausalModel", rig.target)
-        target.features = Features(taps(target.model, head.form), rig.capacity)
+        read = taps(target.model, head.form)
+        target.features = Features(read, rig.capacity)
         self.draft: Decoder = HeadDecoder(head, rig.store(head), target)
+        settings = rig.settings
+        ours, theirs = (
+            _kept(settings.draft_cache or settings.cache, rig),
+            _kept(settings.cache, rig),
+        )
+        self.plain = HeadReference(head, ours.plain(head), theirs.plain(target.model), read)
         self.shape = registry.load(Shape, registry.member("shape", rig.settings.shape))(rig)
 
     @classmethod
@@ -56,3 +64,8 @@ class Eagle(Drafter):
         proposal = self.shape.grow(self.draft, fed, depth)
         self.draft.rollback(len(committed))
         return proposal
+
+
+def _kept(name: str, rig: Rig) -> Cache:
+    """Return the cache of that name, for what it says of a plain forward."""
+    return registry.load(Cache, registry.member("cache", name))(rig.settings)

@@ -1,7 +1,8 @@
 """The target's hidden states, kept as long as its tokens are: what a hidden-state drafter reads."""
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
@@ -63,3 +64,20 @@ def _leaving(caught: list[torch.Tensor | None], number: int) -> Callable[..., No
         caught[number] = leaving[0] if isinstance(leaving, tuple) else leaving
 
     return catch
+
+
+@contextmanager
+def caught(taps: Taps) -> Iterator[list[torch.Tensor | None]]:
+    """Give the list that holds, once a forward inside the block is over, what each tap saw."""
+    states: list[torch.Tensor | None] = [None] * len(taps)
+    hooks = [
+        module.register_forward_pre_hook(_entering(states, number))
+        if entering
+        else module.register_forward_hook(_leaving(states, number))
+        for number, (module, entering) in enumerate(taps)
+    ]
+    try:
+        yield states
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,8 +1,16 @@
-"""Where the tokens come from: the held-out document, a file, or a Hugging Face dataset."""
+"""Where the tokens come from: a named text, a file, or a Hugging Face dataset.
+
+The names are of texts made on the spot, each far from what the pocket family knows in its own way;
+a file called like one of them is meant where its path is written `./NAME`.
+"""
 
 import hashlib
+import random
+import string
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from pydoc_data import topics
 from typing import Any
 
 from specprof.errors import EnvironmentMissing, UsageError
@@ -14,7 +22,9 @@ def document(settings: Settings) -> tuple[str, str]:
     """Return the text to decode over, and where it came from, with its SHA-256."""
     if settings.text and settings.dataset:
         raise UsageError("--text and --dataset both name a text", "give one of them")
-    if settings.text:
+    if settings.text in NAMED:
+        text, source = NAMED[settings.text](), f"{settings.text} ({SOURCES[settings.text]})"
+    elif settings.text:
         text, source = _file(Path(settings.text)), settings.text
     elif settings.dataset:
         text, source = (
@@ -24,6 +34,48 @@ def document(settings: Settings) -> tuple[str, str]:
     else:
         text, source = held_out_text(), "Python standard library, held-out modules"
     return text, f"{source}; sha256 {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _prose() -> str:
+    """Return the standard library's own language reference: English, never trained on."""
+    return "\n\n".join(text for _, text in sorted(topics.topics.items()))
+
+
+def _repetition() -> str:
+    """Return the same few lines over and over, as text that loops."""
+    return LINES * 4000
+
+
+def _reversed() -> str:
+    """Return the held-out document from its last letter to its first."""
+    return held_out_text()[::-1]
+
+
+def _random() -> str:
+    """Return letters drawn evenly, the same ones every time."""
+    letters = string.ascii_letters + string.digits + string.punctuation + " \n"
+    return "".join(random.Random(0).choices(letters, k=200_000))
+
+
+LINES = """\
+def area(width, height):
+    return width * height
+
+"""
+NAMED: dict[str | None, Callable[[], str]] = {
+    "prose": _prose,
+    "repetition": _repetition,
+    "reversed": _reversed,
+    "random": _random,
+}
+"""Names of texts that are no paths."""
+SOURCES: dict[str | None, str] = {
+    "prose": "Python standard library, pydoc topics",
+    "repetition": "a function of two lines, over and over",
+    "reversed": "Python standard library, held-out modules, backwards",
+    "random": "letters drawn evenly",
+}
+"""Where each is from."""
 
 
 def encode(tokenizer: Any, text: str, count: int) -> list[int]:  # noqa: ANN401 - transformers is untyped
@@ -57,9 +109,8 @@ def _file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as trouble:
-        raise UsageError(
-            f"can't read --text {path}: {trouble}", "give a UTF-8 text file"
-        ) from trouble
+        hint = f"give a UTF-8 text file, or one of: {', '.join(NAMED)}"
+        raise UsageError(f"can't read --text {path}: {trouble}", hint) from trouble
 
 
 def _dataset(name: str, context: int) -> str:

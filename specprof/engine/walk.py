@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from specprof.engine.batch import steps
-from specprof.engine.recheck import recheck
+from specprof.engine.held import ROOM, Held
+from specprof.engine.recheck import Reference, recheck
 from specprof.engine.rounds import Scribe
 from specprof.engine.threads import threads
 from specprof.engine.wiring import Lane, Wired, member
@@ -29,6 +30,8 @@ class Stretch:
     played: int = 0
     rounds: list[Round] = field(default_factory=list)
     """Those that were recorded."""
+    held: Held | None = None
+    """What they acted on; None where the burst will not be rechecked."""
 
     def keep(self, rounds: Iterator[Round]) -> Iterator[Round]:
         """Remember recorded rounds as they go by."""
@@ -79,6 +82,7 @@ class Walk:
                 lane=lane,
                 scribe=scribe,
                 committed=lane.tokens[:context],
+                held=Held(ROOM // len(wired.lanes)) if self._rechecks(context) else None,
             )
             for lane, scribe in zip(wired.lanes, self.scribes, strict=True)
         ]
@@ -98,10 +102,13 @@ class Walk:
             )
         if wired.settings.plain_steps and wired.settings.drafter != "none":
             yield from self._plain(sequences)
-        if context <= wired.settings.recheck_context:
-            for each in sequences:
-                yield from self._recheck(each)
+        for each in sequences:
+            yield from self._recheck(each)
         wired.roll_back_to(context)
+
+    def _rechecks(self, context: int) -> bool:
+        settings = self.wired.settings
+        return context <= settings.recheck_context and settings.detail == "evidence"
 
     def _prefill(self, stretch: Stretch) -> Prefill:
         parts, committed = stretch.lane.engine, stretch.committed
@@ -135,6 +142,8 @@ class Walk:
                 for sequence, played in step.items():
                     each = sequences[sequence]
                     each.played += 1
+                    if each.held is not None:
+                        each.held.keep(played)
                     yield from each.keep(each.scribe.take(played, each.burst, shared=len(step)))
         for each in sequences:
             yield from each.keep(each.scribe.flush(each.burst))
@@ -157,17 +166,16 @@ class Walk:
 
     def _recheck(self, stretch: Stretch) -> Iterator[Recheck]:
         """Recompute a burst without a cache, where there is evidence to hold against it."""
-        engine, drafts = stretch.lane.engine, any(one.drafted for one in stretch.rounds)
-        draft, settings = engine.drafter.plain, self.wired.settings
-        able = draft is not None or engine.drafter.draft is None  # no model has no state to lose
-        if able and drafts and settings.detail == "evidence":
-            kept = member(Cache, "cache", settings.cache)(settings)
+        engine, settings = stretch.lane.engine, self.wired.settings
+        kept = member(Cache, "cache", settings.cache)(settings)
+        reference = Reference(
+            target=kept.plain(self.wired.target.model),
+            draft=engine.drafter.plain,
+            certain=engine.drafter.draft is None,  # no model has no state to lose
+            law=engine.law,
+            acceptance=engine.acceptance,
+        )
+        held, stretch.held = stretch.held, None
+        if held is not None and stretch.rounds:
             with threads(self.prefill_threads):
-                yield recheck(
-                    kept.plain(self.wired.target.model),
-                    draft,
-                    stretch.committed,
-                    stretch.rounds,
-                    engine.law,
-                    engine.acceptance,
-                )
+                yield recheck(reference, stretch.committed, stretch.rounds, held.rounds)

@@ -335,7 +335,7 @@ def test_true_draws_stand_in_the_middle(rule, shape):
     if rule == "block" and shape != "chain":
         return
     for found in finals(acceptance=rule, shape=shape):
-        assert len(found) > 100
+        assert len(found) > 50
         assert abs(found.mean() - 0.5) < 4.4 * found.std() / len(found) ** 0.5
 
 

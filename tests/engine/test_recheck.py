@@ -10,7 +10,8 @@ from specprof.drafters.ngram import Ngram
 from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel
 from specprof.engine.drafting import ModelDrafter
-from specprof.engine.recheck import recheck
+from specprof.engine.held import ROOM, Held
+from specprof.engine.recheck import Reference, recheck
 from specprof.engine.rounds import Scribe
 
 CPU = torch.device("cpu")
@@ -54,12 +55,18 @@ def differences(drafter, target_decoder=CausalModel, **given):
         origin_ns=0,
         late=False,
     )
-    rounds = [
-        one
-        for played in wired.rounds(committed, new_tokens=60, stop=frozenset())
-        for one in scribe.take(played, 0)
-    ]
-    again = recheck(target, draft if drafts else None, committed, rounds, law, rule)
+    rounds, held = [], Held(ROOM)
+    for played in wired.rounds(committed, new_tokens=60, stop=frozenset()):
+        held.keep(played)
+        rounds += scribe.take(played, 0)
+    reference = Reference(
+        target=target,
+        draft=draft if drafts else None,
+        certain=not drafts,
+        law=law,
+        acceptance=rule,
+    )
+    again = recheck(reference, committed, rounds, held.rounds)
     used = {
         (one.index, place): drafted.seen
         for one in rounds

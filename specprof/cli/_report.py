@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
     from specprof.diagnosis import Diagnosis
 
+Form = Literal["text", "json", "sarif", "github"]
+FORMS: tuple[Form, ...] = get_args(Form)
 LOOKS = {
     "title": "bold",
     "sentence": "",
@@ -17,16 +19,46 @@ LOOKS = {
 }
 
 
-def show(diagnoses: Sequence["Diagnosis"], *, json: bool) -> None:
-    """Write the diagnoses to stdout, as text or as one JSON document."""
+def form_of(asked: str, *, json: bool = False) -> Form:
+    """Return the form of that name; `json` stands for the one of its name.
+
+    Raises UnknownName where there is none, UsageError where two are asked for.
+    """
+    from specprof.errors import UnknownName, UsageError
+
+    form: Form | None = next((each for each in FORMS if each == asked), None)
+    if form is None:
+        raise UnknownName("format of a diagnosis", asked, FORMS)
+    if json and form not in {"text", "json"}:
+        raise UsageError(f"--json was asked for, and --format {form}", "leave one of them out")
+    return "json" if json else form
+
+
+def show(diagnoses: Sequence["Diagnosis"], *, json: bool = False, form: Form = "text") -> None:
+    """Write the diagnoses to stdout: as text, one JSON document, SARIF, or GitHub annotations."""
+    match "json" if json else form:
+        case "json":
+            from specprof.diagnosis import report
+
+            sys.stdout.write(report.document(diagnoses).decode())
+        case "sarif":
+            from specprof.diagnosis import sarif
+
+            sys.stdout.write(sarif.document(diagnoses).decode())
+        case "github":
+            from specprof.diagnosis import annotations
+
+            sys.stdout.write(annotations.annotations(diagnoses))
+        case _:
+            _print(diagnoses)
+
+
+def _print(diagnoses: Sequence["Diagnosis"]) -> None:
     from rich.console import Console
     from rich.text import Text
 
     from specprof.diagnosis import report
 
-    if json:
-        sys.stdout.write(report.document(diagnoses).decode())
-        return
     console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
     for number, diagnosis in enumerate(diagnoses):
         if number:

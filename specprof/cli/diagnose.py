@@ -19,9 +19,16 @@ ANY = "any"
 def diagnose(
     *,
     captures: Annotated[
-        list[Path], typer.Argument(help="Files that `specprof run` wrote; a baseline among them.")
+        list[Path],
+        typer.Argument(
+            help="Files that `specprof run` wrote, a baseline among them; or tables of results: "
+            "toml, csv, json, md."
+        ),
     ],
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Same as --format json.")] = False,
+    form: Annotated[
+        str, typer.Option("--format", help="text, json, sarif, or github (annotations).")
+    ] = "text",
     fail_on: Annotated[
         list[str] | None,
         typer.Option(help="Exit with 4 on: bug, mismatch, cost, measurement, configuration, any."),
@@ -30,14 +37,35 @@ def diagnose(
         list[Path] | None, typer.Option(help="A folder whose `rules/` to judge by as well.")
     ] = None,
 ) -> None:
-    """Tell mismatch from bug, and say which; a baseline beside a run gives its speed-up."""
-    families = _families(fail_on or [])
-    from specprof.cli._report import show
+    """Tell mismatch from bug, and say which; a baseline beside a run gives its speed-up.
+
+    Exit codes: 0 judged, whatever was found; 2 asked for what can't be done; 4 --fail-on found what
+    it names; 5 a file is no capture, or holds nothing a family of --fail-on could be judged by.
+    """
+    from specprof.cli._report import form_of, show
+
+    families, chosen = _families(fail_on or []), form_of(form, json=json)
     from specprof.diagnosis import diagnose as judge
 
-    diagnoses = [judge(each, plugins or []) for each in _evidence(captures)]
-    show(diagnoses, json=json)
+    tables, recorded = _parted(captures)
+    diagnoses = [judge(each, plugins or []) for each in _evidence(recorded)] + _of_tables(tables)
+    show(diagnoses, form=chosen)
     _fail(diagnoses, families)
+
+
+def _parted(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the tables among the files, and the captures."""
+    from specprof.analysis.aggregates import is_table
+
+    tables = [path for path in paths if is_table(path)]
+    return tables, [path for path in paths if path not in tables]
+
+
+def _of_tables(paths: Sequence[Path]) -> "list[Diagnosis]":
+    from specprof.analysis.aggregates import read_results
+    from specprof.diagnosis.aggregates import diagnose_results
+
+    return [diagnose_results(each) for path in paths for each in read_results(path)]
 
 
 def _families(asked: Sequence[str]) -> set[str]:

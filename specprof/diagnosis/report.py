@@ -11,8 +11,10 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from specprof.analysis.attribution import Attribution, Part
+from specprof.analysis.evidence import FAMILY_ERROR
+from specprof.catalogue import cases
 from specprof.diagnosis.diagnose import Diagnosis, Verdict
-from specprof.findings import Clear, Crashed, Finding, Measure, Unknown
+from specprof.findings import Clear, Crashed, Finding, Found, Measure, Unknown, Where
 from specprof.plain import plain, plain_json
 
 ABSENT = "\N{EN DASH}"
@@ -33,7 +35,7 @@ def told(diagnosis: Diagnosis) -> list[Line]:
     for part in (
         _chain(diagnosis.attribution),
         _waterfall(diagnosis),
-        _found(diagnosis.found),
+        _found(in_order(diagnosis)),
         _others(diagnosis.verdicts),
     ):
         lines += part
@@ -43,29 +45,61 @@ def told(diagnosis: Diagnosis) -> list[Line]:
 def document(diagnoses: Sequence[Diagnosis]) -> bytes:
     """Return the diagnoses as one JSON document of schema `specprof.diagnosis/1`.
 
-    Shares are fractions, times milliseconds or nanoseconds as their names say; what is not known,
-    and what is not finite, is null.
+    `schema.json` beside this file describes it. Shares are fractions, times milliseconds or
+    nanoseconds as their names say; what is not known, and what is not finite, is null.
     """
-    made = {"schema": SCHEMA, "diagnoses": [_entry(each) for each in diagnoses]}
+    made = {
+        "schema": SCHEMA,
+        "family_error": FAMILY_ERROR,
+        "diagnoses": [_entry(each) for each in diagnoses],
+    }
     return msgspec.json.format(plain_json(msgspec.json.encode(made)), indent=2) + b"\n"
 
 
+def in_order(diagnosis: Diagnosis) -> tuple[Verdict, ...]:
+    """Return what was found, the leading one first: the others may follow from it."""
+    leading = diagnosis.leading
+    return tuple(sorted(diagnosis.found, key=lambda verdict: verdict is not leading))
+
+
+def suspected(finding: Finding) -> list[str]:
+    """Return the cases a finding points to, the likeliest first, each with its title."""
+    known = cases()  # which a plugin's suspect may be missing from
+    return [f"{name}: {known[name].title}" if name in known else name for name in finding.suspects]
+
+
+def remedy(finding: Finding) -> str:
+    """Return what to do: the rule's word, or else the catalogue's on the first suspect."""
+    told = (cases()[name].remedy for name in finding.suspects if name in cases())
+    return finding.remedy or next(told, "")
+
+
 def _entry(diagnosis: Diagnosis) -> dict[str, Any]:
+    leading = diagnosis.leading
     return {
         "capture": diagnosis.capture,
         "sentence": diagnosis.sentence,
+        "leading": leading.rule if leading else None,
         "attribution": diagnosis.attribution,
         "waterfall": diagnosis.waterfall,
         "verdicts": [
             {
                 "rule": each.rule,
                 "family": each.family,
+                "row": each.row,
                 "outcome": type(each.outcome).__name__.lower(),
-                **msgspec.to_builtins(each.outcome),
+                **_said(each),
             }
             for each in diagnosis.verdicts
         ],
     }
+
+
+def _said(verdict: Verdict) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.to_builtins(verdict.outcome)
+    if isinstance(verdict.outcome, Found):
+        told["finding"]["remedy"] = remedy(verdict.outcome.finding)
+    return told
 
 
 def _chain(chain: Attribution | None) -> Iterator[Line]:
@@ -124,11 +158,15 @@ def _found(found: Sequence[Verdict]) -> Iterator[Line]:
 
 def _finding(verdict: Verdict, finding: Finding) -> Iterator[Line]:
     yield Line("found", f"  {verdict.family}: {verdict.rule}: {finding.message}")
+    for number, case in enumerate(suspected(finding)):
+        yield Line("text", f"    {'or' if number else 'likely'}: {case}")
     for measure in finding.measures:
         yield Line("text", f"    {measured(measure)}")
+    if finding.where:
+        yield Line("text", f"    first at {placed(finding.where)}")
     if finding.rounds:
         yield Line("text", f"    first in rounds {', '.join(map(str, finding.rounds))}")
-    yield Line("text", f"    remedy: {finding.remedy}")
+    yield Line("text", f"    remedy: {remedy(finding)}")
     for command in finding.confirm:
         yield Line("text", f"    confirm: {command}")
 
@@ -159,3 +197,18 @@ def measured(measure: Measure) -> str:
     if measure.low is not None and measure.high is not None:
         text += f" ({measure.low:,.4g} to {measure.high:,.4g})"
     return text if measure.n is None else f"{text}, n = {measure.n:,}"
+
+
+def placed(where: Where) -> str:
+    """Return a place on one line: round, draft index, context, what came before, used and clean."""
+    parts = [f"round {where.round}"]
+    if where.index is not None:
+        parts.append(f"draft index {where.index}")
+    parts.append(f"{where.context:,} tokens deep")
+    if where.event:
+        parts.append(where.event)
+    text = ", ".join(parts)
+    if where.used is None and where.clean is None:
+        return text
+    used, clean = (ABSENT if one is None else f"{one:,.4g}" for one in (where.used, where.clean))
+    return f"{text}: used {used}, clean {clean}"

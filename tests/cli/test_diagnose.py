@@ -10,7 +10,13 @@ from typer.testing import CliRunner
 
 import captures
 from specprof.cli import app
-from specprof.errors import CaptureUnreadable, DiagnosisFailed, MissingEvidence, UnknownName
+from specprof.errors import (
+    CaptureUnreadable,
+    DiagnosisFailed,
+    MissingEvidence,
+    UnknownName,
+    UsageError,
+)
 
 LONG = {"stops": 8, "max_new_tokens": 160, "context": 4000}
 
@@ -85,6 +91,52 @@ def test_json_is_one_document_for_all_captures(sick, healthy):
     assert [each["capture"] for each in document["diagnoses"]] == [str(sick), str(healthy)]
 
 
+@pytest.mark.parametrize("form", ["text", "json", "sarif", "github"])
+def test_a_terminal_and_a_file_get_the_same_bytes_but_for_escapes(sick, form, monkeypatch):
+    """Whatever the format; NO_COLOR takes the colours away there too."""
+    import re
+
+    asked = ["diagnose", str(sick), "--format", form]
+    told = specprof(*asked).stdout
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    coloured = CliRunner().invoke(app, asked, color=True).stdout
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == told
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[3" not in (plain := CliRunner().invoke(app, asked, color=True).stdout)
+    assert re.sub(r"\x1b\[[0-9;]*m", "", plain) == told
+
+
+def test_each_format_is_what_it_is_called(sick):
+    """And --json is one of them."""
+    assert specprof("diagnose", sick, "--format", "json").stdout == (
+        specprof("diagnose", sick, "--json").stdout
+    )
+    log = json.loads(specprof("diagnose", sick, "--format", "sarif").stdout)
+    told = {each["ruleId"]: each for each in log["runs"][0]["results"]}
+    place = told["cache-length-wrong"]["locations"][0]["physicalLocation"]
+    line = sick.read_text().splitlines()[place["region"]["startLine"] - 1]
+    assert json.loads(line)["event"] == "round"
+    annotations = specprof("diagnose", sick, "--format", "github").stdout.splitlines()
+    assert any(line.startswith("::error ") and "cache-length-wrong" in line for line in annotations)
+
+
+def test_an_unknown_format_is_refused(sick):
+    """Before anything is read; and two at once are no format."""
+    ended = specprof("diagnose", sick, "--format", "srif")
+    assert isinstance(ended.exception, UnknownName)
+    assert "known: sarif," in ended.exception.hint
+    assert isinstance(
+        specprof("diagnose", sick, "--json", "--format", "sarif").exception, UsageError
+    )
+
+
+def test_the_exit_codes_are_in_the_help():
+    """A pipeline needs to know them."""
+    told = " ".join(specprof("diagnose", "--help").stdout.split())
+    assert "Exit codes: 0 judged" in told
+    assert "4 --fail-on found what it names" in told
+
+
 @pytest.mark.parametrize("asked", [["bug"], ["cost,bug"], ["cost", "bug"], ["any"]])
 def test_fail_on_a_family_that_was_found(sick, asked):
     """Exit code 4, after the whole report was written."""
@@ -145,7 +197,8 @@ def test_a_named_folder_adds_its_rules(healthy, tmp_path):
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "never_content.py").write_text(
         '"""Never content."""\n'
-        "from specprof.extend import Finding, Found, Rule\n"
+        "from specprof.extend import Rule\n"
+        "from specprof.findings import Finding, Found\n"
         "class NeverContent(Rule):\n"
         "    family = 'configuration'\n"
         "    def judge(self, evidence):\n"

@@ -1,10 +1,16 @@
 """A report holds the whole diagnosis, harmless in a terminal and versioned in JSON."""
 
 import json
+from pathlib import Path
+
+import jsonschema
+import pytest
 
 import captures
+import verdicts
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
+from specprof.catalogue import cases
 from specprof.diagnosis import diagnose, report
 from specprof.findings import Measure
 
@@ -78,3 +84,64 @@ def test_a_measure_says_what_it_knows():
     full = Measure(name="step", value=1.5, unit="ms", n=2000, low=1.25, high=1.75)
     assert report.measured(bare) == "rounds: 12"
     assert report.measured(full) == "step: 1.5 ms (1.25 to 1.75), n = 2,000"
+
+
+SCHEMA = json.loads(Path(report.__file__).with_name("schema.json").read_text(encoding="utf-8"))
+MADE = [SICK, judged(captures.events()), judged(captures.events()[:1]), verdicts.diagnosis()]
+
+
+@pytest.mark.parametrize("made", MADE, ids=["sick", "healthy", "bare", "written down"])
+def test_the_document_is_as_its_schema_says(made):
+    """The schema is committed; readers hold on to it."""
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(json.loads(report.document([made])), SCHEMA)
+
+
+def test_the_schema_refuses_what_is_no_such_document():
+    """A field nobody described, an outcome without its words."""
+    document = json.loads(report.document([verdicts.diagnosis()]))
+    document["diagnoses"][0]["verdicts"][0].pop("detectable")
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, SCHEMA)
+    document = json.loads(report.document([verdicts.diagnosis()]))
+    document["diagnoses"][0]["verdicts"][1]["finding"]["where"]["line"] = 3
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, SCHEMA)
+
+
+def test_the_leading_finding_comes_first():
+    """Whatever its rule is called: the others may follow from it."""
+    lines = [line.text for line in report.told(verdicts.diagnosis()) if line.role == "found"]
+    assert [line.split(": ")[1] for line in lines] == [
+        "cache-length-wrong",
+        "state-drifts",
+        "draft-too-expensive",
+    ]
+    (entry,) = json.loads(report.document([verdicts.diagnosis()]))["diagnoses"]
+    assert entry["leading"] == "cache-length-wrong"
+
+
+def test_a_finding_tells_its_suspects_its_place_and_the_catalogue_s_remedy():
+    """Where the rule has no better one."""
+    text = "\n".join(line.text for line in report.told(verdicts.diagnosis()))
+    known = cases()["kv/draft-rollback-under-trim"]
+    place = "round 7, draft index 2, 512 tokens deep, after a rejection: used 0.5, clean 0.25"
+    assert f"    likely: kv/draft-rollback-under-trim: {known.title}\n" in text
+    assert "    or: kv/shared-snapshot-not-trimmed: " in text
+    assert f"    first at {place}\n" in text
+    assert f"    remedy: {known.remedy}\n" in text
+    assert "    remedy: roll back, all of it\n" in text
+    (entry,) = json.loads(report.document([verdicts.diagnosis()]))["diagnoses"]
+    found = {each["rule"]: each["finding"] for each in entry["verdicts"] if "finding" in each}
+    assert found["state-drifts"]["remedy"] == known.remedy
+    assert found["state-drifts"]["where"]["index"] == 2
+    assert found["state-drifts"]["suspects"][0] == "kv/draft-rollback-under-trim"
+
+
+def test_a_place_says_only_what_is_known():
+    """A whole round; one number of the two."""
+    place = verdicts.STATE.where
+    bare = type(place)(round=3, context=1200)
+    assert report.placed(bare) == "round 3, 1,200 tokens deep"
+    half = type(place)(round=3, context=1200, used=0.5)
+    assert report.placed(half) == f"round 3, 1,200 tokens deep: used 0.5, clean {report.ABSENT}"

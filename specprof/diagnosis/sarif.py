@@ -1,0 +1,116 @@
+"""A diagnosis as SARIF 2.1.0, the format code hosts and editors take findings in.
+
+A result is one finding; its place is the capture's line of the round that shows it first. Results
+of healthy rules are left out, as the format has it; `--format json` tells of those too.
+Specification: OASIS, Static Analysis Results Interchange Format 2.1.0, sections 3.13 to 3.58.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+
+from specprof import __version__, registry
+from specprof.diagnosis.diagnose import Diagnosis, Verdict
+from specprof.diagnosis.lines import HEADER, first_round, lines
+from specprof.diagnosis.report import in_order, placed, remedy, suspected
+from specprof.findings import Family, Finding
+from specprof.plain import plain, plain_json
+
+LEVELS: Final[dict[Family, str]] = {
+    "bug": "error",
+    "configuration": "warning",
+    "measurement": "warning",
+    "mismatch": "note",
+    "cost": "note",
+}
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def document(diagnoses: Sequence[Diagnosis]) -> bytes:
+    """Return the findings of all diagnoses as one SARIF log of one run."""
+    families = {each.rule: each.family for one in diagnoses for each in one.verdicts}
+    names = list(families)
+    made = {
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "specprof",
+                        "version": __version__,
+                        "rules": [_rule(name, family) for name, family in families.items()],
+                    }
+                },
+                "columnKind": "unicodeCodePoints",
+                "results": [each for one in diagnoses for each in _results(one, names)],
+            }
+        ],
+    }
+    return msgspec.json.format(plain_json(msgspec.json.encode(made)), indent=2) + b"\n"
+
+
+def _rule(name: str, family: Family) -> dict[str, Any]:
+    """Describe a rule, or a probe, by its docstring; a folder's named on the command line has none.
+
+    The registry doesn't know such a folder here.
+    """
+    described: dict[str, Any] = {"id": name, "defaultConfiguration": {"level": LEVELS[family]}}
+    known = {**registry.members("probe"), **registry.members("rule")}
+    if member := known.get(name):
+        described["shortDescription"] = {"text": member.summary}
+        described["help"] = {"text": member.docstring}
+    return {**described, "properties": {"family": family}}
+
+
+def _results(diagnosis: Diagnosis, names: Sequence[str]) -> list[dict[str, Any]]:
+    numbered = lines(diagnosis)
+    return [
+        _result(diagnosis, verdict, verdict.finding, names, numbered)
+        for verdict in in_order(diagnosis)
+        if verdict.finding
+    ]
+
+
+def _result(
+    diagnosis: Diagnosis,
+    verdict: Verdict,
+    finding: Finding,
+    names: Sequence[str],
+    numbered: Mapping[int, int],
+) -> dict[str, Any]:
+    number = first_round(finding)
+    place = {
+        "artifactLocation": {"uri": _uri(diagnosis.capture)},
+        "region": {"startLine": HEADER if number is None else numbered.get(number, HEADER)},
+    }
+    return {
+        "ruleId": verdict.rule,
+        "ruleIndex": names.index(verdict.rule),
+        "level": LEVELS[verdict.family],
+        "message": {"text": _message(finding)},
+        "locations": [{"physicalLocation": place}],
+        "properties": {
+            "family": verdict.family,
+            "leading": verdict is diagnosis.leading,
+            "suspects": list(finding.suspects),
+        },
+    }
+
+
+def _message(finding: Finding) -> str:
+    """Return sentences, on a line each: what, the likely cases, the place, what to do."""
+    told = [finding.message]
+    told += [f"likely {case}" for case in suspected(finding)]
+    told += [f"first at {placed(finding.where)}"] if finding.where else []
+    told += [f"remedy: {remedy(finding)}"]
+    return "\n".join(plain(each) for each in told)
+
+
+def _uri(capture: str) -> str:
+    """Return a path as a relative or a file URI."""
+    path = Path(capture)
+    return path.as_uri() if path.is_absolute() else quote(path.as_posix(), errors="replace")

@@ -1,16 +1,26 @@
-"""Breaking something only while one method runs: a draft's steps and not its prefill, say."""
+"""Where and when a fault holds: in each sequence of a run, or only while one method runs."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
+from specprof.engine.wiring import Lane, Wired
 from specprof.faults._patch import swapped
+
+Broken = AbstractContextManager[None]
 
 
 @contextmanager
-def during(
-    owner: object, name: str, broken: Callable[[], AbstractContextManager[None]]
-) -> Iterator[None]:
+def in_each(wired: Wired, broken: Callable[[Lane], Broken]) -> Iterator[None]:
+    """Hold what `broken` makes of each sequence for as long as the block lasts."""
+    with ExitStack() as stack:
+        for lane in wired.lanes:
+            stack.enter_context(broken(lane))
+        yield
+
+
+@contextmanager
+def during(owner: object, name: str, broken: Callable[[], Broken]) -> Iterator[None]:
     """Run `owner`'s method `name` inside `broken()` each time it is called in the block."""
     whole = getattr(owner, name)
 

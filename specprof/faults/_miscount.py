@@ -6,18 +6,23 @@ The engines these faults were seen in keep count beside the cache; here that cou
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import cast
 
 import torch
 
+from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel
 from specprof.engine.drafting import ModelDrafter, nothing
 from specprof.engine.transfer import on_device
 from specprof.engine.wiring import Lane, Wired
 from specprof.extend import Proposal
+from specprof.faults._during import in_each
 from specprof.faults._patch import swapped
 from specprof.faults._room import roomier
+
+COMMON = ("prefill", "rollback")
+"""What a target and a drafter both do."""
 
 
 class DraftCount:
@@ -89,28 +94,33 @@ class TargetCount:
         self.target.store.rollback(max(self.target.length - by, 0))
 
 
-@contextmanager
-def draft_counted(wired: Wired, kind: type[DraftCount]) -> Iterator[None]:
+def draft_counted(wired: Wired, kind: type[DraftCount]) -> AbstractContextManager[None]:
     """Let each sequence's draft go by a count of this kind."""
-    with ExitStack() as stack:
-        for lane in wired.lanes:
-            drafter = cast("ModelDrafter", lane.engine.drafter)
-            counted = kind(drafter)
-            stack.enter_context(roomier(counted.draft.store))
-            methods = ("propose", "prefill", "rollback")
-            stack.enter_context(swapped(drafter, **_of(counted, methods)))
-        yield
+
+    def counted(lane: Lane) -> AbstractContextManager[None]:
+        drafter = cast("ModelDrafter", lane.engine.drafter)
+        return _counted(drafter, draft_of(lane).store, kind(drafter), ("propose", *COMMON))
+
+    return in_each(wired, counted)
+
+
+def target_counted(wired: Wired, kind: type[TargetCount]) -> AbstractContextManager[None]:
+    """Let each sequence's target go by a count of this kind."""
+
+    def counted(lane: Lane) -> AbstractContextManager[None]:
+        target = target_of(lane)
+        return _counted(target, target.store, kind(target), ("feed", *COMMON))
+
+    return in_each(wired, counted)
 
 
 @contextmanager
-def target_counted(wired: Wired, kind: type[TargetCount]) -> Iterator[None]:
-    """Let each sequence's target go by a count of this kind."""
-    with ExitStack() as stack:
-        for lane in wired.lanes:
-            target = target_of(lane)
-            counted = kind(target)
-            stack.enter_context(roomier(target.store))
-            stack.enter_context(swapped(target, **_of(counted, ("prefill", "feed", "rollback"))))
+def _counted(
+    owner: object, store: Store, count: DraftCount | TargetCount, names: Sequence[str]
+) -> Iterator[None]:
+    """Put a count's methods in the place of `owner`'s; `store` gets room for the mistakes."""
+    methods = {name: getattr(count, name) for name in names}
+    with roomier(store), swapped(owner, **methods):
         yield
 
 
@@ -122,7 +132,3 @@ def target_of(lane: Lane) -> CausalModel:
 def draft_of(lane: Lane) -> CausalModel:
     """Return what a sequence drafts with, a model with a cache."""
     return cast("CausalModel", lane.engine.drafter.draft)
-
-
-def _of(counted: object, names: Sequence[str]) -> dict[str, object]:
-    return {name: getattr(counted, name) for name in names}

@@ -1,7 +1,7 @@
-"""``specprof drill``: break a made-up engine in a known way and see what the diagnosis says."""
+"""``specprof drill``: break the engine in a known way and see what the diagnosis says."""
 
 import sys
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,75 +10,113 @@ import typer
 from specprof.cli import app
 
 if TYPE_CHECKING:
-    from specprof.settings import Settings
+    from specprof.settings import Value
 
-
-SHAPES = ("chain", "static-tree")
+HEADINGS = {
+    "fault": "faults of the catalogue, in the real engine",
+    "control": "controls, in the real engine: healthy or merely mismatched",
+    "made-up": "faults of a made-up engine: no model, a second",
+}
 
 
 @app.command()
 def drill(
     *,
-    fault: Annotated[
-        str | None, typer.Argument(help="`none` is healthy; no name: list all.")
+    name: Annotated[str | None, typer.Argument(help="What to run; no name: list all.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Run every fault and control; print the matrix.")
+    ] = False,
+    only: Annotated[
+        str | None,
+        typer.Option(help="--all: those whose name holds this.", show_default=False),
     ] = None,
-    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 1.0,
-    depth: Annotated[int, typer.Option(help="K: tokens drafted a round.")] = 4,
-    shape: Annotated[str, typer.Option(help="chain or static-tree.")] = "chain",
-    batch: Annotated[int, typer.Option(help="Sequences decoded at once.")] = 1,
+    seeds: Annotated[int, typer.Option(help="--all: runs of each, from seed 0 on.")] = 1,
+    jobs: Annotated[int, typer.Option(help="--all: drills run at once.")] = 1,
     seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Any other setting; repeatable."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Keep the capture here.", show_default=False),
+        typer.Option(
+            "-o", "--output", help="Keep the capture, or the matrix, here.", show_default=False
+        ),
     ] = None,
 ) -> None:
-    """Diagnose a synthetic run with a named fault: test the instrument before you trust it."""
+    """Break the engine in a known way, or don't, and diagnose it: test the instrument."""
+    given = _given(set_ or [])
+    if everything:
+        _all(only, seeds, jobs, given, json=json, output=output)
+    elif name is None:
+        sys.stdout.write(_listed())
+    else:
+        _one(name, given | {"seed": seed}, json=json, output=output)
+
+
+def _given(written: Sequence[str]) -> "dict[str, Value]":
+    from specprof.errors import UsageError
+    from specprof.plan import typed
+
+    given: dict[str, Value] = {}
+    for each in written:
+        field, sign, text = each.partition("=")
+        if not sign:
+            raise UsageError(f"--set {each!r} sets nothing", "write --set FIELD=VALUE")
+        given[field] = typed(field, text)
+    return given
+
+
+def _listed() -> str:
+    from specprof import drills
+
+    known, lines = drills.names(), list[str]()
+    for kind, heading in HEADINGS.items():
+        lines += [heading, *(f"  {name}" for name, each in known.items() if each == kind)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _one(name: str, given: "dict[str, Value]", *, json: bool, output: Path | None) -> None:
     from dataclasses import replace
 
-    from specprof.backends._tables import FAULTS
+    from specprof import drills
     from specprof.cli._report import show
-    from specprof.cli.diagnose import _evidence
-    from specprof.diagnosis import diagnose
-    from specprof.settings import Settings
 
-    _check(shape, batch)
-    if fault is None:
-        sys.stdout.write("".join(f"{name}\n" for name in FAULTS))
-        return
-    settings = Settings(
-        backend="synthetic",
-        context=4000,
-        stops=8,
-        max_new_tokens=160,
-        temperature=temperature,
-        depth=depth,
-        shape=shape,
-        batch=batch,
-        seed=seed,
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        path = output or Path(folder) / f"{fault}.jsonl"
-        _record(fault, settings, path)
-        judged = diagnose(_evidence([path])[0])
-    show([replace(judged, capture=f"drill {fault}")], json=json)
+    judged, diagnosis = drills.judge(drills.drill(name, given), output)
+    show([replace(diagnosis, capture=f"drill {judged.name}")], json=json)
+    if judged.named is not None:
+        sys.stderr.write(_verdict(judged) + "\n")
 
 
-def _check(shape: str, batch: int) -> None:
-    from specprof.errors import UnknownName, UsageError
+def _verdict(judged: "drills.Judged") -> str:
+    """Say whether the diagnosis was right: narration, for whoever watches."""
+    if judged.kind != "fault":
+        return "accused of no bug, rightly" if judged.named else "WRONGLY accused of a bug"
+    how = "named rightly" if judged.named else "in the right group" if judged.grouped else "MISSED"
+    return f"{judged.name} was injected: {how}"
 
-    if shape not in SHAPES:
-        raise UnknownName("shape of a drill", shape, SHAPES)
-    if batch < 1:
-        raise UsageError(f"batch is {batch}", "it must be at least 1")
+
+def _all(
+    only: str | None,
+    seeds: int,
+    jobs: int,
+    given: "dict[str, Value]",
+    *,
+    json: bool,
+    output: Path | None,
+) -> None:
+    from specprof import drills_matrix
+
+    judged = []
+    for one in drills_matrix.played(only or "", range(seeds), given, jobs):
+        sys.stderr.write(f"{one.name} seed {one.seed}: {_verdict(one)} ({one.seconds} s)\n")
+        judged.append(one)
+    document = drills_matrix.document(judged)
+    if output:
+        output.write_bytes(document)
+    sys.stdout.write(document.decode() if json else drills_matrix.table(judged))
 
 
-def _record(fault: str, settings: "Settings", path: Path) -> None:
-    from specprof.backends.synthetic import Synthetic
-    from specprof.capture import CaptureWriter
-    from specprof.recorder import record
-    from specprof.settings import RunSpec
-
-    spec = RunSpec(id=f"drill-{fault}", profile="drill", settings=settings)
-    with CaptureWriter(path) as writer:
-        record(Synthetic(fault), spec, writer, command=["specprof", "drill", fault])
+if TYPE_CHECKING:
+    from specprof import drills

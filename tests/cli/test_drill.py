@@ -14,9 +14,12 @@ def drill(*arguments):
     return CliRunner().invoke(app, ["drill", *map(str, arguments)])
 
 
-def test_without_a_name_the_faults_are_listed():
-    """One a line."""
-    assert drill().stdout.split() == list(FAULTS)
+def test_without_a_name_all_drills_are_listed():
+    """Under what they are."""
+    lines = drill().stdout.splitlines()
+    headings = [line for line in lines if not line.startswith(" ")]
+    assert [heading.partition(" ")[0] for heading in headings] == ["faults", "controls", "faults"]
+    assert {"  kv/draft-rollback-over-trim", *(f"  {each}" for each in FAULTS)} <= set(lines)
 
 
 def test_a_fault_is_injected_and_named():
@@ -28,9 +31,28 @@ def test_a_fault_is_injected_and_named():
 
 def test_the_healthy_engine_is_accused_of_nothing():
     """`none` is a drill as well."""
-    document = json.loads(drill("none", "--json").stdout)
-    outcomes = document["diagnoses"][0]["verdicts"]
+    ended = drill("none", "--json")
+    outcomes = json.loads(ended.stdout)["diagnoses"][0]["verdicts"]
     assert not [each for each in outcomes if (each["family"], each["outcome"]) == ("bug", "found")]
+    assert "accused of no bug, rightly" in ended.stderr
+
+
+def test_a_real_engine_is_broken_and_the_verdict_told():
+    """On stderr: stdout is the report alone."""
+    small = ("--set", "stops=2", "--set", "context=200", "--set", "max_new_tokens=24")
+    ended = drill("accept/always-accept", *small)
+    assert ended.exit_code == 0
+    assert ended.stderr.endswith("accept/always-accept was injected: named rightly\n")
+    assert "was injected" not in ended.stdout
+
+
+def test_the_matrix_is_printed_and_written(tmp_path):
+    """One line a drill with its count, and the same as a document."""
+    small = ("--set", "stops=2", "--set", "context=200", "--set", "max_new_tokens=24")
+    path = tmp_path / "matrix.json"
+    ended = drill("--all", "--only", "accept/always", "-o", path, *small)
+    assert ended.stdout.startswith("accept/always-accept  1/1  accept-rule-unfair")
+    assert json.loads(path.read_bytes())["score"]["faults_named"] == 1
 
 
 def test_the_capture_can_be_kept(tmp_path):
@@ -44,3 +66,9 @@ def test_the_capture_can_be_kept(tmp_path):
 def test_an_unknown_fault_is_refused():
     """The known ones are listed, nearest first."""
     assert isinstance(drill("no-bonuses").exception, UnknownName)
+
+
+def test_a_setting_is_checked():
+    """Its name, and that it says something."""
+    assert isinstance(drill("none", "--set", "temprature=1").exception, UnknownName)
+    assert isinstance(drill("none", "--set", "temperature").exception, UsageError)

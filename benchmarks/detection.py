@@ -1,0 +1,179 @@
+"""How often the diagnosis cries wolf when asked again and again, and how little it can see.
+
+python benchmarks/detection.py alarms [--runs 1000]
+python benchmarks/detection.py limits [--runs 10]
+python benchmarks/detection.py speed [--runs 5]
+
+`alarms`: healthy synthetic runs, diagnosed every 20 rounds while they grow, as the dashboard does;
+a run counts once a bug is found at any look. `limits`: the smallest loss of acceptance that is
+found in at least nine of ten runs, at 1k, 4k and 20k evaluated places, by the accept step's bias
+and by a draft whose state is a little wrong. `speed`: `specprof diagnose` as a whole process on a
+capture of 20k rounds.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from stamp import save, stamp
+
+from specprof.analysis.columns import Columns
+from specprof.analysis.evidence import FAMILY_ERROR, Evidence
+from specprof.analysis.stats import clopper_pearson
+from specprof.backends.synthetic import Synthetic
+from specprof.capture import CaptureWriter
+from specprof.diagnosis import diagnose
+from specprof.recorder import record
+from specprof.records import Event
+from specprof.settings import RunSpec, Settings
+
+LOOK = 20
+PLACES = (1_000, 4_000, 20_000)
+FOUND = 0.9
+KINDS = (
+    {"temperature": 1.0},
+    {"temperature": 0.7},
+    {"temperature": 0.0},
+    {"temperature": 1.0, "shape": "static-tree"},
+    {"temperature": 1.0, "depth": 8},
+)
+"""What healthy runs are like, in turn."""
+STRENGTHS = {
+    "too-strict": (0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2),
+    "draft-state": (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6),
+}
+"""Share of the acceptance owed that is lost; standard deviation of noise on the draft's logits."""
+
+
+def events(settings: Settings, fault: str = "none", strength: float | None = None) -> list[Event]:
+    """Return one synthetic run's events."""
+    spec = RunSpec(id="x", profile="detection", settings=settings)
+    return list(Synthetic(fault, strength=strength).run(spec, []))
+
+
+def bugs(columns: Columns) -> list[str]:
+    """Return the rules that find a bug in what there is so far."""
+    made = diagnose(Evidence(columns, live=True))
+    return [each.rule for each in made.found if each.family == "bug"]
+
+
+def alarm(seed: int) -> list[str]:
+    """Return what a healthy run is accused of at any look."""
+    settings = Settings(
+        backend="synthetic",
+        seed=seed,
+        context=2_000,
+        stops=4,
+        max_new_tokens=160,
+        **KINDS[seed % len(KINDS)],  # type: ignore[arg-type]
+    )
+    columns = Columns()
+    columns.feed(events(settings))
+    looks = range(LOOK, len(columns.rounds) + LOOK, LOOK)
+    return sorted({rule for rounds in looks for rule in bugs(columns.first(rounds))})
+
+
+def alarms(runs: int) -> dict[str, object]:
+    """Count the healthy runs that are accused of a bug at any look."""
+    accused = {seed: found for seed in range(runs) if (found := alarm(seed))}
+    rate = clopper_pearson(len(accused), runs)
+    return {
+        "runs": runs,
+        "rounds_between_looks": LOOK,
+        "accused": accused,
+        "accused_per_run": rate.value,
+        "interval_95": [rate.low, rate.high],
+        "stated_family_error": FAMILY_ERROR,
+    }
+
+
+def lost(columns: Columns, fault: str) -> float:
+    """Return the acceptance a fault costs, per reached token."""
+    places = columns.places
+    if fault == "too-strict":
+        return float(places.accept_owed.mean() - places.accepted.mean())
+    return float(columns.rechecked.overlap.mean() - places.overlap.mean())
+
+
+def limit(fault: str, places: int, runs: int) -> Iterator[dict[str, object]]:
+    """Yield what was found at each strength, the weakest first, up to the first always found."""
+    for strength in STRENGTHS[fault]:
+        found, deficits = 0, []
+        for seed in range(runs):
+            settings = Settings(
+                backend="synthetic",
+                seed=seed,
+                temperature=1.0,
+                context=1_000,
+                stops=1,
+                max_new_tokens=int(places * 1.05),
+                recheck_context=1_000,
+            )
+            columns = Columns()
+            columns.feed(events(settings, fault, strength))
+            found += bool(bugs(columns))
+            deficits.append(lost(columns, fault))
+        yield {
+            "strength": strength,
+            "acceptance_lost_per_reached_token": float(np.mean(deficits)),
+            "places": len(columns.places),
+            "found_per_run": found / runs,
+        }
+        if found >= FOUND * runs:
+            return
+
+
+def limits(runs: int) -> dict[str, object]:
+    """Find each fault's limit at each number of places."""
+    return {
+        fault: {str(places): list(limit(fault, places, runs)) for places in PLACES}
+        for fault in STRENGTHS
+    }
+
+
+def speed(runs: int) -> dict[str, object]:
+    """Time the command on a long capture, from its start to its end."""
+    settings = Settings(
+        backend="synthetic", temperature=1.0, context=20_000, stops=40, max_new_tokens=1_850
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "long.jsonl"
+        with CaptureWriter(path) as writer:
+            end = record(Synthetic(), RunSpec(id="x", profile="speed", settings=settings), writer,
+                         command=[])  # fmt: skip
+        command = [sys.executable, "-m", "specprof", "diagnose", str(path)]
+        walls = []
+        for _ in range(runs):
+            started = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own
+            walls.append(time.perf_counter() - started)
+        return {
+            "rounds": end.rounds,
+            "bytes": path.stat().st_size,
+            "wall_s": walls,
+            "median_wall_s": statistics.median(walls),
+        }
+
+
+def main() -> None:
+    """Write results/detection-WHAT.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("alarms", "limits", "speed"))
+    parser.add_argument("--runs", type=int)
+    asked = parser.parse_args()
+    runs, measure = {"alarms": (1_000, alarms), "limits": (10, limits), "speed": (5, speed)}[
+        asked.what
+    ]
+    made = measure(asked.runs or runs)
+    print(save(f"detection-{asked.what}", stamp(torch.device("cpu")) | made), made)
+
+
+if __name__ == "__main__":
+    main()

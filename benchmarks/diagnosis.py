@@ -1,0 +1,54 @@
+"""The matrix: every fault and every control in the real engine, by three seeds, and what was found.
+
+python benchmarks/diagnosis.py [--seeds 3] [--jobs 2] [--only TEXT]
+
+Faults of costs are told by times, so they are played one at a time, after all the others.
+"""
+
+import argparse
+import sys
+
+import msgspec
+import torch
+from stamp import RESULTS, save, stamp
+
+from specprof import catalogue, drills_matrix
+from specprof.drills import Judged
+
+
+def play(only: str, seeds: int, jobs: int) -> list[Judged]:
+    """Play all drills whose name holds `only`, telling each as it ends."""
+    judged = []
+    for timed in (False, True):
+        for one in drills_matrix.played(only, range(seeds), {}, 1 if timed else jobs, timed=timed):
+            print(one.name, one.seed, one.named, one.leading, one.suspects, file=sys.stderr)
+            judged.append(one)
+    return judged
+
+
+def unseen(judged: list[Judged]) -> dict[str, str]:
+    """Return the reason the catalogue gives for each fault that was not always named."""
+    cases = catalogue.cases()
+    missed = dict.fromkeys(one.name for one in judged if one.kind == "fault" and not one.named)
+    return {name: cases[name].unseen or "no reason is known" for name in missed}
+
+
+def main() -> None:
+    """Write results/diagnosis.json and .txt."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", default="")
+    asked = parser.parse_args()
+    judged = play(asked.only, asked.seeds, asked.jobs)
+    table = drills_matrix.table(judged)
+    print(table)
+    if asked.only:
+        return
+    (RESULTS / "diagnosis.txt").write_text(table, encoding="utf-8")
+    made = msgspec.json.decode(drills_matrix.document(judged))
+    print(save("diagnosis", stamp(torch.device("cpu")) | {"not_named": unseen(judged)} | made))
+
+
+if __name__ == "__main__":
+    main()

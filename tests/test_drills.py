@@ -1,0 +1,124 @@
+"""Drills: what is run, and how its diagnosis is scored."""
+
+import msgspec
+import pytest
+
+from specprof import catalogue, drills, drills_matrix
+from specprof.errors import UnknownName, UsageError
+from specprof.faults._stage import STAGE
+
+SHORT = {"stops": 2, "max_new_tokens": 24, "context": 200}
+
+
+def judged(**changes):
+    known = {
+        "name": "kv/draft-rollback-over-trim",
+        "kind": "fault",
+        "seed": 0,
+        "accepted_per_reached": 0.5,
+        "rounds": 9,
+        "leading": "cache-length-wrong",
+        "family": "bug",
+        "suspects": [],
+        "bugs": [],
+        "found": [],
+        "named": False,
+        "grouped": False,
+        "sentence": "",
+        "seconds": 1.0,
+    }
+    return drills.Judged(**(known | changes))
+
+
+def test_every_fault_is_a_case_of_the_catalogue():
+    """Its member's name, the first dash a slash, is the case's id."""
+    faults = {name for name, kind in drills.names().items() if kind == "fault"}
+    assert faults <= set(catalogue.cases())
+    assert len(faults) >= 55
+
+
+def test_there_are_enough_controls():
+    """Healthy and mismatched pairs, each with a name of its own."""
+    assert sum(kind == "control" for kind in drills.names().values()) >= 25
+
+
+def test_a_fault_is_shown_on_the_stage_with_its_own_settings():
+    """What is given stands over both."""
+    one = drills.drill("accept-always-accept", {"depth": 2})
+    assert one.name == "accept/always-accept"
+    assert (one.settings.depth, one.settings.temperature) == (2, STAGE["temperature"])
+
+
+def test_an_unknown_drill_lists_the_nearest_first():
+    """A fault by its slash, its dash, or not at all."""
+    with pytest.raises(UnknownName) as raised:
+        drills.drill("accept/allways-accept")
+    assert raised.value.hint.startswith("known: accept/always-accept,")
+
+
+def test_a_fault_in_the_real_engine_is_judged_from_its_capture(tmp_path):
+    """The capture stays where it was asked for, and says nothing of being right."""
+    path = tmp_path / "run.jsonl"
+    found, diagnosis = drills.judge(drills.drill("accept/always-accept", SHORT), path)
+    assert path.exists()
+    assert found.accepted_per_reached == 1
+    assert found.named
+    assert found.grouped
+    assert found.leading == diagnosis.leading.rule
+
+
+def test_an_engine_that_crashes_is_judged_by_what_it_left(tmp_path, monkeypatch):
+    """The capture ends as failed; only a sound engine's crash is the caller's to see."""
+    one = drills.drill("accept/always-accept", SHORT)
+
+    class Broken(one.fault):
+        def inject(self, wired):
+            raise RuntimeError("boom")
+
+    monkeypatch.setattr(drills.registry, "load", lambda *_: Broken)
+    with pytest.raises(drills.MissingEvidence):
+        drills.judge(drills.drill("accept/always-accept", SHORT), tmp_path / "run.jsonl")
+
+
+def test_the_score_counts_faults_and_controls_apart():
+    """A control has no case to be named; it is accused or not."""
+    runs = [
+        judged(named=True, grouped=True),
+        judged(grouped=True),
+        judged(kind="control", name="healthy", named=True, grouped=None),
+        judged(kind="control", name="bf16", named=False, grouped=None),
+    ]
+    assert drills_matrix.score(runs) == {
+        "faults": 2,
+        "faults_named": 1,
+        "faults_grouped": 2,
+        "controls": 2,
+        "controls_accused": 1,
+    }
+
+
+def test_the_table_says_what_led_and_how_often():
+    """One line a drill; runs that differ are told apart."""
+    runs = [
+        judged(named=True, suspects=["kv/draft-rollback-over-trim"]),
+        judged(seed=1, leading=None),
+    ]
+    first, _, named, grouped = drills_matrix.table(runs).splitlines()
+    assert first == (
+        "kv/draft-rollback-over-trim  1/2  "
+        "cache-length-wrong: kv/draft-rollback-over-trim (1); nothing found (1)"
+    )
+    assert (named, grouped) == ("named / faults: 1/2", "right group / faults: 0/2")
+
+
+def test_the_document_is_versioned():
+    """Schema, score, then one entry a run."""
+    made = msgspec.json.decode(drills_matrix.document([judged()]))
+    assert list(made) == ["schema", "score", "drills"]
+    assert made["schema"] == "specprof.drills/1"
+
+
+def test_nothing_to_drill_is_refused():
+    """A filter that holds nothing is an error, not an empty matrix."""
+    with pytest.raises(UsageError, match="nothing to drill"):
+        list(drills_matrix.played("no such", range(1), {}, 1))

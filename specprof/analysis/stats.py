@@ -18,6 +18,12 @@ TILTS = (0.1, 0.2, 0.35, 0.6, 1.0, 1.5)
 """Log-odds by which the Bernoulli alternatives differ from the null, both ways."""
 BETS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7)
 """Shares of the capital staked by the betting alternatives, both ways."""
+SLOPES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+"""Slopes of the alternatives to a sum of known variance, per unit, both ways."""
+TAILS = (0.9, 0.97, 0.99, 0.997)
+"""Ends of the unit interval that a uniform number should seldom lie beyond."""
+STAKES = (0.01, 0.05, 0.2, 0.5)
+"""Shares of the capital staked on an event that should be rare."""
 _EDGE = 1e-6
 
 
@@ -154,6 +160,45 @@ def fair_bets(differences: Floats) -> Trial:
     stakes = np.array([*BETS, *(-bet for bet in BETS)])[:, None]
     variance = float((inside**2).mean()) if len(inside) else 0.0
     return _trial(np.log1p(stakes * inside), inside, variance)
+
+
+def fair_sums(differences: Floats, variances: Floats) -> Trial:
+    """Test that martingale differences of known conditional variance have mean 0; [n] each.
+
+    They may be as large as they like: exp(x - x^2 / 6) <= 1 + x + x^2 / 3, so for any slope s the
+    product of exp(s D - s^2 (D^2 + 2 V) / 6) grows in no mean (Delyon, Electronic Journal of
+    Probability 14, 2009). Averages over slopes.
+    """
+    slopes = np.array([*SLOPES, *(-slope for slope in SLOPES)])[:, None]
+    logs = slopes * differences - slopes**2 * (differences**2 + 2 * variances) / 6
+    return _trial(logs, differences, float(variances.mean()) if len(variances) else 0.0)
+
+
+def fair_tails(places: Floats) -> Trial:
+    """Test that numbers no larger than uniform ones lie beyond each of `TAILS` no oftener; [n].
+
+    Sees a few draws from far out of a law, which hardly move the mean of their places in it. The
+    differences told are of the first tail.
+    """
+    ends = np.array(TAILS)[:, None]
+    beyond = places >= ends  # [tails, n]
+    stakes = np.array(STAKES)[:, None, None]
+    logs = np.log1p(stakes * (beyond / (1 - ends) - 1)).reshape(
+        len(STAKES) * len(TAILS), len(places)
+    )
+    share = 1 - TAILS[0]
+    return _trial(logs, beyond[0] - share, share * (1 - share))
+
+
+def rare_events(came: NDArray[np.bool_], tolerated: float) -> Trial:
+    """Test that each event, in order, comes with at most the probability `tolerated`; [n].
+
+    Whatever came before it: a share of the capital is staked on each event at the fair price of a
+    tolerated one, so that rarer ones only lose.
+    """
+    stakes = np.array(STAKES)[:, None]
+    logs = np.log1p(stakes * (came / tolerated - 1))
+    return _trial(logs, came - tolerated, tolerated * (1 - tolerated))
 
 
 def _trial(logs: Floats, differences: Floats, variance: float) -> Trial:

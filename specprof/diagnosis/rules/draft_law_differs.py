@@ -33,13 +33,18 @@ Try it
 
 from typing import ClassVar
 
-from specprof.analysis import attribution
+import numpy as np
+
+from specprof.analysis import accept_laws, attribution
 from specprof.analysis.attribution import Draws
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Trial
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown, Where
+
+UNLIKELY = 12.0
+"""Draws due where none came: the chance of that is exp(-12)."""
 
 
 class DraftLawDiffers(Rule):
@@ -59,10 +64,13 @@ class DraftLawDiffers(Rule):
             limit = f"a bias of {draws.trial.detectable:.1%} of {n:,} places; "
             rank = f"a mean rank off by {draws.ranks.detectable / 2:.3f}; "
             return Clear(detectable=f"{limit}{rank if draws.ranks.n else ''}one impossible draft")
+        if evidence.ask(accept_laws.by_equality) and evidence.ask(accept_laws.picked):
+            return Unknown(reason="drafts are picked, and stand as picked ones are owed to")
         chain = evidence.ask(attribution.attribute)
         part = chain.draft_law
+        how, suspects = _how(evidence, draws)
         finding = Finding(
-            message=f"drafts are not drawn from the law the accept step is told: {_how(draws)}",
+            message=f"drafts are not drawn from the law the accept step is told: {how}",
             measures=(
                 Measure(
                     name=f"owed - overlap per {chain.counted}",
@@ -79,6 +87,8 @@ class DraftLawDiffers(Rule):
             "temperature, top-k and top-p; for a greedy draft that is all mass on one token",
             confirm=("specprof run --temperature 0",),
             rounds=tuple(draws.impossible[:5].tolist()),
+            where=_where(evidence),
+            suspects=suspects,
             headline=True,
         )
         return Found(finding=finding)
@@ -90,11 +100,41 @@ def _certain(evidence: Evidence) -> bool:
     return bool((evidence.places.draft_prob == 1).all()) and (looked_up or not evidence.greedy)
 
 
-def _how(draws: Draws) -> str:
-    """Say which way the draws differ, by the trial that is surer of it."""
+def _how(evidence: Evidence, draws: Draws) -> tuple[str, tuple[str, ...]]:
+    """Say which way the draws differ, and the case that leaves this."""
+    if evidence.ask(accept_laws.picked):
+        told = "each is its law's first choice"
+        return told, ("accept/greedy-draft-soft-q",)
+    law = ("accept/q-unfiltered-tokens-filtered",)
     if draws.ranks.log_evidence > draws.trial.log_evidence:
-        return f"they are {'likelier' if draws.ranks.mean < 0 else 'unlikelier'} than it makes them"
-    return f"they fare {'worse' if draws.trial.mean < 0 else 'better'} than it promises"
+        way = "likelier" if draws.ranks.mean < 0 else "unlikelier"
+        cut = "; none lies beyond the likeliest of it" if _cut(evidence) else ""
+        return f"they are {way} than it makes them{cut}", law
+    return f"they fare {'worse' if draws.trial.mean < 0 else 'better'} than it promises", law
+
+
+def _cut(evidence: Evidence) -> bool:
+    """Return whether a filter shows: none of the draws due beyond some point of the law came."""
+    places = evidence.places.where(~np.isnan(evidence.places.draft_rank))
+    above = np.sort(places.draft_rank - places.draft_prob / 2)
+    due = len(above) * (1 - above[-1]) if len(above) else 0.0
+    return bool(due > UNLIKELY)
+
+
+def _where(evidence: Evidence) -> Where | None:
+    """Return the first draft its own law rules out."""
+    places = evidence.places
+    wrong = places.draft_prob == 0
+    if not wrong.any():
+        return None
+    row = int(wrong.argmax())
+    return Where(
+        round=int(places.round[row]),
+        context=int(places.context[row]),
+        index=int(places.index[row]),
+        event="where it was drafted",
+        used=0.0,
+    )
 
 
 def _rank(ranks: Trial) -> tuple[Measure, ...]:

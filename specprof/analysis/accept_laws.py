@@ -1,0 +1,140 @@
+"""By which rule drafts really stand: the declared one, or which other one explains the coins.
+
+The declared rule is tested by `attribution.coins`; this names what else it may be. Draws its laws
+from what was recorded of each place: the draft's two probabilities, its index, and the mass of the
+target's first choice, read off the token that was emitted there.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from specprof.analysis import attribution, emission, likelihood
+from specprof.analysis.evidence import Evidence
+from specprof.analysis.likelihood import Best
+from specprof.analysis.stats import Trial, fair_coins
+from specprof.analysis.tables import Bools, Floats, Places
+from specprof.errors import MissingEvidence
+
+THRESHOLDS = (0.01, 0.03, 0.1, 0.3)
+LENIENCE = (0.5, 0.7, 0.85, 1.2, 1.5, 2.0, 4.0)
+ENOUGH = 30
+"""Places a claim about all of them takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the coins look like."""
+
+    best: Best
+    """Of the bank; the declared law is its first."""
+    equality: Trial
+    """Against the target's own probability of the draft, which equality with a draw owes."""
+    unchecked: int | None
+    """The one draft index whose drafts all stand while the others are judged fairly."""
+    checked: int | None
+    """The one draft index that is judged fairly while later ones are not."""
+
+
+def standing(evidence: Evidence) -> Standing:
+    """Explain the coins of every eldest sibling; the younger are judged by what is left of laws."""
+    places = _eldest(evidence)
+    came, owed = places.accepted, places.accept_owed
+    indices = range(int(places.index.max(initial=0)) + 1)
+    each = [_unfair(places.where(places.index == index), evidence.alpha) for index in indices]
+    stood = [bool(came[places.index == index].all()) for index in indices]
+    first, later = each[0], any(each[1:])
+    return Standing(
+        best=likelihood.best_of_coins(came, {"declared": owed} | _bank(evidence, places)),
+        equality=fair_coins(places.target_prob, came.astype(float)),
+        unchecked=0 if first and stood[0] and not later else None,
+        checked=0 if later and not first else None,
+    )
+
+
+def by_equality(evidence: Evidence) -> bool:
+    """Whether drafts stand as equality with the target's own draw has it, and the text is clean.
+
+    Rejection is declared, its coins fail, and those of equality do not: another rule, no bug
+    (theory 2.4). Against drafts that are no draws it is the rule that suits them (theory 2.3).
+    """
+    if evidence.header.acceptance != "rejection":
+        return False
+    try:
+        declared, found = evidence.ask(attribution.coins), evidence.ask(standing)
+    except MissingEvidence:
+        return False
+    unfair = declared.trial.p_value <= evidence.alpha or len(declared.rejected_wrongly) > 0
+    explained = found.best.name == "equality" and found.equality.p_value > evidence.alpha
+    if len(declared.accepted_wrongly) or not (unfair and explained):
+        return False
+    return not _strays(evidence)
+
+
+def picked(evidence: Evidence) -> bool:
+    """Whether every draft is the first choice of a law that has others: picked, not drawn."""
+    places = _eldest(evidence)
+    open_ = places.where((places.draft_prob < 0.9) & ~np.isnan(places.draft_rank))  # noqa: PLR2004
+    first = open_.draft_rank <= open_.draft_prob / 2 + emission.SLACK
+    return len(open_) >= ENOUGH and bool(first.mean() > 0.99)  # noqa: PLR2004 - ties of two
+
+
+def _strays(evidence: Evidence) -> bool:
+    """Whether the emitted text is not the target's, as far as that can be told."""
+    found = evidence.ask(emission.finals)
+    if (found.again & found.correction).any():
+        return True
+    try:
+        written = evidence.ask(emission.text)
+    except MissingEvidence:
+        return False
+    return written.likelihood.p_value <= evidence.alpha or len(written.impossible) > 0
+
+
+def _bank(evidence: Evidence, places: Places) -> dict[str, Floats]:
+    target, draft = places.target_prob, np.maximum(places.draft_prob, 1e-12)
+    ratio = target / draft
+    bank: dict[str, Floats] = {
+        "always": np.ones_like(target),
+        "equality": target,
+        "inverted ratio": np.minimum(1, 1 / np.maximum(ratio, 1e-12)),
+        "draft's own mass": draft,
+        "never": np.zeros_like(target),
+    }
+    bank |= {f"target above {bar:g}": (target > bar).astype(float) for bar in THRESHOLDS}
+    bank |= {f"{lenient:g} times the ratio": np.minimum(1, lenient * ratio) for lenient in LENIENCE}
+    highest = _highest(evidence, places)
+    if highest is not None:
+        bank["share of the likeliest"] = np.minimum(1, target / np.maximum(highest, target))
+    return bank
+
+
+def _highest(evidence: Evidence, places: Places) -> Floats | None:
+    """Return the target's largest probability at each place, [places]; None where not recorded.
+
+    Of a token emitted there the shortfall of its logit says by how much it is less likely.
+    """
+    tokens, temperature = evidence.columns.rescored, evidence.settings.temperature
+    if not len(tokens) or not temperature or evidence.columns.trees:
+        return None
+    keys = tokens.round * 65_536 + tokens.slot
+    order = np.argsort(keys, kind="stable")
+    wanted = places.round * 65_536 + places.index
+    at = order[np.searchsorted(keys, wanted, sorter=order).clip(max=len(keys) - 1)]
+    highest = tokens.target_prob[at] * np.exp(tokens.shortfall[at] / temperature)
+    known = (keys[at] == wanted) & (highest > 0)
+    return np.where(known, highest, places.target_prob)
+
+
+def _eldest(evidence: Evidence) -> Places:
+    evidence.ask(attribution.coins)  # raises where no draft is owed anything of its own
+    return evidence.places.where(evidence.places.elder == 0)
+
+
+def _unfair(places: Places, alpha: float) -> bool:
+    """Return whether these coins fail: by the test, or by outcomes the law rules out."""
+    owed, came = places.accept_owed, places.accepted
+    certain: Bools = (owed <= 0) | (owed >= 1)
+    broken = (owed <= 0) & came
+    trial = fair_coins(owed[~certain], came[~certain].astype(float))
+    return bool(broken.any()) or trial.p_value <= alpha

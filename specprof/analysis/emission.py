@@ -1,0 +1,210 @@
+"""The emitted tokens: from which law is each drawn, and is it what the target would say.
+
+Two views of one stream. What the run acted on: the correction or bonus of each round, its place in
+the law it is due to be drawn from (theory 3, T3; 4.2). What the bare text says: every committed
+token under the target's clean law, whoever proposed it. Under a lossless rule a token at a given
+slot, given that the round got so far, is the target's own draw: so each slot is a test by itself.
+
+Knows the tests and the laws tokens may really come from; which rule speaks of them, it does not.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from specprof.analysis import likelihood
+from specprof.analysis.evidence import Evidence
+from specprof.analysis.likelihood import Best
+from specprof.analysis.stats import Trial, fair_bets, fair_sums, fair_tails
+from specprof.analysis.tables import Bools, Floats, Ints, Places
+from specprof.errors import MissingEvidence
+
+SLACK = 1e-3
+"""Ten times the rounding of two recorded probabilities' ratio."""
+EDGE = 1e-5
+"""Total variation from the clean row below which no token changes sides of a filter's edge."""
+RANKS = 3
+"""Trials of one kind of final token: its rank, its order, its tails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finals:
+    """The last emitted token of every whole round, in order; arrays of one length."""
+
+    round: Ints
+    row: Ints
+    """Of the round among all rounds."""
+    context: Ints
+    """Committed tokens before it."""
+    correction: Bools
+    """Whether it follows a rejection; else it is a bonus."""
+    again: Bools
+    """Whether it is a draft its own level rejected."""
+    target_prob: Floats
+    draft_prob: Floats
+    """nan for a bonus."""
+    rank: Floats
+    order: Floats
+    fallen_target: Floats
+    """The rejected draft's probabilities where it was judged alone, else nan."""
+    fallen_draft: Floats
+    overlap: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Whether one kind of final token comes from the law due."""
+
+    rank: Trial
+    order: Trial
+    tail: Trial
+    """Of draws far down the law; bonuses only, whose law is recorded whole."""
+
+    @property
+    def p_value(self) -> float:
+        """Of all three: thrice the smallest."""
+        least = min(self.rank.p_value, self.order.p_value, self.tail.p_value)
+        return min(RANKS * least, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The committed tokens under the target's clean law, as a whole and by kind of slot."""
+
+    likelihood: Trial
+    """log-probability + entropy per committed token, in nats; 0 in the mean of true draws."""
+    impossible: Ints
+    """Rounds with a token outside the law's support, at rows whose state is clean."""
+    context: int
+    """Committed tokens before the first of these; 0 where there is none."""
+    slots: tuple[float, ...]
+    """The same mean at each slot, from 0."""
+    counts: tuple[int, ...]
+    """How many committed tokens each slot had."""
+
+
+def finals(evidence: Evidence) -> Finals:
+    """Return the corrections and bonuses whose probabilities were recorded."""
+    rounds, reached = evidence.rounds, evidence.reached
+    if np.isnan(rounds.final_target_prob).all():
+        hint = "record with --backend native and --detail evidence"
+        raise MissingEvidence("no correction's probabilities were recorded", hint)
+    whole = (rounds.emitted == rounds.accepted + 1) & ~np.isnan(rounds.final_target_prob)
+    whole &= rounds.drafted > 0
+    again = _again(reached, rounds.index, last_tokens(evidence))
+    fallen = reached.where(reached.settles() & ~reached.accepted)
+    seat = np.full(len(rounds), -1, np.int64)
+    seat[evidence.row(fallen.round)] = np.where(fallen.elder == 0, np.arange(len(fallen)), -1)
+    row = np.flatnonzero(whole)
+
+    def of_fallen(values: Floats) -> Floats:
+        found = np.append(values, np.nan)[seat[row]]
+        return np.where(seat[row] < 0, np.nan, found)
+
+    return Finals(
+        round=rounds.index[row],
+        row=row,
+        context=(rounds.context + rounds.emitted - 1)[row],
+        correction=evidence.rejected[row],
+        again=again[row],
+        target_prob=rounds.final_target_prob[row],
+        draft_prob=rounds.final_draft_prob[row],
+        rank=rounds.final_rank[row],
+        order=rounds.final_order[row],
+        fallen_target=of_fallen(fallen.target_prob),
+        fallen_draft=of_fallen(fallen.draft_prob),
+        overlap=of_fallen(fallen.overlap),
+    )
+
+
+def corrections(evidence: Evidence) -> Draw:
+    """Judge the corrections by their places in the residual law."""
+    found = evidence.ask(finals)
+    return _drawn(found, found.correction)
+
+
+def bonuses(evidence: Evidence) -> Draw:
+    """Judge the bonuses by their places in the target's law."""
+    found = evidence.ask(finals)
+    return _drawn(found, ~found.correction)
+
+
+def _drawn(found: Finals, wanted: Bools) -> Draw:
+    known = wanted & ~np.isnan(found.rank)
+    rank, order = found.rank[known], found.order[known]
+    # For a bonus all likelier mass, less the rounding of what is recorded.
+    above = (rank - found.target_prob[known] / 2 - 1e-4)[~found.correction[known]]
+    return Draw(
+        rank=fair_bets(2 * rank - 1),
+        order=fair_bets(2 * order[~np.isnan(order)] - 1),
+        tail=fair_tails(above),
+    )
+
+
+def correction_law(evidence: Evidence) -> Best | None:
+    """Return the law that explains the corrections best, the residual first; None without any.
+
+    Of chains, and of trees where a token fell that had no sibling before it.
+    """
+    found = evidence.ask(finals)
+    use = found.correction & ~np.isnan(found.fallen_draft) & ~np.isnan(found.draft_prob)
+    if not use.any() or evidence.header.target is None:
+        return None
+    target, draft = found.target_prob[use], found.draft_prob[use]
+    left, vocabulary = np.maximum(target - draft, 0), evidence.header.target.vocabulary
+    spare = np.maximum(1 - found.overlap[use], SLACK)
+    other = np.maximum(1 - found.fallen_target[use], SLACK)
+    return likelihood.best_of_draws(
+        {
+            "residual": left / spare,
+            "target": target,
+            "draft": draft,
+            "softmax of the residual": np.exp(left) / (vocabulary + spare),
+            "target but the rejected": np.where(found.again[use], 0.0, target / other),
+        },
+        vocabulary,
+    )
+
+
+def text(evidence: Evidence) -> Text:
+    """Judge every committed token that was scored anew, in order."""
+    tokens = evidence.columns.rescored
+    if not len(tokens):
+        hint = "record a new run, with --recheck-context at least its context"
+        raise MissingEvidence("no committed token was scored without a cache", hint)
+    row = evidence.row(tokens.round)
+    possible = tokens.target_prob > 0
+    gain = np.log(np.where(possible, tokens.target_prob, 1.0)) + tokens.entropy
+    # Where the state is off by ever so little a token can fall over the edge of a filter.
+    clean = tokens.target_gap < EDGE
+    slots = range(int(tokens.slot.max(initial=0)) + 1)
+    sure = tokens.where(~possible & clean)
+    context = evidence.rounds.context[row] + tokens.slot
+    return Text(
+        likelihood=fair_sums(gain[possible], tokens.spread[possible]),
+        impossible=np.unique(sure.round),
+        context=int(context[~possible & clean][0]) if len(sure) else 0,
+        slots=tuple(_mean(gain[possible & (tokens.slot == slot)]) for slot in slots),
+        counts=tuple(int((tokens.slot == slot).sum()) for slot in slots),
+    )
+
+
+def last_tokens(evidence: Evidence) -> Ints:
+    """Return the last token each round emitted, [rounds]; -1 where it emitted none."""
+    tokens, counts = evidence.columns.emitted.token, evidence.rounds.emitted
+    last = tokens[(counts.cumsum() - 1).clip(min=0)] if len(tokens) else -np.ones_like(counts)
+    return np.where(counts > 0, last, -1)
+
+
+def _again(places: Places, rounds: Ints, last: Ints) -> Bools:
+    """Return whether a round's last token is a draft its last level rejected, [rounds]."""
+    failed = places.where(places.settles() & ~places.accepted)
+    final = np.full(len(rounds), -1)
+    final[np.searchsorted(rounds, failed.round)] = failed.index
+    row = np.searchsorted(rounds, places.round)
+    same = (places.index == final[row]) & (places.token == last[row])
+    return np.asarray(np.bincount(row[same], minlength=len(rounds)) > 0)
+
+
+def _mean(values: Floats) -> float:
+    return float(values.mean()) if len(values) else float("nan")

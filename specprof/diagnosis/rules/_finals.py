@@ -1,0 +1,95 @@
+"""What a wrong correction or bonus looks like, and which known case leaves those very signs."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from specprof.analysis import emission
+from specprof.analysis.emission import Draw, Finals
+from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import Bools
+from specprof.findings import Where
+
+ODD = 0.5
+"""Share of an alarm's log-evidence a second sign must have to count as well."""
+
+
+def unsupported(evidence: Evidence, found: Finals) -> Bools:
+    """Return which corrections the residual gives no mass, [finals]."""
+    lawful = evidence.greedy | ~(
+        found.target_prob < found.draft_prob * (1 - emission.SLACK)  # nan, of a bonus, is lawful
+    )
+    due = found.correction & ~_had_to_stand(evidence, found)
+    return (found.again & due) | (~lawful & due)
+
+
+def story(evidence: Evidence) -> tuple[str, tuple[str, ...]]:
+    """Return what is wrong with the finals in words, and the case it is."""
+    found, settings = evidence.ask(emission.finals), evidence.settings
+    after, free = evidence.ask(emission.corrections), evidence.ask(emission.bonuses)
+    wrong = unsupported(evidence, found).any()
+    outside = found.target_prob == 0
+    bad = {
+        "corrections": wrong or after.p_value <= evidence.alpha,
+        "bonuses": free.p_value <= evidence.alpha or bool(outside[~found.correction].any()),
+    }
+    filtered = settings.top_k > 0 or settings.top_p < 1
+    if all(bad.values()) and (filtered or settings.temperature != 1):
+        return (
+            "corrections and bonuses are drawn from another law than the target's processed one",
+            ("accept/target-not-filtered",),
+        )
+    if bad["bonuses"] and not bad["corrections"]:
+        return "bonuses are not drawn from the target's law", ("accept/bonus-from-draft",)
+    return _corrections(evidence, after, wrong=bool(wrong))
+
+
+def first(evidence: Evidence, wanted: Callable[[Finals], Bools]) -> Where | None:
+    """Return the first final token that `wanted` marks, as a place."""
+    found = evidence.ask(emission.finals)
+    rows = np.flatnonzero(wanted(found))
+    if not len(rows):
+        return None
+    row = rows[0]
+    return Where(
+        round=int(found.round[row]),
+        context=int(found.context[row]),
+        event="after a rejection" if found.correction[row] else "after an all-accepted round",
+        used=float(found.target_prob[row]),
+        clean=None,
+    )
+
+
+def _corrections(evidence: Evidence, after: Draw, *, wrong: bool) -> tuple[str, tuple[str, ...]]:
+    best = evidence.ask(emission.correction_law)
+    name = best.name if best else "residual"
+    reused = after.order.log_evidence > ODD * after.rank.log_evidence
+    if not wrong and reused and name == "residual":
+        return (
+            "corrections lie too far up the cumulated residual: their random number is not fresh",
+            ("rng/accept-uniform-reused",),
+        )
+    if name == "softmax of the residual":
+        return (
+            "corrections come from a softmax over the residual, which gives every token mass",
+            ("accept/residual-softmaxed",),
+        )
+    if name == "draft":
+        return "corrections are drawn from the draft's law", ("accept/residual-not-subtracted",)
+    if name.startswith("target"):
+        return (
+            "corrections are drawn from the target's law, nothing subtracted",
+            ("accept/residual-not-subtracted",),
+        )
+    way = "likelier" if after.rank.mean < 0 else "unlikelier"
+    return (
+        f"corrections are {way} under the residual law than draws of it would be",
+        ("accept/residual-not-subtracted", "accept/residual-softmaxed") if wrong else (),
+    )
+
+
+def _had_to_stand(evidence: Evidence, found: Finals) -> Bools:
+    """Return whether the round rejected a draft at least as likely to the target, [finals]."""
+    places = evidence.reached
+    sure = places.where(~places.accepted & (places.accept_owed >= 1 - emission.SLACK))
+    return (evidence.per_round(sure.round, np.ones(len(sure))) > 0)[found.row]

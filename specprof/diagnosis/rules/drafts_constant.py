@@ -1,0 +1,84 @@
+"""From some point on every drafted token is the same id, and none is accepted.
+
+Measures
+    Rounds at the end of the capture, by context, all of whose drafted tokens are one id; whether
+    drafts varied before.
+
+Fires when
+    Twenty or more rounds beyond some context drafted one id only, none of it was accepted, and
+    rounds before that context drafted at least five ids.
+
+Why this is a configuration and not a mismatch
+    A draft that knows little still says different things after different words, or says its one
+    thing from the start. A constant from a length on is a stand-in for drafts.
+
+Likely causes
+    The draft's maximal length, shorter than the target's: beyond it the engine submits a dummy id
+    and verifies it all the same (vllm #58080).
+
+Confirm
+    The same run cut short of that context.
+
+Does not see
+    A constant that is accepted, in a text that repeats it; a draft that is constant throughout
+    (weights not loaded).
+
+Try it
+    specprof drill pos/draft-length-gate-dummy-tokens
+"""
+
+from typing import ClassVar
+
+import numpy as np
+
+from specprof.analysis import stream
+from specprof.analysis.evidence import Evidence
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+
+ENOUGH = 20
+VARIED = 5
+
+
+class DraftsConstant(Rule):
+    """A run of rounds with one id."""
+
+    family: ClassVar[Family] = "configuration"
+    row: ClassVar[float] = 1
+    statistical: ClassVar[bool] = False
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Look at the drafted ids in the order of the context."""
+        places = evidence.reached
+        order = np.argsort(places.context, kind="stable")
+        token, accepted = places.token[order], places.accepted[order]
+        dummy = (token == token[-1]) & ~accepted
+        count = stream.ending_run(dummy)
+        before = len(np.unique(token[: len(token) - count]))
+        start = places.taken(order).round[len(token) - count :]
+        n = len(np.unique(start))
+        if n < ENOUGH or before < VARIED:
+            return Clear(detectable=f"{ENOUGH} rounds beyond a context with one id")
+        first = int(order[len(token) - count])
+        at = int(places.context[first])
+        finding = Finding(
+            message=f"from context {at:,} on every draft is the id {int(token[-1])}, and none "
+            "stands",
+            measures=(
+                Measure(name="rounds with the constant", value=n),
+                Measure(name="accepted per reached token there", value=0.0, n=count),
+            ),
+            remedy="give the draft the target's maximal length, or draft nothing beyond its own "
+            "and say so",
+            confirm=(f"specprof run --context {at}",),
+            rounds=tuple(np.unique(start)[:5].tolist()),
+            where=Where(
+                round=int(places.round[first]),
+                context=at,
+                index=int(places.index[first]),
+                event="at a length of the draft's own",
+            ),
+            suspects=("pos/draft-length-gate-dummy-tokens",),
+            headline=True,
+        )
+        return Found(finding=finding)

@@ -1,0 +1,84 @@
+"""Rounds were asked to draft, and nothing reached the verifier.
+
+Measures
+    Drafted tokens, in rounds that asked for some and were not their burst's last; draft forwards
+    in them.
+
+Fires when
+    Twenty or more such rounds in a row, to the end of the capture, have no drafted token, under a
+    drafter that always has an answer.
+
+Why this is a bug and not a mismatch
+    A draft model that finds nothing good still proposes something. An acceptance of 0 of 0 is no
+    acceptance: nothing was judged.
+
+Likely causes
+    The drafts are made and not passed on; a drafter that is a stub; a guard that drops all of them
+    past some length (vllm #30319).
+
+Confirm
+    Draft forwards above 0 in these rounds: the work is done and thrown away.
+
+Does not see
+    Looked-up drafts, of which a text may hold none; a depth policy that asks for nothing.
+
+Try it
+    specprof drill draft/proposals-never-reach-verifier
+"""
+
+from typing import ClassVar
+
+import numpy as np
+
+from specprof.analysis import stream
+from specprof.analysis.evidence import Evidence
+from specprof.errors import MissingEvidence
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+
+ENOUGH = 20
+MAY_FIND_NOTHING = frozenset({"ngram", "none"})
+
+
+class NothingProposed(Rule):
+    """A run of empty rounds."""
+
+    family: ClassVar[Family] = "bug"
+    row: ClassVar[float] = 1
+    statistical: ClassVar[bool] = False
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Count the empty rounds at the end."""
+        rounds, drafter = evidence.rounds, evidence.settings.drafter
+        if drafter in MAY_FIND_NOTHING:
+            title = f"the drafter {drafter!r} may find nothing to propose"
+            raise MissingEvidence(title, "record one that always has an answer")
+        asked = rounds.where((rounds.depth_asked > 0) & ~evidence.closes_burst)
+        count = stream.ending_run(asked.drafted == 0)
+        if count < ENOUGH:
+            return Clear(detectable=f"{ENOUGH} rounds in a row without a draft")
+        empty = asked.taken(np.arange(len(asked) - count, len(asked)))
+        forwards = float(empty.draft_forwards.mean())
+        finding = Finding(
+            message=f"the last {count:,} rounds asked for drafts and verified none, with "
+            f"{forwards:.1f} draft forwards a round",
+            measures=(
+                Measure(
+                    name="rounds without a draft per round that asked", value=count / len(asked)
+                ),
+                Measure(name="draft forwards per empty round", value=forwards, n=count),
+            ),
+            remedy="pass the drafted tokens on to the verify pass; where none can be had, ask for "
+            "none and say so",
+            confirm=("specprof run --depth 1",),
+            rounds=tuple(empty.index[:5].tolist()),
+            where=Where(
+                round=int(empty.index[0]),
+                context=int(empty.context[0]),
+                used=0.0,
+                clean=float(empty.depth_asked[0]),
+            ),
+            suspects=("draft/proposals-never-reach-verifier",),
+            headline=True,
+        )
+        return Found(finding=finding)

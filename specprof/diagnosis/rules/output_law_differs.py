@@ -1,0 +1,105 @@
+"""The committed text, as a whole, is not drawn from the target's law.
+
+Measures
+    log-probability + entropy per committed token, under the target's clean law of its own prefix:
+    mean 0 over true draws, with the law's own variance of the log-probability (theory 4.2 b);
+    committed tokens outside that law's support, at places where the state is clean.
+
+Fires when
+    The mean is not 0, by a test for sums of known variance (always valid, 1 % for all tests
+    together); or a token lies outside.
+
+Why this is a bug and not a mismatch
+    The declared rule is lossless: whatever the draft proposed, each committed token must be the
+    target's own draw. The draft does not enter the sum.
+
+Likely causes
+    Whatever lets wrong tokens through: an accept step too lenient, another temperature or filter
+    for the target, a bonus of the draft's, a target state gone astray.
+
+Confirm
+    A plain run of the same seeds and settings (--drafter none): its sum must be fair.
+
+Does not see
+    A residual that is not subtracted, a coin slightly too lenient: text so changed is about as
+    likely (final-law-differs, accept-rule-unfair see them). Text that was not scored again.
+
+Try it
+    specprof drill always-accept
+"""
+
+from typing import ClassVar
+
+from specprof.analysis import emission
+from specprof.analysis.emission import Text
+from specprof.analysis.evidence import Evidence
+from specprof.errors import MissingEvidence
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+
+
+class OutputLawDiffers(Rule):
+    """An always-valid test over the text; exact for tokens outside the law."""
+
+    family: ClassVar[Family] = "bug"
+    row: ClassVar[float] = 7.5
+    statistical: ClassVar[bool] = False
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Hold the committed text against the clean law."""
+        if evidence.greedy or evidence.header.lossless is False:
+            title = "the text is not due to be drawn from the target's law here"
+            raise MissingEvidence(title, "record a run of a lossless rule above temperature 0")
+        found = evidence.ask(emission.text)
+        trial = found.likelihood
+        if trial.p_value > evidence.alpha and not len(found.impossible):
+            return Clear(
+                detectable=f"a mean off by {trial.detectable:.3f} nats of {trial.n:,} tokens; one "
+                "token outside the law"
+            )
+        finding = Finding(
+            message=_message(found),
+            measures=(
+                Measure(
+                    name="log-probability + entropy per token",
+                    value=trial.mean,
+                    unit="nats",
+                    n=trial.n,
+                ),
+                *(
+                    Measure(name=f"the same at slot {slot}", value=mean, unit="nats", n=n)
+                    for slot, (mean, n) in enumerate(zip(found.slots, found.counts, strict=True))
+                ),
+                Measure(name="tokens outside the law", value=len(found.impossible), n=trial.n),
+                Measure(name="always-valid p-value", value=trial.p_value, n=trial.n),
+            ),
+            remedy="follow the first slot that is off: slot 0 alone points at the first draft or "
+            "its correction, all slots at the target's own law or state",
+            confirm=("specprof run --drafter none",),
+            rounds=tuple(found.impossible[:5].tolist()),
+            where=_where(found),
+            suspects=_suspects(evidence, found),
+            headline=True,
+        )
+        return Found(finding=finding)
+
+
+def _message(found: Text) -> str:
+    if len(found.impossible):
+        return "the text holds tokens that the target's law rules out"
+    way = "less" if found.likelihood.mean < 0 else "more"
+    return f"the text is {way} likely to the target than its own draws would be"
+
+
+def _where(found: Text) -> Where | None:
+    if not len(found.impossible):
+        return None
+    return Where(round=int(found.impossible[0]), context=found.context, used=0.0)
+
+
+def _suspects(evidence: Evidence, found: Text) -> tuple[str, ...]:
+    """Return the case, where nothing nearer to it has spoken."""
+    settings = evidence.settings
+    if len(found.impossible) and (settings.top_k > 0 or settings.top_p < 1):
+        return ("accept/target-not-filtered",)
+    return ("accept/always-accept",) if found.likelihood.mean < 0 else ()

@@ -1,0 +1,133 @@
+"""At temperature 0 a committed token is not the target's first choice.
+
+Measures
+    Corrections and bonuses that are not the first choice of the very row they were taken from;
+    committed tokens whose clean logit falls short of the largest by more than this run's rounding
+    can move logits; both by kind of slot: drafts, corrections, bonuses.
+
+Fires when
+    There is one correction or bonus of the first sort; or one token in two hundred, two at least,
+    of the second, at rows whose state is clean.
+
+Why this is a bug and not a mismatch
+    Greedy decoding has one right token at each place, whatever the draft said. Near ties, which
+    rounding may flip, are set aside (verify-ties counts them).
+
+Likely causes
+    At draft slots: drafts not checked, or checked by another row. At bonus slots: the draft's
+    token, or another row's. At corrections: the row before or after the rejected one.
+
+Confirm
+    A plain greedy run of the same text (--drafter none): it must be the same, ties apart.
+
+Does not see
+    A token that a wrong state made the first choice: target-state-drifts sees that.
+
+Try it
+    specprof drill always-accept --temperature 0
+"""
+
+from typing import ClassVar
+
+import numpy as np
+
+from specprof.analysis import emission, first_choices
+from specprof.analysis.emission import Finals
+from specprof.analysis.evidence import Evidence
+from specprof.analysis.first_choices import Choices
+from specprof.analysis.tables import Bools
+from specprof.diagnosis.rules import _finals
+from specprof.errors import MissingEvidence
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+
+KINDS = ("accepted drafts", "corrections", "bonuses")
+CASES = ("accept/always-accept", "accept/residual-not-subtracted", "accept/bonus-from-draft")
+RARE = 0.005
+
+
+class OutputNotGreedy(Rule):
+    """Exact for what the run acted on; for the clean text against measured noise."""
+
+    family: ClassVar[Family] = "bug"
+    row: ClassVar[float] = 7
+    statistical: ClassVar[bool] = False
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Hold every committed token against a first choice."""
+        if not evidence.greedy:
+            title = "tokens are drawn, not chosen"
+            raise MissingEvidence(title, "record a run at temperature 0")
+        finals = evidence.ask(emission.finals)
+        missed = _missed(finals)
+        clean = _clean(evidence)
+        if clean is None:
+            if not missed.any():
+                return Clear(detectable=f"one wrong final token of {len(missed):,}; drafts unseen")
+            return Found(finding=_of_finals(evidence, finals))
+        n, wrong = len(clean.round), int(clean.wrong.sum())
+        if not missed.any() and (wrong < 2 or wrong < RARE * n):  # noqa: PLR2004 - one may be odd
+            return Clear(
+                detectable=f"a token {clean.noise:.2g} logits short of the first choice in "
+                f"{RARE:.1%} of {n:,}"
+            )
+        return Found(finding=_of_text(clean) if wrong else _of_finals(evidence, finals))
+
+
+def _missed(found: Finals) -> Bools:
+    return np.asarray(found.target_prob == 0)
+
+
+def _clean(evidence: Evidence) -> Choices | None:
+    try:
+        return evidence.ask(first_choices.choices)
+    except MissingEvidence:
+        return None
+
+
+def _of_finals(evidence: Evidence, found: Finals) -> Finding:
+    missed = _missed(found)
+    kind = 1 if found.correction[missed].mean() > 0.5 else 2  # noqa: PLR2004 - most of them
+    return _finding(
+        kind,
+        int(missed.sum()),
+        len(missed),
+        rounds=tuple(np.unique(found.round[missed])[:5].tolist()),
+        where=_finals.first(evidence, _missed),
+    )
+
+
+def _of_text(found: Choices) -> Finding:
+    wrong = found.wrong
+    kind = int(np.bincount(found.kind[wrong], minlength=3).argmax())
+    row = int(wrong.argmax())
+    return _finding(
+        kind,
+        int(wrong.sum()),
+        len(wrong),
+        rounds=tuple(np.unique(found.round[wrong])[:5].tolist()),
+        where=Where(
+            round=int(found.round[row]),
+            context=int(found.context[row]),
+            index=int(found.slot[row]) if found.kind[row] == 0 else None,
+            used=float(found.shortfall[row]),
+            clean=0.0,
+        ),
+    )
+
+
+def _finding(
+    kind: int, wrong: int, n: int, *, rounds: tuple[int, ...], where: Where | None
+) -> Finding:
+    return Finding(
+        message=f"the text is not the target's greedy text: {wrong:,} tokens are not its first "
+        f"choice, mostly {KINDS[kind]}",
+        measures=(Measure(name="not the first choice per token", value=wrong / n, n=n),),
+        remedy="take row i of the verify pass for draft i, the row of the first rejection for the "
+        "correction, and the last row for the bonus",
+        confirm=("specprof run --drafter none --temperature 0",),
+        rounds=rounds,
+        where=where,
+        suspects=(CASES[kind],),
+        headline=True,
+    )

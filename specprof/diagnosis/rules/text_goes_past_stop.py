@@ -1,0 +1,84 @@
+"""Text goes on behind a token that ends it.
+
+Measures
+    Committed tokens behind the first stop token of their burst. Which ids are stop tokens is read
+    off the bursts that ended by one: the last token of each.
+
+Fires when
+    Any burst of a run that heeds stop tokens holds such an id anywhere but at its end.
+
+Why this is a bug and not a mismatch
+    Whether a text has ended is no matter of likelihood. A round may commit several tokens at once,
+    and the text ends at the first stop token among them, wherever in the round it stands.
+
+Likely causes
+    Only the last token of a round is compared with the stop ids, so that one accepted in the
+    middle is missed; the deeper the drafts, the oftener (transformers #47912).
+
+Confirm
+    The same seed with --depth 1: the more tokens a round commits, the more ends are missed.
+
+Does not see
+    A stop id that never ended a burst of this capture; runs with ignore_eos.
+
+Try it
+    specprof drill stop/eos-inside-accepted-block
+"""
+
+from typing import ClassVar
+
+import numpy as np
+
+from specprof.analysis import stream
+from specprof.analysis.evidence import Evidence
+from specprof.errors import MissingEvidence
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+
+
+class TextGoesPastStop(Rule):
+    """Exact: one token too many is enough."""
+
+    family: ClassVar[Family] = "bug"
+    row: ClassVar[float] = 1
+    statistical: ClassVar[bool] = False
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Look for stop ids anywhere but at a burst's end."""
+        if evidence.settings.ignore_eos:
+            title = "the run was told to go on past the end of text"
+            raise MissingEvidence(title, "record without --ignore-eos")
+        ends = evidence.ask(stream.stop_ids)
+        if not ends:
+            title = "no burst ended by a stop token, so which ids stop is not known"
+            raise MissingEvidence(title, "record a longer run, or one whose text ends")
+        tokens = evidence.ask(stream.committed)
+        inside = np.isin(tokens.token, list(ends)) & ~tokens.last
+        if not inside.any():
+            return Clear(detectable=f"one stop token inside {len(tokens.token):,} tokens")
+        row = int(inside.argmax())
+        share = float(tokens.mid_round[inside].mean())
+        finding = Finding(
+            message=f"text goes on behind a stop token, {int(inside.sum())} times; "
+            f"{share:.0%} of these stand inside a round",
+            measures=(
+                Measure(
+                    name="stop tokens passed over per stop token",
+                    value=float(inside.sum() / np.isin(tokens.token, list(ends)).sum()),
+                    n=int(np.isin(tokens.token, list(ends)).sum()),
+                ),
+            ),
+            remedy="cut a round's tokens at the first stop token among them, then roll both "
+            "caches back to what was committed",
+            confirm=("specprof run --depth 1",),
+            rounds=tuple(np.unique(tokens.round[inside])[:5].tolist()),
+            where=Where(
+                round=int(tokens.round[row]),
+                context=int(tokens.context[row]),
+                index=int(tokens.slot[row]),
+                event="at a stop token",
+            ),
+            suspects=("stop/eos-inside-accepted-block",),
+            headline=True,
+        )
+        return Found(finding=finding)

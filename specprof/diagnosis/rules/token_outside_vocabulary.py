@@ -1,0 +1,72 @@
+"""A committed token is no id of the target's vocabulary.
+
+Measures
+    Committed ids below 0, or not below the size of the target's vocabulary.
+
+Fires when
+    There is one.
+
+Why this is a bug and not a mismatch
+    No law over the vocabulary gives such an id any mass, whatever model it is of.
+
+Likely causes
+    A placeholder for a rejected draft that is committed; a draw from a law that is not finite,
+    answered with the size of the vocabulary (vllm #41834); drafts of another vocabulary.
+
+Confirm
+    The round told: its correction is the id, or one of its drafts.
+
+Does not see
+    A wrong id that is in the vocabulary; a vocabulary whose last rows stand for nothing.
+
+Try it
+    specprof run --temperature 1
+"""
+
+from typing import ClassVar
+
+import numpy as np
+
+from specprof.analysis import stream
+from specprof.analysis.evidence import Evidence
+from specprof.errors import MissingEvidence
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+
+
+class TokenOutsideVocabulary(Rule):
+    """Exact."""
+
+    family: ClassVar[Family] = "bug"
+    row: ClassVar[float] = 1
+    statistical: ClassVar[bool] = False
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Compare each id with the vocabulary's size."""
+        facts = evidence.header.target
+        if facts is None:
+            raise MissingEvidence("the target's vocabulary is not known", "record it again")
+        tokens = evidence.ask(stream.committed)
+        wrong = (tokens.token < 0) | (tokens.token >= facts.vocabulary)
+        if not wrong.any():
+            return Clear(detectable=f"one id beyond {facts.vocabulary:,} of {len(wrong):,}")
+        row = int(wrong.argmax())
+        finding = Finding(
+            message=f"{int(wrong.sum())} committed ids are none of the target's "
+            f"{facts.vocabulary:,}, the first {int(tokens.token[row])}",
+            measures=(
+                Measure(name="foreign ids per token", value=float(wrong.mean()), n=len(wrong)),
+            ),
+            remedy="check that both laws are finite before drawing, and that nothing stands in "
+            "for a rejected draft when the round is committed",
+            confirm=("specprof run --temperature 0",),
+            rounds=tuple(np.unique(tokens.round[wrong])[:5].tolist()),
+            where=Where(
+                round=int(tokens.round[row]),
+                context=int(tokens.context[row]),
+                index=int(tokens.slot[row]),
+            ),
+            suspects=("accept/nan-draft-row",),
+            headline=True,
+        )
+        return Found(finding=finding)

@@ -1,0 +1,80 @@
+"""Greedy text parts from plain greedy decoding at near ties, where rounding decides.
+
+Measures
+    Committed tokens that are not the clean first choice, and by how many logits they fall short of
+    it; the noise of this run's logits, from how far used and clean rows part.
+
+Fires when
+    There is such a token, all of them within the noise, and the state is clean.
+
+Why this is the numerics and not a bug
+    A pass over K + 1 tokens and a pass over one add the same numbers in another order. Where two
+    logits are closer than that, either is as good a first choice (theory 4.1): texts part, and
+    neither is wrong.
+
+Likely causes
+    bfloat16, whose logits of 16 to 32 are a step of 0.125 apart; another kernel for several tokens
+    than for one.
+
+Confirm
+    float32: the ties become rare.
+
+Does not see
+    Runs above temperature 0; text that was not scored again.
+
+Try it
+    specprof run --temperature 0 --dtype bfloat16
+"""
+
+from typing import ClassVar
+
+import numpy as np
+
+from specprof.analysis import first_choices
+from specprof.analysis.evidence import Evidence
+from specprof.errors import MissingEvidence
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+
+
+class VerifyTies(Rule):
+    """A count of excused differences."""
+
+    family: ClassVar[Family] = "measurement"
+    row: ClassVar[float] = 9.5
+    """Below every bug: a tie excuses nothing but itself."""
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Count what output-not-greedy sets aside."""
+        if not evidence.greedy:
+            raise MissingEvidence("tokens are drawn, not chosen", "record a run at temperature 0")
+        found = evidence.ask(first_choices.choices)
+        ties = found.differs & ~found.wrong & ~found.astray
+        if not ties.any() or found.wrong.any():
+            return Clear(detectable=f"one token of {len(ties):,} that is no first choice")
+        row = int(ties.argmax())
+        finding = Finding(
+            message=f"{int(ties.sum())} of {len(ties):,} tokens are no first choice of a pass "
+            f"without cache, all within the rounding of {found.noise:.2g} logits",
+            measures=(
+                Measure(name="flipped near ties per token", value=float(ties.mean()), n=len(ties)),
+                Measure(
+                    name="largest shortfall",
+                    value=float(found.shortfall[ties].max()),
+                    unit="logits",
+                ),
+            ),
+            remedy="none is needed; compare texts token by token at their own prefixes, and in "
+            "float32 where they must be equal",
+            confirm=("specprof run --temperature 0 --dtype float32",),
+            rounds=tuple(np.unique(found.round[ties])[:5].tolist()),
+            where=Where(
+                round=int(found.round[row]),
+                context=int(found.context[row]),
+                event="at a near tie",
+                used=float(found.shortfall[row]),
+                clean=0.0,
+            ),
+            suspects=("num/verify-vs-decode-kernel-ties",),
+        )
+        return Found(finding=finding)

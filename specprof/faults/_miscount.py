@@ -5,7 +5,7 @@ The engines these faults were seen in keep count beside the cache; here that cou
 `trim` is where cache and count part.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import cast
 
@@ -94,7 +94,9 @@ class TargetCount:
         self.target.store.rollback(max(self.target.length - by, 0))
 
 
-def draft_counted(wired: Wired, kind: type[DraftCount]) -> AbstractContextManager[None]:
+def draft_counted(
+    wired: Wired, kind: Callable[[ModelDrafter], DraftCount]
+) -> AbstractContextManager[None]:
     """Let each sequence's draft go by a count of this kind."""
 
     def counted(lane: Lane) -> AbstractContextManager[None]:
@@ -104,7 +106,9 @@ def draft_counted(wired: Wired, kind: type[DraftCount]) -> AbstractContextManage
     return in_each(wired, counted)
 
 
-def target_counted(wired: Wired, kind: type[TargetCount]) -> AbstractContextManager[None]:
+def target_counted(
+    wired: Wired, kind: Callable[[CausalModel], TargetCount]
+) -> AbstractContextManager[None]:
     """Let each sequence's target go by a count of this kind."""
 
     def counted(lane: Lane) -> AbstractContextManager[None]:

@@ -1,0 +1,57 @@
+"""After its first step of a round the draft attends as if the cache had not grown.
+
+Seen in
+    vllm-project/vllm#26498, for #26191: lengths of padded slots are not brought up to date after
+    the first draft step.
+
+Breaks
+    The length the draft's attention reads is taken once a round; later steps see neither their own
+    token nor the drafts before it.
+
+Shows
+    The draft's law is right at draft index 0 and strays at every later one, in every round. Lengths
+    after a round are right, the target is clean. At temperature 0 too; a K of 1 shows nothing.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+import torch
+
+from specprof.engine.cache import Placement
+from specprof.engine.wiring import Lane, Wired
+from specprof.extend import Fault
+from specprof.faults._during import during, in_each
+from specprof.faults._miscount import draft_of
+from specprof.faults._place import drawn, misplaced
+
+
+class PaddedDrafterSeqlenStale(Fault):
+    """One length a round."""
+
+    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+        """Let each draft's first step of a round say what all of it sees."""
+        return in_each(wired, lambda lane: during(lane.engine.drafter, "propose", _stale(lane)))
+
+
+def _stale(lane: Lane) -> Callable[[], AbstractContextManager[None]]:
+    return lambda: misplaced(draft_of(lane).store, Frozen())
+
+
+class Frozen:
+    """Shows the tokens of one round no row but those of its first step."""
+
+    def __init__(self) -> None:
+        self.rows: int | None = None
+
+    def __call__(self, place: Placement, before: int) -> Placement:
+        """Return a placement blind to what was stored after the first."""
+        right = drawn(place, before)
+        assert right.visible is not None  # noqa: S101 - it has just been drawn
+        width = right.visible.shape[-1]
+        if self.rows is None:
+            self.rows = width
+            return place
+        old = torch.arange(width, device=right.visible.device) < self.rows
+        return replace(right, visible=right.visible & old)

@@ -1,0 +1,53 @@
+"""Verification rounds otherwise than a single step does: near ties flip, and nothing is wrong.
+
+Seen in
+    huggingface/transformers#39421; NVIDIA/TensorRT-LLM#2208 (not a bug); antirez/ds4#658;
+    dilab-zju/self-speculative-decoding#16; kekzl/imp#667.
+
+Breaks
+    Nothing: a control. The target's logits of a verification are off at random by 0.0005, as those
+    of another order of summation are.
+
+Shows
+    Laws as the run used them differ from the recomputed ones by less than the noise floor. At
+    temperature 0 a choice between two tokens that are alike to three digits may fall the other way.
+    No verdict may call this a bug.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import torch
+
+from specprof.engine.wiring import Lane, Wired
+from specprof.extend import Fault
+from specprof.faults._during import in_each
+from specprof.faults._miscount import target_of
+from specprof.faults._patch import swapped
+
+SIZE = 5e-4
+"""Standard deviation of a logit's error."""
+
+
+class VerifyVsDecodeKernelTies(Fault):
+    """Far below the margins of most choices."""
+
+    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+        """Disturb each target's verdicts."""
+        return in_each(wired, _broken)
+
+
+@contextmanager
+def _broken(lane: Lane) -> Iterator[None]:
+    target = target_of(lane)
+    whole, generator = target.feed, torch.Generator(target.device).manual_seed(0)
+
+    def feed(tokens: torch.Tensor, parents: torch.Tensor | None = None) -> torch.Tensor:
+        logits = whole(tokens, parents)
+        if tokens.shape[0] == 1:
+            return logits
+        noise = torch.randn(logits.shape, generator=generator, device=logits.device)
+        return logits + SIZE * noise
+
+    with swapped(target, feed=feed):
+        yield

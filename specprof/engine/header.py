@@ -6,6 +6,7 @@ import torch
 
 from specprof import __version__
 from specprof.engine import machine
+from specprof.engine.facts import looked_over
 from specprof.engine.model import Loaded
 from specprof.engine.stopwatch import Clock, clock_facts
 from specprof.records import Header
@@ -16,13 +17,14 @@ def header(
     spec: RunSpec,
     command: list[str],
     *,
-    target: Loaded,
+    target: Loaded | None,
     draft: Loaded | None,
     acceptance: str,
     lossless: bool | None,
     clock: Clock,
     device: torch.device,
-    source: str,
+    source: str | None,
+    engine: str | None = None,
 ) -> Header:
     """Return the header of a run whose text came from `source`."""
     return Header(
@@ -30,8 +32,8 @@ def header(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         spec=spec,
         command=command,
-        target=target.facts,
-        draft=draft.facts if draft else None,
+        target=looked_over(target) if target else None,
+        draft=looked_over(draft) if draft else None,
         acceptance=acceptance,
         lossless=lossless,
         clock=clock_facts(clock),
@@ -39,4 +41,5 @@ def header(
         machine=machine.machine_facts(device),
         versions=machine.package_versions(),
         text=source,
+        engine=engine,
     )

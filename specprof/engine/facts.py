@@ -1,0 +1,98 @@
+"""What a loaded model does with positions and tokens, beside what its configuration asks for.
+
+Read off the modules when a run begins, not when its checkpoint was loaded: what changed since, or
+was never applied, shows as a difference of the two.
+"""
+
+import hashlib
+from typing import Any
+
+import msgspec
+import torch
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+from specprof.engine.model import Loaded
+from specprof.engine.rope import LENGTH_BOUND
+from specprof.records import ModelFacts
+
+DIGITS = 16
+
+
+def looked_over(loaded: Loaded) -> ModelFacts:
+    """Return a model's facts with those that only the loaded model can tell."""
+    model: Any = loaded.model
+    config = model.config.get_text_config()
+    kinds = rope_kinds(config)
+    return msgspec.structs.replace(
+        loaded.facts,
+        window=_window(config),
+        rope=", ".join(dict.fromkeys(kinds.values())) or None,
+        rotation=rotation(model),
+        rotation_configured=rotation_configured(config),
+        vocabulary_sha=_vocabulary_sha(loaded.tokenizer),
+    )
+
+
+def rotation(model: torch.nn.Module) -> list[float]:
+    """Return the radians a position of each rotary pair, from the modules' own buffers.
+
+    Kinds of layers that turn differently stand one after another, by name.
+    """
+    found: dict[str, torch.Tensor] = {}
+    for path, buffer in model.named_buffers():
+        name = path.rpartition(".")[2]
+        if name.endswith("inv_freq") and "original" not in name:
+            found.setdefault(name, buffer)
+    return [speed for name in sorted(found) for speed in _listed(found[name])]
+
+
+def rotation_configured(config: Any) -> list[float]:  # noqa: ANN401 - transformers is untyped
+    """Return the same as the configuration asks for; none where it depends on the text's length."""
+    kinds = rope_kinds(config)
+    if LENGTH_BOUND & set(kinds.values()):
+        return []
+    return [speed for layer in sorted(kinds) for speed in _listed(_asked(config, layer))]
+
+
+def rope_kinds(config: Any) -> dict[str, str]:  # noqa: ANN401
+    """Return the kind of rotation of each kind of layer; of all alike under the name ''."""
+    parameters = getattr(config, "rope_parameters", None) or {}
+    if "rope_theta" in parameters or "rope_type" in parameters:
+        return {"": parameters.get("rope_type") or "default"}
+    used = set(getattr(config, "layer_types", None) or parameters)
+    return {
+        layer: each.get("rope_type") or "default"
+        for layer, each in parameters.items()
+        if each and layer in used
+    }
+
+
+def _asked(config: Any, layer: str) -> torch.Tensor:  # noqa: ANN401
+    """Return [pairs] what the configuration asks of that kind of layer, '' for all."""
+    parameters = config.rope_parameters[layer] if layer else config.rope_parameters
+    kind = parameters.get("rope_type") or "default"
+    if kind != "default":
+        speeds, _ = ROPE_INIT_FUNCTIONS[kind](config, None, layer_type=layer or None)
+        return speeds
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    turned = int(size * (parameters.get("partial_rotary_factor") or 1.0))
+    return parameters["rope_theta"] ** (-torch.arange(0, turned, 2).float() / turned)
+
+
+def _listed(speeds: torch.Tensor) -> list[float]:
+    return [float(f"{speed:.6g}") for speed in speeds.float().tolist()]
+
+
+def _window(config: Any) -> int | None:  # noqa: ANN401
+    """Return how many tokens the sliding layers see, where there are any."""
+    kinds = set(getattr(config, "layer_types", None) or ())
+    slides = getattr(config, "use_sliding_window", True) and kinds != {"full_attention"}
+    return (getattr(config, "sliding_window", None) or None) if slides else None
+
+
+def _vocabulary_sha(tokenizer: Any) -> str | None:  # noqa: ANN401
+    """Return what tells two tokenizers' tables apart, in a few digits."""
+    if tokenizer is None:
+        return None
+    table = sorted((number, token) for token, number in tokenizer.get_vocab().items())
+    return hashlib.sha256(msgspec.json.encode(table)).hexdigest()[:DIGITS]

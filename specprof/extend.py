@@ -333,12 +333,16 @@ class Probe(ABC):
     """What a finding of its own is."""
     row: ClassVar[float] = 99
     """As a rule's."""
+    clears: ClassVar[frozenset[str]] = frozenset()
+    """Rules whose findings don't stand where it looked and saw nothing."""
+    corrects: ClassVar[frozenset[str]] = frozenset()
+    """Rules whose findings don't stand where it found something: that explains them."""
 
     @abstractmethod
     def runs(self, header: Header) -> list[Settings]:
         """Return the runs to make: the capture's own settings with little varied.
 
-        None where it doesn't apply to that capture.
+        An empty list where it doesn't apply to that capture.
         """
 
     @abstractmethod

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specprof.cli import app
+from specprof.errors import UsageError
 
 if TYPE_CHECKING:
     from specprof.analysis.evidence import Evidence
@@ -36,6 +37,13 @@ def diagnose(
     plugins: Annotated[
         list[Path] | None, typer.Option(help="A folder whose `rules/` to judge by as well.")
     ] = None,
+    probe: Annotated[
+        str | None,
+        typer.Option(metavar="auto|NAME,..", help="Make runs a verdict hangs on, and judge again."),
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Seconds that probes may take.", min=0)
+    ] = None,
 ) -> None:
     """Tell mismatch from bug, and say which; a baseline beside a run gives its speed-up.
 
@@ -48,7 +56,16 @@ def diagnose(
     from specprof.diagnosis import diagnose as judge
 
     tables, recorded = _parted(captures)
-    diagnoses = [judge(each, plugins or []) for each in _evidence(recorded)] + _of_tables(tables)
+    evidence = _evidence(recorded)
+    diagnoses = [judge(each, plugins or []) for each in evidence]
+    if probe is not None:
+        from specprof.cli._probe import probed
+
+        pairs = zip(diagnoses, evidence, strict=True)
+        diagnoses = [probed(*pair, probe, budget, plugins or []) for pair in pairs]
+    elif budget is not None:
+        raise UsageError("--budget bounds probes, and none was asked for", "add --probe auto")
+    diagnoses += _of_tables(tables)
     show(diagnoses, form=chosen)
     _fail(diagnoses, families)
 

@@ -6,7 +6,7 @@ accuse a healthy run with probability 1 % at most (`evidence.FAMILY_ERROR`, divi
 they are always valid, so asking again while a run goes on costs nothing.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -36,6 +36,10 @@ class Verdict:
     outcome: Outcome
     row: float = 99
     """As `Rule.row`: of several findings the lowest leads."""
+    undermines: bool = False
+    """As `Rule.undermines`."""
+    probe: bool = False
+    """Whether a probe said it, and not a rule: further runs stand behind it."""
 
     @property
     def finding(self) -> Finding | None:
@@ -55,7 +59,7 @@ class Diagnosis:
     waterfall: list[Factor] | None
     """From the ideal to the achieved speed-up; None where times are missing."""
     verdicts: tuple[Verdict, ...]
-    """One a rule: families in `ORDER`, rules by name."""
+    """One a rule, families in `ORDER`, rules by name; then one a probe that was run."""
 
     @property
     def found(self) -> tuple[Verdict, ...]:
@@ -78,10 +82,16 @@ def diagnose(evidence: Evidence, also: Iterable[Path] = ()) -> Diagnosis:
             outcome = Unknown(reason=f"not to be estimated here: {undermined.message}")
         if isinstance(outcome, Found) and rule.undermines:
             undermined = outcome.finding
-        verdicts.append(Verdict(name, rule.family, outcome, rule.row))
+        verdicts.append(Verdict(name, rule.family, outcome, rule.row, rule.undermines))
+    return summed_up(evidence, verdicts)
+
+
+def summed_up(evidence: Evidence, verdicts: Sequence[Verdict]) -> Diagnosis:
+    """Return the diagnosis these verdicts make."""
     chain = _asked(evidence, attribution.attribute)
     factors = _asked(evidence, cost_model.waterfall)
     findings = [(each.family, each.finding) for each in verdicts if each.finding]
+    undermined = next((each.finding for each in verdicts if each.undermines and each.finding), None)
     return Diagnosis(
         capture=evidence.name,
         sentence=sentence(evidence, chain, findings, undermined),

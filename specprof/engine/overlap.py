@@ -118,7 +118,7 @@ def draft_logits(reader: Reader, tokens: Sequence[int], contexts: torch.Tensor) 
     whole = contexts[contexts <= settings.view]  # shown all there is
     parts = [_forward(reader.draft, tokens[: settings.view], positions[: settings.view], whole - 1)]
     windows = torch.tensor(tokens).unfold(0, settings.view, 1)  # [n - view + 1, view]
-    for rows in contexts[contexts > settings.view].split(max(1, VIEWED // settings.view)):
+    for rows in torch.split(contexts[contexts > settings.view], max(1, VIEWED // settings.view)):
         shown = windows[rows - settings.view]
         last = torch.tensor([settings.view - 1])
         parts.append(_answers(reader.draft, shown, positions[: settings.view], last)[:, 0])

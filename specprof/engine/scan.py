@@ -9,9 +9,10 @@ as it was trained agrees best as run; one fed otherwise agrees best once that is
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import torch
+from torch import nn
 
 from specprof.engine.cache import Store
 from specprof.engine.decoder import PREFILL_CHUNK, CausalModel
@@ -103,18 +104,18 @@ def _swapped(head: Head) -> Iterator[None]:
     """Give the head its embedding where it expects features, and the reverse."""
     width = head.config.hidden_size
     if head.form.third:
-        attention = head.layers[0].self_attn
-        readers = [attention.q_proj, attention.k_proj, attention.v_proj]
+        attention: Any = head.layers[0].self_attn
+        readers: list[nn.Module] = [attention.q_proj, attention.k_proj, attention.v_proj]
     else:
         readers = [head.fc]
 
-    def swap(_: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    def swap(_: nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         joined, *rest = given
         return (torch.cat([joined[..., width:], joined[..., :width]], -1), *rest)
 
     with ExitStack() as undo:
         for each in readers:
-            undo.callback(each.register_forward_pre_hook(swap).remove)  # type: ignore[union-attr,operator]
+            undo.callback(each.register_forward_pre_hook(swap).remove)
         yield
 
 
@@ -123,7 +124,7 @@ def _reordered(head: Head) -> Iterator[None]:
     """Give EAGLE-3 its layers' states from the last to the first."""
     count = len(head.form.taps)
 
-    def reverse(_: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    def reverse(_: nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         return (torch.cat(given[0].chunk(count, -1)[::-1], -1), *given[1:])
 
     hook = head.fc.register_forward_pre_hook(reverse)
@@ -136,13 +137,13 @@ def _reordered(head: Head) -> Iterator[None]:
 @contextmanager
 def _last_state(head: Head, *, residual: bool) -> Iterator[None]:
     """Read the logits off the last layer's residual stream, or off what it last added to it."""
-    layer = head.layers[-1]
+    layer: Any = head.layers[-1]
     caught: dict[str, torch.Tensor] = {}
 
-    def stream(_: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+    def stream(_: nn.Module, given: tuple[torch.Tensor, ...]) -> None:
         caught["stream"] = given[0]
 
-    def added(_: torch.nn.Module, __: object, out: torch.Tensor) -> None:
+    def added(_: nn.Module, __: object, out: torch.Tensor) -> None:
         caught["added"] = out
 
     before = head.logits
@@ -153,8 +154,8 @@ def _last_state(head: Head, *, residual: bool) -> Iterator[None]:
 
     with ExitStack() as undo:
         norm, last = layer.post_attention_layernorm, layer.mlp
-        undo.callback(norm.register_forward_pre_hook(stream).remove)  # type: ignore[union-attr,operator]
-        undo.callback(last.register_forward_hook(added).remove)  # type: ignore[union-attr,operator]
+        undo.callback(norm.register_forward_pre_hook(stream).remove)
+        undo.callback(last.register_forward_hook(added).remove)
         undo.enter_context(replaced(head, "logits", logits))
         yield
 

@@ -1,0 +1,73 @@
+"""The same tokens with a gap of positions between old and recent ones.
+
+Changes
+    Over known text inside the draft's trained length: the positions of the recent tokens move up,
+    as far as the capture went beyond that length.
+
+Confirms
+    A draft that can't bear the distance itself, at the same content.
+
+Overturns
+    Nothing: a draft that bears the distance may still lose its way among far tokens.
+
+Does not see
+    Drafts without rotary positions, whose positions can't be moved.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from specprof.analysis import overlap
+from specprof.analysis.evidence import Evidence
+from specprof.diagnosis.probes._runs import measure, read, trained
+from specprof.extend import Probe
+from specprof.findings import Clear, Family, Finding, Found, Outcome
+from specprof.records import Header
+from specprof.settings import Settings
+
+DROP = 0.05
+RECENT = 4
+"""One in so many of the trained length's tokens keep their distance from each other."""
+
+
+class PositionGap(Probe):
+    """Theory 7.4, row C2."""
+
+    bears_on: ClassVar[frozenset[str]] = frozenset({"position-range-exceeded", "drafts-mismatched"})
+    family: ClassVar[Family] = "mismatch"
+    row: ClassVar[float] = 10.1
+
+    def runs(self, header: Header) -> list[Settings]:
+        """Return the text up to the trained length, as it is and with the gap."""
+        known, context = trained(header), header.spec.settings.context
+        if known is None or context <= known:
+            return []
+        gap = {"gap": context - known, "view": max(known // RECENT, 1)}
+        return read(header, gap, context=known)
+
+    def judge(self, evidence: Evidence, runs: Sequence[Evidence]) -> Outcome:
+        """Compare the overlap of the same places with and without the gap."""
+        del evidence
+        near, apart = (run.columns for run in runs)
+        settings = runs[1].settings
+        # Places before the gap opens have no token on its other side.
+        lost = overlap.gained(near, apart, (settings.view or 0) + 1)
+        if lost.value < DROP or lost.low <= 0:
+            return Clear(
+                detectable=f"a gap of {settings.gap:,} positions that costs {DROP:.0%}; it cost "
+                f"{lost.value:+.1%}"
+            )
+        return Found(
+            finding=Finding(
+                message=f"{settings.gap:,} positions between old and recent tokens cost the draft "
+                f"{100 * lost.value:.1f} points of overlap at the same content: it was not trained "
+                "for such distances",
+                measures=(
+                    measure("overlap per place of text", overlap.owed(near)),
+                    measure("overlap lost per place of text", lost),
+                ),
+                remedy="draft from a window of recent tokens (--set draft_cache=sink-window)",
+                suspects=("mismatch/context-beyond-training",),
+                headline=True,
+            )
+        )

@@ -1,0 +1,254 @@
+"""Which controlled change to try next, and what its outcome does to a diagnosis.
+
+Knows verdicts, probes and times; not how a run is made: whoever asks hands in `played`, which turns
+settings into evidence, in another process or in this one with a fault still in place. A probe is
+worth its time only while a verdict hangs on it: one that would be overturned or confirmed, or one
+that couldn't be reached.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from specprof import registry
+from specprof.analysis.columns import Columns
+from specprof.analysis.evidence import Evidence
+from specprof.diagnosis.diagnose import Diagnosis, Verdict, summed_up
+from specprof.errors import MissingEvidence, SpecprofError, UnknownName, UsageError
+from specprof.extend import Probe
+from specprof.findings import Clear, Crashed, Found, Outcome, Unknown
+from specprof.plan import stops
+from specprof.settings import Settings
+
+AUTO = "auto"
+EXACT = 2
+"""Rows of the decision table that rest on counting: no run could overturn them."""
+MISMATCHED = 0.1
+"""A share of rejections owed to the laws that is worth a cause."""
+GUESSED_S = 1e-3
+"""A token's time where the capture tells none."""
+CONVENTIONS = 12
+"""Readings of the text a scan makes, about."""
+Played = Callable[[str, Settings], Evidence]
+"""Makes one run of the probe of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A probe worth running."""
+
+    name: str
+    probe: Probe
+    settings: Sequence[Settings]
+    seconds: float
+    """What its runs should take, by the capture's own times."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a probe could settle."""
+
+    rules: frozenset[str]
+    why: str
+    families: frozenset[str] | None = None
+    """Only probes whose own findings are of these; None: any."""
+
+
+def chosen(names: Iterable[str], evidence: Evidence, also: Iterable[Path] = ()) -> list[Choice]:
+    """Return the named probes, in that order; refuse unknown names and those that don't apply."""
+    known = _probes(also)
+    found = list[Choice]()
+    for name in names:
+        if name not in known:
+            raise UnknownName("probe", name, [AUTO, *known])
+        choice = _choice(name, known[name], evidence, "asked for")
+        if choice is None:
+            title = f"the probe {name} can't be made of {evidence.name or 'this capture'}"
+            raise UsageError(title, f"its settings rule it out: specprof explain {name}")
+        found.append(choice)
+    return found
+
+
+def next_probe(
+    diagnosis: Diagnosis,
+    evidence: Evidence,
+    done: Mapping[str, Outcome],
+    budget_s: float,
+    also: Iterable[Path] = (),
+) -> Choice | None:
+    """Return the probe the diagnosis hangs on most that fits the budget; None where none does.
+
+    Subjects in turn: the leading finding, a mismatch without a named cause, what couldn't be
+    judged. Of the probes that bear on one, those that may overturn it come first, then the quick.
+    """
+    known = {name: probe for name, probe in _probes(also).items() if name not in done}
+    settled = {
+        rule
+        for name, outcome in done.items()
+        if isinstance(outcome, Found | Clear)
+        for rule in _probes(also)[name].bears_on
+    }
+    for subject in _subjects(diagnosis, settled):
+        choices = [
+            choice
+            for name, probe in known.items()
+            if probe.bears_on & subject.rules
+            and (subject.families is None or probe.family in subject.families)
+            and (choice := _choice(name, probe, evidence, subject.why))
+            and choice.seconds <= budget_s
+        ]
+        if choices:
+            return min(choices, key=lambda each: (not _overturns(each, subject), each.seconds))
+    return None
+
+
+def judged(
+    diagnosis: Diagnosis,
+    evidence: Evidence,
+    names: Sequence[str],
+    played: Played,
+    *,
+    budget_s: float = float("inf"),
+    told: Callable[[Choice], None] = lambda _: None,
+    also: Iterable[Path] = (),
+) -> Diagnosis:
+    """Run the named probes, or with `auto` those the diagnosis hangs on; return what it becomes.
+
+    `told` hears of each before it is run. Runs that several probes make are made once. A probe
+    that took longer than it was told to makes the next ones' estimates that much longer.
+    """
+    made: dict[Settings, Evidence] = {}
+    done: dict[str, Outcome] = {}
+    began, late, auto = time.monotonic(), 0.0, AUTO in names
+    rest = chosen([name for name in names if name != AUTO], evidence, also)
+    while True:
+        left = budget_s - (time.monotonic() - began)
+        choice = rest.pop(0) if rest else None
+        if choice is None and auto:
+            choice = next_probe(diagnosis, evidence, done, left - late, also)
+        if choice is None:
+            return diagnosis
+        if choice.seconds + late > left:
+            title = f"the probe {choice.name} should take {choice.seconds + late:.0f} s, and "
+            title += f"{max(left, 0):.0f} s of the budget are left"
+            raise UsageError(title, "raise --budget, or leave it out for no bound")
+        told(choice)
+        started = time.monotonic()
+        outcome = done[choice.name] = _outcome(choice, evidence, made, played)
+        late = max(late, time.monotonic() - started - choice.seconds)
+        diagnosis = _with(diagnosis, evidence, choice, outcome)
+
+
+def seconds(settings: Settings, columns: Columns) -> float:
+    """Return what a run should take, by the times of a capture of the same pair on this machine."""
+    fed = sum(one.fed for one in columns.prefills)
+    feed_s = sum(one.wall_ns for one in columns.prefills) / 1e9 / fed if fed else GUESSED_S
+    emitted = sum(one.emitted for one in columns.bursts)
+    decoded_s = sum(one.wall_ns for one in columns.bursts) / 1e9 - feed_s * fed
+    token_s = decoded_s / emitted if emitted else GUESSED_S
+    loading_s = max(_loading_s(columns), 1.0)
+    deep = stops(settings)
+    if settings.workload == "scan":
+        return loading_s + CONVENTIONS * settings.context * feed_s
+    if settings.workload == "overlap":
+        places = len(deep) * min(settings.max_new_tokens, settings.context)
+        shown = places * (settings.view or 0)
+        return loading_s + 2 * (settings.context + shown) * feed_s
+    rechecked = sum(each for each in deep if each <= settings.recheck_context)
+    tokens = len(deep) * settings.max_new_tokens * settings.batch
+    return loading_s + tokens * token_s + (settings.context + rechecked) * feed_s
+
+
+def _loading_s(columns: Columns) -> float:
+    """Return the time of a run before its clock began: loading and warming up."""
+    if columns.end is None:
+        return 0.0
+    ended_ns = [one.start_ns + one.wall_ns for one in columns.bursts]
+    return (columns.end.wall_ns - max(ended_ns, default=columns.end.wall_ns)) / 1e9
+
+
+def _subjects(diagnosis: Diagnosis, settled: set[str]) -> list[Subject]:
+    """Return what is worth settling, the most first; nothing where no run could change it."""
+    found, leading = list[Subject](), diagnosis.leading
+    if leading and leading.row <= EXACT:
+        return []
+    if leading and not leading.probe and leading.rule not in settled:
+        why = f"it would confirm or overturn {leading.rule}"
+        found.append(Subject(frozenset({leading.rule}), why))
+    bugs = [each for each in diagnosis.found if each.family == "bug"]
+    if bugs:
+        return found
+    if _unexplained(diagnosis):
+        causes = {each.rule for each in diagnosis.verdicts if each.family == "mismatch"}
+        found.append(
+            Subject(frozenset(causes), "it may name the mismatch's cause", frozenset({"mismatch"}))
+        )
+    unknown = [
+        each.rule
+        for each in diagnosis.verdicts
+        if isinstance(each.outcome, Unknown) and each.family == "bug" and each.rule not in settled
+    ]
+    return [
+        *found,
+        *(Subject(frozenset({each}), f"{each} couldn't be judged") for each in unknown),
+    ]
+
+
+def _unexplained(diagnosis: Diagnosis) -> bool:
+    """Whether much is owed to a mismatch and no probe has named its cause."""
+    chain = diagnosis.attribution
+    named = any(each.probe and each.family == "mismatch" for each in diagnosis.found)
+    return chain is not None and chain.mismatch.frac.value >= MISMATCHED and not named
+
+
+def _overturns(choice: Choice, subject: Subject) -> bool:
+    return bool((choice.probe.clears | choice.probe.corrects) & subject.rules)
+
+
+def _choice(name: str, probe: Probe, evidence: Evidence, why: str) -> Choice | None:
+    """Return the probe with its runs and their time; None where it doesn't apply."""
+    settings = probe.runs(evidence.header)
+    took = sum(seconds(each, evidence.columns) for each in settings)
+    return Choice(name, probe, settings, took, why) if settings else None
+
+
+def _outcome(
+    choice: Choice, evidence: Evidence, made: dict[Settings, Evidence], played: Played
+) -> Outcome:
+    """Make the runs that are not made yet, and judge; what fails is told, not raised."""
+    try:
+        for each in choice.settings:
+            if each not in made:
+                made[each] = played(choice.name, each)
+        return choice.probe.judge(evidence, [made[each] for each in choice.settings])
+    except MissingEvidence as missing:
+        return Unknown(reason=f"{missing.title}; {missing.hint}")
+    except SpecprofError as error:
+        return Unknown(reason=f"a run could not be made: {error.title}")
+    except Exception as error:  # noqa: BLE001 - one broken probe must not hide the diagnosis
+        return Crashed(error=f"{type(error).__name__}: {error}")
+
+
+def _with(diagnosis: Diagnosis, evidence: Evidence, choice: Choice, outcome: Outcome) -> Diagnosis:
+    """Return the diagnosis with the probe's verdict, and without the findings it overturns."""
+    probe = choice.probe
+    gone = probe.corrects if isinstance(outcome, Found) else frozenset[str]()
+    gone |= probe.clears if isinstance(outcome, Clear) else frozenset[str]()
+    verdicts = [
+        replace(each, outcome=Unknown(reason=f"overturned by the probe {choice.name}"))
+        if each.finding and not each.probe and each.rule in gone
+        else each
+        for each in diagnosis.verdicts
+    ]
+    verdicts.append(Verdict(choice.name, probe.family, outcome, probe.row, probe=True))
+    return summed_up(evidence, verdicts)
+
+
+def _probes(also: Iterable[Path] = ()) -> dict[str, Probe]:
+    """Return every probe by name."""
+    return {
+        name: registry.load(Probe, member)()
+        for name, member in registry.members("probe", also).items()
+    }

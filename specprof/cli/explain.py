@@ -38,6 +38,8 @@ def _one(name: str) -> str:
         return f"{name}: {METRICS[name]}"
     if (known := slashed(name)) in cases():
         return _case(known, cases()[known])
+    if told := _check(name):
+        return f"{name}: {told}"
     every = [*registry.members("rule"), *registry.members("probe"), *METRICS, *cases()]
     raise UnknownName("rule, probe, metric or case", name, every)
 
@@ -57,6 +59,13 @@ def _case(name: str, case: "Case") -> str:
     if fault := registry.members("fault").get(dashed(name)):
         lines += ["", f"specprof drill {fault.name}", "", fault.docstring]
     return "\n".join(lines)
+
+
+def _check(name: str) -> str | None:
+    """Return what a check of printed tables looks for."""
+    from specprof.diagnosis.aggregates import checks
+
+    return checks().get(name)
 
 
 def _all() -> str:

@@ -207,3 +207,21 @@ def test_a_named_folder_adds_its_rules(healthy, tmp_path):
     assert "never-content" not in specprof("diagnose", healthy).stdout
     told = specprof("diagnose", healthy, "--plugins", tmp_path).stdout
     assert "configuration: never-content: no" in told
+
+
+def test_a_table_of_results_is_judged_like_a_capture(tmp_path, healthy):
+    """The same report, document and exit codes; captures and tables side by side."""
+    path = tmp_path / "results.md"
+    path.write_text(
+        "| K | accept rate | tokens per target forward |\n|-|-|-|\n| 4 | 0.412 | 1.324 |\n"
+    )
+    ended = specprof("diagnose", path, healthy)
+    assert ended.exit_code == 0
+    assert "bug: extra-target-forwards: two target forwards a round" in ended.stdout
+    assert str(healthy) in ended.stdout
+    (entry,) = json.loads(specprof("diagnose", path, "--json").stdout)["diagnoses"]
+    assert entry["capture"] == str(path)
+    assert {each["outcome"] for each in entry["verdicts"]} == {"found", "clear", "unknown"}
+    failed = specprof("diagnose", path, "--fail-on", "bug")
+    assert isinstance(failed.exception, DiagnosisFailed)
+    assert specprof("explain", "counts-disagree").exit_code == 0

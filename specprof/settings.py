@@ -63,7 +63,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """0 keeps every token."""
     workload: Workload = "walk"
     text: str | None = None
-    """A text file; None is the pocket family's held-out document."""
+    """A text file, or a named text: `prose`, `repetition`, `reversed`, `random`; None is the pocket
+    family's held-out document."""
     dataset: str | None = None
     """`name[:config]` of a Hugging Face dataset with a text column (needs the `datasets` extra)."""
     context: int = 20_000

@@ -44,7 +44,9 @@ def run(
     context: Annotated[Whole, typer.Option(help="Deepest context, in tokens.")] = None,
     stops: Annotated[Whole, typer.Option(help="walk: depths decoded at.")] = None,
     max_new_tokens: Annotated[Whole, typer.Option(help="New tokens a burst.")] = None,
-    text: Annotated[Text, typer.Option(help="A UTF-8 text file to decode over.")] = None,
+    text: Annotated[
+        Text, typer.Option(help="A file, or prose, repetition, reversed, random.")
+    ] = None,
     dataset: Annotated[Text, typer.Option(help="name[:config] of a Hugging Face dataset.")] = None,
     device: Annotated[Text, typer.Option(help="auto, cpu, cuda, ...")] = None,
     dtype: Annotated[Text, typer.Option(help="auto, float32, bfloat16, float16.")] = None,

@@ -23,7 +23,8 @@ def document(settings: Settings) -> tuple[str, str]:
     if settings.text and settings.dataset:
         raise UsageError("--text and --dataset both name a text", "give one of them")
     if settings.text in NAMED:
-        text, source = NAMED[settings.text](), f"{settings.text} ({SOURCES[settings.text]})"
+        made, origin = NAMED[settings.text]
+        text, source = made(), f"{settings.text}: {origin}"
     elif settings.text:
         text, source = _file(Path(settings.text)), settings.text
     elif settings.dataset:
@@ -62,20 +63,13 @@ def area(width, height):
     return width * height
 
 """
-NAMED: dict[str | None, Callable[[], str]] = {
-    "prose": _prose,
-    "repetition": _repetition,
-    "reversed": _reversed,
-    "random": _random,
+NAMED: dict[str, tuple[Callable[[], str], str]] = {
+    "prose": (_prose, "Python standard library, pydoc topics"),
+    "repetition": (_repetition, "a function of two lines, over and over"),
+    "reversed": (_reversed, "Python standard library, held-out modules, backwards"),
+    "random": (_random, "letters drawn evenly"),
 }
-"""Names of texts that are no paths."""
-SOURCES: dict[str | None, str] = {
-    "prose": "Python standard library, pydoc topics",
-    "repetition": "a function of two lines, over and over",
-    "reversed": "Python standard library, held-out modules, backwards",
-    "random": "letters drawn evenly",
-}
-"""Where each is from."""
+"""Texts that are no files: what makes each, and where it is from."""
 
 
 def encode(tokenizer: Any, text: str, count: int) -> list[int]:  # noqa: ANN401 - transformers is untyped

@@ -49,3 +49,15 @@ def drawing(wired: Wired, draw: Callable[[Law], Draw]) -> Iterator[None]:
             law = DrawnOtherwise(rig.law, draw(rig.law))
             stack.enter_context(swapped(drafter.shape, rig=replace(rig, law=law)))
         yield
+
+
+def first_choice(law: Law) -> Draw:
+    """Return a draw that takes the likeliest token, whatever the law."""
+    del law
+
+    def draw(probs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return [rows] the likeliest tokens of [rows, vocab]."""
+        del generator
+        return probs.argmax(-1)
+
+    return draw

@@ -13,11 +13,9 @@ Shows
 
 from contextlib import AbstractContextManager
 
-import torch
-
 from specprof.engine.wiring import Wired
-from specprof.extend import Fault, Law
-from specprof.faults._drafts import Draw, drawing
+from specprof.extend import Fault
+from specprof.faults._drafts import drawing, first_choice
 
 
 class GreedyDraftSoftQ(Fault):
@@ -25,15 +23,4 @@ class GreedyDraftSoftQ(Fault):
 
     def inject(self, wired: Wired) -> AbstractContextManager[None]:
         """Take first choices in every draft step."""
-        return drawing(wired, _first_choice)
-
-
-def _first_choice(law: Law) -> Draw:
-    del law
-
-    def draw(probs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Return [rows] the likeliest tokens of [rows, vocab]."""
-        del generator
-        return probs.argmax(-1)
-
-    return draw
+        return drawing(wired, first_choice)

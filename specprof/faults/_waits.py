@@ -1,0 +1,58 @@
+"""Costs put where the real ones were: the host waits, many times what a round takes by itself.
+
+A wait and not work: it costs the same on every machine, and no more on a busy one.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+
+from specprof.engine.decoder import Decoder
+from specprof.engine.loop import Engine
+from specprof.engine.wiring import Wired
+from specprof.errors import UsageError
+from specprof.faults._patch import swapped
+
+
+def wait(ms: float) -> None:
+    """Do nothing for so long."""
+    time.sleep(ms / 1000)
+
+
+@contextmanager
+def feeding_slowly(
+    wired: Wired, of: Callable[[Engine], Decoder], cost_ms: Callable[[int], float]
+) -> Iterator[None]:
+    """Have a decoder of every sequence wait with each feed of n tokens, `cost_ms(n)`."""
+    with ExitStack() as stack:
+        for lane in wired.lanes:
+            stack.enter_context(_slowed(of(lane.engine), cost_ms))
+        yield
+
+
+def target(engine: Engine) -> Decoder:
+    """Return what verifies."""
+    return engine.target
+
+
+def draft(engine: Engine) -> Decoder:
+    """Return what drafts; refuse a drafter without a model."""
+    if engine.drafter.draft is None:
+        title = f"{type(engine.drafter).__name__} has no model to wait for"
+        raise UsageError(title, "show this fault with the drafter draft-model")
+    return engine.drafter.draft
+
+
+@contextmanager
+def _slowed(decoder: Decoder, cost_ms: Callable[[int], float]) -> Iterator[None]:
+    feed = decoder.feed
+
+    def slow(tokens: torch.Tensor, parents: torch.Tensor | None = None) -> torch.Tensor:
+        answer = feed(tokens, parents)
+        wait(cost_ms(tokens.shape[0]))
+        return answer
+
+    with swapped(decoder, feed=slow):
+        yield

@@ -1,0 +1,29 @@
+"""The draft reads further than it was ever trained to.
+
+Seen in
+    vllm-project/speculators#684; sgl-project/sglang#6783; vllm-project/vllm-ascend#10023.
+
+Breaks
+    Nothing: the walk goes on to four times the length the draft knows.
+
+Shows
+    What the draft is owed falls past its trained length; state, law and accept rule are clean.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import ClassVar
+
+from specprof.engine.wiring import Wired
+from specprof.extend import Fault
+from specprof.settings import Value
+
+
+class ContextBeyondTraining(Fault):
+    """A draft of 512 positions at 2,000."""
+
+    stage: ClassVar[dict[str, Value]] = {"context": 2000, "stops": 12}
+
+    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+        """Change nothing: the settings are the case."""
+        del wired
+        return nullcontext()

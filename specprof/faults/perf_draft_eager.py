@@ -1,0 +1,30 @@
+"""Every forward of the draft waits for the host to launch it, layer by layer.
+
+Seen in
+    vllm-project/vllm#47460, #23679: the draft never reached the captured graph.
+
+Breaks
+    Each draft forward waits a fixed time a layer, however little the layer has to do.
+
+Shows
+    A draft step takes as long as a target forward or longer, far above its share of the weights;
+    acceptance and text are as they were.
+"""
+
+from contextlib import AbstractContextManager
+
+from specprof.engine.wiring import Wired
+from specprof.extend import Fault
+from specprof.faults._waits import draft, feeding_slowly
+
+LAUNCH_MS = 6.0
+"""A layer."""
+
+
+class DraftEager(Fault):
+    """Launches, not arithmetic."""
+
+    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+        """Wait in every draft step."""
+        layers = wired.draft.facts.layers if wired.draft else 1
+        return feeding_slowly(wired, draft, lambda _: LAUNCH_MS * layers)

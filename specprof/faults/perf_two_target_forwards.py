@@ -1,0 +1,39 @@
+"""The last token is decoded by itself, and then once more together with the drafts.
+
+Seen in
+    ollama/ollama#16791: the two now share one forward.
+
+Breaks
+    A target forward over the last committed token goes before every verification.
+
+Shows
+    Two target forwards a round, and so fewer tokens a forward than one more than were accepted.
+"""
+
+from contextlib import AbstractContextManager
+
+import torch
+
+from specprof.engine.loop import Engine
+from specprof.engine.transfer import on_device
+from specprof.engine.wiring import Wired
+from specprof.extend import Fault, Proposal
+from specprof.faults._patch import swapped
+
+
+class TwoTargetForwards(Fault):
+    """Decode, then verify."""
+
+    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+        """Decode before every verification, and forget it again."""
+        del wired
+        verify = Engine._verify  # noqa: SLF001 - the place to break
+
+        def twice(engine: Engine, last: int, proposal: Proposal) -> torch.Tensor:
+            if proposal.tokens.shape[0]:
+                target = engine.target
+                target.feed(on_device([last], target.device))
+                target.rollback(target.length - 1)
+            return verify(engine, last, proposal)
+
+        return swapped(Engine, _verify=twice)

@@ -1,0 +1,29 @@
+"""Verifying a handful of tokens costs several decodes: their kernel is made for a prompt.
+
+Seen in
+    ggml-org/llama.cpp#27635, #3649, #17034; Pushkinist/rMLX#516; lvyufeng/PocketLLM#59.
+
+Breaks
+    A target forward over more than two tokens waits the cost of a whole tile.
+
+Shows
+    The verify span takes several plain steps, whatever is accepted; drafting costs what it did.
+"""
+
+from contextlib import AbstractContextManager
+
+from specprof.engine.wiring import Wired
+from specprof.extend import Fault
+from specprof.faults._waits import feeding_slowly, target
+
+LARGEST = 2
+"""Tokens of the kernel for decoding."""
+TILE_MS = 40.0
+
+
+class VerifyKernelCliff(Fault):
+    """A step in the cost of a forward over its width."""
+
+    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+        """Wait wherever a forward is wider than decoding."""
+        return feeding_slowly(wired, target, lambda n: TILE_MS if n > LARGEST else 0.0)

@@ -1,0 +1,58 @@
+"""An id means one string to the target and another to the draft.
+
+Seen in
+    sgl-project/sglang#23838; ggml-org/llama.cpp#3812.
+
+Breaks
+    A quarter of the draft's ids change places, in its embeddings, its output matrix and the table
+    of its tokenizer, and nobody compares the tables.
+
+Shows
+    The two models' vocabularies differ; drafts made of the misplaced ids fall, wherever they come.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+import torch
+
+from specprof.engine.model import Loaded
+from specprof.engine.wiring import Wired
+from specprof.extend import Fault
+from specprof.faults._patch import swapped
+from specprof.faults._weights import draft_of, embeddings, head
+
+
+class DifferentTokenizer(Fault):
+    """A draft of another family that happens to be of the same size."""
+
+    @contextmanager
+    def inject(self, wired: Wired) -> Iterator[None]:
+        """Move a quarter of the ids by one, round in a ring; they are the commonest ones."""
+        draft = draft_of(wired)
+        inside, outside = embeddings(draft), head(draft)
+        places = _places(draft.facts.vocabulary)
+        facts = msgspec.structs.replace(draft.facts, vocabulary_sha=_table_of(draft, places))
+        with (
+            swapped(inside, weight=inside.weight[places]),
+            swapped(outside, weight=outside.weight[places]),
+            swapped(draft, facts=facts),
+        ):
+            yield
+
+
+def _table_of(draft: Loaded, places: torch.Tensor) -> str:
+    """Return what the header tells two tables of ids and strings apart by."""
+    named = {number: text for text, number in draft.tokenizer.get_vocab().items()}
+    table = [named.get(number, "") for number in places.tolist()]
+    return hashlib.sha256("\n".join(table).encode()).hexdigest()[:16]
+
+
+def _places(count: int) -> torch.Tensor:
+    """Return [count] which of the model's own rows each id has."""
+    first, last = count // 4, count // 2
+    places = torch.arange(count)
+    places[first:last] = places[first:last].roll(1)
+    return places

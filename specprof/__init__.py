@@ -1,3 +1,20 @@
-"""specprof: a profiler and diagnostic tool for speculative decoding."""
+"""specprof: a profiler and diagnostic tool for speculative decoding.
+
+`specprof.record` writes down anybody's own loop (`specprof.recording`); all else is the command.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from specprof.recording import record as record
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """Return `record`, which loads torch only once it is asked for."""
+    if name == "record":
+        from specprof.recording import record
+
+        return record
+    raise AttributeError(f"module 'specprof' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Records a run: a backend's events go to the capture as they happen, and the end is always told.
+"""Records a run: its events go to the capture as they happen, and the end is always told.
 
 Knows no model and no clock of a device. Whatever ends the run, a Ctrl-C, a failure, a full disk,
 what was recorded before stays readable and the last line says how it ended.
@@ -7,6 +7,7 @@ what was recorded before stays readable and the last line says how it ended.
 import time
 from collections.abc import Callable
 from contextlib import closing
+from typing import Literal
 
 from specprof.capture import CaptureWriter
 from specprof.errors import SpecprofError
@@ -15,6 +16,37 @@ from specprof.records import End, Event, Round
 from specprof.settings import RunSpec
 
 Listener = Callable[[Event], None]
+
+
+class Ledger:
+    """Writes a run's events, counts its rounds, and tells how it ended."""
+
+    def __init__(self, writer: CaptureWriter) -> None:
+        self.writer = writer
+        self._started = time.perf_counter_ns()
+        self._rounds = self._emitted = 0
+
+    def take(self, event: Event) -> None:
+        """Write an event."""
+        self.writer.write(event)
+        if isinstance(event, Round):
+            self._rounds += 1
+            self._emitted += len(event.emitted)
+
+    def end(self, error: BaseException | None = None, *, observe_ns: int) -> End:
+        """Write the closing line, with what `error` ended the run; `observe_ns` as in `End`."""
+        status, reason = _ended(error)
+        end = End(
+            status=status,
+            reason=reason,
+            wall_ns=time.perf_counter_ns() - self._started,
+            rounds=self._rounds,
+            emitted=self._emitted,
+            write_ns=self.writer.write_ns,
+            observe_ns=observe_ns,
+        )
+        self.writer.write(end)
+        return end
 
 
 def record(
@@ -29,37 +61,30 @@ def record(
 
     Ctrl-C ends the run cleanly (status `interrupted`). A failure writes its reason, then is raised.
     """
-    started = time.perf_counter_ns()
-    rounds = emitted = 0
-
-    def ended(status: str, reason: str | None = None) -> End:
-        end = End(
-            status=status,  # type: ignore[arg-type]  # one of End's three words
-            reason=reason,
-            wall_ns=time.perf_counter_ns() - started,
-            rounds=rounds,
-            emitted=emitted,
-            write_ns=writer.write_ns,
-            observe_ns=backend.observe_ns,
-        )
-        writer.write(end)
-        return end
-
+    ledger = Ledger(writer)
     try:
         with closing(backend.run(spec, command)) as events:
             for event in events:
-                writer.write(event)
-                if isinstance(event, Round):
-                    rounds += 1
-                    emitted += len(event.emitted)
+                ledger.take(event)
                 if listener:
                     listener(event)
-    except KeyboardInterrupt:
-        return ended("interrupted", "stopped by the user")
-    except SpecprofError as error:
-        ended("failed", error.title)
+    except BaseException as error:
+        end = ledger.end(error, observe_ns=backend.observe_ns)
+        if isinstance(error, KeyboardInterrupt):
+            return end
         raise
-    except Exception as error:
-        ended("failed", f"{type(error).__name__}: {error}")
-        raise
-    return ended("complete")
+    return ledger.end(observe_ns=backend.observe_ns)
+
+
+def _ended(
+    error: BaseException | None,
+) -> tuple[Literal["complete", "interrupted", "failed"], str | None]:
+    match error:
+        case None:
+            return "complete", None
+        case KeyboardInterrupt():
+            return "interrupted", "stopped by the user"
+        case SpecprofError():
+            return "failed", error.title
+        case _:
+            return "failed", f"{type(error).__name__}: {error}"

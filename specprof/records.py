@@ -74,6 +74,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, tag="header", tag_field=
     """Packages that change what is measured; None = not installed."""
     text: str | None = None
     """Where the prompt text came from, with its SHA-256."""
+    engine: str | None = None
+    """Whose loop played the rounds, where somebody's own recorded them."""
 
 
 class Span(msgspec.Struct, frozen=True, array_like=True, gc=False):

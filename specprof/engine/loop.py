@@ -36,9 +36,9 @@ class Played:
     emitted: list[int]
     target_forwards: int
     draft_forwards: int
-    target_length: int
+    target_length: int | None
     draft_length: int | None
-    target_kv_bytes: int
+    target_kv_bytes: int | None
     draft_kv_bytes: int | None
     target_evicted: int | None
     draft_evicted: int | None
@@ -48,6 +48,11 @@ class Played:
     def accepted(self) -> int:
         """How many drafted tokens were accepted."""
         return len(self.path)
+
+    @property
+    def final(self) -> int:
+        """The last token emitted; 0 where a broken round emitted none: nothing is said of it."""
+        return self.emitted[-1] if self.emitted else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

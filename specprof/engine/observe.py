@@ -114,7 +114,7 @@ def _chain(played: Played, law: Law, acceptance: Acceptance) -> torch.Tensor:
         laws = law.probs(torch.cat([proposal.logits, played.target_logits]))  # [2K+1, vocab]
     draft_probs, target_probs = laws[:depth], laws[depth : 2 * depth]
     own = laws[: 2 * depth].gather(1, proposal.tokens.repeat(2)[:, None])  # [2K, 1]
-    place, final = played.accepted, played.emitted[-1]
+    place, final = played.accepted, played.final
     owed = acceptance.owed_each(target_probs, draft_probs, proposal.tokens)
     law_due = laws[depth + place][None]
     if place < depth:
@@ -146,7 +146,7 @@ def _tree(played: Played, law: Law, acceptance: Acceptance) -> torch.Tensor:
     eldest = [family[0] for family in families]
     fallen = _turned_down(played)
     row = None if fallen is None else eldest.index(fallen)
-    law_due, last = force[-1:], played.emitted[-1]
+    law_due, last = force[-1:], played.final
     final = law_due[:, last]
     drawn: torch.Tensor | None = None
     if proposal.draft_probs is not None and proposal.logits is not None:
@@ -249,7 +249,7 @@ def _agreement(played: Played, numbers: list[float]) -> Sight:
     A chain's token is held against the draft's own first choice; of siblings each is taken as the
     choice it was: all but the first differ from it by design.
     """
-    count, final = len(played.drafted), played.emitted[-1]
+    count, final = len(played.drafted), played.final
     target, draft = numbers[: count + 1], numbers[count + 1 :]
     seen = []
     for node in reached(played):

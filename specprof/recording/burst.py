@@ -1,0 +1,65 @@
+"""A burst of somebody's own loop: its text so far, its rounds, and what it ends with."""
+
+from collections.abc import Callable, Iterator
+
+from specprof.engine.held import Held
+from specprof.engine.loop import Played
+from specprof.engine.recheck import Reference, recheck
+from specprof.engine.rounds import Scribe
+from specprof.records import Burst, Event, Plain, Round
+
+Now = Callable[[], int]
+"""Nanoseconds since the capture was opened."""
+
+
+class OpenBurst:
+    """Rounds that extend one text, written down as they are played."""
+
+    def __init__(
+        self, number: int, committed: list[int], scribe: Scribe, held: Held | None, now: Now
+    ) -> None:
+        """Extend `committed`; `held`: what the rounds acted on, where they will be rechecked."""
+        self.number = number
+        self.committed = committed
+        """The text so far, emitted tokens included."""
+        self.steps_ns: list[int] = []
+        """Plain steps timed after the last round."""
+        self._scribe = scribe
+        self._held = held
+        self._now = now
+        self._rounds: list[Round] = []
+        self._played = 0
+        self._context = len(committed)
+        self._started_ns = now()
+
+    def play(self, played: Played, *, raw: bool) -> Iterator[Round]:
+        """Take in a round; yield those readable now. `raw`: its rows are the models' own logits."""
+        self._played += 1
+        if self._held is not None and raw:
+            self._held.keep(played)
+        elif self._held is not None:
+            self._held.rounds.append(None)
+        self.committed += played.emitted
+        yield from self._kept(self._scribe.take(played, self.number))
+
+    def end(self, reference: Reference | None, stop: frozenset[int]) -> Iterator[Event]:
+        """Yield what a burst ends with: its totals, its plain steps, its recheck."""
+        yield from self._kept(self._scribe.flush(self.number))
+        emitted = self.committed[self._context :]
+        yield Burst(
+            burst=self.number,
+            start_ns=self._started_ns,
+            wall_ns=self._now() - self._started_ns,
+            rounds=self._played,
+            emitted=len(emitted),
+            finish="eos" if stop.intersection(emitted[-1:]) else "length",
+        )
+        if self.steps_ns:
+            yield Plain(burst=self.number, context=len(self.committed), steps_ns=self.steps_ns)
+        if reference is not None and self._held is not None and self._rounds:
+            yield recheck(reference, self.committed, self._rounds, self._held.rounds)
+
+    def _kept(self, rounds: Iterator[Round]) -> Iterator[Round]:
+        for one in rounds:
+            self._rounds.append(one)
+            yield one

@@ -1,0 +1,228 @@
+"""The open capture of somebody's own loop: what it is told becomes events, and the end is told.
+
+Owns the clock, the counters' thread, and the engine's own scribe, which turns rounds into records.
+"""
+
+import sys
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from specprof import limits, registry
+from specprof.capture import CaptureWriter
+from specprof.engine.header import header
+from specprof.engine.held import ROOM, Held
+from specprof.engine.loop import Played
+from specprof.engine.model import device_for
+from specprof.engine.rounds import Scribe
+from specprof.engine.sampler import Sampler
+from specprof.engine.sampling import ProcessedLaw
+from specprof.engine.stopwatch import Stopwatch, clock_for
+from specprof.errors import UsageError
+from specprof.extend import Acceptance, Depth
+from specprof.recorder import Ledger
+from specprof.recording.burst import OpenBurst
+from specprof.recording.models import Model, loaded, named, reference
+from specprof.recording.round import AS_GIVEN, Duty, OpenRound
+from specprof.records import Event, Note
+from specprof.settings import RunSpec, Settings
+
+BACKEND = "recorded"
+
+
+def record(
+    path: str | Path,
+    *,
+    target: Model,
+    draft: Model | None = None,
+    engine: str = "",
+    stop: Collection[int] = (),
+    max_new_tokens: int = 0,
+    device: str = "cpu",
+    overwrite: bool = False,
+    **settings: Any,  # noqa: ANN401 - Settings checks each field
+) -> "Log":
+    """Open a capture for a loop of one's own; closing it tells how the run ended.
+
+    `target` and `draft` are named in the header; those that can be asked recheck every burst.
+    `engine` says whose loop it is, `stop` which tokens end a text, `max_new_tokens` how long a
+    burst may get (0: nobody said), `device` what the spans are timed on. `settings` are fields of
+    `Settings`: `temperature`, `top_k`, `top_p`, `acceptance`, `depth`, `drafter`, `cache`,
+    `window`, `detail`, `recheck_context` ...
+
+    Raises UsageError where the settings are none, or `path` exists and `overwrite` is not set.
+    """
+    given = {"drafter": "draft-model" if draft is not None else "ngram", **settings}
+    try:
+        chosen = Settings(
+            target=named(target),
+            draft=None if draft is None else named(draft),
+            workload="generate",
+            device=device,
+            **given,
+        )
+    except TypeError as trouble:
+        known = ", ".join(Settings.__struct_fields__)
+        raise UsageError(f"specprof.record: {trouble}", f"settings are {known}") from trouble
+    own = chosen.drafter not in registry.members("drafter")
+    limits.check(msgspec.structs.replace(chosen, drafter="ngram") if own else chosen)
+    limit = {"backend": BACKEND, "max_new_tokens": max_new_tokens}
+    writer = CaptureWriter(Path(path), overwrite=overwrite)
+    return Log(
+        writer,
+        msgspec.structs.replace(chosen, **limit),
+        models=(target, draft),
+        engine=engine or Path(sys.argv[0] or "interactive").name,
+        stop=frozenset(stop),
+    )
+
+
+class Log:
+    """A capture of somebody's own loop, open until the `with` block ends."""
+
+    def __init__(
+        self,
+        writer: CaptureWriter,
+        settings: Settings,
+        *,
+        models: tuple[Model, Model | None],
+        engine: str,
+        stop: frozenset[int],
+    ) -> None:
+        device = device_for(settings.device)
+        self.settings = settings
+        self.stop = stop
+        self.watch = Stopwatch(clock_for(device))
+        self.law = ProcessedLaw(settings.temperature, settings.top_k, settings.top_p)
+        rule = registry.member("acceptance", limits.acceptance_in_force(settings))
+        self.acceptance = registry.load(Acceptance, rule)()
+        self.reference = reference(*models, settings, self.law, self.acceptance)
+        self._open: OpenBurst | None = None
+        self._bursts = 0
+        self._raw: bool | None = None
+        self.origin_ns = time.perf_counter_ns()
+        self._writer = writer
+        self._ledger = Ledger(writer)
+        self._sampler = Sampler(device, self.now)
+        policy = registry.load(Depth, registry.member("depth", settings.depth_policy))
+        self._scribe = Scribe(
+            law=self.law,
+            acceptance=self.acceptance,
+            policy=policy(settings),
+            detail=settings.detail,
+            origin_ns=self.origin_ns,
+            late=self.watch.clock.late,
+        )
+        self.take(
+            header(
+                RunSpec(id=writer.path.stem, profile=BACKEND, settings=settings),
+                sys.argv,
+                target=loaded(models[0]),
+                draft=loaded(models[1]),
+                acceptance=rule.name,
+                lossless=self.acceptance.lossless,
+                clock=self.watch.clock,
+                device=device,
+                source=None,
+                engine=engine,
+            )
+        )
+
+    def __enter__(self) -> Self:
+        if self._sampler.absent:
+            self.take(Note(at_ns=self.now(), text=self._sampler.absent))
+        self._sampler.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._sampler.stop()
+        self._drain()
+        self._ledger.end(error, observe_ns=self._scribe.observe_ns)
+        self._writer.close()
+
+    def now(self) -> int:
+        """Return the nanoseconds since the capture was opened."""
+        return time.perf_counter_ns() - self.origin_ns
+
+    def take(self, event: Event) -> None:
+        """Write an event of another kind: a `Prefill`, a `Note`."""
+        self._ledger.take(event)
+
+    @contextmanager
+    def burst(self, committed: Sequence[int]) -> Iterator[OpenBurst]:
+        """Hold the rounds that extend the token ids `committed`; recheck them at its end."""
+        if self._open is not None:
+            raise UsageError("a burst is open already", "end its `with` block first")
+        self._open = burst = OpenBurst(
+            self._bursts,
+            list(committed),
+            self._scribe,
+            Held(ROOM) if self._rechecks(len(committed)) else None,
+            self.now,
+        )
+        self._bursts += 1
+        try:
+            yield burst
+            for event in burst.end(self.reference, self.stop):
+                self.take(event)
+        finally:
+            self._open = None
+        self._drain()
+
+    def round(self) -> OpenRound:
+        """Begin a round of the open burst: a `with` block."""
+        burst = self._opened("a round was begun")
+        duty = Duty(
+            law=self.law,
+            evidence=self.settings.detail == "evidence",
+            lawless=self.settings.drafter in limits.CHAIN_ONLY,
+        )
+
+        def play(played: Played, raw: bool) -> None:  # noqa: FBT001 - a callback's argument
+            self._settle(raw=raw)
+            for one in burst.play(played, raw=raw):
+                self.take(one)
+
+        return OpenRound(self.watch, duty, len(burst.committed), play)
+
+    @contextmanager
+    def plain_step(self) -> Iterator[None]:
+        """Time a plain decoding step of the target, after the burst's last round: the baseline."""
+        burst = self._opened("a plain step was timed")
+        self.watch.begin()
+        yield
+        burst.steps_ns.append(self.watch.finish().wall_ns())
+
+    def _opened(self, what: str) -> OpenBurst:
+        if self._open is None:
+            hint = "with log.burst(prompt_token_ids): ... holds what extends a text"
+            raise UsageError(f"{what} outside a burst", hint)
+        return self._open
+
+    def _settle(self, *, raw: bool) -> None:
+        """Read all rounds' rows alike: as raw logits, or as probabilities."""
+        if self._raw not in {None, raw}:
+            title = "some rounds came with logits, others with probabilities"
+            raise UsageError(title, "pass the same of all rounds")
+        self._raw = raw
+        if not raw and not self.law.greedy:
+            self._scribe.law = AS_GIVEN
+
+    def _rechecks(self, context: int) -> bool:
+        settings = self.settings
+        short = context <= settings.recheck_context
+        return self.reference is not None and short and settings.detail == "evidence"
+
+    def _drain(self) -> None:
+        for sample in self._sampler.drain():
+            self.take(sample)

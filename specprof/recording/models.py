@@ -1,0 +1,86 @@
+"""The two models of somebody's own loop: asked for clean logits, and named in the header.
+
+A model is a Hugging Face causal model, a function from token ids to logits, or a mere name that
+can't be asked anything.
+"""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from specprof import registry
+from specprof.engine.model import Loaded, facts_of
+from specprof.engine.recheck import Reference
+from specprof.errors import UsageError
+from specprof.extend import Acceptance, Cache, Law
+from specprof.settings import Settings
+
+Rows = Any
+"""[n, vocab] as a tensor, a numpy array or nested lists."""
+Ask = Callable[[list[int]], Rows]
+"""[n] token ids -> the [n, vocab] raw logits that answer each of their prefixes, no cache kept."""
+Model = torch.nn.Module | Ask | str
+
+
+class Answers(torch.nn.Module):
+    """A function in the place of a causal model whose plain forward is all that is called."""
+
+    def __init__(self, ask: Ask) -> None:
+        super().__init__()
+        self.ask = ask
+        self.place = torch.nn.Parameter(torch.empty(0), requires_grad=False)
+        """Says which device the answers are wanted from: the host."""
+
+    def forward(
+        self, tokens: torch.Tensor, *, use_cache: bool, logits_to_keep: int
+    ) -> SimpleNamespace:
+        """Return `.logits` [1, kept, vocab] of [1, n] tokens.
+
+        Raises UsageError where the function answers other than [n, vocab].
+        """
+        del use_cache
+        rows = torch.as_tensor(self.ask(tokens[0].tolist()))
+        if rows.ndim != 2 or rows.shape[0] != tokens.shape[1]:  # noqa: PLR2004 - rows, vocabulary
+            title = f"the recheck asked for {tokens.shape[1]} tokens and got {list(rows.shape)}"
+            raise UsageError(title, "return the raw logits of every prefix: [n, vocab]")
+        return SimpleNamespace(logits=rows[None, -logits_to_keep:])
+
+
+def named(model: Model) -> str:
+    """Return the name a header gives a model."""
+    if isinstance(model, str):
+        return model
+    if isinstance(model, torch.nn.Module):
+        config = getattr(model, "config", None)
+        return str(getattr(config, "name_or_path", "") or type(model).__name__)
+    return str(getattr(model, "__name__", type(model).__name__))
+
+
+def loaded(model: Model | None) -> Loaded | None:
+    """Return a Hugging Face model as the engine knows models; None where it is none."""
+    if isinstance(model, torch.nn.Module) and hasattr(model, "config"):
+        return Loaded(model, None, facts_of(named(model), model))
+    return None
+
+
+def reference(
+    target: Model, draft: Model | None, settings: Settings, law: Law, acceptance: Acceptance
+) -> Reference | None:
+    """Return what bursts are rechecked by; None where the target is a mere name."""
+    clean = _module(target, settings, settings.cache)
+    if clean is None:
+        return None
+    own = (
+        None if draft is None else _module(draft, settings, settings.draft_cache or settings.cache)
+    )
+    return Reference(target=clean, draft=own, certain=draft is None, law=law, acceptance=acceptance)
+
+
+def _module(model: Model, settings: Settings, cache: str) -> torch.nn.Module | None:
+    if isinstance(model, str):
+        return None
+    if not isinstance(model, torch.nn.Module):
+        return Answers(model)
+    return registry.load(Cache, registry.member("cache", cache))(settings).plain(model)

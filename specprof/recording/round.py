@@ -1,0 +1,184 @@
+"""A round of somebody's own loop: told in a few calls, played when its block ends."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import torch
+
+from specprof.engine.loop import Played
+from specprof.engine.sampling import ProcessedLaw
+from specprof.engine.stopwatch import Stopwatch
+from specprof.errors import UsageError
+from specprof.extend import Law, Proposal
+from specprof.recording.models import Rows
+from specprof.recording.rows import logs, rows
+
+AS_GIVEN = ProcessedLaw(1.0)
+"""Of rows that are probabilities already, told as their logarithms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """What every round of a recording owes."""
+
+    law: Law
+    evidence: bool
+    """Whether drafted tokens come with the rows they were drawn and judged by."""
+    lawless: bool
+    """Whether drafts are looked up and have no law."""
+
+
+class OpenRound:
+    """One round, between the start and the end of its `with` block.
+
+    A round that an error cut short is left out: nobody knows what it committed.
+    """
+
+    def __init__(
+        self, watch: Stopwatch, duty: Duty, context: int, play: Callable[[Played, bool], None]
+    ) -> None:
+        self._watch = watch
+        self._duty = duty
+        self._context = context
+        self._play = play
+        self._tokens: list[int] = []
+        self._parents: list[int] | None = None
+        self._target: torch.Tensor | None = None
+        self._draft: torch.Tensor | None = None
+        self._raw = True
+        self._asked: int | None = None
+        self._verdict: tuple[list[int], list[int]] | None = None
+        self._lengths: tuple[int | None, int | None] = (None, None)
+        self._forwards = (1, 0)
+
+    def __enter__(self) -> Self:
+        self._watch.begin()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self._play(self._played(), self._raw)
+
+    def span(self, name: str) -> AbstractContextManager[None]:
+        """Time a part of the round: draft, verify, accept, rollback. Parts may be nested."""
+        return self._watch.span(name)
+
+    def drafted(
+        self,
+        tokens: Sequence[int] | torch.Tensor,
+        *,
+        target_logits: Rows = None,
+        draft_logits: Rows = None,
+        target_probs: Rows = None,
+        draft_probs: Rows = None,
+        parents: Sequence[int] | None = None,
+        asked: int | None = None,
+        certain: bool = False,
+    ) -> None:
+        """Tell what was drafted, and the rows it was drawn and judged by.
+
+        tokens: [N] ids, parents before children. parents: [N] index of the token each follows, -1
+        the last committed one; None for a chain. asked: K, where fewer were drafted.
+        target_logits: [N+1, vocab] raw; row 0 answers the last committed token, row i+1 drafted
+        token i. draft_logits: [N, vocab] raw, of each token's place. certain: the drafts have no
+        law, they are looked up or mere first choices: each is all of its mass.
+        target_probs, draft_probs: in the place of both, the probabilities after temperature and
+        truncation, where only those are at hand; the raw laws are not rechecked then.
+
+        Raises UsageError where rows are missing or do not fit.
+        """
+        self._tokens = [int(each) for each in tokens]
+        self._parents = None if parents is None else list(parents)
+        self._asked, self._raw = asked, target_probs is None and draft_probs is None
+        if not self._raw:
+            if target_logits is not None or draft_logits is not None:
+                hint = "pass the logits of both models, or the probabilities of both"
+                raise UsageError("a round came with logits and with probabilities", hint)
+            target_logits, draft_logits = logs(target_probs), logs(draft_probs)
+        self._target = rows(target_logits, "target", len(self._tokens) + 1)
+        self._draft = rows(draft_logits, "draft", len(self._tokens))
+        self._check(certain=certain)
+        self._share_vocabulary()
+
+    def verdict(self, accepted: int | Sequence[int], emitted: Sequence[int]) -> None:
+        """Tell how many drafts stand, of a tree which, and all that the round commits, in order.
+
+        accepted: a count, or the indices of the path; without the correction or bonus. emitted:
+        ids, the correction or bonus last. Raises UsageError where more stand than were drafted.
+        """
+        path = list(range(accepted)) if isinstance(accepted, int) else list(accepted)
+        if any(not 0 <= node < len(self._tokens) for node in path):
+            title = f"accepted is {accepted}, of {len(self._tokens)} drafted tokens"
+            raise UsageError(title, "call drafted first; leave out the correction or bonus")
+        self._verdict = path, [int(each) for each in emitted]
+
+    def lengths(self, *, target: int | None = None, draft: int | None = None) -> None:
+        """Tell how many tokens each cache holds after the rollback; None: not known."""
+        self._lengths = target, draft
+
+    def forwards(self, *, target: int = 1, draft: int = 0) -> None:
+        """Tell how many forward passes the round took of each model."""
+        self._forwards = target, draft
+
+    def _check(self, *, certain: bool) -> None:
+        if not self._tokens or not self._duty.evidence:
+            return
+        if self._target is None:
+            hint = "pass target_logits, or record with detail='rounds': counts and times only"
+            raise UsageError("a round's drafts came without the target's rows", hint)
+        if self._draft is None and not (certain or self._duty.lawless or self._duty.law.greedy):
+            hint = "pass draft_logits, or certain=True where drafts are looked up and have no law"
+            raise UsageError("a round's drafts came without the law they were drawn from", hint)
+
+    def _share_vocabulary(self) -> None:
+        """Cut both models' rows to the ids they share: one may be padded further."""
+        if self._target is not None and self._draft is not None:
+            shared = min(self._target.shape[-1], self._draft.shape[-1])
+            self._target, self._draft = self._target[:, :shared], self._draft[:, :shared]
+
+    def _played(self) -> Played:
+        if self._verdict is None:
+            hint = "call verdict(accepted, emitted) before the round's block ends"
+            raise UsageError("a round ended without a verdict", hint)
+        target = torch.zeros(len(self._tokens) + 1, 1) if self._target is None else self._target
+        path, emitted = self._verdict
+        chain = list(range(-1, len(self._tokens) - 1))
+        return Played(
+            context=self._context,
+            depth_asked=len(self._tokens) if self._asked is None else self._asked,
+            proposal=self._proposal(target.device),
+            target_logits=target,  # without evidence nothing reads them
+            drafted=self._tokens,
+            parents=chain if self._parents is None else self._parents,
+            path=path,
+            emitted=emitted,
+            target_forwards=self._forwards[0],
+            draft_forwards=self._forwards[1],
+            target_length=self._lengths[0],
+            draft_length=self._lengths[1],
+            target_kv_bytes=None,
+            draft_kv_bytes=None,
+            target_evicted=None,
+            draft_evicted=None,
+            lap=self._watch.finish(),
+        )
+
+    def _proposal(self, device: torch.device) -> Proposal:
+        law = self._duty.law if self._raw or self._duty.law.greedy else AS_GIVEN
+        drawn = self._draft is not None and not law.greedy
+        parents = self._parents
+        return Proposal(
+            tokens=torch.tensor(self._tokens, dtype=torch.int64, device=device),
+            logits=self._draft,
+            draft_probs=law.probs(self._draft) if drawn and self._draft is not None else None,
+            parents=None if parents is None else torch.tensor(parents, device=device),
+            family=max(map(parents.count, parents), default=1) if parents else 1,
+        )

@@ -1,0 +1,36 @@
+"""Rows of logits as a user hands them over: checked, copied, made tensors."""
+
+import torch
+
+from specprof.errors import SpecprofError, UsageError
+from specprof.recording.models import Rows
+
+
+def rows(given: Rows, whose: str, count: int) -> torch.Tensor | None:
+    """Return [count, vocab] of what was given, a copy: a loop may write over its buffers.
+
+    Raises UsageError where there are other rows than `count`, SpecprofError at a NaN.
+    """
+    if given is None:
+        return None
+    found = torch.as_tensor(given).detach().clone()
+    if found.ndim == 3 and found.shape[0] == 1:  # noqa: PLR2004 - a batch of one
+        found = found[0]
+    if found.ndim != 2 or found.shape[0] != count:  # noqa: PLR2004 - rows, vocabulary
+        title = f"the {whose}'s rows have the shape {list(found.shape)}"
+        raise UsageError(title, f"{count} rows are due, of the whole vocabulary: {due(whose)}")
+    if bool(found.isnan().any()):
+        raise SpecprofError(f"the {whose}'s logits hold NaN", "what was recorded is kept")
+    return found
+
+
+def due(whose: str) -> str:
+    """Say which rows are due."""
+    if whose == "target":
+        return "after the last committed token, then after each drafted one"
+    return "of each drafted token's place"
+
+
+def logs(probs: Rows) -> torch.Tensor | None:
+    """Return logits whose softmax at temperature 1 is [n, vocab] `probs`."""
+    return None if probs is None else torch.as_tensor(probs).detach().float().log()

@@ -23,18 +23,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from specprof.analysis.evidence import Evidence
-from specprof.analysis.stats import (
-    Estimate,
-    Trial,
-    binomial_excess,
-    fair_bets,
-    fair_coins,
-)
+from specprof.analysis.stats import Estimate, Trial, fair_bets, fair_coins, rare_events
 from specprof.analysis.tables import Bools, Floats, Ints
 from specprof.errors import MissingEvidence
 
 ROUNDING = 1e-4
 """Recorded probabilities have five significant digits; ratios of two are good to this."""
+_ROOM = 65_536
+"""No round drafts as many levels: a round and a level make one sortable number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +39,8 @@ class Noise:
 
     probability: float
     """A token's probability may differ by this."""
+    gap: float
+    """Total variation between two computations of one law, likewise."""
     share: float
     """Share of places that may differ by more: near ties of two logits."""
     margin: float
@@ -50,10 +48,10 @@ class Noise:
 
 
 NOISE = {
-    "float64": Noise(1e-3, 0.001, 1e-6),
-    "float32": Noise(2e-3, 0.002, 1e-3),
-    "float16": Noise(2e-2, 0.03, 0.05),
-    "bfloat16": Noise(1e-1, 0.05, 0.5),
+    "float64": Noise(1e-3, 1e-3, 0.001, 1e-6),
+    "float32": Noise(2e-3, 2e-3, 0.002, 1e-3),
+    "float16": Noise(2e-2, 2e-2, 0.03, 0.05),
+    "bfloat16": Noise(1e-1, 1e-1, 0.05, 0.5),
 }
 """Generous floors: theory 4.1 found 2.2 % exact ties where logits are rounded to bfloat16."""
 
@@ -89,16 +87,46 @@ class Draws:
 
 
 @dataclass(frozen=True, slots=True)
+class Side:
+    """A model's half of test T4: the laws it gave in the run, and those recomputed.
+
+    One row a place, in the order they were rechecked; all arrays are [n].
+    """
+
+    round: Ints
+    index: Ints
+    """Draft index, in a tree the level; of the target also that of the row after the last draft."""
+    node: Ints
+    """Which drafted token's answer decided here, -1 the last committed one's."""
+    context: Ints
+    gap: Floats
+    """Total variation between the two laws; else what the drafted token's probability lost."""
+    used: Floats
+    """Probability of the drafted token as the run had it; nan where none was drafted."""
+    clean: Floats
+    astray: Bools
+    """Where they differ by more than rounding can do."""
+    trial: Trial
+
+    @property
+    def p_value(self) -> float:
+        """Always valid; 1 where nothing of this side was rechecked."""
+        return self.trial.p_value
+
+
+@dataclass(frozen=True, slots=True)
 class Drift:
     """Test T4: whether the laws as used equal those recomputed from the bare tokens."""
 
-    n: int
-    target: Bools
-    """Where the target's probability differs by more than rounding, [n]."""
-    draft: Bools
-    target_p_value: float
-    draft_p_value: float
+    target: Side
+    draft: Side
+    """Empty where nothing can say again what the drafter's law was."""
     noise: Noise
+
+    @property
+    def p_value(self) -> float:
+        """Of either side: twice the smaller bounds the chance that one of two alarms is false."""
+        return min(2 * min(self.target.p_value, self.draft.p_value), 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,22 +209,15 @@ def drift(evidence: Evidence) -> Drift:
     """Judge the state the run acted on by the cache-free recheck (theory 3, T4).
 
     A cache that drops or rounds tokens by design is rechecked by a forward that does so as well
-    (theory 6.3): what differs is in every case the cache's bookkeeping.
+    (theory 6.3): what differs is in every case the cache's bookkeeping. Judged is the total
+    variation of the raw laws, at any temperature, and where it was not recorded the probability of
+    the drafted token, a flip of which is excused at a near tie.
     """
     pairs, floor = evidence.pairs, evidence.ask(noise)
-    target = np.abs(pairs.target_shift) > floor.probability
-    draft = np.abs(pairs.draft_shift) > floor.probability
-    if evidence.greedy:
-        target &= pairs.margin > floor.margin
-    n = len(pairs.round)
-    return Drift(
-        n=n,
-        target=target,
-        draft=draft,
-        target_p_value=binomial_excess(int(target.sum()), n, floor.share),
-        draft_p_value=binomial_excess(int(draft.sum()), n, floor.share),
-        noise=floor,
-    )
+    excused = (pairs.margin <= floor.margin) & evidence.greedy
+    target = _side(evidence, pairs.target_gap, pairs.target_shift, pairs.target_used, excused)
+    draft = _side(evidence, pairs.draft_gap, pairs.draft_shift, pairs.draft_used, excused)
+    return Drift(target=_with_bonuses(evidence, target), draft=draft, noise=floor)
 
 
 def attribute(evidence: Evidence) -> Attribution:
@@ -240,16 +261,79 @@ def _owed_by_place(evidence: Evidence) -> None:
         raise MissingEvidence(title, "no draft is owed an acceptance of its own (theory 2.10)")
 
 
+def _side(evidence: Evidence, gap: Floats, shift: Floats, used: Floats, excused: Bools) -> Side:
+    """Judge one model's places, [pairs] each; siblings share the answer they were judged by."""
+    pairs, floor = evidence.pairs, evidence.ask(noise)
+    told = ~np.isnan(gap)
+    astray = np.where(told, gap > floor.gap, (np.abs(shift) > floor.probability) & ~excused)
+    gap = np.where(told, gap, np.abs(shift))
+    level = pairs.round * _ROOM + pairs.index
+    rows = np.sort(np.unique(level, return_index=True)[1])
+    rows = rows[~np.isnan(gap[rows])]
+    return Side(
+        round=pairs.round[rows],
+        index=pairs.index[rows],
+        node=_answering(evidence, pairs.round[rows], pairs.index[rows]),
+        context=pairs.context[rows],
+        gap=gap[rows],
+        used=used[rows],
+        clean=(used - shift)[rows],
+        astray=astray[rows],
+        trial=rare_events(astray[rows], floor.share),
+    )
+
+
+def _with_bonuses(evidence: Evidence, side: Side) -> Side:
+    """Add the target's answers no draft was judged by: those bonus tokens were drawn from."""
+    scored, floor = evidence.columns.rescored, evidence.ask(noise)
+    level = scored.round * _ROOM + scored.slot
+    alone = ~np.isin(level, side.round * _ROOM + side.index) & ~np.isnan(scored.target_gap)
+    scored = scored.where(alone & np.isin(scored.round, evidence.rounds.index))
+    row, absent = evidence.row(scored.round), np.full(len(scored), np.nan)
+    burst = evidence.rounds.burst
+    added = {
+        "round": scored.round,
+        "index": scored.slot,
+        "node": _answering(evidence, scored.round, scored.slot),
+        "context": evidence.rounds.context[row] + scored.slot,
+        "gap": scored.target_gap,
+        "used": absent,
+        "clean": absent,
+        "astray": scored.target_gap > floor.gap,
+    }
+    both = {name: np.concatenate([getattr(side, name), more]) for name, more in added.items()}
+    # As bursts end they are rechecked: more of a growing capture only ever adds at the end.
+    order = np.lexsort((both["index"], both["round"], burst[evidence.row(both["round"])]))
+    both = {name: values[order] for name, values in both.items()}
+    return Side(**both, trial=rare_events(both["astray"], floor.share))
+
+
+def _answering(evidence: Evidence, rounds: Ints, index: Ints) -> Ints:
+    """Return whose answer decides at each round and level [n]: the token accepted before it."""
+    stood = evidence.reached.where(evidence.reached.accepted)
+    if not len(stood):
+        return np.full(len(rounds), -1, np.int64)
+    levels, wanted = stood.round * _ROOM + stood.index, rounds * _ROOM + index - 1
+    row = np.searchsorted(levels, wanted).clip(max=len(levels) - 1)
+    return np.where((index > 0) & (levels[row] == wanted), stood.node[row], -1)
+
+
 def _state(evidence: Evidence) -> tuple[float | None, Floats, int]:
-    """Return the drift's p-value, the state gap per round [rounds], and the levels rechecked."""
+    """Return the drift's p-value, the state gap per round [rounds], and the levels rechecked.
+
+    Only places whose overlap could be recomputed count: those whose draft's law could be, too.
+    """
+    none = np.zeros(len(evidence.rounds))
     try:
         found, pairs = evidence.ask(drift), evidence.pairs
     except MissingEvidence:
-        return None, np.zeros(len(evidence.rounds)), 0
-    gap = evidence.per_round(pairs.round, pairs.overlap_clean - pairs.overlap_used)
-    # Two sides are tested: twice the smaller p-value bounds the chance of either alarm.
-    p_value = min(2 * min(found.target_p_value, found.draft_p_value), 1.0)
-    return p_value, gap, len(set(zip(pairs.round.tolist(), pairs.index.tolist(), strict=True)))
+        return None, none, 0
+    seen = ~np.isnan(pairs.overlap_clean)
+    if not seen.any():
+        return None, none, 0
+    gap = evidence.per_round(pairs.round[seen], (pairs.overlap_clean - pairs.overlap_used)[seen])
+    levels = np.unique(pairs.round[seen] * _ROOM + pairs.index[seen])
+    return found.p_value, gap, len(levels)
 
 
 def _tied(evidence: Evidence) -> Bools:

@@ -21,8 +21,9 @@ from specprof.settings import Settings
 Answer = TypeVar("Answer")
 FAMILY_ERROR = 0.01
 """Probability that a healthy run is accused of any bug by any of the statistical tests."""
-TESTS = 5
-"""The accept rule, the draft's law, the state of either model, the step at a trained context."""
+TESTS = 7
+"""The accept rule, the draft's law, the state of either model, the step at a trained context, the
+finals' law, the text's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,11 @@ class Pairs:
     context: Ints
     overlap_used: Floats
     overlap_clean: Floats
+    target_used: Floats
+    """Target probability of the token as used."""
+    draft_used: Floats
     target_shift: Floats
-    """Target probability of the token as used, less as rechecked."""
+    """The same, less as rechecked."""
     draft_shift: Floats
     margin: Floats
     target_gap: Floats
@@ -150,6 +154,8 @@ class Evidence:
             context=used.context[row],
             overlap_used=used.overlap[row],
             overlap_clean=clean.overlap[both],
+            target_used=used.target_prob[row],
+            draft_used=used.draft_prob[row],
             target_shift=used.target_prob[row] - clean.target_prob[both],
             draft_shift=used.draft_prob[row] - clean.draft_prob[both],
             margin=clean.margin[both],

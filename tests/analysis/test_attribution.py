@@ -95,7 +95,7 @@ def test_rounding_is_excused_by_the_data_type(dtype, astray):
     """A shift of 0.05 is a tie's worth in bfloat16 and a wrong state in float32."""
     events = with_dtype(shifted(captures.events(context=2000), 0.05), dtype)
     drift = attribution.drift(evidence(events=events))
-    assert (drift.target_p_value < 0.002) is astray
+    assert (drift.target.p_value < 0.002) is astray
 
 
 def test_a_greedy_flip_at_a_tie_is_excused():
@@ -176,7 +176,7 @@ def test_rules_that_owe_nothing_place_by_place_are_not_held_to_it(rule, lossless
     for question in (attribution.coins, attribution.draws, attribution.attribute):
         with pytest.raises(MissingEvidence, match=reason):
             question(under(rule, lossless=lossless))
-    assert attribution.drift(under(rule, lossless=lossless)).n > 0
+    assert len(attribution.drift(under(rule, lossless=lossless)).target.gap) > 0
 
 
 @pytest.mark.parametrize("bias", [0.0, 0.2])

@@ -22,7 +22,7 @@ NAMED = {
     "residual-not-subtracted": "residual-unsupported",
     "draft-cache-short": "cache-length-wrong",
     "draft-last-missing": "cache-length-wrong",
-    "draft-state": "state-drifts",
+    "draft-state": "draft-state-drifts",
     "target-keeps-rejected": "cache-length-wrong",
     "two-target-forwards": "extra-target-forwards",
     "no-bonus": "emitted-count-broken",
@@ -32,7 +32,7 @@ NAMED = {
 }
 ONLY_WHEN_SAMPLING = {"greedy-draft-soft-law", "residual-not-subtracted"}
 """At temperature 0 these faults change nothing that is emitted or recorded."""
-CONSEQUENCES = {"state-drifts", "position-range-exceeded", "depth-too-deep", "draft-too-expensive"}
+CONSEQUENCES = {"draft-state-drifts", "target-state-drifts", "position-range-exceeded", "depth-too-deep", "draft-too-expensive"}
 """What a fault may bring with it: a wrong length is a wrong state, a dear draft a wrong depth."""
 
 

@@ -140,17 +140,6 @@ def test_a_missing_bonus_is_told_from_a_missing_correction():
     assert "correction is missing" in judged("emitted-count-broken", lost).finding.message
 
 
-def test_state_drift_names_the_side_and_the_occasion():
-    """Draft or target; after what."""
-    for fault, side in (("draft-cache-short", "draft"), ("target-keeps-rejected", "target")):
-        finding = judged("state-drifts", captures.events(fault, **LONG)).finding
-        assert finding.message.startswith(f"the {side} decides from a wrong state once a burst's")
-        other = "target" if side == "draft" else "draft"
-        assert not any(measure.name.startswith(other) for measure in finding.measures)
-    throughout = judged("state-drifts", captures.events("draft-state", **LONG)).finding
-    assert "throughout" in throughout.message
-
-
 def test_a_self_draft_below_one_is_a_bug():
     """The same capture is no case for the rule when the models differ."""
     same = {"target": "pocket/target", "draft": "pocket/target"}
@@ -275,7 +264,7 @@ def test_what_would_have_been_rechecked_is_said():
         ([eagle, *bare], "'eagle' has no plain forward"),
     ):
         with pytest.raises(MissingEvidence) as missing:
-            judged("state-drifts", events)
+            judged("draft-state-drifts", events)
         assert hint in missing.value.hint
 
 

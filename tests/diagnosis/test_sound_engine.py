@@ -77,7 +77,7 @@ def test_rules_without_owed_drafts_are_told_as_such(folder, rule):
     outcomes = {each.rule: each.outcome for each in diagnosis.verdicts}
     for name in ("accept-rule-unfair", "draft-law-differs", "residual-unsupported"):
         assert isinstance(outcomes[name], Unknown)
-    assert isinstance(outcomes["state-drifts"], Clear)
+    assert isinstance(outcomes["target-state-drifts"], Clear)
     reason = "decides a round's drafts together" if rule == "block" else "gives up the target's law"
     assert reason in diagnosis.sentence
 

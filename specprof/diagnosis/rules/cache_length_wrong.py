@@ -17,15 +17,17 @@ Why this is a bug and not a mismatch
 Likely causes
     Short, growing with rejections: trimmed by rejected + 1 where rejected - 1 was due, because the
     draft was fed K tokens and the target K + 1. Short, growing with all-accepted rounds: the last
-    draft is never fed. Long: the rollback did nothing.
+    draft is never fed. Long: the rollback did nothing; from a full window on, because the rows it
+    needs are gone. Next to nothing left: it emptied the cache. Wrong as a burst begins: the one
+    before it left something behind, or only the last chunk of the prompt was fed.
 
 Confirm
     Start anew on the same prefix: a wrong cache heals there, a mismatch does not.
 
 Does not see
-    The right number of wrong entries: that is state-drifts. What a cache that evicts still holds:
-    its length counts the evicted tokens as well. The draft's side, where its drafter is a plugin
-    that isn't installed here: how it feeds its cache is not known then.
+    The right number of wrong entries: that is draft-state-drifts, target-state-drifts. What a
+    cache that evicts still holds: its length counts the evicted tokens as well. The draft's side,
+    where its drafter is a plugin that isn't installed here: how it feeds its cache isn't known.
 
 Try it
     specprof drill draft-cache-short
@@ -40,7 +42,13 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Bools, Floats
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+
+REJECTION, ALL_ACCEPTED = "after every rejection", "after every all-accepted round"
+HALF = 0.5
+"""More than this share of the bursts begins with a wrong length."""
+CHUNK_LEFT = 64
+"""A cache this much short as a burst begins was never fed part of the prompt."""
 
 
 class CacheLengthWrong(Rule):
@@ -52,17 +60,9 @@ class CacheLengthWrong(Rule):
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare both caches' lengths with what was committed and fed."""
-        rounds = evidence.rounds
-        committed = rounds.context + rounds.emitted
-        fed = np.minimum(rounds.context + rounds.drafted, committed) - 1
-        anew = limits.feeds_anew(evidence.settings)
-        told = (rounds.drafted > 0) & (anew is not None)
-        short = {
-            "target": committed - 1 - rounds.target_length,
-            "draft": np.where(
-                told, (rounds.context if anew else fed) - rounds.draft_length, np.nan
-            ),
-        }
+        due = _due(evidence)
+        lengths = {"target": evidence.rounds.target_length, "draft": evidence.rounds.draft_length}
+        short = {role: due[role] - lengths[role] for role in due}
         known = {role: ~np.isnan(each) for role, each in short.items()}
         if not any(each.any() for each in known.values()):
             title = "no cache lengths were recorded"
@@ -70,23 +70,93 @@ class CacheLengthWrong(Rule):
         for role, each in short.items():
             wrong = known[role] & (each != 0)
             if wrong.any():
-                return Found(finding=_finding(evidence, role, each, wrong))
+                fault = _Fault(evidence, role, each, due[role])
+                return Found(finding=_finding(fault, wrong))
         checked = ", ".join(f"{role}: {each.sum():,}" for role, each in known.items() if each.any())
         return Clear(detectable=f"one token in one round (rounds checked, {checked})")
 
 
-def _finding(evidence: Evidence, role: str, short: Floats, wrong: Bools) -> Finding:
+def _due(evidence: Evidence) -> dict[str, Floats]:
+    """Return how long each cache should be after every round, [rounds]; nan: not known."""
     rounds = evidence.rounds
-    grown, goes_on = short.copy(), ~evidence.closes_burst
-    following = evidence.next_row[goes_on]
-    grown[following] -= short[goes_on]
-    rejected = evidence.rejected
-    sides = {"after every rejection": rejected, "after every all-accepted round": ~rejected}
-    steady = {when: _steady(short[side]) for when, side in sides.items()}
-    growing = {when: _typical(grown[side]) for when, side in sides.items()}
+    committed = rounds.context + rounds.emitted
+    fed = np.minimum(rounds.context + rounds.drafted, committed) - 1
+    anew = limits.feeds_anew(evidence.settings)
+    told = (rounds.drafted > 0) & (anew is not None)
+    draft = np.where(told, rounds.context if anew else fed, np.nan)
+    return {"target": (committed - 1).astype(np.float64), "draft": draft}
+
+
+class _Fault:
+    """How a cache's shortfall comes about: with which outcome of a round, from where on."""
+
+    def __init__(self, evidence: Evidence, role: str, short: Floats, due: Floats) -> None:
+        self.evidence, self.role, self.short, self.due = evidence, role, short, due
+        rejected, goes_on = evidence.rejected, ~evidence.closes_burst
+        following = evidence.next_row[goes_on]
+        self.grown = short.copy()
+        self.grown[following] -= short[goes_on]
+        """What each round added to the shortfall; a burst's first round all there is."""
+        self.begins = np.ones(len(short), np.bool_)
+        self.begins[following] = False
+        sides = {REJECTION: rejected, ALL_ACCEPTED: ~rejected}
+        self.steady = {when: _steady(short[side]) for when, side in sides.items()}
+        self.growing = {when: _typical(self.grown[side]) for when, side in sides.items()}
+
+    @property
+    def at_start(self) -> Floats:
+        """What bursts' first rounds add beyond what such rounds add later, [bursts], in order."""
+        rejected, inside = self.evidence.rejected, ~self.begins
+        usual = np.zeros(len(self.short))
+        for side in (rejected, ~rejected):
+            usual[side] = _typical(self.grown[side & inside])
+        return np.asarray((self.grown - usual)[self.begins])
+
+    def suspects(self, wrong: Bools) -> tuple[str, ...]:
+        """Return the cases that leave these lengths, the likeliest first."""
+        if (self.due - self.short)[wrong].max() <= self.due[wrong].min() / 4:
+            return ("kv/reset-instead-of-rollback",)
+        start = self.at_start[~np.isnan(self.at_start)]
+        if len(start) > 1 and not start[0] and np.mean(start[1:] != 0) > HALF:
+            return ("kv/draft-cache-leaks-across-requests",)
+        if len(start) and np.mean(start >= CHUNK_LEFT) > HALF:
+            return ("kv/draft-not-primed-by-chunked-prefill",)
+        long = float(np.nanmedian(self.short[wrong])) < 0
+        return (
+            self._of_the_target(wrong, long=long)
+            if self.role == "target"
+            else self._of_draft(long=long)
+        )
+
+    def _of_the_target(self, wrong: Bools, *, long: bool) -> tuple[str, ...]:
+        settings, context = self.evidence.settings, self.evidence.rounds.context
+        if (
+            settings.cache == "sink-window"
+            and (context[wrong] + settings.depth >= settings.window).all()
+        ):
+            return "kv/ring-cache-wrap-no-rollback", "kv/target-rejected-kept"
+        return ("kv/target-rejected-kept",) if long else ("kv/async-stale-accept-count",)
+
+    def _of_the_draft(self, *, long: bool) -> tuple[str, ...]:
+        settings = self.evidence.settings
+        if long and limits.feeds_anew(settings):
+            kept = float(np.nanmax(-self.short - self.evidence.rounds.emitted))
+            own, zombies = "kv/eagle-own-features-kept", "kv/eagle-zombie-tree-nodes"
+            return (own, zombies) if kept <= 0 else (zombies, "kv/draft-rollback-under-trim")
+        if long:
+            return ("kv/draft-rollback-under-trim",)
+        alone = not self.growing[REJECTION] and not self.steady[REJECTION]
+        if alone and (self.growing[ALL_ACCEPTED] or self.steady[ALL_ACCEPTED]):
+            return ("kv/draft-last-proposal-missing",)
+        return ("kv/draft-rollback-over-trim",)
+
+
+def _finding(fault: _Fault, wrong: Bools) -> Finding:
+    rounds, short = fault.evidence.rounds, fault.short
     first = int(wrong.argmax())
+    rejected = bool(fault.evidence.rejected[first])
     return Finding(
-        message=_message(role, steady, growing, float(short[first])),
+        message=_message(fault.role, fault.steady, fault.growing, float(short[first])),
         measures=(
             Measure(name="tokens short, first time", value=float(short[first]), unit="tokens"),
             Measure(
@@ -100,6 +170,14 @@ def _finding(evidence: Evidence, role: str, short: Floats, wrong: Bools) -> Find
         "with the next round's first step: two tokens after an all-accepted round",
         confirm=("specprof run --context <the same> --stops 1",),
         rounds=tuple(rounds.index[wrong][:5].tolist()),
+        where=Where(
+            round=int(rounds.index[first]),
+            context=int(rounds.context[first]),
+            event="after a rejection" if rejected else "after an all-accepted round",
+            used=float(fault.due[first] - short[first]),
+            clean=float(fault.due[first]),
+        ),
+        suspects=fault.suspects(wrong),
         headline=True,
     )
 

@@ -34,7 +34,7 @@ import numpy as np
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Bools, Ints
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
 
 
 class EmittedCountBroken(Rule):
@@ -53,9 +53,16 @@ class EmittedCountBroken(Rule):
         broken = wrong | (~last & (rounds.context[evidence.next_row] != committed))
         if not broken.any():
             return Clear(detectable=f"one broken round of {len(rounds):,}")
+        first = int(broken.argmax())
+        message, suspects = _told(surplus[wrong], ~evidence.rejected[wrong])
         finding = Finding(
-            message=_message(surplus[wrong], ~evidence.rejected[wrong]),
+            message=message,
             measures=(
+                Measure(
+                    name="tokens emitted, first time",
+                    value=float(rounds.emitted[first]),
+                    unit="tokens",
+                ),
                 Measure(name="broken per round", value=float(broken.mean()), n=len(rounds)),
                 Measure(name="tokens off per round", value=float(surplus[~last].mean())),
             ),
@@ -63,16 +70,33 @@ class EmittedCountBroken(Rule):
             "round that decided them",
             confirm=("specprof run --draft <the target> --temperature 0",),
             rounds=tuple(rounds.index[broken][:5].tolist()),
+            where=Where(
+                round=int(rounds.index[first]),
+                context=int(rounds.context[first]),
+                event="with a rejection"
+                if evidence.rejected[first]
+                else "with all drafts accepted",
+                used=float(rounds.emitted[first]),
+                clean=float(rounds.accepted[first] + 1),
+            ),
+            suspects=suspects,
             headline=True,
         )
         return Found(finding=finding)
 
 
-def _message(surplus: Ints, all_stood: Bools) -> str:
+def _told(surplus: Ints, all_stood: Bools) -> tuple[str, tuple[str, ...]]:
+    """Return the message, and the cases that leave it, from the rounds of a wrong count."""
+    late = "accept/correction-token-late-or-lost"
     if not len(surplus):
-        return "a round starts elsewhere than the one before it ended"
+        return "a round starts elsewhere than the one before it ended", (late,)
     if all_stood.all() and (surplus == -1).all():
-        return "the bonus token is missing: rounds whose drafts all stood emit K tokens, not K + 1"
+        message = (
+            "the bonus token is missing: rounds whose drafts all stood emit K tokens, not K + 1"
+        )
+        return message, ("accept/bonus-token-disabled",)
     if not all_stood.any() and (surplus == -1).all():
-        return "the correction is missing: rounds with a rejection emit only the accepted drafts"
-    return "rounds commit another number of tokens than their accepted drafts and one more"
+        missing = "the correction is missing: rounds with a rejection emit only the accepted drafts"
+        return missing, (late,)
+    message = "rounds commit another number of tokens than their accepted drafts and one more"
+    return message, (late,) if (surplus < 0).any() else ("stop/length-overshoot",)

@@ -28,7 +28,7 @@ from typing import ClassVar
 
 from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
 
 
 class ExtraTargetForwards(Rule):
@@ -48,7 +48,7 @@ class ExtraTargetForwards(Rule):
         when = "every round"
         if not extra.all():
             when = "rounds with a rejection" if not extra[~rejected].any() else "some rounds"
-        forwards = float(rounds.target_forwards.mean())
+        forwards, first = float(rounds.target_forwards.mean()), int(extra.argmax())
         finding = Finding(
             message=f"the target runs {forwards:.2f} forward passes a round instead of one, "
             f"in {when}",
@@ -64,6 +64,14 @@ class ExtraTargetForwards(Rule):
             "with the next round's drafts",
             confirm=("specprof run --draft <the target> --temperature 0",),
             rounds=tuple(rounds.index[extra][:5].tolist()),
+            where=Where(
+                round=int(rounds.index[first]),
+                context=int(rounds.context[first]),
+                event="with a rejection" if rejected[first] else "with all drafts accepted",
+                used=float(rounds.target_forwards[first]),
+                clean=1.0,
+            ),
+            suspects=("perf/two-target-forwards",),
             headline=True,
         )
         return Found(finding=finding)

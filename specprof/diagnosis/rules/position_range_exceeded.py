@@ -71,7 +71,7 @@ def _state_astray(evidence: Evidence) -> bool:
         drift = evidence.ask(attribution.drift)
     except MissingEvidence:
         return False
-    return min(drift.draft_p_value, drift.target_p_value) <= evidence.alpha
+    return min(drift.draft.p_value, drift.target.p_value) <= evidence.alpha
 
 
 def _finding(step: Step, place: str) -> Finding:

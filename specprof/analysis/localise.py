@@ -1,0 +1,256 @@
+"""Where a model's answers go astray, and after what: contrasts that tell one cause from another.
+
+A wrong state is wrong at some places and right at others, and which are which says more of the
+cause than how wrong they are (theory 10.3). Every contrast holds places that differ in one thing
+against each other: what came before the round, the draft index, the depth, the rounds played since
+the burst began, the place in a tree. Knows places and rounds; names no bug.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from specprof.analysis.attribution import Side
+from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import Bools, Floats, Ints
+from specprof.findings import Where
+
+Onset = Literal["at once", "rejection", "all-accepted", "any round", ""]
+"""What comes right before a burst's answers first go astray; empty: now this, now that."""
+AFTER = ("in a burst's first round", "after a rejection", "after an all-accepted round")
+CLEAN = 0.1
+"""A side of a contrast is clean where its share astray is at most this much of the other's."""
+FEW = 8
+"""Places astray that a clean side must have been due, by the other's share."""
+_KINDS = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """How a model's astray places lie among those that are not."""
+
+    where: Where
+    """The first of them; `used` and `clean` are the drafted token's probability."""
+    first_gap: float
+    share: float
+    """Astray per rechecked place."""
+    size: float
+    """Median gap of the astray places."""
+    onset: Onset
+    lasts: bool
+    """Whether rounds go on astray that come after another outcome than the onset's."""
+    later_only: bool
+    """Draft index 0, or the verify pass's first row, is clean, and those after it aren't."""
+    branched_only: bool
+    """Only answers after tree nodes are astray that lie elsewhere in the list than in their branch.
+
+    These nodes have others before them that they don't follow from."""
+    uneven_only: bool
+    """Only rounds are astray that come after two of unlike numbers of accepted tokens."""
+    from_second: bool
+    """The first burst is clean, and those after it are astray from their first round on."""
+    since: tuple[int, int] | None
+    """Greatest clean context below, and least astray one from which on places are astray."""
+    builds_up: bool
+    """The gap grows over a burst's rounds."""
+    deepens: bool
+    """It grows from shallow bursts to deep ones."""
+
+
+def localise(evidence: Evidence, side: Side) -> Pattern:
+    """Return the pattern of a side that has astray places."""
+    kind = evidence.after[evidence.row(side.round)]
+    since, second = _since(side), _from_second(evidence, side)
+    deep = np.ones(len(side.round), np.bool_) if since is None else side.context >= since[1]
+    onset, hazards = _onset(evidence, side, deep)
+    first = _first(side)
+    where = Where(
+        round=int(side.round[first]),
+        context=int(side.context[first]),
+        index=int(side.index[first]),
+        event=AFTER[int(kind[first])],
+        used=_known(side.used[first]),
+        clean=_known(side.clean[first]),
+    )
+    if max(hazards) >= 0.5 and onset not in {"at once", ""}:  # noqa: PLR2004 - oftener than not
+        since = None if _explains(evidence, side, onset) else since
+    return Pattern(
+        where=where,
+        first_gap=float(side.gap[first]),
+        share=float(side.astray.mean()),
+        size=float(np.median(side.gap[side.astray])),
+        onset=onset,
+        lasts=_lasts(evidence, side, onset),
+        later_only=_clean(side.astray, side.index == 0, deep),
+        branched_only=evidence.columns.trees and _clean(side.astray, side.node == side.index - 1),
+        uneven_only=_uneven_only(evidence, side, deep),
+        from_second=second,
+        since=since,
+        builds_up=_builds_up(evidence, side),
+        deepens=_deepens(evidence, side),
+    )
+
+
+def _first(side: Side) -> int:
+    """Return the row of the astray place that came first, one with a drafted token if there is."""
+    rows = np.flatnonzero(side.astray)
+    return int(rows[np.lexsort((side.index[rows], side.round[rows]))[0]])
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _clean(astray: Bools, one: Bools, among: Bools | None = None) -> bool:
+    """Whether the places of `one` side are clean where the others' share would show, [n] each."""
+    among = np.ones(len(astray), np.bool_) if among is None else among
+    inside, outside = astray[one & among], astray[~one & among]
+    if not len(inside) or not len(outside):
+        return False
+    due = float(outside.mean())
+    return len(inside) * due >= FEW and bool(inside.mean() <= CLEAN * due)
+
+
+def _onset(evidence: Evidence, side: Side, deep: Bools) -> tuple[Onset, list[float]]:
+    """Return what bursts first go astray after, and how likely each outcome is to be it.
+
+    Of the rounds up to and with a burst's first astray one: the share that is it, by outcome. Only
+    at `deep` places [n], where the fault is at work at all.
+    """
+    rounds, inverse = np.unique(side.round[deep], return_inverse=True)
+    astray = np.bincount(inverse, weights=side.astray[deep]) > 0
+    row = evidence.row(rounds)
+    burst, kind = evidence.rounds.burst[row], evidence.after[row]
+    hits, seen = np.zeros(3), np.zeros(3)
+    for one in np.unique(burst):
+        inside = np.flatnonzero(burst == one)
+        until = int(astray[inside].argmax()) + 1 if astray[inside].any() else len(inside)
+        seen += np.bincount(kind[inside[:until]], minlength=3)
+        if astray[inside].any():
+            hits[kind[inside[until - 1]]] += 1
+    hazards = [float(hits[each] / seen[each]) if seen[each] else 0.0 for each in _KINDS]
+    return _named(hazards, hits), hazards
+
+
+def _named(hazards: list[float], hits: Floats) -> Onset:
+    start, rejection, accepted = hazards
+    total = float(hits.sum())
+    if hits[0] >= 0.5 * total and start >= 0.3:  # noqa: PLR2004 - most bursts, and not by chance
+        return "at once"
+    if hits[1] >= 0.8 * total and accepted <= rejection / 3:
+        return "rejection"
+    if rejection <= accepted / 3 and hits[2] >= 0.5 * total:
+        return "all-accepted"
+    return "any round" if start <= CLEAN * max(rejection, accepted) else ""
+
+
+def _explains(evidence: Evidence, side: Side, onset: Onset) -> bool:
+    """Whether the outcome alone tells astray bursts from clean ones, whatever the depth."""
+    rounds, inverse = np.unique(side.round, return_inverse=True)
+    astray = np.bincount(inverse, weights=side.astray) > 0
+    row = evidence.row(rounds)
+    burst, kind = evidence.rounds.burst[row], evidence.after[row]
+    wanted = {"rejection": (1,), "all-accepted": (2,), "any round": (1, 2)}.get(onset, ())
+    met = np.isin(kind, wanted)
+    clean = [one for one in np.unique(burst) if not astray[burst == one].any()]
+    exposed = sum(int(met[burst == one].sum()) for one in clean)
+    return exposed <= CLEAN * max(int(met.sum()), 1)
+
+
+def _lasts(evidence: Evidence, side: Side, onset: Onset) -> bool:
+    other = {"rejection": 2, "all-accepted": 1}.get(onset)
+    if other is None:
+        return True
+    row = evidence.row(side.round)
+    burst = evidence.rounds.burst[row]
+    begun = np.full(int(burst.max()) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(begun, burst[side.astray], side.round[side.astray])
+    after = (side.round > begun[burst]) & (evidence.after[row] == other)
+    return bool(after.any()) and bool(side.astray[after].mean() >= 0.5 * _share_after(side, begun))
+
+
+def _share_after(side: Side, begun: Ints) -> float:
+    return float(side.astray[side.round >= begun.min()].mean())
+
+
+def _uneven_only(evidence: Evidence, side: Side, deep: Bools) -> bool:
+    before = np.full(len(evidence.rounds), -1, np.int64)
+    goes_on = evidence.next_row >= 0
+    before[evidence.next_row[goes_on]] = np.flatnonzero(goes_on)
+    last = before[evidence.row(side.round)]
+    known = (last >= 0) & (before[last] >= 0)
+    accepted = evidence.rounds.accepted
+    alike = accepted[last] == accepted[before[last]]
+    return _clean(side.astray, alike, known & deep)
+
+
+def _from_second(evidence: Evidence, side: Side) -> bool:
+    """Whether each sequence's first burst is clean and later ones are astray as they begin."""
+    row = evidence.row(side.round)
+    burst, sequence = evidence.rounds.burst[row], evidence.rounds.sequence[row]
+    earliest = np.full(int(sequence.max()) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(earliest, sequence, burst)
+    first = burst == earliest[sequence]
+    begins = ~first & (evidence.after[row] == 0)
+    if not begins.any() or not first.any():
+        return False
+    share = float(side.astray[begins].mean())
+    return share >= 0.5 and bool(side.astray[first].mean() <= CLEAN * share)  # noqa: PLR2004
+
+
+def _since(side: Side) -> tuple[int, int] | None:
+    """Return between which contexts places begin to go astray: the likeliest single split."""
+    order = np.argsort(side.context, kind="stable")
+    context, astray = side.context[order], side.astray[order]
+    below, n = np.arange(1, len(order)), len(order)
+    split = context[1:] > context[:-1]
+    if not split.any():
+        return None
+    hits = np.cumsum(astray)
+    near, far = hits[:-1] / below, (hits[-1] - hits[:-1]) / (n - below)
+    gain = np.where(split, -below * _entropy(near) - (n - below) * _entropy(far), -np.inf)
+    cut = int(gain.argmax())
+    if near[cut] > CLEAN / 2 * far[cut] or (cut + 1) * far[cut] < FEW:
+        return None
+    start = cut + 1 + int(astray[cut + 1 :].argmax())
+    return int(context[start - 1]), int(context[start])
+
+
+def _entropy(share: Floats) -> Floats:
+    inside = np.clip(share, 1e-12, 1 - 1e-12)
+    return np.asarray(-inside * np.log(inside) - (1 - inside) * np.log1p(-inside))
+
+
+def _builds_up(evidence: Evidence, side: Side) -> bool:
+    """Whether gaps late in bursts are twice those early on, though these are astray too."""
+    played = _played(evidence)[evidence.row(side.round)]
+    middle = float(np.median(played[played > 0])) if (played > 0).any() else 0.0
+    early, late = (played > 0) & (played <= middle), played > middle
+    return _grown(side.gap, early, late, times=1.5)
+
+
+def _deepens(evidence: Evidence, side: Side) -> bool:
+    """Whether gaps in deep bursts are half as large again as in shallow ones."""
+    start = side.context[side.astray]
+    middle = float(np.median(start))
+    shallow = side.astray & (side.context <= middle)
+    del evidence
+    return _grown(side.gap, shallow, side.astray & (side.context > middle), times=1.5)
+
+
+def _grown(gap: Floats, before: Bools, after: Bools, times: float) -> bool:
+    if min(int(before.sum()), int(after.sum())) < FEW:
+        return False
+    return float(gap[after].mean()) >= times * float(gap[before].mean())
+
+
+def _played(evidence: Evidence) -> Ints:
+    """Return how many rounds of its burst went before each, [rounds]."""
+    order, burst = evidence.columns.burst_order, evidence.rounds.burst
+    sorted_ = burst[order]
+    starts = np.flatnonzero(np.append(True, sorted_[1:] != sorted_[:-1]))
+    place = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
+    found = np.zeros(len(order), np.int64)
+    found[order] = place
+    return found

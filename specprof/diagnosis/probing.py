@@ -143,22 +143,34 @@ def judged(
 
 def seconds(settings: Settings, columns: Columns) -> float:
     """Return what a run should take, by the times of a capture of the same pair on this machine."""
-    fed = sum(one.fed for one in columns.prefills)
-    feed_s = sum(one.wall_ns for one in columns.prefills) / 1e9 / fed if fed else GUESSED_S
+    target_s, draft_s = (_feeding_s(columns, side) for side in ("target", "draft"))
+    prefill_ns = sum(one.wall_ns for one in columns.prefills)
+    decoding_ns = sum(one.wall_ns for one in columns.bursts) - prefill_ns
     emitted = sum(one.emitted for one in columns.bursts)
-    decoded_s = sum(one.wall_ns for one in columns.bursts) / 1e9 - feed_s * fed
-    token_s = decoded_s / emitted if emitted else GUESSED_S
+    token_s = decoding_ns / 1e9 / emitted if emitted else GUESSED_S
     loading_s = max(_loading_s(columns), 1.0)
     deep = stops(settings)
     if settings.workload == "scan":
-        return loading_s + CONVENTIONS * settings.context * feed_s
+        return loading_s + CONVENTIONS * settings.context * (target_s + draft_s)
     if settings.workload == "overlap":
-        places = len(deep) * min(settings.max_new_tokens, settings.context)
-        shown = places * (settings.view or 0)
-        return loading_s + 2 * (settings.context + shown) * feed_s
+        shown = len(deep) * settings.max_new_tokens * (settings.view or 0)
+        if settings.gap:  # a forward for each stop
+            shown = sum(deep)
+        return loading_s + settings.context * (target_s + draft_s) + shown * draft_s
     rechecked = sum(each for each in deep if each <= settings.recheck_context)
-    tokens = len(deep) * settings.max_new_tokens * settings.batch
-    return loading_s + tokens * token_s + (settings.context + rechecked) * feed_s
+    fed = (settings.context + rechecked) * settings.batch * (target_s + draft_s)
+    return loading_s + len(deep) * settings.max_new_tokens * settings.batch * token_s + fed
+
+
+def _feeding_s(columns: Columns, side: str) -> float:
+    """Return a known token's time in one of the models, by the prefill that went quickest."""
+    found = [
+        span.ns / 1e9 / one.fed
+        for one in columns.prefills
+        for span in one.spans
+        if span.name == f"prefill-{side}" and one.fed
+    ]
+    return min(found, default=GUESSED_S)
 
 
 def _loading_s(columns: Columns) -> float:

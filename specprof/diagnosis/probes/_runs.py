@@ -1,6 +1,6 @@
 """What probes share: settings varied a little, and what the rules make of the run made of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -27,7 +27,7 @@ SAMPLED: Final[Changes] = {"temperature": 1.0, "acceptance": "auto", "shape": "c
 """The plainest run in which an accept step can go wrong by little, and does so visibly."""
 
 
-def varied(header: Header, *changes: Changes) -> list[Settings]:
+def varied(header: Header, *changes: Mapping[str, Value]) -> list[Settings]:
     """Return the capture's settings with each of `changes`; none where one can't be run.
 
     Only runs of specprof's own engine can be made again with little changed.
@@ -35,7 +35,7 @@ def varied(header: Header, *changes: Changes) -> list[Settings]:
     settings = header.spec.settings
     brief: Changes = {"plain_steps": 0, "stops": min(settings.stops, STOPS)}
     try:
-        found = [msgspec.structs.replace(settings, **(brief | each)) for each in changes]
+        found = [msgspec.structs.replace(settings, **(brief | dict(each))) for each in changes]
         for each in found:
             check(each)
     except UsageError:
@@ -43,7 +43,7 @@ def varied(header: Header, *changes: Changes) -> list[Settings]:
     return found if settings.backend == "native" else []
 
 
-def read(header: Header, *changes: Changes, **given: Value) -> list[Settings]:
+def read(header: Header, *changes: Mapping[str, Value], **given: Value) -> list[Settings]:
     """Return runs that read the capture's text, drawing nothing; the first without any change.
 
     All of them with what is `given`.
@@ -54,7 +54,7 @@ def read(header: Header, *changes: Changes, **given: Value) -> list[Settings]:
         "batch": 1,
         "max_new_tokens": NEW,
     }
-    return varied(header, *(reading | given | each for each in ({}, *changes)))
+    return varied(header, *(reading | given | dict(each) for each in ({}, *changes)))
 
 
 def trained(header: Header) -> int | None:

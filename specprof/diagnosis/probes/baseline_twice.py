@@ -51,9 +51,8 @@ class BaselineTwice(Probe):
         own = _texts(evidence)
         shared = first.keys() & second.keys()
         apart = sum(not np.array_equal(first[each], second[each]) for each in shared)
-        others = sum(
-            not np.array_equal(own[each], first[each]) for each in own.keys() & first.keys()
-        )
+        shared &= own.keys()
+        others = sum(not np.array_equal(own[each], first[each]) for each in shared)
         told = f"{others} of {len(own)} bursts of the capture differ from plain decoding"
         if not apart:
             return Clear(detectable=f"one burst of {len(first)} that decodes otherwise; {told}")

@@ -20,11 +20,11 @@ from specprof.analysis import attribution
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import binomial_excess, proportion
 from specprof.diagnosis.probes._runs import (
-    Changes,
     LAWS,
     MISMATCH,
     SAMPLED,
     STATE,
+    Changes,
     accused,
     echoed,
     measure,

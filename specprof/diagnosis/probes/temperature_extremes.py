@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Estimate, proportion
-from specprof.diagnosis.probes._runs import Changes, LAWS, measure, varied
+from specprof.diagnosis.probes._runs import LAWS, Changes, measure, varied
 from specprof.extend import Probe
 from specprof.findings import Clear, Family, Finding, Found, Outcome, Unknown
 from specprof.limits import READERS

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from specprof.analysis import overlap
 from specprof.analysis.evidence import Evidence
-from specprof.diagnosis.probes._runs import Changes, MISMATCH, measure, read
+from specprof.diagnosis.probes._runs import MISMATCH, Changes, measure, read
 from specprof.extend import Probe
 from specprof.findings import Clear, Family, Finding, Found, Outcome
 from specprof.records import Header

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from specprof.records import Observed, Rechecked
+from specprof.records import Observed, Rechecked, Rescored
 
 Floats = NDArray[np.float64]
 FAULTS = (
@@ -19,6 +19,16 @@ FAULTS = (
     "too-strict",
     "greedy-draft-soft-law",
     "residual-not-subtracted",
+    "residual-softmaxed",
+    "bonus-from-draft",
+    "uniform-reused",
+    "draft-temperature",
+    "constant-drafts",
+    "wrong-ratio",
+    "exact-match-unsaid",
+    "first-draft-unchecked",
+    "correction-lost",
+    "nothing-proposed",
     "draft-cache-short",
     "draft-last-missing",
     "draft-state",
@@ -30,8 +40,13 @@ FAULTS = (
     "host-gap",
 )
 """What may be broken, one thing at a time."""
+TINY = float(np.finfo(np.float64).tiny)
 STRICT = 0.8
 """too-strict: the chance of standing is this much of what is owed."""
+WARM = 1.5
+"""draft-temperature: drafts are drawn at this many times the declared one."""
+CONSTANT = 7
+"""constant-drafts: the token that is drafted everywhere."""
 LOOP = 7
 """looping-text: its period."""
 
@@ -47,6 +62,14 @@ class Place:
     margin: float
     draft_logits: Floats  # [vocab]
     clean_logits: Floats  # [vocab], the draft's
+    index: int
+    """Draft index, from 0."""
+    target_raw: Floats
+    """[vocab] clean logits, like the next whatever siblings fell."""
+    draft_raw: Floats
+    target_gap: float
+    """Total variation between the raw laws as used and the clean ones."""
+    draft_gap: float
 
 
 class Tables:
@@ -60,25 +83,39 @@ class Tables:
         self.noise = noise
         self.temperature = temperature
         self.random = np.random.default_rng(seed)
+        self._coin = 0.0
+        """The last one flipped for a drafted token."""
+        self._wanted = 0
+        """The token the last drafted one had to equal: exact-match-unsaid."""
 
-    def place(self, context: int, *, draft_astray: float, target_astray: float) -> Place:
-        """Draw the laws after `context` tokens; each used law is astray by that much noise."""
+    def place(
+        self, context: int, *, draft_astray: float, target_astray: float, index: int = 0
+    ) -> Place:
+        """Draw the laws after `context` tokens, `index` of them drafted in this very round.
+
+        Each used law is astray by that much noise.
+        """
         far = max(0.0, float(np.log2(context / self.trained_context))) if context else 0.0
         target = 2.5 * self._noise()
         if self.fault == "looping-text":
             target[context % LOOP] += 15
         draft = target + self.noise * (1 + far) * self._noise()
         top = np.partition(target, -2)[-2:]
-        used = self._law(target + target_astray * self._noise())
+        target_logits = target + target_astray * self._noise()
         draft_logits = draft + draft_astray * self._noise()
         return Place(
-            target=used,
+            target=self._law(target_logits),
             draft=self._law(draft_logits),
             clean_target=self._law(target),
             clean_draft=self._law(draft),
             margin=float(top[1] - top[0]),
             draft_logits=draft_logits,
             clean_logits=draft,
+            index=index,
+            target_raw=target,
+            draft_raw=draft,
+            target_gap=_gap(target_logits, target) if target_astray else 0.0,
+            draft_gap=_gap(draft_logits, draft) if draft_astray else 0.0,
         )
 
     def left(self, place: Place, token: int) -> Place:
@@ -106,24 +143,64 @@ class Tables:
 
     def drafted(self, place: Place) -> int:
         """Draw the drafted token."""
-        if self.fault == "greedy-draft-soft-law":
-            return int(place.draft.argmax())
-        return self._draw(place.draft)
+        match self.fault:
+            case "greedy-draft-soft-law":
+                return int(place.draft.argmax())
+            case "draft-temperature":
+                return self._draw(self._law(place.draft_logits / WARM))
+            case "constant-drafts":
+                return CONSTANT
+            case _:
+                return self._draw(place.draft)
 
     def stands(self, place: Place, token: int) -> bool:
         """Flip the coin for a drafted token."""
         owed = _owed(place, token) * (STRICT if self.fault == "too-strict" else 1)
-        return bool(self.random.random() < owed) or self.fault == "always-accept"
+        match self.fault:
+            case "wrong-ratio":
+                owed = place.draft[token] / max(place.target[token], TINY)
+            case "exact-match-unsaid":
+                self._wanted = self._draw(place.target)
+                return self._wanted == token
+        self._coin = float(self.random.random())
+        unchecked = self.fault == "first-draft-unchecked" and place.index == 0
+        return bool(self._coin < owed) or unchecked or self.fault == "always-accept"
 
     def correction(self, place: Place) -> int:
         """Draw the token after a rejection: from the residual."""
-        if self.fault == "residual-not-subtracted":
-            return self._draw(place.target)
-        return self._draw(_residual(place.target, place.draft))
+        residual = _residual(place.target, place.draft)
+        match self.fault:
+            case "residual-not-subtracted":
+                return self._draw(place.target)
+            case "residual-softmaxed":
+                return self._draw(np.exp(residual))
+            case "uniform-reused":
+                return _at(residual, self._coin)
+            case "exact-match-unsaid":
+                return self._wanted
+            case _:
+                return self._draw(residual)
 
     def bonus(self, place: Place) -> int:
         """Draw the token after an all-accepted round: from the target."""
-        return self._draw(place.target)
+        return self._draw(place.draft if self.fault == "bonus-from-draft" else place.target)
+
+    def rescored(self, place: Place, token: int, round_: int, slot: int) -> Rescored:
+        """Return what the clean laws make of a committed token at its own place."""
+        law = self._law(place.target_raw)
+        some = law[law > 0]
+        surprise = -np.log(some)
+        entropy = float((some * surprise).sum())
+        return Rescored(
+            round=round_,
+            slot=slot,
+            target_prob=short(law[token]),
+            entropy=short(entropy),
+            spread=short(float((some * (surprise - entropy) ** 2).sum())),
+            shortfall=short(float(place.target_raw.max() - place.target_raw[token])),
+            target_gap=short(place.target_gap),
+            draft_nll=short(-float(np.log(_softmax(place.draft_raw)[token]))),
+        )
 
     def _noise(self) -> Floats:
         return self.random.standard_normal(self.vocabulary)
@@ -131,12 +208,10 @@ class Tables:
     def _law(self, logits: Floats) -> Floats:
         if self.temperature == 0:
             return np.asarray(np.eye(self.vocabulary)[int(logits.argmax())])
-        weights = np.exp((logits - logits.max()) / self.temperature)
-        return np.asarray(weights / weights.sum(), dtype=np.float64)
+        return _softmax(logits / self.temperature)
 
     def _draw(self, weights: Floats) -> int:
-        wanted = self.random.random() * weights.sum()
-        return int(np.searchsorted(weights.cumsum(), wanted, side="right"))
+        return _at(weights, float(self.random.random()))
 
 
 def observed(place: Place, token: int) -> Observed:
@@ -159,7 +234,15 @@ def rechecked(place: Place, token: int, round_: int, index: int) -> Rechecked:
         draft_prob=short(place.clean_draft[token]),
         overlap=short(np.minimum(place.clean_target, place.clean_draft).sum()),
         margin=short(place.margin),
+        target_gap=short(place.target_gap),
+        draft_gap=short(place.draft_gap),
     )
+
+
+def standing(place: Place, token: int, *, corrected: bool) -> tuple[float, float]:
+    """Return where a final token lies in the law it is due to be drawn from: rank and order."""
+    due = _residual(place.target, place.draft) if corrected else place.target
+    return short(_rank(due, token)), short(float(due[:token].sum() + due[token] / 2))
 
 
 def short(value: float) -> float:
@@ -180,3 +263,17 @@ def _rank(law: Floats, token: int) -> float:
 
 def _owed(place: Place, token: int) -> float:
     return min(1.0, float(place.target[token]) / float(place.draft[token]))
+
+
+def _softmax(logits: Floats) -> Floats:
+    weights = np.exp(logits - logits.max())
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+
+def _gap(used: Floats, clean: Floats) -> float:
+    return float(np.abs(_softmax(used) - _softmax(clean)).sum() / 2)
+
+
+def _at(weights: Floats, share: float) -> int:
+    """Return the token at that share of the cumulated weights [vocab]."""
+    return int(np.searchsorted(weights.cumsum(), share * weights.sum(), side="right"))

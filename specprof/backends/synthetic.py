@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from specprof import __version__, limits
-from specprof.backends._tables import FAULTS, Place, Tables, observed, rechecked, short
+from specprof.backends._tables import FAULTS, Place, Tables, observed, rechecked, short, standing
 from specprof.errors import UnknownName
 from specprof.extend import Backend
 from specprof.plan import acceptance_in_force, stops
@@ -27,6 +27,7 @@ from specprof.records import (
     Prefill,
     Recheck,
     Rechecked,
+    Rescored,
     Round,
     Sample,
     Scored,
@@ -63,6 +64,7 @@ class _Sequence:
     caches: _Caches = field(default_factory=_Caches)
     rounds: int = 0
     rechecked: list[Rechecked] = field(default_factory=list)
+    rescored: list[Rescored] = field(default_factory=list)
 
 
 @dataclass
@@ -75,6 +77,8 @@ class _Played:
     drafted: list[Drafted] = field(default_factory=list)
     path: list[int] = field(default_factory=list)
     """The accepted tokens."""
+    places: list[Place] = field(default_factory=list)
+    """Where each of them was judged."""
     rejected: bool = False
     emitted: list[int] = field(default_factory=list)
 
@@ -124,8 +128,8 @@ class Synthetic(Backend):
             yield Plain(burst=sequences[0].burst, context=sequences[0].context, steps_ns=plain)
         for each in sequences:
             deep = context > settings.recheck_context
-            if each.rechecked and not deep and settings.detail == "evidence":
-                yield Recheck(burst=each.burst, places=each.rechecked)
+            if not deep and settings.detail == "evidence":
+                yield Recheck(burst=each.burst, places=each.rechecked, emitted=each.rescored)
         yield Sample(at_ns=self._now, rss_bytes=600_000_000 + context * 30_000)
         for each in sequences:
             yield Burst(
@@ -203,21 +207,24 @@ class Synthetic(Backend):
         played = self._chain(each) if chained else self._tree(each)
         draw = self._tables.correction if played.rejected else self._tables.bonus
         played.emitted = [*played.path, draw(played.final)]
-        if self.fault == "no-bonus" and self._depth and not played.rejected:
+        lost = "correction-lost" if played.rejected else "no-bonus"
+        if self.fault == lost and played.path:  # a round that commits nothing would never end
             played.emitted.pop()
         self._index += 1
         return played
 
     def _chain(self, each: _Sequence) -> _Played:
-        places = [self._place(each, each.context + i) for i in range(self._depth + 1)]
+        places = [self._place(each, i) for i in range(self._depth + 1)]
         played = _Played(self._index, places[0])
-        for index, place in enumerate(places[:-1]):
+        judged = [] if self.fault == "nothing-proposed" else places[:-1]
+        for index, place in enumerate(judged):
             reached = not played.rejected
             token = self._tables.drafted(place)
             accepted = reached and self._tables.stands(place, token)
             self._judged(each, played, place, Drafted(token, index - 1, reached, accepted))
             if accepted:
                 played.path.append(token)
+                played.places.append(place)
                 played.final = places[index + 1]
             played.rejected = not (reached and accepted)
         return played
@@ -225,7 +232,7 @@ class Synthetic(Backend):
     def _tree(self, each: _Sequence) -> _Played:
         """Draft a whole tree without replacement, then judge siblings in turn (theory 2.9)."""
         widths = limits.widths(self._settings)
-        tips = {-1: self._place(each, each.context)}
+        tips = {-1: self._place(each, 0)}
         nodes, at = list[tuple[int, int, Place]](), list(tips)
         for level in range(self._depth):
             width, parents, at = widths[level] if level < len(widths) else 1, at, []
@@ -237,7 +244,7 @@ class Synthetic(Backend):
                     nodes.append((token, parent, place))
                     place = self._tables.left(place, token)
             for node in at:
-                tips[node] = self._place(each, each.context + level + 1)
+                tips[node] = self._place(each, level + 1)
         return self._judge_tree(each, nodes, tips)
 
     def _judge_tree(
@@ -252,6 +259,7 @@ class Synthetic(Backend):
                 played.rejected, played.final = not accepted, place
             if accepted:
                 played.path.append(token)
+                played.places.append(place)
                 tip, played.final = node, tips[node]
         return played
 
@@ -264,12 +272,13 @@ class Synthetic(Backend):
                 one = msgspec.structs.replace(one, seen=observed(place, one.token))
         played.drafted.append(one)
 
-    def _place(self, each: _Sequence, context: int) -> Place:
+    def _place(self, each: _Sequence, index: int) -> Place:
         astray = self.fault == "draft-state" or each.caches.draft_short > 0
         return self._tables.place(
-            context,
+            each.context + index,
             draft_astray=ASTRAY if astray else 0.0,
             target_astray=ASTRAY if each.caches.target_over else 0.0,
+            index=index,
         )
 
     @property
@@ -289,6 +298,12 @@ class Synthetic(Backend):
         context, emitted, final = each.context, played.emitted[: each.room], played.final
         each.context, each.room = context + len(emitted), each.room - len(emitted)
         each.rounds += 1
+        whole = len(emitted) == len(played.path) + 1  # the limit, or a fault, cut off no final
+        for slot, at in enumerate([*played.places, final][: len(emitted)]):
+            scored = self._tables.rescored(at, emitted[slot], played.index, slot)
+            if not self._depth:
+                scored = msgspec.structs.replace(scored, draft_nll=None)
+            each.rescored.append(scored)
         target_length = each.context - 1 + each.caches.target_over
         # A tree is taken back whole; a chain's drafts stay in the draft's cache where they stood.
         fed = context + (self._depth - 1 if self._settings.shape == "chain" else 0)
@@ -296,7 +311,10 @@ class Synthetic(Backend):
         target_held, target_evicted = self._held(target_length)
         draft_held, draft_evicted = self._held(draft_length)
         evidence, drafts = self._settings.detail == "evidence", self._depth > 0
-        corrected = evidence and played.rejected
+        told = evidence and whole
+        stood: tuple[float | None, float | None] = None, None
+        if told and played.drafted and self._settings.temperature:
+            stood = standing(final, emitted[-1], corrected=played.rejected)
         return Round(
             index=played.index,
             burst=each.burst,
@@ -305,8 +323,10 @@ class Synthetic(Backend):
             drafted=played.drafted,
             accepted=len(played.path),
             emitted=emitted,
-            final_target_prob=short(final.target[emitted[-1]]) if evidence else None,
-            final_draft_prob=short(final.draft[emitted[-1]]) if corrected else None,
+            final_target_prob=short(final.target[emitted[-1]]) if told else None,
+            final_draft_prob=short(final.draft[emitted[-1]]) if told and played.rejected else None,
+            final_rank=stood[0],
+            final_order=stood[1],
             start_ns=at_ns,
             wall_ns=times[1],
             spans=times[0],

@@ -50,7 +50,8 @@ def test_a_baseline_drafts_nothing():
         assert (one.depth_asked, one.drafted, one.accepted, len(one.emitted)) == (0, [], 0, 1)
         assert one.draft_length is one.draft_kv_bytes is one.final_draft_prob is None
     assert of(Header, events)[0].draft is None
-    assert not of(Recheck, events)
+    assert not any(one.places for one in of(Recheck, events))
+    assert all(each.draft_nll is None for one in of(Recheck, events) for each in one.emitted)
     assert all(len(one.spans) == 1 for one in of(Prefill, events))
 
 
@@ -158,6 +159,93 @@ def test_the_recheck_reaches_as_deep_as_asked():
 def test_every_fault_changes_what_is_recorded(fault):
     """A named fault that changed nothing would test nothing."""
     assert recorded(fault, temperature=1.0)[1:] != recorded(temperature=1.0)[1:]
+
+
+@pytest.mark.parametrize("shape", ["chain", "static-tree"])
+def test_finals_are_drawn_where_they_are_due(shape):
+    """Ranks and orders of 200 rounds and more: 1/2 within 4.4 standard errors, seed fixed."""
+    rounds = of(Round, recorded(temperature=1.0, max_new_tokens=250, shape=shape, depth=2))
+    for name in ("final_rank", "final_order"):
+        told = np.array([getattr(one, name) for one in rounds if one.final_rank is not None])
+        assert len(told) > 200
+        assert abs(told.mean() - 0.5) < 4.4 * told.std() / len(told) ** 0.5
+
+
+def test_a_token_is_scored_again_under_the_clean_law():
+    """By hand: entropy and spread of a law, nats to the draft, the largest logit less its own."""
+    tables = Tables("none", 1.0, 1.0, seed=4)
+    place = tables.place(100, draft_astray=0.0, target_astray=2.0)
+    told = tables.rescored(place, 3, 0, 0)
+    law = np.exp(place.target_raw) / np.exp(place.target_raw).sum()
+    draft = np.exp(place.draft_raw) / np.exp(place.draft_raw).sum()
+    entropy = -(law * np.log(law)).sum()
+    assert told.target_prob == pytest.approx(law[3], rel=1e-4)
+    assert told.entropy == pytest.approx(entropy, rel=1e-4)
+    assert told.spread == pytest.approx((law * np.log(law) ** 2).sum() - entropy**2, rel=1e-4)
+    shortfall = place.target_raw.max() - place.target_raw[3]
+    assert told.shortfall == pytest.approx(shortfall, rel=1e-4)
+    assert told.draft_nll == pytest.approx(-np.log(draft[3]), rel=1e-4)
+    assert told.target_gap == pytest.approx(np.abs(place.target - law).sum() / 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_every_committed_token_is_scored_again(temperature):
+    """In order, with no gap where the state is sound."""
+    events = recorded(temperature=temperature, shape="static-tree", widths="3,2")
+    slots = [(each.round, each.slot) for one in of(Recheck, events) for each in one.emitted]
+    told = [(one.index, slot) for one in of(Round, events) for slot in range(len(one.emitted))]
+    assert slots == told
+    for one in of(Recheck, events):
+        assert all(each.target_gap == 0 for each in one.emitted)
+        assert all(each.target_gap == each.draft_gap == 0 for each in one.places)
+
+
+@pytest.mark.parametrize(
+    ("fault", "shows"),
+    [
+        ("uniform-reused", lambda rounds: mean(rounds, "final_order") > 0.52),
+        ("residual-softmaxed", lambda rounds: mean(rounds, "final_rank") > 0.6),
+        ("bonus-from-draft", lambda rounds: bonus(rounds) > 0.54),
+        ("draft-temperature", lambda rounds: drafted(rounds, "draft_rank").mean() > 0.52),
+        ("constant-drafts", lambda rounds: len({e.token for r in rounds for e in r.drafted}) == 1),
+        ("wrong-ratio", lambda rounds: stood(rounds)[owed(rounds) < 0.5].mean() > 0.9),
+        ("exact-match-unsaid", lambda rounds: abs(stood(rounds).mean() - agreed(rounds)) < 0.04),
+        ("first-draft-unchecked", lambda rounds: all(r.drafted[0].accepted for r in rounds)),
+        ("correction-lost", lambda rounds: sum(len(r.emitted) == r.accepted for r in rounds) > 10),
+        ("nothing-proposed", lambda rounds: not any(r.drafted for r in rounds)),
+    ],
+)
+def test_a_fault_leaves_its_own_mark(fault, shows):
+    """And a healthy run of the same seed does not bear it."""
+    asked = {"temperature": 1.0, "max_new_tokens": 250, "depth": 2}
+    assert shows(of(Round, recorded(fault, **asked)))
+    assert not shows(of(Round, recorded(**asked)))
+
+
+def mean(rounds, name):
+    return np.mean([getattr(one, name) for one in rounds if one.final_rank is not None])
+
+
+def bonus(rounds):
+    ranks = [r.final_rank for r in rounds if r.accepted == len(r.drafted)]
+    return np.mean([each for each in ranks if each is not None])
+
+
+def drafted(rounds, name):
+    return np.array([getattr(e.seen, name) for r in rounds for e in r.drafted if e.reached])
+
+
+def stood(rounds):
+    return np.array([e.accepted for r in rounds for e in r.drafted if e.reached])
+
+
+def owed(rounds):
+    return drafted(rounds, "accept_owed")
+
+
+def agreed(rounds):
+    """What equality would accept in the mean: each drafted token's target probability."""
+    return drafted(rounds, "target_prob").mean()
 
 
 def test_an_unknown_fault_is_refused():

@@ -115,7 +115,8 @@ class OpenRound:
         ids, the correction or bonus last. Raises UsageError where more stand than were drafted.
         """
         path = list(range(accepted)) if isinstance(accepted, int) else list(accepted)
-        if any(not 0 <= node < len(self._tokens) for node in path):
+        negative = isinstance(accepted, int) and accepted < 0
+        if negative or any(not 0 <= node < len(self._tokens) for node in path):
             title = f"accepted is {accepted}, of {len(self._tokens)} drafted tokens"
             raise UsageError(title, "call drafted first; leave out the correction or bonus")
         self._verdict = path, [int(each) for each in emitted]

@@ -1,0 +1,80 @@
+"""A round's calls say what was missing from them."""
+
+import numpy as np
+import pytest
+
+import loops
+import specprof
+from specprof.errors import SpecprofError, UsageError
+
+WRONG = {
+    "a row too few": ({"target_logits": loops.TARGET[[3]]}, r"\[1, 12\]"),
+    "no vocabulary": ({"target_logits": loops.TARGET[3]}, r"the target's rows .* \[12\]"),
+    "no target": ({"target_logits": None}, "without the target's rows"),
+    "no draft": ({"draft_logits": None}, "without the law they were drawn from"),
+    "both": ({"target_probs": loops.TARGET[[3, 4]]}, "with logits and with probabilities"),
+    "NaN": ({"draft_logits": np.full((1, 12), np.nan)}, "the draft's logits hold NaN"),
+}
+
+
+@pytest.fixture
+def log(tmp_path):
+    with specprof.record(
+        tmp_path / "run.jsonl", target="a", draft="b", temperature=1.0, depth=1
+    ) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(("rows", "said"), WRONG.values(), ids=WRONG)
+def test_rows_that_do_not_fit(log, rows, said):
+    """Each with what was found and what is due."""
+    given = {"draft_logits": loops.DRAFT[[3]], "target_logits": loops.TARGET[[3, 4]]} | rows
+    with pytest.raises(SpecprofError, match=said) as refused:
+        with log.burst([3]), log.round() as now:
+            now.drafted([4], **given)
+    assert refused.value.hint
+
+
+def test_a_verdict_is_due(log):
+    """A round without one can't be written down."""
+    with pytest.raises(UsageError, match="ended without a verdict"):
+        with log.burst([3]), log.round():
+            pass
+
+
+@pytest.mark.parametrize("accepted", [2, -1, [0, 3]])
+def test_no_more_stand_than_were_drafted(log, accepted):
+    """A count of the bonus among them is the usual slip; a negative one is none."""
+    with log.burst([3]), log.round() as now:
+        now.drafted([4], draft_logits=loops.DRAFT[[3]], target_logits=loops.TARGET[[3, 4]])
+        with pytest.raises(UsageError, match="of 1 drafted tokens"):
+            now.verdict(accepted, [4, 5])
+        now.verdict(1, [4, 5])
+
+
+def test_a_batch_of_one_and_a_wider_vocabulary_fit(log):
+    """[1, n, vocab] is read as [n, vocab]; ids one model lacks are left out of both laws."""
+    wider = np.pad(loops.TARGET[[3, 4]], ((0, 0), (0, 5)), constant_values=50.0)
+    with log.burst([3]), log.round() as now:
+        now.drafted([4], draft_logits=loops.DRAFT[[3]], target_logits=wider[None])
+        now.verdict(1, [4, 5])
+
+
+def test_rows_may_be_overwritten_afterwards(log):
+    """A loop may use one buffer for all rounds."""
+    rows = loops.DRAFT[[3]].copy(), loops.TARGET[[3, 4]].copy()
+    with log.burst([3]) as burst, log.round() as now:
+        now.drafted([4], draft_logits=rows[0], target_logits=rows[1])
+        rows[0][:], rows[1][:] = np.nan, np.nan
+        now.verdict(1, [4, 5])
+    assert burst.committed == [3, 4, 5]
+
+
+def test_counts_and_times_alone_need_no_rows(tmp_path):
+    """Detail rounds."""
+    path = tmp_path / "rounds.jsonl"
+    with specprof.record(path, target="a", draft="b", detail="rounds", depth=2) as log:
+        with log.burst([3]), log.round() as now:
+            now.drafted([4, 5], asked=2)
+            now.verdict(1, [4, 6])
+    assert b'"accepted":1' in path.read_bytes()

@@ -1,7 +1,7 @@
 """After an all-accepted round the bonus is the draft's next token, not the target's.
 
 Seen in
-    No thread was found that has it; the two laws stand side by side in every engine.
+    Theoretical: no thread was found that has it, though the two laws stand side by side everywhere.
 
 Breaks
     The draft is fed its own last token, and the bonus drawn from what it answers.

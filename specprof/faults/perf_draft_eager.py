@@ -12,17 +12,21 @@ Shows
 """
 
 from contextlib import AbstractContextManager
+from typing import ClassVar
 
 from specprof.engine.wiring import Wired
 from specprof.extend import Fault
 from specprof.faults._waits import draft, feeding_slowly
+from specprof.settings import Value
 
-LAUNCH_MS = 6.0
+LAUNCH_MS = 12.0
 """A layer."""
 
 
 class DraftEager(Fault):
     """Launches, not arithmetic."""
+
+    stage: ClassVar[dict[str, Value]] = {"stops": 6}
 
     def inject(self, wired: Wired) -> AbstractContextManager[None]:
         """Wait in every draft step."""

@@ -12,17 +12,21 @@ Shows
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import ClassVar
 
 from specprof.engine.wiring import Wired
 from specprof.extend import Depth, Fault
 from specprof.faults._patch import swapped
 from specprof.faults._waits import wait
+from specprof.settings import Value
 
 BOOKS_MS = 30.0
 
 
 class HostSyncAndBookkeeping(Fault):
     """Per-token readings, a tree built on the host."""
+
+    stage: ClassVar[dict[str, Value]] = {"stops": 6}
 
     @contextmanager
     def inject(self, wired: Wired) -> Iterator[None]:

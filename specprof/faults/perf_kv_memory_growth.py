@@ -5,8 +5,7 @@ Seen in
     target's).
 
 Breaks
-    Each layer joins its rows and the new ones into fresh memory at every forward, and the old rows
-    are let go of only after the next.
+    Each layer joins its rows and the new ones into fresh memory at every forward, and keeps both.
 
 Shows
     A token takes twice the memory that its layers, heads and width come to; the time of a step
@@ -34,18 +33,18 @@ class KvMemoryGrowth(Fault):
         """Have every layer written to by joining."""
         del wired
         update, per_token = PreallocatedLayer.update, PreallocatedLayer.bytes_per_token
-        before: dict[PreallocatedLayer, tuple[torch.Tensor, torch.Tensor]] = {}
+        copies: dict[PreallocatedLayer, tuple[torch.Tensor, torch.Tensor]] = {}
 
         def joined(
             layer: PreallocatedLayer, keys: torch.Tensor, values: torch.Tensor, *more: object
         ) -> tuple[torch.Tensor, torch.Tensor]:
-            if not layer.is_initialized:
-                return update(layer, keys, values, *more)
-            start = layer.store.length - layer.store.dropped
-            before[layer] = layer.keys, layer.values
-            layer.keys = torch.cat([layer.keys[:, :, :start], keys], 2)
-            layer.values = torch.cat([layer.values[:, :, :start], values], 2)
-            return layer.keys, layer.values
+            rows = update(layer, keys, values, *more)
+            old = rows[0].shape[2] - keys.shape[2]
+            copies[layer] = (
+                torch.cat([rows[0][:, :, :old], keys], 2),
+                torch.cat([rows[1][:, :, :old], values], 2),
+            )
+            return copies[layer]
 
         def twice(layer: PreallocatedLayer) -> int:
             return 2 * int(per_token.__get__(layer))

@@ -11,10 +11,12 @@ Shows
 """
 
 from contextlib import AbstractContextManager
+from typing import ClassVar
 
 from specprof.engine.wiring import Wired
 from specprof.extend import Fault
 from specprof.faults._waits import feeding_slowly, target
+from specprof.settings import Value
 
 EXPERTS_MS = 12.0
 """A token's own experts, about what a plain step takes."""
@@ -22,6 +24,8 @@ EXPERTS_MS = 12.0
 
 class MoeExpertUnion(Fault):
     """Nothing is shared between the tokens of a forward."""
+
+    stage: ClassVar[dict[str, Value]] = {"stops": 6}
 
     def inject(self, wired: Wired) -> AbstractContextManager[None]:
         """Wait for every token's experts but the first's."""

@@ -11,10 +11,12 @@ Shows
 """
 
 from contextlib import AbstractContextManager
+from typing import ClassVar
 
 from specprof.engine.wiring import Wired
 from specprof.extend import Fault
 from specprof.faults._waits import feeding_slowly, target
+from specprof.settings import Value
 
 LARGEST = 2
 """Tokens of the kernel for decoding."""
@@ -23,6 +25,8 @@ TILE_MS = 40.0
 
 class VerifyKernelCliff(Fault):
     """A step in the cost of a forward over its width."""
+
+    stage: ClassVar[dict[str, Value]] = {"stops": 6}
 
     def inject(self, wired: Wired) -> AbstractContextManager[None]:
         """Wait wherever a forward is wider than decoding."""

@@ -1,12 +1,13 @@
 """Where tokens come from, and what is said when they can't be had."""
 
 import sys
+from collections import Counter
 from types import ModuleType
 
 import pytest
 
 import tiny
-from specprof.engine.text import document, encode, stretches
+from specprof.engine.text import NAMED, document, encode, stretches
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.settings import Settings
 
@@ -39,6 +40,32 @@ def test_a_file_is_read_and_named(tmp_path):
     text, source = document(Settings(text=str(tmp_path / "a.txt")))
     assert text == "words"
     assert source.startswith(str(tmp_path / "a.txt"))
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_named_text_is_long_the_same_every_time_and_says_what_it_is(name):
+    """Long enough for the deepest default walk; its source begins with the name."""
+    text, source = document(Settings(text=name))
+    assert (text, source) == document(Settings(text=name))
+    assert len(text) > 100_000
+    assert source.startswith(f"{name}: ")
+
+
+def test_each_named_text_is_of_its_kind():
+    """English, a loop of lines, the held-out document backwards, letters without any pattern."""
+    texts = {name: document(Settings(text=name))[0] for name in NAMED}
+    assert texts["prose"].lower().count(" the ") > 1000
+    assert len(set(texts["repetition"].split("\n"))) == 3
+    assert texts["reversed"][::-1] == document(Settings())[0]
+    shares = Counter(texts["random"]).values()
+    assert max(shares) < 1.2 * min(shares)  # 2,000 of each: 0.8 is 9 standard errors off
+
+
+def test_an_unknown_file_is_answered_with_the_names():
+    """They are no paths."""
+    with pytest.raises(UsageError) as raised:
+        document(Settings(text="prosa"))
+    assert "prose, repetition, reversed, random" in raised.value.hint
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00broken"])

@@ -1,0 +1,46 @@
+"""Faults of drafting: what is drafted, what is declared, and what of it arrives."""
+
+import pytest
+import torch
+
+from broken import every, played
+from drilled import assert_still, drilled
+
+TARGET = [0.1, 0.2, 0.3, 0.4]
+DRAFT = [0.4, 0.3, 0.2, 0.1]
+
+
+@pytest.mark.parametrize("name", ["accept/greedy-draft-soft-q", "draft/temperature-ignored"])
+def test_first_choices_declared_as_draws(name):
+    """Every draft is the likeliest token, under a law that says otherwise."""
+    rounds = played(name, every(TARGET), every(DRAFT))[1]
+    assert {token for one in rounds for token in one.drafted} == {0}
+    declared = rounds[0].proposal.draft_probs
+    torch.testing.assert_close(declared, torch.tensor([DRAFT, DRAFT]))
+
+
+def test_proposals_that_never_arrive_cost_what_they_cost():
+    """Nothing drafted, one token a round, and the draft's forwards all the same."""
+    _, rounds = played("draft/proposals-never-reach-verifier", every(TARGET), every(DRAFT))
+    assert {len(one.drafted) for one in rounds} == {0}
+    assert {len(one.emitted) for one in rounds} == {1}
+    assert {one.draft_forwards for one in rounds} == {2}
+
+
+def test_a_sampler_without_mass_drafts_the_lowest_id():
+    """At temperature 0 the draft's first choice is 1, the target's 3: 0 is drafted, none stands."""
+    favourite = every([0.1, 0.6, 0.2, 0.1])
+    name = "draft/temp-zero-sampler-degenerate"
+    _, rounds = played(name, every(TARGET), favourite, temperature=0.0)
+    assert {token for one in rounds for token in one.drafted} == {0}
+    assert {one.accepted for one in rounds} == {0}
+
+
+def test_weights_that_were_not_loaded_know_nothing(family):
+    """The draft's law is flat, its state sound: a recheck runs with the same weights."""
+    run, sound = drilled(family, "draft/weights-not-loaded"), drilled(family, None)
+    assert run.accepted_frac < sound.accepted_frac
+    for role in ("target", "draft"):
+        assert_still(run, role)
+    seen = [each.seen.draft_prob for one in run.rounds for each in one.drafted if each.reached]
+    assert max(seen) < 0.2

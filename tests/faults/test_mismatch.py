@@ -1,0 +1,32 @@
+"""Genuine mismatches: the draft is owed less, and nothing is broken."""
+
+import pytest
+
+from drilled import assert_still, drilled, fault
+from specprof import registry
+from specprof.faults._stage import STAGE, staged
+from specprof.limits import check
+
+NAMES = [name for name in registry.members("fault") if name.startswith("mismatch-")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_settings_can_be_run(name):
+    """And differ from the stage's, unless the weights are what differs."""
+    kind = fault(name.replace("-", "/", 1))
+    check(staged(kind))
+    changed = {field for field, value in kind.stage.items() if STAGE.get(field) != value}
+    assert bool(changed) is (name != "mismatch-adapter-or-finetune")
+
+
+def test_a_target_tuned_further_is_owed_less_with_nothing_broken(family):
+    """Its recheck knows of the tuning: laws used and recomputed agree."""
+    run, sound = drilled(family, "mismatch/adapter-or-finetune"), drilled(family, None)
+    for role in ("target", "draft"):
+        assert_still(run, role)
+    assert owed(run) < owed(sound)
+
+
+def owed(run):
+    places = [place.overlap for _, place in run.places]
+    return sum(places) / len(places)

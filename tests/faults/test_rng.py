@@ -1,0 +1,17 @@
+"""Faults of random numbers, on tables."""
+
+from broken import corrections, every, played
+
+
+def test_a_coin_used_twice_leans_to_the_residuals_upper_end():
+    """The residual is token 1 at 1/4 and token 3 at 3/4; every coin that fell is above 1/2.
+
+    So token 1, the lower end, is never the correction.
+    """
+    target, draft = every([0.5, 0.125, 0, 0.375]), every([1.0, 0, 0, 0])
+    sound, broken = (
+        [token for _, token in corrections(played(name, target, draft, depth=1)[1])]
+        for name in (None, "rng/accept-uniform-reused")
+    )
+    assert set(sound) == {1, 3}
+    assert set(broken) == {3}

@@ -78,11 +78,19 @@ class Tables:
     vocabulary: ClassVar[int] = 48
     trained_context: ClassVar[int] = 2048
 
-    def __init__(self, fault: str, noise: float, temperature: float, seed: int) -> None:
+    def __init__(  # noqa: PLR0917 - what is broken, and the laws' few numbers
+        self,
+        fault: str,
+        noise: float,
+        temperature: float,
+        seed: int,
+        strength: float | None = None,
+    ) -> None:
         self.fault = fault
         self.noise = noise
         self.temperature = temperature
         self.random = np.random.default_rng(seed)
+        self.strict = STRICT if strength is None else 1 - strength
         self._coin = 0.0
         """The last one flipped for a drafted token."""
         self._wanted = 0
@@ -155,7 +163,7 @@ class Tables:
 
     def stands(self, place: Place, token: int) -> bool:
         """Flip the coin for a drafted token."""
-        owed = _owed(place, token) * (STRICT if self.fault == "too-strict" else 1)
+        owed = _owed(place, token) * (self.strict if self.fault == "too-strict" else 1)
         match self.fault:
             case "wrong-ratio":
                 owed = place.draft[token] / max(place.target[token], TINY)

@@ -86,11 +86,16 @@ class _Played:
 class Synthetic(Backend):
     """Rounds from table models: chains, static trees, several sequences at once, scored text."""
 
-    def __init__(self, fault: str = "none", noise: float = 0.7) -> None:
+    def __init__(
+        self, fault: str = "none", noise: float = 0.7, strength: float | None = None
+    ) -> None:
+        """Break rounds by `fault`, as much as `strength` says: too-strict, draft-state."""
         if fault not in FAULTS:
             raise UnknownName("synthetic fault", fault, FAULTS)
         self.fault = fault
         self.noise = noise
+        self.strength = strength
+        self.astray = ASTRAY if strength is None else strength
 
     def run(self, spec: RunSpec, command: list[str]) -> Generator[Event]:
         """Yield a header, then for each stop of the walk a prefill, its rounds and its end.
@@ -101,7 +106,7 @@ class Synthetic(Backend):
         self._depth = 0 if settings.drafter == "none" else settings.depth
         scores = settings.workload == "ppl"
         temperature = 1.0 if scores else settings.temperature
-        self._tables = Tables(self.fault, self.noise, temperature, settings.seed)
+        self._tables = Tables(self.fault, self.noise, temperature, settings.seed, self.strength)
         self._now = self._index = 0
         yield self._header(spec, command)
         if scores:
@@ -276,7 +281,7 @@ class Synthetic(Backend):
         astray = self.fault == "draft-state" or each.caches.draft_short > 0
         return self._tables.place(
             each.context + index,
-            draft_astray=ASTRAY if astray else 0.0,
+            draft_astray=self.astray if astray else 0.0,
             target_astray=ASTRAY if each.caches.target_over else 0.0,
             index=index,
         )

@@ -44,11 +44,13 @@ def standing(evidence: Evidence) -> Standing:
     each = [_unfair(places.where(places.index == index), evidence.alpha) for index in indices]
     stood = [bool(came[places.index == index].all()) for index in indices]
     first, later = each[0], any(each[1:])
+    broken = places.index[_ruled_out(places, greedy=evidence.greedy)]
+    misread = len(broken) > 0 and not (broken == 0).any()
     return Standing(
         best=likelihood.best_of_coins(came, {"declared": owed} | _bank(evidence, places)),
         equality=fair_coins(places.target_prob, came.astype(float)),
         unchecked=0 if first and stood[0] and not later else None,
-        checked=0 if later and not first else None,
+        checked=0 if later and not first and misread else None,
     )
 
 
@@ -100,12 +102,13 @@ def _bank(evidence: Evidence, places: Places) -> dict[str, Floats]:
         "inverted ratio": np.minimum(1, 1 / np.maximum(ratio, 1e-12)),
         "draft's own mass": draft,
         "never": np.zeros_like(target),
+        "the same coin each time": (places.accept_owed > 0.5).astype(float),  # noqa: PLR2004
     }
     bank |= {f"target above {bar:g}": (target > bar).astype(float) for bar in THRESHOLDS}
     bank |= {f"{lenient:g} times the ratio": np.minimum(1, lenient * ratio) for lenient in LENIENCE}
     highest = _highest(evidence, places)
     if highest is not None:
-        bank["share of the likeliest"] = np.minimum(1, target / np.maximum(highest, target))
+        bank["share of the likeliest"] = np.minimum(1, target / np.maximum(highest, 1e-12))
     return bank
 
 
@@ -122,13 +125,21 @@ def _highest(evidence: Evidence, places: Places) -> Floats | None:
     wanted = places.round * 65_536 + places.index
     at = order[np.searchsorted(keys, wanted, sorter=order).clip(max=len(keys) - 1)]
     highest = tokens.target_prob[at] * np.exp(tokens.shortfall[at] / temperature)
-    known = (keys[at] == wanted) & (highest > 0)
-    return np.where(known, highest, places.target_prob)
+    known = (keys[at] == wanted) & (tokens.target_prob[at] > 0)
+    return np.where(known, np.minimum(highest, 1.0), places.target_prob)
 
 
 def _eldest(evidence: Evidence) -> Places:
     evidence.ask(attribution.coins)  # raises where no draft is owed anything of its own
     return evidence.places.where(evidence.places.elder == 0)
+
+
+def _ruled_out(places: Places, *, greedy: bool) -> Bools:
+    """Return which outcomes no coin could have: of certain drafts, [places]."""
+    rounding = 0.0 if greedy else attribution.ROUNDING
+    must = places.target_prob >= places.draft_prob * (1 + rounding)
+    must &= places.accept_owed == 1
+    return np.asarray((must & ~places.accepted) | ((places.target_prob == 0) & places.accepted))
 
 
 def _unfair(places: Places, alpha: float) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from specprof.analysis import likelihood
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.likelihood import Best
-from specprof.analysis.stats import Trial, fair_bets, fair_sums, fair_tails
+from specprof.analysis.stats import Trial, fair_bets, fair_draws, fair_sums, fair_tails
 from specprof.analysis.tables import Bools, Floats, Ints, Places
 from specprof.errors import MissingEvidence
 
@@ -23,8 +23,6 @@ SLACK = 1e-3
 """Ten times the rounding of two recorded probabilities' ratio."""
 EDGE = 1e-5
 """Total variation from the clean row below which no token changes sides of a filter's edge."""
-RANKS = 3
-"""Trials of one kind of final token: its rank, its order, its tails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +47,8 @@ class Finals:
     """The rejected draft's probabilities where it was judged alone, else nan."""
     fallen_draft: Floats
     overlap: Floats
+    clean_draft_prob: Floats
+    """Of the token under the draft's raw law, recomputed; nan where it was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,14 @@ class Draw:
     order: Trial
     tail: Trial
     """Of draws far down the law; bonuses only, whose law is recorded whole."""
+    mixed: Trial
+    """Of draws from the draft's law, as it was recomputed; bonuses only."""
 
     @property
     def p_value(self) -> float:
-        """Of all three: thrice the smallest."""
-        least = min(self.rank.p_value, self.order.p_value, self.tail.p_value)
-        return min(RANKS * least, 1.0)
+        """Of all four: four times the smallest."""
+        each = (self.rank, self.order, self.tail, self.mixed)
+        return min(len(each) * min(trial.p_value for trial in each), 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ def finals(evidence: Evidence) -> Finals:
         fallen_target=of_fallen(fallen.target_prob),
         fallen_draft=of_fallen(fallen.draft_prob),
         overlap=of_fallen(fallen.overlap),
+        clean_draft_prob=_clean_draft_prob(evidence, row),
     )
 
 
@@ -134,10 +137,12 @@ def _drawn(found: Finals, wanted: Bools) -> Draw:
     rank, order = found.rank[known], found.order[known]
     # For a bonus all likelier mass, less the rounding of what is recorded.
     above = (rank - found.target_prob[known] / 2 - 1e-4)[~found.correction[known]]
+    free = wanted & ~found.correction & (found.target_prob > 0) & ~np.isnan(found.clean_draft_prob)
     return Draw(
         rank=fair_bets(2 * rank - 1),
         order=fair_bets(2 * order[~np.isnan(order)] - 1),
         tail=fair_tails(above),
+        mixed=fair_draws(found.clean_draft_prob[free] / found.target_prob[free]),
     )
 
 
@@ -194,6 +199,16 @@ def last_tokens(evidence: Evidence) -> Ints:
     tokens, counts = evidence.columns.emitted.token, evidence.rounds.emitted
     last = tokens[(counts.cumsum() - 1).clip(min=0)] if len(tokens) else -np.ones_like(counts)
     return np.where(counts > 0, last, -1)
+
+
+def _clean_draft_prob(evidence: Evidence, row: Ints) -> Floats:
+    """Return what the recheck's draft gives the last token of each of these rounds, [row]."""
+    tokens, rounds = evidence.columns.rescored, evidence.rounds
+    at = evidence.row(tokens.round)
+    final = tokens.slot == rounds.emitted[at] - 1
+    found = np.full(len(rounds), np.nan)
+    found[at[final]] = np.exp(-tokens.draft_nll[final])
+    return found[row]
 
 
 def _again(places: Places, rounds: Ints, last: Ints) -> Bools:

@@ -16,12 +16,16 @@ from scipy import special
 Floats = NDArray[np.float64]
 TILTS = (0.1, 0.2, 0.35, 0.6, 1.0, 1.5)
 """Log-odds by which the Bernoulli alternatives differ from the null, both ways."""
+SHARPENED = (0.5, 2.0)
+"""Factors on the log-odds of those that take a coin for more random, or less, than it is."""
 BETS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7)
 """Shares of the capital staked by the betting alternatives, both ways."""
 SLOPES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """Slopes of the alternatives to a sum of known variance, per unit, both ways."""
 TAILS = (0.9, 0.97, 0.99, 0.997)
 """Ends of the unit interval that a uniform number should seldom lie beyond."""
+MIXTURES = (0.05, 0.2, 0.5, 0.9)
+"""Shares of another law that tokens may partly come from."""
 STAKES = (0.01, 0.05, 0.2, 0.5)
 """Shares of the capital staked on an event that should be rare."""
 _EDGE = 1e-6
@@ -138,14 +142,17 @@ def _block_sums(series: Floats, block: int) -> Floats:
 def fair_coins(owed: Floats, came: Floats) -> Trial:
     """Test that each event came with the probability owed, in the order they came; [n] each.
 
-    A mixture of Bernoulli alternatives whose log-odds are tilted both ways (theory 3.2). Chances
+    A mixture of Bernoulli alternatives whose log-odds are tilted both ways (theory 3.2), or
+    stretched: an outcome that follows the odds too closely was not drawn afresh. Chances
     are clipped to [1e-6, 1 - 1e-6]: leave certain events out and check them exactly.
     """
     fair = np.clip(owed, _EDGE, 1 - _EDGE)
     odds = special.logit(fair)
-    logs = np.zeros((2 * len(TILTS), len(fair)))
-    for row, tilt in enumerate([*TILTS, *(-tilt for tilt in TILTS)]):
-        tilted = special.expit(odds + tilt)
+    others = [odds + tilt for tilt in (*TILTS, *(-tilt for tilt in TILTS))]
+    others += [odds * factor for factor in SHARPENED]
+    logs = np.zeros((len(others), len(fair)))
+    for row, other in enumerate(others):
+        tilted = np.clip(special.expit(other), _EDGE, 1 - _EDGE)
         logs[row] = np.where(came > 0, np.log(tilted / fair), np.log1p(-tilted) - np.log1p(-fair))
     variance = float((fair * (1 - fair)).mean()) if len(fair) else 0.0
     return _trial(logs, came - owed, variance)
@@ -188,6 +195,17 @@ def fair_tails(places: Floats) -> Trial:
     )
     share = 1 - TAILS[0]
     return _trial(logs, beyond[0] - share, share * (1 - share))
+
+
+def fair_draws(ratios: Floats) -> Trial:
+    """Test that tokens come from their declared law and not partly from another, [n].
+
+    `ratios` are each token's mass under the other law over that under the declared one: 1 in the
+    mean at most over true draws. Averages over shares of the other law (theory 4.2 d). The
+    differences told are the ratios less one.
+    """
+    shares = np.array(MIXTURES)[:, None]
+    return _trial(np.log1p(shares * (ratios - 1)), ratios - 1, 1.0)
 
 
 def rare_events(came: NDArray[np.bool_], tolerated: float) -> Trial:

@@ -91,7 +91,7 @@ class FinalLawDiffers(Rule):
 
 
 def _outside(found: Finals) -> Bools:
-    return (found.target_prob == 0) & ~found.correction
+    return np.asarray((found.target_prob == 0) & ~found.correction)
 
 
 def _bonuses(found: Finals) -> int:

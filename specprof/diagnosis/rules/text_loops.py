@@ -57,5 +57,6 @@ class TextLoops(Rule):
             measures=(Measure(name="looping per emitted token", value=share, n=n),),
             remedy="change the prompt, sample at a temperature above 0, or let the text end",
             confirm=("specprof run --temperature 1",),
+            suspects=("meas/degenerate-repetition",),
         )
         return Found(finding=finding)

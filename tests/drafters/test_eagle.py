@@ -5,6 +5,8 @@ import torch
 
 import heads
 import tiny
+from specprof.backends.native import Native
+from specprof.drafters.eagle import Eagle
 from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel
 from specprof.engine.features import Features
@@ -12,7 +14,8 @@ from specprof.engine.heads.decoder import HeadDecoder
 from specprof.engine.heads.taps import taps
 from specprof.engine.wiring import wire
 from specprof.errors import UsageError
-from specprof.settings import Settings
+from specprof.records import Recheck, Round
+from specprof.settings import RunSpec, Settings
 
 CONTEXT, NEW = 24, 30
 PAIRS = [
@@ -156,3 +159,47 @@ def test_a_head_is_asked_for(tmp_path):
     kind = type(wire(made).engine.drafter)
     with pytest.raises(UsageError, match="needs a head"):
         kind.load(Settings(draft=None), None)
+
+
+def draft_gaps(tmp_path, pair, **given):
+    """Return the draft gaps of a run's reached places, and how many of them follow a draft."""
+    kind, head, layers = pair
+    asked = settings(tmp_path, kind, head, layers, stops=1, max_new_tokens=NEW, **given)
+    rounds, found = {}, []
+    for one in Native().run(RunSpec(id="x", profile="t", settings=asked), []):
+        match one:
+            case Round():
+                rounds[one.index] = one
+            case Recheck():
+                found += one.places
+    assert len(found) > 10
+    deep = sum(rounds[each.round].drafted[each.index].parent >= 0 for each in found)
+    return [each.draft_gap for each in found], deep
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("shape", ["chain", "static-tree"])
+def test_a_sound_heads_laws_are_told_again_without_its_cache(tmp_path, pair, shape):
+    """Its first drafts and those that stand on its own answers, but for rounding in float32."""
+    gaps, _ = draft_gaps(tmp_path, pair, shape=shape, temperature=1.0)
+    assert max(gaps) < 1e-4
+
+
+def test_a_head_that_keeps_its_own_guesses_acts_on_other_laws(tmp_path, monkeypatch):
+    """What it drafted stays in its cache, beside its guesses at the target's states."""
+
+    def propose(self, committed, depth):
+        fed = torch.tensor(committed[self.draft.length :])
+        return self.shape.grow(self.draft, fed, depth)
+
+    monkeypatch.setattr(Eagle, "propose", propose)
+    gaps, deep = draft_gaps(tmp_path, PAIRS[-1], temperature=2.0)
+    assert deep > 0
+    assert max(gaps) > 1e-3
+
+
+def test_under_a_window_first_drafts_alone_are_told_again(tmp_path):
+    """Attention by the order of the text has no place for a draft beside it."""
+    gaps, deep = draft_gaps(tmp_path, PAIRS[-1], cache="sink-window", window=16, temperature=2.0)
+    assert sum(each is None for each in gaps) == deep
+    assert max(each for each in gaps if each is not None) < 1e-4

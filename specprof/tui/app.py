@@ -24,7 +24,7 @@ from specprof.analysis.tables import Ints
 from specprof.diagnosis.diagnose import Diagnosis, findings_so_far
 from specprof.errors import CaptureUnreadable, SpecprofError
 from specprof.tui.follow import Follower, Reading
-from specprof.tui.keys import APP_KEYS, DASHBOARD_KEYS
+from specprof.tui.keys import APP_KEYS, DASHBOARD_KEYS, FINDINGS_KEYS
 from specprof.tui.messages import Advanced, Filtered, Judged, Spelled, Unreadable
 from specprof.tui.playhead import Playhead
 from specprof.tui.screens.dashboard import DashboardScreen
@@ -246,11 +246,20 @@ class Dashboard(App[SpecprofError]):
 
     def action_help(self) -> None:
         """Open the help."""
-        self.push_screen(HelpScreen([*APP_KEYS, *DASHBOARD_KEYS]))
+        self.push_screen(HelpScreen([*APP_KEYS, *DASHBOARD_KEYS, *FINDINGS_KEYS]))
 
     def action_findings(self) -> None:
         """Open the findings."""
-        self.push_screen(FindingsScreen())
+        self.push_screen(FindingsScreen(), self._jump)
+
+    def _jump(self, index: int | None) -> None:
+        """Hold the display at the round of that index; None: the findings were merely closed."""
+        if self.reading is None or index is None:
+            return
+        places = (self.reading.columns.rounds.index == index).nonzero()[0]
+        if len(places):
+            self.playhead.jump(int(places[0]) + 1, self._ends_ns)
+            self._show()
 
 
 def show(

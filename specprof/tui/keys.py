@@ -104,6 +104,20 @@ DASHBOARD_KEYS = [
 ]
 
 
+FINDINGS_KEYS = [
+    _key(
+        "enter,g",
+        "go",
+        "go",
+        "Hold the display at the round that shows the chosen finding first",
+        id="findings.go",
+        sign="g",
+    ),
+    _key("n", "choose(1)", "next", "Choose the next finding", id="findings.next", sign="n"),
+    _key("N", "choose(-1)", "before", "Choose the finding before", id="findings.before"),
+]
+
+
 def close_keys(keys: str, id: str) -> list[Binding]:  # noqa: A002 - Textual's
     """Return the keys that close a screen over the panels."""
     return [_key(keys, "dismiss", "close", "Back to the panels", id=id, sign="esc")]

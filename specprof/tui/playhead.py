@@ -71,6 +71,11 @@ class Playhead:
         """Hold the display `by` rounds further on, or back."""
         self._hold(max(1, min(self.rounds(ends_ns) + by, len(ends_ns))), ends_ns)
 
+    def jump(self, rounds: int, ends_ns: NDArray[np.int64]) -> None:
+        """Hold the display where the first `rounds` show; one that isn't there is passed over."""
+        if 1 <= rounds <= len(ends_ns):
+            self._hold(rounds, ends_ns)
+
     def faster(self) -> None:
         """Take the next replay speed; behind the last comes the first."""
         if self.replaying:

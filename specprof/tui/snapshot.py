@@ -12,6 +12,7 @@ from typing import Literal
 from specprof.analysis.columns import Columns
 from specprof.analysis.perplexity import perplexity
 from specprof.diagnosis.diagnose import Diagnosis, Verdict
+from specprof.diagnosis.report import in_order
 from specprof.tui.figures import share
 
 State = Literal["waiting", "recording", "complete", "interrupted", "failed", "INCOMPLETE"]
@@ -110,10 +111,10 @@ class Snapshot:
 
     @property
     def found(self) -> list[Verdict]:
-        """The verdicts of the rules that fired and match the filter."""
+        """The verdicts of the rules that fired and match the filter, the leading one first."""
         needle = self.needle.lower()
         return [
             verdict
-            for verdict in (self.diagnosis.found if self.diagnosis else ())
+            for verdict in (in_order(self.diagnosis) if self.diagnosis else ())
             if verdict.finding and needle in f"{verdict.rule} {verdict.finding.message}".lower()
         ]

@@ -1,17 +1,19 @@
 """The dashboard as a user meets it: keys pressed, captures growing, terminals of many sizes."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from textual.binding import Binding
 
+import verdicts
 from captures import ODD, events, write
 from dashboards import diagnosis, matches_golden, opened, recorded, screen_text, until, walk
 from specprof.capture import CaptureWriter
 from specprof.errors import CaptureUnreadable
 from specprof.records import Round
 from specprof.tui.app import RATES_HZ, Dashboard
-from specprof.tui.keys import APP_KEYS, DASHBOARD_KEYS
+from specprof.tui.keys import APP_KEYS, DASHBOARD_KEYS, FINDINGS_KEYS
 from specprof.tui.screens.findings import FindingsScreen
 from specprof.tui.screens.help import HelpScreen
 
@@ -256,6 +258,54 @@ def test_findings_and_help_open_and_close(path):
     assert "recording never stops" in helped
 
 
+def test_a_finding_leads_to_its_round(path):
+    """The leading one first; g holds the display there, n chooses another, escape follows again."""
+
+    async def look():
+        shown = {}
+        async with opened(path, judge=lambda _: verdicts.diagnosis()) as pilot:
+            app = pilot.app
+            last = app.snapshot.recorded
+            await pilot.press("d")
+            await pilot.pause()
+            shown["findings"] = screen_text(app)
+            await pilot.press("g")
+            await until(pilot, lambda: app.screen is app.screen_stack[0])
+            shown["leading"] = app.snapshot.rounds, app.snapshot.playing
+            await pilot.press("d", "n", "enter")
+            await until(pilot, lambda: app.snapshot.rounds == 8)
+            await pilot.press("d", "N")
+            await pilot.pause()
+            shown["last"] = screen_text(app)
+            await pilot.press("g")
+            assert isinstance(app.screen, FindingsScreen)
+            await pilot.press("escape")
+            assert app.snapshot.rounds == 8
+            await pilot.press("escape")
+            await until(pilot, lambda: app.snapshot.rounds == last)
+        return shown
+
+    shown = asyncio.run(look())
+    assert shown["leading"] == (4, "PAUSED")
+    assert "> ▲ cache-length-wrong bug" in shown["findings"]
+    assert shown["findings"].index("cache-length-wrong") < shown["findings"].index("state-drifts")
+    assert "like kv/draft-rollback-under-trim: Rejected tokens" in shown["findings"]
+    assert "at   round 7, draft index 2, 512 tokens deep" in shown["findings"]
+    assert "> ● draft-too-expensive cost" in shown["last"]
+
+
+def test_no_finding_leads_nowhere(path):
+    """Going to the round of nothing keeps the screen open."""
+
+    async def look():
+        judge = lambda _: replace(verdicts.diagnosis(), verdicts=())  # noqa: E731
+        async with opened(path, judge=judge) as pilot:
+            await pilot.press("d", "n", "g")
+            return isinstance(pilot.app.screen, FindingsScreen)
+
+    assert asyncio.run(look())
+
+
 def test_plus_and_minus_change_the_pace_within_bounds(path):
     """Twenty updates a second at most, one at least; out of focus always one."""
 
@@ -303,7 +353,7 @@ def test_ctrl_c_leads_out_of_everything(path):
 
 def test_every_key_explains_itself():
     """Each binding has an id to remap it by, a word for the footer and a sentence for the help."""
-    keys = [*APP_KEYS, *DASHBOARD_KEYS]
+    keys = [*APP_KEYS, *DASHBOARD_KEYS, *FINDINGS_KEYS]
     assert all(isinstance(key, Binding) and key.id and key.description for key in keys)
     assert all(len(key.tooltip.split()) >= 3 for key in keys)
     assert len({key.id for key in keys}) == len(keys)

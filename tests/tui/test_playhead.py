@@ -96,6 +96,22 @@ def test_steps_stay_within_the_recording(head):
     assert head.rounds(ENDS) == 1
 
 
+def test_a_jump_holds_at_a_round_and_passes_over_what_is_not_there(head):
+    """From following or replaying alike; it is let go as any held display is."""
+    head.jump(7, ENDS)
+    assert (head.rounds(ENDS), head.label) == (7, "PAUSED")
+    head.jump(101, ENDS)
+    head.jump(0, ENDS)
+    assert head.rounds(ENDS) == 7
+    head.toggle(ENDS)
+    assert head.rounds(ENDS) == 100
+    head.replay()
+    head.jump(30, ENDS)
+    assert (head.rounds(ENDS), head.label) == (30, "PAUSED")
+    head.toggle(ENDS)
+    assert head.replaying
+
+
 def test_following_ends_holding_and_replaying(head):
     """Escape's meaning: back to the newest round."""
     head.replay()

@@ -1,4 +1,7 @@
-"""The findings screen: what every rule said, the found ones with their numbers and remedies."""
+"""The findings screen: what every rule said, the found ones with their numbers and remedies.
+
+One of those found is chosen; it leads back to the round that shows it first.
+"""
 
 from typing import ClassVar
 
@@ -6,40 +9,74 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.reactive import reactive
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from specprof.diagnosis.diagnose import Verdict
+from specprof.diagnosis.lines import first_round
+from specprof.diagnosis.report import placed, remedy, suspected
 from specprof.findings import Clear, Crashed, Finding, Found, Measure, Unknown
 from specprof.tui.figures import count
-from specprof.tui.keys import close_keys
+from specprof.tui.keys import FINDINGS_KEYS, close_keys
 from specprof.tui.panels.findings import MARKS, tally
 from specprof.tui.panels.sentences import NO_FINDINGS_YET
 from specprof.tui.sheet import safe
 from specprof.tui.snapshot import Snapshot
 
+CHOSEN = "> "
 
-class FindingsScreen(ModalScreen[None]):
-    """Shows all outcomes over the recording so far; scrolls."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [*close_keys("escape,d,q", "findings.close")]
+class FindingsScreen(ModalScreen[int | None]):
+    """Shows all outcomes over the recording so far; scrolls.
+
+    Returns the index of the round to go to, or None where it was merely closed.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *FINDINGS_KEYS,
+        *close_keys("escape,d,q", "findings.close"),
+    ]
+
+    chosen: reactive[int] = reactive(0)
+    """Which of the findings, in the order shown."""
 
     def compose(self) -> ComposeResult:
         """Lay the findings out."""
         with VerticalScroll(id="findings") as scroll:
             scroll.border_title = "findings so far"
-            scroll.border_subtitle = "esc closes"
+            scroll.border_subtitle = "n chooses, g goes to its round, esc closes"
             yield Static(id="outcomes")
 
     def on_mount(self) -> None:
         """Show what is known now and whatever comes."""
         self.watch(self.app, "snapshot", self._take)
 
+    def action_choose(self, by: int) -> None:
+        """Choose another of the findings; behind the last comes the first."""
+        self.chosen = (self.chosen + by) % max(len(self._snapshot.found), 1)
+        self._take(self._snapshot)
+
+    def action_go(self) -> None:
+        """Close, and go to the round of the chosen finding; one of the whole run has none."""
+        found = self._snapshot.found
+        finding = found[min(self.chosen, len(found) - 1)].finding if found else None
+        index = first_round(finding) if finding else None
+        if index is None:
+            self.notify("this finding is of the run as a whole", timeout=2)
+        else:
+            self.dismiss(index)
+
+    @property
+    def _snapshot(self) -> Snapshot:
+        snapshot: Snapshot = getattr(self.app, "snapshot")  # noqa: B009 - any app that has one
+        return snapshot
+
     def _take(self, snapshot: Snapshot) -> None:
-        self.query_one("#outcomes", Static).update(described(snapshot))
+        self.query_one("#outcomes", Static).update(described(snapshot, self.chosen))
 
 
-def described(snapshot: Snapshot) -> Content:
+def described(snapshot: Snapshot, chosen: int = 0) -> Content:
     """Return the diagnosis in words: the sentence, then found, clear and what can't be said."""
     diagnosis = snapshot.diagnosis
     if diagnosis is None:
@@ -47,20 +84,26 @@ def described(snapshot: Snapshot) -> Content:
     head = Content.assemble(
         (safe(diagnosis.sentence), "bold"), "\n", tally(diagnosis, snapshot.judged)
     )
-    found = [_found(verdict, verdict.finding) for verdict in snapshot.found if verdict.finding]
+    last = len(snapshot.found) - 1
+    found = [
+        _found(verdict, verdict.finding, chosen=number == min(chosen, last))
+        for number, verdict in enumerate(snapshot.found)
+        if verdict.finding
+    ]
     others = [line for verdict in diagnosis.verdicts if (line := _line(verdict)) is not None]
     return Content("\n\n").join([head, *found, Content("\n").join(others)])
 
 
-def _found(verdict: Verdict, finding: Finding) -> Content:
+def _found(verdict: Verdict, finding: Finding, *, chosen: bool) -> Content:
     sign, _ = MARKS[verdict.family]
+    opening = f"{CHOSEN if chosen else ''}{sign} {safe(verdict.rule)} "
     lines = [
-        Content.assemble(
-            (f"{sign} {safe(verdict.rule)} ", "bold $error"), (verdict.family, "$text-muted")
-        ),
+        Content.assemble((opening, "bold $error"), (verdict.family, "$text-muted")),
         Content(f"  {safe(finding.message)}"),
+        *(Content.styled(f"  like {safe(each)}", "$text-muted") for each in suspected(finding)),
         *(Content.styled(f"  {_measure(each)}", "$text-muted") for each in finding.measures),
-        Content.assemble(("  do   ", "bold $success"), safe(finding.remedy)),
+        *([Content(f"  at   {safe(placed(finding.where))}")] if finding.where else []),
+        Content.assemble(("  do   ", "bold $success"), safe(remedy(finding))),
         *(Content.assemble(("  try  ", "bold $primary"), safe(each)) for each in finding.confirm),
     ]
     return Content("\n").join(lines)

@@ -1,16 +1,11 @@
-"""What a head reads of its target, changed on the way."""
+"""What a head and its target are, in a run that drafts with one."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, cast
-
-import torch
 
 from specprof.engine.features import Features
 from specprof.engine.wiring import Lane, Wired
 from specprof.errors import UsageError
 from specprof.faults._miscount import target_of
-from specprof.faults._patch import swapped
 
 if TYPE_CHECKING:
     from specprof.engine.heads.head import Head
@@ -30,15 +25,3 @@ def head_of(wired: Wired) -> "Head":
     features_of(wired.lanes[0])
     assert wired.draft is not None  # noqa: S101 - whose features are read is loaded
     return cast("Head", wired.draft.model)
-
-
-def misread(
-    features: Features, change: Callable[[torch.Tensor], torch.Tensor]
-) -> AbstractContextManager[None]:
-    """Hand over `change` of the [n, width] states that are asked for."""
-    rows = features.rows
-
-    def changed(start: int, end: int) -> torch.Tensor:
-        return change(rows(start, end))
-
-    return swapped(features, rows=changed)

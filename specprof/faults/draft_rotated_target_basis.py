@@ -4,22 +4,22 @@ Seen in
     vllm-project/vllm-ascend#7038 and #5974: targets that were rotated to be quantised.
 
 Breaks
-    The target's hidden states are turned by an orthogonal matrix on their way to the head.
+    The target's hidden states are turned by an orthogonal matrix as the head reads them.
 
 Shows
-    Acceptance is next to nothing from index 0 on, at every depth. No state of the target's is
-    wrong, lengths are right. At temperature 0 too.
+    Acceptance is next to nothing from index 0 on, at every depth. No state is wrong: whatever
+    recomputes the head reads the same target. At temperature 0 too.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 import torch
 
-from specprof.engine.wiring import Lane, Wired
+from specprof.engine.wiring import Wired
 from specprof.extend import Fault
-from specprof.faults._during import in_each
-from specprof.faults._features import features_of, misread
+from specprof.faults._features import head_of
 from specprof.settings import Value
 
 
@@ -28,20 +28,24 @@ class RotatedTargetBasis(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
-        """Turn what each head reads."""
-        return in_each(wired, _broken)
+    @contextmanager
+    def inject(self, wired: Wired) -> Iterator[None]:
+        """Turn what the head's `fc` reads of the target: all of it, or what follows EAGLE's token.
 
+        EAGLE-3 reads several layers' states, each turned alike.
+        """
+        head = head_of(wired)
+        size = head.form.feature_width
+        drawn = torch.randn(size, size, generator=torch.Generator().manual_seed(size))
+        basis = torch.linalg.qr(drawn).Q.to(head.fc.weight)
 
-def _broken(lane: Lane) -> AbstractContextManager[None]:
-    basis: torch.Tensor | None = None
+        def turn(_: object, given: tuple[torch.Tensor]) -> torch.Tensor:
+            embedded = 0 if head.form.third else head.config.hidden_size
+            read = given[0][..., embedded:].unflatten(-1, (-1, size)) @ basis
+            return torch.cat([given[0][..., :embedded], read.flatten(-2)], -1)
 
-    def turned(states: torch.Tensor) -> torch.Tensor:
-        nonlocal basis
-        if basis is None:
-            size = states.shape[-1]
-            drawn = torch.randn(size, size, generator=torch.Generator().manual_seed(size))
-            basis = torch.linalg.qr(drawn).Q.to(states)
-        return states @ basis
-
-    return misread(features_of(lane), turned)
+        hook = head.fc.register_forward_pre_hook(turn)
+        try:
+            yield
+        finally:
+            hook.remove()

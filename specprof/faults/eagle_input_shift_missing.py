@@ -8,8 +8,8 @@ Breaks
     of place i - 1: the ids are not shifted by one.
 
 Shows
-    Acceptance is lower from index 0 on, most where the prompt is most of what the head sees.
-    Lengths are right, the target is clean. At temperature 0 too.
+    Acceptance is lower from index 0 on, and the head's law strays from the recomputed one, most
+    where the prompt is most of what it sees. Lengths are right, the target is clean. At temperature 0 too.
 """
 
 from contextlib import AbstractContextManager

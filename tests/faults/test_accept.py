@@ -142,3 +142,17 @@ def test_no_accept_step_can_vouch_for_itself(name):
 def play(name):
     """Return a run's rounds over the two laws that differ everywhere."""
     return played(name, every(TARGET), every(DRAFT))[1]
+
+
+def test_a_draft_row_without_numbers_emits_the_lowest_id():
+    """In every eighth round and no other, though the target gives token 0 nothing."""
+    never = [0.0, 0.2, 0.3, 0.5]
+    _, rounds = played("accept/nan-draft-row", every(never), every(never))
+    leaks = [number for number, one in enumerate(rounds, 1) if 0 in one.emitted]
+    assert leaks == list(range(8, len(rounds) + 1, 8))
+
+
+def test_a_rounded_law_is_drawn_from_and_the_exact_one_declared():
+    """What is declared is the law to the last digit."""
+    _, rounds = played("accept/sample-precision-differs", every(TARGET), every(DRAFT))
+    torch.testing.assert_close(rounds[0].proposal.draft_probs[0], torch.tensor(DRAFT))

@@ -87,3 +87,11 @@ def prefilled(run):
     run.engine.target.prefill(committed[:-1])
     run.engine.drafter.prefill(committed)
     return committed
+
+
+def test_a_policy_that_one_round_made_give_up(family):
+    """K is what was asked for up to the first round without an accepted draft, then 1 for good."""
+    run = drilled(family, "perf/adaptive-k-small-sample", depth_policy="hf-heuristic")
+    blow = next(n for n, one in enumerate(run.rounds) if not one.accepted)
+    assert {one.depth_asked for one in run.rounds[blow + 1 :]} == {1}
+    assert min(one.depth_asked for one in run.rounds[: blow + 1]) > 1

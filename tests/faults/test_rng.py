@@ -15,3 +15,12 @@ def test_a_coin_used_twice_leans_to_the_residuals_upper_end():
     )
     assert set(sound) == {1, 3}
     assert set(broken) == {3}
+
+
+def test_numbers_drawn_in_vain_change_the_text_and_no_law():
+    """Another text from the same seed; two equal laws still accept everything."""
+    even = every([0.25] * 4)
+    sound, _ = played(None, even, even)
+    broken, rounds = played("rng/stream-depends-on-round-structure", even, even)
+    assert broken != sound
+    assert {one.accepted for one in rounds} == {2}

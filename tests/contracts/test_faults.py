@@ -1,0 +1,61 @@
+"""What every fault owes: it says where it was seen, and it leaves nothing broken behind."""
+
+import re
+from contextlib import suppress
+from functools import cache
+
+import msgspec
+import pytest
+
+from specprof import registry
+from specprof.engine.batch import steps
+from specprof.engine.wiring import wire
+from specprof.errors import SpecprofError
+from specprof.extend import Fault
+from specprof.faults._stage import staged
+
+FAULTS = list(registry.members("fault").values())
+IDS = [each.name for each in FAULTS]
+HEADINGS = ["Seen in", "Breaks", "Shows"]
+CONTEXT, NEW = 32, 10
+SMALL = {"context": CONTEXT, "stops": 1, "max_new_tokens": NEW, "plain_steps": 0, "window": 20}
+
+
+@pytest.mark.parametrize("member", FAULTS, ids=IDS)
+def test_it_says_where_it_was_seen_and_what_it_does(member):
+    """The headings in order, each with text below; a thread's number, or that there is none."""
+    parts = re.split(r"^(Seen in|Breaks|Shows)$", member.docstring, flags=re.MULTILINE)
+    assert parts[1::2] == HEADINGS
+    assert all(len(part.strip()) > 20 for part in parts[2::2])
+    assert re.search(r"[\w.-]+/[\w.-]+#\d+", parts[2]) or "heoretical" in parts[2]
+
+
+@pytest.mark.parametrize("member", FAULTS, ids=IDS)
+def test_nothing_is_broken_afterwards(member):
+    """The same parts, broken and let go of, decode what parts that never were broken do."""
+    kind = registry.load(Fault, member)
+    settings = staged(kind, **SMALL)
+    wired, sound = wire(settings), untouched(msgspec.json.encode(settings))
+    with suppress(SpecprofError), kind().inject(wired):  # a NaN ends a run, as it should
+        decode(wired)
+    assert decode(wired) == sound
+
+
+def decode(wired):
+    """Return every sequence's text after a few rounds from the start."""
+    wired.roll_back_to(1)
+    committed = [lane.tokens[:CONTEXT] for lane in wired.lanes]
+    for lane, tokens in zip(wired.lanes, committed, strict=True):
+        lane.draw_anew()
+        lane.engine.target.prefill(tokens[:-1])
+        lane.engine.drafter.prefill(tokens)
+    engines = [lane.engine for lane in wired.lanes]
+    for _ in steps(engines, committed, new_tokens=NEW, stop=wired.stop):
+        pass
+    return committed
+
+
+@cache
+def untouched(settings):
+    """Return what settings decode before any fault has been near them."""
+    return decode(wire(msgspec.json.decode(settings, type=type(staged(None)))))

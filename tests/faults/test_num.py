@@ -1,0 +1,19 @@
+"""Numerics: one that is a defect, and one that is none."""
+
+from drilled import STILL, assert_astray, assert_still, drilled
+
+
+def test_a_path_of_several_tokens_that_is_off(family):
+    """The target strays by more than rounding at most places, and not by much."""
+    run = drilled(family, "num/multi-token-attention-path")
+    assert_astray(run, "target", 0.8)
+    assert max(run.gaps("target")) < 0.5
+    assert_still(run, "draft")
+
+
+def test_another_order_of_summation_is_no_defect(family):
+    """More than float32's rounding, and less than a thousandth of the law's mass."""
+    run = drilled(family, "num/verify-vs-decode-kernel-ties")
+    assert STILL < max(run.gaps("target")) < 2e-3
+    assert_still(run, "draft")
+    assert set(run.short("target")) == {0}

@@ -72,11 +72,12 @@ def _asked(config: Any, layer: str) -> torch.Tensor:  # noqa: ANN401
     parameters = config.rope_parameters[layer] if layer else config.rope_parameters
     kind = parameters.get("rope_type") or "default"
     if kind != "default":
-        speeds, _ = ROPE_INIT_FUNCTIONS[kind](config, None, layer_type=layer or None)
-        return speeds
+        scaled: torch.Tensor = ROPE_INIT_FUNCTIONS[kind](config, None, layer_type=layer or None)[0]
+        return scaled
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     turned = int(size * (parameters.get("partial_rotary_factor") or 1.0))
-    return parameters["rope_theta"] ** (-torch.arange(0, turned, 2).float() / turned)
+    exponents = -torch.arange(0, turned, 2).float() / turned  # [pairs]
+    return torch.tensor(float(parameters["rope_theta"])).pow(exponents)
 
 
 def _listed(speeds: torch.Tensor) -> list[float]:

@@ -200,8 +200,17 @@ def _rescored(
         told = -draft_logits.log_softmax(-1).gather(1, tokens)[:, 0]
         nlls = [_known(each) if each < UNSAID else None for each in told.tolist()]
     return [
-        Rescored(place.round, place.number, *map(short, row), gap, nll)
-        for place, row, gap, nll in zip(
+        Rescored(
+            round=place.round,
+            slot=place.number,
+            target_prob=short(prob),
+            entropy=short(level),
+            spread=short(spread),
+            shortfall=short(shortfall),
+            target_gap=gap,
+            draft_nll=nll,
+        )
+        for place, (prob, level, spread, shortfall), gap, nll in zip(
             emitted, torch.cat(columns, 1).tolist(), gaps, nlls, strict=True
         )
     ]

@@ -4,10 +4,11 @@ Seen in
     vllm-project/vllm#15025, #21278; ml-explore/mlx-lm#1132; ggml-org/llama.cpp#25908.
 
 Breaks
-    Nothing: the target drafts for itself, four target forwards a round beside the verification.
+    Nothing: the target drafts for itself, with a little noise; four target forwards a round beside
+    the verification.
 
 Shows
-    Everything stands and nothing is gained; the draft's step takes its share of the weights, and
+    Nearly all stands and nothing is gained; the draft's step takes its share of the weights, and
     the speed is the one its cost predicts.
 """
 
@@ -22,7 +23,7 @@ from specprof.settings import Value
 class DraftCostRatio(Fault):
     """As large as the target."""
 
-    stage: ClassVar[dict[str, Value]] = {"drafter": "self", "draft": None}
+    stage: ClassVar[dict[str, Value]] = {"drafter": "perturbed-self", "draft": None}
 
     def inject(self, wired: Wired) -> AbstractContextManager[None]:
         """Change nothing: the settings are the case."""

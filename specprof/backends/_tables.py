@@ -78,7 +78,7 @@ class Tables:
     vocabulary: ClassVar[int] = 48
     trained_context: ClassVar[int] = 2048
 
-    def __init__(  # noqa: PLR0917 - what is broken, and the laws' few numbers
+    def __init__(
         self,
         fault: str,
         noise: float,

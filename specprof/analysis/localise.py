@@ -52,6 +52,10 @@ class Pattern:
     """The first burst is clean, and those after it are astray from their first round on."""
     since: tuple[int, int] | None
     """Greatest clean context below, and least astray one from which on places are astray."""
+    clean_until: int | None
+    """Where the deepest burst begins that lies below all with astray places, if any does."""
+    astray_from: int
+    """Where the shallowest burst begins that has some."""
     builds_up: bool
     """The gap grows over a burst's rounds."""
     deepens: bool
@@ -65,6 +69,7 @@ def localise(evidence: Evidence, side: Side) -> Pattern:
     deep = np.ones(len(side.round), np.bool_) if since is None else side.context >= since[1]
     onset, hazards = _onset(evidence, side, deep)
     first = _first(side)
+    clean_until, astray_from = _bursts(evidence, side)
     where = Where(
         round=int(side.round[first]),
         context=int(side.context[first]),
@@ -87,6 +92,8 @@ def localise(evidence: Evidence, side: Side) -> Pattern:
         uneven_only=_uneven_only(evidence, side, deep),
         from_second=second,
         since=since,
+        clean_until=clean_until,
+        astray_from=astray_from,
         builds_up=_builds_up(evidence, side),
         deepens=_deepens(evidence, side),
     )
@@ -215,6 +222,21 @@ def _since(side: Side) -> tuple[int, int] | None:
         return None
     start = cut + 1 + int(astray[cut + 1 :].argmax())
     return int(context[start - 1]), int(context[start])
+
+
+def _bursts(evidence: Evidence, side: Side) -> tuple[int | None, int]:
+    """Return where the deepest clean burst and the shallowest astray one begin.
+
+    A burst counts as astray by a tenth of its places, and as clean by none below all of these.
+    """
+    burst = evidence.rounds.burst[evidence.row(side.round)]
+    starts, dirty = list[int](), list[bool]()
+    for one in np.unique(burst):
+        starts.append(int(evidence.rounds.context[evidence.rounds.burst == one].min()))
+        dirty.append(bool(side.astray[burst == one].mean() > CLEAN))
+    astray = [start for start, is_dirty in zip(starts, dirty, strict=True) if is_dirty]
+    shallowest = min(astray, default=max(starts))
+    return max((start for start in starts if start < shallowest), default=None), shallowest
 
 
 def _entropy(share: Floats) -> Floats:

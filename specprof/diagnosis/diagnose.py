@@ -18,6 +18,7 @@ from specprof.analysis.attribution import Attribution
 from specprof.analysis.columns import Columns
 from specprof.analysis.cost_model import Factor
 from specprof.analysis.evidence import Answer, Evidence
+from specprof.analysis.prospects import Prospects, prospects
 from specprof.diagnosis.sentence import sentence
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
@@ -60,6 +61,8 @@ class Diagnosis:
     """From the ideal to the achieved speed-up; None where times are missing."""
     verdicts: tuple[Verdict, ...]
     """One a rule, families in `ORDER`, rules by name; then one a probe that was run."""
+    prospects: Prospects | None = None
+    """What each remedy would gain; None where times are missing."""
 
     @property
     def found(self) -> tuple[Verdict, ...]:
@@ -90,13 +93,15 @@ def summed_up(evidence: Evidence, verdicts: Sequence[Verdict]) -> Diagnosis:
     """Return the diagnosis these verdicts make."""
     chain = _asked(evidence, attribution.attribute)
     factors = _asked(evidence, cost_model.waterfall)
-    findings = [(each.family, each.finding) for each in verdicts if each.finding]
+    ranked = sorted(verdicts, key=lambda each: each.row)
+    findings = [(each.family, each.finding) for each in ranked if each.finding]
     undermined = next((each.finding for each in verdicts if each.undermines and each.finding), None)
     return Diagnosis(
         capture=evidence.name,
         sentence=sentence(evidence, chain, findings, undermined),
         attribution=chain,
         waterfall=factors,
+        prospects=_asked(evidence, prospects),
         verdicts=tuple(verdicts),
     )
 

@@ -14,6 +14,8 @@ from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
 from specprof.findings import Family, Finding
 
+NAMED = 2
+"""Bugs told in the sentence; the others are in the list."""
 NEARLY = 0.95
 """A burst's last drafts, cut off by a stop, are in no text and can't be rechecked."""
 
@@ -24,7 +26,10 @@ def sentence(
     findings: Sequence[tuple[Family, Finding]],
     undermined: Finding | None,
 ) -> str:
-    """Return the diagnosis in a sentence or a few: what was lost, why, what it costs."""
+    """Return the diagnosis in a sentence or a few: what was lost, why, what it costs.
+
+    `findings` come with the leading one first.
+    """
     bugs = [each.message for family, each in findings if family == "bug" and each.headline]
     causes = [each.message for family, each in findings if family != "bug" and each.headline]
     opening = _attributed(evidence, chain, bugs) if chain else _unattributed(evidence)
@@ -73,44 +78,56 @@ def _attributed(evidence: Evidence, chain: Attribution, bugs: Sequence[str]) -> 
     cause = "distribution mismatch"
     if evidence.header.acceptance == "exact-match":
         cause += " and the price of exact-match"
-    broken = [part for part in chain.brackets if (part.p_value or 0.0) <= evidence.alpha]
+    broken = [part.frac for part in chain.brackets if (part.p_value or 0.0) <= evidence.alpha]
     draft = "level" if evidence.columns.trees else "draft"
     opening = f"Of {_percent(rejected)} rejected {draft}s"
     if not broken:
         rest = f"all but noise is {cause} ({_points(mismatch.value)} points owed)"
         if not rejected:
             opening, rest = f"No {draft} was rejected", "and none was owed a rejection beyond noise"
-        return f"{opening}, {rest}{_caveat(chain, bugs)}."
-    lost = sum(part.frac.value for part in broken)
-    known = f": {'; '.join(bugs)}" if bugs else ""
+        return f"{opening}, {rest}{_caveat(evidence, chain, bugs)}."
+    lost = sum(part.value for part in broken)
+    spread = f"({_points(sum(p.low for p in broken))} to {_points(sum(p.high for p in broken))})"
+    known = f": {_named(bugs)}" if bugs else ""
+    unseen = _unseen(evidence, chain)
+    closing = f" {unseen[0].upper()}{unseen[1:]}." if unseen else ""
     if lost >= 0:
+        owed = f"({_points(mismatch.low)} to {_points(mismatch.high)})"
         return (
-            f"{opening}, {_points(mismatch.value)} points are {cause} and "
-            f"{_points(lost)} points are an implementation bug{known}.{_unseen(chain)}"
+            f"{opening}, {_points(mismatch.value)} points {owed} are {cause} and {_points(lost)} "
+            f"{spread} are an implementation bug{known}.{closing}"
         )
     return (
         f"{_percent(rejected)} of {draft}s were rejected where {_percent(rejected - lost)} should "
         f"have been: {_points(-lost)} points are let through by an implementation bug{known}."
-        f"{_unseen(chain)}"
+        f"{closing}"
     )
 
 
-def _caveat(chain: Attribution, bugs: Sequence[str]) -> str:
+def _named(bugs: Sequence[str]) -> str:
+    """Name the leading bug and the next; of more, how many."""
+    more = len(bugs) - NAMED
+    return "; ".join(bugs[:NAMED]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _caveat(evidence: Evidence, chain: Attribution, bugs: Sequence[str]) -> str:
     """Say what else is broken, or how much a bug could have hidden."""
     if bugs:
-        return f"; but the implementation is broken: {'; '.join(bugs)}"
-    if chain.state is None:
-        return "; nothing was rechecked without a cache, so that may hold a wrong cache state"
+        return f"; but the implementation is broken: {_named(bugs)}"
+    return f"; {_unseen(evidence, chain) or 'no implementation bug shows'}"
+
+
+def _unseen(evidence: Evidence, chain: Attribution) -> str:
+    """Say what of the models' states was not seen, and so may be wrong; empty: all was seen."""
+    try:
+        drift = evidence.ask(attribution.drift)
+    except MissingEvidence:
+        return "nothing was rechecked without a cache, so that may hold a wrong cache state"
+    if not len(drift.draft.gap):
+        return "the draft's own state could not be rechecked, so the mismatch may hold a wrong one"
     if chain.rechecked_frac < NEARLY:
-        return f"; the {_percent(1 - chain.rechecked_frac)} not rechecked may hold a wrong state"
-    return "; no implementation bug shows"
-
-
-def _unseen(chain: Attribution) -> str:
-    if chain.state is None or chain.rechecked_frac >= NEARLY:
-        return ""
-    unseen = _percent(1 - chain.rechecked_frac)
-    return f" {unseen} of drafts were not rechecked: their mismatch may hold a wrong cache state."
+        return f"the {_percent(1 - chain.rechecked_frac)} not rechecked may hold a wrong state"
+    return ""
 
 
 def _percent(share: float) -> str:

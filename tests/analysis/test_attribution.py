@@ -82,10 +82,12 @@ def with_dtype(events, dtype):
 def shifted(events, by):
     """Move every rechecked target probability, as rounding in another kernel would."""
     replace = msgspec.structs.replace
+
+    def moved(one):
+        return replace(one, target_prob=one.target_prob + by, target_gap=None)
+
     return [
-        replace(e, places=[replace(one, target_prob=one.target_prob + by) for one in e.places])
-        if isinstance(e, Recheck)
-        else e
+        replace(e, places=[moved(one) for one in e.places]) if isinstance(e, Recheck) else e
         for e in events
     ]
 

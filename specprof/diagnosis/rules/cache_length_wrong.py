@@ -45,8 +45,11 @@ from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
 
 REJECTION, ALL_ACCEPTED = "after every rejection", "after every all-accepted round"
+AFTERWARDS = "with the round after every all-accepted one"
 HALF = 0.5
 """More than this share of the bursts begins with a wrong length."""
+SELDOM = 0.1
+"""At most this share of later rounds changes what a burst began with."""
 CHUNK_LEFT = 64
 """A cache this much short as a burst begins was never fed part of the prompt."""
 
@@ -99,41 +102,38 @@ class _Fault:
         """What each round added to the shortfall; a burst's first round all there is."""
         self.begins = np.ones(len(short), np.bool_)
         self.begins[following] = False
-        sides = {REJECTION: rejected, ALL_ACCEPTED: ~rejected}
-        self.steady = {when: _steady(short[side]) for when, side in sides.items()}
-        self.growing = {when: _typical(self.grown[side]) for when, side in sides.items()}
+        after = evidence.after == 2  # noqa: PLR2004 - its code
+        self.sides = {REJECTION: rejected, ALL_ACCEPTED: ~rejected, AFTERWARDS: after}
+        self.steady = {when: _steady(short[side]) for when, side in self.sides.items()}
+        self.growing = {when: _typical(self.grown[side]) for when, side in self.sides.items()}
 
     @property
     def at_start(self) -> Floats:
-        """What bursts' first rounds add beyond what such rounds add later, [bursts], in order."""
-        rejected, inside = self.evidence.rejected, ~self.begins
-        usual = np.zeros(len(self.short))
-        for side in (rejected, ~rejected):
-            usual[side] = _typical(self.grown[side & inside])
-        return np.asarray((self.grown - usual)[self.begins])
+        """The shortfall after each burst's first round, where it stays as it is; [bursts]."""
+        later = self.grown[~self.begins]
+        moves = np.nan_to_num(later) != 0
+        steady = not len(later) or float(moves.mean()) <= SELDOM
+        known = self.short[self.begins & ~np.isnan(self.short)]
+        return known if steady else np.zeros(0)
 
     def suspects(self, wrong: Bools) -> tuple[str, ...]:
         """Return the cases that leave these lengths, the likeliest first."""
-        if (self.due - self.short)[wrong].max() <= self.due[wrong].min() / 4:
+        first, start = int(wrong.argmax()), self.at_start
+        left = self.due[first] - self.short[first]
+        if left <= self.evidence.rounds.emitted[first] and self.due[first] > 4 * left:
             return ("kv/reset-instead-of-rollback",)
-        start = self.at_start[~np.isnan(self.at_start)]
-        if len(start) > 1 and not start[0] and np.mean(start[1:] != 0) > HALF:
-            return ("kv/draft-cache-leaks-across-requests",)
-        if len(start) and np.mean(start >= CHUNK_LEFT) > HALF:
+        if len(off := start[start != 0]) and float(off.min()) >= CHUNK_LEFT:
             return ("kv/draft-not-primed-by-chunked-prefill",)
+        if len(start) > 1 and not start[0] and float(np.mean(start[1:] != 0)) > HALF:
+            return ("kv/draft-cache-leaks-across-requests",)
         long = float(np.nanmedian(self.short[wrong])) < 0
-        return (
-            self._of_the_target(wrong, long=long)
-            if self.role == "target"
-            else self._of_draft(long=long)
-        )
+        if self.role == "target":
+            return self._of_the_target(wrong, long=long)
+        return self._of_the_draft(long=long)
 
     def _of_the_target(self, wrong: Bools, *, long: bool) -> tuple[str, ...]:
-        settings, context = self.evidence.settings, self.evidence.rounds.context
-        if (
-            settings.cache == "sink-window"
-            and (context[wrong] + settings.depth >= settings.window).all()
-        ):
+        settings, reach = self.evidence.settings, self.evidence.rounds.context[wrong].min()
+        if settings.cache == "sink-window" and reach + settings.depth >= settings.window:
             return "kv/ring-cache-wrap-no-rollback", "kv/target-rejected-kept"
         return ("kv/target-rejected-kept",) if long else ("kv/async-stale-accept-count",)
 
@@ -145,10 +145,15 @@ class _Fault:
             return (own, zombies) if kept <= 0 else (zombies, "kv/draft-rollback-under-trim")
         if long:
             return ("kv/draft-rollback-under-trim",)
-        alone = not self.growing[REJECTION] and not self.steady[REJECTION]
-        if alone and (self.growing[ALL_ACCEPTED] or self.steady[ALL_ACCEPTED]):
+        missing = self.steady[ALL_ACCEPTED] and not self.steady[REJECTION]
+        if missing or self._grows(ALL_ACCEPTED) or self._grows(AFTERWARDS):
             return ("kv/draft-last-proposal-missing",)
         return ("kv/draft-rollback-over-trim",)
+
+    def _grows(self, when: str) -> bool:
+        """Whether the shortfall grows in these rounds and in hardly any other."""
+        moved = np.nan_to_num(self.grown) > 0
+        return bool(moved.any()) and float(self.sides[when][moved].mean()) >= 1 - SELDOM
 
 
 def _finding(fault: _Fault, wrong: Bools) -> Finding:

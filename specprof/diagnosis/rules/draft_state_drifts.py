@@ -76,7 +76,7 @@ def _suspects(evidence: Evidence, seen: Pattern) -> tuple[str, ...]:
 
 
 def _of_a_head(seen: Pattern) -> tuple[str, ...]:
-    if seen.onset == "rejection" and not seen.lasts:
+    if seen.onset == "rejection":
         return "kv/shared-snapshot-not-trimmed", "kv/draft-rollback-under-trim"
     if seen.onset == "at once":
         return ("eagle/input-shift-missing",)
@@ -90,11 +90,9 @@ def _after_rejections(seen: Pattern) -> tuple[str, ...]:
 
 
 def _unprimed(evidence: Evidence, seen: Pattern) -> bool:
-    """Whether bursts are astray as they begin that were fed more than a chunk, and only those."""
-    if seen.onset != "at once":
+    """Whether just the bursts are astray as they begin whose text is longer than a chunk."""
+    if seen.onset != "at once" or seen.clean_until is None:
         return False
-    long = {one.burst for one in evidence.columns.prefills if one.fed > states.CHUNK}
-    if not long or seen.builds_up:
-        return False
-    shallowest = min(one.context for one in evidence.columns.prefills if one.burst in long)
-    return seen.where.context >= shallowest
+    starts = [one.context for one in evidence.columns.prefills]
+    long = [start for start in starts if start > states.CHUNK + 1]
+    return bool(long) and seen.clean_until <= states.CHUNK + 1 < seen.astray_from <= min(long)

@@ -40,6 +40,8 @@ from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
 
 LOW = 0.5
+HOT = 1.2
+"""Above this temperature the text wanders off what either model was trained on."""
 LARGER = (
     "take a larger draft, or one distilled from this target on this kind of text; until then draft "
     "fewer tokens"
@@ -79,9 +81,20 @@ class DraftsMismatched(Rule):
             ),
             remedy=LOOKED_UP if evidence.settings.drafter == "ngram" else LARGER,
             confirm=("specprof run --draft <another model>",),
+            suspects=_suspects(evidence),
             headline=True,
         )
         return Found(finding=finding)
+
+
+def _suspects(evidence: Evidence) -> tuple[str, ...]:
+    """Return what the settings make likeliest of the kinds of mismatch."""
+    settings = evidence.settings
+    if settings.draft_cache == "sink-window" != settings.cache:
+        return ("mismatch/tiny-streaming-draft",)
+    if settings.temperature > HOT:
+        return "mismatch/temperature", "mismatch/domain-or-language"
+    return "mismatch/domain-or-language", "mismatch/adapter-or-finetune"
 
 
 def _in_range(evidence: Evidence) -> Estimate:

@@ -1,88 +1,115 @@
-"""Fewer drafts stand than if the draft had always said the commonest token.
+"""The draft does worse than one that always says the commonest token, or knows no more.
 
 Measures
-    accepted per reached token at draft index 0, against the commonest emitted token's share.
+    Whether a round's first draft stands, against whether the token committed there is the
+    commonest one committed so far: two drafts at the same places. And the nats of every committed
+    token under the draft's law at temperature 1, against a table of the tokens committed so far,
+    half of it spread evenly over the vocabulary.
 
 Fires when
-    The interval of the first lies below the interval of the second (95 % each), with 100 places
-    or more.
+    The commonest token wins, or the table does, by an always-valid bet at 0.1 % each. The table is
+    asked only up to temperature 1: hotter text surprises every model.
 
 Why this is a configuration error and not a mismatch
-    Any model of the language beats a constant. One that does not is not speaking the language:
-    its tokens mean something else, or its weights are not the ones it was trained with (theory
-    10.8).
+    Any model of the language beats a constant and a table of words. One that does not is not
+    speaking the language: its tokens mean something else, or its weights are not the ones it was
+    trained with (theory 10.8). The weakest draft that works knows which words there are.
 
 Likely causes
-    Another tokenizer or vocabulary order; weights not loaded, or loaded under other names; a
-    wrong chat template; hidden states of another layer or shifted by one place.
+    Weights not loaded, or loaded under other names; another tokenizer or vocabulary order; a wrong
+    chat template; hidden states of another layer or shifted by one place.
 
 Confirm
     Let the draft alone write a sentence: specprof run --target <the draft> --drafter none.
 
 Does not see
-    A broken draft that still beats the commonest token; drafts looked up in the text (ngram).
+    A broken draft that still beats both; drafts looked up in the text (ngram).
 
 Try it
-    specprof run --draft <a model of another tokenizer>
+    specprof drill draft/weights-not-loaded
 """
 
 from typing import ClassVar
 
 import numpy as np
 
+from specprof.analysis.constants import Contest, against_commonest, against_table
 from specprof.analysis.evidence import Evidence
-from specprof.analysis.stats import proportion
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
 
-ENOUGH = 100
+NEAR_UNIFORM = 0.15
+"""A law of random weights makes of a token about the logarithm of the vocabulary."""
 
 
 class WorseThanConstant(Rule):
-    """Two intervals apart."""
+    """Bets at the same places."""
 
     family: ClassVar[Family] = "configuration"
     row: ClassVar[float] = 9
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Compare acceptance at index 0 with the commonest token's share."""
+        """Set the draft against the commonest token and against a table of tokens."""
         if evidence.settings.drafter == "ngram":
             return Unknown(reason="drafts looked up in the text come from no model")
-        eldest = (evidence.reached.index == 0) & (evidence.reached.elder == 0)
-        first = evidence.reached.accepted[eldest]
-        tokens = evidence.columns.emitted.token
-        if len(first) < ENOUGH:
-            return Unknown(reason=f"{len(first)} first drafts; {ENOUGH} are needed")
-        accepted = proportion(int(first.sum()), len(first))
-        commonest = int(np.unique(tokens, return_counts=True)[1].max())
-        constant = proportion(commonest, len(tokens))
-        if accepted.high >= constant.low:
-            return Clear(
-                detectable=f"acceptance at index 0 below {constant.low:.1%}; "
-                f"seen {accepted.value:.1%}"
-            )
-        finding = Finding(
-            message=f"only {accepted.value:.1%} of first drafts stand; always drafting the "
-            f"commonest token would give {constant.value:.1%}",
-            measures=(
-                Measure(
-                    name="accepted per reached token at index 0",
-                    value=accepted.value,
-                    n=accepted.n,
-                    low=accepted.low,
-                    high=accepted.high,
-                ),
-                Measure(
-                    name="commonest per emitted token",
-                    value=constant.value,
-                    n=constant.n,
-                    low=constant.low,
-                    high=constant.high,
-                ),
-            ),
-            remedy="compare the two tokenizers id by id, and check that the draft's weights were "
-            "all loaded",
-            confirm=("specprof run --target <the draft> --drafter none",),
-            headline=True,
+        stands, knows = against_commonest(evidence), against_table(evidence)
+        limit = evidence.alpha / 2
+        lost = stands.loses(limit)
+        if lost or (knows and knows.loses(limit)):
+            return Found(finding=_finding(evidence, stands, knows, lost=lost))
+        return Clear(
+            detectable=f"{stands.trial.detectable:.1%} fewer first drafts standing than commonest "
+            f"tokens come; seen {stands.draft:.1%} against {stands.constant:.1%}"
         )
-        return Found(finding=finding)
+
+
+def _finding(evidence: Evidence, stands: Contest, knows: Contest | None, *, lost: bool) -> Finding:
+    message = (
+        f"only {stands.draft:.1%} of first drafts stand; always drafting the commonest token so "
+        f"far would give {stands.constant:.1%}"
+    )
+    measures = [
+        Measure(name="accepted per reached token at index 0", value=stands.draft, n=stands.trial.n),
+        Measure(
+            name="commonest so far per committed token there",
+            value=stands.constant,
+            n=stands.trial.n,
+        ),
+    ]
+    if knows:
+        told = f"{knows.draft:.2f} nats a token to the draft, {knows.constant:.2f} to a table"
+        if not lost:
+            message = f"the text is {told} of the tokens seen so far"
+        for name, value in (("draft", knows.draft), ("table", knows.constant)):
+            measures.append(
+                Measure(
+                    name=f"nats per committed token, {name}",
+                    value=value,
+                    unit="nats",
+                    n=knows.trial.n,
+                )
+            )
+    return Finding(
+        message=message,
+        measures=tuple(measures),
+        remedy="compare the two tokenizers id by id, and check that the draft's weights were "
+        "all loaded",
+        confirm=("specprof run --target <the draft> --drafter none",),
+        suspects=_suspects(evidence, knows),
+        headline=True,
+    )
+
+
+def _suspects(evidence: Evidence, knows: Contest | None) -> tuple[str, ...]:
+    target, draft = evidence.header.target, evidence.header.draft
+    if evidence.settings.drafter == "eagle":
+        return "eagle/concat-order-or-norm-stage", "eagle/aux-layer-off-by-one"
+    if target and draft and draft.vocabulary_sha not in {None, target.vocabulary_sha}:
+        return "vocab/different-tokenizer", "draft/d2t-map-missing"
+    weights, words = "draft/weights-not-loaded", "vocab/different-tokenizer"
+    if knows is None or draft is None:
+        return weights, words
+    evenly = float(np.log(draft.vocabulary))
+    if knows.draft <= (1 + NEAR_UNIFORM) * evenly:
+        return (weights,)
+    return words, weights

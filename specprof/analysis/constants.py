@@ -1,0 +1,86 @@
+"""A draft set against drafts that know no context: the commonest token, and a table of tokens.
+
+Both are made of the tokens committed before a place and of nothing later, so each comparison is a
+bet that is fair or worse for whoever says that a working draft is no better.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from specprof.analysis.evidence import Evidence
+from specprof.analysis.stats import Trial, fair_bets
+from specprof.analysis.tables import Floats, Ints
+
+HOTTEST = 1.0
+"""Text drawn at a higher temperature surprises any model beyond what it knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """A draft against a constant, place by place."""
+
+    draft: float
+    """Mean over the places: of drafts that stood, or of nats."""
+    constant: float
+    trial: Trial
+    """Positive where the constant wins."""
+
+    def loses(self, alpha: float) -> bool:
+        """Whether the draft does, at an error rate that holds however often one asks."""
+        return self.trial.mean > 0 and self.trial.p_value <= alpha
+
+
+def against_commonest(evidence: Evidence) -> Contest:
+    """Hold a round's first level of drafts against the token committed most often so far."""
+    reached, emitted = evidence.reached, evidence.columns.emitted
+    first = reached.where((reached.index == 0) & (reached.elder == 0))
+    commonest = _commonest(emitted.token)
+    row = np.searchsorted(emitted.round, first.round).clip(max=max(len(emitted) - 1, 0))
+    passed = reached.round[(reached.index == 0) & reached.accepted]
+    stood = np.isin(first.round, passed).astype(np.float64)
+    hits = (emitted.token[row] == commonest[row]) & (emitted.round[row] == first.round)
+    return _contest(stood, hits.astype(np.float64), hits - stood)
+
+
+def against_table(evidence: Evidence) -> Contest | None:
+    """Hold the draft's nats of every committed token against a table's; None where not known."""
+    scored, header = evidence.columns.rescored, evidence.header
+    known = scored.where(~np.isnan(scored.draft_nll))
+    if not len(known) or evidence.settings.temperature > HOTTEST or header.draft is None:
+        return None
+    emitted, vocabulary = evidence.columns.emitted, header.draft.vocabulary
+    start = np.searchsorted(emitted.round, known.round)
+    row = (start + known.slot).clip(max=len(emitted) - 1)
+    table = _table_nll(emitted.token, vocabulary)[row]
+    ahead = (known.draft_nll - table) / np.log(vocabulary)
+    return _contest(known.draft_nll, table, ahead)
+
+
+def _contest(draft: Floats, constant: Floats, ahead: Floats) -> Contest:
+    if not len(draft):
+        return Contest(0.0, 0.0, fair_bets(ahead))
+    return Contest(float(draft.mean()), float(constant.mean()), fair_bets(ahead))
+
+
+def _commonest(tokens: Ints) -> Ints:
+    """Return the token that came most often before each, [n]; -1 before the first."""
+    counts: dict[int, int] = {}
+    found, best = np.full(len(tokens), -1, np.int64), -1
+    for place, token in enumerate(tokens.tolist()):
+        found[place] = best
+        counts[token] = counts.get(token, 0) + 1
+        if counts[token] > counts.get(best, 0):
+            best = token
+    return found
+
+
+def _table_nll(tokens: Ints, vocabulary: int) -> Floats:
+    """Return the nats of each token, [n], by those before it and, half of it, by chance."""
+    counts: dict[int, int] = {}
+    before = np.zeros(len(tokens))
+    for place, token in enumerate(tokens.tolist()):
+        before[place] = counts.get(token, 0)
+        counts[token] = counts.get(token, 0) + 1
+    share = before / np.maximum(np.arange(len(tokens)), 1)
+    return -np.log(0.5 * share + 0.5 / vocabulary)

@@ -41,8 +41,8 @@ class RotatedTargetBasis(Fault):
 
         def turn(_: object, given: tuple[torch.Tensor]) -> torch.Tensor:
             embedded = 0 if head.form.third else head.config.hidden_size
-            read = given[0][..., embedded:].unflatten(-1, (-1, size)) @ basis
-            return torch.cat([given[0][..., :embedded], read.flatten(-2)], -1)
+            states = given[0][..., embedded:].split(size, -1)  # one a layer that is read
+            return torch.cat([given[0][..., :embedded], *(each @ basis for each in states)], -1)
 
         hook = head.fc.register_forward_pre_hook(turn)
         try:

@@ -9,7 +9,8 @@ Breaks
 
 Shows
     Acceptance is lower from index 0 on, and the head's law strays from the recomputed one, most
-    where the prompt is most of what it sees. Lengths are right, the target is clean. At temperature 0 too.
+    where the prompt is most of what it sees. Lengths are right, the target is clean. At temperature
+    0 too.
 """
 
 from contextlib import AbstractContextManager

@@ -9,13 +9,15 @@ Breaks
     token nor the drafts before it.
 
 Shows
-    The draft's law is right at draft index 0 and strays at every later one, in every round. Lengths
-    after a round are right, the target is clean. At temperature 0 too; a K of 1 shows nothing.
+    A head's law is right at draft index 0 and strays at every later one, in every round; a draft
+    model's, that keeps what such steps wrote, at index 0 too once a round is over. Lengths are
+    right, the target is clean. At temperature 0 too; a K of 1 shows nothing.
 """
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 
@@ -25,10 +27,13 @@ from specprof.extend import Fault
 from specprof.faults._during import during, in_each
 from specprof.faults._miscount import draft_of
 from specprof.faults._place import drawn, misplaced
+from specprof.settings import Value
 
 
 class PaddedDrafterSeqlenStale(Fault):
     """One length a round."""
+
+    stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     def inject(self, wired: Wired) -> AbstractContextManager[None]:
         """Let each draft's first step of a round say what all of it sees."""

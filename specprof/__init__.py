@@ -3,6 +3,7 @@
 `specprof.record` writes down anybody's own loop (`specprof.recording`); all else is the command.
 """
 
+import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,9 +13,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    """Return `record`, which loads torch only once it is asked for."""
+    """Return `record`, found by name: readers of captures load neither it nor its torch."""
     if name == "record":
-        from specprof.recording import record
-
-        return record
+        return importlib.import_module("specprof.recording").record
     raise AttributeError(f"module 'specprof' has no attribute {name!r}")

@@ -1,0 +1,78 @@
+"""``specprof diagnose --probe``, as a user runs it; the child's run is a real one."""
+
+import json
+import subprocess
+import sys
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+import captures
+from specprof import plan
+from specprof.cli import app
+from specprof.cli._probe import written
+from specprof.errors import UnknownName, UsageError
+from specprof.settings import Profile, Settings
+
+
+def asked(*arguments):
+    return CliRunner().invoke(app, ["diagnose", *map(str, arguments)])
+
+
+@pytest.fixture
+def capture(tmp_path):
+    return captures.healthy(tmp_path / "run.jsonl")
+
+
+def test_an_unknown_probe_lists_the_known(capture):
+    """Nearest first."""
+    raised = asked(capture, "--probe", "self-darft").exception
+    assert isinstance(raised, UnknownName)
+    assert raised.hint.startswith("known: self-draft")
+
+
+def test_a_probe_that_does_not_apply_says_so(capture):
+    """A made-up run can't be made again."""
+    raised = asked(capture, "--probe", "short-view").exception
+    assert isinstance(raised, UsageError)
+    assert "short-view" in raised.title
+
+
+def test_a_budget_bounds_probes_and_nothing_else(capture):
+    """Alone it is refused; with `auto` and nothing to run it is harmless."""
+    raised = asked(capture, "--budget", "5").exception
+    assert isinstance(raised, UsageError)
+    assert asked(capture, "--probe", "auto", "--budget", "5").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [Settings(), Settings(draft=None, drafter="self", temperature=0.3, ignore_eos=True, view=9)],
+)
+def test_settings_survive_the_command_line(settings):
+    """Every field is named, and read back as it was."""
+    given = dict(line.split("=", 1) for line in written(settings))
+    read = {field: plan.typed(field, text) for field, text in given.items()}
+    assert plan.override(Profile(name="x"), **read).run == settings
+
+
+def test_a_probe_runs_in_a_process_of_its_own(pair, tmp_path):
+    """Its capture lies beside the original; its verdict is in the document; stdout is data."""
+    import runs
+
+    path = tmp_path / "run.jsonl"
+    recorded = runs.events(pair, temperature=1.0, max_new_tokens=48)
+    header = msgspec.structs.replace(recorded[0], created="2026-01-01T00:00:00+00:00")
+    captures.write(path, [header, *recorded[1:]])
+    command = [sys.executable, "-m", "specprof", "diagnose", str(path), "--json"]
+    ended = subprocess.run(
+        [*command, "--probe", "self-draft"], capture_output=True, text=True, timeout=300
+    )
+    assert ended.returncode == 0, ended.stderr
+    (told,) = json.loads(ended.stdout)["diagnoses"]
+    (verdict,) = [each for each in told["verdicts"] if each["rule"] == "self-draft"]
+    assert verdict["outcome"] == "clear"
+    assert "probe self-draft: 1 run," in ended.stderr
+    beside = sorted(each.name for each in (tmp_path / "run.jsonl.probes").iterdir())
+    assert beside == ["self-draft.jsonl"]

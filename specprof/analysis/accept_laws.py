@@ -41,7 +41,7 @@ def standing(evidence: Evidence) -> Standing:
     places = _eldest(evidence)
     came, owed = places.accepted, places.accept_owed
     indices = range(int(places.index.max(initial=0)) + 1)
-    each = [_unfair(places.where(places.index == index), evidence.alpha) for index in indices]
+    each = [_unfair(evidence, places.where(places.index == index)) for index in indices]
     stood = [bool(came[places.index == index].all()) for index in indices]
     first, later = each[0], any(each[1:])
     broken = places.index[_ruled_out(places, greedy=evidence.greedy)]
@@ -71,6 +71,13 @@ def by_equality(evidence: Evidence) -> bool:
     if len(declared.accepted_wrongly) or not (unfair and explained):
         return False
     return not _strays(evidence)
+
+
+def equality_in_force(evidence: Evidence) -> bool:
+    """Whether drafts stand by equality with the target's own draw, declared or not."""
+    if evidence.header.acceptance != "exact-match":
+        return evidence.ask(by_equality)
+    return evidence.ask(attribution.coins).trial.p_value > evidence.alpha
 
 
 def picked(evidence: Evidence) -> bool:
@@ -142,10 +149,10 @@ def _ruled_out(places: Places, *, greedy: bool) -> Bools:
     return np.asarray((must & ~places.accepted) | ((places.target_prob == 0) & places.accepted))
 
 
-def _unfair(places: Places, alpha: float) -> bool:
+def _unfair(evidence: Evidence, places: Places) -> bool:
     """Return whether these coins fail: by the test, or by outcomes the law rules out."""
     owed, came = places.accept_owed, places.accepted
-    certain: Bools = (owed <= 0) | (owed >= 1)
-    broken = (owed <= 0) & came
-    trial = fair_coins(owed[~certain], came[~certain].astype(float))
-    return bool(broken.any()) or trial.p_value <= alpha
+    open_ = (owed > 0) & (owed < 1)
+    trial = fair_coins(owed[open_], came[open_].astype(float))
+    ruled_out = _ruled_out(places, greedy=evidence.greedy)
+    return bool(ruled_out.any()) or trial.p_value <= evidence.alpha

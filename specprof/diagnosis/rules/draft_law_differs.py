@@ -25,7 +25,8 @@ Confirm
 
 Does not see
     Without ranks, a wrong law with the same expected acceptance; a wrong temperature of both.
-    Drafts that are looked up, or picked without a draw: they declare no law to hold them to.
+    Drafts that are looked up, or picked without a draw: they declare no law to hold them to. Where
+    drafts stand by equality their law is nobody's matter, and nothing is claimed.
 
 Try it
     specprof drill greedy-draft-soft-law
@@ -64,8 +65,8 @@ class DraftLawDiffers(Rule):
             limit = f"a bias of {draws.trial.detectable:.1%} of {n:,} places; "
             rank = f"a mean rank off by {draws.ranks.detectable / 2:.3f}; "
             return Clear(detectable=f"{limit}{rank if draws.ranks.n else ''}one impossible draft")
-        if evidence.ask(accept_laws.by_equality) and evidence.ask(accept_laws.picked):
-            return Unknown(reason="drafts are picked, and stand as picked ones are owed to")
+        if evidence.ask(accept_laws.equality_in_force):
+            return Unknown(reason="drafts stand by equality, which asks no law of them")
         chain = evidence.ask(attribution.attribute)
         part = chain.draft_law
         how, suspects = _how(evidence, draws)
@@ -102,6 +103,8 @@ def _certain(evidence: Evidence) -> bool:
 
 def _how(evidence: Evidence, draws: Draws) -> tuple[str, tuple[str, ...]]:
     """Say which way the draws differ, and the case that leaves this."""
+    if evidence.greedy:
+        return "not each is its first choice", ("draft/temp-zero-sampler-degenerate",)
     if evidence.ask(accept_laws.picked):
         told = "each is its law's first choice"
         return told, ("accept/greedy-draft-soft-q",)

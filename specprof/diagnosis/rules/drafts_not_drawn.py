@@ -1,0 +1,83 @@
+"""Above temperature 0 drafts are picked, not drawn, and stand as picked ones do.
+
+Measures
+    Whether each draft is the first choice of its law, where that law has others; by which rule the
+    drafts stand.
+
+Fires when
+    They all are, and they stand by equality with the target's own draw, declared or not; or a chain
+    of a drafter that has a law declares all mass on each of its drafts.
+
+Why this is a configuration and not a bug
+    Equality asks nothing of how a draft came about, and rejection owes a draft that is certain just
+    its target probability: the text is the target's (theory 2.3, 2.4). Where the target is unsure
+    fewer stand than would of drafts drawn at its temperature.
+
+Likely causes
+    A drafter that ignores the temperature, often on purpose: for equality a first choice is the
+    better draft (z-lab/dflash#74, vllm #16899).
+
+Confirm
+    Temperature 0: the difference must vanish.
+
+Does not see
+    Trees, whose children are picked by design; looked-up drafts. Drafts that are picked and judged
+    as if they were drawn are draft-law-differs.
+
+Try it
+    specprof run --acceptance exact-match --temperature 1
+"""
+
+from typing import ClassVar
+
+from specprof.analysis import accept_laws
+from specprof.analysis.evidence import Evidence
+from specprof.errors import MissingEvidence
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+
+HAVE_NO_LAW = frozenset({"ngram"})
+
+
+class DraftsNotDrawn(Rule):
+    """A look at ranks, and at the rule in force."""
+
+    family: ClassVar[Family] = "configuration"
+    row: ClassVar[float] = 5
+    statistical: ClassVar[bool] = False
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Look for draws among the drafts."""
+        if evidence.greedy or evidence.columns.trees:
+            title = "no draft is due to be drawn here"
+            raise MissingEvidence(title, "record a chain above temperature 0")
+        places = evidence.places
+        by_equality = evidence.ask(accept_laws.equality_in_force)
+        if not _certain(evidence) and not (by_equality and evidence.ask(accept_laws.picked)):
+            return Clear(detectable=f"none but first choices among {len(places):,} drafts")
+        stood = float(places.accepted.mean())
+        finding = Finding(
+            message=f"drafts are first choices, not draws, at temperature "
+            f"{evidence.settings.temperature:g}: {stood:.1%} of them stand",
+            measures=(
+                Measure(name="accepted per reached token", value=stood, n=len(places)),
+                Measure(
+                    name="target probability per reached token",
+                    value=float(places.target_prob.mean()),
+                    n=len(places),
+                ),
+            ),
+            remedy="draw the drafts at the target's temperature, hand over the law drawn from and "
+            "accept by rejection; near temperature 0 a first choice is the better draft",
+            confirm=("specprof run --temperature 0",),
+            suspects=("draft/temperature-ignored",),
+            headline=True,
+        )
+        return Found(finding=finding)
+
+
+def _certain(evidence: Evidence) -> bool:
+    """Return whether a drafter that could draw declares all mass on each draft."""
+    settings, places = evidence.settings, evidence.places
+    could = settings.backend == "native" and settings.drafter not in HAVE_NO_LAW
+    return could and bool((places.draft_prob == 1).all())

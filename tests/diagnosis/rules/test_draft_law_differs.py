@@ -1,0 +1,57 @@
+"""Drafts from another law than the declared one are seen, and the way they differ is told."""
+
+import numpy as np
+import pytest
+
+from judging import judged, suspected
+from laws import Sound, events
+
+SOFT = ("accept/q-unfiltered-tokens-filtered",)
+
+
+class FirstChoices(Sound):
+    def draft(self, target, draft):
+        return int(draft.argmax())
+
+
+class AmongFew(Sound):
+    def draft(self, target, draft):
+        return self.draw(np.where(draft >= np.sort(draft)[-5], draft, 0))
+
+
+class Colder(Sound):
+    def draft(self, target, draft):
+        return self.draw(draft**1.4)
+
+
+class Hotter(Sound):
+    def draft(self, target, draft):
+        return self.draw(draft**0.7)
+
+
+@pytest.mark.parametrize(
+    ("step", "suspects", "told"),
+    [
+        (FirstChoices, ("accept/greedy-draft-soft-q",), "each is its law's first choice"),
+        (AmongFew, SOFT, "none lies beyond the likeliest"),
+        (Colder, SOFT, "likelier than it makes them"),
+        (Hotter, SOFT, "unlikelier than it makes them"),
+    ],
+)
+def test_the_way_drafts_differ_is_told(step, suspects, told):
+    for seed in range(2):
+        made = events(step(seed))
+        assert suspected(made) == ("draft-law-differs", suspects)
+        assert told in judged("draft-law-differs", made).finding.message
+
+
+def test_at_temperature_0_a_draft_that_is_no_first_choice_is_proof():
+    """A sampler without probabilities left gives the lowest id."""
+
+    class Lowest(Sound):
+        def draft(self, target, draft):
+            return 0
+
+    finding = judged("draft-law-differs", events(Lowest(0), temperature=0.0)).finding
+    assert finding.suspects == ("draft/temp-zero-sampler-degenerate",)
+    assert finding.where.used == 0

@@ -1,0 +1,81 @@
+"""Corrections and bonuses from other laws are seen in 300 rounds, and the law is named."""
+
+import numpy as np
+import pytest
+
+from judging import judged, suspected
+from laws import Sound, events, residual
+from specprof.findings import Clear, Found
+
+
+class FromTarget(Sound):
+    def correction(self, target, draft, token, coin):
+        return self.draw(target)
+
+
+class FromDraft(Sound):
+    def correction(self, target, draft, token, coin):
+        return self.draw(draft)
+
+
+class Softmaxed(Sound):
+    def correction(self, target, draft, token, coin):
+        return self.draw(np.exp(np.maximum(target - draft, 0)))
+
+
+class BonusFromDraft(Sound):
+    def bonus(self, target, draft):
+        return self.draw(draft)
+
+
+class CoinReused(Sound):
+    def correction(self, target, draft, token, coin):
+        left = residual(target, draft)
+        at = np.searchsorted(left.cumsum(), coin * left.sum())
+        return int(at.clip(max=len(left) - 1))
+
+
+NAMED = {
+    FromTarget: "accept/residual-not-subtracted",
+    FromDraft: "accept/residual-not-subtracted",
+    Softmaxed: "accept/residual-softmaxed",
+    BonusFromDraft: "accept/bonus-from-draft",
+    CoinReused: "rng/accept-uniform-reused",
+}
+
+
+@pytest.mark.parametrize("step", NAMED)
+def test_the_law_of_the_finals_is_named(step):
+    for seed in range(3):
+        assert suspected(events(step(seed))) == ("final-law-differs", (NAMED[step],))
+
+
+def test_a_reused_coin_leaves_every_correction_supported():
+    """Only its order in the residual shows it: 0.67 in the mean, not 0.5 (faults, section 3)."""
+    made = events(CoinReused(1))
+    assert isinstance(judged("residual-unsupported", made), Clear)
+    measures = judged("final-law-differs", made).finding.measures
+    order = next(one for one in measures if one.name == "order in the law due per correction")
+    assert order.value == pytest.approx(0.67, abs=0.05)
+
+
+def test_an_unsupported_correction_is_pointed_at():
+    made = events(FromTarget(0))
+    finding = judged("residual-unsupported", made).finding
+    assert finding.where.round == finding.rounds[0]
+    assert isinstance(judged("final-law-differs", made), Found)
+
+
+def test_a_bonus_outside_the_targets_law_is_proof():
+    """One is enough, and it is where the finding points."""
+
+    class OnceOutside(Sound):
+        def bonus(self, target, draft):
+            if not hasattr(self, "done"):
+                self.done = int(target.argmin())
+                return self.done
+            return super().bonus(target, draft)
+
+    finding = judged("final-law-differs", events(OnceOutside(0), keep=6)).finding
+    assert len(finding.rounds) == 1
+    assert finding.where.used == 0

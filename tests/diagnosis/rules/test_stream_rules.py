@@ -1,0 +1,141 @@
+"""The stream of ids: ends passed over, limits, foreign ids, nothing or one thing proposed."""
+
+import msgspec
+import pytest
+
+from judging import judged
+from laws import VOCABULARY, Sound, events
+from specprof.errors import MissingEvidence
+from specprof.findings import Clear
+from specprof.records import Burst, Header, Round
+
+replace = msgspec.structs.replace
+
+
+def changed(made, kind, change):
+    """Return the events with every one of a kind changed."""
+    return [change(each) if isinstance(each, kind) else each for each in made]
+
+
+def rounds(made):
+    return [each for each in made if isinstance(each, Round)]
+
+
+def ended_by(made, token, *, heed=True):
+    """Return them as a burst that a stop token ended."""
+    last = rounds(made)[-1]
+    made = changed(made, Burst, lambda one: replace(one, finish="eos"))
+    made = changed(made, Round, lambda one: _ending(one, token) if one is last else one)
+    return changed(made, Header, lambda one: _told(one, ignore_eos=not heed))
+
+
+def _ending(one, token):
+    return replace(one, emitted=[*one.emitted[:-1], token])
+
+
+def _told(header, **settings):
+    chosen = replace(header.spec.settings, **settings)
+    return replace(header, spec=replace(header.spec, settings=chosen))
+
+
+def test_a_stop_token_inside_the_text_is_told_with_its_place():
+    made = events(Sound(0), rounds=60)
+    token = next(one.emitted[0] for one in rounds(made) if len(one.emitted) > 2)
+    finding = judged("text-goes-past-stop", ended_by(made, token)).finding
+    assert finding.suspects == ("stop/eos-inside-accepted-block",)
+    one = rounds(made)[finding.where.round]
+    assert one.emitted[finding.where.index] == token
+
+
+def test_a_stop_token_at_the_end_alone_is_right_and_unheeded_ones_are_not_judged():
+    made = ended_by(events(Sound(0), rounds=60), VOCABULARY)
+    assert isinstance(judged("text-goes-past-stop", made), Clear)
+    with pytest.raises(MissingEvidence, match="go on past"):
+        judged("text-goes-past-stop", ended_by(made, 3, heed=False))
+    with pytest.raises(MissingEvidence, match="no burst ended"):
+        judged("text-goes-past-stop", changed(events(), Header, _told))
+
+
+def test_a_limit_is_overshot_by_one_token():
+    made = events(Sound(0), rounds=60)
+    emitted = sum(len(one.emitted) for one in rounds(made))
+    exact = changed(made, Header, lambda one: _told(one, max_new_tokens=emitted))
+    assert isinstance(judged("limit-overshot", exact), Clear)
+    short = changed(made, Header, lambda one: _told(one, max_new_tokens=emitted - 1))
+    finding = judged("limit-overshot", short).finding
+    assert finding.suspects == ("stop/length-overshoot",)
+    assert finding.where.used - finding.where.clean == 1
+
+
+def test_a_foreign_id_is_told():
+    made = events(Sound(0), rounds=60)
+    assert isinstance(judged("token-outside-vocabulary", made), Clear)
+    odd = ended_by(made, VOCABULARY)
+    assert str(VOCABULARY) in judged("token-outside-vocabulary", odd).finding.message
+
+
+def empty(one):
+    return replace(one, drafted=[], accepted=0, emitted=one.emitted[-1:])
+
+
+def test_drafts_that_never_arrive_are_told_from_a_lookup_that_finds_none():
+    made = changed(events(Sound(0), rounds=60), Round, empty)
+    finding = judged("nothing-proposed", made).finding
+    assert finding.suspects == ("draft/proposals-never-reach-verifier",)
+    assert finding.where.clean == 4
+    assert isinstance(judged("nothing-proposed", events(Sound(0), rounds=60)), Clear)
+    looked_up = changed(made, Header, lambda one: _told(one, drafter="ngram"))
+    with pytest.raises(MissingEvidence, match="may find nothing"):
+        judged("nothing-proposed", looked_up)
+
+
+def dummy(one):
+    drafted = [
+        replace(each, token=0, accepted=False, reached=i == 0) for i, each in enumerate(one.drafted)
+    ]
+    return replace(one, drafted=drafted, accepted=0, emitted=one.emitted[-1:])
+
+
+def test_a_constant_from_a_length_on_is_told_with_that_length():
+    made = events(Sound(0), rounds=80)
+    late = changed(made, Round, lambda one: dummy(one) if one.index >= 40 else one)
+    finding = judged("drafts-constant", late).finding
+    assert finding.suspects == ("pos/draft-length-gate-dummy-tokens",)
+    assert finding.where.round in {39, 40}
+    assert isinstance(judged("drafts-constant", made), Clear)
+    assert isinstance(judged("drafts-constant", changed(made, Round, dummy)), Clear)
+
+
+class OtherIds(Sound):
+    """A draft of the target's own mind, that says a third of its words by another id."""
+
+    def draft(self, target, draft):
+        token = self.draw(target)
+        return (token + 1) % 14 if token < 14 else token
+
+
+def test_ids_that_stand_for_one_other_each_are_counted():
+    finding = judged("vocabularies-differ", events(OtherIds(0), temperature=0.0)).finding
+    assert finding.suspects == ("vocab/different-tokenizer",)
+
+
+def test_a_weak_draft_is_no_other_vocabulary_but_other_fingerprints_are():
+    weak = events(Sound(0), rounds=500, mismatch=2.5)
+    assert isinstance(judged("vocabularies-differ", weak), Clear)
+
+    def printed(header):
+        target, draft = (
+            replace(facts, vocabulary_sha=sha)
+            for facts, sha in ((header.target, "a"), (header.target, "b"))
+        )
+        return replace(header, target=target, draft=draft)
+
+    assert judged("vocabularies-differ", changed(weak, Header, printed)).finding.suspects
+
+
+def test_a_rate_without_volume_is_told():
+    made = events(Sound(0), rounds=300, depth=1, mismatch=0.05)
+    rare = changed(made, Round, lambda one: one if one.index % 5 == 0 else empty(one))
+    finding = judged("too-little-drafted", rare).finding
+    assert "meas/rate-without-volume" in finding.suspects
+    assert isinstance(judged("too-little-drafted", made), Clear)

@@ -43,9 +43,9 @@ class Pattern:
     later_only: bool
     """Draft index 0, or the verify pass's first row, is clean, and those after it aren't."""
     branched_only: bool
-    """Only answers after tree nodes are astray that lie elsewhere in the list than in their branch.
-
-    These nodes have others before them that they don't follow from."""
+    """As bursts begin, only answers after tree nodes are astray that lie elsewhere in the list than
+    in their branch: others stand before them that they don't follow from. What they left in the
+    cache may lead any answer astray later on."""
     uneven_only: bool
     """Only rounds are astray that come after two of unlike numbers of accepted tokens."""
     from_second: bool
@@ -88,14 +88,15 @@ def localise(evidence: Evidence, side: Side) -> Pattern:
         onset=onset,
         lasts=_lasts(evidence, side, onset),
         later_only=_clean(side.astray, side.index == 0, deep),
-        branched_only=evidence.columns.trees and _clean(side.astray, side.node == side.index - 1),
+        branched_only=evidence.columns.trees
+        and _clean(side.astray, side.node == side.index - 1, kind == 0),
         uneven_only=_uneven_only(evidence, side, deep),
         from_second=second,
         since=since,
         clean_until=clean_until,
         astray_from=astray_from,
         builds_up=_builds_up(evidence, side),
-        deepens=_deepens(evidence, side),
+        deepens=_deepens(side),
     )
 
 
@@ -252,12 +253,11 @@ def _builds_up(evidence: Evidence, side: Side) -> bool:
     return _grown(side.gap, early, late, times=1.5)
 
 
-def _deepens(evidence: Evidence, side: Side) -> bool:
+def _deepens(side: Side) -> bool:
     """Whether gaps in deep bursts are half as large again as in shallow ones."""
     start = side.context[side.astray]
     middle = float(np.median(start))
     shallow = side.astray & (side.context <= middle)
-    del evidence
     return _grown(side.gap, shallow, side.astray & (side.context > middle), times=1.5)
 
 

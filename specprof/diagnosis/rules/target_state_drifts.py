@@ -60,8 +60,10 @@ def _suspects(evidence: Evidence, seen: Pattern) -> tuple[str, ...]:
     """Return the cases that leave this pattern with the lengths right, the likeliest first."""
     evicts = states.windowed(evidence.settings, "target") or _own_window(evidence, seen)
     far, kernel = seen.size >= FAR, "num/multi-token-attention-path"
+    # Wrong positions stay in the kept rows, and later answers are far off; a glimpse only stains.
+    nodes = ("pos/tree-node-index-as-depth", "mask/tree-siblings-visible")
     leaves = (
-        (seen.branched_only, ("pos/tree-node-index-as-depth", "mask/tree-siblings-visible")),
+        (seen.branched_only, nodes if far else nodes[::-1]),
         (evicts, _of_a_window(seen)),
         (seen.later_only, ("mask/verify-reads-stale-embeddings",)),
         (seen.onset == "rejection", ("kv/target-rejected-kept", "kv/recurrent-state-no-rollback")),

@@ -1,0 +1,62 @@
+"""The target's wrong state is named by where it shows."""
+
+import captures
+from astray import LONG, astray, judged, with_settings
+from specprof.findings import Clear, Found
+
+RULE = "target-state-drifts"
+
+
+def after_rejections(events):
+    """Return the rounds that have a rejection before them in their burst."""
+    found, begun = set(), {}
+    for each in events:
+        if type(each).__name__ == "Round":
+            if begun.get(each.burst):
+                found.add(each.index)
+            begun[each.burst] = begun.get(each.burst) or each.accepted < len(each.drafted)
+    return found
+
+
+def test_a_healthy_target_is_clear():
+    """With what it would have seen."""
+    outcome = judged(RULE, astray("target", lambda one: False))
+    assert isinstance(outcome, Clear)
+    assert "0.2% of places" in outcome.detectable
+
+
+def test_throughout_and_far_off_is_the_mask():
+    """Little off is a kernel."""
+    far = judged(RULE, astray("target", lambda one: True, gap=0.9)).finding
+    near = judged(RULE, astray("target", lambda one: True, gap=0.05)).finding
+    assert far.suspects == ("mask/sdpa-causal-top-left",)
+    assert near.suspects == ("num/multi-token-attention-path",)
+    assert (far.where.round, far.where.index) == (0, 0)
+    assert "throughout" in far.message
+
+
+def test_from_a_rejection_on_rejected_tokens_were_kept():
+    """The place told is the first that is astray."""
+    events = captures.events(**LONG)
+    wrong = after_rejections(events)
+    finding = judged(RULE, astray("target", lambda one: one.round in wrong, events=events)).finding
+    assert finding.suspects[0] == "kv/target-rejected-kept"
+    assert finding.where.round == min(wrong)
+    assert finding.where.event == "after a rejection"
+    assert "from a rejection on" in finding.message
+
+
+def test_a_full_window_is_known_by_its_length():
+    """Whatever the outcome before: the mask, or the keys."""
+    events = with_settings(captures.events(**LONG), cache="sink-window", window=1000)
+    deep = {e.index for e in events if type(e).__name__ == "Round" and e.context >= 1000}
+    finding = judged(RULE, astray("target", lambda one: one.round in deep, events=events)).finding
+    assert finding.suspects == ("kv/sliding-mask-size-mismatch", "pos/streaming-keys-not-reindexed")
+    assert "where the window is full" in finding.message
+
+
+def test_rare_rounding_is_no_drift():
+    """Two places in over a thousand are within the floor."""
+    events = astray("target", lambda one: one.round in {40, 90} and one.index == 0)
+    assert isinstance(judged(RULE, events), Clear)
+    assert isinstance(judged(RULE, astray("target", lambda one: one.round < 4)), Found)

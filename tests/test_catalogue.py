@@ -12,6 +12,13 @@ from specprof.errors import UnknownName
 CASES = cases()
 ID = re.compile(r"[a-z]+/[a-z0-9]+(-[a-z0-9]+)*")
 JUDGES = [*registry.members("rule").values(), *registry.members("probe").values()]
+READERS = sorted(
+    {
+        *(each.path for each in JUDGES if each.path.is_relative_to(registry.PACKAGE)),
+        *(registry.PACKAGE / "diagnosis").rglob("*.py"),
+        *(registry.PACKAGE / "analysis").rglob("*.py"),
+    }
+)
 FAULTS = registry.members("fault")
 
 
@@ -69,10 +76,10 @@ def test_cases_alike_are_alike_both_ways(name):
         assert name in CASES[other].alike, other
 
 
-@pytest.mark.parametrize("member", JUDGES, ids=lambda each: f"{each.kind}-{each.name}")
-def test_what_is_suspected_is_in_the_catalogue(member):
-    """Every id in a rule's or a probe's code."""
-    assert strings(member.path) - set(CASES) == set()
+@pytest.mark.parametrize("path", READERS, ids=lambda each: str(each.relative_to(registry.PACKAGE)))
+def test_what_is_suspected_is_in_the_catalogue(path):
+    """Every id in the code of a rule, of a probe, and of what they share."""
+    assert strings(path) - set(CASES) == set()
 
 
 def test_ids_are_found_in_code(tmp_path):

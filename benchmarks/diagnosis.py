@@ -1,6 +1,6 @@
 """The matrix: every fault and every control in the real engine, by three seeds, and what was found.
 
-python benchmarks/diagnosis.py [--seeds 3] [--jobs 2] [--only TEXT]
+python benchmarks/diagnosis.py [--seeds 3] [--jobs 2] [--only TEXT] [--probe SECONDS]
 
 Faults of costs are told by times, so they are played one at a time, after all the others.
 """
@@ -16,11 +16,14 @@ from specprof import catalogue, drills_matrix
 from specprof.drills import Judged
 
 
-def play(only: str, seeds: int, jobs: int) -> list[Judged]:
+def play(only: str, seeds: int, jobs: int, budget_s: float) -> list[Judged]:
     """Play all drills whose name holds `only`, telling each as it ends."""
     judged = []
     for timed in (False, True):
-        for one in drills_matrix.played(only, range(seeds), {}, 1 if timed else jobs, timed=timed):
+        at_once = 1 if timed else jobs
+        for one in drills_matrix.played(
+            only, range(seeds), {}, at_once, budget_s=budget_s, timed=timed
+        ):
             print(one.name, one.seed, one.named, one.leading, one.suspects, file=sys.stderr)
             judged.append(one)
     return judged
@@ -34,20 +37,22 @@ def unseen(judged: list[Judged]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Write results/diagnosis.json and .txt."""
+    """Write results/diagnosis.json and .txt, or diagnosis-probed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", default="")
+    parser.add_argument("--probe", type=float, default=0.0, help="seconds for each one's probes")
     asked = parser.parse_args()
-    judged = play(asked.only, asked.seeds, asked.jobs)
+    judged = play(asked.only, asked.seeds, asked.jobs, asked.probe)
+    name = "diagnosis-probed" if asked.probe else "diagnosis"
     table = drills_matrix.table(judged)
     print(table)
     if asked.only:
         return
-    (RESULTS / "diagnosis.txt").write_text(table, encoding="utf-8")
+    (RESULTS / f"{name}.txt").write_text(table, encoding="utf-8")
     made = msgspec.json.decode(drills_matrix.document(judged))
-    print(save("diagnosis", stamp(torch.device("cpu")) | {"not_named": unseen(judged)} | made))
+    print(save(name, stamp(torch.device("cpu")) | {"not_named": unseen(judged)} | made))
 
 
 if __name__ == "__main__":

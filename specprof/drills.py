@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -84,6 +85,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     grouped: bool | None
     """A fault: whether a suspect is of its case's group."""
     sentence: str
+    probes: list[str] = []
+    """Those that were run, where any could be."""
     seconds: float
 
 
@@ -118,12 +121,15 @@ def drill(name: str, given: Mapping[str, Value] | None = None) -> Drill:
     return Drill(asked, known[asked], settings, fault)
 
 
-def play(one: Drill, path: Path) -> "Evidence":
-    """Record a drill in a capture at `path`, and return the evidence in it."""
+def play(one: Drill, path: Path, settings: Settings | None = None) -> "Evidence":
+    """Record a drill in a capture at `path`, and return the evidence in it.
+
+    With other `settings` it is a probe's run: just as broken.
+    """
     from specprof.analysis.columns import Columns
     from specprof.analysis.evidence import Evidence
 
-    spec = RunSpec(id="drill", profile="drill", settings=one.settings, label=one.name)
+    spec = RunSpec(id="drill", profile="drill", settings=settings or one.settings, label=one.name)
     with CaptureWriter(path) as writer:
         try:
             record(one.backend(), spec, writer, command=["specprof", "drill", one.name])
@@ -136,14 +142,27 @@ def play(one: Drill, path: Path) -> "Evidence":
     return Evidence(columns, name=str(path), damaged=capture.damaged)
 
 
-def judge(one: Drill, path: Path | None = None) -> tuple[Judged, "Diagnosis"]:
-    """Run a drill and diagnose it; its capture is kept where a `path` is given."""
-    from specprof.diagnosis import diagnose
+def judge(
+    one: Drill, path: Path | None = None, *, budget_s: float = 0.0
+) -> tuple[Judged, "Diagnosis"]:
+    """Run a drill and diagnose it, by its capture and as many probes as `budget_s` allows.
+
+    The capture is kept where a `path` is given.
+    """
+    from specprof.diagnosis import diagnose, probing
 
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
+        numbers = count()
+
+        def played(name: str, settings: Settings) -> "Evidence":
+            return play(one, Path(folder) / f"{name}-{next(numbers)}.jsonl", settings)
+
         evidence = play(one, path or Path(folder) / "drill.jsonl")
         diagnosis = diagnose(evidence)
+        if budget_s:
+            auto = [probing.AUTO]
+            diagnosis = probing.judged(diagnosis, evidence, auto, played, budget_s=budget_s)
     return _summed_up(one, evidence, diagnosis, time.monotonic() - started), diagnosis
 
 
@@ -166,6 +185,7 @@ def _summed_up(one: Drill, evidence: "Evidence", made: "Diagnosis", seconds: flo
         named=named,
         grouped=grouped,
         sentence=made.sentence,
+        probes=[each.rule for each in made.verdicts if each.probe],
         seconds=round(seconds, 1),
     )
 

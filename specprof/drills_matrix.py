@@ -20,12 +20,13 @@ def played(
     given: Mapping[str, Value],
     jobs: int,
     *,
+    budget_s: float = 0.0,
     timed: bool | None = None,
 ) -> Iterator[Judged]:
     """Run every fault and control whose name holds `only`; yield each as it is judged.
 
     `jobs` processes share the work. Faults of costs are told by times, and want a machine to
-    themselves: `timed` picks them, or all the others.
+    themselves: `timed` picks them, or all the others. `budget_s` is for each one's probes.
     """
     wanted = [name for name, kind in drills.names().items() if kind != "made-up" and only in name]
     if not wanted or not seeds or jobs < 1:
@@ -33,7 +34,7 @@ def played(
         raise UsageError(title, "`specprof drill` lists the names; seeds and jobs start at 1")
     if timed is not None:
         wanted = [name for name in wanted if name.startswith("perf/") == timed]
-    tasks = [(name, {**given, "seed": seed}) for name in wanted for seed in seeds]
+    tasks = [(name, {**given, "seed": seed}, budget_s) for name in wanted for seed in seeds]
     if jobs == 1:
         yield from map(_judged, tasks)
         return
@@ -42,9 +43,9 @@ def played(
         yield from pool.map(_judged, tasks)
 
 
-def _judged(task: tuple[str, Mapping[str, Value]]) -> Judged:
-    name, given = task
-    return drills.judge(drills.drill(name, given))[0]
+def _judged(task: tuple[str, Mapping[str, Value], float]) -> Judged:
+    name, given, budget_s = task
+    return drills.judge(drills.drill(name, given), budget_s=budget_s)[0]
 
 
 def document(judged: Sequence[Judged]) -> bytes:

@@ -1,9 +1,13 @@
 """Drills: what is run, and how its diagnosis is scored."""
 
+from contextlib import contextmanager
+from dataclasses import replace
+
 import msgspec
 import pytest
 
 from specprof import catalogue, drills, drills_matrix
+from specprof.capture import read_capture
 from specprof.errors import UnknownName, UsageError
 from specprof.faults._stage import STAGE
 
@@ -67,17 +71,23 @@ def test_a_fault_in_the_real_engine_is_judged_from_its_capture(tmp_path):
     assert found.leading == diagnosis.leading.rule
 
 
-def test_an_engine_that_crashes_is_judged_by_what_it_left(tmp_path, monkeypatch):
-    """The capture ends as failed; only a sound engine's crash is the caller's to see."""
-    one = drills.drill("accept/always-accept", SHORT)
+def test_an_engine_that_crashes_is_judged_by_what_it_left(tmp_path):
+    """The capture ends as failed, and holds the rounds before."""
 
-    class Broken(one.fault):
+    class Broken(drills.drill("accept/always-accept").fault):
+        @contextmanager
         def inject(self, wired):
-            raise RuntimeError("boom")
+            with super().inject(wired):
+                rule, calls = wired.engine.acceptance, iter(range(3))
+                decide = rule.decide
+                rule.decide = lambda *given: (next(calls), decide(*given))[1]
+                yield
 
-    monkeypatch.setattr(drills.registry, "load", lambda *_: Broken)
-    with pytest.raises(drills.MissingEvidence):
-        drills.judge(drills.drill("accept/always-accept", SHORT), tmp_path / "run.jsonl")
+    one = replace(drills.drill("accept/always-accept", SHORT), fault=Broken)
+    path = tmp_path / "run.jsonl"
+    found, _ = drills.judge(one, path)
+    assert read_capture(path).end.status == "failed"
+    assert 0 < found.rounds < 4
 
 
 def test_the_score_counts_faults_and_controls_apart():

@@ -33,6 +33,9 @@ def drill(
     seeds: Annotated[int, typer.Option(help="--all: runs of each, from seed 0 on.")] = 1,
     jobs: Annotated[int, typer.Option(help="--all: drills run at once.")] = 1,
     seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
+    probe: Annotated[
+        float, typer.Option(metavar="SECONDS", help="For probes a verdict hangs on; 0: none.")
+    ] = 0.0,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="FIELD=VALUE", help="Any other setting; repeatable."),
@@ -48,11 +51,11 @@ def drill(
     """Break the engine in a known way, or don't, and diagnose it: test the instrument."""
     given = _given(set_ or [])
     if everything:
-        _all(only, seeds, jobs, given, json=json, output=output)
+        _all(only, seeds, jobs, given, probe, json=json, output=output)
     elif name is None:
         sys.stdout.write(_listed())
     else:
-        _one(name, given | {"seed": seed}, json=json, output=output)
+        _one(name, given | {"seed": seed}, probe, json=json, output=output)
 
 
 def _given(written: Sequence[str]) -> "dict[str, Value]":
@@ -77,13 +80,15 @@ def _listed() -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _one(name: str, given: "dict[str, Value]", *, json: bool, output: Path | None) -> None:
+def _one(
+    name: str, given: "dict[str, Value]", budget_s: float, *, json: bool, output: Path | None
+) -> None:
     from dataclasses import replace
 
     from specprof import drills
     from specprof.cli._report import show
 
-    judged, diagnosis = drills.judge(drills.drill(name, given), output)
+    judged, diagnosis = drills.judge(drills.drill(name, given), output, budget_s=budget_s)
     show([replace(diagnosis, capture=f"drill {judged.name}")], json=json)
     if judged.named is not None:
         sys.stderr.write(_verdict(judged) + "\n")
@@ -102,6 +107,7 @@ def _all(
     seeds: int,
     jobs: int,
     given: "dict[str, Value]",
+    budget_s: float,
     *,
     json: bool,
     output: Path | None,
@@ -109,7 +115,7 @@ def _all(
     from specprof import drills_matrix
 
     judged = []
-    for one in drills_matrix.played(only or "", range(seeds), given, jobs):
+    for one in drills_matrix.played(only or "", range(seeds), given, jobs, budget_s=budget_s):
         sys.stderr.write(f"{one.name} seed {one.seed}: {_verdict(one)} ({one.seconds} s)\n")
         judged.append(one)
     document = drills_matrix.document(judged)

@@ -18,7 +18,7 @@ def test_without_a_name_all_drills_are_listed():
     """Under what they are."""
     lines = drill().stdout.splitlines()
     headings = [line for line in lines if not line.startswith(" ")]
-    assert [heading.partition(" ")[0] for heading in headings] == ["faults", "controls", "faults"]
+    assert [heading.partition(" ")[0] for heading in headings] == ["faults", "controls,", "faults"]
     assert {"  kv/draft-rollback-over-trim", *(f"  {each}" for each in FAULTS)} <= set(lines)
 
 

@@ -5,7 +5,8 @@ Seen in
     before they are there, or after the rows have moved.
 
 Breaks
-    In every eighth round the target's cache forgets as many tokens as its neighbour's did last.
+    In every eighth round of a burst the target's cache forgets as many tokens as its neighbour's
+    did last.
 
 Shows
     In a batch the target's cache is off, by either sign, from one round on and for the rest of the
@@ -13,6 +14,7 @@ Shows
     too.
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
@@ -46,6 +48,11 @@ class Neighbour(TargetCount):
         self.place = len(batch)
         self.rounds = self.forgot = 0
         batch.append(self)
+
+    def prefill(self, tokens: Sequence[int]) -> None:
+        """Take in a request's text, and count its rounds from there."""
+        super().prefill(tokens)
+        self.rounds = self.forgot = 0
 
     def trim(self, by: int) -> None:
         """Trim, by the neighbour's last number where it is that time."""

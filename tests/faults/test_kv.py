@@ -154,7 +154,7 @@ def test_later_steps_that_see_less(family):
     """A head's first step is right in every round, the others are not; no length is off."""
     run = drilled(family, "kv/padded-drafter-seqlen-stale", drafter="eagle")
     assert_still(run, "draft", lambda _, place: place.index == 0)
-    assert_astray(run, "draft", 0.8, lambda _, place: place.index > 0)
+    assert_astray(run, "draft", 0.2, lambda _, place: place.index > 0)
     assert {one.draft_length - one.context for one in run.rounds} == {0}
     assert_still(run, "target")
 

@@ -310,6 +310,8 @@ def _warnings(rows: Sequence[Row]) -> list[str]:
         notes.append("cells decoded at different contexts: compare only those that share them")
     machines = [dict(row.cell.header.machine) for row in rows if row.cell.header]
     counts = {each.pop("torch_threads", None) for each in machines}
+    for each in machines:
+        each.pop("bandwidth_bytes_per_s", None)  # measured, and so never twice the same
     if any(each != machines[0] for each in machines):
         notes.append("recorded on different machines: times are not comparable")
     elif len(counts) > 1:

@@ -218,11 +218,19 @@ def break_even(cost: Costs) -> float | None:
 
 def yardstick(evidence: Evidence) -> Yardstick:
     """Return plain decoding's times: those beside each burst, else a baseline capture's."""
+    return _yardstick(evidence, evidence.speculative.context)
+
+
+def plain_times(evidence: Evidence, context: Ints) -> Floats:
+    """Return a plain round's wall time at each of these contexts, [contexts]."""
+    return _yardstick(evidence, context).round_ns
+
+
+def _yardstick(evidence: Evidence, context: Ints) -> Yardstick:
     timed = [one for one in evidence.columns.plains if one.steps_ns]
     if timed:
-        batch = evidence.settings.batch
-        return _beside_bursts(timed, evidence.speculative.context, batch)
-    return _other_capture(evidence.baseline, evidence.speculative.context)
+        return _beside_bursts(timed, context, evidence.settings.batch)
+    return _other_capture(evidence.baseline, context)
 
 
 def _beside_bursts(timed: Sequence[Plain], context: Ints, batch: int) -> Yardstick:

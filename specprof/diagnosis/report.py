@@ -12,6 +12,8 @@ import msgspec
 
 from specprof.analysis.attribution import Attribution, Part
 from specprof.analysis.evidence import FAMILY_ERROR
+from specprof.analysis.prospects import Prospects
+from specprof.analysis.verify_cost import VerifyCost
 from specprof.catalogue import cases
 from specprof.diagnosis.diagnose import Diagnosis, Verdict
 from specprof.findings import Clear, Crashed, Finding, Found, Measure, Unknown, Where
@@ -35,6 +37,7 @@ def told(diagnosis: Diagnosis) -> list[Line]:
     for part in (
         _chain(diagnosis.attribution),
         _waterfall(diagnosis),
+        _prospects(diagnosis.prospects),
         _found(in_order(diagnosis)),
         _others(diagnosis.verdicts),
     ):
@@ -82,6 +85,7 @@ def _entry(diagnosis: Diagnosis) -> dict[str, Any]:
         "leading": leading.rule if leading else None,
         "attribution": diagnosis.attribution,
         "waterfall": diagnosis.waterfall,
+        "prospects": diagnosis.prospects,
         "verdicts": [
             {
                 "rule": each.rule,
@@ -145,6 +149,36 @@ def _waterfall(diagnosis: Diagnosis) -> Iterator[Line]:
         yield Line(
             "text", f"  x {factor.times:5.2f} = {factor.speedup:5.2f}  {spent}  {factor.name}"
         )
+
+
+def _prospects(prospects: Prospects | None) -> Iterator[Line]:
+    if prospects is None:
+        return
+    yield Line("heading", "what each remedy alone could gain, at most")
+    for each in prospects.remedies:
+        speed = f"  x {each.gain:5.2f}  {each.tokens_per_second:10,.1f} tokens/s"
+        yield Line("text", f"{speed}  {each.name}")
+    if prospects.break_even is not None:
+        told = f"acceptance per reached draft that makes this depth pay: {prospects.break_even:.0%}"
+        yield Line("text", f"  {told}")
+    if prospects.verify:
+        yield Line("text", f"  {_curve(prospects.verify)}")
+    if roof := prospects.roof:
+        read = f"{roof.bytes_per_step / 1e6:,.1f} MB at {roof.bandwidth / 1e9:,.1f} GB/s"
+        yield Line(
+            "text", f"  a plain step takes {roof.distance:.1f} times as long as reading {read}"
+        )
+    yield from (Line("quiet", f"  unknown: {each}") for each in prospects.unknown)
+
+
+def _curve(verify: VerifyCost) -> str:
+    """Tell a forward's fitted time: fixed, a token, a token of context; what is unknown absent."""
+    context = ABSENT if verify.context_ns is None else f"{verify.context_ns / 1e3:.3g} us"
+    return (
+        f"a target forward: {verify.fixed_ns / 1e6:.3g} ms, {verify.token_ns / 1e6:.3g} ms a token "
+        f"verified, {context} a token of context; {verify.inflation.value:.2f} plain steps for "
+        f"{verify.mean_width:.1f} tokens"
+    )
 
 
 def _found(found: Sequence[Verdict]) -> Iterator[Line]:

@@ -1,8 +1,11 @@
 """What a capture says of the machine, and whether a run fits into its memory."""
 
+import math
 import os
 import platform
+import time
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 import psutil
@@ -14,21 +17,47 @@ from specprof.records import ModelFacts
 PACKAGES = ("torch", "transformers", "numpy", "nvidia-ml-py", "scikit-learn", "flash-attn")
 """scikit-learn too: where it is installed transformers adapts its draft length by itself."""
 GIB = 2**30
+COPIED_BYTES = 32 * 2**20
 
 
 def machine_facts(device: torch.device) -> dict[str, str | int | None]:
-    """Return the device's name, cores, threads and memory."""
+    """Return the device's name, cores, threads, memory and the speed of its memory."""
     facts: dict[str, str | int | None] = {
         "system": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "memory_bytes": psutil.virtual_memory().total,
+        "bandwidth_bytes_per_s": bandwidth(device) if device.type in {"cpu", "cuda"} else None,
     }
     if device.type == "cuda":
         found = torch.cuda.get_device_properties(device)
         facts |= {"accelerator": found.name, "accelerator_memory_bytes": found.total_memory}
     return facts
+
+
+@cache
+def bandwidth(device: torch.device) -> int:
+    """Return the bytes a second a large copy reads and writes: the better of two, once a process.
+
+    Larger than the caches of most processors; a busy machine gives less than it could.
+    """
+    source = torch.ones(COPIED_BYTES, dtype=torch.uint8, device=device)
+    goal = torch.empty_like(source).copy_(source)
+    best = math.inf
+    for _ in range(2):
+        _settle(device)
+        started = time.perf_counter()
+        goal.copy_(source)
+        _settle(device)
+        best = min(best, time.perf_counter() - started)
+    return int(2 * COPIED_BYTES / best)
+
+
+def _settle(device: torch.device) -> None:
+    """Wait until the device has done all it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def package_versions() -> dict[str, str | None]:

@@ -32,10 +32,13 @@ from typing import ClassVar
 from specprof.analysis import cost_model
 from specprof.analysis.cost_model import DepthChoice
 from specprof.analysis.evidence import Evidence
+from specprof.diagnosis.rules._terms import dearest
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
 
 GAIN = 1.03
+OVER, MOSTLY = "perf/over-drafting-or-gating", 0.5
+"""Where most drafted tokens are never reached the depth is at fault, whatever a draft costs."""
 RUN = "specprof run"
 NONE = f"{RUN} --drafter none"
 
@@ -44,7 +47,7 @@ class DepthTooDeep(Rule):
     """A prediction with a bootstrap interval."""
 
     family: ClassVar[Family] = "configuration"
-    row: ClassVar[float] = 11
+    row: ClassVar[float] = 11.3
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Find the best K up to the one asked for."""
@@ -54,10 +57,15 @@ class DepthTooDeep(Rule):
         gain = choice.gain
         if choice.best == choice.asked or gain.low < GAIN:
             return Clear(detectable=f"a gain of {GAIN - 1:.0%} at a K below {choice.asked}")
-        return Found(finding=_finding(choice, evidence.settings.depth_policy))
+        policy = evidence.settings.depth_policy
+        rounds = evidence.speculative
+        idle = 1 - float(rounds.reached.sum() / rounds.drafted.sum())
+        wasted = bool(choice.best) or idle > MOSTLY
+        case = OVER if wasted else dearest(evidence.ask(cost_model.costs))
+        return Found(finding=_finding(choice, policy, case, idle))
 
 
-def _finding(choice: DepthChoice, policy: str) -> Finding:
+def _finding(choice: DepthChoice, policy: str, case: str, idle: float) -> Finding:
     gain, fixed = choice.gain, policy == "fixed"
     asked = f"K = {choice.asked}" if fixed else f"K up to {choice.asked} (policy {policy})"
     instead = f"K {'=' if fixed else 'up to'} {choice.best}"
@@ -78,7 +86,9 @@ def _finding(choice: DepthChoice, policy: str) -> Finding:
                 low=gain.low,
                 high=gain.high,
             ),
+            Measure(name="never reached per drafted token", value=idle),
         ),
         remedy=remedy,
         confirm=(confirm,),
+        suspects=(case,),
     )

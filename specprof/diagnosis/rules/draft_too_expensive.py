@@ -40,7 +40,7 @@ class DraftTooExpensive(Rule):
     """Leviathan's corollary 3.9, from measured times."""
 
     family: ClassVar[Family] = "cost"
-    row: ClassVar[float] = 11
+    row: ClassVar[float] = 11.2
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare alpha with c."""
@@ -69,5 +69,6 @@ class DraftTooExpensive(Rule):
             remedy="use a draft of fewer layers, run its steps as one captured graph, or draft "
             "from the text itself (n-grams)",
             confirm=("specprof run --depth 1", "specprof run --drafter none"),
+            suspects=("perf/draft-cost-ratio",),
         )
         return Found(finding=finding)

@@ -31,6 +31,7 @@ from typing import ClassVar
 from specprof.analysis import cost_model
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Estimate
+from specprof.diagnosis.rules._terms import dearest
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
@@ -82,4 +83,5 @@ def _finding(spoken: str, gain: Estimate | None, value: float, cost: cost_model.
         remedy="cut the largest term of the waterfall: fewer or cheaper draft steps, a cheaper "
         "verify pass, less time on the host; or decode plainly",
         confirm=("specprof run --drafter none",),
+        suspects=(dearest(cost),),
     )

@@ -1,0 +1,110 @@
+"""What a run could gain: each remedy's tokens per second, break-even, and how far the roof is.
+
+Bounds, not promises: each remedy takes one term of the round away and leaves the rest as it was.
+Remedies don't add up. The roof is the time to read the weights and the cache once (theory 6.2).
+"""
+
+from dataclasses import dataclass
+
+from specprof.analysis import cost_model
+from specprof.analysis.cost_model import Costs
+from specprof.analysis.evidence import Evidence
+from specprof.analysis.verify_cost import VerifyCost, verify_cost
+from specprof.errors import MissingEvidence
+
+BANDWIDTH = "bandwidth_bytes_per_s"
+"""The machine's fact in a capture's header."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """One thing that could be otherwise."""
+
+    name: str
+    tokens_per_second: float
+    gain: float
+    """Over the speed as it ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class Roof:
+    """A plain step against the least time its bytes take to be read."""
+
+    bytes_per_step: float
+    bandwidth: float
+    """Bytes a second, of a copy on the machine that ran."""
+    floor_ns: float
+    distance: float
+    """Plain step / floor; 1 is the roof, less is a mistimed step or a cache that holds it all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prospects:
+    """What the costs of a run leave to be gained."""
+
+    remedies: list[Remedy]
+    """The first is the run as it was."""
+    break_even: float | None
+    """Acceptance per reached draft, alike for all, from which this depth pays; None if none does,
+    or where plain decoding was not timed."""
+    best_depth: int | None
+    """None for trees."""
+    verify: VerifyCost | None
+    roof: Roof | None
+    unknown: list[str]
+    """What couldn't be worked out, and what would have told."""
+
+
+def prospects(evidence: Evidence) -> Prospects:
+    """Return what each remedy would gain; raises MissingEvidence where no times were recorded."""
+    cost = evidence.ask(cost_model.costs)
+    unknown = list[str]()
+    verify = roof = None
+    try:
+        verify = evidence.ask(verify_cost)
+    except MissingEvidence as missing:
+        unknown.append(f"the verify pass' cost by width: {missing.title}; {missing.hint}")
+    try:
+        roof = evidence.ask(roofline)
+    except MissingEvidence as missing:
+        unknown.append(f"the distance from the roofline: {missing.title}; {missing.hint}")
+    best = None if evidence.columns.trees else evidence.ask(cost_model.best_depth).best
+    alpha = cost_model.break_even(cost) if cost.has_baseline else None
+    return Prospects(_remedies(evidence, cost), alpha, best, verify, roof, unknown)
+
+
+def _remedies(evidence: Evidence, cost: Costs) -> list[Remedy]:
+    whole, drafting = cost.round_ns, cost.depth * cost.draft_step_ns
+    saved = max(cost.verify_ns - cost.plain_step_ns, 0.0)
+    named = [
+        ("as it ran", cost.tau / whole),
+        ("a draft that costs nothing", cost.tau / (whole - drafting)),
+        ("a host gap of none", cost.tau / (whole - max(cost.gap_ns, 0.0))),
+        ("one target forward a round", cost.tau / (whole - cost.extra_ns)),
+        ("drafts that all stand", (cost.depth + 1) / whole),
+    ]
+    if cost.has_baseline:
+        named.insert(2, ("a verify pass at the price of a plain step", cost.tau / (whole - saved)))
+        named.append(("plain decoding", 1 / (cost.plain_round_ns * cost.mix)))
+    if not evidence.columns.trees:
+        choice = evidence.ask(cost_model.best_depth)
+        named.insert(
+            1, (f"K = {choice.best}, the best up to here", choice.gain.value * named[0][1])
+        )
+    return [Remedy(name, 1e9 * speed, speed / named[0][1]) for name, speed in named]
+
+
+def roofline(evidence: Evidence) -> Roof:
+    """Return how far a plain step is from reading its bytes; a batch reads the weights once."""
+    header, cost = evidence.header, evidence.ask(cost_model.costs)
+    bandwidth = header.machine.get(BANDWIDTH)
+    if not isinstance(bandwidth, int) or bandwidth <= 0:
+        raise MissingEvidence("the machine's bandwidth wasn't recorded", "record anew: it is now")
+    if not header.target or not header.target.weight_bytes or not cost.has_baseline:
+        raise MissingEvidence("no plain step over weights of known size", "record with plain steps")
+    rounds = evidence.speculative
+    held = float(rounds.target_kv_bytes.mean())
+    cached = held if held == held else rounds.context.mean() * header.target.kv_bytes_per_token  # noqa: PLR0124 - nan
+    weights = header.target.weight_bytes / evidence.settings.batch
+    floor = 1e9 * (weights + cached) / bandwidth
+    return Roof(weights + cached, float(bandwidth), floor, cost.plain_step_ns / floor)

@@ -1,0 +1,93 @@
+"""A draft step takes far longer than the draft's share of the target explains.
+
+Measures
+    A draft step over a plain target step, against the draft's share of the target's layers or of
+    its bytes, whichever is larger: small models are bound by launches, which go by layers.
+
+Fires when
+    The step takes 1.75 times its share or more, and a third of a plain step at least, at the lower
+    end of the 95 % interval.
+
+Why this is a cost and not a bug
+    What is drafted is right. A draft of few layers that is as slow as its target isn't working: it
+    waits to be launched, or runs elsewhere.
+
+Likely causes
+    Draft steps launched one by one while the target's run as a captured graph; a draft left on the
+    host, or on more devices than it can use.
+
+Confirm
+    A timeline of one round: specprof export speedscope; the device of the draft's parameters.
+
+Does not see
+    A draft that is simply large: its share says so, and draft-too-expensive whether it pays.
+
+Try it
+    specprof drill slow-draft
+"""
+
+from typing import ClassVar
+
+from specprof.analysis import cost_model
+from specprof.analysis.evidence import Evidence
+from specprof.analysis.stats import ratio
+from specprof.errors import MissingEvidence
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+
+TIMES_ITS_SHARE = 1.75
+LEAST = 1 / 3
+"""Of a plain step: below it the draft's cost is no one's first trouble."""
+
+
+class DraftStepSlow(Rule):
+    """A ratio of times against a ratio of sizes."""
+
+    family: ClassVar[Family] = "cost"
+    row: ClassVar[float] = 11.05
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Hold the step's cost against the draft's share."""
+        cost, share = evidence.ask(cost_model.costs), _share(evidence)
+        if not cost.has_baseline:
+            raise MissingEvidence("plain steps were not timed", "record with --plain-steps 6")
+        rounds, drafting = evidence.speculative, evidence.rounds.drafted > 0
+        steps = evidence.columns.spans["draft"][drafting].astype(float)
+        step = ratio(steps, rounds.levels.astype(float))
+        low = step.low / cost.plain_step_ns
+        most = max(TIMES_ITS_SHARE * share, LEAST)
+        if low < most:
+            seen = cost.draft_step_ns / cost.plain_step_ns
+            return Clear(detectable=f"a draft step above {most:.2f} plain steps; seen {seen:.2f}")
+        value = step.value / cost.plain_step_ns
+        finding = Finding(
+            message=f"a draft step takes {value:.2f} of a plain target step, {value / share:.1f} "
+            f"times what the draft's size explains ({share:.2f})",
+            measures=(
+                Measure(
+                    name="draft step / plain target step",
+                    value=value,
+                    n=step.n,
+                    low=low,
+                    high=step.high / cost.plain_step_ns,
+                ),
+                Measure(name="draft / target, layers or bytes", value=share),
+                Measure(name="draft step", value=step.value / 1e6, unit="ms"),
+            ),
+            remedy="capture the draft's step as one graph; see that its parameters lie on the "
+            "target's device",
+            confirm=("specprof export speedscope <capture>",),
+            suspects=("perf/draft-eager", "perf/draft-on-wrong-device"),
+        )
+        return Found(finding=finding)
+
+
+def _share(evidence: Evidence) -> float:
+    """Return the draft's share of the target's layers or bytes; of what it really runs."""
+    target, draft = evidence.header.target, evidence.header.draft
+    if not target or not draft or "draft" not in evidence.columns.spans:
+        hint = "only a draft with a model of its own has a share of the target's"
+        raise MissingEvidence("the draft's size isn't known", hint)
+    layers = draft.layers / max(target.layers, 1)
+    weights = draft.weight_bytes / target.weight_bytes if target.weight_bytes else 0.0
+    return max(layers, weights)

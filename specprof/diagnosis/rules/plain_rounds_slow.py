@@ -1,0 +1,75 @@
+"""Rounds that draft nothing take longer than plain decoding.
+
+Measures
+    The wall time of a drafting run's rounds with K = 0, over plain steps at the same contexts.
+
+Fires when
+    The lower end of the ratio's 95 % interval is 1.25 or more. At least 10 such rounds are needed.
+
+Why this is a cost and not a bug
+    They emit the right token. Where a depth policy turns drafting off it should cost what never
+    having turned it on costs.
+
+Likely causes
+    The draft still runs, or its cache is kept up, with nothing to propose; the verify path's
+    bookkeeping goes on for one token; a lookup that finds nothing.
+
+Confirm
+    The draft's forwards in rounds with K = 0: specprof export csv.
+
+Does not see
+    A run that always drafts.
+
+Try it
+    specprof run --depth-policy survival
+"""
+
+from typing import ClassVar
+
+from specprof.analysis import cost_model
+from specprof.analysis.evidence import Evidence
+from specprof.analysis.stats import ratio
+from specprof.errors import MissingEvidence
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+
+SLOWER = 1.25
+ENOUGH = 10
+
+
+class PlainRoundsSlow(Rule):
+    """An interval of a ratio of times."""
+
+    family: ClassVar[Family] = "cost"
+    row: ClassVar[float] = 11.08
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Compare rounds that didn't draft with plain steps."""
+        rounds, _ = evidence.rounds, evidence.speculative
+        idle = rounds.where(rounds.drafted == 0)
+        if len(idle) < ENOUGH:
+            title = f"{len(idle)} rounds of a run that drafts drafted nothing"
+            raise MissingEvidence(title, "record one whose depth policy may ask for K = 0")
+        plain_ns = cost_model.plain_times(evidence, idle.context)
+        seen = ratio(idle.wall_ns.astype(float), plain_ns)
+        if seen.low < SLOWER:
+            return Clear(detectable=f"{SLOWER} plain steps a round at K = 0; seen {seen.value:.2f}")
+        forwards = float(idle.draft_forwards.mean())
+        finding = Finding(
+            message=f"a round that drafts nothing takes {seen.value:.2f} times a plain step, with "
+            f"{forwards:.1f} draft forwards",
+            measures=(
+                Measure(
+                    name="round at K = 0 / plain step",
+                    value=seen.value,
+                    n=seen.n,
+                    low=seen.low,
+                    high=seen.high,
+                ),
+                Measure(name="draft forwards per round at K = 0", value=forwards, n=len(idle)),
+            ),
+            remedy="go straight to a plain step where K is 0, and let the draft catch up later",
+            confirm=("specprof run --drafter none",),
+            suspects=("perf/disabled-path-not-free",),
+        )
+        return Found(finding=finding)

@@ -1,0 +1,68 @@
+"""A drafting round takes less time than a plain step: the speed-up is above what can be.
+
+Measures
+    The speed-up over plain decoding at the same contexts, against tokens per round, tau.
+
+Fires when
+    The lower end of the speed-up's 95 % interval is above tau by 10 % or more.
+
+Why this is a measurement and not a gain
+    Verifying K + 1 tokens can't be cheaper than one: with nothing else to pay the speed-up is tau
+    (theory 1.3, 5.2).
+
+Likely causes
+    A baseline of another engine, type or cache, or of a busy machine; a clock read before the
+    device was done; plain steps that were the first of their shape.
+
+Confirm
+    The baseline again, in turn with the run: specprof run --drafter none.
+
+Does not see
+    A baseline too slow by less than verifying and drafting cost.
+
+Try it
+    specprof run --plain-steps 20
+"""
+
+from typing import ClassVar
+
+from specprof.analysis import cost_model
+from specprof.analysis.evidence import Evidence
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+
+ABOVE = 1.1
+
+
+class RoundTooCheap(Rule):
+    """A bound, and an interval."""
+
+    family: ClassVar[Family] = "measurement"
+    row: ClassVar[float] = 12
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Hold the speed-up against tokens per round."""
+        gain, cost = evidence.ask(cost_model.speedup), evidence.ask(cost_model.costs)
+        most = cost.tau * max(cost.mix, 1.0)
+        if gain.low < ABOVE * most:
+            return Clear(detectable=f"a speed-up {ABOVE - 1:.0%} above tau = {most:.2f}")
+        finding = Finding(
+            message=f"the speed-up of {gain.value:.2f} is above the {most:.2f} tokens of a round: "
+            "a round would cost less than a plain step",
+            measures=(
+                Measure(
+                    name="speed-up over plain decoding",
+                    value=gain.value,
+                    unit="x",
+                    n=gain.n,
+                    low=gain.low,
+                    high=gain.high,
+                ),
+                Measure(name="emitted per round", value=cost.tau, unit="tokens"),
+            ),
+            remedy="time the baseline anew, warm, on the same engine; wait for the device at both "
+            "ends of a round",
+            confirm=("specprof run --drafter none",),
+            suspects=("meas/unequal-arms", "meas/no-device-sync"),
+        )
+        return Found(finding=finding)

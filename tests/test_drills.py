@@ -78,7 +78,7 @@ def test_an_engine_that_crashes_is_judged_by_what_it_left(tmp_path):
         @contextmanager
         def inject(self, wired):
             with super().inject(wired):
-                rule, calls = wired.engine.acceptance, iter(range(3))
+                rule, calls = wired.engine.acceptance, iter(range(12))
                 decide = rule.decide
                 rule.decide = lambda *given: (next(calls), decide(*given))[1]
                 yield
@@ -87,7 +87,7 @@ def test_an_engine_that_crashes_is_judged_by_what_it_left(tmp_path):
     path = tmp_path / "run.jsonl"
     found, _ = drills.judge(one, path)
     assert read_capture(path).end.status == "failed"
-    assert 0 < found.rounds < 4
+    assert 0 < found.rounds < 12
 
 
 def test_the_score_counts_faults_and_controls_apart():

@@ -216,7 +216,7 @@ def rare_events(came: NDArray[np.bool_], tolerated: float) -> Trial:
     """
     stakes = np.array(STAKES)[:, None]
     logs = np.log1p(stakes * (came / tolerated - 1))
-    return _trial(logs, came - tolerated, tolerated * (1 - tolerated))
+    return _trial(logs, np.asarray(came - tolerated, np.float64), tolerated * (1 - tolerated))
 
 
 def _trial(logs: Floats, differences: Floats, variance: float) -> Trial:

@@ -8,7 +8,7 @@ tenths of a point, which no interval here beats.
 
 from collections.abc import Sequence
 
-from specprof.analysis import attribution, perplexity
+from specprof.analysis import accept_laws, attribution, perplexity
 from specprof.analysis.attribution import Attribution
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
@@ -91,6 +91,11 @@ def _attributed(evidence: Evidence, chain: Attribution, bugs: Sequence[str]) -> 
     known = f": {_named(bugs)}" if bugs else ""
     unseen = _unseen(evidence, chain)
     closing = f" {unseen[0].upper()}{unseen[1:]}." if unseen else ""
+    if not bugs and evidence.ask(accept_laws.equality_in_force):
+        return (
+            f"{opening}, {_points(mismatch.value)} points are {cause} and {_points(lost)} {spread} "
+            f"the price of standing by equality, no bug.{closing}"
+        )
     if lost >= 0:
         owed = f"({_points(mismatch.low)} to {_points(mismatch.high)})"
         return (

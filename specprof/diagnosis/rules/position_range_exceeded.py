@@ -6,9 +6,10 @@ Measures
 
 Fires when
     It is lower beyond by 5 points or more, and blocks of neighbouring rounds dealt out at random
-    show such a step with probability below 0.03 %. That is asked when 100 places beyond are
-    reached, then 400, 1,600 and so on, seven times at most: however often one looks, a run without
-    a step is said to have one with probability 0.2 % at most.
+    seldom show such a step. While a run goes on that is asked when 100 places beyond are reached,
+    then 400, 1,600 and so on, five times at most, each at a fifth of the error rate; once it has
+    ended, of all of it at the whole rate. So a run without a step is said to have one at twice the
+    rate of one test at most, however often one looks.
 
 Why this is a mismatch and not a bug
     The position of the fall is one of the draft's own configuration numbers, and the cache-free
@@ -41,7 +42,7 @@ from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
 
 DROP = 0.05
-FIRST, APART, LOOKS = 100, 4, 7
+FIRST, APART, LOOKS = 100, 4, 5
 """Places beyond when the step is first asked for, times as many the next time, how often."""
 
 
@@ -66,7 +67,7 @@ class PositionRangeExceeded(Rule):
         drop = step.before.value - step.beyond.value
         if drop < DROP:
             return Clear(detectable=f"a fall of {DROP:.0%} at {trained:,}; seen {drop:.1%}")
-        if step.p_value > evidence.alpha / LOOKS:
+        if step.p_value > evidence.alpha / (LOOKS if evidence.live else 1):
             return Unknown(reason=f"a fall of {drop:.1%} at {trained:,}, p = {step.p_value:.2g}")
         if _state_astray(evidence):
             return Unknown(reason="a wrong state explains the fall as well: mend that first")
@@ -77,7 +78,7 @@ def _asked(evidence: Evidence, trained: int) -> Columns:
     """Return the columns as they stood when the step was last due to be asked for."""
     rounds = evidence.rounds
     beyond = np.cumsum(np.where(rounds.context >= trained, rounds.reached_levels, 0))
-    if beyond[-1] < FIRST:
+    if not evidence.live or beyond[-1] < FIRST:
         return evidence.columns
     look = min(int(np.log(beyond[-1] / FIRST) / np.log(APART)), LOOKS - 1)
     return evidence.columns.first(int((beyond < FIRST * APART**look).sum()) + 1)

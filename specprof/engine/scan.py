@@ -34,13 +34,13 @@ def scans(wired: Wired) -> Iterator[Scan]:
     target = cast("CausalModel", wired.engine.target)
     draft = cast("HeadDecoder", wired.engine.drafter.draft)
     wired.roll_back_to(1)
-    wanted = _choices(target, wired.tokens)
+    wanted = _choices(target, wired.tokens)[1:]
     changes = {AS_RUN: _nothing} | conventions(wired, draft)
     for name, change in changes.items():
         draft.rollback(0)
         with change():
-            found = _choices(draft, wired.tokens)
-        agreed = int((found[1:] == wanted[1:]).sum())
+            found = _prefilled(wired, draft)
+        agreed = int((found == wanted).sum())
         yield Scan(convention=name, agreed=agreed, n=len(wired.tokens) - 1)
     draft.rollback(0)
 
@@ -90,12 +90,29 @@ def _nothing() -> Iterator[None]:
     yield
 
 
-def _choices(decoder: CausalModel | HeadDecoder, tokens: Sequence[int]) -> torch.Tensor:
+def _choices(decoder: CausalModel, tokens: Sequence[int]) -> torch.Tensor:
     """Feed [n] known tokens; return [n] first choices after each."""
     found = [
         decoder.feed(on_device(tokens[start : start + PREFILL_CHUNK], decoder.device)).argmax(-1)
         for start in range(0, len(tokens), PREFILL_CHUNK)
     ]
+    return torch.cat(found)
+
+
+def _prefilled(wired: Wired, draft: HeadDecoder) -> torch.Tensor:
+    """Let the run's drafter take in the [n] known tokens; return [n - 1] first choices after each.
+
+    The first token has none. By the same prefill as a run's, whose answers nobody else reads.
+    """
+    chain, found = draft._chain, list[torch.Tensor]()  # noqa: SLF001 - prefill drops the answers
+
+    def caught(tokens: torch.Tensor) -> torch.Tensor:
+        answers = chain(tokens)
+        found.append(draft.head.logits(answers)[:, : draft.target.vocabulary].argmax(-1))
+        return answers
+
+    with replaced(draft, "_chain", caught):
+        wired.engine.drafter.prefill([*wired.tokens, wired.tokens[-1]])
     return torch.cat(found)
 
 

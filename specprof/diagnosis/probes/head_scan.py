@@ -43,7 +43,8 @@ CAUSES = {
     "logits with the residual": ("eagle/residual-dropped-before-head",),
     "logits without the residual": ("eagle/residual-dropped-before-head",),
 }
-"""Convention -> what is broken where it agrees better than the run's own."""
+"""Convention -> what is broken where it agrees better than the run's own; of several that agree
+alike the first, for features taken from elsewhere undo a wrong pairing with them."""
 
 
 class HeadScan(Probe):
@@ -70,7 +71,7 @@ class HeadScan(Probe):
             title = "no convention was scanned"
             raise MissingEvidence(title, "record the workload `scan` with the drafter eagle")
         own = scans.pop(AS_RUN)
-        best = max(scans.values(), key=lambda each: each.agreed / each.n)
+        best = _first_of_the_best(scans)
         gain, noise = _gain(own, best)
         if gain < max(FAR, 4 * noise):
             return Clear(
@@ -93,6 +94,20 @@ class HeadScan(Probe):
                 headline=True,
             )
         )
+
+
+def _first_of_the_best(scans: dict[str, Scan]) -> Scan:
+    """Return the convention that agrees best, or an earlier one that agrees as well but for noise.
+
+    Unknown conventions come last.
+    """
+    best = max(scans.values(), key=lambda each: each.agreed / each.n)
+    alike = [each for each in scans.values() if _gain(each, best)[0] <= _gain(each, best)[1]]
+    order = [*CAUSES]
+    return min(
+        alike,
+        key=lambda one: order.index(one.convention) if one.convention in CAUSES else len(order),
+    )
 
 
 def _gain(own: Scan, other: Scan) -> tuple[float, float]:

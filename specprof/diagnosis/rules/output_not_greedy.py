@@ -11,7 +11,7 @@ Fires when
 
 Why this is a bug and not a mismatch
     Greedy decoding has one right token at each place, whatever the draft said. Near ties, which
-    rounding may flip, are set aside (verify-ties counts them).
+    rounding may flip, are set aside (near-ties-flipped counts them).
 
 Likely causes
     At draft slots: drafts not checked, or checked by another row. At bonus slots: the draft's

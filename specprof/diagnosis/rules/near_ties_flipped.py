@@ -37,7 +37,7 @@ from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
 
 
-class VerifyTies(Rule):
+class NearTiesFlipped(Rule):
     """A count of excused differences."""
 
     family: ClassVar[Family] = "measurement"

@@ -30,7 +30,7 @@ from specprof.settings import Settings
 class BaselineTwice(Probe):
     """The noise floor of greedy equality (faults.md, non-reproducible-baseline)."""
 
-    bears_on: ClassVar[frozenset[str]] = STATE | {"output-not-greedy", "verify-ties"}
+    bears_on: ClassVar[frozenset[str]] = STATE | {"output-not-greedy", "near-ties-flipped"}
     family: ClassVar[Family] = "measurement"
     row: ClassVar[float] = 4
     corrects: ClassVar[frozenset[str]] = frozenset({"output-not-greedy"})

@@ -23,7 +23,7 @@ from specprof.findings import Clear, Family, Outcome
 from specprof.records import Header
 from specprof.settings import Settings
 
-ROUNDED = STATE | {"output-not-greedy", "verify-ties", "self-draft-disagrees"}
+ROUNDED = STATE | {"output-not-greedy", "near-ties-flipped", "self-draft-disagrees"}
 
 
 class Dtype(Probe):

@@ -80,8 +80,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     found: list[str]
     """Every rule that found anything."""
     named: bool | None
-    """A fault: whether its case is among the suspects. A control: whether no bug was found. None
-    where nobody says what is right."""
+    """A fault: whether its case is the suspect, or one of two that leave the same signals. A
+    control: whether no bug was found. None where nobody says what is right."""
     grouped: bool | None
     """A fault: whether a suspect is of its case's group."""
     sentence: str
@@ -197,7 +197,8 @@ def _right(one: Drill, suspects: list[str], bugs: list[str]) -> tuple[bool | Non
         return None, None
     cases = catalogue.cases()
     groups = {cases[each].group for each in suspects if each in cases}
-    return one.name in suspects, cases[one.name].group in groups
+    alike = {one.name, *cases[one.name].alike}
+    return one.name in suspects and alike.issuperset(suspects), cases[one.name].group in groups
 
 
 def _case(member: str) -> str:

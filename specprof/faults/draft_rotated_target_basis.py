@@ -41,7 +41,7 @@ class RotatedTargetBasis(Fault):
 
         def turn(_: object, given: tuple[torch.Tensor]) -> torch.Tensor:
             embedded = 0 if head.form.third else head.config.hidden_size
-            states = given[0][..., embedded:].split(size, -1)  # one a layer that is read
+            states = torch.split(given[0][..., embedded:], size, -1)  # one a layer that is read
             return torch.cat([given[0][..., :embedded], *(each @ basis for each in states)], -1)
 
         hook = head.fc.register_forward_pre_hook(turn)

@@ -32,7 +32,13 @@ NAMED = {
 }
 ONLY_WHEN_SAMPLING = {"greedy-draft-soft-law", "residual-not-subtracted"}
 """At temperature 0 these faults change nothing that is emitted or recorded."""
-CONSEQUENCES = {"draft-state-drifts", "target-state-drifts", "position-range-exceeded", "depth-too-deep", "draft-too-expensive"}
+CONSEQUENCES = {
+    "draft-state-drifts",
+    "target-state-drifts",
+    "position-range-exceeded",
+    "depth-too-deep",
+    "draft-too-expensive",
+}
 """What a fault may bring with it: a wrong length is a wrong state, a dear draft a wrong depth."""
 
 

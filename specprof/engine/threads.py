@@ -5,7 +5,7 @@ than the work, above all on a busy machine. Prefill is wide and takes every thre
 """
 
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -17,19 +17,21 @@ EVERY = torch.get_num_threads()
 """The threads torch was given, by the machine or by OMP_NUM_THREADS."""
 
 
-_measured: dict[Hashable, int] = {}
+_measured: dict[str, int] = {}
 """What was found for each key: the runs of a sweep must not differ by a second guess."""
 
 
-def fastest(play: Callable[[], object], key: Hashable = None) -> int:
+def fastest(play: Callable[[], object], key: object = None) -> int:
     """Return the thread count with the quickest of a few interleaved calls of `play`.
 
-    Measured once a process for each `key` that is not None.
+    Measured once a process for each `key` that is not None; keys that print alike are one.
     """
-    if key is not None and key in _measured:
-        return _measured[key]
-    found = _measured[key] = _fastest(play)
-    return found
+    if key is None:
+        return _fastest(play)
+    name = repr(key)  # what tells models apart holds lists, which have no hash
+    if name not in _measured:
+        _measured[name] = _fastest(play)
+    return _measured[name]
 
 
 def _fastest(play: Callable[[], object]) -> int:

@@ -5,6 +5,7 @@ import time
 import pytest
 import torch
 
+import captures
 from specprof.engine import threads as module
 from specprof.engine.threads import fastest, threads
 
@@ -54,3 +55,15 @@ def test_a_count_is_measured_once_for_each_key(monkeypatch):
     fastest(lambda: calls.append(1), "others")
     fastest(lambda: calls.append(1))
     assert len(calls) > 2 * n
+
+
+def test_models_are_a_key_though_they_hold_lists(monkeypatch):
+    """A run keys its count by the facts of both models, as its header has them."""
+    monkeypatch.setattr(module, "_measured", {})
+    header = captures.events()[0]
+    calls = []
+    first = fastest(lambda: calls.append(1), ("decode", header.target, header.draft))
+    n = len(calls)
+    again = captures.events()[0]
+    assert fastest(lambda: calls.append(1), ("decode", again.target, again.draft)) == first
+    assert len(calls) == n

@@ -15,6 +15,7 @@ HALF = 0.5
 """More than this share of the bursts begins with a wrong length."""
 SELDOM = 0.1
 """At most this share of later rounds changes what a burst began with."""
+STRANGE = "kv/async-stale-accept-count"
 CHUNK_LEFT = 64
 """A cache this much short as a burst begins was never fed part of the prompt."""
 
@@ -55,6 +56,12 @@ class Shortfall:
             return ("kv/draft-not-primed-by-chunked-prefill",)
         if len(start) > 1 and not start[0] and float(np.mean(start[1:] != 0)) > HALF:
             return ("kv/draft-cache-leaks-across-requests",)
+        if (
+            min(float((self.short[wrong] > 0).mean()), float((self.short[wrong] < 0).mean()))
+            > SELDOM
+        ):
+            # Too short and too long by turns: rolled back by a count that is not this round's.
+            return ("kv/graph-replay-stale-length" if self.role == "draft" else STRANGE,)
         long = float(np.nanmedian(self.short[wrong])) < 0
         if self.role == "target":
             return self._of_the_target(wrong, long=long)
@@ -64,7 +71,7 @@ class Shortfall:
         settings, reach = self.evidence.settings, self.evidence.rounds.context[wrong].min()
         if settings.cache == "sink-window" and reach + settings.depth >= settings.window:
             return "kv/ring-cache-wrap-no-rollback", "kv/target-rejected-kept"
-        return ("kv/target-rejected-kept",) if long else ("kv/async-stale-accept-count",)
+        return ("kv/target-rejected-kept",) if long else (STRANGE,)
 
     def _of_the_draft(self, *, long: bool) -> tuple[str, ...]:
         settings = self.evidence.settings

@@ -45,6 +45,8 @@ from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, U
 
 SURE = 3.0
 """Nats by which one law must explain the coins better than the next to be named."""
+LEAKS, NEARLY_ALL, UNLIKELY = 5, 0.8, 0.05
+"""Rejections that could not be; the share of them that one token follows; its target_prob."""
 Kind = tuple[str, tuple[str, ...]]
 """What is wrong, and the case of the catalogue."""
 
@@ -122,7 +124,30 @@ def _kind(evidence: Evidence, coins: Coins) -> Kind:
             ": only the first draft of a round is judged by its own row",
             ("verify/rows-swapped-topk-args",),
         )
+    leaked = _leaked(evidence, coins)
+    if leaked is not None:
+        told = (
+            f"; each time token {leaked} comes in their place, which the target all but rules out"
+        )
+        return told, ("accept/nan-draft-row",)
     return _by_bank(evidence, found)
+
+
+def _leaked(evidence: Evidence, coins: Coins) -> int | None:
+    """Return the one token that follows nearly every rejection that could not be, if one does.
+
+    A row without numbers fails every comparison, and its empty residual has one fixed answer.
+    """
+    rows = evidence.row(coins.rejected_wrongly)
+    rows = rows[evidence.rounds.emitted[rows] == evidence.rounds.accepted[rows] + 1]
+    if len(rows) < LEAKS:
+        return None
+    ends = evidence.rounds.emitted.cumsum() - 1
+    tokens = evidence.columns.emitted.token[ends[rows]]
+    usual = int(np.bincount(tokens).argmax())
+    same = tokens == usual
+    little = evidence.rounds.final_target_prob[rows][same] < UNLIKELY
+    return usual if same.mean() > NEARLY_ALL and little.mean() > NEARLY_ALL else None
 
 
 def _by_bank(evidence: Evidence, found: Standing) -> Kind:

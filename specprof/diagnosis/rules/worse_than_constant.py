@@ -40,6 +40,8 @@ from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, U
 
 NEAR_UNIFORM = 0.15
 """A law of random weights makes of a token about the logarithm of the vocabulary."""
+EXPECTED = 20
+"""Drafts of ids beyond the largest one drafted, had they come as often as in the text."""
 
 
 class WorseThanConstant(Rule):
@@ -100,8 +102,17 @@ def _finding(evidence: Evidence, stands: Contest, knows: Contest | None, *, lost
     )
 
 
+def _capped(evidence: Evidence) -> bool:
+    """Return whether no id beyond some number is ever drafted, though the text is full of them."""
+    drafted, emitted = evidence.reached.token, evidence.columns.emitted.token
+    beyond = float((emitted > drafted.max()).mean())
+    return beyond * len(drafted) > EXPECTED
+
+
 def _suspects(evidence: Evidence, knows: Contest | None) -> tuple[str, ...]:
     target, draft = evidence.header.target, evidence.header.draft
+    if _capped(evidence):
+        return ("draft/d2t-map-missing",)
     if evidence.settings.drafter == "eagle":
         return "eagle/concat-order-or-norm-stage", "eagle/aux-layer-off-by-one"
     if target and draft and draft.vocabulary_sha not in {None, target.vocabulary_sha}:

@@ -55,10 +55,10 @@ def _both(
 ) -> tuple[OverlapPlaces, OverlapPlaces]:
     """Return the places both read, in the same order."""
     theirs, ours = (_inside(each, low, high) for each in (other, base))
-    common = np.intersect1d(theirs.context, ours.context)
-    if len(common) < FEWEST:
-        raise _too_few(len(common), low)
-    return tuple(each.where(np.isin(each.context, common)) for each in (theirs, ours))  # type: ignore[return-value]
+    shared = np.intersect1d(theirs.context, ours.context)
+    if len(shared) < FEWEST:
+        raise _too_few(len(shared), low)
+    return tuple(each.where(np.isin(each.context, shared)) for each in (theirs, ours))  # type: ignore[return-value]
 
 
 def _inside(columns: Columns, low: int, high: float) -> OverlapPlaces:

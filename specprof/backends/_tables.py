@@ -270,7 +270,8 @@ def _rank(law: Floats, token: int) -> float:
 
 
 def _owed(place: Place, token: int) -> float:
-    return min(1.0, float(place.target[token]) / float(place.draft[token]))
+    target, draft = float(place.target[token]), float(place.draft[token])
+    return min(1.0, target / draft) if draft > 0 else float(target > 0)
 
 
 def _softmax(logits: Floats) -> Floats:

@@ -25,14 +25,21 @@ def sentence(
     chain: Attribution | None,
     findings: Sequence[tuple[Family, Finding]],
     undermined: Finding | None,
+    *,
+    rechecked: bool = False,
 ) -> str:
     """Return the diagnosis in a sentence or a few: what was lost, why, what it costs.
 
-    `findings` come with the leading one first.
+    `findings` come with the leading one first. `rechecked`: the same run was made again and
+    rechecked to its end, and nothing was astray.
     """
     bugs = [each.message for family, each in findings if family == "bug" and each.headline]
     causes = [each.message for family, each in findings if family != "bug" and each.headline]
-    opening = _attributed(evidence, chain, bugs) if chain else _unattributed(evidence)
+    if chain:
+        unseen = _unseen(evidence, chain, rechecked=rechecked)
+        opening = _attributed(evidence, chain, bugs, unseen)
+    else:
+        opening = _unattributed(evidence)
     costs = [each.message for family, each in findings if family == "cost"]
     if causes and not bugs:
         opening += f" The mismatch: {'; '.join(causes)}."
@@ -73,7 +80,7 @@ def _scored(evidence: Evidence) -> str | None:
     return f"Perplexity {found.value:,.2f} over {found.n:,} tokens of known text ({spread})."
 
 
-def _attributed(evidence: Evidence, chain: Attribution, bugs: Sequence[str]) -> str:
+def _attributed(evidence: Evidence, chain: Attribution, bugs: Sequence[str], unseen: str) -> str:
     rejected, mismatch = chain.rejected.frac.value, chain.mismatch.frac
     cause = "distribution mismatch"
     if evidence.header.acceptance == "exact-match":
@@ -85,11 +92,11 @@ def _attributed(evidence: Evidence, chain: Attribution, bugs: Sequence[str]) -> 
         rest = f"all but noise is {cause} ({_points(mismatch.value)} points owed)"
         if not rejected:
             opening, rest = f"No {draft} was rejected", "and none was owed a rejection beyond noise"
-        return f"{opening}, {rest}{_caveat(evidence, chain, bugs)}."
+        return f"{opening}, {rest}{_caveat(bugs, unseen)}."
     lost = sum(part.value for part in broken)
-    spread = f"({_points(sum(p.low for p in broken))} to {_points(sum(p.high for p in broken))})"
+    low, high = sum(part.low for part in broken), sum(part.high for part in broken)
+    spread = f"({_points(low)} to {_points(high)})"
     known = f": {_named(bugs)}" if bugs else ""
-    unseen = _unseen(evidence, chain)
     closing = f" {unseen[0].upper()}{unseen[1:]}." if unseen else ""
     if not bugs and evidence.ask(accept_laws.equality_in_force):
         return (
@@ -115,14 +122,14 @@ def _named(bugs: Sequence[str]) -> str:
     return "; ".join(bugs[:NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
-def _caveat(evidence: Evidence, chain: Attribution, bugs: Sequence[str]) -> str:
+def _caveat(bugs: Sequence[str], unseen: str) -> str:
     """Say what else is broken, or how much a bug could have hidden."""
     if bugs:
         return f"; but the implementation is broken: {_named(bugs)}"
-    return f"; {_unseen(evidence, chain) or 'no implementation bug shows'}"
+    return f"; {unseen or 'no implementation bug shows'}"
 
 
-def _unseen(evidence: Evidence, chain: Attribution) -> str:
+def _unseen(evidence: Evidence, chain: Attribution, *, rechecked: bool) -> str:
     """Say what of the models' states was not seen, and so may be wrong; empty: all was seen."""
     try:
         drift = evidence.ask(attribution.drift)
@@ -130,7 +137,7 @@ def _unseen(evidence: Evidence, chain: Attribution) -> str:
         return "nothing was rechecked without a cache, so that may hold a wrong cache state"
     if not len(drift.draft.gap):
         return "the draft's own state could not be rechecked, so the mismatch may hold a wrong one"
-    if chain.rechecked_frac < NEARLY:
+    if chain.rechecked_frac < NEARLY and not rechecked:
         return f"the {_percent(1 - chain.rechecked_frac)} not rechecked may hold a wrong state"
     return ""
 

@@ -58,6 +58,7 @@ def test_false_alarms_stay_below_the_level_however_often_one_looks():
 
 @pytest.mark.parametrize("power", [0.75, 1.35])
 def test_another_temperature_shows_in_1500_tokens(power):
+    """Colder or hotter by a third, from the log-probabilities of the text alone."""
     random = np.random.default_rng(1)
     probs = laws(random, 1500)
     tempered = probs**power / (probs**power).sum(1, keepdims=True)
@@ -76,6 +77,7 @@ def test_one_draw_in_twenty_from_the_tail_shows():
 
 
 def test_a_coin_that_never_changes_shows_though_the_mean_is_right():
+    """A threshold at one half lets as many stand as are owed, but not the owed ones."""
     random = np.random.default_rng(3)
     owed = random.random(600)
     trial = stats.fair_coins(owed, (owed > 0.5).astype(float))
@@ -84,6 +86,7 @@ def test_a_coin_that_never_changes_shows_though_the_mean_is_right():
 
 
 def test_nothing_seen_says_nothing():
+    """No evidence, and no warning of a division."""
     none = np.empty(0)
     for trial in (stats.fair_sums(none, none), stats.fair_tails(none), stats.fair_draws(none)):
         assert trial.p_value == 1

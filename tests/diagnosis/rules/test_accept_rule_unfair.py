@@ -65,6 +65,7 @@ def test_the_rule_in_force_is_named(step):
     [(Inverted, "inverted ratio"), (ShareOfTheLikeliest, "share of the likeliest")],
 )
 def test_the_law_that_explains_the_coins_best_is_told(step, best):
+    """In the message, where the catalogue has one case for many laws."""
     assert f"'{best}'" in judged("accept-rule-unfair", events(step(0))).finding.message
 
 

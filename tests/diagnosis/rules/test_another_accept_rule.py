@@ -31,6 +31,7 @@ class Biased(Equality):
 
 
 def test_sample_and_match_under_another_name_is_a_configuration():
+    """It emits the target's law at a price, so nothing is broken."""
     for seed in range(3):
         made = events(Equality(seed))
         assert suspected(made) == ("another-accept-rule", ("accept/exact-match-rule",))
@@ -47,10 +48,12 @@ def test_first_choices_that_stand_by_equality_ignore_the_temperature():
 
 
 def test_equality_with_a_wrong_text_is_still_a_bug():
+    """What is emitted decides: equality excuses no other law."""
     assert "accept-rule-unfair" in bugs(events(Biased(0)))
 
 
 def test_a_run_that_keeps_its_rule_is_clear():
+    """Neither rule has anything to say of the declared one."""
     assert isinstance(judged("another-accept-rule", events(Sound(0))), Clear)
     assert isinstance(judged("drafts-not-drawn", events(Sound(0))), Clear)
 

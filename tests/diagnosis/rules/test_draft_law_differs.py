@@ -39,6 +39,7 @@ class Hotter(Sound):
     ],
 )
 def test_the_way_drafts_differ_is_told(step, suspects, told):
+    """Which case, and in words which way the tokens lie in the declared law."""
     for seed in range(2):
         made = events(step(seed))
         assert suspected(made) == ("draft-law-differs", suspects)

@@ -46,6 +46,7 @@ NAMED = {
 
 @pytest.mark.parametrize("step", NAMED)
 def test_the_law_of_the_finals_is_named(step):
+    """By the likelihood of the tokens under each law that is known to be drawn from by mistake."""
     for seed in range(3):
         assert suspected(events(step(seed))) == ("final-law-differs", (NAMED[step],))
 
@@ -60,6 +61,7 @@ def test_a_reused_coin_leaves_every_correction_supported():
 
 
 def test_an_unsupported_correction_is_pointed_at():
+    """At the first round that holds one."""
     made = events(FromTarget(0))
     finding = judged("residual-unsupported", made).finding
     assert finding.where.round == finding.rounds[0]

@@ -30,6 +30,7 @@ GREEDY = {"temperature": 0.0}
     ],
 )
 def test_the_kind_of_slot_that_is_off_is_told(step, case):
+    """Correction or bonus: each has its own case. A final token has no draft index."""
     finding = judged("output-not-greedy", events(step(0), **GREEDY)).finding
     assert finding.suspects == (case,)
     assert finding.where.index is None
@@ -52,12 +53,14 @@ def test_ties_inside_the_measured_noise_are_no_bug(shortfall, gap):
 
 
 def test_a_shortfall_beyond_the_noise_is_no_tie():
+    """What rounding can't explain is a wrong output."""
     made = [_tied(each, 3.0, 1e-6) for each in events(Sound(0), **GREEDY)]
     assert isinstance(judged("near-ties-flipped", made), Clear)
     assert isinstance(judged("output-not-greedy", made), Found)
 
 
 def test_a_sound_greedy_run_has_neither():
+    """No flipped tie and no other choice."""
     made = events(Sound(0), **GREEDY)
     assert isinstance(judged("near-ties-flipped", made), Clear)
     assert isinstance(judged("output-not-greedy", made), Clear)

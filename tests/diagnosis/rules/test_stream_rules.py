@@ -39,6 +39,7 @@ def _told(header, **settings):
 
 
 def test_a_stop_token_inside_the_text_is_told_with_its_place():
+    """Round and slot at which the text should have ended."""
     made = events(Sound(0), rounds=60)
     token = next(one.emitted[0] for one in rounds(made) if len(one.emitted) > 2)
     finding = judged("text-goes-past-stop", ended_by(made, token)).finding
@@ -48,6 +49,7 @@ def test_a_stop_token_inside_the_text_is_told_with_its_place():
 
 
 def test_a_stop_token_at_the_end_alone_is_right_and_unheeded_ones_are_not_judged():
+    """A run told to go on past stop tokens has none inside its text to blame."""
     made = ended_by(events(Sound(0), rounds=60), VOCABULARY)
     assert isinstance(judged("text-goes-past-stop", made), Clear)
     with pytest.raises(MissingEvidence, match="go on past"):
@@ -57,6 +59,7 @@ def test_a_stop_token_at_the_end_alone_is_right_and_unheeded_ones_are_not_judged
 
 
 def test_a_limit_is_overshot_by_one_token():
+    """Exactly the limit is right, one more is not."""
     made = events(Sound(0), rounds=60)
     emitted = sum(len(one.emitted) for one in rounds(made))
     exact = changed(made, Header, lambda one: _told(one, max_new_tokens=emitted))
@@ -68,6 +71,7 @@ def test_a_limit_is_overshot_by_one_token():
 
 
 def test_a_foreign_id_is_told():
+    """An id the target has no row for."""
     made = events(Sound(0), rounds=60)
     assert isinstance(judged("token-outside-vocabulary", made), Clear)
     odd = ended_by(made, VOCABULARY)
@@ -79,6 +83,7 @@ def empty(one):
 
 
 def test_drafts_that_never_arrive_are_told_from_a_lookup_that_finds_none():
+    """A model always has something to propose."""
     made = changed(events(Sound(0), rounds=60), Round, empty)
     finding = judged("nothing-proposed", made).finding
     assert finding.suspects == ("draft/proposals-never-reach-verifier",)
@@ -97,6 +102,7 @@ def dummy(one):
 
 
 def test_a_constant_from_a_length_on_is_told_with_that_length():
+    """A draft that says one token from the start may be no better; it has no length to tell."""
     made = events(Sound(0), rounds=80)
     late = changed(made, Round, lambda one: dummy(one) if one.index >= 40 else one)
     finding = judged("drafts-constant", late).finding
@@ -115,11 +121,13 @@ class OtherIds(Sound):
 
 
 def test_ids_that_stand_for_one_other_each_are_counted():
+    """At temperature 0 a rejected draft and its correction are one word under two ids."""
     finding = judged("vocabularies-differ", events(OtherIds(0), temperature=0.0)).finding
     assert finding.suspects == ("vocab/different-tokenizer",)
 
 
 def test_a_weak_draft_is_no_other_vocabulary_but_other_fingerprints_are():
+    """What is seen of the tokens alone would accuse neither."""
     weak = events(Sound(0), rounds=500, mismatch=2.5)
     assert isinstance(judged("vocabularies-differ", weak), Clear)
 
@@ -134,6 +142,7 @@ def test_a_weak_draft_is_no_other_vocabulary_but_other_fingerprints_are():
 
 
 def test_a_rate_without_volume_is_told():
+    """Nearly every draft stands, and four rounds in five have none."""
     made = events(Sound(0), rounds=300, depth=1, mismatch=0.05)
     rare = changed(made, Round, lambda one: one if one.index % 5 == 0 else empty(one))
     finding = judged("too-little-drafted", rare).finding

@@ -21,7 +21,12 @@ from specprof.settings import Value
 class ContextBeyondTraining(Fault):
     """A draft of 512 positions at 2,000."""
 
-    stage: ClassVar[dict[str, Value]] = {"context": 2000, "stops": 12}
+    stage: ClassVar[dict[str, Value]] = {
+        "context": 2000,
+        "stops": 24,
+        "max_new_tokens": 32,
+        "recheck_context": 700,
+    }
 
     def inject(self, wired: Wired) -> AbstractContextManager[None]:
         """Change nothing: the settings are the case."""

@@ -4,7 +4,7 @@ Seen in
     vllm-project/vllm#9565, #21278; kekzl/imp#1460; ggml-org/llama.cpp#10455.
 
 Breaks
-    Nothing: two models of source code read English.
+    Nothing: two models of source code read it backwards.
 
 Shows
     What the draft is owed is low at every depth and index alike; nothing else is out of order.
@@ -19,9 +19,9 @@ from specprof.settings import Value
 
 
 class DomainOrLanguage(Fault):
-    """Code models over prose."""
+    """Code models over code from back to front."""
 
-    stage: ClassVar[dict[str, Value]] = {"text": "prose"}
+    stage: ClassVar[dict[str, Value]] = {"text": "reversed", "draft": "pocket/draft-small"}
 
     def inject(self, wired: Wired) -> AbstractContextManager[None]:
         """Change nothing: the settings are the case."""

@@ -39,7 +39,8 @@ from specprof.analysis.stats import Estimate
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
 
-LOW = 0.5
+LOW = 0.7
+"""Chains of four drafts stand whole at most every fourth time below it."""
 HOT = 1.2
 """Above this temperature the text wanders off what either model was trained on."""
 LARGER = (

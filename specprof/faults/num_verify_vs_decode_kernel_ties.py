@@ -6,7 +6,7 @@ Seen in
 
 Breaks
     Nothing: a control. In bfloat16 the target's logits of a verification are off at random by 0.02,
-    a sixth of that type's step where logits are 16 to 32, as those of another order of summation are.
+    a sixth of that type's step where logits are 16 to 32: another order of summation does as much.
 
 Shows
     Laws as the run used them differ from the recomputed ones by less than the noise floor. At

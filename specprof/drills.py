@@ -20,7 +20,7 @@ from specprof.capture import CaptureWriter, read_capture
 from specprof.errors import UnknownName
 from specprof.extend import Fault
 from specprof.limits import check
-from specprof.plan import expand, read_profile
+from specprof.plan import AUTO, expand, read_profile
 from specprof.recorder import record
 from specprof.settings import RunSpec, Settings, Value
 
@@ -161,7 +161,7 @@ def judge(
         evidence = play(one, path or Path(folder) / "drill.jsonl")
         diagnosis = diagnose(evidence)
         if budget_s:
-            auto = [probing.AUTO]
+            auto = [AUTO]
             diagnosis = probing.judged(diagnosis, evidence, auto, played, budget_s=budget_s)
     return _summed_up(one, evidence, diagnosis, time.monotonic() - started), diagnosis
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -25,7 +25,13 @@ CLOSING_S = 5.0
 """Given to a run nobody watches any more to close its capture; then it is on its own."""
 
 
-def launch(profile: Profile, *, output: Path | None, force: bool, tui: bool) -> int | Path:
+Follow = Callable[[Sequence[str], Path], None]
+"""Makes a profile's probes of a capture that is complete."""
+
+
+def launch(
+    profile: Profile, *, output: Path | None, force: bool, tui: bool, follow: Follow
+) -> int | Path:
     """Run a profile; return one run's exit code, or the folder a sweep was recorded in."""
     specs = expand(profile)
     _refuse_unknown_pockets(specs)
@@ -34,7 +40,7 @@ def launch(profile: Profile, *, output: Path | None, force: bool, tui: bool) -> 
         with sweep.held(place):  # another run's files are not removed under it
             index = sweep.begin(place, profile, specs, force=force)
         with sweep.held(place):
-            _play_all(place, index)
+            _play_all(place, index, follow)
         return place
     path = output or place.with_name(place.name + ".jsonl")
     _refuse_existing(path, force=force)
@@ -45,24 +51,30 @@ def launch(profile: Profile, *, output: Path | None, force: bool, tui: bool) -> 
     progress.report()
     if path.exists():
         told(path)
-    return INTERRUPTED if status == "interrupted" else 0
+    if status == "interrupted":
+        return INTERRUPTED
+    follow(profile.probes, path)
+    return 0
 
 
-def resume(folder: Path) -> Path:
+def resume(folder: Path, follow: Follow) -> Path:
     """Go on with a sweep that was stopped: what is complete is kept, the rest is (re)done."""
     with sweep.held(folder):
         index = sweep.resumed(folder)
         waiting = sum(run.state == "waiting" for run in index.runs)
         _tell(f"{folder}: {len(index.runs) - waiting} of {len(index.runs)} runs are complete")
-        _play_all(folder, index)
+        _play_all(folder, index, follow)
     return folder
 
 
-def _play_all(folder: Path, index: sweep.Index) -> None:
+def _play_all(folder: Path, index: sweep.Index, follow: Follow) -> None:
     """Play a sweep's waiting runs in this process, which keeps the models between them."""
 
     def play(spec: RunSpec, path: Path) -> str:
-        return _record(spec, path, Progress(spec, every_s=SELDOM_S), force=True)
+        status = _record(spec, path, Progress(spec, every_s=SELDOM_S), force=True)
+        if status == "complete" and not spec.repeat:
+            follow(index.profile.probes, path)
+        return status
 
     with _on_ending_signals(_interrupt):
         index = sweep.play_all(folder, index, play, SweepProgress())

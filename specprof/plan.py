@@ -11,10 +11,11 @@ import msgspec
 
 from specprof.errors import UnknownName, UsageError, nearest
 from specprof.limits import acceptance_in_force, check
-from specprof.registry import shipped
+from specprof.registry import members, shipped
 from specprof.settings import Grid, Profile, RunSpec, Settings, Value
 
 __all__ = [
+    "AUTO",
     "FIRST_STOP",
     "acceptance_in_force",
     "expand",
@@ -29,6 +30,8 @@ __all__ = [
 
 FIRST_STOP = 128
 """The shallowest stop of a walk, in tokens."""
+AUTO = "auto"
+"""In place of a probe's name: whichever a diagnosis hangs on."""
 LABEL = "label"
 """A cell's key that is no setting: what its row is called."""
 SHORT = {"depth": "K", "temperature": "T", "max_new_tokens": "new"}
@@ -212,6 +215,8 @@ def _checked(written: dict[str, object], path: Path) -> Profile:
     ):
         title = f"profile {path} asks for nothing: repeats below 1, or a field without values"
         raise UsageError(title, "give at least one of each")
+    for name in set(profile.probes).difference([AUTO, *members("probe")]):
+        raise UnknownName("probe", name, [AUTO, *members("probe")])
     for grid in _grids(profile):
         if not isinstance(grid.get(LABEL, ""), str):
             title = f"profile {path} has a cell whose label is {grid[LABEL]!r}"

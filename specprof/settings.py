@@ -115,6 +115,9 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Cells beside the grid: each a field of `run` -> its value or values, and so a grid itself."""
     repeats: int = 1
     """Times every cell is run, in the order A B .. B A, so that drift falls on all alike."""
+    probes: list[str] = []
+    """Probes made after the first run of each cell that drafted, as `diagnose --probe` makes them;
+    `auto`: those its diagnosis hangs on."""
     quick: dict[str, Value] = {}
     """Fields of `run`, and `repeats`, as `--quick` has them."""
 

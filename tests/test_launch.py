@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from specprof import launch
 from specprof.capture import read_capture
 from specprof.errors import UsageError
 from specprof.plan import expand
@@ -249,3 +250,22 @@ def test_a_full_disk_is_told_with_what_was_kept(tmp_path):
     capture = read_capture(path)
     assert capture.state == "INCOMPLETE"
     assert not capture.torn
+
+
+def test_a_profiles_probes_follow_the_first_run_of_each_cell(tmp_path):
+    """Each once, its capture complete by then; one run alone is followed likewise."""
+    asked = []
+
+    def follow(names, path):
+        assert read_capture(path).state == "complete"
+        asked.append((names, path.name))
+
+    run = Settings(backend="synthetic", temperature=1.0, context=300, stops=1)
+    profile = Profile(name="x", run=run, sweep={"depth": [2, 4]}, repeats=2, probes=["auto"])
+    given = {"force": False, "tui": False, "follow": follow}
+    launch.launch(profile, output=tmp_path / "out", **given)
+    assert asked == [(["auto"], "01-k=2.1.jsonl"), (["auto"], "02-k=4.1.jsonl")]
+    asked.clear()
+    alone = Profile(name="x", run=run, probes=["auto"])
+    assert launch.launch(alone, output=tmp_path / "a.jsonl", **given) == 0
+    assert asked == [(["auto"], "a.jsonl")]

@@ -198,6 +198,14 @@ def test_an_unknown_profile_lists_the_known():
         read_profile("defualt")
 
 
+def test_a_profiles_probes_are_checked_as_it_is_read(tmp_path):
+    """Before any run: an unknown name lists the known, nearest first; `auto` is one."""
+    with pytest.raises(UnknownName, match="known: self-draft"):
+        read_profile(written(tmp_path, 'probes = ["auto", "self-darft"]'))
+    profile = read_profile(written(tmp_path, 'probes = ["auto", "self-draft"]'))
+    assert profile.probes == ["auto", "self-draft"]
+
+
 def test_a_path_that_is_no_utf8_has_its_id():
     """POSIX file names are bytes; Python hands them over with lone surrogates."""
     (spec,) = expand(Profile(name="x", run=Settings(text="\udcff.txt")))

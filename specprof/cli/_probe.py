@@ -1,4 +1,6 @@
-"""Runs probes for `diagnose`: each in a process of its own, its capture kept beside the original.
+"""Runs probes for `diagnose` and after a profile's runs: each in a process of its own.
+
+A probe's captures are kept beside the original.
 
 The engine is never loaded here; a probe's run is a `specprof run` with every setting named.
 """
@@ -11,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from specprof.errors import INTERRUPTED, SpecprofError, UsageError
+from specprof.plain import plain
 
 if TYPE_CHECKING:
     from specprof.analysis.evidence import Evidence
     from specprof.diagnosis import Diagnosis
+    from specprof.diagnosis.diagnose import Verdict
     from specprof.diagnosis.probing import Choice
     from specprof.settings import Settings
 
@@ -37,10 +41,49 @@ def probed(
     )
 
 
+def follow_up(names: Sequence[str], path: Path) -> None:
+    """Make a profile's probes of a capture just written; say on stderr what they came to.
+
+    A run that drafted nothing is left alone; probes that don't apply to it are told.
+    """
+    evidence = _evidence(path) if names else None
+    if evidence is None or not evidence.columns.rounds.drafted.any():
+        return
+    from specprof.diagnosis import diagnose, probing
+
+    fits = probing.fitting(names, evidence)
+    for name in names:
+        if name not in fits:
+            _say(f"probe {name}: not made; this run's settings rule it out")
+    player = _player(Path(f"{path}.probes"))
+    diagnosis = probing.judged(diagnose(evidence), evidence, fits, player, told=_told)
+    for verdict in diagnosis.verdicts:
+        if verdict.probe:
+            _say(f"probe {verdict.rule}: {_came_to(verdict)}")
+    _say(diagnosis.sentence)
+
+
+def _came_to(verdict: "Verdict") -> str:
+    from specprof.findings import Clear, Found, Unknown
+
+    match verdict.outcome:
+        case Found(finding=finding):
+            return f"{verdict.family}: {finding.message}"
+        case Clear(detectable=detectable):
+            return f"nothing found; it would have shown from {detectable}"
+        case Unknown(reason=reason):
+            return f"unknown: {reason}"
+        case crashed:
+            return f"the probe itself broke: {crashed.error}"
+
+
 def _told(choice: "Choice") -> None:
     runs = f"{len(choice.settings)} run{'s' if len(choice.settings) > 1 else ''}"
-    line = f"probe {choice.name}: {runs}, about {choice.seconds:.0f} s: {choice.why}\n"
-    sys.stderr.write(line)
+    _say(f"probe {choice.name}: {runs}, about {choice.seconds:.0f} s: {choice.why}")
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{plain(line)}\n")
     sys.stderr.flush()
 
 

@@ -97,15 +97,16 @@ def run(
     progress with the time left, one comparison table at the end. Ctrl-C stops it, --resume goes on.
     """
     from specprof import launch
+    from specprof.cli._probe import follow_up
     from specprof.settings import Settings
 
     fields = Settings.__struct_fields__
     given = {k: v for k, v in locals().items() if k in fields and v is not None}
     if resume is not None:
         _refuse_beside_resume(given, set_, sweep, repeats, output)
-        raise typer.Exit(_compared(launch.resume(resume)))
+        raise typer.Exit(_compared(launch.resume(resume, follow_up)))
     wanted = _wanted(profile, given, set_ or [], sweep or [], repeats=repeats, quick=quick)
-    ended = launch.launch(wanted, output=output, force=force, tui=not no_tui)
+    ended = launch.launch(wanted, output=output, force=force, tui=not no_tui, follow=follow_up)
     raise typer.Exit(ended if isinstance(ended, int) else _compared(ended))
 
 

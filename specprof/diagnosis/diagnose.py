@@ -22,10 +22,12 @@ from specprof.analysis.prospects import Prospects, prospects
 from specprof.diagnosis.sentence import sentence
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Crashed, Family, Finding, Found, Outcome, Unknown
+from specprof.findings import Clear, Crashed, Family, Finding, Found, Outcome, Unknown
 
 ORDER: Final[tuple[Family, ...]] = ("measurement", "bug", "configuration", "mismatch", "cost")
 """Whether to trust the capture comes first, then what is broken, then what is merely costly."""
+RECHECKS: Final = "recompute"
+"""The probe that rechecks what a capture's own recheck left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +98,13 @@ def summed_up(evidence: Evidence, verdicts: Sequence[Verdict]) -> Diagnosis:
     ranked = sorted(verdicts, key=lambda each: each.row)
     findings = [(each.family, each.finding) for each in ranked if each.finding]
     undermined = next((each.finding for each in verdicts if each.undermines and each.finding), None)
+    rechecked = any(
+        each.probe and each.rule == RECHECKS and isinstance(each.outcome, Clear)
+        for each in verdicts
+    )
     return Diagnosis(
         capture=evidence.name,
-        sentence=sentence(evidence, chain, findings, undermined),
+        sentence=sentence(evidence, chain, findings, undermined, rechecked=rechecked),
         attribution=chain,
         waterfall=factors,
         prospects=_asked(evidence, prospects),

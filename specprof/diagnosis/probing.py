@@ -18,10 +18,9 @@ from specprof.diagnosis.diagnose import Diagnosis, Verdict, summed_up
 from specprof.errors import MissingEvidence, SpecprofError, UnknownName, UsageError
 from specprof.extend import Probe
 from specprof.findings import Clear, Crashed, Found, Outcome, Unknown
-from specprof.plan import stops
+from specprof.plan import AUTO, stops
 from specprof.settings import Settings
 
-AUTO = "auto"
 EXACT = 2
 """Rows of the decision table that rest on counting: no run could overturn them."""
 MISMATCHED = 0.1
@@ -69,6 +68,12 @@ def chosen(names: Iterable[str], evidence: Evidence, also: Iterable[Path] = ()) 
             raise UsageError(title, f"its settings rule it out: specprof explain {name}")
         found.append(choice)
     return found
+
+
+def fitting(names: Iterable[str], evidence: Evidence) -> list[str]:
+    """Return those of the names that can be made of this capture; `auto` always can."""
+    known = _probes()
+    return [name for name in names if name == AUTO or known[name].runs(evidence.header)]
 
 
 def next_probe(

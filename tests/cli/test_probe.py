@@ -10,9 +10,13 @@ from typer.testing import CliRunner
 
 import captures
 from specprof import plan
-from specprof.cli import app
+from specprof.cli import _probe, app
 from specprof.cli._probe import written
+from specprof.diagnosis import probing
+from specprof.diagnosis.probes.short_view import ShortView
 from specprof.errors import UnknownName, UsageError
+from specprof.extend import Probe
+from specprof.findings import Clear
 from specprof.settings import Profile, Settings
 
 
@@ -76,3 +80,44 @@ def test_a_probe_runs_in_a_process_of_its_own(pair, tmp_path):
     assert "probe self-draft: 1 run," in ended.stderr
     beside = sorted(each.name for each in (tmp_path / "run.jsonl.probes").iterdir())
     assert beside == ["self-draft.jsonl"]
+
+
+def test_a_profiles_probes_are_told_on_stderr(tmp_path, monkeypatch, capsys):
+    """What doesn't apply is told, what does is made and judged, and the sentence closes."""
+    path, played = captures.healthy(tmp_path / "run.jsonl"), []
+
+    class Fits(Probe):
+        family = "bug"
+        bears_on = frozenset({"accept-rule-unfair"})
+
+        def runs(self, header):
+            return [header.spec.settings]
+
+        def judge(self, evidence, runs):
+            (made,) = runs
+            return Clear(detectable=f"one of {len(made.rounds)} rounds")
+
+    known = {"fits": Fits(), "short-view": ShortView()}
+    monkeypatch.setattr(probing, "_probes", lambda also=(): known)
+
+    def run(settings, place):
+        played.append(place)
+        captures.healthy(place)
+
+    monkeypatch.setattr(_probe, "_run", run)
+    (tmp_path / "run.jsonl.probes").mkdir()
+    _probe.follow_up(["short-view", "fits"], path)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "probe short-view: not made; this run's settings rule it out" in told.err
+    assert "probe fits: nothing found; it would have shown from one of" in told.err
+    assert told.err.splitlines()[-1].startswith("Of ")
+    assert played == [tmp_path / "run.jsonl.probes" / "fits.jsonl"]
+
+
+def test_a_run_that_drafted_nothing_is_not_probed(tmp_path, capsys):
+    """Plain decoding, a baseline in a sweep: no word and no file."""
+    path = captures.write(tmp_path / "a.jsonl", captures.events(drafter="none", depth=0))
+    _probe.follow_up(["self-draft"], path)
+    assert capsys.readouterr().err == ""
+    assert not (tmp_path / "a.jsonl.probes").exists()

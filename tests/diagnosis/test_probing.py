@@ -10,7 +10,7 @@ from specprof import registry
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.diagnosis import diagnose
-from specprof.diagnosis.diagnose import Diagnosis, Verdict
+from specprof.diagnosis.diagnose import Diagnosis, Verdict, summed_up
 from specprof.diagnosis.probing import chosen, judged, next_probe, seconds
 from specprof.errors import MissingEvidence, UnknownName, UsageError
 from specprof.findings import Clear, Crashed, Finding, Found, Unknown
@@ -187,6 +187,61 @@ def test_a_short_view_that_does_not_overturns_the_blame_of_a_length():
     (rule,) = [each for each in after.verdicts if each.rule == "position-range-exceeded"]
     assert rule.outcome == Unknown(reason="overturned by the probe short-view")
     assert not [each for each in after.found if each.family == "bug"]
+
+
+@pytest.mark.parametrize(("middle", "told"), [(0.5, 7), (0.31, 11)])
+def test_the_smallest_larger_draft_that_gains_is_named(middle, told):
+    """The last rung is all but the target, and gains always; every rung's gain is measured."""
+    capture = layered(evidence())
+
+    def played(_, settings):
+        owed = {None: 0.3, 7: middle, 11: 0.8}[settings.exit_layer]
+        return read(settings, lambda _: owed)
+
+    finding = judged(diagnose(capture), capture, ["draft-ladder"], played).verdicts[-1].finding
+    assert f"the target's first {told} layers, is owed" in finding.message
+    assert len(finding.measures) == 3
+    assert "--sweep exit_layer=7,11" in finding.remedy
+
+
+def layered(capture):
+    """The evidence, of a draft that is the target's first 3 layers of 12."""
+    header = capture.header
+    settings = msgspec.structs.replace(header.spec.settings, drafter="layer-skip", draft=None)
+    capture.header = msgspec.structs.replace(
+        header,
+        spec=msgspec.structs.replace(header.spec, settings=settings),
+        target=msgspec.structs.replace(header.target, layers=12),
+        draft=msgspec.structs.replace(header.draft, layers=3),
+    )
+    return capture
+
+
+def test_a_wider_windows_gain_is_told_by_its_width():
+    """Four times as wide, and all: each under its own name."""
+    capture = evidence(draft_cache="sink-window", window=64)
+
+    def played(_, settings):
+        owed = {64: 0.4, 256: 0.5}[settings.window] if settings.draft_cache != "dense" else 0.6
+        return read(settings, lambda _: owed)
+
+    finding = judged(diagnose(capture), capture, ["window-sweep"], played).verdicts[-1].finding
+    assert [each.name.rpartition(", ")[2] for each in finding.measures] == [
+        "own window", "window 256", "no window",
+    ]  # fmt: skip
+    assert [each.value for each in finding.measures] == pytest.approx([0.4, 0.1, 0.2])
+
+
+def test_what_was_not_rechecked_is_no_caveat_once_it_was():
+    """A silent recompute takes it from the sentence; any other probe leaves it there."""
+    capture = evidence(context=8000)
+    before = diagnose(capture)
+    assert "not rechecked may hold a wrong state" in before.sentence
+    for probe, stays in (("recompute", False), ("k-sweep", True)):
+        verdict = Verdict(probe, "bug", Clear(detectable="x"), probe=True)
+        after = summed_up(capture, [*before.verdicts, verdict]).sentence
+        assert ("not rechecked" in after) is stays
+        assert ("no implementation bug shows" in after) is not stays
 
 
 @pytest.mark.parametrize(("kept", "found"), [(0.1, Clear), (0.6, Found)])

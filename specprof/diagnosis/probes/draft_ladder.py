@@ -45,26 +45,34 @@ class DraftLadder(Probe):
         return read(header, *rungs, context=inside) if rungs else []
 
     def judge(self, evidence: Evidence, runs: Sequence[Evidence]) -> Outcome:
-        """Compare each rung with the capture's draft, place by place."""
+        """Compare each rung with the capture's draft, place by place; the first that gains is told.
+
+        Of the target's own layers the last rung agrees nearly everywhere, and costs nearly as much.
+        """
         del evidence
         own, *others = runs
         gains = [overlap.gained(each.columns, own.columns) for each in others]
-        best = max(range(len(gains)), key=lambda each: gains[each].value)
-        gain, name = gains[best], _name(others[best].settings)
-        if gain.value < GAIN or gain.low <= 0:
+        names = [_name(each.settings) for each in others]
+        told = list(zip(names, gains, strict=True))
+        clearly = [each for each in told if each[1].value >= GAIN and each[1].low > 0]
+        if not clearly:
+            name, gain = max(told, key=lambda each: each[1].value)
             return Clear(
                 detectable=f"a larger draft owed {GAIN:.0%} more; the best, {name}, is owed "
                 f"{gain.value:+.1%}"
             )
+        name, gain = clearly[0]
+        field = "exit_layer" if own.settings.drafter == "layer-skip" else "draft"
         return Found(
             finding=Finding(
-                message=f"{name} is owed {100 * gain.value:.1f} points more at the same places: "
-                "this draft lacks capacity",
+                message=f"the larger draft, {name}, is owed {100 * gain.value:.1f} points more at "
+                "the same places: this draft lacks capacity",
                 measures=(
                     measure("overlap per place of text, this draft", overlap.owed(own.columns)),
-                    measure(f"overlap gained per place of text, {name}", gain),
+                    *(measure(f"overlap gained per place of text, {n}", g) for n, g in told),
                 ),
-                remedy="weigh the larger draft's time against it: `specprof run --sweep draft=..`",
+                remedy="weigh the larger draft's time against it: "
+                f"`specprof run --sweep {field}={_values(runs, field)}`",
                 suspects=("mismatch/domain-or-language",),
                 headline=True,
             )
@@ -88,3 +96,9 @@ def _name(settings: Settings) -> str:
     if settings.drafter == "layer-skip":
         return f"the target's first {settings.exit_layer} layers"
     return str(settings.draft)
+
+
+def _values(runs: Sequence[Evidence], field: str) -> str:
+    """Return what `--sweep` takes for these runs; a default that is None has no value to write."""
+    values = [getattr(run.settings, field) for run in runs]
+    return ",".join(str(each) for each in values if each is not None)

@@ -64,10 +64,19 @@ class WindowSweep(Probe):
                 f"{100 * best.value:.1f} points of overlap: what it evicts is missed",
                 measures=(
                     measure("overlap per place of text, own window", overlap.owed(narrow, full)),
-                    *(measure("overlap gained per place of text, wider", each) for each in gains),
+                    *(
+                        measure(f"overlap gained per place of text, {_seen(run)}", gain)
+                        for run, gain in zip(runs[1:], gains, strict=True)
+                    ),
                 ),
                 remedy="give the draft a wider window, or a shallower depth",
                 suspects=("mismatch/tiny-streaming-draft",),
                 headline=True,
             )
         )
+
+
+def _seen(run: Evidence) -> str:
+    settings = run.settings
+    streams = (settings.draft_cache or settings.cache) == "sink-window"
+    return f"window {settings.window:,}" if streams else "no window"

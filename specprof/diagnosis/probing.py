@@ -65,9 +65,16 @@ def chosen(names: Iterable[str], evidence: Evidence, also: Iterable[Path] = ()) 
         choice = _choice(name, known[name], evidence, "asked for")
         if choice is None:
             title = f"the probe {name} can't be made of {evidence.name or 'this capture'}"
-            raise UsageError(title, f"its settings rule it out: specprof explain {name}")
+            raise UsageError(title, _ruled_out(name, evidence.header.spec.settings))
         found.append(choice)
     return found
+
+
+def _ruled_out(name: str, settings: Settings) -> str:
+    if settings.backend != "native":
+        made = f"this one is of {settings.backend!r}"
+        return f"only runs of specprof's own engine can be made again, and {made}"
+    return f"its settings rule it out: specprof explain {name}"
 
 
 def fitting(names: Iterable[str], evidence: Evidence) -> list[str]:

@@ -41,6 +41,8 @@ def test_a_probe_that_does_not_apply_says_so(capture):
     raised = asked(capture, "--probe", "short-view").exception
     assert isinstance(raised, UsageError)
     assert "short-view" in raised.title
+    assert "only runs of specprof's own engine" in raised.hint
+    assert "'synthetic'" in raised.hint
 
 
 def test_a_budget_bounds_probes_and_nothing_else(capture):

@@ -109,13 +109,14 @@ class Tables:
             target[context % LOOP] += 15
         draft = target + self.noise * (1 + far) * self._noise()
         top = np.partition(target, -2)[-2:]
-        target_logits = target + target_astray * self._noise()
-        draft_logits = draft + draft_astray * self._noise()
+        target_logits = self._strayed(target, target_astray)
+        draft_logits = self._strayed(draft, draft_astray)
+        clean_target, clean_draft = self._law(target), self._law(draft)
         return Place(
-            target=self._law(target_logits),
-            draft=self._law(draft_logits),
-            clean_target=self._law(target),
-            clean_draft=self._law(draft),
+            target=self._law(target_logits) if target_astray else clean_target,
+            draft=self._law(draft_logits) if draft_astray else clean_draft,
+            clean_target=clean_target,
+            clean_draft=clean_draft,
             margin=float(top[1] - top[0]),
             draft_logits=draft_logits,
             clean_logits=draft,
@@ -132,17 +133,27 @@ class Tables:
         Recursive rejection (arXiv 2402.14160): the target's law becomes the residual, the draft's
         goes on without the token. The next sibling is drawn, and judged, by these.
         """
-        without, clean = place.draft_logits.copy(), place.clean_logits.copy()
-        without[token] = clean[token] = -np.inf
+        clean = self._after(place.clean_target, place.clean_draft, place.clean_logits, token)
+        used = clean
+        if place.target is not place.clean_target or place.draft is not place.clean_draft:
+            used = self._after(place.target, place.draft, place.draft_logits, token)
         return replace(
             place,
-            target=_residual(place.target, place.draft),
-            draft=self._law(without),
-            clean_target=_residual(place.clean_target, place.clean_draft),
-            clean_draft=self._law(clean),
-            draft_logits=without,
-            clean_logits=clean,
+            target=used[0],
+            draft=used[1],
+            draft_logits=used[2],
+            clean_target=clean[0],
+            clean_draft=clean[1],
+            clean_logits=clean[2],
         )
+
+    def _after(
+        self, target: Floats, draft: Floats, logits: Floats, token: int
+    ) -> tuple[Floats, Floats, Floats]:
+        """Return the residual, and the draft's law and logits without the token; [vocab] each."""
+        without = logits.copy()
+        without[token] = -np.inf
+        return _residual(target, draft), self._law(without), without
 
     def nll(self, context: int) -> float:
         """Draw a text's next token after `context` tokens; return what the target makes of it."""
@@ -209,6 +220,11 @@ class Tables:
             target_gap=short(place.target_gap),
             draft_nll=short(-float(np.log(_softmax(place.draft_raw)[token]))),
         )
+
+    def _strayed(self, logits: Floats, astray: float) -> Floats:
+        """Return the logits with that much noise on them; the noise is drawn in any case."""
+        noise = self._noise()
+        return logits + astray * noise if astray else logits
 
     def _noise(self) -> Floats:
         return self.random.standard_normal(self.vocabulary)

@@ -15,6 +15,8 @@ from typing import ClassVar
 
 INTERRUPTED = 130
 """Exit code of a run that was stopped by Ctrl-C; what it recorded is kept."""
+NOT_FINITE = "logits hold NaN"
+"""In the title of each error that ends a run because a model's answer is no number."""
 
 
 class SpecprofError(Exception):

@@ -146,10 +146,11 @@ class Columns:
         cut.throttled = [one for one in self.throttled if one.at_ns <= now_ns]
         cut.places = self.places.first(int(np.searchsorted(self.places.round, below)))
         cut.emitted = self.emitted.first(int(np.searchsorted(self.emitted.round, below)))
-        cut.rechecked = self.rechecked.first(int(np.searchsorted(self.rechecked.round, below)))
+        # Rechecked burst by burst: in a batch these are not in the rounds' order.
+        cut.rechecked = self.rechecked.where(self.rechecked.round < below)
         ended_ns = self.passes.start_ns + self.passes.wall_ns
         cut.passes = self.passes.first(int(np.searchsorted(ended_ns, now_ns, "right")))
-        cut.rescored = self.rescored.first(int(np.searchsorted(self.rescored.round, below)))
+        cut.rescored = self.rescored.where(self.rescored.round < below)
         cut.overlaps, cut.scans = self.overlaps, list(self.scans)
         cut.scored = self.scored.first(int(cut.passes.scored.sum()))
         cut.samples = self.samples.first(int(np.searchsorted(self.samples.at_ns, now_ns, "right")))

@@ -37,7 +37,7 @@ def judge(evidence: Evidence, who: Who, suspects: Suspects) -> Outcome:
     if side.p_value <= evidence.alpha and side.astray.any():
         return Found(finding=_finding(evidence, who, side, suspects))
     recorded = not np.isnan(getattr(evidence.pairs, f"{who}_gap")).all()
-    off = f"laws {drift.noise.gap:.1%} apart" if recorded else _off(evidence, drift)
+    off = f"laws {drift.noise.gap:.2%} apart" if recorded else _off(evidence, drift)
     return Clear(
         detectable=f"{off} in {drift.noise.share:.1%} of places; {len(side.gap):,} rechecked"
     )

@@ -14,7 +14,7 @@ from specprof.engine.decoder import Decoder
 from specprof.engine.stopwatch import Lap, Stopwatch
 from specprof.engine.transfer import on_device
 from specprof.engine.tree import height, path
-from specprof.errors import SpecprofError
+from specprof.errors import NOT_FINITE, SpecprofError
 from specprof.extend import Acceptance, Depth, Drafter, Law, Proposal
 
 
@@ -146,7 +146,8 @@ def _to_host(
     tip, final, whole, *nodes = torch.cat(parts).tolist()
     if not whole:
         hint = "try --dtype float32; check the checkpoint's weights. What was recorded is kept"
-        raise SpecprofError("the models' logits hold NaN or infinity", hint)
+        whose = "draft" if logits.amax(-1).isfinite().all() else "target"
+        raise SpecprofError(f"the {whose}'s {NOT_FINITE} or infinity", hint)
     count = proposal.tokens.shape[0]
     parents = nodes[count:] if proposal.parents is not None else list(range(-1, count - 1))
     return tip, final, nodes[:count], parents

@@ -2,7 +2,7 @@
 
 import torch
 
-from specprof.errors import SpecprofError, UsageError
+from specprof.errors import NOT_FINITE, SpecprofError, UsageError
 from specprof.recording.models import Rows
 
 
@@ -20,7 +20,7 @@ def rows(given: Rows, whose: str, count: int) -> torch.Tensor | None:
         title = f"the {whose}'s rows have the shape {list(found.shape)}"
         raise UsageError(title, f"{count} rows are due, of the whole vocabulary: {due(whose)}")
     if bool(found.isnan().any()):
-        raise SpecprofError(f"the {whose}'s logits hold NaN", "what was recorded is kept")
+        raise SpecprofError(f"the {whose}'s {NOT_FINITE}", "what was recorded is kept")
     return found
 
 

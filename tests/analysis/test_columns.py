@@ -154,6 +154,19 @@ def test_a_batchs_rounds_are_put_together_by_burst():
     assert levels.accepted.sum() == columns.rounds.accepted.sum()
 
 
+def test_the_first_rounds_of_a_batch_hold_what_was_rechecked_of_them_alone():
+    """Its bursts are rechecked one after the other, though their rounds take turns."""
+    columns = Columns()
+    columns.feed(captures.events(batch=3, stops=2))
+    half = len(columns.rounds) // 2
+    cut = columns.first(half)
+    for name in ("rechecked", "rescored"):
+        whole, part = getattr(columns, name).round, getattr(cut, name).round
+        below = columns.rounds.index[half]
+        assert (np.diff(whole) < 0).any()
+        np.testing.assert_array_equal(part, whole[whole < below])
+
+
 def test_spans_and_gap_sum_to_the_wall(events):
     """Nested steps are not counted twice, and the gap is what no top-level span covers."""
     columns = fed(events, 50)

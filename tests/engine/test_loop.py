@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engines import decode
 from engines import engine as wired_engine
-from specprof.errors import SpecprofError
+from specprof.errors import NOT_FINITE, SpecprofError
 from tables import TableDecoder
 
 VOCABULARY = 7
@@ -107,7 +107,7 @@ def test_broken_logits_are_told_and_not_decoded(broken, side):
     """A broken model ends the run with its name for it, rather than with tokens."""
     target, draft = table(1), table(2)
     (target if side == "target" else draft)[2, 3] = broken
-    with pytest.raises(SpecprofError, match="NaN"):
+    with pytest.raises(SpecprofError, match=f"the {side}'s {NOT_FINITE}"):
         decode(engine(target, draft, depth=2), new_tokens=4)
 
 

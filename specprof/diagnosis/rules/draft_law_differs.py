@@ -3,12 +3,13 @@
 Measures
     owed(token) - overlap per reached drafted token: the acceptance owed to the token that came,
     less what its declared law promised before the draw; the token's rank in that law, which is
-    1/2 in the mean for a true draw; drafts their own law gives no mass. In a tree the laws are
-    those left after a token's elder siblings, and the mean is per reached level.
+    1/2 in the mean for a true draw; tokens far down that law; drafts it gives no mass. In a tree
+    the laws are those left after a token's elder siblings, and the mean is per reached level.
 
 Fires when
-    The mean difference is not 0, or the mean rank not 1/2, by a betting martingale (always valid,
-    0.2 % for both, 1 % for all tests together), or any drafted token has draft probability 0.
+    The mean difference is not 0, the mean rank not 1/2, or tokens of a far tail come too often, by
+    betting martingales (always valid, 0.2 % for all three, 1 % for all tests together); or any
+    drafted token has draft probability 0.
 
 Why this is a bug and not a mismatch
     Under the declared law the difference has mean 0 at every place, whatever the two models are:
@@ -109,6 +110,8 @@ def _how(evidence: Evidence, draws: Draws) -> tuple[str, tuple[str, ...]]:
         told = "each is its law's first choice"
         return told, ("accept/greedy-draft-soft-q",)
     law = ("accept/q-unfiltered-tokens-filtered",)
+    if draws.tails.log_evidence > max(draws.ranks.log_evidence, draws.trial.log_evidence):
+        return "some come from farther down than its draws do", law
     if draws.ranks.log_evidence > draws.trial.log_evidence:
         way = "likelier" if draws.ranks.mean < 0 else "unlikelier"
         cut = "; none lies beyond the likeliest of it" if _cut(evidence) else ""

@@ -7,8 +7,9 @@ Measures
     rows of the verify pass, from which depth, growing with what.
 
 Fires when
-    Places farther apart than the data type's rounding (0.002 in float32, 0.1 in bfloat16) come
-    oftener than in 0.2 % (5 %) of cases, by an always-valid bet on each, at 0.2 %.
+    Places farther apart than rounding takes them (0.0005 in float32, 0.1 in bfloat16, 0.03 at
+    least where a cache is quantised) come oftener than in 0.2 % of cases (5 % in bfloat16), by an
+    always-valid bet on each, at 0.2 %.
 
 Why this is a bug and not a mismatch
     The recheck feeds the same tokens to the same weights. What the draft is worth is not in it at

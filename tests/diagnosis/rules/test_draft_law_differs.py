@@ -5,6 +5,7 @@ import pytest
 
 from judging import judged, suspected
 from laws import Sound, events
+from specprof.findings import Clear
 
 SOFT = ("accept/q-unfiltered-tokens-filtered",)
 
@@ -27,6 +28,14 @@ class Colder(Sound):
 class Hotter(Sound):
     def draft(self, target, draft):
         return self.draw(draft**0.7)
+
+
+class SeldomAny(Sound):
+    """One draft in ten is any token at all."""
+
+    def draft(self, target, draft):
+        stray = self.random.random() < 0.1
+        return self.draw(np.ones_like(draft) if stray else draft)
 
 
 @pytest.mark.parametrize(
@@ -56,3 +65,13 @@ def test_at_temperature_0_a_draft_that_is_no_first_choice_is_proof():
     finding = judged("draft-law-differs", events(Lowest(0), temperature=0.0)).finding
     assert finding.suspects == ("draft/temp-zero-sampler-degenerate",)
     assert finding.where.used == 0
+
+
+def test_a_few_drafts_from_far_down_the_law_are_seen():
+    """They hardly move the mean rank; five seeds of each, a healthy one is accused in 1 of 500."""
+    for seed in range(5):
+        made = events(SeldomAny(seed))
+        finding = judged("draft-law-differs", made).finding
+        assert finding.suspects == SOFT
+        assert "farther down" in finding.message
+        assert isinstance(judged("draft-law-differs", events(Sound(seed))), Clear)

@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
-from judging import judged
+from judging import judged, suspected
 from laws import VOCABULARY, Sound, events
 from specprof.errors import MissingEvidence
-from specprof.findings import Clear
-from specprof.records import Burst, Header, Round
+from specprof.findings import Clear, Unknown
+from specprof.records import Burst, End, Header, Round
 
 replace = msgspec.structs.replace
 
@@ -148,3 +148,40 @@ def test_a_rate_without_volume_is_told():
     finding = judged("too-little-drafted", rare).finding
     assert "meas/rate-without-volume" in finding.suspects
     assert isinstance(judged("too-little-drafted", made), Clear)
+
+
+def test_an_answer_that_is_no_number_leads_and_other_endings_are_none_of_its():
+    """Both engines' words for it; a disk that filled up is another matter."""
+    whole = events(Sound(0), rounds=60)
+    assert isinstance(judged("logits-not-finite", whole), Clear)
+    for said in ("the draft's logits hold NaN or infinity", "the target's logits hold NaN"):
+        cut = changed(whole, End, lambda one, said=said: replace(one, status="failed", reason=said))
+        assert suspected(cut) == ("logits-not-finite", ("accept/nan-draft-row",))
+        finding = judged("logits-not-finite", cut).finding
+        last = rounds(cut)[-1]
+        assert finding.where.round == last.index
+        assert finding.where.context == last.context + len(last.emitted)
+        assert said in finding.message
+    full = changed(whole, End, lambda one: replace(one, status="failed", reason="the disk is full"))
+    assert isinstance(judged("logits-not-finite", full), Clear)
+    assert isinstance(judged("logits-not-finite", whole[:-1]), Unknown)
+
+
+def test_accepted_drafts_are_the_tokens_committed():
+    """One other id at an accepted slot is proof; a round cut short is right as far as it goes."""
+    made = events(Sound(0), rounds=60)
+    assert isinstance(judged("accepted-not-committed", made), Clear)
+    chosen = next(one for one in rounds(made) if one.accepted > 1)
+    swapped = [chosen.emitted[1], chosen.emitted[0], *chosen.emitted[2:]]
+    odd = changed(made, Round, lambda one: replace(one, emitted=swapped) if one is chosen else one)
+    assert suspected(odd) == (
+        "accepted-not-committed",
+        ("accept/correction-token-late-or-lost",),
+    )
+    finding = judged("accepted-not-committed", odd).finding
+    assert (finding.where.round, finding.where.index) == (chosen.index, 0)
+    assert finding.rounds == (chosen.index,)
+    last = rounds(made)[-1]
+    short = replace(last, emitted=last.emitted[:1])
+    cut = changed(made, Round, lambda one: short if one is last else one)
+    assert isinstance(judged("accepted-not-committed", cut), Clear)

@@ -22,7 +22,7 @@ def test_a_healthy_target_is_clear():
     """With what it would have seen."""
     outcome = judged(RULE, astray("target", lambda one: False))
     assert isinstance(outcome, Clear)
-    assert "laws 0.1% apart in 0.1% of places" in outcome.detectable
+    assert "laws 0.05% apart in 0.1% of places" in outcome.detectable
 
 
 def test_throughout_and_far_off_is_the_mask():

@@ -1,0 +1,80 @@
+"""An accepted draft is not the token that was committed in its place.
+
+Measures
+    The token at each slot of a round against the draft accepted there, in a tree the one accepted
+    at that level.
+
+Fires when
+    Any pair differs. A stop or a limit may cut a burst's last round short: what it cut off is not
+    compared.
+
+Why this is a bug and not a mismatch
+    To accept a draft is to commit that very token. What the models think of it has been decided by
+    then, and no law is in it.
+
+Likely causes
+    The round before commits its correction late, in front of the drafts; tokens are written in
+    another order, or over one another; the ids recorded are not the ids fed.
+
+Confirm
+    Compare the round's drafts and its tokens in the capture, one by one.
+
+Does not see
+    A wrong correction or bonus (residual-unsupported, final-law-differs, output-not-greedy); drafts
+    accepted that should have fallen (accept-rule-unfair).
+
+Try it
+    specprof drill none, then alter an emitted id of its capture by hand
+"""
+
+from typing import ClassVar
+
+import numpy as np
+
+from specprof.analysis import stream
+from specprof.analysis.evidence import Evidence
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+
+
+class AcceptedNotCommitted(Rule):
+    """Exact: one other token is enough."""
+
+    family: ClassVar[Family] = "bug"
+    row: ClassVar[float] = 2
+    statistical: ClassVar[bool] = False
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Lay the accepted drafts beside the committed tokens."""
+        stood = evidence.reached.where(evidence.reached.accepted)
+        stood = stood.where(stood.index < evidence.rounds.emitted[evidence.row(stood.round)])
+        counts = evidence.rounds.emitted
+        starts = counts.cumsum() - counts
+        tokens = evidence.ask(stream.committed).token
+        came = tokens[starts[evidence.row(stood.round)] + stood.index]
+        wrong = came != stood.token
+        if not wrong.any():
+            return Clear(detectable=f"one other token of {len(stood):,} accepted")
+        row = int(wrong.argmax())
+        where = Where(
+            round=int(stood.round[row]),
+            context=int(stood.context[row]),
+            index=int(stood.index[row]),
+            event=f"where {int(stood.token[row])} was accepted and {int(came[row])} committed",
+        )
+        finding = Finding(
+            message=f"{int(wrong.sum()):,} of {len(stood):,} accepted drafts are not the tokens "
+            "committed in their places",
+            measures=(
+                Measure(
+                    name="other tokens per accepted draft", value=float(wrong.mean()), n=len(stood)
+                ),
+            ),
+            remedy="commit the accepted drafts as they are, in their order, then this round's own "
+            "correction or bonus",
+            rounds=tuple(np.unique(stood.round[wrong])[:5].tolist()),
+            where=where,
+            suspects=("accept/correction-token-late-or-lost",),
+            headline=True,
+        )
+        return Found(finding=finding)

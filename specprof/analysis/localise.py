@@ -42,6 +42,10 @@ class Pattern:
     """Whether rounds go on astray that come after another outcome than the onset's."""
     later_only: bool
     """Draft index 0, or the verify pass's first row, is clean, and those after it aren't."""
+    begins_later: bool
+    """So it is as bursts begin; what it left in the cache may lead index 0 astray afterwards."""
+    one_sequence_clean: bool
+    """In a batch, one sequence at least is clean."""
     branched_only: bool
     """As bursts begin, only answers after tree nodes are astray that lie elsewhere in the list than
     in their branch: others stand before them that they don't follow from. What they left in the
@@ -88,6 +92,8 @@ def localise(evidence: Evidence, side: Side) -> Pattern:
         onset=onset,
         lasts=_lasts(evidence, side, onset),
         later_only=_clean(side.astray, side.index == 0, deep),
+        begins_later=_clean(side.astray, side.index == 0, kind == 0),
+        one_sequence_clean=_one_sequence_clean(evidence, side),
         branched_only=evidence.columns.trees
         and _clean(side.astray, side.node == side.index - 1, kind == 0),
         uneven_only=_uneven_only(evidence, side, deep),
@@ -191,6 +197,14 @@ def _uneven_only(evidence: Evidence, side: Side, deep: Bools) -> bool:
     accepted = evidence.rounds.accepted
     alike = accepted[last] == accepted[before[last]]
     return _clean(side.astray, alike, known & deep)
+
+
+def _one_sequence_clean(evidence: Evidence, side: Side) -> bool:
+    sequence = evidence.rounds.sequence[evidence.row(side.round)]
+    astray = np.bincount(sequence, weights=side.astray)
+    places = np.bincount(sequence)
+    share = astray[places >= FEW] / places[places >= FEW]
+    return len(share) > 1 and bool(share.min() <= CLEAN * share.max())
 
 
 def _from_second(evidence: Evidence, side: Side) -> bool:

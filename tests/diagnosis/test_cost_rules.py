@@ -161,6 +161,23 @@ def test_giving_up_on_one_round_is_seen():
     assert isinstance(judged("drafting-given-up", captures.events(**LONG)), Unknown)
 
 
+def test_one_draft_a_round_for_good_is_giving_up_where_it_stands():
+    """Not where hardly any stands: then K = 1 is what a policy should come to."""
+
+    def single(events):
+        return shallower(events, lambda i: 4 if i < 2 else 1)
+
+    well = captures.events(**LONG, depth_policy="survival", temperature=0.0)
+    assert isinstance(judged("drafting-given-up", single(well)), Found)
+    poor = [
+        replace(e, accepted=0, drafted=[replace(one, accepted=False) for one in e.drafted])
+        if isinstance(e, Round)
+        else e
+        for e in single(well)
+    ]
+    assert isinstance(judged("drafting-given-up", poor), Clear)
+
+
 def test_a_round_cheaper_than_a_plain_step_is_a_mistake():
     """Plain steps timed three times too long."""
     events = [

@@ -63,6 +63,7 @@ def _suspects(evidence: Evidence, seen: Pattern) -> tuple[str, ...]:
     keys, mask = "pos/streaming-keys-not-reindexed", "kv/sliding-mask-size-mismatch"
     evicts = states.windowed(settings, "draft") and seen.since is not None
     leaves = (
+        (seen.one_sequence_clean, ("kv/index-map-stale-after-step0",)),
         (seen.later_only, (stale, replayed)),
         (seen.uneven_only, (replayed, stale)),
         (_unprimed(evidence, seen), ("kv/draft-not-primed-by-chunked-prefill",)),

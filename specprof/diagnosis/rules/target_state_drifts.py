@@ -66,7 +66,7 @@ def _suspects(evidence: Evidence, seen: Pattern) -> tuple[str, ...]:
     leaves = (
         (seen.branched_only, nodes if far else nodes[::-1]),
         (evicts, _of_a_window(seen)),
-        (seen.later_only, ("mask/verify-reads-stale-embeddings",)),
+        (seen.later_only or seen.begins_later, ("mask/verify-reads-stale-embeddings",)),
         (seen.onset == "rejection", ("kv/target-rejected-kept", "kv/recurrent-state-no-rollback")),
         (seen.onset == "any round" and far, ("kv/reset-instead-of-rollback",)),
         (seen.from_second, ("kv/prefix-hit-before-write",)),

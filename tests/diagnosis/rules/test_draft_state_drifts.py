@@ -69,3 +69,11 @@ def test_a_draft_without_a_recheck_is_not_said_to_be_clear():
     ]
     with pytest.raises(MissingEvidence, match="the draft's"):
         judged(RULE, blind)
+
+
+def test_one_clean_sequence_of_a_batch_is_a_map_of_rows():
+    """The rows of a batch are astray by whose they are."""
+    events = captures.events(**(LONG | {"batch": 2, "stops": 4}))
+    second = {e.index for e in events if type(e).__name__ == "Round" and e.sequence == 1}
+    finding = judged(RULE, astray("draft", lambda one: one.round in second, events=events)).finding
+    assert finding.suspects == ("kv/index-map-stale-after-step0",)

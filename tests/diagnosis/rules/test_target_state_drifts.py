@@ -60,3 +60,17 @@ def test_rare_rounding_is_no_drift():
     events = astray("target", lambda one: one.round in {40, 90} and one.index == 0)
     assert isinstance(judged(RULE, events), Clear)
     assert isinstance(judged(RULE, astray("target", lambda one: one.round < 4)), Found)
+
+
+def test_a_first_pass_right_in_its_first_row_only_read_stale_inputs():
+    """What the other rows left in the cache leads later rounds astray at once."""
+    events = captures.events(**(LONG | {"stops": 20, "max_new_tokens": 60}))
+    begins = {}
+    for each in events:
+        if type(each).__name__ == "Round":
+            begins.setdefault(each.burst, each.index)
+    first = set(begins.values())
+    finding = judged(
+        RULE, astray("target", lambda one: one.round not in first or one.index > 0, events=events)
+    ).finding
+    assert finding.suspects == ("mask/verify-reads-stale-embeddings",)

@@ -1,6 +1,7 @@
 """Numerics: one that is a defect, and one that is none."""
 
 from drilled import STILL, assert_astray, assert_still, drilled
+from specprof.analysis.attribution import NOISE
 
 
 def test_a_path_of_several_tokens_that_is_off(family):
@@ -12,8 +13,8 @@ def test_a_path_of_several_tokens_that_is_off(family):
 
 
 def test_another_order_of_summation_is_no_defect(family):
-    """More than float32's rounding, and less than a thousandth of the law's mass."""
+    """More than float32's rounding, and far less than what is excused in bfloat16."""
     run = drilled(family, "num/verify-vs-decode-kernel-ties")
-    assert STILL < max(run.gaps("target")) < 2e-3
+    assert STILL < max(run.gaps("target")) < NOISE["bfloat16"].gap / 5
     assert_still(run, "draft")
     assert set(run.short("target")) == {0}

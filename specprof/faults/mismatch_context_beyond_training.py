@@ -4,7 +4,7 @@ Seen in
     vllm-project/speculators#684; sgl-project/sglang#6783; vllm-project/vllm-ascend#10023.
 
 Breaks
-    Nothing: the walk goes on to four times the length the draft knows.
+    Nothing: the walk goes on to eight times the length the draft knows.
 
 Shows
     What the draft is owed falls past its trained length; state, law and accept rule are clean.
@@ -19,11 +19,11 @@ from specprof.settings import Value
 
 
 class ContextBeyondTraining(Fault):
-    """A draft of 512 positions at 2,000."""
+    """A draft of 512 positions at 4,000."""
 
     stage: ClassVar[dict[str, Value]] = {
-        "context": 2000,
-        "stops": 24,
+        "context": 4000,
+        "stops": 30,
         "max_new_tokens": 32,
         "recheck_context": 700,
     }

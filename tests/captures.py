@@ -1,6 +1,7 @@
 """Captures to test readers on: made by the synthetic backend, healthy or odd in a named way."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,12 @@ SMALL = {"stops": 3, "max_new_tokens": 12, "context": 6000, "temperature": 1.0}
 
 def events(fault="none", **settings) -> list[Event]:
     """Return a small synthetic run's events, its closing line included."""
-    chosen = Settings(backend="synthetic", **(SMALL | settings))
+    return list(_events(fault, Settings(backend="synthetic", **(SMALL | settings))))
+
+
+@lru_cache(maxsize=24)
+def _events(fault: str, chosen: Settings) -> tuple[Event, ...]:
+    """Return them, made once: events are frozen, and tests ask for the same run again and again."""
     spec = RunSpec(id="cell-1", profile="test", settings=chosen)
     header, *made = Synthetic(fault=fault).run(spec, ["specprof", "run"])
     header = msgspec.structs.replace(header, created="2026-01-01T00:00:00+00:00")
@@ -29,7 +35,7 @@ def events(fault="none", **settings) -> list[Event]:
         emitted=sum(len(each.emitted) for each in rounds),
         write_ns=10,
     )
-    return [header, *made, end]
+    return (header, *made, end)
 
 
 def write(path: Path, recorded: Sequence[Event]) -> Path:

@@ -16,7 +16,7 @@ from specprof.records import Round
 
 LONG = {"stops": 8, "max_new_tokens": 160, "context": 4000}
 WITHIN = LONG | {"context": 1500}
-"""Short of the table models' trained context: nothing is to be found but the fault."""
+"""Short of the table models' trained context: little is to be found but the fault."""
 NAMED = {
     "always-accept": ("accept-rule-unfair", "accept/always-accept"),
     "too-strict": ("accept-rule-unfair", "accept/wrong-ratio"),
@@ -104,7 +104,7 @@ def test_every_fault_is_named(fault, temperature):
         Evidence(fed(captures.events(fault, **(WITHIN | {"temperature": temperature}))))
     )
     if temperature == 0 and fault in ONLY_WHEN_SAMPLING:
-        assert not diagnosis.found
+        assert not found(diagnosis) - {"drafts-mismatched"}
         return
     rule, case = (GREEDILY if temperature == 0 else {}).get(fault, NAMED[fault])
     leading = diagnosis.leading

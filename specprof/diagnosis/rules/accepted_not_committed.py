@@ -24,7 +24,7 @@ Does not see
     accepted that should have fallen (accept-rule-unfair).
 
 Try it
-    specprof drill none, then alter an emitted id of its capture by hand
+    specprof run -o run.jsonl, then alter an emitted id of the capture by hand
 """
 
 from typing import ClassVar

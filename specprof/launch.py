@@ -177,8 +177,9 @@ def _interrupt(_number: int, _frame: object) -> None:
 
 
 def _close(child: subprocess.Popen[bytes]) -> None:
+    # Not by SIGINT: whoever is started in the background of a script inherits it ignored.
     if child.poll() is None:
-        child.send_signal(signal.SIGINT)
+        child.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(CLOSING_S)
 

@@ -14,14 +14,14 @@ PATIENCE_S = 30.0
 
 
 def ended(child: Popen[bytes], *, patience_s: float = PATIENCE_S) -> int:
-    """Return the child's exit code; interrupt it first where it still runs, and then return 130.
+    """Return the child's exit code; ask it to end where it still runs, and then return 130.
 
     Ctrl-C while waiting, or no end within `patience_s`, kills it; the capture stays readable.
     """
     if child.poll() is not None:
         return child.returncode if child.returncode >= 0 else 128 - child.returncode
     sys.stderr.write("stopping the run; Ctrl-C again ends it at once\n")
-    child.send_signal(signal.SIGINT)
+    child.send_signal(signal.SIGTERM)
     try:
         child.wait(patience_s)
     except (KeyboardInterrupt, TimeoutExpired):

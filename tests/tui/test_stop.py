@@ -9,11 +9,12 @@ from specprof.tui.stop import ended
 
 READY = "print('ready', flush=True);"
 GENTLE = (
-    f"import time\ntry:\n {READY} time.sleep(60)\n"
-    "except KeyboardInterrupt:\n print('closed', flush=True)"
+    "import signal, time\n"
+    "def end(*_): raise SystemExit(print('closed', flush=True))\n"
+    f"signal.signal(signal.SIGTERM, end); {READY} time.sleep(60)"
 )
 STUBBORN = (
-    f"import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); {READY} time.sleep(60)"
+    f"import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); {READY} time.sleep(60)"
 )
 
 
@@ -24,7 +25,7 @@ def started(code: str):
 
 
 def test_a_running_child_is_interrupted_and_closes_by_itself(capsys):
-    """SIGINT lets it finish its work; the exit code is that of an interrupted run."""
+    """SIGTERM lets it finish its work, also where Ctrl-C is ignored; the exit code is that of an interrupted run."""
     with started(GENTLE) as child:
         assert ended(child) == INTERRUPTED
         assert child.stdout.read() == "closed\n"

@@ -25,7 +25,7 @@ def started(code: str):
 
 
 def test_a_running_child_is_interrupted_and_closes_by_itself(capsys):
-    """SIGTERM lets it finish its work, also where Ctrl-C is ignored; the exit code is that of an interrupted run."""
+    """SIGTERM lets it finish its work, also where Ctrl-C is ignored; it counts as interrupted."""
     with started(GENTLE) as child:
         assert ended(child) == INTERRUPTED
         assert child.stdout.read() == "closed\n"

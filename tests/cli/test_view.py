@@ -14,11 +14,12 @@ from specprof.capture import read_capture
 
 VIEW = [sys.executable, "-m", "specprof", "view"]
 RECORDER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from captures import events
 from specprof.capture import CaptureWriter
 from specprof.records import End
+signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a real run takes it
 header, *rest = events(stops=40, max_new_tokens=50)
 with CaptureWriter(Path(sys.argv[1])) as writer:
     writer.write(header)

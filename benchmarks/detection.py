@@ -161,7 +161,7 @@ def limits(runs: int) -> dict[str, object]:
 def speed(runs: int) -> dict[str, object]:
     """Time the command on a long capture, from its start to its end."""
     settings = Settings(
-        backend="synthetic", temperature=1.0, context=20_000, stops=40, max_new_tokens=1_850
+        backend="synthetic", temperature=1.0, context=20_000, stops=40, max_new_tokens=1_200
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "long.jsonl"

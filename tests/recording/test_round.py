@@ -5,7 +5,9 @@ import pytest
 
 import loops
 import specprof
+from specprof.capture import read_capture
 from specprof.errors import SpecprofError, UsageError
+from specprof.records import Round
 
 WRONG = {
     "a row too few": ({"target_logits": loops.TARGET[[3]]}, r"\[1, 12\]"),
@@ -52,12 +54,18 @@ def test_no_more_stand_than_were_drafted(log, accepted):
         now.verdict(1, [4, 5])
 
 
-def test_a_batch_of_one_and_a_wider_vocabulary_fit(log):
+def test_a_batch_of_one_and_a_wider_vocabulary_fit(tmp_path):
     """[1, n, vocab] is read as [n, vocab]; ids one model lacks are left out of both laws."""
-    wider = np.pad(loops.TARGET[[3, 4]], ((0, 0), (0, 5)), constant_values=50.0)
-    with log.burst([3]), log.round() as now:
-        now.drafted([4], draft_logits=loops.DRAFT[[3]], target_logits=wider[None])
-        now.verdict(1, [4, 5])
+    target = loops.TARGET[[3, 4]]
+    wider = np.pad(target, ((0, 0), (0, 5)), constant_values=50.0)
+    path = tmp_path / "run.jsonl"
+    with specprof.record(path, target="a", draft="b", temperature=1.0, depth=1) as log:
+        with log.burst([3]), log.round() as now:
+            now.drafted([4], draft_logits=loops.DRAFT[[3]], target_logits=wider[None])
+            now.verdict(1, [4, 5])
+    played = next(each for each in read_capture(path).events if isinstance(each, Round))
+    due = np.exp(target[0]) / np.exp(target[0]).sum()
+    assert played.drafted[0].seen.target_prob == pytest.approx(due[4], rel=1e-4)
 
 
 def test_rows_may_be_overwritten_afterwards(log):

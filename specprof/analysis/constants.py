@@ -24,11 +24,11 @@ class Contest:
     """Mean over the places: of drafts that stood, or of nats."""
     constant: float
     trial: Trial
-    """Positive where the constant wins."""
+    """Of a draft that is nowhere worse in the mean; bets on the constant only."""
 
     def loses(self, alpha: float) -> bool:
         """Whether the draft does, at an error rate that holds however often one asks."""
-        return self.trial.mean > 0 and self.trial.p_value <= alpha
+        return self.trial.p_value <= alpha
 
 
 def against_commonest(evidence: Evidence) -> Contest:
@@ -59,8 +59,8 @@ def against_table(evidence: Evidence) -> Contest | None:
 
 def _contest(draft: Floats, constant: Floats, ahead: Floats) -> Contest:
     if not len(draft):
-        return Contest(0.0, 0.0, fair_bets(ahead))
-    return Contest(float(draft.mean()), float(constant.mean()), fair_bets(ahead))
+        return Contest(0.0, 0.0, fair_bets(ahead, both=False))
+    return Contest(float(draft.mean()), float(constant.mean()), fair_bets(ahead, both=False))
 
 
 def _commonest(tokens: Ints) -> Ints:

@@ -20,10 +20,11 @@ from specprof.settings import Settings
 
 Answer = TypeVar("Answer")
 FAMILY_ERROR = 0.01
-"""Probability that a healthy run is accused of any bug by any of the statistical tests."""
-TESTS = 7
+"""Probability that any of the statistical tests accuses a healthy run, of a bug or of a model that
+doesn't speak its language."""
+TESTS = 8
 """The accept rule, the draft's law, the state of either model, the step at a trained context, the
-finals' law, the text's."""
+finals' law, the text's, the draft against a constant."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,11 @@ MIXTURES = (0.05, 0.2, 0.5, 0.9)
 """Shares of another law that tokens may partly come from."""
 STAKES = (0.01, 0.05, 0.2, 0.5)
 """Shares of the capital staked on an event that should be rare."""
+ERROR = 1.5e-4
+"""Error rate that limits are told for, the least any trial is run at: 1 % over eight tests of up to
+eight trials each."""
+NINE_OF_TEN = 1.2816
+"""Standard normal deviations."""
 _EDGE = 1e-6
 
 
@@ -53,7 +58,7 @@ class Trial:
     ended: int
     """How many observations it took to get there."""
     detectable: float
-    """Mean difference that would be found in this many observations at error rate 1 %."""
+    """Mean difference that is found in nine of ten runs of this many observations, at `ERROR`."""
 
     @property
     def p_value(self) -> float:
@@ -158,13 +163,15 @@ def fair_coins(owed: Floats, came: Floats) -> Trial:
     return _trial(logs, came - owed, variance)
 
 
-def fair_bets(differences: Floats) -> Trial:
+def fair_bets(differences: Floats, *, both: bool = True) -> Trial:
     """Test that martingale differences in [-1, 1], in order, have mean 0; [n].
 
-    Bets fixed shares of its capital on either side and averages the fortunes.
+    Bets fixed shares of its capital on either side and averages the fortunes. Without `both` it
+    tests that the mean is 0 or less, at every place, by bets on the upper side alone: a bet on the
+    lower one would win under that null.
     """
     inside = np.clip(differences, -1, 1)
-    stakes = np.array([*BETS, *(-bet for bet in BETS)])[:, None]
+    stakes = np.array([*BETS, *(-bet for bet in BETS if both)])[:, None]
     variance = float((inside**2).mean()) if len(inside) else 0.0
     return _trial(np.log1p(stakes * inside), inside, variance)
 
@@ -225,8 +232,18 @@ def _trial(logs: Floats, differences: Floats, variance: float) -> Trial:
         return Trial(0, 0.0, 0.0, 0, math.inf)
     fortune = special.logsumexp(logs.cumsum(axis=1), axis=0) - math.log(len(logs))
     best = int(fortune.argmax())
-    detectable = math.sqrt(2 * math.log(100 * len(logs)) * variance / n)
-    return Trial(n, float(differences.mean()), float(fortune[best]), best + 1, detectable)
+    limit = _detectable(len(logs)) * math.sqrt(variance / n)
+    return Trial(n, float(differences.mean()), float(fortune[best]), best + 1, limit)
+
+
+def _detectable(alternatives: int) -> float:
+    """Return the effect found in nine of ten runs, in standard errors.
+
+    At an effect of u standard errors the best bet's log fortune ends at u^2 / 2, give or take u; to
+    be found it must reach the logarithm of alternatives / `ERROR`, whose cost the mixture adds.
+    """
+    needed = math.log(alternatives / ERROR)
+    return NINE_OF_TEN + math.sqrt(NINE_OF_TEN**2 + 2 * needed)
 
 
 def block_permutation(

@@ -7,8 +7,8 @@ Measures
     half of it spread evenly over the vocabulary.
 
 Fires when
-    The commonest token wins, or the table does, by an always-valid bet at 0.1 % each. The table is
-    asked only up to temperature 1: hotter text surprises every model.
+    The commonest token wins, or the table does, by an always-valid bet at 0.1 % for the two.
+    The table is asked only up to temperature 1: hotter text surprises every model.
 
 Why this is a configuration error and not a mismatch
     Any model of the language beats a constant and a table of words. One that does not is not

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from specprof import registry
 from specprof.analysis import cost_model
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
+from specprof.backends._tables import FAULTS
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Found, Unknown
@@ -18,6 +20,13 @@ from specprof.records import ClockFacts, End, Header, Recheck, Round
 
 HEADINGS = ("Measures", "Fires when", "Why", "Likely causes", "Confirm", "Does not see", "Try it")
 MEMBERS = registry.members("rule")
+DRILLED = [
+    (name, command)
+    for name, member in MEMBERS.items()
+    for command in re.findall(r"specprof drill ([^\n]+)", member.docstring.split("\nTry it\n")[1])
+]
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+MATRIX = msgspec.json.decode((RESULTS / "diagnosis-faults-seed-0.json").read_bytes())
 LONG = {"stops": 8, "max_new_tokens": 160, "context": 4000}
 replace = msgspec.structs.replace
 
@@ -47,13 +56,19 @@ def test_a_rule_explains_itself_under_fixed_headings(name):
     assert all(len(body.strip()) > 10 for body in bodies)
 
 
-@pytest.mark.parametrize("name", MEMBERS)
-def test_a_drill_a_rule_points_to_exists(name):
-    """`Try it` must work."""
-    from specprof.backends._tables import FAULTS
+@pytest.mark.parametrize(("name", "command"), DRILLED)
+def test_a_drill_a_rule_points_to_makes_it_fire(name, command):
+    """`Try it` is a command that the command line takes, and it shows the rule.
 
-    for fault in re.findall(r"specprof drill (\S+)", MEMBERS[name].docstring):
-        assert fault in FAULTS or fault.replace("/", "-", 1) in registry.members("fault")
+    Of faults of the real engine that was written down when the matrix was recorded.
+    """
+    fault, *options = command.split()
+    assert not options, "a drill has settings of its own"
+    if fault in FAULTS:
+        assert isinstance(judged(name, captures.events(fault, **LONG)), Found)
+    else:
+        assert registry.member("fault", fault.replace("/", "-", 1))
+        assert name in next(each["found"] for each in MATRIX["drills"] if each["name"] == fault)
 
 
 @pytest.mark.parametrize("name", MEMBERS)

@@ -25,7 +25,7 @@ Does not see
     drafts that are no draws, of which drafts-not-drawn speaks.
 
 Try it
-    specprof run --acceptance exact-match --temperature 1
+    specprof drill accept/exact-match-rule
 """
 
 from typing import ClassVar

@@ -22,7 +22,7 @@ Does not see
     Room reserved ahead that the engine doesn't count; the allocator's slack.
 
 Try it
-    specprof run --context 2000
+    specprof drill perf/kv-memory-growth
 """
 
 from typing import ClassVar

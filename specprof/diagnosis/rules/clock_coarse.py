@@ -21,7 +21,7 @@ Does not see
     Readings that make the device wait, which show in the host gap.
 
 Try it
-    specprof run --backend synthetic
+    specprof run -o run.jsonl, then raise clock.read_ns in the capture's first line by hand
 """
 
 from typing import ClassVar

@@ -22,7 +22,7 @@ Does not see
     A depth that never changes; a cost that falls on the draft's steps.
 
 Try it
-    specprof run --depth-policy confidence
+    specprof drill perf/graph-reset-by-shape
 """
 
 from typing import ClassVar

@@ -5,7 +5,7 @@ Measures
     correct implementations would owe. In a tree, per reached level, its tokens' overlaps summed.
 
 Fires when
-    Its 95 % interval lies below 50 %, and none of the tests for state, draft law and accept rule
+    Its 95 % interval lies below 70 %, and none of the tests for state, draft law and accept rule
     fires.
 
 Why this is a mismatch and not a bug
@@ -25,7 +25,7 @@ Does not see
     configurations for that.
 
 Try it
-    specprof run --draft <another model>
+    specprof drill mismatch/domain-or-language
 """
 
 from typing import ClassVar

@@ -25,7 +25,7 @@ Does not see
     as if they were drawn are draft-law-differs.
 
 Try it
-    specprof run --acceptance exact-match --temperature 1
+    specprof drill draft/temperature-ignored
 """
 
 from typing import ClassVar

@@ -23,7 +23,7 @@ Does not see
     Runs above temperature 0; text that was not scored again.
 
 Try it
-    specprof run --temperature 0 --dtype bfloat16
+    specprof drill num/verify-vs-decode-kernel-ties
 """
 
 from typing import ClassVar

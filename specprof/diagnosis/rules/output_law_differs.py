@@ -25,7 +25,7 @@ Does not see
     likely (final-law-differs, accept-rule-unfair see them). Text that was not scored again.
 
 Try it
-    specprof drill always-accept
+    specprof drill accept/always-accept
 """
 
 from typing import ClassVar

@@ -24,7 +24,7 @@ Does not see
     A token that a wrong state made the first choice: target-state-drifts sees that.
 
 Try it
-    specprof drill always-accept --temperature 0
+    specprof drill verify/rows-swapped-topk-args
 """
 
 from typing import ClassVar

@@ -21,7 +21,8 @@ Does not see
     A run that always drafts.
 
 Try it
-    specprof run --depth-policy survival
+    specprof run --drafter ngram --temperature 1: where nothing matches, nothing is drafted, and
+    this engine should come out clear
 """
 
 from typing import ClassVar

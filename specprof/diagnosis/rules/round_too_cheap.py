@@ -21,7 +21,8 @@ Does not see
     A baseline too slow by less than verifying and drafting cost.
 
 Try it
-    specprof run --plain-steps 20
+    specprof run --drafter none -o plain.jsonl on a busy machine, specprof run -o run.jsonl on an
+    idle one, then specprof diagnose run.jsonl plain.jsonl
 """
 
 from typing import ClassVar

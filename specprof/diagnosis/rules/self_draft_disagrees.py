@@ -23,7 +23,7 @@ Does not see
     Rollback is hardly exercised by a self-draft.
 
 Try it
-    specprof run --draft <the target>, then compare with specprof drill draft-state
+    specprof drill kv/draft-not-primed-by-chunked-prefill
 """
 
 from typing import ClassVar

@@ -23,7 +23,7 @@ Does not see
     Loops in bursts shorter than 64 tokens; paraphrase; loops of a period beyond 256.
 
 Try it
-    specprof drill looping-text --temperature 0
+    specprof drill looping-text
 """
 
 from typing import ClassVar

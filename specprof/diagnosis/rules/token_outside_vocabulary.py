@@ -20,7 +20,7 @@ Does not see
     A wrong id that is in the vocabulary; a vocabulary whose last rows stand for nothing.
 
 Try it
-    specprof run --temperature 1
+    specprof run -o run.jsonl, then set an emitted id of the capture to -1 by hand
 """
 
 from typing import ClassVar

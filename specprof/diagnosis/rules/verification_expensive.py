@@ -24,7 +24,7 @@ Does not see
     A baseline that is slow for the same reason; the width it begins at, from one depth.
 
 Try it
-    specprof drill two-target-forwards
+    specprof drill perf/verify-kernel-cliff
 """
 
 from typing import ClassVar

@@ -32,8 +32,11 @@ class OpenBurst:
         self._context = len(committed)
         self._started_ns = now()
 
-    def play(self, played: Played, *, raw: bool) -> Iterator[Round]:
-        """Take in a round; yield those readable now. `raw`: its rows are the models' own logits."""
+    def play(self, played: Played, *, raw: bool | None) -> Iterator[Round]:
+        """Take in a round; yield those readable now.
+
+        `raw`: its rows are the models' own logits; None: it came without rows.
+        """
         self._played += 1
         if self._held is not None and raw:
             self._held.keep(played)
@@ -44,7 +47,7 @@ class OpenBurst:
 
     def end(self, reference: Reference | None, stop: frozenset[int]) -> Iterator[Event]:
         """Yield what a burst ends with: its totals, its plain steps, its recheck."""
-        yield from self._kept(self._scribe.flush(self.number))
+        yield from self.rest()
         emitted = self.committed[self._context :]
         yield Burst(
             burst=self.number,
@@ -58,6 +61,10 @@ class OpenBurst:
             yield Plain(burst=self.number, context=len(self.committed), steps_ns=self.steps_ns)
         if reference is not None and self._held is not None and self._rounds:
             yield recheck(reference, self.committed, self._rounds, self._held.rounds)
+
+    def rest(self) -> Iterator[Round]:
+        """Yield the rounds not read yet; of a burst that an error cut short, its last."""
+        yield from self._kept(self._scribe.flush(self.number))
 
     def _kept(self, rounds: Iterator[Round]) -> Iterator[Round]:
         for one in rounds:

@@ -6,7 +6,7 @@ Owns the clock, the counters' thread, and the engine's own scribe, which turns r
 import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -103,6 +103,7 @@ class Log:
         self.acceptance = registry.load(Acceptance, rule)()
         self.reference = reference(*models, settings, self.law, self.acceptance)
         self._open: OpenBurst | None = None
+        self._round: OpenRound | None = None
         self._bursts = 0
         self._raw: bool | None = None
         self.origin_ns = time.perf_counter_ns()
@@ -177,23 +178,29 @@ class Log:
                 self.take(event)
         finally:
             self._open = None
+            with suppress(Exception):  # what ended the burst is raised, not what follows from it
+                for one in burst.rest():
+                    self.take(one)
         self._drain()
 
     def round(self) -> OpenRound:
         """Begin a round of the open burst: a `with` block."""
         burst = self._opened("a round was begun")
+        if self._round is not None and self._round.open:
+            raise UsageError("a round is open already", "end its `with` block first")
         duty = Duty(
             law=self.law,
             evidence=self.settings.detail == "evidence",
             lawless=self.settings.drafter in limits.CHAIN_ONLY,
         )
 
-        def play(played: Played, raw: bool) -> None:  # noqa: FBT001 - a callback's argument
+        def play(played: Played, raw: bool | None) -> None:  # noqa: FBT001 - a callback's argument
             self._settle(raw=raw)
             for one in burst.play(played, raw=raw):
                 self.take(one)
 
-        return OpenRound(self.watch, duty, len(burst.committed), play)
+        self._round = OpenRound(self.watch, duty, len(burst.committed), play)
+        return self._round
 
     @contextmanager
     def plain_step(self) -> Iterator[None]:
@@ -209,8 +216,10 @@ class Log:
             raise UsageError(f"{what} outside a burst", hint)
         return self._open
 
-    def _settle(self, *, raw: bool) -> None:
-        """Read all rounds' rows alike: as raw logits, or as probabilities."""
+    def _settle(self, *, raw: bool | None) -> None:
+        """Read all rounds' rows alike: as raw logits, or as probabilities; None came without."""
+        if raw is None:
+            return
         if self._raw not in {None, raw}:
             title = "some rounds came with logits, others with probabilities"
             raise UsageError(title, "pass the same of all rounds")

@@ -15,6 +15,7 @@ from specprof.errors import UsageError
 from specprof.extend import Law, Proposal
 from specprof.recording.models import Rows
 from specprof.recording.rows import logs, rows
+from specprof.recording.told import chosen, counted, ids, inside, known, ordered
 
 AS_GIVEN = ProcessedLaw(1.0)
 """Of rows that are probabilities already, told as their logarithms."""
@@ -38,7 +39,11 @@ class OpenRound:
     """
 
     def __init__(
-        self, watch: Stopwatch, duty: Duty, context: int, play: Callable[[Played, bool], None]
+        self,
+        watch: Stopwatch,
+        duty: Duty,
+        context: int,
+        play: Callable[[Played, bool | None], None],
     ) -> None:
         self._watch = watch
         self._duty = duty
@@ -53,9 +58,12 @@ class OpenRound:
         self._verdict: tuple[list[int], list[int]] | None = None
         self._lengths: tuple[int | None, int | None] = (None, None)
         self._forwards = (1, 0)
+        self.open = False
+        """Whether its `with` block is being run through."""
 
     def __enter__(self) -> Self:
         self._watch.begin()
+        self.open = True
         return self
 
     def __exit__(
@@ -64,8 +72,9 @@ class OpenRound:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.open = False
         if error is None:
-            self._play(self._played(), self._raw)
+            self._play(self._played(), None if self._target is None else self._raw)
 
     def span(self, name: str) -> AbstractContextManager[None]:
         """Time a part of the round: draft, verify, accept, rollback. Parts may be nested."""
@@ -93,41 +102,48 @@ class OpenRound:
         target_probs, draft_probs: in the place of both, the probabilities after temperature and
         truncation, where only those are at hand; the raw laws are not rechecked then.
 
-        Raises UsageError where rows are missing or do not fit.
+        Raises UsageError where rows are missing or do not fit, or a token has no place in them.
         """
-        self._tokens = [int(each) for each in tokens]
-        self._parents = None if parents is None else list(parents)
-        self._asked, self._raw = asked, target_probs is None and draft_probs is None
+        self._tokens = ids(tokens, "drafted")
+        self._parents = None if parents is None else ordered(parents, len(self._tokens))
+        self._asked, self._raw = known(asked, "asked"), target_probs is None and draft_probs is None
         if not self._raw:
             if target_logits is not None or draft_logits is not None:
                 hint = "pass the logits of both models, or the probabilities of both"
                 raise UsageError("a round came with logits and with probabilities", hint)
-            target_logits, draft_logits = logs(target_probs), logs(draft_probs)
+            target_logits = logs(target_probs, "target")
+            draft_logits = logs(draft_probs, "draft")
         self._target = rows(target_logits, "target", len(self._tokens) + 1)
         self._draft = rows(draft_logits, "draft", len(self._tokens))
         self._check(certain=certain)
         self._share_vocabulary()
+        inside(self._tokens, "drafted", self._target)
 
     def verdict(self, accepted: int | Sequence[int], emitted: Sequence[int]) -> None:
         """Tell how many drafts stand, of a tree which, and all that the round commits, in order.
 
         accepted: a count, or the indices of the path; without the correction or bonus. emitted:
-        ids, the correction or bonus last. Raises UsageError where more stand than were drafted.
+        ids, the correction or bonus last.
+
+        Raises UsageError where more stand than were drafted, or a token has no place in the rows.
         """
-        path = list(range(accepted)) if isinstance(accepted, int) else list(accepted)
-        negative = isinstance(accepted, int) and accepted < 0
-        if negative or any(not 0 <= node < len(self._tokens) for node in path):
-            title = f"accepted is {accepted}, of {len(self._tokens)} drafted tokens"
-            raise UsageError(title, "call drafted first; leave out the correction or bonus")
-        self._verdict = path, [int(each) for each in emitted]
+        self._verdict = chosen(accepted), ids(emitted, "emitted")
+        self._fits(*self._verdict)
 
     def lengths(self, *, target: int | None = None, draft: int | None = None) -> None:
         """Tell how many tokens each cache holds after the rollback; None: not known."""
-        self._lengths = target, draft
+        self._lengths = known(target, "the target's length"), known(draft, "the draft's length")
 
     def forwards(self, *, target: int = 1, draft: int = 0) -> None:
         """Tell how many forward passes the round took of each model."""
-        self._forwards = target, draft
+        self._forwards = counted(target, "target forwards"), counted(draft, "draft forwards")
+
+    def _fits(self, path: Sequence[int], emitted: Sequence[int]) -> None:
+        count = len(self._tokens)
+        if any(not 0 <= node < count for node in path):
+            title = f"{len(path)} drafts are said to stand, {path}, of {count} drafted tokens"
+            raise UsageError(title, "call drafted first; leave out the correction or bonus")
+        inside(emitted, "emitted", self._target)
 
     def _check(self, *, certain: bool) -> None:
         if not self._tokens or not self._duty.evidence:
@@ -151,6 +167,7 @@ class OpenRound:
             raise UsageError("a round ended without a verdict", hint)
         target = torch.zeros(len(self._tokens) + 1, 1) if self._target is None else self._target
         path, emitted = self._verdict
+        self._fits(path, emitted)  # drafted may have come after the verdict
         chain = list(range(-1, len(self._tokens) - 1))
         return Played(
             context=self._context,

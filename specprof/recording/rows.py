@@ -13,7 +13,7 @@ def rows(given: Rows, whose: str, count: int) -> torch.Tensor | None:
     """
     if given is None:
         return None
-    found = torch.as_tensor(given).detach().clone()
+    found = tensor(given, whose).detach().clone()
     if found.ndim == 3 and found.shape[0] == 1:  # noqa: PLR2004 - a batch of one
         found = found[0]
     if found.ndim != 2 or found.shape[0] != count:  # noqa: PLR2004 - rows, vocabulary
@@ -31,6 +31,24 @@ def due(whose: str) -> str:
     return "of each drafted token's place"
 
 
-def logs(probs: Rows) -> torch.Tensor | None:
-    """Return logits whose softmax at temperature 1 is [n, vocab] `probs`."""
-    return None if probs is None else torch.as_tensor(probs).detach().float().log()
+def tensor(given: Rows, whose: str) -> torch.Tensor:
+    """Return rows as a tensor; raise UsageError where they are none."""
+    try:
+        return torch.as_tensor(given)
+    except (TypeError, ValueError, RuntimeError) as trouble:
+        title = f"the {whose}'s rows are no rows of numbers: {trouble}"
+        raise UsageError(title, "pass a tensor, an array, or lists of one length") from trouble
+
+
+def logs(probs: Rows, whose: str) -> torch.Tensor | None:
+    """Return logits whose softmax at temperature 1 is [n, vocab] `probs`.
+
+    Raises UsageError at a negative probability, or a row without any.
+    """
+    if probs is None:
+        return None
+    found = tensor(probs, whose).detach().float()
+    if bool((found < 0).any()) or bool((found.sum(-1) <= 0).any()):
+        title = f"the {whose}'s probabilities are negative, or a row of them sums to 0"
+        raise UsageError(title, "pass what the softmax gave, after temperature and truncation")
+    return found.log()

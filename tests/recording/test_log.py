@@ -294,3 +294,44 @@ def test_rounds_belong_to_a_burst(tmp_path):
             log.plain_step().__enter__()
         with log.burst(PROMPT), pytest.raises(UsageError, match="open already"):
             log.burst(PROMPT).__enter__()
+
+
+def test_a_round_without_a_draft_is_no_obstacle_to_the_recheck(tmp_path):
+    """A fallback to plain decoding draws a token and has nothing else to tell."""
+    path = tmp_path / "run.jsonl"
+    with recorded(path) as log, log.burst(PROMPT):
+        with log.round() as now:
+            now.verdict(0, [4])
+        with log.round() as now:
+            rows = {"draft_logits": loops.DRAFT[[4]], "target_logits": loops.TARGET[[4, 5]]}
+            now.drafted([5], **rows)
+            now.verdict(1, [5, 6])
+    (found,) = of_kind(path, Recheck)
+    assert [each.target_gap for each in found.emitted] == [None, 0.0, 0.0]
+    assert read_capture(path).state == "complete"
+
+
+def test_rounds_do_not_nest(tmp_path):
+    """Their times would be each other's."""
+    with recorded(tmp_path / "run.jsonl") as log, log.burst(PROMPT), log.round() as now:
+        with pytest.raises(UsageError, match="a round is open already"):
+            log.round()
+        now.verdict(0, [4])
+
+
+def test_a_round_read_late_is_kept_where_an_error_ends_the_burst(tmp_path, monkeypatch):
+    """On a device a round is read once the next was played; the last one has no next."""
+    monkeypatch.setattr("specprof.engine.stopwatch.HostClock.late", True)
+    path = tmp_path / "run.jsonl"
+
+    def loop():
+        with recorded(path) as log, log.burst(PROMPT):
+            for _ in range(2):
+                with log.round() as now:
+                    now.verdict(0, [4])
+            raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        loop()
+    assert [each.index for each in of_kind(path, Round)] == [0, 1]
+    assert read_capture(path).state == "failed"

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 import loops
 import specprof
@@ -44,14 +45,92 @@ def test_a_verdict_is_due(log):
             pass
 
 
-@pytest.mark.parametrize("accepted", [2, -1, [0, 3]])
+@pytest.mark.parametrize("accepted", [2, [0, 3]])
 def test_no_more_stand_than_were_drafted(log, accepted):
-    """A count of the bonus among them is the usual slip; a negative one is none."""
+    """A count of the bonus among them is the usual slip."""
     with log.burst([3]), log.round() as now:
         now.drafted([4], draft_logits=loops.DRAFT[[3]], target_logits=loops.TARGET[[3, 4]])
         with pytest.raises(UsageError, match="of 1 drafted tokens"):
             now.verdict(accepted, [4, 5])
         now.verdict(1, [4, 5])
+
+
+ROWS = {"draft_logits": loops.DRAFT[[3]], "target_logits": loops.TARGET[[3, 4]]}
+SLIPS = {
+    "a drafted id beyond the rows": (lambda now: now.drafted([99], **ROWS), "drafted token 99 is"),
+    "a negative drafted id": (lambda now: now.drafted([-3], **ROWS), "drafted token -3 is outside"),
+    "an emitted id beyond the rows": (lambda now: now.verdict(0, [12]), "outside the 12 ids"),
+    "a negative count": (lambda now: now.verdict(-1, [4]), "accepted is -1, which is no number"),
+    "a mere token": (lambda now: now.verdict(0, 4), "emitted is 4, which are no token ids"),
+    "a fraction": (lambda now: now.verdict(0.5, [4]), "accepted is 0.5, which is no number"),
+    "a parent behind its child": (
+        lambda now: now.drafted([4], parents=[0], **ROWS),
+        r"parents are \[0\], of 1 drafted tokens",
+    ),
+    "a parent too few": (lambda now: now.drafted([4], parents=[], **ROWS), r"parents are \[\]"),
+    "a negative K": (lambda now: now.drafted([4], asked=-1, **ROWS), "asked is -1"),
+    "a negative length": (lambda now: now.lengths(draft=-2), "the draft's length is -2"),
+    "a length in words": (lambda now: now.lengths(target="4"), "target's length is '4'"),
+    "negative forwards": (lambda now: now.forwards(target=-1), "target forwards is -1"),
+    "rows of words": (
+        lambda now: now.drafted([4], draft_logits="abc", target_logits=ROWS["target_logits"]),
+        "the draft's rows are no rows of numbers",
+    ),
+    "negative probabilities": (
+        lambda now: now.drafted([4], draft_probs=[[-1.0]], target_probs=[[1.0], [1.0]]),
+        "the draft's probabilities are negative",
+    ),
+    "no probability": (
+        lambda now: now.drafted([4], draft_probs=[[1.0]], target_probs=[[1.0], [0.0]]),
+        "the target's probabilities .* sums to 0",
+    ),
+}
+
+
+@pytest.mark.parametrize(("slip", "said"), SLIPS.values(), ids=SLIPS)
+def test_slips_are_told_where_they_are_made(log, slip, said):
+    """With what to do; the round can still be told rightly, and nothing recorded is lost."""
+    with log.burst([3]) as burst, log.round() as now:
+        now.drafted([4], **ROWS)
+        with pytest.raises(UsageError, match=said) as refused:
+            slip(now)
+        assert refused.value.hint
+        now.drafted([4], **ROWS)
+        now.verdict(1, [4, 5])
+    assert burst.committed == [3, 4, 5]
+
+
+def test_drafts_told_behind_the_verdict_are_held_to_it(log):
+    """The order of the calls is free; what they say together must fit."""
+    two = {"draft_logits": loops.DRAFT[[3, 4]], "target_logits": loops.TARGET[[3, 4, 5]]}
+
+    def slip():
+        with log.burst([3]), log.round() as now:
+            now.drafted([4, 5], **two)
+            now.verdict(2, [4, 5, 6])
+            now.drafted([4], **ROWS)
+
+    with pytest.raises(UsageError, match="2 drafts are said to stand, .* of 1 drafted tokens"):
+        slip()
+
+
+@pytest.mark.parametrize("integer", [np.int64, torch.tensor], ids=["numpy", "torch"])
+def test_integers_of_others_are_integers(tmp_path, integer):
+    """A count that came from a tensor is the usual one."""
+    path = tmp_path / "run.jsonl"
+    with specprof.record(path, target="a", draft="b", temperature=1.0, depth=1) as log:
+        with log.burst([3]), log.round() as now:
+            now.drafted(torch.tensor([4]), asked=integer(1), **ROWS)
+            now.verdict(integer(1), torch.tensor([4, 5]))
+            now.lengths(target=integer(2))
+            now.forwards(target=integer(1), draft=integer(1))
+        with log.burst([3]), log.round() as now:
+            now.drafted([4], **ROWS)
+            now.verdict(torch.tensor([0]), [4, 5])
+    first, second = (each for each in read_capture(path).events if isinstance(each, Round))
+    assert (first.depth_asked, first.accepted, first.emitted) == (1, 1, [4, 5])
+    assert (first.target_length, first.target_forwards, first.draft_forwards) == (2, 1, 1)
+    assert second.accepted == 1
 
 
 def test_a_batch_of_one_and_a_wider_vocabulary_fit(tmp_path):

@@ -39,6 +39,10 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The same as its configuration asks for."""
     vocabulary_sha: str | None = None
     """SHA-256 of the tokenizer's table of ids and strings, its first 16 digits."""
+    path: str | None = None
+    """How its forwards were computed: `flat` or `modules`; None: by a peer's own loop."""
+    path_reason: str | None = None
+    """Why not flat, where that was not asked for."""
 
 
 class ClockFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import msgspec
 Workload = Literal["walk", "generate", "ppl", "overlap", "scan"]
 Detail = Literal["off", "rounds", "evidence"]
 LoadFormat = Literal["auto", "dummy"]
+ForwardPath = Literal["auto", "flat", "modules"]
 
 
 Value = str | int | float | bool | None
@@ -91,6 +92,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     device: str = "auto"
     threads: int = 0
     """Threads a CPU decodes with; 0 measures which count is fastest. Prefill takes them all."""
+    path: ForwardPath = "auto"
+    """How forwards are computed: `flat` by one function over the weights, `modules` by the Hugging
+    Face modules as they are; `auto` is flat for models it gives the same logits for."""
     load_format: LoadFormat = "auto"
     """`dummy`: random weights of the configured shape, for timing without a download."""
     detail: Detail = "evidence"

@@ -31,6 +31,8 @@ FIELDS = {
     "depth_policy": "depth",
 }
 """Setting -> the kind of the members it takes."""
+PATHS = ("auto", "modules")
+"""Every member is proven on both: `auto` is flat for all of the family but the head."""
 PROOFS = ("greedy", "law", "rollback")
 EXCUSED = {
     ("law", "drafter", "none"): "drafts nothing",
@@ -87,7 +89,9 @@ def table() -> str:
 
 def members(cells: list[dict[str, str]]) -> set[tuple[str, str]]:
     """Return the (kind, name) of every member in any of the cells."""
-    return {(FIELDS[field], name) for cell in cells for field, name in cell.items()}
+    return {
+        (FIELDS[field], name) for cell in cells for field, name in cell.items() if field in FIELDS
+    }
 
 
 def _told(run: set[tuple[str, str]], proof: str, kind: str, name: str) -> str:
@@ -153,6 +157,7 @@ def _covering(temperature: float, rules: list[str]) -> list[dict[str, str]]:
     """Return few cells in which every pair of members that can go together does, greedily found."""
     known = {field: list(registry.members(kind)) for field, kind in FIELDS.items()}
     known["acceptance"] = rules
+    known["path"] = list(PATHS)
     missing = {pair for pair in _pairs(known) if _possible(_cell(**dict(pair)), temperature)}
     able = [dict(zip(known, chosen, strict=True)) for chosen in itertools.product(*known.values())]
     able = [cell for cell in able if missing >= _paired(cell)]

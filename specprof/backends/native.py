@@ -107,6 +107,7 @@ class Native(Backend):
             clock=wired.rig.watch.clock,
             device=wired.device,
             source=wired.source,
+            path=wired.settings.path,
         )
 
     def _notes(self) -> Iterator[Note]:

@@ -14,7 +14,7 @@ from greenlet import getcurrent, greenlet
 
 from specprof.engine.batch_store import SharedStore
 from specprof.engine.cache import Store
-from specprof.engine.decoder import CausalModel
+from specprof.engine.decoder import CausalModel, Runs
 from specprof.engine.loop import Engine, Played
 from specprof.engine.masks import attention_mask
 from specprof.errors import SpecprofError
@@ -106,7 +106,7 @@ class Seat(CausalModel):
     """A sequence's place at a table: alone a model like any other, in a step one of many."""
 
     def __init__(self, table: "Table", store: Store) -> None:
-        super().__init__(table.model, store, table.device, table.vocabulary)
+        super().__init__(table.model, store, table.device, table.vocabulary, runs=table.runs)
         self.table = table
 
     def feed(self, tokens: torch.Tensor, parents: torch.Tensor | None = None) -> torch.Tensor:
@@ -133,9 +133,11 @@ class Table:
         vocabulary: int | None = None,
         *,
         patient: bool = False,
+        runs: Runs | None = None,
     ) -> None:
         """Seat one sequence a store; a `patient` table answers only when nobody asks another."""
         self.model = model
+        self.runs = runs or model
         self.device = device
         self.vocabulary = vocabulary
         self.patient = patient
@@ -146,7 +148,7 @@ class Table:
     def answer(self, requests: Mapping[int, Request]) -> dict[int, torch.Tensor]:
         """Feed each sequence what it asks, in one forward; return its [n, vocab] float32 logits."""
         tokens, place = self.store.place({n: (e.tokens, e.parents) for n, e in requests.items()})
-        out = self.model(
+        out = self.runs(
             tokens,
             position_ids=place.positions,
             attention_mask=attention_mask(self.model, place),

@@ -4,8 +4,8 @@ This is all the loop knows of a model, so a table of numbers can stand in for on
 law exactly computable. Positions come from the cache and from nowhere else.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from specprof.engine.features import Features
 
 PREFILL_CHUNK = 512
+Runs = Callable[..., Any]
+"""Called as a Hugging Face causal model is; what it returns has its `logits`."""
 
 
 class Decoder(Protocol):
@@ -64,9 +66,15 @@ class CausalModel:
         store: Store,
         device: torch.device,
         vocabulary: int | None = None,
+        *,
+        runs: Runs | None = None,
     ) -> None:
-        """Give logits of the first `vocabulary` ids only: embeddings are padded past the tokens."""
+        """Give logits of the first `vocabulary` ids only: embeddings are padded past the tokens.
+
+        `runs` computes the forwards in the place of `model` itself.
+        """
         self.model = model
+        self.runs = runs or model
         self.vocabulary = vocabulary
         self.store = store
         self.device = device
@@ -114,7 +122,7 @@ class CausalModel:
         self, tokens: torch.Tensor, keep: int, parents: torch.Tensor | None = None
     ) -> torch.Tensor:
         place = self.store.place(tokens.shape[0], self.device, parents)
-        out = self.model(
+        out = self.runs(
             tokens[None],
             position_ids=place.positions,
             attention_mask=attention_mask(self.model, place),

@@ -11,18 +11,24 @@ import msgspec
 import torch
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
+from specprof.engine.flat.proof import way
 from specprof.engine.model import Loaded
 from specprof.engine.rope import LENGTH_BOUND
 from specprof.records import ModelFacts
+from specprof.settings import ForwardPath
 
 DIGITS = 16
 
 
-def looked_over(loaded: Loaded) -> ModelFacts:
-    """Return a model's facts with those that only the loaded model can tell."""
+def looked_over(loaded: Loaded, path: ForwardPath | None = None) -> ModelFacts:
+    """Return a model's facts with those that only the loaded model can tell.
+
+    `path` is how its forwards were asked to be computed; None: not by this engine.
+    """
     model: Any = loaded.model
     config = model.config.get_text_config()
     kinds = rope_kinds(config)
+    taken = way(loaded.model, path) if path else None
     return msgspec.structs.replace(
         loaded.facts,
         window=_window(config),
@@ -30,6 +36,8 @@ def looked_over(loaded: Loaded) -> ModelFacts:
         rotation=rotation(model),
         rotation_configured=rotation_configured(config),
         vocabulary_sha=_vocabulary_sha(loaded.tokenizer),
+        path=taken.path if taken else None,
+        path_reason=taken.reason if taken else None,
     )
 
 

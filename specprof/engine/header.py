@@ -10,7 +10,7 @@ from specprof.engine.facts import looked_over
 from specprof.engine.model import Loaded
 from specprof.engine.stopwatch import Clock, clock_facts
 from specprof.records import Header
-from specprof.settings import RunSpec
+from specprof.settings import ForwardPath, RunSpec
 
 
 def header(
@@ -25,15 +25,19 @@ def header(
     device: torch.device,
     source: str | None,
     engine: str | None = None,
+    path: ForwardPath | None = None,
 ) -> Header:
-    """Return the header of a run whose text came from `source`."""
+    """Return the header of a run whose text came from `source`.
+
+    `path` is how forwards were asked to be computed; None where this engine computed none.
+    """
     return Header(
         specprof=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         spec=spec,
         command=command,
-        target=looked_over(target) if target else None,
-        draft=looked_over(draft) if draft else None,
+        target=looked_over(target, path) if target else None,
+        draft=looked_over(draft, path) if draft else None,
         acceptance=acceptance,
         lossless=lossless,
         clock=clock_facts(clock),

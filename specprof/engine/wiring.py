@@ -12,6 +12,7 @@ from specprof.engine import machine, model, text
 from specprof.engine.batch import Table
 from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel, Decoder
+from specprof.engine.flat.proof import way
 from specprof.engine.loop import Engine
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.stopwatch import Stopwatch, clock_for
@@ -152,12 +153,14 @@ class _Decoders:
         """Return one decoder of `module` a sequence; those of a batch share their forwards."""
         kind = member(Cache, "cache", cache)(self.settings)
         stores = [kind.open(module, self.capacity) for _ in range(self.settings.batch)]
+        runs = way(module, self.settings.path).runs
         if len(stores) == 1:
-            return [CausalModel(module, stores[0], self.device, self.vocabulary)]
+            return [CausalModel(module, stores[0], self.device, self.vocabulary, runs=runs)]
         if any(type(store) is not Store for store in stores):
             title = f"cache {cache!r} was asked for batch {len(stores)}"
             raise UsageError(title, "it keeps one sequence: use batch 1, or cache dense")
-        return [*Table(module, stores, self.device, self.vocabulary, patient=patient).seats]
+        table = Table(module, stores, self.device, self.vocabulary, patient=patient, runs=runs)
+        return [*table.seats]
 
     def drafts(self, sequence: int) -> Callable[[torch.nn.Module], Decoder]:
         """Return what opens a drafter's models for one sequence: its nth is every other's nth."""

@@ -5,6 +5,7 @@ inside a block, rounds that accept everything, a window that turns over during a
 """
 
 import functools
+import itertools
 
 import pytest
 import torch
@@ -84,10 +85,11 @@ def _cut(played):
 
 @pytest.mark.parametrize("kind", tiny.ARCHITECTURES)
 def test_every_architecture_decodes_as_transformers_own_generate(tmp_path, kind):
-    """Chain and both trees against `model.generate`, past a sliding window where there is one."""
+    """Chain and both trees on both paths against `model.generate`, past any sliding window."""
     folder = proofs.family(tmp_path, kind)
-    for shape in ("chain", "static-tree", "dynamic-tree"):
-        wired = wire(proofs.asked({"shape": shape}, folder))
+    shapes = ("chain", "static-tree", "dynamic-tree")
+    for shape, path in itertools.product(shapes, ("flat", "modules")):
+        wired = wire(proofs.asked({"shape": shape, "path": path}, folder))
         told, rounds = decode(wired)
         assert any(one.accepted for one in rounds)
         prompt = torch.tensor([wired.tokens[: proofs.CONTEXT]])

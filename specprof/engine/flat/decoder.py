@@ -1,0 +1,202 @@
+"""The flat decoder: a model's forward as one short function over its `Parts`.
+
+It is called as the Hugging Face module would be and keeps its keys and values in the same stores,
+so whatever holds for a cache holds for both. What it leaves out is what a module spends around its
+arithmetic: calls of modules within modules, masks made anew, angles computed anew, projections one
+by one. On a small model that is most of a round.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+from specprof.engine.flat.parts import Block, Heads, Parts
+from specprof.engine.masks import Mask
+
+ROOM = 1024
+"""Positions that tables are made for at first; they double as the text outgrows them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a forward returns; named as a Hugging Face module's is."""
+
+    logits: torch.Tensor
+    """[batch, kept, vocab]"""
+
+
+class Flat:
+    """A causal model as one function of tokens, positions and stores."""
+
+    def __init__(self, model: Any, parts: Parts) -> None:  # noqa: ANN401 - transformers is untyped
+        self.config = model.config
+        self.dtype = model.dtype
+        self.parts = parts
+        self._tables: dict[str, torch.Tensor] = {}
+        """By kind of layer [positions, 2, 1, head size] cosines and signed sines."""
+        self._partners: dict[str, torch.Tensor] = {}
+        """By kind of layer [head size] the number each one turns with."""
+        self._masks: dict[tuple[int, int | None], torch.Tensor] = {}
+
+    def __call__(
+        self,
+        input_ids: torch.Tensor,
+        *,
+        position_ids: torch.Tensor,
+        past_key_values: Any,  # noqa: ANN401
+        attention_mask: Mask = None,
+        logits_to_keep: int = 0,
+        use_cache: bool = True,
+    ) -> Answer:
+        """Feed [batch, n] tokens at [batch, n] positions; return the last kept rows' logits.
+
+        `attention_mask` is what `masks.attention_mask` returns; None: each token sees all before.
+        """
+        assert use_cache  # noqa: S101 - it has no other way
+        batch, count = input_ids.shape
+        turns = self._turns(position_ids, past_key_values)
+        rows = self.parts.embed(input_ids).flatten(0, 1)  # [batch * n, width]
+        for block, layer in zip(self.parts.blocks, past_key_values.layers, strict=True):
+            heads, before = block.heads, rows
+            mask = attention_mask
+            if isinstance(mask, dict):
+                mask = mask[heads.kind]
+            made = block.into_attention(block.before_attention(before)).view(batch, count, -1)
+            attended = self._attend(heads, made, turns[heads.kind], layer, mask)
+            rows = _through(block, before, attended.flatten(0, 1))
+            _tell(block.module, before, rows, batch)
+        return Answer(self._read(rows, batch, logits_to_keep))
+
+    def _turns(self, positions: torch.Tensor, store: Any) -> dict[str, torch.Tensor]:  # noqa: ANN401
+        """Return by kind of layer [batch, n, 2, 1, head size] cosines and signed sines."""
+        needed = store.get_seq_length() + positions.shape[1]
+        found = {}
+        for kind in self.parts.circles:
+            table = self._tables.get(kind)
+            if table is None or table.shape[0] < needed:
+                table = self._tables[kind] = self._table(kind, needed, positions.device)
+            found[kind] = table[positions]
+        return found
+
+    def _table(self, kind: str, needed: int, device: torch.device) -> torch.Tensor:
+        """Make the table of a kind of layer for twice the positions `needed`."""
+        size = next(each.heads.size for each in self.parts.blocks if each.heads.kind == kind)
+        positions = torch.arange(max(ROOM, 2 * needed), device=device)
+        cos, sin = (each[0] for each in self.parts.circles[kind](positions[None]))
+        turned = cos.shape[-1]
+        half = turned // 2
+        numbers = torch.arange(size, device=device)
+        partner = torch.where(numbers < half, numbers + half, numbers - half)
+        self._partners[kind] = torch.where(numbers < turned, partner, numbers)
+        still = cos.new_ones(len(positions), size - turned)
+        signed = torch.cat([-sin[:, :half], sin[:, half:], torch.zeros_like(still)], -1)
+        return torch.stack([torch.cat([cos, still], -1), signed], 1)[:, :, None]
+
+    def _attend(
+        self,
+        heads: Heads,
+        made: torch.Tensor,
+        turns: torch.Tensor,
+        layer: Any,  # noqa: ANN401
+        mask: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Return [batch, n, queries * size]: what each token takes from those it may see.
+
+        `made` is [batch, n, all heads * size], straight from the projection.
+        """
+        queries, keys, values = self._turned(heads, made, turns)
+        keys, values = layer.update(keys, values)
+        count, seen = made.shape[1], keys.shape[2]
+        if mask is None:
+            if heads.window and seen > heads.window + count - 1:
+                seen = heads.window + count - 1
+                keys, values = keys[:, :, -seen:], values[:, :, -seen:]
+            if count > 1:
+                mask = self._causal(count, seen, heads.window, made)
+        found = scaled_dot_product_attention(
+            queries,
+            keys,
+            values,
+            mask,
+            scale=heads.scale,
+            enable_gqa=heads.keys != heads.queries,
+        )
+        return found.transpose(1, 2).flatten(2)
+
+    def _turned(
+        self, heads: Heads, made: torch.Tensor, turns: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return [batch, heads, n, size] queries, keys and values, the first two turned."""
+        batch, count, _ = made.shape
+        if heads.together:
+            apart = made.view(batch, count, heads.queries, 3, heads.size).transpose(2, 3)
+            both, values = apart[:, :, :2].flatten(2, 3), apart[:, :, 2]
+        else:
+            every = made.view(batch, count, -1, heads.size)
+            both, values = every.split_with_sizes([heads.queries + heads.keys, heads.keys], 2)
+        if heads.norm is not None:
+            both = heads.norm(both)
+        cos, sin = turns.unbind(2)  # [batch, n, 1, size]
+        other = both.index_select(-1, self._partners[heads.kind])
+        turned = torch.addcmul(both * cos, other, sin).transpose(1, 2)
+        queries, keys = turned.split_with_sizes([heads.queries, heads.keys], 1)
+        return queries, keys, values.transpose(1, 2)
+
+    def _causal(
+        self, count: int, seen: int, window: int | None, like: torch.Tensor
+    ) -> torch.Tensor:
+        """Return [n, seen]: the last columns are the `count` tokens' own, each sees those before.
+
+        Told from the right edge it is the same for every length: one table, no mask made anew.
+        """
+        known = self._masks.get((count, window))
+        if known is None or known.shape[1] < seen:
+            wide = max(ROOM, 2 * seen)
+            row = torch.arange(wide - count, wide, device=like.device)[:, None]
+            column = torch.arange(wide, device=like.device)
+            hidden = column > row
+            if window:
+                hidden |= column <= row - window
+            known = like.new_zeros(count, wide).masked_fill_(hidden, torch.finfo(like.dtype).min)
+            self._masks[count, window] = known
+        return known[:, known.shape[1] - seen :]
+
+    def _read(self, rows: torch.Tensor, batch: int, keep: int) -> torch.Tensor:
+        """Return [batch, kept, vocab] logits; with `keep` only of each sequence's last rows."""
+        norm = self.parts.norm
+        hidden = rows.view(batch, -1, rows.shape[-1])
+        heard = bool(norm._forward_hooks)  # noqa: SLF001 - whoever listens wants every row
+        kept = norm(hidden)[:, -keep:] if heard else norm(hidden[:, -keep:])
+        return self.parts.head(kept)
+
+
+def _through(block: Block, rows: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
+    """Return [rows, width] what leaves a layer that `rows` entered."""
+    found = block.out_of_attention(attended)
+    if block.after_attention is not None:
+        found = block.after_attention(found)
+    if block.parallel:
+        return found.add_(rows).add_(_mlp(block, rows))
+    rows = rows + found
+    return _mlp(block, rows).add_(rows)
+
+
+def _mlp(block: Block, rows: torch.Tensor) -> torch.Tensor:
+    made = block.into_mlp(block.before_mlp(rows))
+    if block.gated:
+        gates, made = made.chunk(2, -1)
+        made = block.act(gates) * made
+    else:
+        made = block.act(made)
+    found = block.out_of_mlp(made)
+    return found if block.after_mlp is None else block.after_mlp(found)
+
+
+def _tell(module: torch.nn.Module, before: torch.Tensor, after: torch.Tensor, batch: int) -> None:
+    """Let whoever listens at a layer hear what entered and what left it: a head reads states."""
+    for hook in module._forward_pre_hooks.values():  # noqa: SLF001 - there is no public way
+        hook(module, (before.view(batch, -1, before.shape[-1]),))
+    for leave in module._forward_hooks.values():  # noqa: SLF001
+        leave(module, (), after.view(batch, -1, after.shape[-1]))

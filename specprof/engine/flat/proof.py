@@ -1,0 +1,81 @@
+"""Which way a model is run: flat where that is possible and shown to give its logits."""
+
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+
+from specprof.engine.cache import Store
+from specprof.engine.decoder import CausalModel, Runs
+from specprof.engine.flat import read
+from specprof.engine.flat.decoder import Flat
+from specprof.errors import UsageError
+from specprof.settings import ForwardPath
+
+FED = (8, 1, 3)
+"""Tokens of the proof's forwards: a prefill, a draft step, a verify pass."""
+NOISE = {torch.float64: 1e-9, torch.float32: 1e-3}
+"""Largest relative error, root mean square, that rounding explains; by dtype of the weights."""
+COARSE = 0.05
+"""The same of half precision: the two ways round at other places."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a model's forwards are computed."""
+
+    path: ForwardPath
+    """`flat` or `modules`."""
+    runs: Runs
+    reason: str | None = None
+    """Why not flat, where that was not asked for."""
+
+
+_ways: "WeakKeyDictionary[torch.nn.Module, dict[ForwardPath, Way]]" = WeakKeyDictionary()
+
+
+def way(model: torch.nn.Module, asked: ForwardPath) -> Way:
+    """Return how `model` is run; found out once for each model.
+
+    Raises UsageError where `flat` was asked for and can't be had.
+    """
+    known = _ways.setdefault(model, {})
+    if asked not in known:
+        known[asked] = _way(model, asked)
+    return known[asked]
+
+
+def _way(model: torch.nn.Module, asked: ForwardPath) -> Way:
+    if asked == "modules":
+        return Way("modules", model)
+    try:
+        flat = Flat(model, read.parts(model))
+        _prove(model, flat)
+    except UsageError as trouble:
+        if asked == "flat":
+            raise
+        return Way("modules", model, trouble.title.partition(": ")[2])
+    return Way("flat", flat)
+
+
+def _prove(model: Any, flat: Flat) -> None:  # noqa: ANN401 - transformers is untyped
+    """Refuse a flat decoder whose logits are not the model's."""
+    ours, theirs = _logits(model, flat), _logits(model, model)
+    spread = (theirs - theirs.mean(-1, keepdim=True)).square().mean().sqrt()
+    error = ((ours - theirs).square().mean().sqrt() / spread).item()
+    allowed = NOISE.get(model.dtype, COARSE)
+    if not error <= allowed:
+        raise read.refused(
+            f"its logits differ from the module's by {error:.2g} of their spread, rounding in "
+            f"{str(model.dtype).removeprefix('torch.')} explains {allowed:g}"
+        )
+
+
+def _logits(model: Any, runs: Runs) -> torch.Tensor:  # noqa: ANN401
+    """Return [tokens, vocab] what one way makes of a few tokens."""
+    config = model.config.get_text_config()
+    store = Store(config.num_hidden_layers, sum(FED))
+    decoder = CausalModel(model, store, next(model.parameters()).device, runs=runs)
+    tokens = torch.arange(1, sum(FED) + 1, device=decoder.device) * 31 % config.vocab_size
+    return torch.cat([decoder.feed(each) for each in tokens.split(FED)])

@@ -1,0 +1,241 @@
+"""Reads a Hugging Face decoder into `Parts`. Knows names and layouts, computes nothing.
+
+Nothing is held twice: where projections are joined, the module's own parameters become views of the
+joined ones. What a description doesn't cover is refused by name; that the rest was read rightly is
+not believed but shown, by `proof`.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from specprof.engine.flat.parts import Block, Circle, Heads, Linear, Norm, Parts
+from specprof.engine.rope import LENGTH_BOUND
+from specprof.errors import UsageError
+
+Module = Any
+"""A part of a transformers model; the package is untyped."""
+
+
+def parts(model: Module) -> Parts:
+    """Return the parts of a causal model; UsageError says which architecture or option isn't one.
+
+    By the model's class and not its configuration: a class of another name may compute otherwise.
+    """
+    name = type(model).__name__
+    if name not in READERS:
+        raise refused(f"a {name} is none of {', '.join(READERS)}")
+    decoder, config = model.get_decoder(), model.config.get_text_config()
+    _refuse_options(config)
+    embed, norm, block = READERS[name]
+    return Parts(
+        embed=getattr(decoder, embed),
+        blocks=tuple(block(layer, config, number) for number, layer in enumerate(decoder.layers)),
+        circles=_circles(decoder.rotary_emb, config, model.dtype),
+        norm=getattr(decoder, norm),
+        head=_joined(model.get_output_embeddings()),
+    )
+
+
+def refused(reason: str) -> UsageError:
+    """Return the error that says why the flat path can't be taken."""
+    return UsageError(f"the flat path can't be taken: {reason}", "use --set path=modules")
+
+
+def _refuse_options(config: Module) -> None:
+    kinds = {each.get("rope_type") for each in _rotations(config).values()}
+    if kinds & LENGTH_BOUND:
+        raise refused(f"the angles of its {(kinds & LENGTH_BOUND).pop()} RoPE depend on the length")
+    for option in ("attn_logit_softcapping", "final_logit_softcapping"):
+        if getattr(config, option, None):
+            raise refused(f"its {option} is not part of the description")
+
+
+def _rotations(config: Module) -> dict[str, dict[str, Any]]:
+    """Return the rope parameters of each kind of layer; of all alike under the name ''."""
+    known = getattr(config, "rope_parameters", None) or {}
+    nested = all(isinstance(each, dict) for each in known.values())
+    return {kind: each for kind, each in known.items() if each} if nested else {"": known}
+
+
+def _circles(rotary: Module, config: Module, dtype: torch.dtype) -> dict[str, Circle]:
+    """Return the module's own cosines and sines, by kind of layer."""
+
+    def circle(positions: torch.Tensor, **kind: str) -> tuple[torch.Tensor, torch.Tensor]:
+        like = torch.empty(0, dtype=dtype, device=positions.device)
+        cos, sin = rotary(like, positions, **kind)
+        return cos, sin
+
+    if set(_rotations(config)) == {""}:
+        return dict.fromkeys(_kinds(config), circle)
+    return {kind: partial(circle, layer_type=kind) for kind in _kinds(config)}
+
+
+def _kinds(config: Module) -> list[str]:
+    """Return each layer's kind."""
+    listed = getattr(config, "layer_types", None)
+    if listed:
+        return list(listed)
+    slides = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+    return ["sliding_attention" if slides else "full_attention"] * config.num_hidden_layers
+
+
+def _window(config: Module, number: int) -> int | None:
+    slides = _kinds(config)[number] == "sliding_attention"
+    return int(config.sliding_window) if slides else None
+
+
+def _neox(layer: Module, config: Module, number: int) -> Block:
+    attention, mlp = layer.attention, layer.mlp
+    count = config.num_attention_heads
+    return Block(
+        module=layer,
+        heads=Heads(
+            queries=count,
+            keys=count,
+            size=attention.head_size,
+            together=True,
+            scale=attention.scaling,
+            norm=None,
+            window=None,
+            kind=_kinds(config)[number],
+        ),
+        before_attention=_norm(layer.input_layernorm),
+        into_attention=_joined(attention.query_key_value),
+        out_of_attention=_joined(attention.dense),
+        after_attention=None,
+        before_mlp=_norm(layer.post_attention_layernorm),
+        into_mlp=_joined(mlp.dense_h_to_4h),
+        out_of_mlp=_joined(mlp.dense_4h_to_h),
+        after_mlp=None,
+        act=mlp.act,
+        gated=False,
+        parallel=layer.use_parallel_residual,
+    )
+
+
+def _llama(layer: Module, config: Module, number: int) -> Block:
+    """Return the parts of a layer that calls them as Llama does: most do."""
+    attention, mlp = layer.self_attn, layer.mlp
+    around = hasattr(layer, "pre_feedforward_layernorm")  # Gemma 3: norms on both sides
+    after = _norm(layer.post_attention_layernorm)
+    return Block(
+        module=layer,
+        heads=_heads(attention, config, number),
+        before_attention=_norm(layer.input_layernorm),
+        into_attention=_joined(attention.q_proj, attention.k_proj, attention.v_proj),
+        out_of_attention=_joined(attention.o_proj),
+        after_attention=after if around else None,
+        before_mlp=_norm(layer.pre_feedforward_layernorm) if around else after,
+        into_mlp=_joined(mlp.gate_proj, mlp.up_proj),
+        out_of_mlp=_joined(mlp.down_proj),
+        after_mlp=_norm(layer.post_feedforward_layernorm) if around else None,
+        act=mlp.act_fn,
+        gated=True,
+        parallel=False,
+    )
+
+
+def _heads(attention: Module, config: Module, number: int) -> Heads:
+    queries, keys = config.num_attention_heads, config.num_key_value_heads
+    norm = None
+    if hasattr(attention, "q_norm"):
+        norm = _norm_by_head(attention.q_norm, attention.k_norm, queries, keys)
+    return Heads(
+        queries=queries,
+        keys=keys,
+        size=attention.head_dim,
+        together=False,
+        scale=attention.scaling,
+        norm=norm,
+        window=_window(config, number),
+        kind=_kinds(config)[number],
+    )
+
+
+def _joined(*projections: Module) -> Linear:
+    """Return projections of the same rows as one; their modules see views of it from then on."""
+    first = projections[0]
+    if len(projections) == 1:
+        return Linear(first.weight, first.bias)
+    weight = _shared([each.weight for each in projections])
+    biases = [each.bias for each in projections]
+    return Linear(weight, None if first.bias is None else _shared(biases))
+
+
+def _shared(owned: list[torch.nn.Parameter]) -> torch.Tensor:
+    """Return [out, ...] the parameters one below another, each a view of the whole from then on."""
+    sizes = [each.shape[0] for each in owned]
+    first = owned[0].detach()
+    if _one_below_another(owned):
+        return first.as_strided((sum(sizes), *first.shape[1:]), first.stride())
+    whole = torch.cat([each.detach() for each in owned])
+    for each, part in zip(owned, whole.split_with_sizes(sizes), strict=True):
+        each.data = part
+    return whole
+
+
+def _one_below_another(owned: list[torch.nn.Parameter]) -> bool:
+    """Return whether the parameters were joined before: a model cut short shares its layers."""
+    held = {each.untyped_storage().data_ptr() for each in owned}
+    ends = [each.storage_offset() + each.numel() for each in owned]
+    starts = [each.storage_offset() for each in owned]
+    return len(held) == 1 and starts[1:] == ends[:-1]
+
+
+def _norm(module: Module) -> Norm:
+    """Return what a norm module does, in one operation."""
+    if isinstance(module, torch.nn.LayerNorm):
+        shape = module.normalized_shape
+        return partial(
+            functional.layer_norm,
+            normalized_shape=list(shape),
+            weight=module.weight,
+            bias=module.bias,
+            eps=module.eps,
+        )
+    weight, eps = _rms(module)
+    return _scaled_rms(weight, eps)
+
+
+def _norm_by_head(ours: Module, theirs: Module, queries: int, keys: int) -> Norm:
+    """Return the norm of queries and keys at once, each head by its own weight."""
+    weight, eps = _rms(ours)
+    other, _ = _rms(theirs)
+    return _scaled_rms(torch.stack([weight] * queries + [other] * keys), eps)
+
+
+def _rms(module: Module) -> tuple[torch.Tensor, float]:
+    """Return the factor and the floor of a root-mean-square norm; Gemma's is told from 1."""
+    if "Gemma" in type(module).__name__:
+        return 1 + module.weight.float(), module.eps
+    return module.weight, module.variance_epsilon
+
+
+def _scaled_rms(weight: torch.Tensor, eps: float) -> Norm:
+    """Return a norm computed in the weight's precision, or the rows' where that is finer."""
+    shape = list(weight.shape[-1:])
+    own = weight if weight.ndim == 1 else None
+
+    def norm(rows: torch.Tensor) -> torch.Tensor:
+        same = rows.to(weight.dtype)
+        scaled = functional.rms_norm(same, shape, own, eps)
+        return (scaled if own is not None else scaled * weight).to(rows.dtype)
+
+    return norm
+
+
+Reader = Callable[[Module, Module, int], Block]
+READERS: dict[str, tuple[str, str, Reader]] = {
+    "GPTNeoXForCausalLM": ("embed_in", "final_layer_norm", _neox),
+    "LlamaForCausalLM": ("embed_tokens", "norm", _llama),
+    "MistralForCausalLM": ("embed_tokens", "norm", _llama),
+    "Qwen2ForCausalLM": ("embed_tokens", "norm", _llama),
+    "Qwen3ForCausalLM": ("embed_tokens", "norm", _llama),
+    "GemmaForCausalLM": ("embed_tokens", "norm", _llama),
+    "Gemma3ForCausalLM": ("embed_tokens", "norm", _llama),
+}
+"""By class: what its embedding and last norm are called, and how its layers are read."""

@@ -1,0 +1,54 @@
+"""A path is taken once its logits were seen to be the module's, and refused with the reason."""
+
+import pytest
+import torch
+
+import tiny
+from specprof.engine.flat import proof, read
+from specprof.engine.flat.decoder import Flat
+from specprof.engine.flat.proof import way
+from specprof.errors import UsageError
+
+
+def test_a_model_that_is_proven_runs_flat():
+    model = tiny.model("qwen3")
+    taken = way(model, "auto")
+    assert (taken.path, taken.reason) == ("flat", None)
+    assert isinstance(taken.runs, Flat)
+    assert way(model, "auto") is taken
+    assert way(model, "modules").runs is model
+
+
+def test_a_model_nobody_described_runs_by_its_modules():
+    model = tiny.model("llama")
+    model.__class__ = type("LookalikeForCausalLM", (type(model),), {})
+    taken = way(model, "auto")
+    assert taken.runs is model
+    assert taken.path == "modules"
+    assert taken.reason is not None
+    assert taken.reason.startswith("a LookalikeForCausalLM is none of")
+    with pytest.raises(UsageError, match="the flat path can't be taken: a Lookalike"):
+        way(model, "flat")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_model_read_wrongly_is_found_out(monkeypatch, dtype):
+    """Whatever the misreading, it shows in the logits: here two layers in the wrong order."""
+    model = tiny.model("llama").to(dtype)
+    rightly = read.parts
+
+    def wrongly(one):
+        found = rightly(one)
+        first, second, *others = found.blocks
+        return type(found)(
+            embed=found.embed,
+            blocks=(second, first, *others),
+            circles=found.circles,
+            norm=found.norm,
+            head=found.head,
+        )
+
+    monkeypatch.setattr(proof.read, "parts", wrongly)
+    taken = way(model, "auto")
+    assert taken.path == "modules"
+    assert "its logits differ from the module's by" in str(taken.reason)

@@ -1,0 +1,49 @@
+"""Weights are held once, and what the description doesn't cover is refused by name."""
+
+import pytest
+import torch
+
+import tiny
+from specprof.engine.flat.read import parts
+from specprof.errors import UsageError
+
+
+def test_joined_projections_take_no_second_copy():
+    model = tiny.model("llama")
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    read = parts(model)
+    attention = model.model.layers[0].self_attn
+    joined = read.blocks[0].into_attention.weight
+    held = joined.untyped_storage().data_ptr()
+    for each in (attention.q_proj, attention.k_proj, attention.v_proj):
+        assert each.weight.untyped_storage().data_ptr() == held
+    assert torch.equal(joined[:32], before["model.layers.0.self_attn.q_proj.weight"])
+    after = model.state_dict()
+    assert all(torch.equal(after[name], weight) for name, weight in before.items())
+
+
+def test_a_model_read_twice_is_joined_once():
+    model = tiny.model("qwen2")
+    first, second = parts(model), parts(model)
+    for one, other in zip(first.blocks, second.blocks, strict=True):
+        assert one.into_attention.weight.data_ptr() == other.into_attention.weight.data_ptr()
+        assert one.into_attention.bias.data_ptr() == other.into_attention.bias.data_ptr()
+        assert one.into_mlp.weight.data_ptr() == other.into_mlp.weight.data_ptr()
+
+
+def test_an_unknown_class_is_refused_with_those_that_are_known():
+    model = tiny.model("llama")
+    model.__class__ = type("LookalikeForCausalLM", (type(model),), {})
+    with pytest.raises(UsageError, match="a LookalikeForCausalLM is none of GPTNeoXForCausalLM"):
+        parts(model)
+
+
+def test_angles_that_depend_on_the_length_are_refused():
+    rope = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}
+    with pytest.raises(UsageError, match="the angles of its dynamic RoPE depend on the length"):
+        parts(tiny.model("llama", rope_parameters=rope))
+
+
+def test_softcapped_logits_are_refused():
+    with pytest.raises(UsageError, match="final_logit_softcapping is not part of"):
+        parts(tiny.model("gemma3_text", final_logit_softcapping=30.0))

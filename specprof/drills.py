@@ -121,7 +121,9 @@ def drill(name: str, given: Mapping[str, Value] | None = None) -> Drill:
     return Drill(asked, known[asked], settings, fault)
 
 
-def play(one: Drill, path: Path, settings: Settings | None = None) -> "Evidence":
+def play(
+    one: Drill, path: Path, settings: Settings | None = None, *, overwrite: bool = False
+) -> "Evidence":
     """Record a drill in a capture at `path`, and return the evidence in it.
 
     With other `settings` it is a probe's run: just as broken.
@@ -130,7 +132,7 @@ def play(one: Drill, path: Path, settings: Settings | None = None) -> "Evidence"
     from specprof.analysis.evidence import Evidence
 
     spec = RunSpec(id="drill", profile="drill", settings=settings or one.settings, label=one.name)
-    with CaptureWriter(path) as writer:
+    with CaptureWriter(path, overwrite=overwrite) as writer:
         try:
             record(one.backend(), spec, writer, command=["specprof", "drill", one.name])
         except Exception:
@@ -143,11 +145,11 @@ def play(one: Drill, path: Path, settings: Settings | None = None) -> "Evidence"
 
 
 def judge(
-    one: Drill, path: Path | None = None, *, budget_s: float = 0.0
+    one: Drill, path: Path | None = None, *, budget_s: float = 0.0, overwrite: bool = False
 ) -> tuple[Judged, "Diagnosis"]:
     """Run a drill and diagnose it, by its capture and as many probes as `budget_s` allows.
 
-    The capture is kept where a `path` is given.
+    The capture is kept where a `path` is given; `overwrite` what is there.
     """
     from specprof.diagnosis import diagnose, probing
 
@@ -158,7 +160,7 @@ def judge(
         def played(name: str, settings: Settings) -> "Evidence":
             return play(one, Path(folder) / f"{name}-{next(numbers)}.jsonl", settings)
 
-        evidence = play(one, path or Path(folder) / "drill.jsonl")
+        evidence = play(one, path or Path(folder) / "drill.jsonl", overwrite=overwrite)
         diagnosis = diagnose(evidence)
         if budget_s:
             auto = [AUTO]

@@ -15,6 +15,8 @@ from typing import ClassVar
 
 INTERRUPTED = 130
 """Exit code of a run that was stopped by Ctrl-C; what it recorded is kept."""
+LISTED, NEAREST = 40, 12
+"""So many known names are listed whole; of more, so many of the nearest."""
 NOT_FINITE = "logits hold NaN"
 """In the title of each error that ends a run because a model's answer is no number."""
 
@@ -40,12 +42,17 @@ class UsageError(SpecprofError):
 
 
 class UnknownName(UsageError):
-    """A name that nothing known goes by; the message lists the known ones, nearest first."""
+    """A name that nothing known goes by; the message lists the known ones, nearest first.
+
+    Of very many it lists the nearest, and says how many more there are.
+    """
 
     def __init__(self, kind: str, asked: str, known: Iterable[str]) -> None:
-        super().__init__(
-            f"no {kind} is called {asked!r}", f"known: {', '.join(nearest(asked, known))}"
-        )
+        names = nearest(asked, known)
+        shown = names if len(names) <= LISTED else names[:NEAREST]
+        told = ", ".join(repr(each) if "," in each else each for each in shown)
+        more = f", and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+        super().__init__(f"no {kind} is called {asked!r}", f"known: {told}{more}")
 
 
 class EnvironmentMissing(SpecprofError):

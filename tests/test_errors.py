@@ -49,3 +49,12 @@ def test_an_error_ends_the_command_in_two_lines():
     assert ended.stdout == ""
     assert len(ended.stderr.splitlines()) == 2
     assert "\x1b" not in ended.stderr
+
+
+def test_of_very_many_names_the_nearest_are_listed():
+    """A page of names hides the one that was meant; a name with a comma stays one name."""
+    few = UnknownName("drill", "gredy", ["greedy", "greedy, dense", "hot"])
+    assert few.hint == "known: greedy, 'greedy, dense', hot"
+    many = UnknownName("case", "kv/b", [f"kv/{each}" for each in "abcdefghij" * 5])
+    assert many.hint.startswith("known: kv/b, ")
+    assert many.hint.endswith(", and 38 more")

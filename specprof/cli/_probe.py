@@ -35,10 +35,15 @@ def probed(
 
     names = [name.strip() for name in asked.split(",")]
     budget_s = math.inf if budget_s is None else budget_s
+    if math.isnan(budget_s):
+        raise UsageError("--budget nan bounds nothing", "pass seconds, or leave it out")
     beside = Path(evidence.name + ".probes")
-    return probing.judged(
+    after = probing.judged(
         diagnosis, evidence, names, _player(beside), budget_s=budget_s, told=_told, also=also
     )
+    if not any(verdict.probe for verdict in after.verdicts):
+        _say(f"probe {asked}: none made; {probing.idle(diagnosis, evidence, also)}")
+    return after
 
 
 def follow_up(names: Sequence[str], path: Path) -> None:

@@ -10,6 +10,7 @@ from specprof.cli import app
 from specprof.errors import UsageError
 
 if TYPE_CHECKING:
+    from specprof.analysis.columns import Columns
     from specprof.analysis.evidence import Evidence
     from specprof.diagnosis import Diagnosis
 
@@ -99,7 +100,10 @@ def _families(asked: Sequence[str]) -> set[str]:
 
 
 def _evidence(paths: Sequence[Path]) -> "list[Evidence]":
-    """Return evidence on every capture that drafted, the others beside it; on all if none did."""
+    """Return evidence on every capture but baselines, the others beside it; on all if all are.
+
+    A run that was told to draft and did not is no baseline: its silence is what to judge.
+    """
     from specprof.analysis.columns import Columns
     from specprof.analysis.evidence import Evidence
     from specprof.capture import read_capture
@@ -108,7 +112,7 @@ def _evidence(paths: Sequence[Path]) -> "list[Evidence]":
     columns = [Columns() for _ in read]
     for one, capture in zip(columns, read, strict=True):
         one.feed([capture.header, *capture.events])
-    drafted = [bool(one.rounds.drafted.any()) for one in columns]
+    drafted = [not _baseline(one) for one in columns]
     return [
         Evidence(
             one,
@@ -119,6 +123,16 @@ def _evidence(paths: Sequence[Path]) -> "list[Evidence]":
         for one, capture, drafts in zip(columns, read, drafted, strict=True)
         if drafts or not any(drafted)
     ]
+
+
+def _baseline(columns: "Columns") -> bool:
+    """Whether a run drafted nothing, and had no reason to."""
+    from specprof.limits import CHAIN_ONLY
+
+    if columns.rounds.drafted.any() or columns.header is None:
+        return False
+    settings = columns.header.spec.settings
+    return settings.drafter in CHAIN_ONLY or settings.workload not in {"walk", "generate"}
 
 
 def _fail(diagnoses: "Sequence[Diagnosis]", families: set[str]) -> None:

@@ -34,7 +34,8 @@ def drill(
     jobs: Annotated[int, typer.Option(help="--all: drills run at once.")] = 1,
     seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
     probe: Annotated[
-        float, typer.Option(metavar="SECONDS", help="For probes a verdict hangs on; 0: none.")
+        float,
+        typer.Option(metavar="SECONDS", help="For probes a verdict hangs on; 0: none.", min=0),
     ] = 0.0,
     set_: Annotated[
         list[str] | None,
@@ -47,15 +48,17 @@ def drill(
             "-o", "--output", help="Keep the capture, or the matrix, here.", show_default=False
         ),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
 ) -> None:
     """Break the engine in a known way, or don't, and diagnose it: test the instrument."""
     given = _given(set_ or [])
     if everything:
+        _room(output, force=force)
         _all(only, seeds, jobs, given, probe, json=json, output=output)
     elif name is None:
         sys.stdout.write(_listed())
     else:
-        _one(name, given | {"seed": seed}, probe, json=json, output=output)
+        _one(name, given | {"seed": seed}, probe, json=json, output=output, force=force)
 
 
 def _given(written: Sequence[str]) -> "dict[str, Value]":
@@ -71,6 +74,18 @@ def _given(written: Sequence[str]) -> "dict[str, Value]":
     return given
 
 
+def _room(output: Path | None, *, force: bool) -> None:
+    """Refuse a matrix that couldn't be kept, before the long run that makes it."""
+    from specprof.errors import UsageError
+
+    if output is None:
+        return
+    if output.exists() and not force:
+        raise UsageError(f"{output} exists already", "choose another -o, or pass --force")
+    if not output.parent.is_dir():
+        raise UsageError(f"can't write {output}: no such folder", "make the folder first")
+
+
 def _listed() -> str:
     from specprof import drills
 
@@ -81,14 +96,21 @@ def _listed() -> str:
 
 
 def _one(
-    name: str, given: "dict[str, Value]", budget_s: float, *, json: bool, output: Path | None
+    name: str,
+    given: "dict[str, Value]",
+    budget_s: float,
+    *,
+    json: bool,
+    output: Path | None,
+    force: bool,
 ) -> None:
     from dataclasses import replace
 
     from specprof import drills
     from specprof.cli._report import show
 
-    judged, diagnosis = drills.judge(drills.drill(name, given), output, budget_s=budget_s)
+    one = drills.drill(name, given)
+    judged, diagnosis = drills.judge(one, output, budget_s=budget_s, overwrite=force)
     show([replace(diagnosis, capture=f"drill {judged.name}")], json=json)
     if judged.named is not None:
         sys.stderr.write(_verdict(judged) + "\n")
@@ -119,9 +141,9 @@ def _all(
         sys.stderr.write(f"{one.name} seed {one.seed}: {_verdict(one)} ({one.seconds} s)\n")
         judged.append(one)
     document = drills_matrix.document(judged)
+    sys.stdout.write(document.decode() if json else drills_matrix.table(judged))
     if output:
         output.write_bytes(document)
-    sys.stdout.write(document.decode() if json else drills_matrix.table(judged))
 
 
 if TYPE_CHECKING:

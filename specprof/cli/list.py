@@ -15,7 +15,10 @@ def list_(
     *,
     kind: Annotated[
         str | None,
-        typer.Argument(help="drafter, cache, acceptance, backend, rule, exporter or profile."),
+        typer.Argument(
+            help="drafter, shape, depth, cache, acceptance, backend, rule, probe, fault, exporter "
+            "or profile."
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:

@@ -116,6 +116,17 @@ def next_probe(
     return None
 
 
+def idle(diagnosis: Diagnosis, evidence: Evidence, also: Iterable[Path] = ()) -> str:
+    """Say why `auto` makes no probe of a diagnosis, within whatever budget it had."""
+    leading = diagnosis.leading
+    if leading and leading.row <= EXACT:
+        return f"{leading.rule} leads, which rests on counting: no run could overturn it"
+    choice = next_probe(diagnosis, evidence, {}, float("inf"), also)
+    if choice:
+        return f"{choice.name} should take {choice.seconds:.0f} s, more than the budget"
+    return "no verdict hangs on a run that could be made"
+
+
 def judged(
     diagnosis: Diagnosis,
     evidence: Evidence,

@@ -17,6 +17,7 @@ from specprof.errors import (
     UnknownName,
     UsageError,
 )
+from specprof.records import Round
 
 LONG = {"stops": 8, "max_new_tokens": 160, "context": 4000}
 
@@ -158,6 +159,23 @@ def test_fail_on_a_family_nothing_could_judge_is_no_pass(tmp_path):
     ended = specprof("diagnose", bare, "--fail-on", "bug")
     assert isinstance(ended.exception, MissingEvidence)
     assert ended.exception.exit_code == 5
+
+
+def test_a_run_that_should_have_drafted_is_no_baseline(healthy, plain, tmp_path):
+    """Beside a healthy run it is judged for itself, as one that drafts nothing by design is not."""
+    bare = captures.write(tmp_path / "bare.jsonl", captures.events()[:1])
+    ended = specprof("diagnose", healthy, bare, "--fail-on", "bug")
+    assert isinstance(ended.exception, MissingEvidence)
+    assert str(bare) in ended.exception.title
+    assert specprof("diagnose", healthy, plain, "--fail-on", "bug").exit_code == 0
+
+
+def test_a_capture_whose_rounds_are_gone_is_no_pass(tmp_path):
+    """Its end line counts them."""
+    kept = [each for each in captures.events() if not isinstance(each, Round)]
+    ended = specprof("diagnose", captures.write(tmp_path / "a.jsonl", kept), "--fail-on", "any")
+    assert isinstance(ended.exception, DiagnosisFailed)
+    assert "capture-incomplete" in ended.exception.title
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")

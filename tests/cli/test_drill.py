@@ -72,3 +72,23 @@ def test_a_setting_is_checked():
     """Its name, and that it says something."""
     assert isinstance(drill("none", "--set", "temprature=1").exception, UnknownName)
     assert isinstance(drill("none", "--set", "temperature").exception, UsageError)
+
+
+def test_a_capture_that_exists_is_kept_unless_told(tmp_path):
+    """As `run` has it, and a matrix likewise, before anything is played."""
+    path = tmp_path / "kept.jsonl"
+    path.write_text("precious")
+    for arguments in (["no-bonus"], ["--all", "--only", "no-bonus"]):
+        ended = drill(*arguments, "-o", path)
+        assert isinstance(ended.exception, UsageError)
+        assert "--force" in ended.exception.hint
+        assert path.read_text() == "precious"
+    assert drill("no-bonus", "-o", path, "--force").exit_code == 0
+    assert read_capture(path).state == "complete"
+    ended = drill("--all", "--only", "no-bonus", "-o", tmp_path / "nowhere" / "matrix.json")
+    assert "no such folder" in ended.exception.title
+
+
+def test_probes_take_no_negative_time():
+    """Refused like any option out of range."""
+    assert drill("no-bonus", "--probe", "-3").exit_code == 2

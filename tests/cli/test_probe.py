@@ -50,6 +50,24 @@ def test_a_budget_bounds_probes_and_nothing_else(capture):
     raised = asked(capture, "--budget", "5").exception
     assert isinstance(raised, UsageError)
     assert asked(capture, "--probe", "auto", "--budget", "5").exit_code == 0
+    unbounded = asked(capture, "--probe", "auto", "--budget", "nan").exception
+    assert isinstance(unbounded, UsageError)
+
+
+def test_auto_says_why_it_makes_no_probe(pair, capture, tmp_path):
+    """No run is worth making, a count leads, or the time is too short."""
+    import runs
+
+    said = asked(capture, "--probe", "auto").stderr
+    assert said == "probe auto: none made; no verdict hangs on a run that could be made\n"
+    sick = captures.write(tmp_path / "sick.jsonl", captures.events("draft-cache-short"))
+    said = asked(sick, "--probe", "auto").stderr
+    assert "cache-length-wrong leads, which rests on counting" in said
+    recorded = runs.events(pair, temperature=1.0, max_new_tokens=48, recheck_context=0)
+    header = msgspec.structs.replace(recorded[0], created="2026-01-01T00:00:00+00:00")
+    real = captures.write(tmp_path / "real.jsonl", [header, *recorded[1:]])
+    said = asked(real, "--probe", "auto", "--budget", "0").stderr
+    assert "s, more than the budget" in said
 
 
 @pytest.mark.parametrize(

@@ -227,6 +227,10 @@ def test_an_unfinished_run_is_told(change, told):
     assert told in outcome.finding.message
     damaged = judged("capture-incomplete", [*events, end], damaged=[4, 9])
     assert "2 lines" in damaged.finding.message
+    bare = judged(
+        "capture-incomplete", [each for each in events if not isinstance(each, Round)] + [end]
+    )
+    assert f"{end.rounds:,} rounds are missing" in bare.finding.message
 
 
 def test_a_draft_worse_than_a_constant_is_told():

@@ -42,7 +42,7 @@ class CaptureIncomplete(Rule):
         if evidence.live:
             return Unknown(reason="the capture is still being written")
         end, recorded = evidence.columns.end, len(evidence.columns.rounds)
-        missing = end.rounds - recorded if end and recorded else 0
+        missing = end.rounds - recorded if end else 0
         reasons = []
         if end is None:
             reasons.append("it has no end line: the run was killed, or the disk filled up")

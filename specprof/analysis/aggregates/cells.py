@@ -4,6 +4,7 @@ Knows spellings of numbers, not what they are of. Raises nothing: what is no num
 """
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from specprof.analysis.aggregates.figures import Figure
@@ -40,15 +41,27 @@ UNITS: dict[str, tuple[str, float]] = {
     "tokens/s": ("speed", 1.0),
     "t/s": ("speed", 1.0),
     "tps": ("speed", 1.0),
+    "token/s": ("speed", 1.0),
+    "tok/sec": ("speed", 1.0),
+    "tokens/sec": ("speed", 1.0),
+    "tokens/second": ("speed", 1.0),
 }
 """Unit -> what it measures, and what one of it is in seconds, bytes, fractions, tokens a second."""
 COUNTED = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 """Suffixes of counts: 20k tokens, 7B parameters."""
 _MARKS = re.compile(r"[*`~\N{ALMOST EQUAL TO}\N{DAGGER}\N{DOUBLE DAGGER}\N{SECTION SIGN}]+")
 _NUMBER = re.compile(
-    r"\d[\d,_ \N{NARROW NO-BREAK SPACE}]*(?:\.\d+)?(?:e[+-]?\d+)?|\.\d+", re.IGNORECASE
+    r"(?:\d{1,3}(?:[ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]\d{3})+(?!\d)(?:,\d+)?|\d[\d,_]*)"
+    r"(?:\.\d+)?(?:e[+-]?\d+)?|\.\d+",
+    re.IGNORECASE,
 )
+"""Spaces group digits by threes only: `12 34` is two numbers."""
+BELOW_ZERO = re.compile(r"[-\N{MINUS SIGN}\N{EN DASH}]\s*(?=\.?\d)")
 _SPREAD = re.compile(r"(?:\N{PLUS-MINUS SIGN}|\+/-)\s*(\d+(?:\.\d+)?)")
+
+
+LEAST, MOST, LONGEST = 1e-30, 1e30, 40
+"""Beyond these, and with more signs, no number is of anything measured."""
 
 
 class Cell(NamedTuple):
@@ -69,8 +82,11 @@ def bare(text: str) -> str:
     return _MARKS.sub("", text).strip("_ \t")
 
 
-def read_cell(text: str) -> Cell | None:
-    """Return the number in a cell; None where it holds none, or more than one can be."""
+def read_cell(text: str, *, comma: bool = False) -> Cell | None:
+    """Return the number in a cell; None where it holds none, or more than one can be.
+
+    With `comma` a lone comma stands before the decimals, three of them too.
+    """
     told = bare(text)
     counted = re.fullmatch(r"(\d+)\s*/\s*(\d+)", told)
     if counted and int(counted[2]):
@@ -81,20 +97,51 @@ def read_cell(text: str) -> Cell | None:
     found = _NUMBER.match(told.lstrip("+"))
     if not found:
         return None
-    digits = _plain_digits(found[0])
-    rest = told.lstrip("+")[found.end() :].strip().lower().strip("()")
-    if digits is None or (rest and rest not in UNITS and rest not in COUNTED):
+    digits = _plain_digits(found[0], comma=comma)
+    rest = _rest(told.lstrip("+")[found.end() :])
+    if digits is None or len(digits) > LONGEST or not _sane(float(digits)):
+        return None
+    if rest and rest not in UNITS and rest not in COUNTED:
         return None
     return Cell(
         _figure(digits), rest or None, float(spread[1]) if spread else None, "." not in digits
     )
 
 
-def _plain_digits(written: str) -> str | None:
+def _sane(value: float) -> bool:
+    """Whether a number can be of anything measured: arithmetic on it stays finite."""
+    return value == 0 or LEAST < value < MOST
+
+
+def is_below_zero(text: str) -> bool:
+    """Whether a number below 0 is written here; nothing read from tables can be one."""
+    told = BELOW_ZERO.match(bare(text))
+    return bool(told) and read_cell(bare(text)[told.end() :] if told else "") is not None
+
+
+def decimal_commas(texts: Iterable[str]) -> bool:
+    """Whether commas stand before decimals in a table: one can't group digits, no point is used."""
+    found = [number[0] for text in texts if (number := _NUMBER.match(bare(text)))]
+    points = any("." in each for each in found)
+    return not points and any(
+        re.fullmatch(r"(0|\d+ ?\d+),\d+|\d+,(\d{1,2}|\d{4,})", each) for each in found
+    )
+
+
+def _rest(told: str) -> str:
+    """Return the unit behind a number; a time a token is a time."""
+    rest = told.strip().lower().strip("()")
+    each = re.sub(r"\s*(/|per )\s*tok(en)?$", "", rest)
+    return each if UNITS.get(each, ("", 0))[0] == "time" else rest
+
+
+def _plain_digits(written: str, *, comma: bool) -> str | None:
     """Return the number with a point for the decimals and no separators; None if it's ambiguous."""
-    told = re.sub(r"[_ \N{NARROW NO-BREAK SPACE}]", "", written)
+    told = re.sub(r"[_ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]", "", written)
     if "," not in told:
         return told
+    if comma and re.fullmatch(r"\d+,\d+", told):
+        return told.replace(",", ".")
     if re.fullmatch(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?", told):
         return told.replace(",", "")
     if re.fullmatch(r"\d+,\d+", told):

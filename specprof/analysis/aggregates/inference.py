@@ -53,6 +53,8 @@ class Fits:
     """`tokens_per_forward` or `length`."""
     arms: list[Arm]
     found: list[Fit]
+    by_chance: float
+    """Bounds the chance that rows of no common way of counting fit one of those tried."""
 
     @property
     def depth(self) -> int | None:
@@ -83,8 +85,31 @@ def fits(results: Results, of: str) -> Fits:
             if all(_meets(arm, of, way, depth, exact=exact) for arm in arms)
         ]
         if found:
-            return Fits(of, arms, found)
-    return Fits(of, arms, [])
+            return Fits(of, arms, found, _by_chance(arms, of, found, len(ways) * len(depths)))
+    return Fits(of, arms, [], 1.0)
+
+
+def fits_any(arm: Arm, of: str) -> bool:
+    """Whether a row that tells its own K fits some way of counting by itself."""
+    ways = PER_FORWARD if of == "tokens_per_forward" else PER_ROUND
+    return any(_meets(arm, of, way, None, exact=exact) for way in ways for exact in (True, False))
+
+
+def _by_chance(arms: list[Arm], of: str, found: list[Fit], tried: int) -> float:
+    """Return the ways tried, times the share of its range each row's digits leave."""
+    fit = found[0]
+    told, chance = set[tuple[float, float]](), float(tried)
+    for arm in arms:
+        share, printed, own = arm.get("accept_frac"), arm.get(of), own_depth(arm, fit.depth)
+        if not share or not printed or not own or (share.value, printed.value) in told:
+            continue
+        told.add((share.value, printed.value))
+        expected = predicted(share, own, fit.way, survival(arm, own, exact=fit.exact))
+        if expected is not None:
+            room = expected.high - expected.low + printed.high - printed.low
+            room += 0.0 if fit.exact else 2 * INDEPENDENT * expected.value
+            chance *= min(room / max(own.value, 1.0), 1.0)
+    return min(chance, 1.0)
 
 
 def own_depth(arm: Arm, depth: int | None) -> Figure | None:

@@ -5,7 +5,8 @@ known, `our score` is not, and nothing is taken for what it only resembles.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from specprof.analysis.aggregates.cells import UNITS, bare
@@ -68,7 +69,8 @@ QUANTITIES = (
         "number",
         "tau, acceptance length, accept length, accepted length, mal, al, aal, tau with bonus,"
         "spec accept length, block efficiency, tokens per step, tokens per round, accepted tokens,"
-        "tokens per verify, tokens per cycle, emitted per round, accept len, tokens step",
+        "tokens per verify, tokens per cycle, emitted per round, accept len, tokens step,"
+        "num mean accepted tokens, mean accepted tokens, mat, num mat, acc length, acc len",
     ),
     _known(
         "accepted_per_round",
@@ -76,7 +78,11 @@ QUANTITIES = (
         "accepted per round, accepted drafts per round, accepted per step, tau without bonus,"
         "accepted drafts, drafts accepted per round",
     ),
-    _known("accepted", "count", "num accepted, n accept, n accepted, accepted, accepted count"),
+    _known(
+        "accepted",
+        "count",
+        "num accepted, n accept, n accepted, accepted, accepted count,num accepted tokens",
+    ),
     _known("drafted", "count", "num drafted, n drafted, drafted, proposed, drafted tokens"),
     _known(
         "tokens",
@@ -97,7 +103,8 @@ QUANTITIES = (
         "tpot",
         "time",
         "tpot, time per output token, itl, inter token latency, time per token, latency per token,"
-        "decode latency per token, per token latency, ms token, ms tok, s token",
+        "decode latency per token, per token latency, ms token, ms tok, s token,"
+        "token time",
     ),
     _known("target_step", "time", "target step, t target, target forward time, plain step"),
     _known("draft_step", "time", "draft step, t draft, draft forward time"),
@@ -107,7 +114,8 @@ QUANTITIES = (
         "throughput",
         "speed",
         "throughput, tok s, tokens s, tokens per second, tps, t s, tokens sec, speed,"
-        "decode throughput, generation speed, output throughput, tok sec",
+        "decode throughput, generation speed, output throughput, tok sec,"
+        "throughput tok s, throughput tokens s, speed tok s, speed t s, decode tok s, output tok s",
     ),
     _known("speedup", "times", "speedup, speed up, acceleration, walltime speedup, wall speedup"),
     _known("ppl", "number", "ppl, perplexity"),
@@ -153,6 +161,8 @@ _SIGNS = {
 _NOISE = {"avg", "average", "mean", "the", "of", "total", "overall", "observed", "measured"}
 _BY_UNIT = {("accepted", "share"): "accept frac", ("cache", "bytes"): "kv memory"}
 """What a heading means whose unit is no unit of what it seems to mean."""
+BESIDE_COUNTS = {"num draft tokens": "drafted"}
+"""What a heading means beside a count of accepted tokens: to vLLM all drafts, to SGLang a tree."""
 _TOLD_BY_UNIT: dict[str, str] = {"speed": "throughput"}
 
 
@@ -165,6 +175,26 @@ class Heading:
     unit: str | None
     at: tuple[str, int] | None
     """As `position` returns it."""
+
+
+def read_headings(texts: Sequence[str]) -> list[Heading]:
+    """Understand a table's headings, each in the others' company."""
+    found = [read_heading(text) for text in texts]
+    if not any(each.quantity and each.quantity.name == "accepted" for each in found):
+        return found
+    company = [" ".join(_words(bare_heading(each.text))) for each in found]
+    return [
+        replace(each, quantity=_BY_SPELLING[BESIDE_COUNTS[told]]) if told in BESIDE_COUNTS else each
+        for each, told in zip(found, company, strict=True)
+    ]
+
+
+def heading_by_cells(heading: Heading, units: Sequence[str | None]) -> Heading:
+    """Return what a heading means whose cells give units: a `Speed` of 2.1x is a speed-up."""
+    times = bool(units) and all(each and UNITS.get(each, ("",))[0] == "times" for each in units)
+    if times and heading.quantity and heading.quantity.kind == "speed":
+        return replace(heading, quantity=_BY_SPELLING["speedup"])
+    return heading
 
 
 def read_heading(text: str) -> Heading:
@@ -230,12 +260,14 @@ def position(heading: str) -> tuple[str, int] | None:
     `survival` where it says so, `conditional` likewise, `position` where it may be either.
     """
     told = " ".join(_words(bare_heading(heading).rstrip("%")))
+    if chain := re.fullmatch(r"(\d) alpha", told):  # n self-fed features, so draft index n + 1
+        return "conditional", int(chain[1]) + 1
     for kind, spelt in (
         ("survival", r"(?:s|survival|marginal|unconditional)"),
         ("conditional", r"(?:c|conditional|cond)"),
         (
             "position",
-            r"(?:pos|position|accept(?:ance)?(?: rate)?(?: at)?(?: pos(?:ition)?)?|index)",
+            r"(?:pos|position|accept(?:ance)?(?: rate)?(?: at)?(?: pos(?:ition)?| token)?|index)",
         ),
     ):
         found = re.fullmatch(rf"{spelt} ?(\d\d?)", told)

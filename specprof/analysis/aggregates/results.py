@@ -4,16 +4,27 @@ Knows which quantity follows from which others by definition (accepted / drafted
 forwards). Takes nothing for known that the table leaves open: a time without a unit isn't read.
 """
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from specprof.analysis.aggregates.cells import COUNTED, UNITS, Cell, bare, read_cell
+from specprof.analysis.aggregates.cells import (
+    COUNTED,
+    UNITS,
+    Cell,
+    bare,
+    decimal_commas,
+    is_below_zero,
+    read_cell,
+)
 from specprof.analysis.aggregates.figures import Figure, exactly
 from specprof.analysis.aggregates.quantities import (
     Heading,
+    Kind,
     Quantity,
-    read_heading,
+    heading_by_cells,
+    read_headings,
     recognised,
 )
 from specprof.analysis.aggregates.sheets import Sheet, read_sheets
@@ -23,6 +34,25 @@ PERCENT_FROM = 1.5
 """A column of shares without a unit, one of them above this, is in percent."""
 PLAIN = ("baseline", "plain", "vanilla", "autoregressive", "ar", "none", "no draft", "no spec")
 """Words at the head of a label that say nothing was drafted."""
+WITHOUT = re.compile(r"\b(w/o|without|no) (spec|draft|assist)")
+"""What says so anywhere in it."""
+LIKE_TOKENS = 10.0
+"""A column of shares without a unit, all up to this, may be of tokens a round."""
+ABSENT = {
+    "",
+    "-",
+    "--",
+    "---",
+    "n/a",
+    "na",
+    "none",
+    "nan",
+    "null",
+    "/",
+    "\N{EN DASH}",
+    "\N{EM DASH}",
+}
+"""Cells that say nothing is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +90,7 @@ class Arm:
         depth = self.figures.get("depth")
         told = [self.label.lower(), self.texts.get("draft", "").lower()]
         named = any(each == word or each.startswith(word + " ") for each in told for word in PLAIN)
+        named = named or any(WITHOUT.search(each) for each in told)
         return named or (depth is not None and not depth.value)
 
     @property
@@ -82,6 +113,10 @@ class Results:
     """Headings that name nothing known, or whose unit isn't told."""
     readings: list[str] = field(default_factory=list)
     """Where a reading had to be chosen: which, and by what."""
+    strange: list[str] = field(default_factory=list)
+    """Cells of known columns that hold something, but no number that could be read."""
+    below_zero: list[str] = field(default_factory=list)
+    """Cells of known columns that hold a number below 0."""
 
     def having(self, *names: str, drafting: bool = True) -> list[Arm]:
         """Return the rows that tell all of these; raises MissingEvidence where none does."""
@@ -112,23 +147,44 @@ def understood(sheet: Sheet) -> Results:
     turned = _turned(sheet)
     readings = ["its rows and columns are swapped"] if turned is not sheet else []
     arms = [Arm(i, "", {}, {}, {}, {}, {}) for i in range(1, len(turned.rows) + 1)]
-    labels, unread = [""] * len(arms), list[str]()
-    for column, text in enumerate(turned.headings):
-        cells, heading = [row[column] for row in turned.rows], read_heading(text)
+    labels, unread, told = [""] * len(arms), list[str](), Results(sheet.name, [], [], readings)
+    comma, seen = decimal_commas(cell for row in turned.rows for cell in row), set[object]()
+    for column, named in enumerate(read_headings(turned.headings)):
+        cells, text = [row[column] for row in turned.rows], named.text
+        read = [read_cell(cell, comma=comma) for cell in cells]
+        heading = heading_by_cells(named, [each.unit for each in read if each])
+        meant = heading.quantity.name if heading.quantity else heading.at
+        if meant is not None and meant in seen:
+            unread.append(f"{text} (told twice; the first is read)")
+            continue
+        seen.add(meant)
         if heading.quantity and heading.quantity.kind == "text":
             for arm, cell in zip(arms, cells, strict=True):
                 _text(arm, heading.quantity, bare(cell))
         elif heading.quantity or heading.at:
-            unread += [] if _numbers(arms, cells, heading, readings) else [text]
+            unread += [] if _numbers(arms, read, heading, readings) else [text]
+            _strange(told, heading, cells, read)
         else:
-            if not any(labels) and not any(read_cell(cell) for cell in cells):
+            if not any(labels) and not any(read):
                 labels = [bare(cell) for cell in cells]
             unread.append(text)
-    named = [
+    labelled = [
         Arm(arm.number, arm.texts.get("label", "") or label, *_parts(arm))
         for arm, label in zip(arms, labels, strict=True)
     ]
-    return Results(sheet.name, named, [each for each in unread if each], readings)
+    return replace(told, arms=labelled, unread=[each for each in unread if each])
+
+
+def _strange(
+    told: Results, heading: Heading, cells: Sequence[str], read: Sequence[Cell | None]
+) -> None:
+    """Note the cells of a known column that hold no number, and those below 0."""
+    for number, (cell, found) in enumerate(zip(cells, read, strict=True), start=1):
+        if found is not None and _suits(found, heading):
+            continue
+        if bare(cell).lower() not in ABSENT:
+            where = f"{cell!r} ({heading.text}, row {number})"
+            (told.below_zero if is_below_zero(cell) else told.strange).append(where)
 
 
 def _parts(
@@ -157,18 +213,31 @@ def _text(arm: Arm, quantity: Quantity, told: str) -> None:
 
 
 def _numbers(
-    arms: Sequence[Arm], cells: Sequence[str], heading: Heading, readings: list[str]
+    arms: Sequence[Arm], read: Sequence[Cell | None], heading: Heading, readings: list[str]
 ) -> bool:
     """Put a column's numbers into its rows; return False where its unit can't be told."""
-    read = [read_cell(cell) for cell in cells]
-    kind = heading.quantity.kind if heading.quantity else "share"
-    scale = _scale(kind, heading, [each for each in read if each], readings)
+    kind = _kind(heading)
+    suited = [each for each in read if each and _suits(each, heading)]
+    scale = _scale(kind, heading, suited, readings)
     if scale is None:
         return False
     for arm, cell in zip(arms, read, strict=True):
-        if cell is not None:
+        if cell is not None and _suits(cell, heading):
             _number(arm, heading, _scaled(cell, kind, scale(cell)), cell)
     return True
+
+
+def _kind(heading: Heading) -> Kind:
+    return heading.quantity.kind if heading.quantity else "share"
+
+
+def _suits(cell: Cell, heading: Heading) -> bool:
+    """Whether a cell's own unit is one of what its column holds: 85 % is no speed-up of 85."""
+    kind, unit = _kind(heading), cell.unit
+    if unit is None or (kind in ("count", "speed") and unit in COUNTED):
+        return True
+    allowed = {"number": ("times",), "count": ()}.get(kind, (kind,))
+    return UNITS.get(unit, ("", 0))[0] in allowed
 
 
 def _number(arm: Arm, heading: Heading, figure: Figure, cell: Cell) -> None:
@@ -186,9 +255,12 @@ def _scale(
 ) -> Callable[[Cell], float] | None:
     """Return what a cell of this column is multiplied by; None where the unit isn't told."""
     measured = {"share": "share", "time": "time", "bytes": "bytes"}.get(kind)
-    if measured is None:
-        return lambda cell: COUNTED.get(cell.unit or "", 1.0) if kind == "count" else 1.0
     unit = heading.unit
+    if measured is None:
+        if kind == "times" and unit and UNITS[unit][0] == "share":
+            return None
+        counted = kind in ("count", "speed")
+        return lambda cell: COUNTED.get(cell.unit or "", 1.0) if counted else 1.0
     if unit and UNITS[unit][0] == measured:
         return lambda cell: _unit_of(cell, measured) or UNITS[unit][1]
     bare_cells = [cell for cell in cells if _unit_of(cell, measured) is None]
@@ -196,11 +268,21 @@ def _scale(
         return lambda cell: _unit_of(cell, measured) or 1.0
     if measured != "share" or not cells:
         return None
-    percent = max(cell.figure.value for cell in bare_cells) > PERCENT_FROM
+    values = [cell.figure.value for cell in bare_cells if cell.figure.value]
+    return _share_scale(heading, cells, values, readings)
+
+
+def _share_scale(
+    heading: Heading, cells: Sequence[Cell], values: Sequence[float], readings: list[str]
+) -> Callable[[Cell], float] | None:
+    """Return a share's scale by its column's numbers that have no unit; None if they leave it."""
+    percent = max(values, default=0.0) > PERCENT_FROM
+    if percent and (max(values) <= LIKE_TOKENS or min(values) < 1):
+        return None
     told = "in percent" if percent else "a fraction"
     if not cells[0].unit:
         readings.append(f"{heading.text!r} {told}")
-    return lambda cell: _unit_of(cell, measured) or (0.01 if percent else 1.0)
+    return lambda cell: _unit_of(cell, "share") or (0.01 if percent else 1.0)
 
 
 def _unit_of(cell: Cell, measured: str) -> float | None:

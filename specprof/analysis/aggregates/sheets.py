@@ -94,8 +94,13 @@ def _csv(text: str) -> Iterator[_Read]:
     first = text.partition("\n")[0]
     delimiter = max("\t;,", key=first.count)
     lines = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(row)]
-    if lines:
-        yield lines[0], _even(lines[1:], len(lines[0]))
+    if not lines:
+        return
+    for number, line in enumerate(lines[1:], start=1):
+        if any(line[len(lines[0]) :]):
+            title = f"row {number} has {len(line)} cells under {len(lines[0])} headings"
+            raise ValueError(f"{title}; quote cells that hold the separator {delimiter!r}")
+    yield lines[0], _even(lines[1:], len(lines[0]))
 
 
 def _markdown(text: str) -> Iterator[_Read]:

@@ -36,7 +36,7 @@ def arms_unequal(results: Results) -> Outcome:
     if not told:
         title = "no row tells under which conditions it ran"
         raise MissingEvidence(title, f"add columns: {', '.join(CONDITIONS[:5])}")
-    alone = [arm for arm in drafting if not any(_alike(arm, other, told) for other in plain)]
+    alone = [arm for arm in drafting if not any(alike(arm, other, told) for other in plain)]
     if not alone:
         missing = [name for name in CONDITIONS if name not in told]
         return Clear(detectable=f"a difference in {', '.join(told)}; not in {', '.join(missing)}")
@@ -130,7 +130,8 @@ def _unlike(arm: Arm, other: Arm, told: Sequence[str]) -> list[str]:
     return [name for name in told if _told(arm, name).lower() != _told(other, name).lower()]
 
 
-def _alike(arm: Arm, other: Arm, told: Sequence[str]) -> bool:
+def alike(arm: Arm, other: Arm, told: Sequence[str]) -> bool:
+    """Whether two rows agree on all of these conditions."""
     return not _unlike(arm, other, told)
 
 

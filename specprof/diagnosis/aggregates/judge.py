@@ -8,6 +8,7 @@ from specprof.analysis.aggregates.results import Results
 from specprof.diagnosis.aggregates import suspicious
 from specprof.diagnosis.aggregates.impossible import IMPOSSIBLE
 from specprof.diagnosis.aggregates.incomparable import INCOMPARABLE
+from specprof.diagnosis.aggregates.inconsistent import INCONSISTENT
 from specprof.diagnosis.aggregates.suspicious import COUNTS
 from specprof.diagnosis.aggregates.times import TIMES
 from specprof.diagnosis.diagnose import Diagnosis, Verdict
@@ -17,14 +18,20 @@ from specprof.findings import Crashed, Family, Found, Outcome, Unknown
 Check = Callable[[Results], Outcome]
 FAMILIES: Final[dict[str, Family]] = {
     "extra_target_forwards": "bug",
-    "self_draft_rejected": "bug",
+    "self_draft_rejected": "configuration",
     "rates_of_different_depths": "configuration",
     "cost_of_rounds": "cost",
 }
-"""A check's family where that isn't measurement: a table shows what was printed before anything."""
+"""A check's family where that isn't measurement: a table shows what was printed before anything.
+
+A draft of its target's name may still be of coarser weights, so it alone makes no bug.
+"""
+MOST_CELLS = 6
+"""Cells that could not be read, named in the sentence."""
 ROWS: Final = (
     (2.0, (suspicious.extra_target_forwards,)),  # says why where others only say that
     (2.1, IMPOSSIBLE),
+    (2.2, INCONSISTENT),
     (2.5, COUNTS),
     (9.0, INCOMPARABLE),
     (11.0, TIMES),
@@ -99,4 +106,9 @@ def _readings(results: Results) -> list[str]:
 
 def _unread(results: Results) -> list[str]:
     names = ", ".join(repr(each) for each in results.unread)
-    return [f"Not read, no known quantity or no unit: {names}"] if names else []
+    said = [f"Not read, no known quantity or no unit: {names}"] if names else []
+    if results.strange:
+        more = len(results.strange) - MOST_CELLS
+        cells = ", ".join(results.strange[:MOST_CELLS]) + (f" and {more} more" if more > 0 else "")
+        said.append(f"Cells without a number that can be read: {cells}")
+    return said

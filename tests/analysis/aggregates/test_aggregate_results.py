@@ -118,10 +118,78 @@ def test_a_time_without_a_unit_is_not_read(tmp_path):
 
 def test_percent_is_told_from_fractions_aloud(tmp_path):
     """By the column's largest number, and the reader is told."""
-    (results,) = read(tmp_path, "accept rate,alpha\n71.2,0.7\n0.9,0.6\n", ".csv")
+    (results,) = read(tmp_path, "accept rate,alpha\n71.2,0.7\n9,0.6\n", ".csv")
     assert results.arms[0].figures["accept_frac"].value == pytest.approx(0.712)
-    assert results.arms[1].figures["accept_frac"].value == pytest.approx(0.009)
+    assert results.arms[1].figures["accept_frac"].value == pytest.approx(0.09)
     assert any("'accept rate' in percent" in each for each in results.readings)
+
+
+@pytest.mark.parametrize("column", ["71.2,0.9", "2.53,3.47"])
+def test_a_share_that_may_be_either_is_not_read(tmp_path, column):
+    """Both percent and fractions, or percent and tokens a round: no reading is safe."""
+    rows = "\n".join(f"4,{each}" for each in column.split(","))
+    (results,) = read(tmp_path, f"K,accept rate\n{rows}\n", ".csv")
+    assert results.unread == ["accept rate"]
+    assert not any(arm.get("accept_frac") for arm in results.arms)
+
+
+def test_commas_before_decimals_are_told_by_the_whole_table(tmp_path):
+    """`2,123` beside `1,9` is a little over two; beside `36.8`, two thousand."""
+    (results,) = read(tmp_path, "K;tau;speedup\n4;3,45;2,123x\n4;3,82;1,9x\n", ".csv")
+    assert results.arms[0].figures["speedup"].value == pytest.approx(2.123)
+    (results,) = read(tmp_path, "|tokens|tok/s|\n|-|-|\n|2,123|36.8|\n")
+    assert results.arms[0].figures["tokens"].value == 2123
+
+
+def test_what_a_known_column_holds_beside_numbers_is_told(tmp_path):
+    """Below 0, another unit, two numbers, no number: none is read, each is named; absent is not."""
+    text = "K,accept rate,tau,speedup\n4,-0.2,inf,85%\n4 5,0.5,3.0,-\n"
+    (results,) = read(tmp_path, text, ".csv")
+    assert results.below_zero == ["'-0.2' (accept rate, row 1)"]
+    assert results.strange == [
+        "'4 5' (K, row 2)",
+        "'inf' (tau, row 1)",
+        "'85%' (speedup, row 1)",
+    ]
+
+
+def test_a_quantity_told_twice_is_read_once(tmp_path):
+    """Two data sets side by side aren't mixed within a row."""
+    text = (
+        "|Method|Speedup|tau|Speedup|tau|\n|-|-|-|-|-|\n|EAGLE|3.07x|3.98||3.8|\n|SpS||2.2|3.9x||\n"
+    )
+    (results,) = read(tmp_path, text)
+    assert results.arms[0].figures["length"].value == pytest.approx(3.98)
+    assert "speedup" not in results.arms[1].figures
+    assert sum("told twice" in each for each in results.unread) == 2
+
+
+def test_cells_under_no_heading_are_refused(tmp_path):
+    """A decimal comma that splits a cell shifts all after it."""
+    with pytest.raises(CaptureUnreadable, match="6 cells under 4 headings"):
+        read(tmp_path, "Method,accept rate,K,tau\na,0,65,4,3,60\n", ".csv")
+
+
+def test_numbers_beyond_measure_are_not_read(tmp_path):
+    """Nor does arithmetic on them end in a traceback."""
+    (results,) = read(tmp_path, "K,tau,tokens\n1e400,3,9" + "9" * 400 + "\n", ".csv")
+    assert results.arms[0].figures.keys() == {"length"}
+
+
+def test_vllms_and_sglangs_headings_are_told_apart(tmp_path):
+    """`num_draft_tokens` beside accepted tokens counts drafts, alone the nodes of a tree."""
+    head, row = "num_drafts,num_draft_tokens,num_accepted_tokens", "2500,7500,3625"
+    (results,) = read(tmp_path, f"{head}\n{row}\n", ".csv")
+    assert results.arms[0].get("accept_frac").value == pytest.approx(3625 / 7500)
+    (results,) = read(tmp_path, "num_draft_tokens,acc_length\n16,3.4\n", ".csv")
+    assert results.arms[0].tree
+
+
+def test_a_speed_in_times_is_a_speedup(tmp_path):
+    """Leviathan et al. print `3.4X` under `Speed`; chen et al. `14.1ms/Token` in the cell."""
+    (results,) = read(tmp_path, "|gamma|Speed|Mean Token Time|\n|-|-|-|\n|7|3.4X|14.1ms/Token|\n")
+    assert results.arms[0].figures["speedup"].value == pytest.approx(3.4)
+    assert results.arms[0].figures["tpot"].value == pytest.approx(0.0141)
 
 
 @pytest.mark.parametrize(

@@ -184,8 +184,8 @@ def test_a_correct_engines_table_is_never_called_impossible():
         ),
         (
             "self-draft-rejected",
-            ["draft", "target", "temperature", "accept rate"],
-            [("m-7b", "m-7b", 0, 0.83)],
+            ["draft", "target", "temperature", "K", "accept rate"],
+            [("m-7b", "m-7b", 0, 4, 0.83)],
         ),
         (
             "loops-suspected",
@@ -225,6 +225,27 @@ def test_a_correct_engines_table_is_never_called_impossible():
             [("dense", 20000, 2048, 6.1), ("stream", 20000, 2048, 8.4)],
         ),
         ("cost-of-rounds", ["speedup", "tokens per target forward"], [(0.81, 2.5)]),
+        ("below-zero", ["K", "accept rate", "tau"], [(4, "-0.2", 1.8)]),
+        ("counts-not-as-printed", ["accepted", "drafted", "accept rate"], [(378, 520, "82.69%")]),
+        ("counts-not-as-printed", ["tokens", "target forwards", "n/f"], [(512, 180, 3.84)]),
+        ("reached-below-drafted", ["accept rate", "alpha"], [(0.61, 0.55)]),
+        (
+            "survival-mean-disagrees",
+            ["K", "accept rate", "S_1", "S_2", "S_3"],
+            [(3, "58.3%", "0.70", "0.45", "0.30")],
+        ),
+        (
+            "latency-without-its-parts",
+            ["ttft (ms)", "tpot (ms)", "latency (s)", "tokens"],
+            [(46, 7.71, 1.31, 256)],
+        ),
+        ("latency-without-its-parts", ["ttft (ms)", "latency (ms)"], [(910, 640)]),
+        (
+            "speedup-not-as-timed",
+            ["method", "tok/s", "speedup"],
+            [("Vanilla", 36.8, "1.00x"), ("EAGLE", 77.3, "2.90x")],
+        ),
+        ("speedup-above-tokens", ["method", "tau", "speedup"], [("EAGLE", 3.98, "5.37x")]),
     ],
 )
 def test_a_planted_fault_is_found(name, headings, rows):

@@ -260,6 +260,8 @@ class Dashboard(App[SpecprofError]):
         if len(places):
             self.playhead.jump(int(places[0]) + 1, self._ends_ns)
             self._show()
+        else:
+            self.notify(f"round {index} is not in the capture", severity="warning")
 
 
 def show(

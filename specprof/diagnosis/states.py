@@ -14,13 +14,14 @@ from specprof.analysis.attribution import Side
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.localise import Pattern, localise
 from specprof.errors import MissingEvidence
-from specprof.findings import Clear, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Finding, Found, Measure, Outcome, Unknown
 from specprof.settings import Settings
 
 Who = Literal["target", "draft"]
 Suspects = Callable[[Evidence, Pattern], tuple[str, ...]]
 CHUNK: Final = 512
 """Tokens the native engine prefills at once."""
+ROUNDED: Final = "see state-rounded"
 REMEDY: Final = (
     "check that rollback leaves exactly the committed tokens, that position ids equal token "
     "indices, and that a verify block's rows don't see each other's future"
@@ -35,6 +36,8 @@ def judge(evidence: Evidence, who: Who, suspects: Suspects) -> Outcome:
         title = f"no answer of the {who}'s was recomputed"
         raise MissingEvidence(title, "nothing can say again what this drafter's law was")
     if side.p_value <= evidence.alpha and side.astray.any():
+        if side.rounded:
+            return Unknown(reason=f"the {who}'s answers are off, but as rounding has it; {ROUNDED}")
         return Found(finding=_finding(evidence, who, side, suspects))
     recorded = not np.isnan(getattr(evidence.pairs, f"{who}_gap")).all()
     off = f"laws {drift.noise.gap:.2%} apart" if recorded else _off(evidence, drift)

@@ -26,8 +26,9 @@ Confirm
     Recheck a fresh, single-stop run: a drift that needs rounds to build up is a rollback.
 
 Does not see
-    What run and recheck share: a wrong checkpoint, a wrong RoPE scaling. Places deeper than
-    recheck_context; younger siblings in a tree; drafters whose law nothing can say again.
+    What is off by little and evenly, as rounding is: state-rounded. What run and recheck share: a
+    wrong checkpoint, a wrong RoPE scaling. Places deeper than recheck_context;
+    younger siblings in a tree; drafters whose law nothing can say again.
 
 Try it
     specprof drill draft-state

@@ -26,8 +26,9 @@ Confirm
     Decode the same prefix without a draft and recheck that: one token at a time, no rollback.
 
 Does not see
-    What run and recheck share: a wrong checkpoint, a wrong RoPE scaling. Places deeper than
-    recheck_context; tree branches that were turned down.
+    What is off by little and evenly, as rounding is: state-rounded. What run and recheck share: a
+    wrong checkpoint, a wrong RoPE scaling. Places deeper than recheck_context;
+    tree branches that were turned down.
 
 Try it
     specprof drill target-keeps-rejected

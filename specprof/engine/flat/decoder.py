@@ -15,6 +15,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from specprof.engine.flat.parts import Block, Heads, Parts
 from specprof.engine.masks import Mask
 
+Turns = tuple[torch.Tensor, torch.Tensor]
+"""[batch, n, 1, head size] cosines and signed sines of one kind of layer."""
 ROOM = 1024
 """Positions that tables are made for at first; they double as the text outgrows them."""
 
@@ -69,15 +71,16 @@ class Flat:
             _tell(block.module, before, rows, batch)
         return Answer(self._read(rows, batch, logits_to_keep))
 
-    def _turns(self, positions: torch.Tensor, store: Any) -> dict[str, torch.Tensor]:  # noqa: ANN401
-        """Return by kind of layer [batch, n, 2, 1, head size] cosines and signed sines."""
+    def _turns(self, positions: torch.Tensor, store: Any) -> dict[str, Turns]:  # noqa: ANN401
+        """Return by kind of layer what turns queries and keys at [batch, n] positions."""
         needed = store.get_seq_length() + positions.shape[1]
-        found = {}
+        found: dict[str, Turns] = {}
         for kind in self.parts.circles:
             table = self._tables.get(kind)
             if table is None or table.shape[0] < needed:
                 table = self._tables[kind] = self._table(kind, needed, positions.device)
-            found[kind] = table[positions]
+            cos, sin = table[positions].unbind(2)
+            found[kind] = cos, sin
         return found
 
     def _table(self, kind: str, needed: int, device: torch.device) -> torch.Tensor:
@@ -98,7 +101,7 @@ class Flat:
         self,
         heads: Heads,
         made: torch.Tensor,
-        turns: torch.Tensor,
+        turns: Turns,
         layer: Any,  # noqa: ANN401
         mask: torch.Tensor | None,
     ) -> torch.Tensor:
@@ -126,23 +129,27 @@ class Flat:
         return found.transpose(1, 2).flatten(2)
 
     def _turned(
-        self, heads: Heads, made: torch.Tensor, turns: torch.Tensor
+        self, heads: Heads, made: torch.Tensor, turns: Turns
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return [batch, heads, n, size] queries, keys and values, the first two turned."""
         batch, count, _ = made.shape
         if heads.together:
-            apart = made.view(batch, count, heads.queries, 3, heads.size).transpose(2, 3)
-            both, values = apart[:, :, :2].flatten(2, 3), apart[:, :, 2]
+            every = made.view(batch, count, heads.queries, 3, heads.size).transpose(2, 3)
+            both, values = every[:, :, :2], every[:, :, 2]  # [batch, n, 2, heads, size]
+            cos, sin = turns[0][:, :, None], turns[1][:, :, None]
         else:
             every = made.view(batch, count, -1, heads.size)
             both, values = every.split_with_sizes([heads.queries + heads.keys, heads.keys], 2)
+            cos, sin = turns
         if heads.norm is not None:
             both = heads.norm(both)
-        cos, sin = turns.unbind(2)  # [batch, n, 1, size]
         other = both.index_select(-1, self._partners[heads.kind])
-        turned = torch.addcmul(both * cos, other, sin).transpose(1, 2)
-        queries, keys = turned.split_with_sizes([heads.queries, heads.keys], 1)
-        return queries, keys, values.transpose(1, 2)
+        turned = torch.addcmul(both * cos, other, sin)
+        if heads.together:
+            queries, keys = turned.unbind(2)
+        else:
+            queries, keys = turned.split_with_sizes([heads.queries, heads.keys], 2)
+        return queries.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2)
 
     def _causal(
         self, count: int, seen: int, window: int | None, like: torch.Tensor

@@ -164,7 +164,8 @@ def independent(share: float, depth: int) -> float:
         return min(max(share, 0.0), 1.0)
 
     def excess(alpha: float) -> float:
-        return sum(alpha**index for index in range(1, depth + 1)) / depth - share
+        stood = alpha * (1 - alpha**depth) / (1 - alpha) if alpha < 1 else depth
+        return stood / depth - share
 
     return float(optimize.brentq(excess, 0.0, 1.0))
 

@@ -85,8 +85,8 @@ def survival_mean_disagrees(results: Results) -> Outcome:
         for arm in results.having("accept_frac", "depth")
         if (share := arm.get("accept_frac"))
         and not arm.tree
-        and set(arm.survival) == set(range(1, round(arm.figures["depth"].value) + 1))
-        and arm.survival
+        and len(arm.survival) == round(arm.figures["depth"].value) > 0
+        and set(arm.survival) == set(range(1, len(arm.survival) + 1))
     ]
     if not told:
         raise MissingEvidence("no row tells accepted/drafted, K and S_1 to S_K", "add the columns")

@@ -105,6 +105,8 @@ def mean_of_rates(results: Results) -> Outcome:
     over, served = list[tuple[Arm, Figure]](), list[tuple[Arm, Figure]]()
     for arm in results.having("throughput", "tpot", drafting=False):
         batch = arm.figures.get("batch", exactly(1))
+        if not batch.value:
+            continue
         ratio = arm.figures["throughput"] * arm.figures["tpot"] / batch
         if ratio.low > 1 + CLOCK:
             many = "batch" not in arm.figures and ratio.low > SEVERAL
@@ -219,6 +221,7 @@ def cost_of_rounds(results: Results) -> Outcome:
         (arm, tokens / speedup)
         for arm in arms
         if (speedup := arm.get("speedup")) and (tokens := arm.get("tokens_per_forward"))
+        if speedup.low
     ]
     slow = [
         (arm, cost) for arm, cost in told if cost.low > 1 and (arm.get("speedup") or cost).high < 1

@@ -132,3 +132,12 @@ def test_ten_thousand_rows_take_seconds():
     assert time.perf_counter() - start < 20
     outcomes = {each.rule: each.outcome for each in diagnosis.verdicts}
     assert isinstance(outcomes["identical-configs-differ"], Found)
+
+
+def test_figures_of_nothing_and_of_no_measure_end_in_no_crash():
+    """Zeros everywhere, and a K no memory holds: judged at once, and no figure is infinite."""
+    headings = ["K", "accept rate", "tau", "speedup", "n/f", "S_1", "batch", "tok/s", "tpot (ms)"]
+    rows = [["0"] * 9, ["4", "0", "1", *["0"] * 6], ["9999999999", "0.5", "3", *["0"] * 6]]
+    diagnosis = diagnose_results(understood(Sheet("x", headings, rows)))
+    assert not [each.rule for each in diagnosis.verdicts if isinstance(each.outcome, Crashed)]
+    assert not [each.finding for each in diagnosis.found if "inf " in each.finding.message]

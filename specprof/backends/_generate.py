@@ -9,7 +9,7 @@ import gc
 import time
 from abc import abstractmethod
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import takewhile
 from typing import Any, ClassVar
 
@@ -18,9 +18,11 @@ from transformers import GenerationConfig
 from transformers.utils import logging as transformers_logging
 
 from specprof.engine import machine, model
+from specprof.engine.bout import Bout, settle, since
 from specprof.engine.decoder import PREFILL_CHUNK
+from specprof.engine.handed import Model, Prefix, Tally, handed, replaced
 from specprof.engine.header import header
-from specprof.engine.onlooker import Chosen, Model, Onlooker, Prefix, Turn, replaced
+from specprof.engine.onlooker import Chosen, Onlooker, Turn
 from specprof.engine.sampler import Sampler
 from specprof.engine.stopwatch import Clock, Lap, clock_for
 from specprof.engine.threads import EVERY, fastest, threads
@@ -61,6 +63,10 @@ class Generate(Backend):
     def options(self, settings: Settings) -> dict[str, object]:
         """Return what `generate` is called with, beside the text, the caches and the length."""
 
+    def marks(self) -> dict[str, object]:
+        """Return what it is called with beside that where it is watched."""
+        return {}
+
     def acceptance(self, settings: Settings) -> str:
         """Return the name of the rule transformers judges drafts by."""
         return self.sampled if settings.temperature else "greedy"
@@ -76,16 +82,7 @@ class Generate(Backend):
 
     def run(self, spec: RunSpec, command: list[str]) -> Generator[Event]:
         """Load the models, then yield a header and, burst by burst, all that is measured."""
-        gc.collect()  # what an earlier run of a sweep left
-        self.settings = spec.settings
-        self._refuse(spec.settings)
-        self._load(spec.settings)
-        with ExitStack() as undo:
-            undo.callback(transformers_logging.set_verbosity, transformers_logging.get_verbosity())
-            transformers_logging.set_verbosity_error()  # it remarks on its own calls of `generate`
-            self._pin(undo)
-            self._warm_up()
-            undo.callback(gc.unfreeze)
+        with self.ready(spec.settings), ExitStack() as undo:
             self.origin_ns = time.perf_counter_ns()
             sampler = Sampler(self.device, self._now)
             yield self._header(spec, command)
@@ -97,6 +94,51 @@ class Generate(Backend):
             for burst, context in enumerate(stops(spec.settings)):
                 yield from self._burst(burst, context)
                 yield from sampler.drain()
+
+    @contextmanager
+    def ready(self, settings: Settings) -> Iterator[None]:
+        """Load, pin and warm up what `settings` ask for; undo it all when the block ends.
+
+        Raises UsageError for what transformers' loop can't be asked for.
+        """
+        gc.collect()  # what an earlier run of a sweep left
+        self.settings = settings
+        self._refuse(settings)
+        self._load(settings)
+        with ExitStack() as undo:
+            undo.callback(transformers_logging.set_verbosity, transformers_logging.get_verbosity())
+            transformers_logging.set_verbosity_error()  # it remarks on its own calls of `generate`
+            self._pin(undo)
+            self._warm_up()
+            undo.callback(gc.unfreeze)
+            yield
+
+    def bare(self, *, seed: int) -> Bout:
+        """Decode on from the end of the text, watched by nobody; the text is kept for the next.
+
+        The clock starts as the first turn begins and not with the call, whose setting up is no
+        decoding. Raises UsageError where the draft would read the text within the first turn.
+        """
+        if self.draft and not self.draft_prefix:
+            title = f"{self.draft.facts.name} reads the text by a tokenizer of its own"
+            raise UsageError(title, "its prefill can't be told from decoding: choose another draft")
+        tokens = self.tokens[: self.settings.context]
+        self._prefill(tokens)
+        torch.manual_seed(seed)
+        tally, known = Tally(), torch.tensor([tokens], device=self.device)
+        settle(self.device)
+        with handed(self.target.model, self.prefix, self.draft_prefix, tally):
+            model: Model = self.target.model
+            made = model.generate(
+                known,
+                attention_mask=torch.ones_like(known),
+                past_key_values=self.prefix.cache,
+                max_new_tokens=self.settings.max_new_tokens,
+                **self.options(self.settings),
+            )
+            bout = since(tally.begun, tally.turns, made[0, len(tokens) :].tolist())
+        self._cut(len(tokens))
+        return bout
 
     def _refuse(self, settings: Settings) -> None:
         """Refuse early whatever transformers' loop can't be asked for, with what it can."""
@@ -261,6 +303,7 @@ class Generate(Backend):
             cold=prefill if prefill.end is None else None,
             max_new_tokens=new_tokens,
             **self.options(self.settings),
+            **self.marks(),
         )
 
     def _plain(self, burst: int, committed: list[int]) -> Plain:

@@ -8,7 +8,7 @@ from transformers.utils import is_sklearn_available
 
 from specprof.backends._generate import Generate
 from specprof.engine import model
-from specprof.engine.onlooker import Model, Prefix
+from specprof.engine.handed import Model, Prefix
 from specprof.errors import UsageError
 from specprof.settings import Settings
 

@@ -12,6 +12,10 @@ class HfGenerate(Generate):
     drafter: ClassVar[str] = "none"
 
     def options(self, settings: Settings) -> dict[str, object]:
-        """Return nothing but the mark of a choice."""
+        """Return nothing: plain decoding is what `generate` does untold."""
         del settings
+        return {}
+
+    def marks(self) -> dict[str, object]:
+        """Return the mark of a choice."""
         return plain_options(self.onlooker)

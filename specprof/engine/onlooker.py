@@ -15,14 +15,8 @@ from typing import Any
 import torch
 from transformers import DynamicCache, StoppingCriteria
 
-from specprof.engine.decoder import PREFILL_CHUNK
+from specprof.engine.handed import Candidates, Model, Prefix, handed, replaced
 from specprof.engine.stopwatch import Clock, Lap, Mark
-from specprof.engine.transfer import on_device
-
-Model = Any
-"""A transformers causal language model; the package is untyped."""
-Candidates = Any
-"""One of transformers' candidate generators."""
 
 
 @dataclass(slots=True)
@@ -43,37 +37,6 @@ class Turn:
     target_kv_bytes: int | None = None
     draft_kv_bytes: int | None = None
     """When the turn was over; transformers rolls the draft's cache back in the next one."""
-
-
-class Prefix:
-    """The text one model has taken in before `generate` is called, in transformers' own cache."""
-
-    def __init__(self, model: Model) -> None:
-        self.model = model
-        self.cache = DynamicCache(config=model.config.get_text_config(decoder=True))
-
-    @property
-    def length(self) -> int:
-        """Tokens held."""
-        return int(self.cache.get_seq_length())
-
-    @torch.no_grad()
-    def extend(self, tokens: list[int]) -> None:
-        """Feed what `tokens` has beyond those held, a chunk at a time."""
-        for start in range(self.length, len(tokens), PREFILL_CHUNK):
-            chunk = tokens[start : start + PREFILL_CHUNK]
-            fed = on_device(chunk, self.model.device)[None]
-            self.model(fed, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
-        self.cache.activate_past_recording()  # as `generate` does to a cache it will roll back
-
-    def cut(self, length: int) -> None:
-        """Forget all but the first `length` tokens, or all: a sliding window has no way back."""
-        if length >= self.length:
-            return
-        if any(self.cache.is_sliding):
-            self.cache = DynamicCache(config=self.model.config.get_text_config(decoder=True))
-        else:
-            self.cache.crop(length - self.length)
 
 
 class Onlooker:
@@ -126,41 +89,16 @@ class Onlooker:
             for each in {id(model): model for model in (target, self.draft) if model}.values():
                 undo.callback(each.register_forward_pre_hook(self._pass_begins).remove)
                 undo.callback(each.register_forward_hook(self._pass_ends).remove)
-            for name, wrapped in {
-                "prepare_inputs_for_generation": self._sliced(target.prepare_inputs_for_generation),
-                "_get_candidate_generator": self._wrapped(target._get_candidate_generator),  # noqa: SLF001
-            }.items():
-                undo.enter_context(replaced(target, name, wrapped))
+            undo.enter_context(handed(target, *self._prefixes))
+            wrapped = self._wrapped(target._get_candidate_generator)  # noqa: SLF001
+            undo.enter_context(replaced(target, "_get_candidate_generator", wrapped))
             yield
 
-    def _sliced(self, inner: Callable[..., Any]) -> Callable[..., Any]:
-        """Feed the first turn only what the cache lacks.
-
-        Plain `generate` slices so itself when it is handed a cache; assisted `generate` would feed
-        the whole text once more.
-        """
-
-        @functools.wraps(inner)
-        def prepare(
-            input_ids: torch.Tensor,
-            next_sequence_length: int | None = None,
-            **rest: object,
-        ) -> object:
-            held = self._prefixes[0].length
-            if rest.get("is_first_iteration") and next_sequence_length is None and held:
-                next_sequence_length = input_ids.shape[1] - held
-            return inner(input_ids, next_sequence_length=next_sequence_length, **rest)
-
-        return prepare
-
     def _wrapped(self, inner: Callable[..., Candidates]) -> Callable[..., Candidates]:
-        """Hand the candidate generator the draft's prefix, and watch it draft."""
+        """Watch the candidate generator draft."""
 
         def get(*args: object, **rest: object) -> Candidates:
             generator = self._generator = inner(*args, **rest)
-            drafts = self._prefixes[1]
-            if drafts is not None and drafts.length:
-                generator.assistant_kwargs["past_key_values"] = drafts.cache
             generator.get_candidates = functools.partial(self._draft, generator.get_candidates)
             generator.update_candidate_strategy = functools.partial(
                 self._decided, generator.update_candidate_strategy
@@ -270,19 +208,3 @@ def kv_bytes(cache: DynamicCache) -> int:
         if layer.is_initialized
         for states in (layer.keys, layer.values)
     )
-
-
-@contextmanager
-def replaced(thing: object, name: str, value: object) -> Iterator[None]:
-    """Give `thing` another attribute of its own inside the block; its class is left alone."""
-    own = vars(thing)
-    before = own.get(name)
-    had = name in own
-    setattr(thing, name, value)
-    try:
-        yield
-    finally:
-        if had:
-            setattr(thing, name, before)
-        else:
-            delattr(thing, name)

@@ -17,10 +17,10 @@ from torch import nn
 from specprof.engine.cache import Store
 from specprof.engine.decoder import PREFILL_CHUNK, CausalModel
 from specprof.engine.features import Features, Taps
+from specprof.engine.handed import replaced
 from specprof.engine.heads.decoder import HeadDecoder
 from specprof.engine.heads.head import Head
 from specprof.engine.heads.taps import taps
-from specprof.engine.onlooker import replaced
 from specprof.engine.transfer import on_device
 from specprof.engine.wiring import Wired
 from specprof.records import Scan

@@ -6,8 +6,8 @@ import torch
 import heads
 import tiny
 from specprof.engine.features import Features
+from specprof.engine.handed import replaced
 from specprof.engine.heads.taps import taps
-from specprof.engine.onlooker import replaced
 from specprof.engine.scan import AS_RUN, _moved, _swapped, scans
 from specprof.engine.wiring import wire
 from specprof.settings import Settings

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 def explain(
     *,
     name: Annotated[
-        str | None, typer.Argument(help="A rule, a probe, a metric or a case; none: list all.")
+        str | None,
+        typer.Argument(
+            help="A rule, a probe, a check of tables, a metric, a case, or what `specprof list` "
+            "names; none: list the first five."
+        ),
     ] = None,
 ) -> None:
-    """Explain a diagnosis rule, a probe, a metric or a known case; without a name, list them."""
+    """Explain a rule, a probe, a check, a metric or a known case; without a name, list them."""
     text = _all() if name is None else _one(name)
     from specprof.plain import plain
 
@@ -40,8 +44,20 @@ def _one(name: str) -> str:
         return _case(known, cases()[known])
     if told := _check(name):
         return f"{name}: {told}"
-    every = [*registry.members("rule"), *registry.members("probe"), *METRICS, *cases()]
-    raise UnknownName("rule, probe, metric or case", name, every)
+    members = _members()
+    if name in members:
+        return f"{name}: {members[name]}"
+    raise UnknownName("rule, probe, metric or case", name, {*METRICS, *cases(), *members})
+
+
+def _members() -> dict[str, str]:
+    """Return what is said of everything that `specprof list` names."""
+    from specprof import plan, registry
+
+    found = {name: plan.read_profile(name).about for name in plan.profiles()}
+    for kind in registry.KINDS:
+        found |= {name: each.docstring for name, each in registry.members(kind).items()}
+    return found
 
 
 def _case(name: str, case: "Case") -> str:
@@ -71,11 +87,13 @@ def _check(name: str) -> str | None:
 def _all() -> str:
     from specprof import registry
     from specprof.catalogue import cases
+    from specprof.diagnosis.aggregates import checks
     from specprof.glossary import METRICS
 
     parts = {
         "rules": {name: each.summary for name, each in registry.members("rule").items()},
         "probes": {name: each.summary for name, each in registry.members("probe").items()},
+        "checks of tables": checks(),
         "metrics": METRICS,
         "cases": {name: each.title for name, each in cases().items()},
     }

@@ -65,6 +65,20 @@ def test_an_unknown_name_lists_the_known_ones_nearest_first():
     assert "known: accept_frac," in ended.stderr
 
 
+@pytest.mark.parametrize("name", ["draft-model", "sink-window", "speedscope", "long-context"])
+def test_whatever_the_list_names_is_explained(name):
+    """A drafter, a cache, an exporter, a profile: by its own description."""
+    ended = specprof(name)
+    assert ended.returncode == 0
+    assert ended.stdout.startswith(f"{name}: ")
+    assert len(ended.stdout) > len(name) + 20
+
+
+def test_the_checks_of_tables_are_listed():
+    """Who meets one in a diagnosis finds it here."""
+    assert "  share-above-one " in specprof().stdout
+
+
 def test_explaining_loads_no_heavy_package():
     """It starts in a moment: names come from files, not from imports."""
     code = (

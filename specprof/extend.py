@@ -61,7 +61,8 @@ class Proposal:
     """[N] int64, on the device, parents before children; N may be 0 or less than asked."""
     logits: "torch.Tensor | None"
     """[N, vocab] raw draft logits of each token's place; None where the draft has no distribution
-    (n-gram lookup)."""
+    (n-gram lookup). Draws are judged by `Rig.law` of these: one with a temperature or filters of
+    its own has them in its logits."""
     draft_probs: "torch.Tensor | None"
     """[N, vocab] the law each token was drawn from: without the siblings before it where they are
     drawn without replacement. None for a deterministic draft, whose law puts all its mass on the

@@ -100,7 +100,9 @@ class OpenRound:
         token i. draft_logits: [N, vocab] raw, of each token's place. certain: the drafts have no
         law, they are looked up or mere first choices: each is all of its mass.
         target_probs, draft_probs: in the place of both, the probabilities after temperature and
-        truncation, where only those are at hand; the raw laws are not rechecked then.
+        truncation, where only those are at hand; the raw laws are not rechecked then. A draft with
+        a temperature or filters of its own needs them: raw rows of both models are read by the
+        run's temperature, top_k and top_p, and its draws would look unfair.
 
         Raises UsageError where rows are missing or do not fit, or a token has no place in them.
         """

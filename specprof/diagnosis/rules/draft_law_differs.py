@@ -19,7 +19,8 @@ Why this is a bug and not a mismatch
 Likely causes
     The draft samples greedily, or at another temperature, top-k or top-p, than the law handed to
     the accept step; probabilities of a neighbouring row. The output is then no longer the
-    target's, though acceptance often looks better (transformers #32867).
+    target's, though acceptance often looks better (transformers #32867). In a recording of another
+    engine: a draft with a temperature of its own, told as raw logits; tell its probabilities.
 
 Confirm
     The same run at temperature 0: both laws are one-hot there and the difference must vanish.

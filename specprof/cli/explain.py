@@ -44,10 +44,10 @@ def _one(name: str) -> str:
         return _case(known, cases()[known])
     if told := _check(name):
         return f"{name}: {told}"
-    members = _members()
-    if name in members:
-        return f"{name}: {members[name]}"
-    raise UnknownName("rule, probe, metric or case", name, {*METRICS, *cases(), *members})
+    others = _members()
+    if name in others:
+        return f"{name}: {others[name]}"
+    raise UnknownName("rule, probe, metric or case", name, {*METRICS, *cases(), *others})
 
 
 def _members() -> dict[str, str]:

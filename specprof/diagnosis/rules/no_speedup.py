@@ -52,7 +52,7 @@ class NoSpeedup(Rule):
             bound = cost.tau * cost.plain_step_ns / cost.round_ns
             if bound >= 1:
                 return Unknown(reason=f"{missing.title}: at most {bound:.2f}x; {missing.hint}")
-            return Found(finding=_finding(f"at most {bound:.2f}", None, bound, cost))
+            return Found(finding=_finding(f"no more than {bound:.2f}", None, bound, cost))
         if gain.high >= 1:
             return Clear(
                 detectable=f"a speed-up below 1; measured {gain.value:.2f}x "

@@ -18,11 +18,11 @@ def explain(
         str | None,
         typer.Argument(
             help="A rule, a probe, a check of tables, a metric, a case, or what `specprof list` "
-            "names; none: list the first five."
+            "names; none: list rules, probes, metrics and cases."
         ),
     ] = None,
 ) -> None:
-    """Explain a rule, a probe, a check, a metric or a known case; without a name, list them."""
+    """Explain a rule, a probe, a check, a metric or a known case; without a name, list what there is."""
     text = _all() if name is None else _one(name)
     from specprof.plain import plain
 
@@ -87,13 +87,11 @@ def _check(name: str) -> str | None:
 def _all() -> str:
     from specprof import registry
     from specprof.catalogue import cases
-    from specprof.diagnosis.aggregates import checks
     from specprof.glossary import METRICS
 
     parts = {
         "rules": {name: each.summary for name, each in registry.members("rule").items()},
         "probes": {name: each.summary for name, each in registry.members("probe").items()},
-        "checks of tables": checks(),
         "metrics": METRICS,
         "cases": {name: each.title for name, each in cases().items()},
     }

@@ -74,11 +74,6 @@ def test_whatever_the_list_names_is_explained(name):
     assert len(ended.stdout) > len(name) + 20
 
 
-def test_the_checks_of_tables_are_listed():
-    """Who meets one in a diagnosis finds it here."""
-    assert "  share-above-one " in specprof().stdout
-
-
 def test_explaining_loads_no_heavy_package():
     """It starts in a moment: names come from files, not from imports."""
     code = (

@@ -1,28 +1,19 @@
 """The dashboard as a user meets it: keys pressed, captures growing, terminals of many sizes."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from textual.binding import Binding
 
-import verdicts
 from captures import ODD, events, write
 from dashboards import diagnosis, matches_golden, opened, recorded, screen_text, until, walk
 from specprof.capture import CaptureWriter
-from specprof.diagnosis import Verdict
 from specprof.errors import CaptureUnreadable
-from specprof.findings import Finding, Found, Where
 from specprof.records import Round
 from specprof.tui.app import RATES_HZ, Dashboard
 from specprof.tui.keys import APP_KEYS, DASHBOARD_KEYS, FINDINGS_KEYS
 from specprof.tui.screens.findings import FindingsScreen
 from specprof.tui.screens.help import HelpScreen
-
-
-def notified(app):
-    """Return what the app told in passing, as one text."""
-    return "\n".join(each.message for each in app._notifications)
 
 
 @pytest.fixture
@@ -263,86 +254,6 @@ def test_findings_and_help_open_and_close(path):
     assert "roll the draft cache back to the committed length" in found
     assert "no baseline capture was given" in found
     assert "recording never stops" in helped
-
-
-def test_a_finding_leads_to_its_round(path):
-    """The leading one first; g holds the display there, n chooses another, escape follows again."""
-
-    async def look():
-        shown = {}
-        async with opened(path, judge=lambda _: verdicts.diagnosis()) as pilot:
-            app = pilot.app
-            last = app.snapshot.recorded
-            await pilot.press("d")
-            await pilot.pause()
-            shown["findings"] = screen_text(app)
-            await pilot.press("g")
-            await until(pilot, lambda: app.screen is app.screen_stack[0])
-            shown["leading"] = app.snapshot.rounds, app.snapshot.playing
-            await pilot.press("d", "n", "enter")
-            await until(pilot, lambda: app.snapshot.rounds == 8)
-            await pilot.press("d", "N")
-            await pilot.pause()
-            shown["last"] = screen_text(app)
-            await pilot.press("g")
-            assert isinstance(app.screen, FindingsScreen)
-            await until(pilot, lambda: "draft-too-expensive is of the run" in notified(app))
-            await pilot.press("escape")
-            assert app.snapshot.rounds == 8
-            await pilot.press("escape")
-            await until(pilot, lambda: app.snapshot.rounds == last)
-        return shown
-
-    shown = asyncio.run(look())
-    assert shown["leading"] == (4, "PAUSED")
-    assert "> ▲ cache-length-wrong bug" in shown["findings"]
-    assert shown["findings"].index("cache-length-wrong") < shown["findings"].index("state-drifts")
-    assert "like kv/draft-rollback-under-trim: Rejected tokens" in shown["findings"]
-    assert "at   round 7, draft index 2, 512 tokens deep" in shown["findings"]
-    assert "n chooses, g goes to round 3, esc closes" in shown["findings"]
-    assert "> ● draft-too-expensive cost" in shown["last"]
-    assert "of the whole run, no round, esc closes" in shown["last"]
-
-
-def test_the_chosen_finding_is_in_view(path):
-    """On a small screen as well, whichever way it was chosen."""
-
-    async def look():
-        async with opened(path, (80, 16), judge=lambda _: verdicts.diagnosis()) as pilot:
-            await pilot.press("d")
-            for key in ("n", "n", "N", "n", "n"):
-                await pilot.press(key)
-                await until(pilot, lambda: "> " in screen_text(pilot.app))
-
-    asyncio.run(look())
-
-
-def test_no_finding_leads_nowhere(path):
-    """Going to the round of nothing keeps the screen open, and says that there is none."""
-
-    async def look():
-        judge = lambda _: replace(verdicts.diagnosis(), verdicts=())  # noqa: E731
-        async with opened(path, judge=judge) as pilot:
-            await pilot.press("d", "n", "g")
-            await until(pilot, lambda: "nothing is found" in notified(pilot.app))
-            return isinstance(pilot.app.screen, FindingsScreen)
-
-    assert asyncio.run(look())
-
-
-def test_a_round_that_is_not_there_is_told(path):
-    """A damaged capture may lack the very round that a finding names."""
-
-    async def look():
-        gone = Where(round=10**6, context=9)
-        finding = Finding(message="x", measures=(), remedy="y", where=gone)
-        only = Verdict("cache-length-wrong", "bug", Found(finding=finding), 1)
-        judge = lambda _: replace(verdicts.diagnosis(), verdicts=(only,))  # noqa: E731
-        async with opened(path, judge=judge) as pilot:
-            await pilot.press("d", "g")
-            await until(pilot, lambda: "round 1000000 is not in the capture" in notified(pilot.app))
-
-    asyncio.run(look())
 
 
 def test_plus_and_minus_change_the_pace_within_bounds(path):

@@ -22,7 +22,7 @@ def explain(
         ),
     ] = None,
 ) -> None:
-    """Explain a rule, a probe, a check, a metric or a known case; without a name, list what there is."""
+    """Explain a rule, a probe, a check, a metric or a known case; without a name, list them."""
     text = _all() if name is None else _one(name)
     from specprof.plain import plain
 

@@ -1,4 +1,4 @@
-"""The findings screen: one of them is chosen, is in view, and leads to its round or says why not."""
+"""The findings screen: the chosen one is in view, and leads to its round or says why not."""
 
 import asyncio
 from dataclasses import replace

@@ -47,7 +47,7 @@ class Arm:
         self.scribe = Scribe(
             law=self.wired.rig.law,
             acceptance=self.wired.engine.acceptance,
-            policy=self.wired.rig.policy,
+            policies=[self.wired.rig.policy],
             detail="off",
             origin_ns=0,
             late=False,

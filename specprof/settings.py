@@ -5,7 +5,9 @@ from typing import Literal
 import msgspec
 
 Workload = Literal["walk", "generate", "ppl", "overlap", "scan"]
-Detail = Literal["off", "rounds", "evidence"]
+Detail = Literal["off", "rounds", "evidence", "module"]
+EVIDENT: tuple[Detail, ...] = ("evidence", "module")
+"""Levels at which probabilities are recorded."""
 LoadFormat = Literal["auto", "dummy"]
 ForwardPath = Literal["auto", "flat", "modules"]
 
@@ -98,7 +100,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     load_format: LoadFormat = "auto"
     """`dummy`: random weights of the configured shape, for timing without a download."""
     detail: Detail = "evidence"
-    """off: totals only; rounds: counts and times; evidence: probabilities as well."""
+    """off: totals only; rounds: counts and times; evidence: probabilities as well; module: times of
+    every layer too, which slows down what they time."""
     recheck_context: int = 4096
     """Bursts at most this deep are recomputed without any cache; 0 turns the recheck off."""
     plain_steps: int = 6

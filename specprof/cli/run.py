@@ -57,7 +57,7 @@ def run(
     load_format: Annotated[
         Text, typer.Option(help="auto, or dummy: random weights of the shape.")
     ] = None,
-    detail: Annotated[Text, typer.Option(help="off, rounds or evidence.")] = None,
+    detail: Annotated[Text, typer.Option(help="off, rounds, evidence or module.")] = None,
     recheck_context: Annotated[
         Whole, typer.Option(help="Recompute bursts up to this depth without a cache; 0 = none.")
     ] = None,

@@ -5,18 +5,19 @@ A batch walks together: each sequence over its own stretch of the text, all to t
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from itertools import count
 
 from specprof.engine.batch import steps
 from specprof.engine.held import ROOM, Held
+from specprof.engine.loop import Played
 from specprof.engine.recheck import Reference, recheck
 from specprof.engine.rounds import Scribe
 from specprof.engine.threads import threads
 from specprof.engine.wiring import Lane, Wired, member
 from specprof.extend import Cache
 from specprof.records import Burst, Event, Plain, Prefill, Recheck, Round
+from specprof.settings import EVIDENT
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,20 +25,14 @@ class Stretch:
     """One sequence decoded from one stop of the walk."""
 
     burst: int
+    sequence: int
     lane: Lane
-    scribe: Scribe
     committed: list[int]
     played: int = 0
     rounds: list[Round] = field(default_factory=list)
     """Those that were recorded."""
     held: Held | None = None
     """What they acted on; None where the burst will not be rechecked."""
-
-    def keep(self, rounds: Iterator[Round]) -> Iterator[Round]:
-        """Remember recorded rounds as they go by."""
-        for one in rounds:
-            self.rounds.append(one)
-            yield one
 
 
 class Walk:
@@ -48,25 +43,19 @@ class Walk:
         self.wired = wired
         self.origin_ns = origin_ns
         self.prefill_threads = prefill_threads
-        numbers = count()
-        self.scribes = [
-            Scribe(
-                law=lane.rig.law,
-                acceptance=lane.engine.acceptance,
-                policy=lane.rig.policy,
-                detail=wired.settings.detail,
-                origin_ns=origin_ns,
-                late=lane.rig.watch.clock.late,
-                sequence=sequence,
-                numbers=numbers,
-            )
-            for sequence, lane in enumerate(wired.lanes)
-        ]
+        self.scribe = Scribe(
+            law=wired.rig.law,
+            acceptance=wired.engine.acceptance,
+            policies=[lane.rig.policy for lane in wired.lanes],
+            detail=wired.settings.detail,
+            origin_ns=origin_ns,
+            late=wired.rig.watch.clock.late,
+        )
 
     @property
     def observe_ns(self) -> int:
         """Time spent computing evidence so far."""
-        return sum(scribe.observe_ns for scribe in self.scribes)
+        return self.scribe.observe_ns
 
     def stop(self, number: int, context: int) -> Iterator[Event]:
         """Feed the text up to `context`, decode from there, and forget what was decoded.
@@ -78,13 +67,13 @@ class Walk:
         started_ns, started = time.perf_counter_ns() - self.origin_ns, clock.mark()
         sequences = [
             Stretch(
-                burst=number * len(wired.lanes) + scribe.sequence,
+                burst=number * len(wired.lanes) + sequence,
+                sequence=sequence,
                 lane=lane,
-                scribe=scribe,
                 committed=lane.tokens[:context],
                 held=Held(ROOM // len(wired.lanes)) if self._rechecks(context) else None,
             )
-            for lane, scribe in zip(wired.lanes, self.scribes, strict=True)
+            for sequence, lane in enumerate(wired.lanes)
         ]
         for each in sequences:
             yield self._prefill(each)
@@ -98,7 +87,7 @@ class Walk:
                 rounds=each.played,
                 emitted=len(each.committed) - context,
                 finish="eos" if each.committed[-1] in wired.stop else "length",
-                sequence=each.scribe.sequence,
+                sequence=each.sequence,
             )
         if wired.settings.plain_steps and wired.settings.drafter != "none":
             yield from self._plain(sequences)
@@ -108,7 +97,7 @@ class Walk:
 
     def _rechecks(self, context: int) -> bool:
         settings = self.wired.settings
-        return context <= settings.recheck_context and settings.detail == "evidence"
+        return context <= settings.recheck_context and settings.detail in EVIDENT
 
     def _prefill(self, stretch: Stretch) -> Prefill:
         parts, committed = stretch.lane.engine, stretch.committed
@@ -138,15 +127,34 @@ class Walk:
             stop=self.wired.stop,
         )
         with closing(decoding):  # a run told to stop lets go of its sequences here and not later
-            for step in decoding:
-                for sequence, played in step.items():
-                    each = sequences[sequence]
-                    each.played += 1
-                    if each.held is not None:
-                        each.held.keep(played)
-                    yield from each.keep(each.scribe.take(played, each.burst, shared=len(step)))
-        for each in sequences:
-            yield from each.keep(each.scribe.flush(each.burst))
+            try:
+                for step in decoding:
+                    for sequence, played in step.items():
+                        yield from self._taken(sequences, sequence, played, len(step))
+            except GeneratorExit:
+                raise
+            except BaseException:  # a failure, a Ctrl-C: what was played before it is told
+                with suppress(Exception):
+                    yield from self._kept(sequences, self.scribe.flush())
+                raise
+        yield from self._kept(sequences, self.scribe.flush())
+
+    def _taken(
+        self, sequences: Sequence[Stretch], sequence: int, played: Played, shared: int
+    ) -> Iterator[Round]:
+        """Take in a round of one sequence; yield those readable now, whosever they are."""
+        each = sequences[sequence]
+        each.played += 1
+        if each.held is not None:
+            each.held.keep(played)
+        rounds = self.scribe.take(played, each.burst, sequence=sequence, shared=shared)
+        yield from self._kept(sequences, rounds)
+
+    def _kept(self, sequences: Sequence[Stretch], rounds: Iterator[Round]) -> Iterator[Round]:
+        """Remember recorded rounds as they go by."""
+        for one in rounds:
+            sequences[one.sequence].rounds.append(one)
+            yield one
 
     def _plain(self, sequences: Sequence[Stretch]) -> Iterator[Plain]:
         """Time the target alone, all sequences at once, from where their bursts ended.

@@ -64,7 +64,7 @@ class OpenBurst:
 
     def rest(self) -> Iterator[Round]:
         """Yield the rounds not read yet; of a burst that an error cut short, its last."""
-        yield from self._kept(self._scribe.flush(self.number))
+        yield from self._kept(self._scribe.flush())
 
     def _kept(self, rounds: Iterator[Round]) -> Iterator[Round]:
         for one in rounds:

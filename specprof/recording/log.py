@@ -30,7 +30,7 @@ from specprof.recording.burst import OpenBurst
 from specprof.recording.models import Model, loaded, named, reference
 from specprof.recording.round import AS_GIVEN, Duty, OpenRound
 from specprof.records import Event, Note
-from specprof.settings import RunSpec, Settings
+from specprof.settings import EVIDENT, RunSpec, Settings
 
 BACKEND = "recorded"
 
@@ -114,7 +114,7 @@ class Log:
         self._scribe = Scribe(
             law=self.law,
             acceptance=self.acceptance,
-            policy=policy(settings),
+            policies=[policy(settings)],
             detail=settings.detail,
             origin_ns=self.origin_ns,
             late=self.watch.clock.late,
@@ -190,7 +190,7 @@ class Log:
             raise UsageError("a round is open already", "end its `with` block first")
         duty = Duty(
             law=self.law,
-            evidence=self.settings.detail == "evidence",
+            evidence=self.settings.detail in EVIDENT,
             lawless=self.settings.drafter in limits.CHAIN_ONLY,
         )
 
@@ -230,7 +230,7 @@ class Log:
     def _rechecks(self, context: int) -> bool:
         settings = self.settings
         short = context <= settings.recheck_context
-        return self.reference is not None and short and settings.detail == "evidence"
+        return self.reference is not None and short and settings.detail in EVIDENT
 
     def _drain(self) -> None:
         for sample in self._sampler.drain():

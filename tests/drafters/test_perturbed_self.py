@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import engines
 from specprof.drafters.perturbed_self import PerturbedModule, PerturbedSelf, mixed, strayed
-from specprof.engine.observe import observe, sight
+from specprof.engine.observe import observe, sights
 from specprof.engine.sampling import ProcessedLaw
 from tables import TableDecoder
 
@@ -82,8 +82,8 @@ def test_what_is_observed_is_the_law_declared(given):
     for one in played[:-1]:
         declared = one.proposal.draft_probs
         assert torch.equal(wired.law.probs(one.proposal.logits), declared)
-        numbers = observe(one, wired.law, wired.acceptance).tolist()
-        seen = sight(one, numbers, wired.law, wired.acceptance).drafted
+        numbers = observe([one], wired.law, wired.acceptance).tolist()
+        seen = sights([one], numbers, wired.law, wired.acceptance)[0].drafted
         for index, each in enumerate(seen):
             own = declared[index, one.drafted[index]].item()
             assert each.draft_prob == pytest.approx(own, rel=1e-4)

@@ -63,7 +63,7 @@ def rechecked(drafter, target_decoder=CausalModel, draft_decoder=CausalModel, **
     scribe = Scribe(
         law=law,
         acceptance=rule,
-        policy=wired.policy,
+        policies=[wired.policy],
         detail="evidence",
         origin_ns=0,
         late=False,
@@ -72,6 +72,7 @@ def rechecked(drafter, target_decoder=CausalModel, draft_decoder=CausalModel, **
     for played in wired.rounds(committed, new_tokens=60, stop=frozenset()):
         held.keep(played)
         rounds += scribe.take(played, 0)
+    rounds += scribe.flush()
     reference = Reference(
         target=target,
         draft=draft if drafts and plain else None,

@@ -27,14 +27,21 @@ class Native(Backend):
     """Walks over a text or generates from a prompt, yielding each round as it is played."""
 
     def __init__(self, fault: Fault | None = None) -> None:
-        """Break every run by `fault`: what `specprof drill` does."""
+        """Break every run by `fault`: what `specprof drill` does.
+
+        Such a run goes by its models' modules: there a fault breaks what it breaks in a model.
+        """
         self.fault = fault
 
     def run(self, spec: RunSpec, command: list[str]) -> Generator[Event]:
         """Load the models, then yield a header and, burst by burst, all that is measured."""
         gc.collect()  # what an earlier run of a sweep left
-        scores = spec.settings.workload == "ppl"
-        wired = wire(_drafting_nothing(spec.settings) if scores else spec.settings)
+        settings = spec.settings
+        if settings.workload == "ppl":
+            settings = _drafting_nothing(settings)
+        if self.fault:
+            settings = msgspec.structs.replace(settings, path="modules")
+        wired = wire(settings)
         with self.fault.inject(wired) if self.fault else nullcontext():
             yield from self._measured(spec, command, wired)
 

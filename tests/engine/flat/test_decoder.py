@@ -68,11 +68,13 @@ def off(ours, theirs):
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_architecture_gives_its_modules_logits(name):
+    """Prefill, steps, a rollback and a tree, past every sliding window there is."""
     model = made(name)
     assert off(told(opened(model, Flat(model, parts(model)))), told(opened(model, model))) < 1e-5
 
 
 def test_every_architecture_it_claims_is_tried():
+    """A reader without a case here would be a claim without a proof."""
     assert {type(made(name)).__name__ for name in CASES} == set(READERS)
 
 
@@ -88,6 +90,7 @@ def test_half_precision_is_off_by_its_rounding_alone(name):
 
 @pytest.mark.parametrize("name", ["gpt_neox", "llama", "gemma3_text"])
 def test_a_streaming_cache_serves_it_as_well(name):
+    """Sinks turned, a window that moves on within a feed, and masks of its own."""
     model = made(name)
 
     def answers(runs):

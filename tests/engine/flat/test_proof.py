@@ -11,6 +11,7 @@ from specprof.errors import UsageError
 
 
 def test_a_model_that_is_proven_runs_flat():
+    """Once for each model; its modules are still there for who asks."""
     model = tiny.model("qwen3")
     taken = way(model, "auto")
     assert (taken.path, taken.reason) == ("flat", None)
@@ -20,6 +21,7 @@ def test_a_model_that_is_proven_runs_flat():
 
 
 def test_a_model_nobody_described_runs_by_its_modules():
+    """Automatically with the reason told; asked for by name it is refused."""
     model = tiny.model("llama")
     model.__class__ = type("LookalikeForCausalLM", (type(model),), {})
     taken = way(model, "auto")

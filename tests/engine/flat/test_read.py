@@ -9,6 +9,7 @@ from specprof.errors import UsageError
 
 
 def test_joined_projections_take_no_second_copy():
+    """The modules' own weights are views of the joined ones, and as they were."""
     model = tiny.model("llama")
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     read = parts(model)
@@ -23,6 +24,7 @@ def test_joined_projections_take_no_second_copy():
 
 
 def test_a_model_read_twice_is_joined_once():
+    """A model cut short shares its layers with the whole one."""
     model = tiny.model("qwen2")
     first, second = parts(model), parts(model)
     for one, other in zip(first.blocks, second.blocks, strict=True):
@@ -32,6 +34,7 @@ def test_a_model_read_twice_is_joined_once():
 
 
 def test_an_unknown_class_is_refused_with_those_that_are_known():
+    """By the class: its configuration may say llama and its code compute otherwise."""
     model = tiny.model("llama")
     model.__class__ = type("LookalikeForCausalLM", (type(model),), {})
     with pytest.raises(UsageError, match="a LookalikeForCausalLM is none of GPTNeoXForCausalLM"):
@@ -39,11 +42,13 @@ def test_an_unknown_class_is_refused_with_those_that_are_known():
 
 
 def test_angles_that_depend_on_the_length_are_refused():
+    """A table of angles by position would be wrong for them."""
     rope = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}
     with pytest.raises(UsageError, match="the angles of its dynamic RoPE depend on the length"):
         parts(tiny.model("llama", rope_parameters=rope))
 
 
 def test_softcapped_logits_are_refused():
+    """The option is named, as the configuration has it."""
     with pytest.raises(UsageError, match="final_logit_softcapping is not part of"):
         parts(tiny.model("gemma3_text", final_logit_softcapping=30.0))

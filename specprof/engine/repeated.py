@@ -95,14 +95,14 @@ class Repeated:
 
     def _kept(self, lane: Lane, detail: Detail) -> Bout:
         committed, rounds, told = list(self.prompt), 0, self._told(lane, detail)
-        (scribe,) = Walk(told, origin_ns=0, prefill_threads=self.prefill_threads).scribes
+        scribe = Walk(told, origin_ns=0, prefill_threads=self.prefill_threads).scribe
         with CaptureWriter(self.place, overwrite=True) as writer:
             begun = moment()
             for played in self._rounds(lane.engine, committed):
                 rounds += 1
                 for one in scribe.take(played, 0):
                     writer.write(one)
-            for one in scribe.flush(0):
+            for one in scribe.flush():
                 writer.write(one)
             return since(begun, rounds, committed[len(self.prompt) :])
 

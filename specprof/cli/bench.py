@@ -1,0 +1,114 @@
+"""``specprof bench``: who decodes fastest on this machine, in one table."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from specprof.cli import app
+
+
+@app.command()
+def bench(
+    *,
+    target: Annotated[
+        str, typer.Option(help="Target: Hugging Face id, folder, or pocket/NAME.")
+    ] = "pocket/target",
+    draft: Annotated[str, typer.Option(help="Draft model, likewise.")] = "pocket/draft",
+    depth: Annotated[int, typer.Option(help="K: tokens drafted a round.", min=1)] = 4,
+    temperature: Annotated[float, typer.Option(help="0 is greedy.", min=0)] = 0.0,
+    context: Annotated[int, typer.Option(help="Tokens of text to decode after.", min=2)] = 256,
+    tokens: Annotated[int, typer.Option(help="New tokens of every play.", min=1)] = 64,
+    cache: Annotated[str, typer.Option(help="How keys and values are kept.")] = "dense",
+    draft_cache: Annotated[
+        str | None, typer.Option(help="Those of the draft, if otherwise.", show_default=False)
+    ] = None,
+    window: Annotated[int, typer.Option(help="Cache sink-window: recent tokens kept.")] = 512,
+    text: Annotated[
+        str | None,
+        typer.Option(help="A file, or prose, repetition, reversed, random.", show_default=False),
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    threads: Annotated[
+        int, typer.Option(help="Threads a CPU decodes with; 0: each as measured fastest.", min=0)
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
+    load_format: Annotated[
+        str, typer.Option(help="auto, or dummy: random weights of the shape.")
+    ] = "auto",
+    seconds: Annotated[
+        float, typer.Option(help="For the repetitions; loading and prefill come on top.", min=0)
+    ] = 60.0,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Keep the JSON document here.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Overwrite what is there.")] = False,
+) -> None:
+    """Time transformers' generate and assisted generation against our loops, in one process.
+
+    Ours run by both paths (Hugging Face's modules, one flat function), plain and speculative, with
+    the profiler off, recording rounds, and recording evidence. All go on from the same text with
+    filled caches, interleaved there and back; ratios are made within each repetition.
+
+    The JSON document (specprof.bench/1) has an object a row under `entries`: figures as value, low,
+    high, n (repetitions), null where not known; `trouble`, why it didn't play; `strayed`, where its
+    greedy tokens are others; wall_ns and rounds of each play, two a repetition.
+    """
+    import tempfile
+
+    from specprof.cli._contest import document, shown, table
+    from specprof.engine import contest
+    from specprof.errors import INTERRUPTED
+    from specprof.plan import expand
+    from specprof.settings import Profile, Settings
+
+    if output:
+        _refuse_existing(output, force=force)
+    given = {k: v for k, v in locals().items() if k in Settings.__struct_fields__}
+    asked = Profile(name="bench", run=Settings(**given, max_new_tokens=tokens))
+    (spec,) = expand(asked)
+    with tempfile.TemporaryDirectory() as folder:
+        found = contest.play(
+            contest.entries(spec.settings), Path(folder), seconds=seconds, tell=_tell
+        )
+    written = document(found, **_circumstances(found.device))
+    if output:
+        output.write_text(written, encoding="utf-8")
+    sys.stdout.write(written if json else shown(table(found)))
+    if found.stopped:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def _circumstances(device: str) -> dict[str, object]:
+    """Return where it was measured, and by what."""
+    import torch
+
+    from specprof import __version__
+    from specprof.engine.machine import machine_facts, package_versions
+
+    return {
+        "specprof": __version__,
+        "machine": machine_facts(torch.device(device)),
+        "versions": package_versions(),
+    }
+
+
+def _refuse_existing(path: Path, *, force: bool) -> None:
+    """Refuse a place that can't be written before anything is timed."""
+    from specprof.errors import UsageError
+
+    if path.exists() and not path.is_file():
+        raise UsageError(f"can't write {path}: it is no regular file", "choose another -o")
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists already", "choose another -o, or pass --force")
+    if not path.parent.is_dir():
+        raise UsageError(f"can't write {path}: no such folder", "make it, or choose another -o")

@@ -136,7 +136,7 @@ def play(
         try:
             record(one.backend(), spec, writer, command=["specprof", "drill", one.name])
         except Exception:
-            if one.fault is None:
+            if one.fault is None or not path.stat().st_size:  # not even a header was written
                 raise
             # A broken engine may well crash: its capture says how, and is judged like any other.
     capture, columns = read_capture(path), Columns()

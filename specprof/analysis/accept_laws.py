@@ -18,6 +18,8 @@ from specprof.errors import MissingEvidence
 
 THRESHOLDS = (0.01, 0.03, 0.1, 0.3)
 LENIENCE = (0.5, 0.7, 0.85, 1.2, 1.5, 2.0, 4.0)
+MISREAD = 0.05
+"""Of later drafts that must stand, the share that falls where they are judged by another's row."""
 ENOUGH = 30
 """Places a claim about all of them takes."""
 
@@ -44,8 +46,9 @@ def standing(evidence: Evidence) -> Standing:
     each = [_unfair(evidence, places.where(places.index == index)) for index in indices]
     stood = [bool(came[places.index == index].all()) for index in indices]
     first, later = each[0], any(each[1:])
-    broken = places.index[_ruled_out(places, greedy=evidence.greedy)]
-    misread = len(broken) > 0 and not (broken == 0).any()
+    certain = places.where(_certain(places, greedy=evidence.greedy))
+    fallen, behind = ~certain.accepted, certain.index > 0
+    misread = not fallen[~behind].any() and fallen[behind].sum() > MISREAD * max(behind.sum(), 1)
     return Standing(
         best=likelihood.best_of_coins(came, {"declared": owed} | _bank(evidence, places)),
         equality=fair_coins(places.target_prob, came.astype(float)),
@@ -143,10 +146,15 @@ def _eldest(evidence: Evidence) -> Places:
 
 def _ruled_out(places: Places, *, greedy: bool) -> Bools:
     """Return which outcomes no coin could have: of certain drafts, [places]."""
-    rounding = 0.0 if greedy else attribution.ROUNDING
-    must = places.target_prob >= places.draft_prob * (1 + rounding)
-    must &= places.accept_owed == 1
+    must = _certain(places, greedy=greedy)
     return np.asarray((must & ~places.accepted) | ((places.target_prob == 0) & places.accepted))
+
+
+def _certain(places: Places, *, greedy: bool) -> Bools:
+    """Return which drafts the law bids stand, [places], by more than rounding."""
+    rounding = 0.0 if greedy else attribution.ROUNDING
+    likelier = places.target_prob >= places.draft_prob * (1 + rounding)
+    return np.asarray(likelier & (places.accept_owed == 1))
 
 
 def _unfair(evidence: Evidence, places: Places) -> bool:

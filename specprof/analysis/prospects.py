@@ -88,9 +88,10 @@ def _remedies(evidence: Evidence, cost: Costs) -> list[Remedy]:
         named.append(("plain decoding", 1 / (cost.plain_round_ns * cost.mix)))
     if not evidence.columns.trees:
         choice = evidence.ask(cost_model.best_depth)
-        named.insert(
-            1, (f"K = {choice.best}, the best up to here", choice.gain.value * named[0][1])
-        )
+        if choice.best:  # K = 0 is plain decoding, which was timed and not predicted
+            named.insert(
+                1, (f"K = {choice.best}, the best up to here", choice.gain.value * named[0][1])
+            )
     return [Remedy(name, 1e9 * speed, speed / named[0][1]) for name, speed in named]
 
 

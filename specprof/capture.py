@@ -1,7 +1,8 @@
 """The capture file: one JSON line an event, written at once, readable while it grows.
 
-Knows lines and bytes; nothing of models, evidence or screens. A line goes out in one `write`, so a
-killed run leaves at most one torn last line, which every reader skips. A full disk stops the
+Knows lines and bytes; nothing of models, evidence or screens. A line goes out in one `write`, alone
+or with those that follow it at once, so a killed run leaves at most one torn last line, which every
+reader skips. A full disk stops the
 recording, never the run. A capture may come from anywhere: no file makes a reader do worse than
 raise CaptureUnreadable or count a damaged line.
 """
@@ -52,18 +53,26 @@ class CaptureWriter:
             hint = "choose a writable place with -o PATH"
             raise UsageError(f"can't write {path}: {trouble.strerror}", hint) from trouble
         self._length = 0
+        self._held: list[bytes] = []
 
-    def write(self, event: Event) -> None:
-        """Append one event. Never raises: after a failed write events are only counted."""
+    def write(self, event: Event, *, more: bool = False) -> None:
+        """Append one event; one that has `more` following at once is written with them.
+
+        Never raises: after a failed write events are only counted.
+        """
         started = time.perf_counter_ns()
         if self.trouble is None:
-            self._append(_line(event))
+            self._held.append(_line(event))
+            if not more:
+                self._append()
         else:
             self.lost += 1
         self.write_ns += time.perf_counter_ns() - started
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
+        if self._held:
+            self._append()
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -79,16 +88,20 @@ class CaptureWriter:
     ) -> None:
         self.close()
 
-    def _append(self, line: bytes) -> None:
+    def _append(self) -> None:
+        lines, written = b"".join(self._held), 0
+        self._held = []
         try:
-            written = os.write(self._file, line)
-            if written == len(line):
+            written = os.write(self._file, lines)
+            if written == len(lines):
                 self._length += written
                 return
             reason = "no space left for a whole line"
         except OSError as trouble:
             reason = trouble.strerror or str(trouble)
-        self.trouble, self.lost = reason, self.lost + 1
+        whole = lines.rfind(b"\n", 0, written) + 1
+        self._length += whole
+        self.trouble, self.lost = reason, self.lost + lines.count(b"\n", whole)
         with contextlib.suppress(OSError):  # a device has no length to cut back to
             os.ftruncate(self._file, self._length)
 

@@ -268,6 +268,11 @@ class Backend(ABC):
     observe_ns: int = 0
     """Time this backend spent computing evidence so far."""
 
+    @property
+    def more(self) -> bool:
+        """Whether another event follows at once the one just yielded: they are written together."""
+        return False
+
     @abstractmethod
     def run(self, spec: RunSpec, command: list[str]) -> Generator[Event]:
         """Yield the events as they happen; closing the iterator must release every resource."""

@@ -26,9 +26,9 @@ class Ledger:
         self._started = time.perf_counter_ns()
         self._rounds = self._emitted = 0
 
-    def take(self, event: Event) -> None:
-        """Write an event."""
-        self.writer.write(event)
+    def take(self, event: Event, *, more: bool = False) -> None:
+        """Write an event; one that has `more` following at once may wait for them."""
+        self.writer.write(event, more=more)
         if isinstance(event, Round):
             self._rounds += 1
             self._emitted += len(event.emitted)
@@ -65,7 +65,7 @@ def record(
     try:
         with closing(backend.run(spec, command)) as events:
             for event in events:
-                ledger.take(event)
+                ledger.take(event, more=backend.more)
                 if listener:
                     listener(event)
     except BaseException as error:

@@ -33,6 +33,11 @@ class Native(Backend):
         """
         self.fault = fault
 
+    @property
+    def more(self) -> bool:
+        """Whether a round follows at once: those that waited together come together."""
+        return self.walk.scribe.more
+
     def run(self, spec: RunSpec, command: list[str]) -> Generator[Event]:
         """Load the models, then yield a header and, burst by burst, all that is measured."""
         gc.collect()  # what an earlier run of a sweep left

@@ -6,7 +6,7 @@ host: on a CPU every operation here is a visible part of a small model's round, 
 launch. What is said of a round is the same whatever rounds it is observed with.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,35 +62,29 @@ def sights(
         for group in groups:
             numbers = _read_choices([(each, rounds[each]) for each in group], numbers, seen)
         return [seen[number] for number in range(len(rounds))]
-    width = _columns(rounds, len(numbers), acceptance)
+    where = [places(one, joint=acceptance.joint) for one in rounds]
+    width = (len(numbers) - FINALS * len(rounds)) // sum(map(len, where))  # four or five a place
     for group in groups:
-        those = [rounds[number] for number in group]
-        counts = [len(places(one, joint=acceptance.joint)) for one in those]
-        size = width * sum(counts) + FINALS * len(those)
-        told, numbers = numbers[:size], numbers[size:]
-        columns = _dealt(told[: width * sum(counts)], width)
-        finals = [*zip(*_dealt(told[width * sum(counts) :], FINALS), strict=True)]
+        size = width * sum(len(where[number]) for number in group)
+        columns, finals = _dealt(numbers[:size], width), numbers[size:]
+        numbers = finals[FINALS * len(group) :]
+        lasts = zip(*_dealt(finals[: FINALS * len(group)], FINALS), strict=True)
         start = 0
-        for number, one, count, final in zip(group, those, counts, finals, strict=True):
-            own = [column[start : start + count] for column in columns]
-            seen[number] = _sight(one, own, final, acceptance)
-            start += count
+        for number, last in zip(group, lasts, strict=True):
+            end = start + len(where[number])
+            own = zip(*(column[start:end] for column in columns), strict=True)
+            told = [_observed(*each, acceptance=acceptance) for each in own]
+            seen[number] = _sight(rounds[number], where[number], told, last, acceptance)
+            start = end
     return [seen[number] for number in range(len(rounds))]
 
 
 def drafted_tokens(played: Played, seen: Sight | None) -> list[Drafted]:
     """Make the round's drafted tokens, with what was observed of those that were reached."""
-    path, judged = set(played.path), reached(played)
-    observed = dict(zip(judged, seen.drafted, strict=True)) if seen else {}
-    reach = set(judged)
+    path, judged = played.path, reached(played)
+    observed = dict(zip(judged, seen.drafted if seen else [None] * len(judged), strict=True))
     return [
-        Drafted(
-            token=token,
-            parent=parent,
-            reached=node in reach,
-            accepted=node in path,
-            seen=observed.get(node),
-        )
+        Drafted(token, parent, node in observed, node in path, observed.get(node))
         for node, (token, parent) in enumerate(zip(played.drafted, played.parents, strict=True))
     ]
 
@@ -118,12 +112,6 @@ def _alike(rounds: Sequence[Played], law: Law) -> list[list[int]]:
     ]
 
 
-def _columns(rounds: Sequence[Played], size: int, acceptance: Acceptance) -> int:
-    """Return how many numbers each place has, four or five, from how many there are in all."""
-    in_all = sum(len(places(one, joint=acceptance.joint)) for one in rounds)
-    return (size - FINALS * len(rounds)) // in_all
-
-
 def _dealt(numbers: list[float], parts: int) -> list[list[float]]:
     """Return so many parts of one length."""
     size = len(numbers) // parts
@@ -132,37 +120,48 @@ def _dealt(numbers: list[float], parts: int) -> list[list[float]]:
 
 def _sight(
     played: Played,
-    columns: list[list[float]],
+    where: list[int],
+    told: list[Observed],
     final: tuple[float, ...],
     acceptance: Acceptance,
 ) -> Sight:
-    """Read a round's columns of its places, and the six numbers of its final token."""
-    seen = dict(_observed(played, columns, acceptance))
-    told = [seen[node] for node in reached(played)]
+    """Put a round's places in order, and read the six numbers of its final token."""
+    judged = reached(played)
+    if where != judged:
+        seen = dict(zip(where, told, strict=True))
+        told = [seen[node] for node in judged]
     target, draft, likelier, lower, own, mass = final
-    finals = _finals(played, short(target), short(draft))
-    due = acceptance.lossless and not (acceptance.joint and turned_down(played) is not None)
+    fallen = turned_down(played)
+    finals = _finals(played, fallen, short(target), short(draft))
+    due = acceptance.lossless and not (acceptance.joint and fallen is not None)
     if finals[0] is None or not due or not mass:
         return Sight(told, *finals)
     return Sight(told, *finals, short((likelier / mass + 1) / 2), short((lower + own / 2) / mass))
 
 
 def _observed(
-    played: Played, columns: list[list[float]], acceptance: Acceptance
-) -> Iterator[tuple[int, Observed]]:
-    """Yield each place and what was observed there."""
-    where = places(played, joint=acceptance.joint)
-    for node, draft_prob, target_prob, overlap, rank, *owed in zip(where, *columns, strict=True):
-        each = owed[0] if owed else acceptance.owed_given(target_prob, draft_prob)
-        known = (target_prob, draft_prob, overlap, each, (rank + 1) / 2)
-        yield node, Observed(*map(short, known))
+    draft_prob: float,
+    target_prob: float,
+    overlap: float,
+    rank: float,
+    owed: float | None = None,
+    *,
+    acceptance: Acceptance,
+) -> Observed:
+    """Read a place's numbers."""
+    each = acceptance.owed_given(target_prob, draft_prob) if owed is None else owed
+    return Observed(
+        short(target_prob), short(draft_prob), short(overlap), short(each), short((rank + 1) / 2)
+    )
 
 
-def _finals(played: Played, target: float, draft: float) -> tuple[float | None, float | None]:
+def _finals(
+    played: Played, fallen: int | None, target: float, draft: float
+) -> tuple[float | None, float | None]:
     """Keep the final token's two probabilities where the round has one and they are of it."""
     if len(played.emitted) <= played.accepted:  # the limit, or a stop token, cut it off
         return None, None
-    return target, None if turned_down(played) is None else draft
+    return target, None if fallen is None else draft
 
 
 def _read_choices(
@@ -193,4 +192,4 @@ def _agreement(played: Played, target: list[float], draft: list[float]) -> Sight
     tip = played.path[-1] if played.path else -1
     fallen = turned_down(played)
     instead = 0.0 if fallen is None else float(draft[fallen] == final)
-    return Sight(seen, *_finals(played, float(target[tip + 1] == final), instead))
+    return Sight(seen, *_finals(played, fallen, float(target[tip + 1] == final), instead))

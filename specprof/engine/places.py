@@ -6,7 +6,7 @@ from specprof.engine.loop import Played
 def reached(played: Played) -> list[int]:
     """Return the drafted tokens that were judged: ancestors accepted, no elder sibling was."""
     if straight(played):
-        return list(range(min(played.accepted + 1, len(played.drafted))))
+        return list(range(min(len(played.path) + 1, len(played.drafted))))
     ends, passed, found = {-1, *played.path}, set[int](), []
     for node, parent in enumerate(played.parents):
         if parent in ends and parent not in passed:
@@ -20,7 +20,7 @@ def straight(played: Played) -> bool:
     """Whether a chain was drafted, and its first tokens were accepted and no others."""
     if played.proposal.parents is not None:
         return False
-    return played.path == list(range(played.accepted))
+    return played.path == list(range(len(played.path)))
 
 
 def families(played: Played) -> list[list[int]]:

@@ -17,7 +17,7 @@ import msgspec
 
 from specprof import catalogue, registry
 from specprof.capture import CaptureWriter, read_capture
-from specprof.errors import UnknownName
+from specprof.errors import CaptureUnreadable, UnknownName
 from specprof.extend import Fault
 from specprof.limits import check
 from specprof.plan import AUTO, expand, read_profile
@@ -132,14 +132,21 @@ def play(
     from specprof.analysis.evidence import Evidence
 
     spec = RunSpec(id="drill", profile="drill", settings=settings or one.settings, label=one.name)
+    trouble = None
     with CaptureWriter(path, overwrite=overwrite) as writer:
         try:
             record(one.backend(), spec, writer, command=["specprof", "drill", one.name])
-        except Exception:
-            if one.fault is None or not path.stat().st_size:  # not even a header was written
+        except Exception as broken:
+            if one.fault is None:
                 raise
             # A broken engine may well crash: its capture says how, and is judged like any other.
-    capture, columns = read_capture(path), Columns()
+            trouble = broken
+    try:
+        capture, columns = read_capture(path), Columns()
+    except CaptureUnreadable:
+        if trouble:  # it never began
+            raise trouble from None
+        raise
     columns.feed([capture.header, *capture.events])
     return Evidence(columns, name=str(path), damaged=capture.damaged)
 

@@ -90,6 +90,18 @@ def test_an_engine_that_crashes_is_judged_by_what_it_left(tmp_path):
     assert 0 < found.rounds < 12
 
 
+def test_a_drill_that_never_began_says_why(tmp_path):
+    """Its own error, and not that a capture without a header is none."""
+
+    class Unfit(drills.drill("accept/always-accept").fault):
+        def inject(self, wired):
+            raise NotImplementedError("this engine has no such part")
+
+    one = replace(drills.drill("accept/always-accept", SHORT), fault=Unfit)
+    with pytest.raises(NotImplementedError, match="no such part"):
+        drills.judge(one, tmp_path / "run.jsonl")
+
+
 def test_the_score_counts_faults_and_controls_apart():
     """A control has no case to be named; it is accused or not."""
     runs = [

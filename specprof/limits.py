@@ -106,6 +106,8 @@ def check(settings: Settings) -> None:
         _check_tree(settings)
     if settings.batch > 1:
         _check_batch(settings)
+    if settings.detail == "module":
+        _check_module(settings)
     _check_window(settings)
 
 
@@ -286,6 +288,16 @@ def _check_batch(settings: Settings) -> None:
     for kept in {settings.cache, settings.draft_cache or settings.cache} - {"dense"}:
         title = f"cache {kept!r} was asked for batch {settings.batch}"
         raise UsageError(title, "it keeps one sequence: use batch 1, or cache dense")
+
+
+def _check_module(settings: Settings) -> None:
+    title = "detail 'module' was asked for"
+    if settings.backend != "native":
+        hint = "only the backend native looks into forwards: use detail rounds"
+        raise UsageError(f"{title} with backend {settings.backend!r}", hint)
+    if settings.batch > 1:
+        hint = "a batch shares its forwards, which lie in nobody's round: use batch 1"
+        raise UsageError(f"{title} for batch {settings.batch}", hint)
 
 
 def _check_window(settings: Settings) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import torch
 
 from specprof.engine.header import header
+from specprof.engine.inside import looked_into
 from specprof.engine.overlap import overlaps
 from specprof.engine.sampler import Sampler
 from specprof.engine.scan import scans
@@ -47,7 +48,7 @@ class Native(Backend):
         if self.fault:
             settings = msgspec.structs.replace(settings, path="modules")
         wired = wire(settings)
-        with self.fault.inject(wired) if self.fault else nullcontext():
+        with self.fault.inject(wired) if self.fault else nullcontext(), looked_into(wired):
             yield from self._measured(spec, command, wired)
 
     def _measured(self, spec: RunSpec, command: list[str], wired: Wired) -> Iterator[Event]:

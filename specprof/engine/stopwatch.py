@@ -48,25 +48,44 @@ class HostClock:
         return end - start
 
 
+class EventMark:
+    """An event on its way; once nobody holds the mark, its event is free for another."""
+
+    __slots__ = ("event", "free")
+
+    def __init__(self, event: torch.Event, free: list[torch.Event]) -> None:
+        self.event = event
+        self.free = free
+
+    def __del__(self) -> None:
+        self.free.append(self.event)
+
+
 class EventClock:
-    """Timed events on an accelerator's current stream (CUDA, XPU, MPS)."""
+    """Timed events on an accelerator's current stream (CUDA, XPU, MPS).
+
+    Making an event costs more than recording it, and a run needs no more of them than there are
+    marks not yet read.
+    """
 
     late = True
 
     def __init__(self, device: torch.device) -> None:
         self.kind = device.type
         self.device = device
+        self._free: list[torch.Event] = []
 
-    def mark(self) -> torch.Event:
+    def mark(self) -> EventMark:
         """Record an event on the current stream; costs about a microsecond, never waits."""
-        event = torch.Event(self.device, enable_timing=True)
+        free = self._free
+        event = free.pop() if free else torch.Event(self.device, enable_timing=True)
         event.record()
-        return event
+        return EventMark(event, free)
 
-    def between(self, start: torch.Event, end: torch.Event) -> int:
+    def between(self, start: EventMark, end: EventMark) -> int:
         """Return the nanoseconds between two events, waiting for the second if need be."""
-        end.synchronize()
-        return round(start.elapsed_time(end) * 1e6)
+        end.event.synchronize()
+        return round(start.event.elapsed_time(end.event) * 1e6)
 
 
 def clock_for(device: torch.device) -> HostClock | EventClock:
@@ -123,6 +142,11 @@ class Stopwatch:
         """Start a lap."""
         self._open.clear()
         self._lap = Lap(self.clock, time.perf_counter_ns(), self.clock.mark())
+
+    @property
+    def outermost(self) -> str | None:
+        """The open span that lies in no other; None where none is open."""
+        return self._open[0] if self._open else None
 
     def span(self, name: str) -> "OpenSpan":
         """Time a `with` block under this name, inside whatever span is open."""

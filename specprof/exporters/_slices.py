@@ -9,7 +9,7 @@ accelerator's) would make neighbours overlap, the later one starts later; what n
 the host gap.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from specprof.capture import Capture
@@ -18,6 +18,8 @@ from specprof.records import Burst, End, Prefill, Round, Scored, Span
 Timed = Prefill | Round | Scored
 RUN = "run"
 HOST_GAP = "host gap"
+DEEPEST = 8
+"""Levels of spans below a round; a round's own go down to four."""
 
 
 class Slice(NamedTuple):
@@ -91,22 +93,32 @@ def _phases(spans: list[Span], start: int) -> Iterator[Slice]:
     end = start
     for span in sorted((s for s in spans if s.parent is None), key=lambda span: span.start_ns):
         at = max(end, start + span.start_ns)
-        steps = (s for s in spans if s.parent == span.name and _within(s, span))
         end = at + max(span.ns, 0)
-        yield Slice(span.name, at, end - at, tuple(_steps(steps, at - span.start_ns, end)))
+        inner = [one for one in spans if one.parent is not None and _within(one, span)]
+        steps = tuple(_steps(span, inner, (at - span.start_ns, end), 1))
+        yield Slice(span.name, at, end - at, steps)
 
 
 def _within(step: Span, phase: Span) -> bool:
     return phase.start_ns <= step.start_ns <= phase.start_ns + phase.ns
 
 
-def _steps(spans: Iterable[Span], origin: int, limit: int) -> Iterator[Slice]:
-    """Yield a phase's steps; the phase is what was measured, so a step is cut at its end."""
-    at = 0
-    for span in sorted(spans, key=lambda span: span.start_ns):
+def _steps(
+    phase: Span, spans: Sequence[Span], place: tuple[int, int], depth: int
+) -> Iterator[Slice]:
+    """Yield a span's own steps of all `spans` that began in it, with theirs.
+
+    `place` is where the round began and where the span ends: what was measured is the span, so a
+    step is cut there. What lies deeper than anybody measures is left out.
+    """
+    at, (origin, limit) = 0, place
+    steps = [span for span in spans if span.parent == phase.name]
+    rest = [span for span in spans if span.parent != phase.name] if depth < DEEPEST else []
+    for span in sorted(steps, key=lambda span: span.start_ns):
         at = min(max(at, origin + span.start_ns), limit)
         end = min(at + max(span.ns, 0), limit)
-        yield Slice(span.name, at, end - at)
+        inner = [one for one in rest if 0 <= one.start_ns - span.start_ns < max(span.ns, 1)]
+        yield Slice(span.name, at, end - at, tuple(_steps(span, inner, (origin, end), depth + 1)))
         at = end
 
 

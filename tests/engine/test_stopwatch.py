@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from specprof.engine.stopwatch import HostClock, Stopwatch, clock_facts, clock_for
+from specprof.engine.stopwatch import EventClock, HostClock, Stopwatch, clock_facts, clock_for
 from specprof.records import Span
 
 
@@ -74,3 +74,41 @@ def test_the_host_clock_agrees_with_a_sleep():
     watch.begin()
     time.sleep(0.01)
     assert watch.finish().wall_ns() >= 10_000_000
+
+
+class Event:
+    """Stands in for a device's event: its clock is a count of all records."""
+
+    made = recorded = 0
+
+    def __init__(self, device, *, enable_timing):
+        assert enable_timing
+        Event.made += 1
+
+    def record(self):
+        Event.recorded += 1
+        self.at = Event.recorded
+
+    def synchronize(self):
+        """Nothing to wait for."""
+
+    def elapsed_time(self, end):
+        return end.at - self.at
+
+
+def test_a_devices_events_are_used_again_once_nobody_holds_them(monkeypatch):
+    """As many are made as are waiting at once; one that is still to be read is never taken."""
+    monkeypatch.setattr(torch, "Event", Event)
+    monkeypatch.setattr(Event, "made", 0)
+    watch = Stopwatch(EventClock(torch.device("cuda")))
+    waiting = []
+    for _ in range(50):
+        watch.begin()
+        with watch.span("draft"), watch.span("step"):
+            pass
+        waiting.append(watch.finish())
+        if len(waiting) > 2:
+            lap = waiting.pop(0)
+            assert lap.wall_ns() == 5_000_000
+            assert [span.ns for span in lap.spans()] == [3_000_000, 1_000_000]
+    assert Event.made <= 4 * 6

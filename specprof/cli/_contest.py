@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from specprof.engine.contest import Contest, Standing, Strayed
 
 SCHEMA = "specprof.bench/1"
+VARIED = ("path", "detail", "cache", "draft_cache")
+"""Settings that tell entries apart; the first two are ours alone."""
 HEADS = ("", "emitted", "speed", "speed", "speed", "tau")
 UNDER = ("", "/second", "over generate", "over assisted", "over own off", "/round")
 
@@ -85,7 +87,7 @@ def figures(found: "Contest") -> dict[str, object]:
         {
             **msgspec.to_builtins(row),
             "loop": each.entry.loop,
-            "settings": msgspec.to_builtins(each.entry.settings),
+            **{field: getattr(each.entry.settings, field) for field in VARIED},
             "trouble": each.trouble,
             "threads": each.threads,
             "strayed": msgspec.to_builtins(each.strayed),
@@ -96,8 +98,7 @@ def figures(found: "Contest") -> dict[str, object]:
         for row, each in zip(rows(found), found.standings, strict=True)
     ]
     return {
-        "prompt_tokens": found.prompt,
-        "new_tokens": found.new_tokens,
+        "settings": msgspec.to_builtins(found.settings),
         "repetitions": found.repetitions,
         "plays_per_repetition": 2,
         "seconds": found.seconds,
@@ -112,7 +113,7 @@ def figures(found: "Contest") -> dict[str, object]:
 def _rate(found: "Contest", standing: "Standing") -> "Figure | None":
     from specprof.analysis.interleaved import per_second
 
-    return per_second(found.new_tokens, _times(standing))
+    return per_second(found.settings.max_new_tokens, _times(standing))
 
 
 def _over(standing: "Standing", base: "Standing | None") -> "Figure | None":
@@ -162,11 +163,11 @@ def _bounded(figure: "Figure", form: str) -> str:
 
 
 def _pairing(found: "Contest") -> str:
-    asked = max((each.entry.settings for each in found.standings), key=lambda one: one.depth)
+    asked = found.settings
     law = f"temperature {asked.temperature:g}" if asked.temperature else "greedy"
     return (
-        f"{asked.target} with {asked.draft}, {law}: {found.new_tokens} tokens after "
-        f"{found.prompt:,} held in the caches; {found.device}, {found.dtype}"
+        f"{asked.target} with {asked.draft}, {law}: {asked.max_new_tokens} tokens after "
+        f"{asked.context:,} held in the caches; {found.device}, {found.dtype}"
     )
 
 
@@ -200,7 +201,7 @@ def _agreement(found: "Contest") -> list[str]:
     lines = [_told(each.entry.name, found_) for each, found_ in strayed]
     laws = {_law(each) for each in played}
     by = "everybody" if len(laws) == 1 else "everybody with the same target cache"
-    return lines or [f"{by} emitted the same {found.new_tokens} tokens in every play"]
+    return lines or [f"{by} emitted the same {found.settings.max_new_tokens} tokens in every play"]
 
 
 def _law(standing: "Standing") -> object:

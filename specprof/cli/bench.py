@@ -2,18 +2,22 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from specprof.cli import app
+
+if TYPE_CHECKING:
+    from specprof.engine.contest import Contest
+    from specprof.settings import Value
 
 
 @app.command()
 def bench(
     *,
     target: Annotated[
-        str, typer.Option(help="Target: Hugging Face id, folder, or pocket/NAME.")
+        str, typer.Option(help="Model id, folder, or pocket/NAME.")
     ] = "pocket/target",
     draft: Annotated[str, typer.Option(help="Draft model, likewise.")] = "pocket/draft",
     depth: Annotated[int, typer.Option(help="K: tokens drafted a round.", min=1)] = 4,
@@ -58,29 +62,32 @@ def bench(
     high, n (repetitions), null where not known; `trouble`, why it didn't play; `strayed`, where its
     greedy tokens are others; wall_ns and rounds of each play, two a repetition.
     """
-    import tempfile
-
     from specprof.cli._contest import document, shown, table
-    from specprof.engine import contest
     from specprof.errors import INTERRUPTED
-    from specprof.plan import expand
-    from specprof.settings import Profile, Settings
+    from specprof.settings import Settings
 
-    if output:
-        _refuse_existing(output, force=force)
+    _refuse_existing(output, force=force)
     given = {k: v for k, v in locals().items() if k in Settings.__struct_fields__}
-    asked = Profile(name="bench", run=Settings(**given, max_new_tokens=tokens))
-    (spec,) = expand(asked)
-    with tempfile.TemporaryDirectory() as folder:
-        found = contest.play(
-            contest.entries(spec.settings), Path(folder), seconds=seconds, tell=_tell
-        )
+    found = _played(given | {"max_new_tokens": tokens}, seconds)
     written = document(found, **_circumstances(found.device))
     if output:
         output.write_text(written, encoding="utf-8")
     sys.stdout.write(written if json else shown(table(found)))
-    if found.stopped:
-        raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(INTERRUPTED if found.stopped else 0)
+
+
+def _played(given: "dict[str, Value]", seconds: float) -> "Contest":
+    """Play the contest of the settings given; refused where no run can have them."""
+    import tempfile
+
+    from specprof.engine import contest
+    from specprof.plan import expand, override
+    from specprof.settings import Profile
+
+    (spec,) = expand(override(Profile(name="bench"), **given))
+    with tempfile.TemporaryDirectory() as folder:
+        everybody = contest.entries(spec.settings)
+        return contest.play(everybody, Path(folder), seconds=seconds, tell=_tell)
 
 
 def _tell(line: str) -> None:
@@ -102,10 +109,12 @@ def _circumstances(device: str) -> dict[str, object]:
     }
 
 
-def _refuse_existing(path: Path, *, force: bool) -> None:
+def _refuse_existing(path: Path | None, *, force: bool) -> None:
     """Refuse a place that can't be written before anything is timed."""
     from specprof.errors import UsageError
 
+    if path is None:
+        return
     if path.exists() and not path.is_file():
         raise UsageError(f"can't write {path}: it is no regular file", "choose another -o")
     if path.exists() and not force:

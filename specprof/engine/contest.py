@@ -34,6 +34,8 @@ from specprof.settings import Detail, Settings
 Loop = Literal["generate", "assisted", "plain", "speculative"]
 PEERS: dict[Loop, type[Generate]] = {"generate": HfGenerate, "assisted": HfAssisted}
 """transformers' own loops."""
+PLAYED: tuple[Loop, ...] = ("plain", "speculative")
+"""Our own."""
 LEVELS: tuple[Detail, ...] = ("off", "rounds", "evidence")
 LEAST = 2
 """Repetitions played however short the time."""
@@ -87,10 +89,9 @@ class Contest:
     """What was played."""
 
     standings: list[Standing]
+    settings: Settings
+    """What was asked; `context` tokens of text everybody went on from by `max_new_tokens`."""
     repetitions: int
-    prompt: int
-    """Tokens of the text everybody went on from."""
-    new_tokens: int
     device: str
     dtype: str
     seconds: float
@@ -122,8 +123,10 @@ def entries(settings: Settings) -> list[Entry]:
     return found + ours(base)
 
 
-def ours(base: Settings, prefix: str = "") -> list[Entry]:
-    """Return our own loops' entries: by path plain and speculative, by level of detail.
+def ours(
+    base: Settings, prefix: str = "", levels: Sequence[Detail] = LEVELS, *, plain: bool = True
+) -> list[Entry]:
+    """Return our own loops' entries: by path plain (or not) and speculative, by level of detail.
 
     Plain decoding drafts nothing, so there is no evidence to gather: `rounds` is all of its cost.
     """
@@ -134,8 +137,8 @@ def ours(base: Settings, prefix: str = "") -> list[Entry]:
             settings=msgspec.structs.replace(base, path=path, detail=detail),
         )
         for path in ("modules", "flat")
-        for loop in ("plain", "speculative")
-        for detail in LEVELS
+        for loop in (PLAYED if plain else PLAYED[1:])
+        for detail in levels
         if loop == "speculative" or detail != "evidence"
     ]
 
@@ -193,12 +196,11 @@ def play(
         for each, _ in playing:
             del each.bouts[2 * repetitions :]
         hall.compare([each for each, _ in playing])
-    base = asked[0].settings
+    base = max((entry.settings for entry in asked), key=lambda one: one.depth)
     return Contest(
         standings=standings,
+        settings=base,
         repetitions=repetitions,
-        prompt=base.context,
-        new_tokens=base.max_new_tokens,
         device=str(hall.device),
         dtype=str(model.dtype_for(base.dtype, hall.device)).removeprefix("torch."),
         seconds=took,

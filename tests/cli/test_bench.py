@@ -48,8 +48,7 @@ def made(pair, *, repetitions=2, troubles=None, strayed=None, **changed):
     return Contest(
         standings=standings,
         repetitions=repetitions,
-        prompt=1234,
-        new_tokens=10,
+        settings=asked,
         device="cpu",
         dtype="float32",
         seconds=3.0,
@@ -88,7 +87,8 @@ def test_json_says_what_the_table_does_and_is_kept(pair, tmp_path):
     assert found["assisted K=4"]["trouble"]
     assert found["assisted K=4"]["emitted_per_second"] is None
     assert found["flat K=4 off"]["over_generate"]["n"] == 2
-    assert found["flat K=4 off"]["settings"]["draft_cache"] == "sink-window"
+    assert found["flat K=4 off"]["draft_cache"] == "sink-window"
+    assert document["settings"]["context"] == 60
     assert isinstance(specprof("-o", kept).exception, UsageError)
     assert isinstance(specprof("-o", tmp_path).exception, UsageError)
     assert isinstance(specprof("-o", tmp_path / "no" / "x.json").exception, UsageError)

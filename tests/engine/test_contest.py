@@ -55,7 +55,8 @@ def test_greedy_entries_give_the_same_tokens(greedy):
 
 def test_two_plays_a_repetition_two_repetitions_at_least(greedy):
     """However short the time."""
-    assert (greedy.repetitions, greedy.new_tokens, greedy.prompt) == (2, NEW, 60)
+    assert greedy.repetitions == 2
+    assert (greedy.settings.max_new_tokens, greedy.settings.depth) == (NEW, 3)
     assert {len(each.bouts) for each in greedy.standings} == {4}
     assert all(bout.wall_ns > 0 for each in greedy.standings for bout in each.bouts)
 

@@ -1,0 +1,85 @@
+"""Who decodes fastest: transformers' own loops and ours, at short and long contexts.
+
+    python benchmarks/speed.py [--contexts 256 2000 8000 20000] [--temperatures 0 1] [--seconds 60]
+
+The pocket family. A contest for each context and temperature, all of it in one interleaved run (see
+specprof/engine/contest.py): generate, assisted generation, and our loops by both paths, plain and
+speculative, profiler off, rounds and evidence. Past the window's width ours also play with a window
+for the draft alone, and for both models; nobody else has those, and the second reads by another law
+than the rest. Writes benchmarks/results/speed.json after each contest, and prints its table.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+import torch
+from stamp import save, stamp
+
+from specprof.cli._contest import figures, shown, table
+from specprof.engine.contest import Entry, entries, ours, play
+from specprof.settings import Settings
+
+WINDOW = 256
+"""Recent tokens a window keeps, as in the profile long-context."""
+
+
+def everybody(settings: Settings) -> list[Entry]:
+    """Return the entries of one contest: dense ones, and windows where those forget something."""
+    found = entries(settings)
+    if settings.context <= WINDOW:
+        return found
+    dense = found[-1].settings
+    draft = msgspec.structs.replace(dense, draft_cache="sink-window", window=WINDOW)
+    both = msgspec.structs.replace(dense, cache="sink-window", window=WINDOW)
+    levels = ("off", "evidence")
+    return [
+        *found,
+        *ours(draft, "window draft ", levels, plain=False),
+        *ours(both, "windows ", levels),
+    ]
+
+
+def main() -> None:
+    """Play every contest and write down what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--contexts", type=int, nargs="+", default=[256, 2000, 8000, 20_000])
+    parser.add_argument("--temperatures", type=float, nargs="+", default=[0.0, 1.0])
+    parser.add_argument("--tokens", type=int, default=64, help="new tokens of every play")
+    parser.add_argument("--depth", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=0, help="0: each as measured fastest")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for each contest")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--name", default="speed", help="benchmarks/results/NAME.json")
+    asked = parser.parse_args()
+    result: dict[str, object] = {"stamp": stamp(torch.device(asked.device))}
+    for temperature in asked.temperatures:
+        for context in asked.contexts:
+            settings = Settings(
+                device=asked.device,
+                context=context,
+                max_new_tokens=asked.tokens,
+                depth=asked.depth,
+                temperature=temperature,
+                threads=asked.threads,
+            )
+            with tempfile.TemporaryDirectory() as folder:
+                found = play(
+                    everybody(settings),
+                    Path(folder),
+                    seconds=asked.seconds,
+                    tell=lambda line: print(line, file=sys.stderr, flush=True),
+                )
+            name = f"temperature {temperature:g}, context {context}"
+            print(f"{name}\n{shown(table(found))}", flush=True)
+            result[name] = figures(found)
+            place = save(asked.name, result)
+            if found.stopped:
+                sys.exit(130)
+    print(place)
+
+
+if __name__ == "__main__":
+    main()

@@ -15,6 +15,7 @@ import torch
 from specprof.capture import CaptureWriter
 from specprof.engine.bout import Bout, moment, settle, since
 from specprof.engine.handed import replaced
+from specprof.engine.inside import looked_into
 from specprof.engine.loop import Engine, Played
 from specprof.engine.stopwatch import Lap, Stopwatch
 from specprof.engine.threads import threads
@@ -96,14 +97,14 @@ class Repeated:
     def _kept(self, lane: Lane, detail: Detail) -> Bout:
         committed, rounds, told = list(self.prompt), 0, self._told(lane, detail)
         scribe = Walk(told, origin_ns=0, prefill_threads=self.prefill_threads).scribe
-        with CaptureWriter(self.place, overwrite=True) as writer:
+        with CaptureWriter(self.place, overwrite=True) as writer, looked_into(told):
             begun = moment()
             for played in self._rounds(lane.engine, committed):
                 rounds += 1
                 for one in scribe.take(played, 0):
-                    writer.write(one)
+                    writer.write(one, more=scribe.more)
             for one in scribe.flush():
-                writer.write(one)
+                writer.write(one, more=scribe.more)
             return since(begun, rounds, committed[len(self.prompt) :])
 
     def _rounds(self, engine: Engine, committed: list[int]) -> Iterator[Played]:

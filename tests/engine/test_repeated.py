@@ -1,10 +1,13 @@
 """One engine, decoded over and over: bare and watched are the same decoding."""
 
+from typing import get_args
+
 import pytest
 
 import runs
 from specprof.engine.repeated import Repeated, silenced
 from specprof.engine.stopwatch import HostClock, Stopwatch
+from specprof.settings import Detail
 
 
 @pytest.fixture(scope="module")
@@ -15,9 +18,13 @@ def engine(pair, tmp_path_factory):
 
 def test_a_play_is_the_same_at_every_level(engine):
     """Draw for draw, and the caches are as before it."""
-    bare, rounds, evidence = (engine.play(each, seed=3) for each in ("off", "rounds", "evidence"))
-    assert bare.emitted == rounds.emitted == evidence.emitted
-    assert bare.rounds == rounds.rounds == evidence.rounds < 10
+    played = [engine.play(each, seed=3) for each in get_args(Detail)]
+    bare = played[0]
+    assert len(played) == 4
+    assert {(tuple(each.emitted), each.rounds) for each in played} == {
+        (tuple(bare.emitted), bare.rounds)
+    }
+    assert bare.rounds < 10
     assert len(bare.emitted) == 9
     assert engine.wired.engine.target.length == 59
     assert engine.play("off", seed=4).emitted != bare.emitted
@@ -25,10 +32,11 @@ def test_a_play_is_the_same_at_every_level(engine):
 
 def test_what_a_level_asks_for_is_written(engine):
     """As many rounds as were played; probabilities only with evidence."""
-    for detail, seen in (("rounds", False), ("evidence", True)):
+    for detail, seen in (("rounds", False), ("evidence", True), ("module", True)):
         played = engine.play(detail)
         lines = engine.place.read_bytes().splitlines()
         assert len(lines) == played.rounds
+        assert all((b'"layer 0"' in line) is (detail == "module") for line in lines)
         assert all((b'"target_prob"' in line) is seen for line in lines if b'"drafted":[{' in line)
 
 

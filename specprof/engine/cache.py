@@ -172,9 +172,8 @@ class PreallocatedLayer(CacheLayerMixin):  # type: ignore[misc]
         """Bytes of one token's key and value in this layer; 0 before the first token."""
         if not self.is_initialized:
             return 0
-        return (
-            self.keys[:, :, 0].numel() + self.values[:, :, 0].numel()
-        ) * self.keys.element_size()
+        (_, heads, _, size), own = self.keys.shape, self.values.shape  # shapes alone: no view
+        return (heads * size + own[1] * own[3]) * self.keys.element_size()
 
 
 def _room(states: torch.Tensor, capacity: int) -> torch.Tensor:

@@ -137,10 +137,10 @@ def _to_host(
     verdict: torch.Tensor, proposal: Proposal, logits: torch.Tensor
 ) -> tuple[int, int, list[int], list[int]]:
     """Bring the round's outcome over in one transfer: the one time a round waits for the device."""
-    sound = logits.amax(-1).isfinite().all()  # a NaN or an infinity is its row's largest
-    if proposal.logits is not None:
-        sound = sound & proposal.logits.amax(-1).isfinite().all()
-    parts = [verdict, sound[None].long(), proposal.tokens]
+    sides = [logits] if proposal.logits is None else [logits, proposal.logits]
+    largest = torch.cat([side.amax(-1) for side in sides])  # a NaN, an infinity is its row's
+    sound = (largest - largest == 0).all(0, keepdim=True)  # which neither is, less itself
+    parts = [verdict, sound.long(), proposal.tokens]
     if proposal.parents is not None:
         parts.append(proposal.parents)
     tip, final, whole, *nodes = torch.cat(parts).tolist()

@@ -100,6 +100,11 @@ METRICS: dict[str, str] = {
         "A round's wall time less its top-level spans: the host makes the device wait. Derived,\n"
         "so phases always sum to the wall."
     ),
+    "forwards": (
+        "How a model's forwards were computed (setting `path`): `flat`, by one function over its\n"
+        "weights, taken where it gives the module's logits; or by the Hugging Face `modules`. The\n"
+        "header says which, and why not flat. The recheck always goes by the modules."
+    ),
     "always-valid p-value": (
         "One over the largest fortune a gambler against 'all is well' has made so far. Below a\n"
         "with probability a at most, however often one looks (Ville; arXiv 2210.01948)."

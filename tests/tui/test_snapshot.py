@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from captures import events
 from dashboards import WALK, diagnosis
@@ -155,6 +156,16 @@ def test_scored_text_is_drawn_where_acceptance_would_be():
     for drawing in DRAWINGS.values():
         for size in ((90, 12), (20, 3), (1, 1)):
             drawn(drawing.draw, snapshot, size)
+
+
+def test_how_forwards_were_computed_is_told():
+    """Of both models where they differ; a peer's or a made-up run says nothing of it."""
+    header, *rest = events(**WALK)
+    assert "forwards" not in drawn(draw_trust, fed([header, *rest]))
+    target = replace(header.target, path="flat")
+    for draft, told in (("flat", "flat forwards"), ("modules", "flat modules forwards")):
+        ours = replace(header, target=target, draft=replace(header.draft, path=draft))
+        assert told in drawn(draw_trust, fed([ours, *rest]))
 
 
 def test_a_batchs_tokens_name_their_sequence():

@@ -80,10 +80,18 @@ def _trust(snapshot: Snapshot) -> list[Item]:
         (percent(snapshot.recorder_share), "profiler/wall", "plain"),
         (percent(snapshot.viewer_share), "viewer/core", "plain"),
     ]
+    if ways := _ways(header):
+        items.append((ways, "forwards", "plain"))
     if snapshot.state == "INCOMPLETE":
         last = "the last line is torn" if snapshot.torn else "no closing line"
         items.insert(0, (clock(silent), f"since it last grew, {last}", "bad"))
     return items
+
+
+def _ways(header: Header | None) -> str:
+    """Return how forwards were computed, the target's first; empty where a peer computed them."""
+    models = (header.target, header.draft) if header else ()
+    return safe(" ".join(dict.fromkeys(each.path for each in models if each and each.path)))
 
 
 def _row(sheet: Sheet, row: int, items: list[Item]) -> list[Item]:

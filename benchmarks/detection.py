@@ -1,6 +1,6 @@
 """How often the diagnosis cries wolf when asked again and again, and how little it can see.
 
-python benchmarks/detection.py alarms [--runs 1000]
+python benchmarks/detection.py alarms [--runs 1000] [--jobs 2]
 python benchmarks/detection.py limits [--runs 10]
 python benchmarks/detection.py speed [--runs 5]
 
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from multiprocessing import Pool
 from pathlib import Path
 from unittest.mock import patch
 
@@ -99,9 +100,11 @@ def alarm(seed: int) -> list[str]:
     return sorted({rule for rounds in looks for rule in bugs(columns.first(rounds))})
 
 
-def alarms(runs: int) -> dict[str, object]:
+def alarms(runs: int, jobs: int) -> dict[str, object]:
     """Count the healthy runs that are accused of a bug at any look."""
-    accused = {seed: found for seed in range(runs) if (found := alarm(seed))}
+    with Pool(jobs) as pool:
+        told = pool.map(alarm, range(runs), chunksize=10)
+    accused = {seed: found for seed, found in enumerate(told) if found}
     rate = clopper_pearson(len(accused), runs)
     return {
         "runs": runs,
@@ -187,11 +190,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("alarms", "limits", "speed"))
     parser.add_argument("--runs", type=int)
+    parser.add_argument("--jobs", type=int, default=1, help="alarms: processes at once")
     asked = parser.parse_args()
-    runs, measure = {"alarms": (1_000, alarms), "limits": (10, limits), "speed": (5, speed)}[
-        asked.what
-    ]
-    made = measure(asked.runs or runs)
+    if asked.what == "alarms":
+        made = alarms(asked.runs or 1_000, asked.jobs)
+    else:
+        runs, measure = {"limits": (10, limits), "speed": (5, speed)}[asked.what]
+        made = measure(asked.runs or runs)
     print(save(f"detection-{asked.what}", stamp(torch.device("cpu")) | made), made)
 
 

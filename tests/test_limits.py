@@ -43,6 +43,8 @@ from specprof.settings import Settings
         {"shape": "dynamic-tree", "drafter": "ngram"},
         {"shape": "static-tree", "acceptance": "block", "temperature": 1.0},
         {"batch": 2, "drafter": "eagle"},
+        {"batch": 2, "detail": "module"},
+        {"backend": "synthetic", "detail": "module"},
         {"batch": 2, "cache": "sink-window"},
         {"batch": 2, "draft_cache": "sink-window"},
         {"cache": "sink-window", "block": 513},

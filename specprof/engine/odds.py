@@ -130,8 +130,9 @@ def _laws(
     draft = [logits[:n] for one, n in pairs if (logits := one.proposal.logits) is not None]
     probs, places_in_all = law.probs(torch.cat([*draft, *target])), sum(counts)
     if draft:
-        return probs.split([places_in_all, places_in_all, len(rounds) - fallen])
-    found, after = probs.split([places_in_all, len(rounds) - fallen])
+        parts = probs.split_with_sizes([places_in_all, places_in_all, len(rounds) - fallen])
+        return tuple(parts)
+    found, after = probs.split_with_sizes([places_in_all, len(rounds) - fallen])
     certain = torch.zeros_like(found).scatter_(1, tokens[:, None], 1.0)
     return certain, found, after  # all mass on the drafted token
 
@@ -150,7 +151,7 @@ def _numbers(
     own = draft_probs.gather(1, tokens[:, None])  # [places, 1]
     parts = [[target_probs], [draft_probs], [tokens]]
     if rule.joint:
-        parts = [[*each.split(counts)] for (each,) in parts]
+        parts = [[*each.split_with_sizes([*counts])] for (each,) in parts]
     owed = [
         found for each in zip(*parts, strict=True) if (found := rule.owed_each(*each)) is not None
     ]

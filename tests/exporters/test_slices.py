@@ -20,7 +20,8 @@ from specprof.records import Prefill, Round, Span
 TIMES = st.integers(0, 10**9)
 PHASES = st.sampled_from(["draft", "verify", "accept", "rollback"])
 PHASE = st.builds(Span, PHASES, st.none(), TIMES, TIMES)
-STEP = st.builds(Span, st.just("step"), st.just("nowhere") | PHASES, TIMES, TIMES)
+NAMES = st.sampled_from(["step", "layer"])
+STEP = st.builds(Span, NAMES, st.just("nowhere") | PHASES | NAMES, TIMES, TIMES)
 SPANS = st.lists(PHASE | STEP, max_size=8)
 ROUNDS = st.lists(st.tuples(TIMES, TIMES, SPANS), max_size=6)
 
@@ -76,7 +77,7 @@ def chrome_phases(text: str) -> Counter:
     check_chrome(found)
     phases_ = Counter()
     for event in found:
-        if event["ph"] == "X" and event["name"] not in ("run", "round", "prefill", "step"):
+        if event["ph"] == "X" and event["name"] not in ("run", "round", "prefill", "step", "layer"):
             phases_[event["name"]] += event["dur"]
     return phases_
 
@@ -157,6 +158,36 @@ def test_steps_lie_in_their_phase():
     assert draft.name == "draft"
     assert [step.ns for step in draft.children] == [span.ns for span in steps]
     assert len(steps) == 3
+
+
+def test_spans_nest_as_deep_as_they_were_measured():
+    """Each layer's parts lie in that layer, whatever else of their name there is; no overlaps."""
+    spans = [
+        Span("draft", None, 0, 100),
+        Span("step", "draft", 0, 50),
+        Span("layer 0", "step", 0, 50),
+        Span("attention", "layer 0", 10, 30),
+        Span("step", "draft", 50, 50),
+        Span("layer 0", "step", 50, 40),
+        Span("attention", "layer 0", 50, 30),
+    ]
+    ((draft,),) = ([one.children for one in lanes(capture([(1000, 100, spans)]))[0]],)
+    first, second = draft[0].children
+    assert [each.name for each in (first, second)] == ["step", "step"]
+    for step, at, ns in ((first, 1010, 30), (second, 1050, 30)):
+        ((layer,),) = (step.children,)
+        assert layer.children == (Slice("attention", at, ns),)
+    assert self_ns(second) == 10
+
+
+def test_no_chain_of_spans_is_too_long():
+    """A foreign capture may claim thousands of levels: what lies too deep is left out."""
+    names = ["draft", *map(str, range(3000))]
+    spans = [Span(name, parent, 0, 10) for name, parent in zip(names, [None, *names], strict=False)]
+    ((found,), depth) = (lanes(capture([(0, 10, spans)]))[0], 0)
+    while found.children:
+        (found,), depth = found.children, depth + 1
+    assert 4 <= depth < 20
 
 
 def test_the_run_lasts_to_its_closing_line():

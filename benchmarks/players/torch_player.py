@@ -1,0 +1,195 @@
+"""Plays our own paths and transformers' generate, all over the same loaded weights.
+
+Every play feeds its prompt anew, so that all engines see their caches as cold. The loop's
+stopwatch runs in all of ours; `evidence` does besides all that a recorded run does, the capture
+on disk included.
+"""
+
+import argparse
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from line import Arms, answer, played
+from transformers import GenerationConfig
+from transformers.generation.streamers import BaseStreamer
+from transformers.utils import logging
+
+from specprof.capture import CaptureWriter
+from specprof.engine import model
+from specprof.engine.loop import Engine
+from specprof.engine.walk import Walk
+from specprof.engine.warmup import warm_up
+from specprof.engine.wiring import wire
+from specprof.records import Burst, Event, Round
+from specprof.settings import ForwardPath, Settings
+
+WINDOW = 512
+"""The draft's window in the arm that gives it one, and the context from which there is one."""
+NS = 1e-9
+CPU = torch.device("cpu")
+
+
+def settings(
+    asked: argparse.Namespace, path: ForwardPath = "auto", draft_cache: str | None = None
+) -> Settings:
+    """Return what each of our runs is asked for."""
+    return Settings(
+        device="cpu",
+        dtype="float32",
+        workload="generate",
+        context=asked.context,
+        max_new_tokens=asked.tokens,
+        depth=asked.depth,
+        threads=asked.threads,
+        ignore_eos=True,
+        path=path,
+        draft_cache=draft_cache,
+        window=WINDOW,
+        plain_steps=0,
+        recheck_context=0,
+    )
+
+
+class Ours:
+    """One wired run of ours, played from the first token of a prompt each time."""
+
+    def __init__(
+        self, asked: argparse.Namespace, path: ForwardPath, cache: str | None = None
+    ) -> None:
+        """Wire and warm up."""
+        self._tokens = asked.tokens
+        self._wired = wire(settings(asked, path, cache))
+        self._threads = warm_up(self._wired)
+        self.alone = self._wired.lanes[0].alone()
+
+    def plain(self, prompt: list[int]) -> dict[str, Any]:
+        """Decode with the target alone."""
+        return self._bare(self.alone, prompt)
+
+    def speculative(self, prompt: list[int]) -> dict[str, Any]:
+        """Draft and verify."""
+        return self._bare(self._wired.engine, prompt)
+
+    def _bare(self, engine: Engine, prompt: list[int]) -> dict[str, Any]:
+        self._wired.roll_back_to(1)
+        committed, stamps = list(prompt), []
+        begun = time.perf_counter(), time.process_time()
+        engine.target.prefill(prompt[:-1])
+        engine.drafter.prefill(prompt)
+        rounds = engine.rounds(committed, new_tokens=self._tokens, stop=frozenset())
+        stamps.extend((time.perf_counter(), len(one.emitted)) for one in rounds)
+        return _since(begun, committed[len(prompt) :], stamps)
+
+    def evidence(self, prompt: list[int]) -> dict[str, Any]:
+        """Draft and verify with the profiler on; the last round ends when all is recorded."""
+        self._wired.roll_back_to(1)
+        self._wired.lanes[0].tokens[:] = prompt
+        walk = Walk(self._wired, origin_ns=0, prefill_threads=self._threads)
+        with tempfile.TemporaryDirectory() as folder:
+            writer = CaptureWriter(Path(folder) / "capture.jsonl")
+            begun = time.perf_counter(), time.process_time()
+            events: list[Event] = []
+            with writer:
+                for event in walk.stop(0, len(prompt)):
+                    writer.write(event)
+                    events.append(event)
+                    if isinstance(event, Burst):
+                        ended = time.perf_counter()
+            rounds = [each for each in events if isinstance(each, Round)]
+            stamps = [((one.start_ns + one.wall_ns) * NS, len(one.emitted)) for one in rounds]
+            stamps[-1] = ended, stamps[-1][1]
+            return _since(begun, [token for one in rounds for token in one.emitted], stamps)
+
+
+class Stamps(BaseStreamer):  # type: ignore[misc]  # transformers is untyped
+    """Notes when transformers hands out tokens."""
+
+    def __init__(self) -> None:
+        self.at: list[tuple[float, int]] = []
+
+    def put(self, value: torch.Tensor) -> None:
+        """Take note of some tokens; the first call brings the prompt."""
+        self.at.append((time.perf_counter(), value.numel()))
+
+    def end(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True)
+class Transformers:
+    """transformers' `generate`, with an assistant or without."""
+
+    asked: argparse.Namespace
+    target: Any
+    assistant: Any = None
+
+    def __call__(self, prompt: list[int]) -> dict[str, Any]:
+        """Decode greedily on from `prompt`; K stays what it is, and no draft is cut short."""
+        known, stamps = torch.tensor([prompt]), Stamps()
+        self.target.generation_config = GenerationConfig(do_sample=False)
+        extra = {}
+        if self.assistant is not None:
+            extra["assistant_model"] = self.assistant
+            self.assistant.generation_config = GenerationConfig(
+                do_sample=False,
+                num_assistant_tokens=self.asked.depth,
+                num_assistant_tokens_schedule="constant",
+                assistant_confidence_threshold=0.0,
+            )
+        begun = time.perf_counter(), time.process_time()
+        made = self.target.generate(
+            known,
+            attention_mask=torch.ones_like(known),
+            max_new_tokens=self.asked.tokens,
+            streamer=stamps,
+            **extra,
+        )
+        return _since(begun, made[0, len(prompt) :].tolist(), stamps.at[1:])
+
+
+def _since(
+    begun: tuple[float, float], tokens: list[int], stamps: list[tuple[float, int]]
+) -> dict[str, Any]:
+    wall_s, process_s = time.perf_counter() - begun[0], time.process_time() - begun[1]
+    return played(tokens, stamps, wall_s, process_s)
+
+
+def prepare(asked: argparse.Namespace) -> tuple[Arms, dict[str, Any]]:
+    """Load every arm; their weights are loaded once."""
+    torch.set_num_threads(asked.threads)
+    logging.set_verbosity_error()  # it remarks on its own calls of `generate`
+    flat, modules = Ours(asked, "flat"), Ours(asked, "modules")
+    given = settings(asked)
+    target = model.load(given.target, given, CPU).model
+    draft = model.load(str(given.draft), given, CPU).model
+    arms: Arms = {
+        "transformers generate": Transformers(asked, target),
+        "transformers assisted": Transformers(asked, target, draft),
+        "modules plain": modules.plain,
+        "modules speculative": modules.speculative,
+        "flat plain": flat.plain,
+        "flat speculative": flat.speculative,
+        "flat speculative, evidence": flat.evidence,
+    }
+    if asked.context > WINDOW:
+        arms["flat speculative, window draft"] = Ours(asked, "flat", "sink-window").speculative
+    return arms, {}
+
+
+def main() -> None:
+    """Answer until stdin ends."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--context", type=int, required=True)
+    parser.add_argument("--tokens", type=int, required=True)
+    parser.add_argument("--depth", type=int, required=True)
+    asked = parser.parse_args()
+    answer(lambda: prepare(asked))
+
+
+if __name__ == "__main__":
+    main()

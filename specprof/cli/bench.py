@@ -43,7 +43,7 @@ def bench(
         str, typer.Option(help="auto, or dummy: random weights of the shape.")
     ] = "auto",
     seconds: Annotated[
-        float, typer.Option(help="For the repetitions; loading and prefill come on top.", min=0)
+        float, typer.Option(help="For the repetitions, two at least; loading comes on top.", min=0)
     ] = 60.0,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     output: Annotated[

@@ -320,5 +320,5 @@ def _repetition(
 def _told(trouble: Exception) -> str:
     """Return an error on one line."""
     if isinstance(trouble, SpecprofError):
-        return f"{trouble.title}: {trouble.hint}"
+        return f"{trouble.title}; {trouble.hint}"
     return f"{type(trouble).__name__}: {str(trouble).strip().partition(chr(10))[0]}"

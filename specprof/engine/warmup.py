@@ -27,7 +27,8 @@ def warm_up(wired: Wired) -> int:
         asked, batch = wired.settings.threads, wired.settings.batch
         models = (wired.target.facts, wired.draft and wired.draft.facts)
         prefill_threads = asked or fastest(lambda: _prefill(wired), ("prefill", *models))
-        torch.set_num_threads(asked or fastest(lambda: _decode(wired), ("decode", batch, *models)))
+        key = ("decode", batch, wired.settings.path, *models)
+        torch.set_num_threads(asked or fastest(lambda: _decode(wired), key))
     wired.roll_back_to(1)
     for lane in wired.lanes:
         lane.draw_anew()

@@ -125,7 +125,7 @@ def test_a_path_that_is_refused_says_so(pair, tmp_path, monkeypatch):
     monkeypatch.setattr(wiring, "way", refused)
     found = by_name(played(pair, tmp_path))
     assert {each.trouble for name, each in found.items() if name.startswith("flat")} == {
-        "no flat path for this: use modules"
+        "no flat path for this; use modules"
     }
     assert found["modules K=3 off"].bouts
 

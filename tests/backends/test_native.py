@@ -9,10 +9,12 @@ from transformers import AutoModelForCausalLM
 
 import tiny
 from runs import TEXT, events, kind, settings
-from specprof.errors import EnvironmentMissing, UsageError
+from specprof.backends.native import Native
+from specprof.engine.batch import steps
+from specprof.errors import EnvironmentMissing, SpecprofError, UsageError
 from specprof.plan import acceptance_in_force, stops
 from specprof.records import Burst, Header, Note, Plain, Prefill, Recheck, Round, Sample
-from specprof.settings import Settings
+from specprof.settings import EVIDENT, RunSpec, Settings
 
 
 def last_rounds(found):
@@ -133,7 +135,7 @@ def test_generate_runs_one_free_burst(pair):
     assert kind(found, Burst)[0].emitted == 40
 
 
-@pytest.mark.parametrize("detail", ["off", "rounds", "evidence"])
+@pytest.mark.parametrize("detail", ["off", "rounds", "evidence", "module"])
 def test_detail_levels_record_what_they_say(pair, detail):
     """off: no rounds, but bursts; rounds: counts and times; evidence: probabilities too."""
     found = events(pair, detail=detail)
@@ -141,7 +143,26 @@ def test_detail_levels_record_what_they_say(pair, detail):
     assert bool(rounds) == (detail != "off")
     assert all(one.rounds > 0 for one in kind(found, Burst))
     seen = any(drafted.seen for one in rounds for drafted in one.drafted)
-    assert seen == (detail == "evidence")
+    assert seen == (detail in EVIDENT)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SpecprofError("broken", "mend it")])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_what_was_played_before_a_failure_is_told(pair, monkeypatch, error, batch):
+    """Rounds that still waited are handed over, in order; then the failure goes on."""
+
+    def five(*given, **more):
+        for number, step in enumerate(steps(*given, **more)):
+            if number == 5:
+                raise error
+            yield step
+
+    monkeypatch.setattr("specprof.engine.walk.steps", five)
+    spec, found = RunSpec(id="1", profile="p", settings=settings(pair, batch=batch)), []
+    with pytest.raises(type(error)):
+        found.extend(Native().run(spec, []))
+    assert len(kind(found, Round)) == 5 * batch
+    assert [one.index for one in kind(found, Round)] == list(range(5 * batch))
 
 
 def test_dummy_weights_need_no_weights_and_no_tokenizer(pair, tmp_path):

@@ -23,8 +23,15 @@ def asked(pair, **changed):
     return entries(runs.settings(pair, **({"max_new_tokens": NEW, "context": 60} | changed)))
 
 
+def some(pair, *names, **changed):
+    return [each for each in asked(pair, **changed) if each.name in names]
+
+
 def played(pair, folder, wanted=None, seconds=0.0, tell=lambda _: None, **changed):
     return play(wanted or asked(pair, **changed), folder, seconds=seconds, tell=tell)
+
+
+FEW = ("generate", "assisted K=3", "modules K=3 off", "flat plain off", "flat K=3 off")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +97,8 @@ def test_the_order_is_mirrored_and_turned(pair, tmp_path, monkeypatch):
 
 def test_sampled_plays_differ_by_seed_and_repeat_by_it(pair, tmp_path):
     """Each way of each repetition has draws of its own, the same for a level with and without."""
-    found = by_name(played(pair, tmp_path, temperature=1.0))
+    names = (*FEW, "modules K=3 evidence")
+    found = by_name(played(pair, tmp_path, some(pair, *names, temperature=1.0)))
     emitted = {name: [bout.emitted for bout in each.bouts] for name, each in found.items()}
     assert emitted["modules K=3 off"] == emitted["modules K=3 evidence"]
     assert len({tuple(each) for each in emitted["modules K=3 off"]}) > 1
@@ -100,12 +108,14 @@ def test_sampled_plays_differ_by_seed_and_repeat_by_it(pair, tmp_path):
 
 def test_a_peer_without_such_caches_says_so(pair, tmp_path):
     """Ours play on, held against their own first; generate has nothing to do with the draft's."""
-    found = by_name(played(pair, tmp_path, draft_cache="sink-window", window=16))
+    window = {"draft_cache": "sink-window", "window": 16}
+    found = by_name(played(pair, tmp_path, some(pair, *FEW, **window)))
     assert "draft_cache" in found["assisted K=3"].trouble.replace("-", "_")
     assert not found["assisted K=3"].bouts
     assert found["generate"].trouble is None
     assert found["flat K=3 off"].strayed is None
-    streaming = by_name(played(pair, tmp_path, cache="sink-window", window=16))
+    window = {"cache": "sink-window", "window": 16}
+    streaming = by_name(played(pair, tmp_path, some(pair, *FEW, **window)))
     assert "cache" in streaming["generate"].trouble
     assert streaming["flat K=3 off"].trouble is None
     assert streaming["flat K=3 off"].strayed is None
@@ -123,7 +133,7 @@ def test_a_path_that_is_refused_says_so(pair, tmp_path, monkeypatch):
     from specprof.engine.flat.proof import way
 
     monkeypatch.setattr(wiring, "way", refused)
-    found = by_name(played(pair, tmp_path))
+    found = by_name(played(pair, tmp_path, some(pair, *FEW)))
     assert {each.trouble for name, each in found.items() if name.startswith("flat")} == {
         "no flat path for this; use modules"
     }
@@ -137,19 +147,19 @@ def test_whatever_transformers_raises_is_a_reason(pair, tmp_path, monkeypatch):
         raise ValueError("no such thing\nand more")
 
     monkeypatch.setattr(contest.HfAssisted, "bare", broken)
-    found = by_name(played(pair, tmp_path))
+    found = by_name(played(pair, tmp_path, some(pair, *FEW[:3])))
     assert found["assisted K=3"].trouble == "ValueError: no such thing"
     assert found["generate"].bouts
     monkeypatch.setattr(contest.Repeated, "play", broken)
     with pytest.raises(ValueError, match="no such thing"):
-        played(pair, tmp_path)
+        played(pair, tmp_path, some(pair, *FEW[:3]))
 
 
 def test_other_vocabularies_leave_plain_decoding(pair, tmp_path):
     """A draft nobody can use takes the speculative rows, not the rest."""
     tiny.model("llama", 1, vocab_size=80).save_pretrained(tmp_path / "other")
     tiny.tokenizer("@").save_pretrained(tmp_path / "other")
-    found = by_name(played(pair, tmp_path, draft=str(tmp_path / "other")))
+    found = by_name(played(pair, tmp_path, some(pair, *FEW, draft=str(tmp_path / "other"))))
     assert "different vocabularies" in found["flat K=3 off"].trouble
     assert found["assisted K=3"].trouble
     assert found["generate"].bouts[0].emitted == found["flat plain off"].bouts[0].emitted
@@ -160,8 +170,9 @@ def test_sliding_windows_are_refilled(pair, tmp_path):
     for name, layers in (("target", 3), ("draft", 2)):
         tiny.checkpoint(tmp_path / name, "mistral", seed=1, num_hidden_layers=layers)
     names = {name: str(tmp_path / name) for name in ("target", "draft")}
-    found = played(pair, tmp_path, **names)
-    assert [each.strayed for each in found.standings] == [None] * len(NAMES)
+    found = played(pair, tmp_path, some(pair, *FEW, **names))
+    assert [each.trouble for each in found.standings] == [None] * len(FEW)
+    assert [each.strayed for each in found.standings] == [None] * len(FEW)
 
 
 def test_what_cannot_be_contested_is_refused(pair, tmp_path):

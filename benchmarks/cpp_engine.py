@@ -193,8 +193,8 @@ def main() -> None:
             result["settings"].append(found)
             tables.append(table(found))
             print(tables[-1], flush=True)
-    (RESULTS / f"{asked.name}.txt").write_text("\n".join(tables), encoding="utf-8")
-    print(save(asked.name, result))
+            (RESULTS / f"{asked.name}.txt").write_text("\n".join(tables), encoding="utf-8")
+            save(asked.name, result)  # what is measured is kept, should the rest be stopped
 
 
 if __name__ == "__main__":

@@ -172,12 +172,25 @@ def _found(name: str, loader: Any, place: str, **options: object) -> Any:  # noq
 
 def _tokenizer(name: str, place: str, settings: Settings) -> Any:  # noqa: ANN401
     try:
-        return AutoTokenizer.from_pretrained(place, trust_remote_code=settings.trust_remote_code)
+        return _with_tokens(
+            AutoTokenizer.from_pretrained(place, trust_remote_code=settings.trust_remote_code)
+        )
     except (OSError, ValueError, ImportError, KeyError) as trouble:
         if settings.load_format == "dummy":
             return None
         hint = "the folder must hold tokenizer.json; or time it with --load-format dummy"
         raise EnvironmentMissing(f"can't load the tokenizer of {name!r}", hint) from trouble
+
+
+def _with_tokens(tokenizer: Any) -> Any:  # noqa: ANN401
+    """Return a tokenizer that can read text; ValueError of another.
+
+    Where a folder holds none, transformers makes one of some kinds of models that has nothing but
+    the tokens that end and pad a text.
+    """
+    if tokenizer.get_vocab().keys() <= tokenizer.get_added_vocab().keys():
+        raise ValueError("it has no tokens")
+    return tokenizer
 
 
 def _refuse_recurrent(name: str, config: Any) -> None:  # noqa: ANN401

@@ -5,6 +5,7 @@ import torch
 
 import tiny
 from specprof.engine import model
+from specprof.errors import EnvironmentMissing
 from specprof.settings import Settings
 
 CPU = torch.device("cpu")
@@ -44,3 +45,17 @@ def test_a_checkpoint_written_anew_is_loaded_anew(place):
     again = model.load(str(place), Settings(), CPU)
     ours, theirs = (next(each.model.parameters()) for each in (first, again))
     assert not torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt_neox"])
+def test_a_configuration_alone_has_no_tokenizer(tmp_path, kind):
+    """Of some kinds transformers makes one without a token: no text could be read by it."""
+    tiny.model(kind).config.save_pretrained(tmp_path)
+    assert model.load(str(tmp_path), Settings(load_format="dummy"), CPU).tokenizer is None
+
+
+def test_a_checkpoint_without_a_tokenizer_is_refused(tmp_path):
+    """Not later, with a text of no tokens."""
+    tiny.model("gpt_neox").save_pretrained(tmp_path)
+    with pytest.raises(EnvironmentMissing, match="can't load the tokenizer"):
+        model.load(str(tmp_path), Settings(), CPU)

@@ -90,7 +90,7 @@ def _model(folder: str) -> dict[str, Any]:
     constants = [each for each in read.get_ops() if each.get_type_name() == "Constant"]
     types = (each.get_element_type() for each in constants)
     reals = Counter(kind.get_type_name() for kind in types if kind.is_real())
-    by = {name: str(told) for name, told in read.get_rt_info("optimum").astype(dict).items()}
+    by = {name: told.value for name, told in read.get_rt_info("optimum").astype(dict).items()}
     return {"real_constants": dict(reals), "converted_by": by}
 
 

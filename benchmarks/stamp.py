@@ -16,11 +16,12 @@ RESULTS = Path(__file__).parent / "results"
 
 def stamp(device: torch.device) -> dict[str, object]:
     """Return what a reader needs to repeat the measurement."""
+    changes = _git("status", "--porcelain", "--untracked-files=no")
     return {
         "command": " ".join(["python", *sys.argv]),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _git("rev-parse", "--short", "HEAD"),
-        "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "uncommitted_changes": None if changes is None else bool(changes),
         "specprof": __version__,
         "machine": machine_facts(device),
         "versions": package_versions(),
@@ -34,11 +35,15 @@ def save(name: str, result: dict[str, object]) -> Path:
     return path
 
 
-def _git(*arguments: str) -> str:
-    done = subprocess.run(  # noqa: S603 - fixed arguments
-        ["git", *arguments],  # noqa: S607 - whichever git the user has
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip()
+def _git(*arguments: str) -> str | None:
+    """Return what git says; None where it isn't here, or no repository is."""
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed arguments
+            ["git", *arguments],  # noqa: S607 - whichever git the user has
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,45 @@
+"""What the profiler costs: the same decoding with it and without, in one interleaved run."""
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+from on_gpu.pairs import Pair, both
+from on_gpu.rows import Ask, Row, inverse, of
+
+from specprof.cli._contest import figures
+from specprof.cli._contest import rows as told
+from specprof.engine.contest import PEERS, entries, play
+
+COSTS_AT_MOST = 1.01
+SECONDS = 60.0
+"""Of each contest."""
+
+
+def rows(ask: Ask) -> Iterator[Row]:
+    """Yield the time of a play with each level of detail over that of the same without."""
+    for pair in both(ask):
+        for temperature in (0.0, 1.0)[: 1 if ask.reduced or not pair.trained else 2]:
+            yield from _costs(ask, pair, temperature)
+
+
+def _costs(ask: Ask, pair: Pair, temperature: float) -> Iterator[Row]:
+    settings = replace(pair.settings, temperature=temperature)
+    name = f"{pair.name}, temperature {temperature:g}"
+    narrow = ask.reduced or not pair.trained
+    playing = [
+        each
+        for each in entries(settings)
+        if each.loop not in PEERS and (each.settings.path == "flat" or not narrow)
+    ]
+    seconds = 0.0 if ask.reduced else min(SECONDS, ask.left_s)
+    found = play(playing, ask.folder, seconds=seconds, tell=lambda _: None)
+    ask.kept[name] = figures(found)
+    for row, standing in zip(told(found), found.standings, strict=True):
+        if standing.entry.settings.detail == "off":
+            continue
+        what = f"{name}: {row.name} over off"
+        unit, goal = "time/time", {"at_most": COSTS_AT_MOST}
+        if row.over_off is None:
+            yield Row(what=what, unit=unit, note=standing.trouble or "not measured", **goal)
+        else:
+            yield of(inverse(row.over_off), what=what, unit=unit, **goal)

@@ -1,0 +1,208 @@
+"""Every method in half precision against plain greedy decoding of the same dtype.
+
+Rounding differs between a pass over one token and one over five, so half precision may settle a
+near tie the other way. Where tokens first part from plain decoding's, the two tokens' logits there
+tell a tie from a real difference; what comes after is another text and tells nothing.
+"""
+
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import get_args
+
+import torch
+from msgspec.structs import replace
+from on_gpu.rows import Ask, Row
+
+from specprof import limits, registry
+from specprof.engine.contest import UNDRAFTED
+from specprof.engine.flat.proof import COARSE
+from specprof.engine.wiring import wire
+from specprof.errors import SpecprofError, UsageError
+from specprof.extend import Acceptance
+from specprof.settings import ForwardPath, Settings
+
+FIELDS = ("drafter", "shape", "acceptance", "cache")
+DTYPES = ("bfloat16", "float16")
+PATHS = tuple(path for path in get_args(ForwardPath) if path != "auto")
+Cell = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """What plain greedy decoding emits."""
+
+    tokens: list[int]
+    logits: torch.Tensor
+    """[tokens, vocab] what each was chosen by."""
+
+    def parting(self, tokens: Sequence[int]) -> int | None:
+        """Return the first place where other tokens are not these; None: nowhere."""
+        pairs = enumerate(zip(tokens, self.tokens, strict=True))
+        return next((place for place, (one, other) in pairs if one != other), None)
+
+    def gap(self, place: int, token: int) -> float:
+        """Return how far another token lies below the one chosen, in deviations of the logits."""
+        row = self.logits[place]  # [vocab]
+        return float((row[self.tokens[place]] - row[token]).abs() / row.std())
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of the cells of one dtype on one path."""
+
+    same: int = 0
+    ties: dict[str, float] = field(default_factory=dict)
+    """Method -> how far the two tokens' logits lie apart; likewise `other`."""
+    other: dict[str, float] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    """Method -> why; likewise `failed`."""
+    failed: dict[str, str] = field(default_factory=dict)
+    unplayed: int = 0
+    """Methods there was no time for."""
+
+
+def rows(ask: Ask) -> Iterator[Row]:
+    """Yield by dtype and path how many methods emit the same tokens, a near tie's, or others."""
+    cells = allowed(ask)
+    both = list(itertools.product(PATHS, DTYPES))
+    for path, dtype in both[:: ask.few(1, 3)]:  # a few still hold every path and dtype
+        began = time.monotonic()
+        tally = _played(ask, covering(cells) if ask.reduced else cells, path=path, dtype=dtype)
+        yield from _told(tally, f"{dtype}, {path}", time.monotonic() - began)
+        ask.kept[f"{dtype}, {path}"] = {
+            "near_ties": tally.ties,
+            "other_tokens": tally.other,
+            "refused": tally.refused,
+            "failed": tally.failed,
+        }
+
+
+def allowed(ask: Ask) -> list[Cell]:
+    """Return all combinations a run can have at temperature 0 that claim to be lossless."""
+    known = {kind: list(registry.members(kind)) for kind in FIELDS}
+    found = []
+    for chosen in itertools.product(*known.values()):
+        cell = dict(zip(FIELDS, chosen, strict=True))
+        rule = registry.load(Acceptance, registry.member("acceptance", cell["acceptance"]))
+        with suppress(UsageError):
+            limits.check(_settings(ask, cell))
+            found += [cell] if rule.lossless else []
+    return found
+
+
+def covering(cells: Sequence[Cell]) -> list[Cell]:
+    """Return a few of the cells in which every member occurs that occurs in any."""
+    seen: set[tuple[str, str]] = set()
+    kept = []
+    for cell in cells:
+        if not seen.issuperset(cell.items()):
+            seen.update(cell.items())
+            kept.append(cell)
+    return kept
+
+
+def _settings(ask: Ask, cell: Cell, **given: object) -> Settings:
+    fixed = ask.settings(
+        depth=3,
+        widths="2,2,1",
+        branch=3,
+        nodes=9,
+        window=ask.few(256, 40),
+        context=ask.few(512, 44),
+        max_new_tokens=ask.few(96, 8),
+        draft=ask.head if cell["drafter"] == "eagle" else ask.draft,
+    )
+    return replace(fixed, **cell, **given)
+
+
+def _played(ask: Ask, cells: Sequence[Cell], *, path: str, dtype: str) -> Tally:
+    tally, plain = Tally(), dict[str, Plain]()
+    for cell in cells:
+        if ask.left_s < 0:
+            tally.unplayed += 1
+            continue
+        name = " ".join(cell.values())
+        try:
+            settings = _settings(ask, cell, path=path, dtype=dtype)
+            if cell["cache"] not in plain:
+                plain[cell["cache"]] = _plain(settings)
+            _compare(tally, name, plain[cell["cache"]], _tokens(settings))
+        except UsageError as trouble:
+            tally.refused[name] = trouble.title
+        except (SpecprofError, RuntimeError) as trouble:
+            tally.failed[name] = str(trouble).partition("\n")[0]
+    return tally
+
+
+def _compare(tally: Tally, name: str, plain: Plain, tokens: Sequence[int]) -> None:
+    place = plain.parting(tokens)
+    if place is None:
+        tally.same += 1
+        return
+    gap = plain.gap(place, tokens[place])
+    (tally.ties if gap <= COARSE else tally.other)[name] = gap
+
+
+def _plain(settings: Settings) -> Plain:
+    """Return plain greedy decoding over the same cache, by the same path."""
+    bare = replace(settings, **UNDRAFTED, shape="chain", acceptance="auto")
+    logits = list[torch.Tensor]()
+    tokens = _tokens(bare, logits)
+    return Plain(tokens, torch.cat(logits))
+
+
+def _tokens(settings: Settings, logits: list[torch.Tensor] | None = None) -> list[int]:
+    """Return what a method emits after the text; `logits` gathers each round's first row."""
+    wired = wire(settings)
+    committed = list(wired.tokens[: settings.context])
+    wired.engine.target.prefill(committed[:-1])
+    wired.engine.drafter.prefill(committed)
+    new = settings.max_new_tokens
+    for played in wired.engine.rounds(committed, new_tokens=new, stop=frozenset()):
+        if logits is not None:
+            logits.append(played.target_logits[:1])
+    return committed[settings.context :]
+
+
+def _told(tally: Tally, name: str, seconds: float) -> Iterator[Row]:
+    parted = [f"{each}: {gap:.2g} deviations apart" for each, gap in tally.other.items()]
+    played = tally.same + len(tally.ties) + len(tally.other) + len(tally.failed)
+    over = [f"{tally.unplayed} not played: the time was spent"] if tally.unplayed else []
+    yield Row(
+        what=f"{name}: methods with other tokens",
+        figure=float(len(tally.other)),
+        unit=f"of {played} methods",
+        at_most=0.0,
+        anywhere=True,
+        note="; ".join(parted + over),
+    )
+    yield Row(
+        what=f"{name}: methods that failed",
+        figure=float(len(tally.failed)),
+        unit=f"of {played} methods",
+        at_most=0.0,
+        anywhere=True,
+        note="; ".join(f"{each}: {why}" for each, why in tally.failed.items()),
+    )
+    yield Row(
+        what=f"{name}: methods parted by a near tie",
+        figure=float(len(tally.ties)),
+        unit=f"of {played} methods",
+        note=f"logits at most {COARSE:g} deviations apart; {seconds:.0f} s" if tally.ties else "",
+    )
+    yield Row(
+        what=f"{name}: widest near tie",
+        figure=max(tally.ties.values(), default=None),
+        unit="deviations",
+        at_most=COARSE,
+        anywhere=True,
+    )
+    yield Row(
+        what=f"{name}: methods refused",
+        figure=float(len(tally.refused)),
+        unit="methods",
+        note="; ".join(sorted(set(tally.refused.values()))),
+    )

@@ -1,0 +1,113 @@
+"""Bytes: caches and allocator against the formula that a run is refused by when it can't fit."""
+
+import gc
+from collections.abc import Iterator
+
+import torch
+from on_gpu.pairs import Pair, asked, ready, shaped
+from on_gpu.rows import NEEDS_CUDA, Ask, Row
+
+from specprof import registry
+from specprof.engine.cache import Store
+from specprof.engine.decoder import CausalModel
+from specprof.engine.flat.proof import way
+from specprof.engine.model import Loaded
+from specprof.engine.repeated import Repeated
+from specprof.engine.wiring import member
+from specprof.extend import Cache
+
+EXACT = {"at_least": 0.99, "at_most": 1.01}
+OWED = {"dense": EXACT, "sink-window": {"at_least": 0.99, "at_most": 1.05}}
+"""Cache -> its bytes over the formula's; a window keeps its sinks a second time, as written."""
+GROWTH = 2**20
+"""Bytes a run may hold more after many plays than after a few: none of them are a round's."""
+PLAYS = 8
+
+
+def rows(ask: Ask) -> Iterator[Row]:
+    """Yield bytes of every cache, what the allocator gave for it, and what rounds leave behind."""
+    yield from _stores(ask, asked(ask, context=ask.few(20_000, 48)))
+    pair = shaped(ask, "llama-8b", "llama-1b", context=ask.few(20_000, 48))
+    ready(pair.settings)
+    yield from _stores(ask, pair)
+    yield from _growth(ask)
+
+
+def _stores(ask: Ask, pair: Pair) -> Iterator[Row]:
+    """Yield, of each kind of cache, the bytes it takes over those its length and kind ask for."""
+    loaded = ready(pair.settings)
+    _opened(ask, pair, loaded, "dense", 64)  # so that workspaces and fused weights are there
+    capacity = pair.settings.context + 64
+    for kind in registry.members("cache"):
+        rows_ = member(Cache, "cache", kind)(pair.settings).held(capacity)
+        before = _allocated(ask)
+        store = _opened(ask, pair, loaded, kind, capacity)
+        given = _allocated(ask)
+        what = f"{pair.name}: {kind}, {rows_} rows"
+        yield Row(
+            what=f"{what}, over the formula",
+            figure=tensors(store) / (loaded.facts.kv_bytes_per_token * rows_),
+            unit="bytes/bytes",
+            **OWED.get(kind, {}),
+            anywhere=True,
+            note="8 bits and a scale a row, over rows as they are" if kind == "quantised" else "",
+        )
+        yield Row(
+            what=f"{what}, allocator over its tensors",
+            figure=None if given is None or before is None else (given - before) / tensors(store),
+            unit="bytes/bytes",
+            **EXACT,
+            note="" if ask.cuda else NEEDS_CUDA,
+        )
+        del store
+
+
+def _opened(ask: Ask, pair: Pair, loaded: Loaded, kind: str, capacity: int) -> Store:
+    """Return a cache with its rows reserved, which they are when the first are written."""
+    store = member(Cache, "cache", kind)(pair.settings).open(loaded.model, capacity)
+    runs = way(loaded.model, pair.settings.path).runs
+    CausalModel(loaded.model, store, ask.device, runs=runs).prefill([1])
+    return store
+
+
+def tensors(store: Store) -> int:
+    """Return the bytes of all tensors a store's layers hold."""
+    held = (each for layer in store.layers for each in vars(layer).values())
+    return sum(each.nbytes for each in held if isinstance(each, torch.Tensor))
+
+
+def _growth(ask: Ask) -> Iterator[Row]:
+    """Yield what many plays leave allocated that one does not, and what a play has at its peak."""
+    pair = asked(ask)
+    engine = Repeated(pair.settings, ask.folder)
+    engine.play("evidence")
+    before = _allocated(ask)
+    if ask.cuda:
+        torch.cuda.reset_peak_memory_stats(ask.device)
+    rounds = sum(engine.play("evidence", seed=seed).rounds for seed in range(PLAYS))
+    after = _allocated(ask)
+    known = before is not None and after is not None
+    note = f"{rounds} rounds" if ask.cuda else f"{rounds} rounds; {NEEDS_CUDA}"
+    yield Row(
+        what=f"{pair.name}: allocated after {PLAYS} plays less before",
+        figure=float(after - before) if known else None,
+        unit="bytes",
+        at_most=float(GROWTH),
+        note=note,
+    )
+    peak = torch.cuda.max_memory_allocated(ask.device) if ask.cuda else None
+    yield Row(
+        what=f"{pair.name}: peak of a play over what stays",
+        figure=(peak - after) / 2**20 if peak is not None and after is not None else None,
+        unit="MiB",
+        note="" if ask.cuda else NEEDS_CUDA,
+    )
+
+
+def _allocated(ask: Ask) -> int | None:
+    """Return the bytes the device's allocator has given out; None where it doesn't tell."""
+    if not ask.cuda:
+        return None
+    torch.cuda.synchronize(ask.device)
+    gc.collect()  # a store and its layers know each other
+    return torch.cuda.memory_allocated(ask.device)

@@ -1,0 +1,77 @@
+"""What one forward pass takes, and the least it could: bytes it must read over bandwidth."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from specprof.analysis.comparison import Figure
+from specprof.analysis.interleaved import median
+from specprof.engine.bout import settle
+from specprof.engine.decoder import Decoder
+from specprof.engine.machine import bandwidth
+from specprof.engine.model import Loaded
+from specprof.engine.stopwatch import clock_for
+
+WARM = 3
+"""Passes before any counts."""
+COPIED = 2**31
+"""Bytes of the copy that bandwidth is measured by: so many that starting it is nothing."""
+COPIES = 10
+
+
+def pass_ms(decoder: Decoder, width: int, repeats: int) -> Figure | None:
+    """Return the milliseconds of a pass over `width` tokens from where the decoder stands.
+
+    Passes follow each other without a wait, as in a round. The median, with its interval.
+    """
+    clock, length = clock_for(decoder.device), decoder.length
+    tokens = torch.arange(width, device=decoder.device)
+    marks = []
+    for _ in range(WARM + repeats):
+        began = clock.mark()
+        decoder.feed(tokens)
+        marks.append((began, clock.mark()))
+        decoder.rollback(length)
+    return median(np.array([clock.between(*each) for each in marks[WARM:]]) / 1e6)
+
+
+def bytes_read(loaded: Loaded, length: int) -> int:
+    """Return the bytes a pass must read: every weight it multiplies by, and `length` tokens' rows.
+
+    Of a table of embeddings that isn't the last matrix too, only the fed tokens' rows are read.
+    """
+    model = loaded.model
+    table, head = model.get_input_embeddings(), model.get_output_embeddings()  # type: ignore[operator]
+    tied = head is not None and head.weight is table.weight
+    looked_up = 0 if tied else table.weight.nbytes
+    return loaded.facts.weight_bytes - looked_up + loaded.facts.kv_bytes_per_token * length
+
+
+def floor_ms(loaded: Loaded, length: int, bytes_per_s: float) -> float:
+    """Return the milliseconds reading all that takes."""
+    return bytes_read(loaded, length) / bytes_per_s * 1e3
+
+
+def bandwidths(device: torch.device, *, reduced: bool) -> tuple[int, float]:
+    """Return bytes a second as a capture's header has them, and by a long copy timed on the device.
+
+    Both count a byte copied as one read and one written.
+    """
+    size = COPIED if device.type == "cuda" and not reduced else 2**22
+    source = torch.ones(size, dtype=torch.uint8, device=device)
+    goal = torch.empty_like(source).copy_(source)
+    clock = clock_for(device)
+    took = []
+    for began, ended in _copies(source, goal):
+        settle(device)
+        took.append(clock.between(began, ended))
+    return bandwidth(device), 2 * size / (float(np.median(took)) / 1e9)
+
+
+def _copies(source: torch.Tensor, goal: torch.Tensor) -> Iterator[tuple[object, object]]:
+    clock = clock_for(source.device)
+    for _ in range(COPIES):
+        began = clock.mark()
+        goal.copy_(source)
+        yield began, clock.mark()

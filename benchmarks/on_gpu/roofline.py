@@ -1,0 +1,72 @@
+"""How far decode and verify passes are from what reading their weights and keys must take."""
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+from on_gpu.pairs import Pair, asked, ready, shaped
+from on_gpu.passes import bandwidths, bytes_read, floor_ms, pass_ms
+from on_gpu.rows import Ask, Row, of
+
+from specprof.analysis.comparison import Figure
+from specprof.engine.contest import UNDRAFTED
+from specprof.engine.warmup import warm_up
+from specprof.engine.wiring import wire
+
+FROM_FLOOR = 1.3
+CONTEXTS = (512, 4096, 20_000)
+REDUCED = (24, 48)
+REPEATS = 60
+BANDWIDTHS_AGREE = {"at_least": 0.95, "at_most": 1.05}
+
+
+def rows(ask: Ask) -> Iterator[Row]:
+    """Yield passes of one token and of K + 1 over their floor, by context, model and path."""
+    quick, long = bandwidths(ask.device, reduced=ask.reduced)
+    yield Row(what="bandwidth by a long copy", figure=long / 1e9, unit="GB/s")
+    yield Row(
+        what="the header's bandwidth over that",
+        figure=quick / long,
+        unit="bytes/bytes",
+        **BANDWIDTHS_AGREE,
+    )
+    fastest = max(quick, long)  # the harder floor
+    deepest = CONTEXTS[-1] if not ask.reduced else REDUCED[-1]
+    for pair in (
+        asked(ask, context=deepest),
+        shaped(ask, "pythia-2.8b", "pythia-160m", context=deepest),
+        shaped(ask, "llama-8b", "llama-1b", context=deepest),
+    ):
+        ready(pair.settings)
+        for path in ("flat", "modules"):
+            yield from _by_context(ask, pair, path, fastest)
+
+
+def _by_context(ask: Ask, pair: Pair, path: str, bytes_per_s: float) -> Iterator[Row]:
+    settings = replace(pair.settings, **UNDRAFTED, path=path)
+    wired = wire(settings)
+    warm_up(wired)
+    decoder, loaded = wired.engine.target, wired.target
+    for context in REDUCED if ask.reduced else CONTEXTS:
+        decoder.prefill(wired.tokens[decoder.length : context])
+        for name, width in (("decode", 1), (f"verify {ask.settings().depth + 1}", None)):
+            fed = width or ask.settings().depth + 1
+            took = pass_ms(decoder, fed, ask.few(REPEATS, 2))
+            floor = floor_ms(loaded, context, bytes_per_s)
+            read = bytes_read(loaded, context) / 1e9
+            owed = {"at_most": FROM_FLOOR} if not pair.trained and path == "flat" else {}
+            yield of(
+                _over(took, floor),
+                what=f"{pair.name.partition(' ')[0]} {path}, {context}: {name}",
+                unit="time/floor",
+                note=f"floor {floor:.3g} ms, {read:.3g} GB",
+                **owed,
+            )
+
+
+def _over(took: Figure | None, floor: float) -> Figure | None:
+    """Return a time over its floor."""
+    if took is None:
+        return None
+    low = None if took.low is None else took.low / floor
+    high = None if took.high is None else took.high / floor
+    return Figure(took.value / floor, low, high, took.n)

@@ -1,0 +1,170 @@
+"""What a part is asked, and what it answers: rows of figures, each with its goal if it has one."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+import torch
+
+from specprof.analysis.comparison import Figure
+from specprof.cli._table import ABSENT, _lines
+from specprof.settings import Settings
+
+NEEDS_CUDA = "needs CUDA"
+VERDICTS = {True: "met", False: "MISSED", None: ABSENT}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One figure; None is not known, and the note says why."""
+
+    what: str
+    figure: float | None = None
+    unit: str
+    low: float | None = None
+    """Of a 95 % interval, as `high`; None where too little was measured."""
+    high: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    anywhere: bool = False
+    """Whether the goal can be judged on any device; else only on CUDA."""
+    note: str = ""
+
+    @property
+    def goal(self) -> str | None:
+        """The bounds in words."""
+        match self.at_least, self.at_most:
+            case None, None:
+                return None
+            case None, most:
+                return f"at most {most:g}"
+            case least, None:
+                return f"at least {least:g}"
+            case least, most if least == most:
+                return f"{least:g}"
+            case least, most:
+                return f"{least:g} to {most:g}"
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the figure is within its goal; None: no goal, no figure, or not to be judged."""
+        if self.goal is None or self.figure is None:
+            return None
+        least = self.at_least is None or self.figure >= self.at_least
+        return least and (self.at_most is None or self.figure <= self.at_most)
+
+
+def of(found: Figure | None, **said: object) -> Row:
+    """Return the row of a figure with its interval; one that was not measured is not known."""
+    if found is None:
+        return Row(**said)  # type: ignore[arg-type]  # the fields of a Row
+    return Row(figure=found.value, low=found.low, high=found.high, **said)  # type: ignore[arg-type]
+
+
+def inverse(found: Figure) -> Figure:
+    """Return one over a ratio: how much longer, of how much faster."""
+    if found.low is None or found.high is None:
+        return Figure(1 / found.value, n=found.n)
+    return Figure(1 / found.value, 1 / found.high, 1 / found.low, found.n)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What every part is asked with."""
+
+    device: torch.device
+    reduced: bool
+    folder: Path
+    """Where captures and made-up configurations may be written."""
+    target: str
+    draft: str
+    head: str
+    """An EAGLE head of the target."""
+    text: str | None
+    until: float
+    """`time.monotonic()` when the part should be done."""
+    kept: dict[str, object] = field(default_factory=dict)
+    """What goes into the JSON file beside the rows."""
+
+    @property
+    def cuda(self) -> bool:
+        """Whether the figures are a GPU's."""
+        return self.device.type == "cuda"
+
+    @property
+    def left_s(self) -> float:
+        """Seconds the part still has."""
+        return self.until - time.monotonic()
+
+    def few(self, full: int, reduced: int) -> int:
+        """Return how much of something to do."""
+        return reduced if self.reduced else full
+
+    def settings(self, **changed: object) -> Settings:
+        """Return settings of the pair that is asked about; those of a round trip over its text."""
+        fixed = Settings(
+            target=self.target,
+            draft=self.draft,
+            text=self.text,
+            device=str(self.device),
+            threads=1 if self.reduced else 0,
+            workload="generate",
+            context=self.few(512, 48),
+            max_new_tokens=self.few(128, 8),
+            ignore_eos=True,
+            recheck_context=0,
+            plain_steps=0,
+        )
+        return msgspec.structs.replace(fixed, **changed)
+
+
+def judged(rows: Sequence[Row], device: torch.device) -> list[Row]:
+    """Return the rows with the goals left out that this device can't be held to, and told so."""
+    if device.type == "cuda":
+        return list(rows)
+    return [row if row.goal is None or row.anywhere else _unjudged(row) for row in rows]
+
+
+def _unjudged(row: Row) -> Row:
+    told = "" if NEEDS_CUDA in row.note else f"its goal, {row.goal}, {NEEDS_CUDA}"
+    note = "; ".join(filter(None, (row.note, told)))
+    return replace(row, note=note, at_least=None, at_most=None)
+
+
+def record(row: Row) -> dict[str, object]:
+    """Return a row as JSON knows it, with its goal in words and whether that was met."""
+    said = msgspec.to_builtins(row)
+    return {**said, "goal": row.goal, "met": row.met}
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """Return the rows as lines, with numbered notes below; what is not known is a dash."""
+    notes = {note: place for place, note in enumerate(_notes(rows), start=1)}
+    told = [
+        (_figure(row), row.unit, row.goal or ABSENT, VERDICTS[row.met], _marked(row, notes))
+        for row in rows
+    ]
+    grid = [["", *(row.what for row in rows)]]
+    heads = ("figure", "unit", "goal", "", "")
+    grid += [list(column) for column in zip(heads, *told, strict=True)]
+    below = [f"[{place}] {note}" for note, place in notes.items()]
+    return [*_lines(grid, heads=1), *([""] if below else []), *below]
+
+
+def _notes(rows: Sequence[Row]) -> list[str]:
+    """Return the notes in their order, each once."""
+    return list(dict.fromkeys(row.note for row in rows if row.note))
+
+
+def _marked(row: Row, notes: dict[str, int]) -> str:
+    return f"[{notes[row.note]}]" if row.note else ""
+
+
+def _figure(row: Row) -> str:
+    if row.figure is None:
+        return ABSENT
+    told = f"{row.figure:.4g}"
+    bounded = row.low is not None and row.high is not None
+    return f"{told} [{row.low:.4g} {row.high:.4g}]" if bounded else told

@@ -1,0 +1,88 @@
+"""What the sampler thread costs while a run decodes, and what NVML tells it."""
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+from on_gpu.pairs import asked
+from on_gpu.rows import NEEDS_CUDA, Ask, Row, of
+
+from specprof.analysis.interleaved import faster
+from specprof.engine.repeated import Repeated
+from specprof.engine.sampler import EVERY_S, SLOW_S, Sampler
+
+COSTS_AT_MOST = 1.01
+COUNTERS = (
+    "memory_used_bytes",
+    "utilisation_percent",
+    "power_watts",
+    "sm_clock_mhz",
+    "throttle",
+)
+"""What only NVML can tell."""
+LEAST_S = 4 * EVERY_S
+"""How long each arm decodes: several readings fall into it."""
+
+
+def rows(ask: Ask) -> Iterator[Row]:
+    """Yield decoding with the sampler over without, and what a reading takes and tells."""
+    pair = asked(ask)
+    engine = Repeated(pair.settings, ask.folder)
+    times = np.array([_quadruple(ask, engine) for _ in range(ask.few(12, 2))])  # [repetitions, 4]
+    with_, without = times[:, [1, 2]], times[:, [0, 3]]
+    yield of(
+        faster(without, with_),
+        what=f"{pair.name}: sampler on over off",
+        unit="time/time",
+        at_most=COSTS_AT_MOST,
+        note="" if ask.cuda else f"without NVML; {NEEDS_CUDA}",
+    )
+    yield from _readings(ask)
+
+
+def _quadruple(ask: Ask, engine: Repeated) -> list[float]:
+    """Return nanoseconds a play without, with, with, without the sampler."""
+    arms = []
+    for sampled in (False, True, True, False):
+        sampler = Sampler(ask.device, time.perf_counter_ns)
+        if sampled:
+            sampler.start()
+        began, walls = time.monotonic(), []
+        while not walls or (not ask.reduced and time.monotonic() - began < LEAST_S):
+            walls.append(engine.play("evidence", seed=len(walls)).wall_ns)
+        sampler.stop()
+        arms.append(float(np.mean(walls)))
+    return arms
+
+
+def _readings(ask: Ask) -> Iterator[Row]:
+    sampler = Sampler(ask.device, time.perf_counter_ns)
+    took, last = [], sampler.sample()
+    for _ in range(ask.few(200, 5)):
+        began = time.perf_counter()
+        last = sampler.sample()
+        took.append(time.perf_counter() - began)
+    missing = [name for name in COUNTERS if getattr(last, name) is None]
+    why = sampler.absent or (f"without {', '.join(missing)}" if missing else "")
+    yield Row(
+        what="a reading, median",
+        figure=float(np.median(took)) * 1e3,
+        unit="ms/reading",
+        at_most=SLOW_S * 1e3,
+        note=sampler.absent or "",
+    )
+    yield Row(
+        what="counters NVML tells",
+        figure=None if sampler.absent else float(len(COUNTERS) - len(missing)),
+        unit=f"of {len(COUNTERS)}",
+        at_least=float(len(COUNTERS)),
+        note=why,
+    )
+    used, held = last.memory_used_bytes, last.reserved_bytes
+    yield Row(
+        what="device memory by NVML over the allocator's",
+        figure=used / held if used and held else None,
+        unit="used/reserved",
+        at_least=1.0,
+        note="" if ask.cuda else NEEDS_CUDA,
+    )

@@ -1,0 +1,104 @@
+"""Real shapes with random weights at 20k tokens: whether they fit, and what each pass takes.
+
+Times and bytes are those of the shape; tau is that of random weights and means nothing. What a
+round takes over a plain step is the tau from which a trained pair of that shape would win.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from on_gpu.pairs import Pair, ready, shaped
+from on_gpu.passes import pass_ms
+from on_gpu.rows import NEEDS_CUDA, Ask, Row, of
+
+from specprof.engine.stopwatch import Clock, Mark
+from specprof.engine.warmup import warm_up
+from specprof.engine.wiring import Wired, wire
+
+if TYPE_CHECKING:
+    from specprof.analysis.comparison import Figure
+
+PAIRS = (
+    ("pythia-2.8b", "pythia-70m"),
+    ("pythia-2.8b", "pythia-160m"),
+    ("pythia-2.8b", "pythia-410m"),
+    ("llama-8b", "llama-1b"),
+)
+REPEATS = 40
+
+
+def rows(ask: Ask) -> Iterator[Row]:
+    """Yield memory, prefill, draft step, decode and verify pass, and a round of each pair."""
+    for target, draft in PAIRS:
+        pair = shaped(
+            ask, target, draft, context=ask.few(20_000, 48), max_new_tokens=ask.few(64, 8)
+        )
+        ready(pair.settings)
+        if ask.cuda:
+            torch.cuda.reset_peak_memory_stats(ask.device)
+        wired = wire(pair.settings)
+        warm_up(wired)
+        yield from _prefills(pair, wired)
+        yield from _passes(ask, pair, wired)
+        yield _fits(ask, pair)
+
+
+def _prefills(pair: Pair, wired: Wired) -> Iterator[Row]:
+    clock, tokens = wired.rig.watch.clock, wired.tokens[: pair.settings.context]
+    engine = wired.engine
+    began = clock.mark()
+    engine.target.prefill(tokens[engine.target.length : -1])
+    between = clock.mark()
+    engine.drafter.prefill(tokens)
+    ended = clock.mark()
+    of_ = f"{len(tokens)} tokens"
+    yield _lasted(clock, f"{pair.name}: prefill of the target, {of_}", began, between)
+    yield _lasted(clock, f"{pair.name}: prefill of the draft, {of_}", between, ended)
+
+
+def _lasted(clock: Clock, what: str, began: Mark, ended: Mark) -> Row:
+    return Row(what=what, figure=clock.between(began, ended) / 1e6, unit="ms")
+
+
+def _passes(ask: Ask, pair: Pair, wired: Wired) -> Iterator[Row]:
+    engine, depth, repeats = wired.engine, pair.settings.depth, ask.few(REPEATS, 2)
+    steps = {
+        "draft step": (engine.drafter.draft, 1),
+        "decode": (engine.target, 1),
+        f"verify {depth + 1}": (engine.target, depth + 1),
+    }
+    took: dict[str, Figure | None] = {}
+    for name, (decoder, width) in steps.items():
+        took[name] = pass_ms(decoder, width, repeats) if decoder else None
+        yield of(took[name], what=f"{pair.name}: {name}", unit="ms/pass")
+    committed = list(wired.tokens[: pair.settings.context])
+    new = pair.settings.max_new_tokens
+    played = list(engine.rounds(committed, new_tokens=new, stop=frozenset()))
+    walls = sorted(one.lap.wall_ns() for one in played)
+    emitted = sum(len(one.emitted) for one in played)
+    plain, middle = took["decode"], walls[len(walls) // 2] / 1e6
+    yield Row(what=f"{pair.name}: a round", figure=middle, unit="ms/round")
+    yield Row(
+        what=f"{pair.name}: tau",
+        figure=emitted / len(played),
+        unit="emitted/round",
+        note=pair.note,
+    )
+    yield Row(
+        what=f"{pair.name}: tau that breaks even",
+        figure=middle / plain.value if plain else None,
+        unit="round/decode",
+    )
+
+
+def _fits(ask: Ask, pair: Pair) -> Row:
+    """Return the most that was allocated over what the device has: the models before it as well."""
+    what, unit = f"{pair.name}: most allocated", "of the device"
+    if not ask.cuda:
+        return Row(what=what, unit=unit, at_most=1.0, note=NEEDS_CUDA)
+    whole = torch.cuda.get_device_properties(ask.device).total_memory
+    most = torch.cuda.max_memory_allocated(ask.device)
+    return Row(
+        what=what, figure=most / whole, unit=unit, at_most=1.0, note=f"{most / 2**30:.3g} GiB"
+    )

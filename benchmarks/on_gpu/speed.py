@@ -1,0 +1,84 @@
+"""Who decodes fastest: transformers' own loops and ours, by both paths, in interleaved contests."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+from on_gpu.pairs import Pair, asked, ready, shaped
+from on_gpu.rows import Ask, Row, of
+
+from specprof.cli._contest import Row as Told
+from specprof.cli._contest import figures
+from specprof.cli._contest import rows as told
+from specprof.engine.contest import PEERS, Standing, entries, play
+
+if TYPE_CHECKING:
+    from specprof.analysis.comparison import Figure
+
+FASTER_THAN_ASSISTED = 2.0
+"""What our flat path owes over transformers' assisted generation, drafts and all."""
+SECONDS = 70.0
+"""Of each contest, where so much is left."""
+LEVELS = ("off", "evidence")
+
+
+def rows(ask: Ask) -> Iterator[Row]:
+    """Yield our loops' speed over transformers', on the named pair and on real shapes."""
+    contests = [
+        (asked(ask), 0.0),
+        (asked(ask), 1.0),
+        (asked(ask, context=ask.few(4096, 48)), 0.0),
+        (shaped(ask, "pythia-2.8b", "pythia-160m", max_new_tokens=ask.few(64, 8)), 0.0),
+        (shaped(ask, "llama-8b", "llama-1b", max_new_tokens=ask.few(64, 8)), 0.0),
+    ]
+    if ask.reduced:
+        contests = contests[-1:]
+    for left, (pair, temperature) in zip(range(len(contests), 0, -1), contests, strict=True):
+        seconds = 0.0 if ask.reduced else min(SECONDS, ask.left_s / (left + 1))
+        yield from _contest(ask, pair, temperature, seconds)
+
+
+def _contest(ask: Ask, pair: Pair, temperature: float, seconds: float) -> Iterator[Row]:
+    settings = replace(pair.settings, temperature=temperature)
+    ready(settings)
+    playing = [each for each in entries(settings) if each.settings.detail in LEVELS]
+    found = play(playing, ask.folder, seconds=seconds, tell=lambda _: None)
+    name = f"{pair.name}, {settings.context} tokens, temperature {temperature:g}"
+    ask.kept[name] = figures(found)
+    for row, standing in zip(told(found), found.standings, strict=True):
+        if standing.entry.loop in PEERS:
+            yield _per_second(name, row, standing)
+        else:
+            yield from _ours(name, row, standing, pair)
+
+
+def _per_second(name: str, row: Told, standing: Standing) -> Row:
+    what = f"{name}: {row.name}"
+    return of(row.emitted_per_second, what=what, unit="emitted/s", note=standing.trouble or "")
+
+
+def _ours(name: str, row: Told, standing: Standing, pair: Pair) -> Iterator[Row]:
+    what, entry = f"{name}: {row.name}", standing.entry
+    ratios: list[tuple[str, Figure | None]] = [("generate", row.over_generate)]
+    if entry.loop == "speculative":
+        ratios.append(("assisted", row.over_assisted))
+        yield Row(what=f"{what}, tau", figure=row.tau, unit="emitted/round", note=pair.note)
+    for peer, figure in ratios:
+        owed = peer == "assisted" and entry.settings.path == "flat"
+        yield of(
+            figure,
+            what=f"{what} over {peer}",
+            unit="speed/speed",
+            note=standing.trouble or ("" if figure else f"{peer} did not play"),
+            **({"at_least": FASTER_THAN_ASSISTED} if owed else {}),
+        )
+    strayed = standing.strayed
+    if strayed:
+        yield Row(
+            what=f"{what}: tokens part from those of {strayed.of} by",
+            figure=strayed.gap,
+            unit="deviations",
+            at_most=None if strayed.tie else 0.0,
+            anywhere=True,
+            note="a near tie" if strayed.tie else f"OTHER TOKENS, after {strayed.at}",
+        )

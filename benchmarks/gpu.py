@@ -91,7 +91,7 @@ def driver(device: torch.device) -> dict[str, object]:
         import pynvml
 
         pynvml.nvmlInit()
-        told["driver"] = pynvml.nvmlSystemGetDriverVersion()
+        told["driver"] = str(pynvml.nvmlSystemGetDriverVersion())
     except Exception as trouble:  # noqa: BLE001 - without a driver's word the figures still stand
         told["driver_unread"] = str(trouble)
     return told
@@ -104,11 +104,15 @@ def made(part: str, ask: Ask) -> tuple[list[Row], str | None]:
         found.extend(PARTS[part](ask))
     except Exception as trouble:  # noqa: BLE001 - what one part meets must not cost the others
         traceback.print_exc()
-        return judged(found, ask.device), f"{type(trouble).__name__}: {trouble}"
+        return _judged(found, ask), f"{type(trouble).__name__}: {trouble}"
     finally:
         gc.unfreeze()
         gc.collect()
-    return judged(found, ask.device), None
+    return _judged(found, ask), None
+
+
+def _judged(found: Sequence[Row], ask: Ask) -> list[Row]:
+    return judged(found, cuda=ask.cuda, reduced=ask.reduced)
 
 
 def document(part: str, rows: Sequence[Row], trouble: str | None, ask: Ask) -> dict[str, object]:

@@ -167,7 +167,7 @@ def test_a_near_tie_is_told_from_a_real_difference(logit, tie):
 def test_other_tokens_are_a_goal_missed(ask):
     """A method that parts by more than a tie is named, on any device."""
     tally = grid.Tally(same=3, other={"self chain": 1.5})
-    told = rows.judged(list(grid._told(tally, "float16", 1.0)), CPU)
+    told = rows.judged(list(grid._told(tally, "float16", 1.0)), cuda=False, reduced=False)
     missed = [row for row in told if row.met is False]
     assert [(row.figure, row.unit) for row in missed] == [(1.0, "of 4 methods")]
     assert "self chain: 1.5 deviations" in missed[0].note
@@ -228,12 +228,14 @@ def test_a_row_knows_whether_its_goal_is_met(bounds, figure, goal, met):
 def test_a_gpus_goals_are_judged_on_a_gpu_alone():
     """Elsewhere the goal is named in the note, and neither met nor missed."""
     row = rows.Row(what="x", unit="y", figure=9.0, at_most=1.0)
-    (told,) = rows.judged([row], CPU)
+    (told,) = rows.judged([row], cuda=False, reduced=False)
     assert (told.met, told.goal) == (None, None)
     assert "at most 1, needs CUDA" in told.note
-    assert rows.judged([row], CUDA) == [row]
+    (small,) = rows.judged([row], cuda=True, reduced=True)
+    assert (small.met, "reduced form" in small.note) == (None, True)
+    assert rows.judged([row], cuda=True, reduced=False) == [row]
     anywhere = rows.replace(row, anywhere=True)
-    assert rows.judged([anywhere], CPU) == [anywhere]
+    assert rows.judged([anywhere], cuda=False, reduced=True) == [anywhere]
 
 
 def test_a_part_that_fails_costs_the_others_nothing(family, tmp_path, monkeypatch, capsys):

@@ -112,7 +112,7 @@ def _settings(ask: Ask, cell: Cell, **given: object) -> Settings:
         nodes=9,
         window=ask.few(256, 40),
         context=ask.few(512, 44),
-        max_new_tokens=ask.few(96, 8),
+        max_new_tokens=ask.few(64, 8),
         draft=ask.head if cell["drafter"] == "eagle" else ask.draft,
     )
     return replace(fixed, **cell, **given)

@@ -75,6 +75,7 @@ SHAPES = {
 }
 """As published: EleutherAI's Pythia suite; Llama 3.1 8B and Llama 3.2 1B, rotations unscaled."""
 SMALL = {
+    "max_position_embeddings": 32,  # exceeded, as Pythia's is at 20k
     "vocab_size": 128,
     "num_hidden_layers": 2,
     "hidden_size": 32,
@@ -132,7 +133,8 @@ def folder(ask: Ask, shape: str) -> Path:
 def both(ask: Ask, **changed: object) -> Iterator[Pair]:
     """Yield the pair that was named and an 8B with a 1B: where the host sets the pace, and not."""
     yield asked(ask, **changed)
-    pair = shaped(ask, "llama-8b", "llama-1b", **changed)
+    shorter = {"max_new_tokens": ask.few(48, 8)}
+    pair = shaped(ask, "llama-8b", "llama-1b", **{**shorter, **changed})
     ready(pair.settings)
     yield pair
 

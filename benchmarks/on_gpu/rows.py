@@ -120,15 +120,16 @@ class Ask:
         return msgspec.structs.replace(fixed, **changed)
 
 
-def judged(rows: Sequence[Row], device: torch.device) -> list[Row]:
-    """Return the rows with the goals left out that this device can't be held to, and told so."""
-    if device.type == "cuda":
+def judged(rows: Sequence[Row], *, cuda: bool, reduced: bool) -> list[Row]:
+    """Return the rows with the goals left out that a rehearsal can't be held to, and told so."""
+    if cuda and not reduced:
         return list(rows)
-    return [row if row.goal is None or row.anywhere else _unjudged(row) for row in rows]
+    why = "is not for the reduced form" if cuda else NEEDS_CUDA
+    return [row if row.goal is None or row.anywhere else _unjudged(row, why) for row in rows]
 
 
-def _unjudged(row: Row) -> Row:
-    told = "" if NEEDS_CUDA in row.note else f"its goal, {row.goal}, {NEEDS_CUDA}"
+def _unjudged(row: Row, why: str) -> Row:
+    told = "" if NEEDS_CUDA in row.note else f"its goal, {row.goal}, {why}"
     note = "; ".join(filter(None, (row.note, told)))
     return replace(row, note=note, at_least=None, at_most=None)
 

@@ -21,7 +21,6 @@ from on_gpu.rows import NEEDS_CUDA, Ask, Row
 
 from specprof.engine.handed import replaced
 from specprof.engine.repeated import Repeated
-from specprof.engine.rounds import MOST
 from specprof.settings import Detail
 
 READS = ("tolist", "item", "cpu", "numpy", "nonzero", "__bool__", "__int__", "__float__")
@@ -33,8 +32,11 @@ PASSED = "cudaEventSynchronize"
 COPIES = "Memcpy DtoH"
 ROUND = 1.0
 """Waits a round that are meant to be: its outcome is brought over in one transfer."""
-ROOM = 1 / MOST + 0.02
-"""More of them with the profiler on: evidence of several rounds is read at once, if late."""
+ROOM = 0.15
+"""More of them with the profiler on: the evidence of all rounds of 0.2 s is read at once, when it
+has passed; under torch's own profiler those are ten or less."""
+SHORT = 32
+"""Tokens of the short play; torch's profiler keeps thousands of events a round."""
 LEVELS: tuple[Detail, ...] = ("off", "rounds", "evidence")
 Counted = Counter[str]
 
@@ -66,8 +68,8 @@ def rows(ask: Ask) -> Iterator[Row]:
 
 
 def _plays(ask: Ask, path: str) -> Plays:
-    settings = asked(ask, path=path).settings
-    new = settings.max_new_tokens
+    new = ask.few(SHORT, 8)
+    settings = asked(ask, path=path, max_new_tokens=new).settings
     further = msgspec.structs.replace(settings, max_new_tokens=4 * new)
     plays = Plays(Repeated(settings, ask.folder), Repeated(further, ask.folder))
     for each in (plays.short, plays.long):

@@ -3,8 +3,11 @@
 import json
 import math
 import sys
+import warnings
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +17,7 @@ import proofs
 import tiny
 from specprof import registry
 from specprof.engine import model
+from specprof.engine.bout import Bout
 from specprof.settings import Settings
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -129,6 +133,58 @@ def test_reads_are_counted_by_line_and_only_while_asked():
     assert found[place] >= 4
     assert not none
     assert vars(torch.Tensor) == own
+
+
+class Engine:
+    """Stands in for one that plays: whatever it is told to do, in four rounds."""
+
+    def __init__(self, play=lambda: None):
+        self.act = play
+
+    def play(self, detail):
+        self.act()
+        return Bout(1, 1, 4, [])
+
+
+def test_calls_that_wait_are_told_from_those_that_dont(monkeypatch):
+    """Of the CUDA runtime's, by name; an asynchronous copy waits for nobody."""
+    names = (
+        ("cudaStreamSynchronize", 7), ("cudaStreamSynchronize", 5), ("cudaMemcpyAsync", 3),
+        ("cudaMemcpy", 2), ("cudaEventSynchronize", 1), ("cudaLaunchKernel", 4),
+        ("Memcpy DtoH (Device -> Pageable)", 6),
+    )  # fmt: skip
+    events = [
+        SimpleNamespace(name=name, time_range=SimpleNamespace(elapsed_us=lambda us=us: us))
+        for name, us in names
+    ]
+    listened = nullcontext(SimpleNamespace(events=lambda: events))
+    monkeypatch.setattr(torch.profiler, "profile", lambda activities: listened)
+    counted, rounds = syncs._runtime(Engine(), "off")
+    assert rounds == 4
+    assert {name: number for name, number in counted.items() if not name.endswith("µs")} == {
+        "cudaStreamSynchronize": 2,
+        "cudaMemcpy": 1,
+        "cudaEventSynchronize": 1,
+        "Memcpy DtoH (Device -> Pageable)": 1,
+    }
+    assert counted["cudaStreamSynchronize µs"] == 12
+
+
+def test_warned_waits_are_told_by_their_line(monkeypatch):
+    """The mode is as it was afterwards, and other warnings are no waits."""
+    modes = ["as before"]
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", modes.append)
+    monkeypatch.setattr(torch.cuda, "get_sync_debug_mode", lambda: modes[-1])
+
+    def play():
+        for _ in range(3):
+            warnings.warn("called a synchronizing CUDA operation", stacklevel=1)
+        warnings.warn("Synchronization debug mode is a prototype feature", stacklevel=1)
+
+    counted, _ = syncs._debugged(Engine(play), "off")
+    ((place, number),) = counted.items()
+    assert (place.rpartition(":")[0], number) == ("tests/test_gpu_benchmark.py", 3)
+    assert modes == ["as before", "warn", "as before"]
 
 
 def test_what_a_play_costs_once_falls_out():

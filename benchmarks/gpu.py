@@ -157,9 +157,9 @@ def main(given: Sequence[str]) -> int:
     asked = options(given)
     try:
         device = device_for(asked.device)
-    except SpecprofError as trouble:
-        print(f"{trouble.title}\n{trouble.hint}", file=sys.stderr)
-        return trouble.exit_code
+    except SpecprofError as refusal:
+        print(f"{refusal.title}\n{refusal.hint}", file=sys.stderr)
+        return refusal.exit_code
     into = asked.into or (RESULTS if device.type == "cuda" and not asked.reduced else None)
     failed = False
     with tempfile.TemporaryDirectory() as folder:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 from on_gpu.pairs import Pair, both
-from on_gpu.rows import Ask, Row, inverse, of
+from on_gpu.rows import Ask, Bounds, Row, inverse, of
 
 from specprof.cli._contest import figures
 from specprof.cli._contest import rows as told
@@ -38,7 +38,7 @@ def _costs(ask: Ask, pair: Pair, temperature: float) -> Iterator[Row]:
         if standing.entry.settings.detail == "off":
             continue
         what = f"{name}: {row.name} over off"
-        unit, goal = "time/time", {"at_most": COSTS_AT_MOST}
+        unit, goal = "time/time", Bounds(at_most=COSTS_AT_MOST)
         if row.over_off is None:
             yield Row(what=what, unit=unit, note=standing.trouble or "not measured", **goal)
         else:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import torch
 from on_gpu.pairs import Pair, asked, ready, shaped
-from on_gpu.rows import NEEDS_CUDA, Ask, Row
+from on_gpu.rows import NEEDS_CUDA, Ask, Bounds, Row
 
 from specprof import registry
 from specprof.engine.cache import Store
@@ -16,8 +16,8 @@ from specprof.engine.repeated import Repeated
 from specprof.engine.wiring import member
 from specprof.extend import Cache
 
-EXACT = {"at_least": 0.99, "at_most": 1.01}
-OWED = {"dense": EXACT, "sink-window": {"at_least": 0.99, "at_most": 1.05}}
+EXACT: Bounds = {"at_least": 0.99, "at_most": 1.01}
+OWED: dict[str, Bounds] = {"dense": EXACT, "sink-window": {"at_least": 0.99, "at_most": 1.05}}
 """Cache -> its bytes over the formula's; a window keeps its sinks a second time, as written."""
 GROWTH = 2**20
 """Bytes a run may hold more after many plays than after a few: none of them are a round's."""
@@ -86,11 +86,11 @@ def _growth(ask: Ask) -> Iterator[Row]:
         torch.cuda.reset_peak_memory_stats(ask.device)
     rounds = sum(engine.play("evidence", seed=seed).rounds for seed in range(PLAYS))
     after = _allocated(ask)
-    known = before is not None and after is not None
+    left = None if before is None or after is None else float(after - before)
     note = f"{rounds} rounds" if ask.cuda else f"{rounds} rounds; {NEEDS_CUDA}"
     yield Row(
         what=f"{pair.name}: allocated after {PLAYS} plays less before",
-        figure=float(after - before) if known else None,
+        figure=left,
         unit="bytes",
         at_most=float(GROWTH),
         note=note,

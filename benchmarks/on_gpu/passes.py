@@ -1,7 +1,5 @@
 """What one forward pass takes, and the least it could: bytes it must read over bandwidth."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 
@@ -11,7 +9,7 @@ from specprof.engine.bout import settle
 from specprof.engine.decoder import Decoder
 from specprof.engine.machine import bandwidth
 from specprof.engine.model import Loaded
-from specprof.engine.stopwatch import clock_for
+from specprof.engine.stopwatch import Clock, clock_for
 
 WARM = 3
 """Passes before any counts."""
@@ -25,7 +23,8 @@ def pass_ms(decoder: Decoder, width: int, repeats: int) -> Figure | None:
 
     Passes follow each other without a wait, as in a round. The median, with its interval.
     """
-    clock, length = clock_for(decoder.device), decoder.length
+    clock: Clock = clock_for(decoder.device)
+    length = decoder.length
     tokens = torch.arange(width, device=decoder.device)
     marks = []
     for _ in range(WARM + repeats):
@@ -61,17 +60,12 @@ def bandwidths(device: torch.device, *, reduced: bool) -> tuple[int, float]:
     size = COPIED if device.type == "cuda" and not reduced else 2**22
     source = torch.ones(size, dtype=torch.uint8, device=device)
     goal = torch.empty_like(source).copy_(source)
-    clock = clock_for(device)
+    clock: Clock = clock_for(device)
     took = []
-    for began, ended in _copies(source, goal):
-        settle(device)
-        took.append(clock.between(began, ended))
-    return bandwidth(device), 2 * size / (float(np.median(took)) / 1e9)
-
-
-def _copies(source: torch.Tensor, goal: torch.Tensor) -> Iterator[tuple[object, object]]:
-    clock = clock_for(source.device)
     for _ in range(COPIES):
         began = clock.mark()
         goal.copy_(source)
-        yield began, clock.mark()
+        ended = clock.mark()
+        settle(device)
+        took.append(clock.between(began, ended))
+    return bandwidth(device), 2 * size / (float(np.median(took)) / 1e9)

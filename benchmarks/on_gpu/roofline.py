@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 from on_gpu.pairs import Pair, asked, ready, shaped
 from on_gpu.passes import bandwidths, bytes_read, floor_ms, pass_ms
-from on_gpu.rows import Ask, Row, of
+from on_gpu.rows import Ask, Bounds, Row, of
 
 from specprof.analysis.comparison import Figure
 from specprof.engine.contest import UNDRAFTED
@@ -16,7 +16,7 @@ FROM_FLOOR = 1.3
 CONTEXTS = (512, 4096, 20_000)
 REDUCED = (24, 48)
 REPEATS = 60
-BANDWIDTHS_AGREE = {"at_least": 0.95, "at_most": 1.05}
+BANDWIDTHS_AGREE: Bounds = {"at_least": 0.95, "at_most": 1.05}
 
 
 def rows(ask: Ask) -> Iterator[Row]:

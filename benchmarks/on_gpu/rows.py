@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import torch
@@ -12,6 +13,8 @@ from specprof.analysis.comparison import Figure
 from specprof.cli._table import ABSENT, _lines
 from specprof.settings import Settings
 
+Bounds = dict[str, Any]
+"""A row's goal: `at_least`, `at_most`, both or neither."""
 NEEDS_CUDA = "needs CUDA"
 VERDICTS = {True: "met", False: "MISSED", None: ABSENT}
 

@@ -47,7 +47,8 @@ def _quadruple(ask: Ask, engine: Repeated) -> list[float]:
         sampler = Sampler(ask.device, time.perf_counter_ns)
         if sampled:
             sampler.start()
-        began, walls = time.monotonic(), []
+        walls: list[int] = []
+        began = time.monotonic()
         while not walls or (not ask.reduced and time.monotonic() - began < LEAST_S):
             walls.append(engine.play("evidence", seed=len(walls)).wall_ns)
         sampler.stop()

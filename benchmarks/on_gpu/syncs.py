@@ -17,7 +17,7 @@ from types import FrameType
 import msgspec
 import torch
 from on_gpu.pairs import asked
-from on_gpu.rows import NEEDS_CUDA, Ask, Row
+from on_gpu.rows import NEEDS_CUDA, Ask, Bounds, Row
 
 from specprof.engine.handed import replaced
 from specprof.engine.repeated import Repeated
@@ -105,7 +105,7 @@ def _called(ask: Ask, plays: Plays, detail: Detail, name: str, goal: float) -> I
     ask.kept[f"{name}: CUDA runtime calls and µs a round"] = counted
     for kind, names in kinds.items():
         calls = {each: number for each, number in counted.items() if each.startswith(names)}
-        goals = {"at_most": goal} if kind == "waits" else {}
+        goals: Bounds = {"at_most": goal} if kind == "waits" else {}
         yield Row(
             what=f"{name}: {kind}",
             figure=sum(number for each, number in calls.items() if not each.endswith(" µs")),

@@ -26,7 +26,7 @@ DRILLED = [
     for command in re.findall(r"specprof drill ([^\n]+)", member.docstring.split("\nTry it\n")[1])
 ]
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
-MATRIX = msgspec.json.decode((RESULTS / "diagnosis-faults-seed-0.json").read_bytes())
+MATRIX = msgspec.json.decode((RESULTS / "diagnosis.json").read_bytes())
 LONG = {"stops": 8, "max_new_tokens": 160, "context": 4000}
 replace = msgspec.structs.replace
 

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize
 
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
@@ -213,6 +212,8 @@ def break_even(cost: Costs) -> float | None:
         return None
     if needed <= 1:
         return 0.0
+    from scipy import optimize
+
     return float(optimize.brentq(lambda alpha: expected_tokens(alpha, depth) - needed, 0, 1))
 
 

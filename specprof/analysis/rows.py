@@ -4,18 +4,21 @@ Knows `records` and the order of columns; nothing of arrays. A drafted token's i
 how many drafted tokens it follows from: its place in the list in a chain, and not in a tree.
 """
 
-import math
 from collections.abc import Sequence
 from operator import itemgetter
 
 from specprof.records import Drafted, Observed, Overlaps, Rechecked, Rescored, Round, Sample, Scored
 
-Row = tuple[float, ...]
-_UNSEEN = (math.nan,) * 5
+Row = tuple[float | None, ...]
+"""A table's row; None where nothing was recorded."""
+_UNSEEN = (None,) * 5
 
 
 def levels(drafted: Sequence[Drafted]) -> list[int]:
     """Return how many drafted tokens each drafted token follows from; parents come first."""
+    parents = [each.parent for each in drafted]
+    if parents == (chain := list(range(-1, len(drafted) - 1))):
+        return [parent + 1 for parent in chain]
     found = list[int]()
     for place, each in enumerate(drafted):
         found.append(found[each.parent] + 1 if 0 <= each.parent < place else 0)
@@ -44,16 +47,16 @@ def round_row(one: Round, level: Sequence[int]) -> Row:
         shared,
         one.target_forwards,
         one.draft_forwards,
-        known(one.target_length),
-        known(one.draft_length),
-        known(one.target_kv_bytes),
-        known(one.draft_kv_bytes),
-        known(one.target_evicted),
-        known(one.draft_evicted),
-        known(one.final_target_prob),
-        known(one.final_draft_prob),
-        known(one.final_rank),
-        known(one.final_order),
+        one.target_length,
+        one.draft_length,
+        one.target_kv_bytes,
+        one.draft_kv_bytes,
+        one.target_evicted,
+        one.draft_evicted,
+        one.final_target_prob,
+        one.final_draft_prob,
+        one.final_rank,
+        one.final_order,
     )
 
 
@@ -84,11 +87,11 @@ def rechecked_row(place: Rechecked) -> Row:
         place.round,
         place.index,
         place.target_prob,
-        known(place.draft_prob),
-        known(place.overlap),
+        place.draft_prob,
+        place.overlap,
         place.margin,
-        known(place.target_gap),
-        known(place.draft_gap),
+        place.target_gap,
+        place.draft_gap,
     )
 
 
@@ -101,8 +104,8 @@ def rescored_row(token: Rescored) -> Row:
         token.entropy,
         token.spread,
         token.shortfall,
-        known(token.target_gap),
-        known(token.draft_nll),
+        token.target_gap,
+        token.draft_nll,
     )
 
 
@@ -119,9 +122,9 @@ def pass_row(one: Scored) -> Row:
         len(one.nll),
         one.start_ns,
         one.wall_ns,
-        known(one.target_length),
-        known(one.target_kv_bytes),
-        known(one.target_evicted),
+        one.target_length,
+        one.target_kv_bytes,
+        one.target_evicted,
     )
 
 
@@ -129,19 +132,14 @@ def sample_row(one: Sample) -> Row:
     """Return a reading's row of `Samples`."""
     return (
         one.at_ns,
-        known(one.rss_bytes),
-        known(one.memory_used_bytes),
-        known(one.allocated_bytes),
-        known(one.reserved_bytes),
-        known(one.utilisation_percent),
-        known(one.power_watts),
-        known(one.sm_clock_mhz),
+        one.rss_bytes,
+        one.memory_used_bytes,
+        one.allocated_bytes,
+        one.reserved_bytes,
+        one.utilisation_percent,
+        one.power_watts,
+        one.sm_clock_mhz,
     )
-
-
-def known(value: float | None) -> float:
-    """Return what was recorded, nan where nothing was."""
-    return math.nan if value is None else value
 
 
 _level_of = itemgetter(2)  # the sort is stable: siblings stay in order
@@ -150,5 +148,10 @@ _level_of = itemgetter(2)  # the sort is stable: siblings stay in order
 def _seen(seen: Observed | None) -> Row:
     if seen is None:
         return _UNSEEN
-    rank = known(seen.draft_rank)
-    return seen.target_prob, seen.draft_prob, seen.overlap, seen.accept_owed, rank
+    return (
+        seen.target_prob,
+        seen.draft_prob,
+        seen.overlap,
+        seen.accept_owed,
+        seen.draft_rank,
+    )

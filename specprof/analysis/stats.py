@@ -230,10 +230,13 @@ def _trial(logs: Floats, differences: Floats, variance: float) -> Trial:
     n = logs.shape[1]
     if n == 0:
         return Trial(0, 0.0, 0.0, 0, math.inf)
-    fortune = special.logsumexp(logs.cumsum(axis=1), axis=0) - math.log(len(logs))
+    paths, mixed = logs.cumsum(axis=1), math.log(len(logs))
+    leader = paths.max(axis=0)  # the mixture is at most this, and less by `mixed` at most
+    near = np.flatnonzero(leader >= leader.max() - mixed)
+    fortune = special.logsumexp(paths[:, near], axis=0) - mixed
     best = int(fortune.argmax())
     limit = _detectable(len(logs)) * math.sqrt(variance / n)
-    return Trial(n, float(differences.mean()), float(fortune[best]), best + 1, limit)
+    return Trial(n, float(differences.mean()), float(fortune[best]), int(near[best]) + 1, limit)
 
 
 def _detectable(alternatives: int) -> float:

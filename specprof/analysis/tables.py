@@ -5,6 +5,7 @@ only those rounds. What was not recorded is nan, never 0.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -32,12 +33,13 @@ class Table:
     def __len__(self) -> int:
         return self._rows
 
-    def extend(self, rows: Sequence[tuple[float, ...]]) -> None:
-        """Append rows whose values stand in the order of the annotated names."""
+    def extend(self, rows: Sequence[tuple[float | None, ...]]) -> None:
+        """Append rows whose values stand in the order of the annotated names; None becomes nan."""
         if not rows:
             return
         # Through float64: exact up to 2**53, which is 104 days in nanoseconds.
-        block = np.array(rows, dtype=np.float64)
+        flat = np.fromiter(chain.from_iterable(rows), np.float64)
+        block = flat.reshape(len(rows), -1)
         start, self._rows = self._rows, self._rows + len(rows)
         for name, values in zip(self._room, block.T, strict=True):
             self._room[name] = with_room(self._room[name], self._rows, start)

@@ -231,7 +231,8 @@ def test_a_table_of_results_is_judged_like_a_capture(tmp_path, healthy):
     """The same report, document and exit codes; captures and tables side by side."""
     path = tmp_path / "results.md"
     path.write_text(
-        "| K | accept rate | tokens per target forward |\n|-|-|-|\n| 4 | 0.412 | 1.324 |\n"
+        "| K | accept rate | tokens per target forward |\n|-|-|-|\n"
+        "| 2 | 0.523 | 1.023 |\n| 4 | 0.412 | 1.324 |\n| 8 | 0.301 | 1.704 |\n"
     )
     ended = specprof("diagnose", path, healthy)
     assert ended.exit_code == 0

@@ -23,6 +23,8 @@ from specprof.errors import CaptureUnreadable, UsageError
 from specprof.records import SCHEMA, End, Event, Header
 from specprof.settings import Settings
 
+PIECE = 2**20
+"""Bytes read at once where nobody needs all events together."""
 LONGEST_LINE = 64 << 20
 """Bytes; a longer line is damage. The longest real ones, rechecks, stay far below."""
 _ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
@@ -133,6 +135,13 @@ class CaptureReader:
                 f"can't read {self.path}: {trouble.strerror}", hint
             ) from trouble
 
+    def pieces(self, size: int = PIECE) -> Iterator[list[Event]]:
+        """Yield the complete events since the last call, from about `size` bytes at a time."""
+        before = -1
+        while self._offset > before:  # a piece of damaged lines alone holds no event
+            before = self._offset
+            yield self.poll(size)
+
     def _refuse_pipes(self) -> None:
         """Refuse what would make a reader wait for ever, and can't be read from its start again."""
         mode = self.path.stat().st_mode
@@ -199,11 +208,16 @@ def read_capture(path: Path) -> Capture:
     reader = CaptureReader(path)
     events = reader.poll()
     if not events:
-        hint = "the run may have been stopped before its first line; record again"
-        raise CaptureUnreadable(f"{path} holds no complete line", hint)
+        raise no_line(path)
     header, *rest = events
     assert isinstance(header, Header)  # noqa: S101 - the first line is a header or was refused
     return Capture(path=path, header=header, events=rest, damaged=reader.damaged, torn=reader.torn)
+
+
+def no_line(path: Path) -> CaptureUnreadable:
+    """Return the error of a file that has not one whole line."""
+    hint = "the run may have been stopped before its first line; record again"
+    return CaptureUnreadable(f"{path} holds no complete line", hint)
 
 
 def _line(event: Event) -> bytes:

@@ -1,8 +1,6 @@
 """``specprof diagnose``: what is a mismatch, what is a bug, and which."""
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -108,38 +106,25 @@ def _evidence(paths: Sequence[Path]) -> "list[Evidence]":
     """
     from specprof.analysis.columns import Columns
     from specprof.analysis.evidence import Evidence
-    from specprof.capture import read_capture
+    from specprof.capture import CaptureReader, no_line
 
-    read, columns = [], []
-    with _uncollected():
-        for path in paths:
-            capture, one = read_capture(path), Columns()
-            one.feed([capture.header, *capture.events])
-            read.append(capture)
-            columns.append(one)
+    columns, readers = [Columns() for _ in paths], [CaptureReader(path) for path in paths]
+    for one, reader in zip(columns, readers, strict=True):
+        for events in reader.pieces():
+            one.feed(events)
+        if one.header is None:
+            raise no_line(reader.path)
     drafted = [not _baseline(one) for one in columns]
     return [
         Evidence(
             one,
-            name=str(capture.path),
+            name=str(reader.path),
             beside=[other for other in columns if other is not one],
-            damaged=capture.damaged,
+            damaged=reader.damaged,
         )
-        for one, capture, drafts in zip(columns, read, drafted, strict=True)
+        for one, reader, drafts in zip(columns, readers, drafted, strict=True)
         if drafts or not any(drafted)
     ]
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Make records in peace: looking for cycles among them, where none is, takes a tenth longer."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _baseline(columns: "Columns") -> bool:

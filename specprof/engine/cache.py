@@ -39,6 +39,8 @@ class Store(TransformersCache):  # type: ignore[misc]  # transformers is untyped
         """Tokens whose rows were given to others: later ones lie that many rows further front."""
         self._parents: torch.Tensor | None = None
         """[nodes] of the tree that stands on the chain; its rows are the last ones filled."""
+        self._positions: torch.Tensor | None = None
+        """[1, capacity] position ids, made once: a chain's are a view of them."""
         super().__init__(layers=[self._layer(number) for number in range(layers)])
 
     def _layer(self, number: int) -> "PreallocatedLayer":
@@ -104,7 +106,9 @@ class Store(TransformersCache):  # type: ignore[misc]  # transformers is untyped
 
     def _following(self, count: int, device: torch.device) -> Placement:
         """Place `count` tokens that follow the chain: each sees all before it."""
-        return Placement(torch.arange(self.length, self.length + count, device=device)[None])
+        if self._positions is None:
+            self._positions = torch.arange(self.capacity, device=device)[None]
+        return Placement(self._positions[:, self.length : self.length + count])
 
     def _branching(self, count: int, device: torch.device, first: int = 0) -> Placement:
         """Place the last `count` nodes of the tree: each sees its ancestors, and the chain.

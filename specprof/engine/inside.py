@@ -75,9 +75,16 @@ class Timed:
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
         """Return what the part makes of its rows."""
+        return self._timed(self.part, rows)
+
+    def onto(self, base: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Return the same added to `base`, where the part is a projection."""
+        return self._timed(self.part.onto, base, rows)
+
+    def _timed(self, work: Callable[..., torch.Tensor], *given: torch.Tensor) -> torch.Tensor:
         for name in self.begins:
             self.inside.begin(name)
-        made: torch.Tensor = self.part(rows)
+        made = work(*given)
         for name in self.ends:
             self.inside.end(name)
         return made

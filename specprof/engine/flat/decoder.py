@@ -58,7 +58,7 @@ class Flat:
         """
         assert use_cache  # noqa: S101 - it has no other way
         batch, count = input_ids.shape
-        turns = self._turns(position_ids, past_key_values)
+        turns = self._turns(position_ids, past_key_values, attention_mask)
         rows = self.parts.embed(input_ids).flatten(0, 1)  # [batch * n, width]
         for block, layer in zip(self.parts.blocks, past_key_values.layers, strict=True):
             heads, before = block.heads, rows
@@ -71,15 +71,19 @@ class Flat:
             _tell(block.module, before, rows, batch)
         return Answer(self._read(rows, batch, logits_to_keep))
 
-    def _turns(self, positions: torch.Tensor, store: Any) -> dict[str, Turns]:  # noqa: ANN401
+    def _turns(self, positions: torch.Tensor, store: Any, mask: Mask) -> dict[str, Turns]:  # noqa: ANN401
         """Return by kind of layer what turns queries and keys at [batch, n] positions."""
-        needed = store.get_seq_length() + positions.shape[1]
+        batch, count = positions.shape
+        straight = batch == 1 and mask is None
+        needed = store.get_seq_length() + count
         found: dict[str, Turns] = {}
         for kind in self.parts.circles:
             table = self._tables.get(kind)
             if table is None or table.shape[0] < needed:
                 table = self._tables[kind] = self._table(kind, needed, positions.device)
-            cos, sin = table[positions].unbind(2)
+            # A chain's positions are known without asking the device: a view of the table.
+            rows = table[needed - count : needed][None] if straight else table[positions]
+            cos, sin = rows.unbind(2)
             found[kind] = cos, sin
         return found
 
@@ -176,29 +180,29 @@ class Flat:
         hidden = rows.view(batch, -1, rows.shape[-1])
         heard = bool(norm._forward_hooks)  # noqa: SLF001 - whoever listens wants every row
         kept = norm(hidden)[:, -keep:] if heard else norm(hidden[:, -keep:])
-        return self.parts.head(kept)
+        logits = self.parts.head(kept.flatten(0, 1))
+        return logits.view(batch, -1, logits.shape[-1])
 
 
 def _through(block: Block, rows: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
     """Return [rows, width] what leaves a layer that `rows` entered."""
-    found = block.out_of_attention(attended)
-    if block.after_attention is not None:
-        found = block.after_attention(found)
-    if block.parallel:
-        return found.add_(rows).add_(_mlp(block, rows))
-    rows = rows + found
-    return _mlp(block, rows).add_(rows)
+    if block.after_attention is None:
+        added = block.out_of_attention.onto(rows, attended)
+    else:
+        added = rows + block.after_attention(block.out_of_attention(attended))
+    made = _mlp(block, rows if block.parallel else added)
+    if block.after_mlp is None:
+        return block.out_of_mlp.onto(added, made)
+    return added + block.after_mlp(block.out_of_mlp(made))
 
 
 def _mlp(block: Block, rows: torch.Tensor) -> torch.Tensor:
+    """Return [rows, inner] what an MLP's last projection is given."""
     made = block.into_mlp(block.before_mlp(rows))
     if block.gated:
         gates, made = made.chunk(2, -1)
-        made = block.act(gates) * made
-    else:
-        made = block.act(made)
-    found = block.out_of_mlp(made)
-    return found if block.after_mlp is None else block.after_mlp(found)
+        return block.act(gates) * made
+    return block.act(made)
 
 
 def _tell(module: torch.nn.Module, before: torch.Tensor, after: torch.Tensor, batch: int) -> None:

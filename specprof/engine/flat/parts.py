@@ -1,7 +1,7 @@
 """What a rotary decoder is made of, whatever its architecture calls it. Holds weights, no state."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -11,18 +11,30 @@ Circle = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 """From [1, n] positions to cosines and sines [1, n, turned] of one kind of layer."""
 
 
-@dataclass(frozen=True, slots=True)
 class Linear:
     """A projection; several of a checkpoint's in one where they read the same rows."""
 
-    weight: torch.Tensor
-    """[out, in]"""
-    bias: torch.Tensor | None
-    """[out]"""
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        """Take [out, in] a weight and [out] a bias over as they are."""
+        self.weight = weight
+        self.bias = bias
+        self._turned = weight.t()  # [in, out] a view, made once
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
         """Return [rows, out] of [rows, in]."""
-        return torch.nn.functional.linear(rows, self.weight, self.bias)
+        if self.bias is None:
+            return torch.mm(rows, self._turned)
+        return torch.addmm(self.bias, rows, self._turned)
+
+    def turned(self) -> "Linear":
+        """Return the same with its weight laid out [in, out], in a copy of its own."""
+        return Linear(self.weight.t().contiguous().t(), self.bias)
+
+    def onto(self, base: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Return [rows, out] what it makes of [rows, in], added to `base`: one operation less."""
+        if self.bias is not None:
+            base = base + self.bias
+        return torch.addmm(base, rows, self._turned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,3 +91,16 @@ class Parts:
     norm: torch.nn.Module
     """The last one; a module, for whoever listens at it."""
     head: Linear
+
+
+def turned(parts: Parts) -> Parts:
+    """Return the same parts with every projection laid out [in, out], in copies of their own.
+
+    A CPU multiplies a few rows by that a fifth faster: nothing has to be turned on the way.
+    """
+    names = ("into_attention", "out_of_attention", "into_mlp", "out_of_mlp")
+    blocks = (
+        replace(block, **{name: getattr(block, name).turned() for name in names})
+        for block in parts.blocks
+    )
+    return replace(parts, blocks=tuple(blocks), head=parts.head.turned())

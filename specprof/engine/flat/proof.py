@@ -10,6 +10,7 @@ from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel, Runs
 from specprof.engine.flat import read
 from specprof.engine.flat.decoder import Flat
+from specprof.engine.flat.parts import turned
 from specprof.errors import UsageError
 from specprof.settings import ForwardPath
 
@@ -19,6 +20,10 @@ NOISE = {torch.float64: 1e-9, torch.float32: 1e-3}
 """Largest relative error, root mean square, that rounding explains; by dtype of the weights."""
 COARSE = 0.05
 """The same of half precision: the two ways round at other places."""
+
+
+TWICE = 2**28
+"""Bytes of weights that a CPU may hold a second time, laid out for multiplying by few rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +55,20 @@ def _way(model: torch.nn.Module, asked: ForwardPath) -> Way:
     if asked == "modules":
         return Way("modules", model)
     try:
-        flat = Flat(model, read.parts(model))
+        parts = read.parts(model)
+        flat = Flat(model, turned(parts) if _small(model) else parts)
         _prove(model, flat)
     except UsageError as trouble:
         if asked == "flat":
             raise
         return Way("modules", model, trouble.title.partition(": ")[2])
     return Way("flat", flat)
+
+
+def _small(model: torch.nn.Module) -> bool:
+    """Return whether a model's weights may be held twice, where that makes it faster."""
+    weights = list(model.parameters())
+    return weights[0].device.type == "cpu" and sum(each.nbytes for each in weights) <= TWICE
 
 
 def _prove(model: Any, flat: Flat) -> None:  # noqa: ANN401 - transformers is untyped

@@ -1,0 +1,72 @@
+"""What the profiler says it cost: time computing evidence and writing, per time of the rounds.
+
+python benchmarks/own_account.py [--tokens 1500] [--repeats 3]
+
+Every capture ends with how long its evidence and its lines took. Held against the wall time of the
+run's own rounds that is a share no neighbour on the machine can blur, unlike the difference of two
+runs (profiler_cost.py); what it leaves out are the marks of the clock inside a round, and caches
+that the next round finds colder.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from stamp import save, stamp
+
+from specprof.capture import read_capture
+from specprof.records import Round
+
+RUN = ["--set", "workload=generate", "--context", "256", "--threads", "1", "--ignore-eos"]
+ALONE = ["--plain-steps", "0", "--recheck-context", "0"]
+
+
+def share(path: Path, temperature: float, detail: str, way: str, tokens: int) -> dict[str, float]:
+    """Record one run and return its account, per round."""
+    command = [sys.executable, "-m", "specprof", "run", "--no-tui", *RUN, *ALONE]
+    command += ["--temperature", str(temperature), "--detail", detail, "--set", f"path={way}"]
+    command += ["--max-new-tokens", str(tokens), "-o", str(path), "--force"]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)  # noqa: S603 - our own
+    capture = read_capture(path)
+    rounds = [one for one in capture.events if isinstance(one, Round)]
+    assert capture.end is not None  # noqa: S101 - the run ended well
+    wall = sum(one.wall_ns for one in rounds)
+    return {
+        "ms_per_round": wall / len(rounds) / 1e6,
+        "observe_us_per_round": capture.end.observe_ns / len(rounds) / 1e3,
+        "write_us_per_round": capture.end.write_ns / len(rounds) / 1e3,
+        "percent_of_round_wall": 100 * (capture.end.observe_ns + capture.end.write_ns) / wall,
+    }
+
+
+def main() -> None:
+    """Record every level by both paths, greedy and sampled, and keep the medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tokens", type=int, default=1_500)
+    parser.add_argument("--repeats", type=int, default=3)
+    asked = parser.parse_args()
+    result: dict[str, object] = {"stamp": stamp(torch.device("cpu")), "tokens": asked.tokens}
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "run.jsonl"
+        for way in ("modules", "flat"):
+            for detail in ("rounds", "evidence"):
+                for temperature in (0.0, 1.0):
+                    found = [
+                        share(place, temperature, detail, way, asked.tokens)
+                        for _ in range(asked.repeats)
+                    ]
+                    name = f"{detail}, path {way}, temperature {temperature:g}"
+                    result[name] = {
+                        key: round(statistics.median(each[key] for each in found), 3)
+                        for key in found[0]
+                    }
+                    print(name, result[name], flush=True)
+    print(save("own_account", result))
+
+
+if __name__ == "__main__":
+    main()

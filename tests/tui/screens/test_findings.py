@@ -67,11 +67,16 @@ def test_the_chosen_finding_is_in_view(path):
     async def look():
         async with opened(path, (80, 16), judge=lambda _: verdicts.diagnosis()) as pilot:
             await pilot.press("d")
+            seen = []
             for key in ("n", "n", "N", "n", "n"):
                 await pilot.press(key)
                 await until(pilot, lambda: "> " in screen_text(pilot.app))
+                seen.append(screen_text(pilot.app))
+            return seen
 
-    asyncio.run(look())
+    seen = asyncio.run(look())
+    assert all("> " in text for text in seen)
+    assert len(set(seen)) > 2  # the choice did move
 
 
 def test_no_finding_leads_nowhere(path):
@@ -98,5 +103,6 @@ def test_a_round_that_is_not_there_is_told(path):
         async with opened(path, judge=judge) as pilot:
             await pilot.press("d", "g")
             await until(pilot, lambda: "round 1000000 is not in the capture" in notified(pilot.app))
+            return notified(pilot.app)
 
-    asyncio.run(look())
+    assert "round 1000000 is not in the capture" in asyncio.run(look())

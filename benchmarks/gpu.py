@@ -1,7 +1,7 @@
 """On a real GPU: what is measured there checked against what it claims, part by part.
 
     python benchmarks/gpu.py timing cost syncs sampler memory grid speed roofline shapes
-    python benchmarks/gpu.py all [--device cuda] [--seconds 500] [--into FOLDER]
+    python benchmarks/gpu.py all [--device cuda] [--seconds 480] [--into FOLDER]
     python benchmarks/gpu.py all --reduced --device cpu      a rehearsal, no figure of a GPU
 
 | part | asks |
@@ -17,35 +17,40 @@
 | shapes | what do 2.8B and 8B targets with their drafts take at 20k tokens? |
 
 The pocket family, and shapes of Pythia and Llama with random weights (`on_gpu/pairs.py`): nothing
-is downloaded. Each part keeps to --seconds and says what it left out for lack of them; it takes a
-few minutes on an H200, so one to three fit a call of ten. It prints a table and writes
-FOLDER/gpu-PART.json with machine, driver, versions and commit. --reduced plays next to nothing of
-everything. On a CPU a goal that only a GPU can meet isn't judged, what has no stand-in says that it
-needs CUDA, and nothing is written unless --into says where. Exit code 1: a part failed.
+is downloaded. It needs specprof installed, or PYTHONPATH=. in front. Contests and the grid share
+out what --seconds leaves a part; what there was no time for is said. The other parts need a minute
+or two on an H200, by their counts of passes. It prints a table and writes FOLDER/gpu-PART.json, row
+by row, with machine, driver, versions and commit. A figure with a 95 % interval is judged by the
+whole of it: met, MISSED, or open where it reaches over the goal. --reduced plays next to nothing of
+everything (half a minute on a CPU). On a CPU a goal that only a GPU can meet isn't judged, what has
+no stand-in says that it needs CUDA, and nothing is written unless --into says where. Exit code 1: a
+part failed; 2: what was asked can't be done; 3: no such device; 130: Ctrl-C.
 
 Where a GPU is lent as in `/work/.library/device/README.md`: the machine has torch, transformers,
 typer, rich, scipy, tokenizers, psutil and nvidia-ml-py, and no network. In this repository's root,
-once, on the machine that has pip (transformers only if the one there is older than pyproject asks):
+once, on the machine that has pip (transformers==5.23.0 too, but only if the one there is older than
+pyproject asks):
 
     echo /.whl/ >> .git/info/exclude
     python3 -m pip download --no-deps --only-binary=:all: --python-version 3.12 \
         --implementation cp --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 \
         --platform manylinux_2_24_x86_64 --platform manylinux2014_x86_64 -d .whl \
-        msgspec==0.22.0 greenlet==3.5.6 transformers==5.23.0
+        msgspec==0.22.0 greenlet==3.5.6
 
 then in each call of `run`, with `.whl` in `carry` and timeout_s 600, first
 
     python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade \
         --target /tmp/site .whl/*.whl && export PYTHONPATH=/tmp/site:. PYTHONUNBUFFERED=1 || exit
 
-and then, one line a call, `--commit` because no repository need travel:
+and then one of these; HASH is what `git rev-parse --short HEAD` says where the repository is. The
+machine goes back half a minute after a call and takes minutes to start: have the next call ready.
+Together they ask for some 25 of 30 minutes. What the first shows broken, mend before the next:
 
-    python3 benchmarks/gpu.py all --reduced --commit HASH --into $OUT
-    python3 benchmarks/gpu.py timing syncs memory sampler --seconds 130 --commit HASH --into $OUT
-    python3 benchmarks/gpu.py cost --seconds 480 --commit HASH --into $OUT
-    python3 benchmarks/gpu.py grid --seconds 480 --commit HASH --into $OUT
-    python3 benchmarks/gpu.py speed --seconds 480 --commit HASH --into $OUT
-    python3 benchmarks/gpu.py roofline shapes --seconds 240 --commit HASH --into $OUT
+    python3 benchmarks/gpu.py all --reduced
+    O="--commit HASH --into $OUT"; python3 benchmarks/gpu.py speed cost --seconds 220 $O
+    O="--commit HASH --into $OUT"; python3 benchmarks/gpu.py roofline shapes --seconds 240 $O
+    O="--commit HASH --into $OUT"; python3 benchmarks/gpu.py timing syncs memory sampler grid \
+        --seconds 180 $O
 
 The files come back under `files_at`: copy them to benchmarks/results, and commit them.
 """
@@ -62,11 +67,11 @@ from pathlib import Path
 
 import torch
 from on_gpu import cost, grid, memory, roofline, sampler, shapes, speed, syncs, timing
-from on_gpu.rows import Ask, Row, judged, record, table
+from on_gpu.rows import OPEN, VERDICTS, Ask, Row, judged, record, table
 from stamp import RESULTS, stamp
 
 from specprof.engine.model import device_for
-from specprof.errors import SpecprofError
+from specprof.errors import EnvironmentMissing, SpecprofError, UsageError
 
 PARTS: dict[str, Callable[[Ask], Iterator[Row]]] = {
     "timing": timing.rows,
@@ -79,6 +84,26 @@ PARTS: dict[str, Callable[[Ask], Iterator[Row]]] = {
     "roofline": roofline.rows,
     "shapes": shapes.rows,
 }
+Stamp = dict[str, object]
+Keep = Callable[[Sequence[Row], str | None], None]
+"""Called with the rows there are, and why there are no more."""
+UNFINISHED = "not finished"
+STOPPED = "stopped by Ctrl-C"
+INTERRUPTED = 130
+"""The exit code of what was stopped."""
+
+
+def facts(device: torch.device, commit: str | None) -> Stamp:
+    """Return where the figures come from, asked once: a device that fails later tells nothing.
+
+    Raises EnvironmentMissing where the device has no memory to measure its own speed with.
+    """
+    try:
+        said = stamp(device) | {"gpu": driver(device)}
+    except torch.OutOfMemoryError as trouble:
+        title = f"{device} has no memory left: {str(trouble).partition('. ')[0]}"
+        raise EnvironmentMissing(title, "see nvidia-smi for who holds it") from trouble
+    return said | {"commit": commit} if commit else said
 
 
 def driver(device: torch.device) -> dict[str, object]:
@@ -97,29 +122,35 @@ def driver(device: torch.device) -> dict[str, object]:
     return told
 
 
-def made(part: str, ask: Ask) -> tuple[list[Row], str | None]:
-    """Return a part's rows, and why it ended early if it did: what it had by then is kept."""
+def made(part: str, ask: Ask, keep: Keep) -> tuple[list[Row], str | None]:
+    """Return a part's rows, and why it ended early if it did: what it had by then is kept.
+
+    `keep` hears of all there is after every row: whoever is killed has lost only the next one.
+    """
     found: list[Row] = []
+    trouble = None
     try:
-        found.extend(PARTS[part](ask))
-    except Exception as trouble:  # noqa: BLE001 - what one part meets must not cost the others
+        for row in PARTS[part](ask):
+            found += judged([row], cuda=ask.cuda, reduced=ask.reduced)
+            keep(found, UNFINISHED)
+    except KeyboardInterrupt:
+        trouble = STOPPED
+    except Exception as met:  # noqa: BLE001 - what one part meets must not cost the others
         traceback.print_exc()
-        return _judged(found, ask), f"{type(trouble).__name__}: {trouble}"
+        trouble = f"{type(met).__name__}: {met}"
     finally:
         gc.unfreeze()
         gc.collect()
-    return _judged(found, ask), None
+    return found, "; ".join(filter(None, (*ask.failures, trouble))) or None
 
 
-def _judged(found: Sequence[Row], ask: Ask) -> list[Row]:
-    return judged(found, cuda=ask.cuda, reduced=ask.reduced)
-
-
-def document(part: str, rows: Sequence[Row], trouble: str | None, ask: Ask) -> dict[str, object]:
+def document(
+    part: str, rows: Sequence[Row], trouble: str | None, ask: Ask, said: Stamp
+) -> dict[str, object]:
     """Return what a part's JSON file holds."""
     return {
         "part": part,
-        "stamp": stamp(ask.device) | {"gpu": driver(ask.device)},
+        "stamp": said,
         "rehearsal": ask.reduced or not ask.cuda,
         "failed": trouble,
         "rows": [record(row) for row in rows],
@@ -128,10 +159,10 @@ def document(part: str, rows: Sequence[Row], trouble: str | None, ask: Ask) -> d
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """Return how many goals were met, missed and not judged."""
-    verdicts = [row.met for row in rows]
-    met, missed = verdicts.count(True), verdicts.count(False)
-    return f"{met} goals met, {missed} missed, {len(rows)} rows"
+    """Return how many goals were met, missed and left open by what was measured."""
+    verdicts = [row.verdict for row in rows]
+    met, missed, left = (verdicts.count(each) for each in (VERDICTS[True], VERDICTS[False], OPEN))
+    return f"{met} goals met, {missed} missed, {left} open, {len(rows)} rows"
 
 
 def options(given: Sequence[str]) -> argparse.Namespace:
@@ -157,46 +188,74 @@ def main(given: Sequence[str]) -> int:
     asked = options(given)
     try:
         device = device_for(asked.device)
+        into = _folder(asked, device)
+        said = facts(device, asked.commit)
     except SpecprofError as refusal:
         print(f"{refusal.title}\n{refusal.hint}", file=sys.stderr)
         return refusal.exit_code
-    into = asked.into or (RESULTS if device.type == "cuda" and not asked.reduced else None)
     failed = False
     with tempfile.TemporaryDirectory() as folder:
         for part in PARTS if "all" in asked.parts else dict.fromkeys(asked.parts):
-            ask = Ask(
-                device=device,
-                reduced=asked.reduced,
-                folder=Path(folder),
-                target=asked.target,
-                draft=asked.draft,
-                head=asked.head,
-                text=asked.text,
-                until=time.monotonic() + asked.seconds,
-            )
-            began = time.monotonic()
-            rows, trouble = made(part, ask)
-            ask.kept["seconds"] = round(time.monotonic() - began, 1)
+            trouble = _part(part, _ask(asked, device, Path(folder)), into, said)
             failed = failed or trouble is not None
-            _tell(part, rows, trouble, ask)
-            if into:
-                _write(into / f"gpu-{part}.json", document(part, rows, trouble, ask), asked.commit)
+            if trouble and trouble.endswith(STOPPED):
+                return INTERRUPTED
     return int(failed)
 
 
-def _tell(part: str, rows: Sequence[Row], trouble: str | None, ask: Ask) -> None:
+def _ask(asked: argparse.Namespace, device: torch.device, folder: Path) -> Ask:
+    return Ask(
+        device=device,
+        reduced=asked.reduced,
+        folder=folder,
+        target=asked.target,
+        draft=asked.draft,
+        head=asked.head,
+        text=asked.text,
+        until=time.monotonic() + asked.seconds,
+    )
+
+
+def _folder(asked: argparse.Namespace, device: torch.device) -> Path | None:
+    """Return where the files go, found fit to write to before anything is measured; or nowhere."""
+    into: Path | None = asked.into
+    if into is None:
+        return RESULTS if device.type == "cuda" and not asked.reduced else None
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=into).close()
+    except OSError as trouble:
+        title = f"--into {into} was asked for: {trouble.strerror}"
+        raise UsageError(title, "name a folder that can be written to") from trouble
+    return into
+
+
+def _part(part: str, ask: Ask, into: Path | None, said: Stamp) -> str | None:
+    """Make a part, tell it and write it; return why it ended early if it did."""
+    place = into / f"gpu-{part}.json" if into else None
+
+    def keep(rows: Sequence[Row], trouble: str | None) -> None:
+        if place:
+            _write(place, document(part, rows, trouble, ask, said))
+
+    began = time.monotonic()
+    rows, trouble = made(part, ask, keep)
+    ask.kept["seconds"] = round(time.monotonic() - began, 1)
     print(f"\n{part}: {summary(rows)}, {ask.kept['seconds']} s", *table(rows), sep="\n")
     if trouble:
         print(f"FAILED, with the rows above made by then: {trouble}")
+    keep(rows, trouble)
+    if place:
+        print(place)
     sys.stdout.flush()
+    return trouble
 
 
-def _write(place: Path, found: dict[str, object], commit: str | None) -> None:
-    said = found["stamp"]
-    if commit and isinstance(said, dict):
-        said["commit"] = commit
-    place.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(place)
+def _write(place: Path, found: dict[str, object]) -> None:
+    """Write a file whole or not at all."""
+    fresh = place.with_suffix(".part")
+    fresh.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    fresh.replace(place)
 
 
 if __name__ == "__main__":

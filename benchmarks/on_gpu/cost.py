@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 from on_gpu.pairs import Pair, both
-from on_gpu.rows import Ask, Bounds, Row, inverse, of
+from on_gpu.rows import Ask, Bounds, Row, apart, inverse, of
 
 from specprof.cli._contest import figures
 from specprof.cli._contest import rows as told
@@ -12,27 +12,29 @@ from specprof.engine.contest import PEERS, entries, play
 
 COSTS_AT_MOST = 1.01
 SECONDS = 80.0
-"""Of each contest."""
+"""Of each contest at most, where so much is left."""
 
 
 def rows(ask: Ask) -> Iterator[Row]:
     """Yield the time of a play with each level of detail over that of the same without."""
+    left = 2 if ask.reduced else 3
     for pair in both(ask):
         for temperature in (0.0, 1.0)[: 1 if ask.reduced or not pair.trained else 2]:
-            yield from _costs(ask, pair, temperature)
+            seconds = min(SECONDS, ask.left_s / left)
+            name = f"{pair.name}, temperature {temperature:g}"
+            yield from apart(ask, name, _costs(ask, pair, temperature, seconds, name))
+            left -= 1
 
 
-def _costs(ask: Ask, pair: Pair, temperature: float) -> Iterator[Row]:
+def _costs(ask: Ask, pair: Pair, temperature: float, seconds: float, name: str) -> Iterator[Row]:
     settings = replace(pair.settings, temperature=temperature)
-    name = f"{pair.name}, temperature {temperature:g}"
     narrow = ask.reduced or not pair.trained
     playing = [
         each
         for each in entries(settings)
         if each.loop not in PEERS and (each.settings.path == "flat" or not narrow)
     ]
-    seconds = 0.0 if ask.reduced else min(SECONDS, ask.left_s)
-    found = play(playing, ask.folder, seconds=seconds, tell=lambda _: None)
+    found = play(playing, ask.folder, seconds=0.0 if ask.reduced else seconds, tell=lambda _: None)
     ask.kept[name] = figures(found)
     for row, standing in zip(told(found), found.standings, strict=True):
         if standing.entry.settings.detail == "off":
@@ -43,3 +45,5 @@ def _costs(ask: Ask, pair: Pair, temperature: float) -> Iterator[Row]:
             yield Row(what=what, unit=unit, note=standing.trouble or "not measured", **goal)
         else:
             yield of(inverse(row.over_off), what=what, unit=unit, **goal)
+    if found.stopped:
+        raise KeyboardInterrupt

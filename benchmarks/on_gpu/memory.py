@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import torch
 from on_gpu.pairs import Pair, asked, ready, shaped
-from on_gpu.rows import NEEDS_CUDA, Ask, Bounds, Row
+from on_gpu.rows import NEEDS_CUDA, Ask, Bounds, Row, apart
 
 from specprof import registry
 from specprof.engine.cache import Store
@@ -26,11 +26,10 @@ PLAYS = 8
 
 def rows(ask: Ask) -> Iterator[Row]:
     """Yield bytes of every cache, what the allocator gave for it, and what rounds leave behind."""
-    yield from _stores(ask, asked(ask, context=ask.few(20_000, 48)))
-    pair = shaped(ask, "llama-8b", "llama-1b", context=ask.few(20_000, 48))
-    ready(pair.settings)
-    yield from _stores(ask, pair)
-    yield from _growth(ask)
+    long = {"context": ask.few(20_000, 48)}
+    for pair in (asked(ask, **long), shaped(ask, "llama-8b", "llama-1b", **long)):
+        yield from apart(ask, pair.name, _stores(ask, pair))
+    yield from apart(ask, "plays", _growth(ask))
 
 
 def _stores(ask: Ask, pair: Pair) -> Iterator[Row]:
@@ -43,6 +42,7 @@ def _stores(ask: Ask, pair: Pair) -> Iterator[Row]:
         before = _allocated(ask)
         store = _opened(ask, pair, loaded, kind, capacity)
         given = _allocated(ask)
+        whole = tensors(store) + own(store)
         what = f"{pair.name}: {kind}, {rows_} rows"
         yield Row(
             what=f"{what}, over the formula",
@@ -54,7 +54,7 @@ def _stores(ask: Ask, pair: Pair) -> Iterator[Row]:
         )
         yield Row(
             what=f"{what}, allocator over its tensors",
-            figure=None if given is None or before is None else (given - before) / tensors(store),
+            figure=None if given is None or before is None else (given - before) / whole,
             unit="bytes/bytes",
             **EXACT,
             note="" if ask.cuda else NEEDS_CUDA,
@@ -72,8 +72,12 @@ def _opened(ask: Ask, pair: Pair, loaded: Loaded, kind: str, capacity: int) -> S
 
 def tensors(store: Store) -> int:
     """Return the bytes of all tensors a store's layers hold."""
-    held = (each for layer in store.layers for each in vars(layer).values())
-    return sum(each.nbytes for each in held if isinstance(each, torch.Tensor))
+    return sum(own(layer) for layer in store.layers)
+
+
+def own(thing: object) -> int:
+    """Return the bytes of the tensors that are attributes of `thing`: of a store its positions."""
+    return sum(each.nbytes for each in vars(thing).values() if isinstance(each, torch.Tensor))
 
 
 def _growth(ask: Ask) -> Iterator[Row]:

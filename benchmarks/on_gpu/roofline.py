@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 from on_gpu.pairs import Pair, asked, ready, shaped
 from on_gpu.passes import bandwidths, bytes_read, floor_ms, pass_ms
-from on_gpu.rows import Ask, Bounds, Row, of
+from on_gpu.rows import Ask, Bounds, Row, apart, of
 
 from specprof.analysis.comparison import Figure
 from specprof.engine.contest import UNDRAFTED
@@ -36,9 +36,13 @@ def rows(ask: Ask) -> Iterator[Row]:
         shaped(ask, "pythia-2.8b", "pythia-160m", context=deepest),
         shaped(ask, "llama-8b", "llama-1b", context=deepest),
     ):
-        ready(pair.settings)
-        for path in ("flat", "modules"):
-            yield from _by_context(ask, pair, path, fastest)
+        yield from apart(ask, pair.name, _by_path(ask, pair, fastest))
+
+
+def _by_path(ask: Ask, pair: Pair, bytes_per_s: float) -> Iterator[Row]:
+    ready(pair.settings)
+    for path in ("flat", "modules"):
+        yield from _by_context(ask, pair, path, bytes_per_s)
 
 
 def _by_context(ask: Ask, pair: Pair, path: str, bytes_per_s: float) -> Iterator[Row]:

@@ -1,7 +1,9 @@
 """What a part is asked, and what it answers: rows of figures, each with its goal if it has one."""
 
+import math
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,16 @@ import torch
 
 from specprof.analysis.comparison import Figure
 from specprof.cli._table import ABSENT, _lines
+from specprof.errors import SpecprofError
 from specprof.settings import Settings
 
 Bounds = dict[str, Any]
 """A row's goal: `at_least`, `at_most`, both or neither."""
 NEEDS_CUDA = "needs CUDA"
-VERDICTS = {True: "met", False: "MISSED", None: ABSENT}
+SPENT = "the time was spent"
+VERDICTS = {True: "met", False: "MISSED"}
+OPEN = "open"
+"""The verdict where an interval reaches over its goal: what was measured can't tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +58,26 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Whether the figure is within its goal; None: no goal, no figure, or not to be judged."""
+        """Whether the goal is met, by the whole interval where there is one, else by the figure.
+
+        None: no goal, no figure, or an interval that reaches over the goal's bound.
+        """
         if self.goal is None or self.figure is None:
             return None
-        least = self.at_least is None or self.figure >= self.at_least
-        return least and (self.at_most is None or self.figure <= self.at_most)
+        bounds = [each for each in (self.low, self.high) if each is not None] or [self.figure]
+        lowest, highest = min(bounds), max(bounds)
+        least = -math.inf if self.at_least is None else self.at_least
+        most = math.inf if self.at_most is None else self.at_most
+        if highest < least or lowest > most:
+            return False
+        return True if least <= lowest and highest <= most else None
+
+    @property
+    def verdict(self) -> str:
+        """What came of the goal, in a word."""
+        if self.met is not None:
+            return VERDICTS[self.met]
+        return ABSENT if self.goal is None or self.figure is None else OPEN
 
 
 def of(found: Figure | None, **said: object) -> Row:
@@ -90,6 +111,8 @@ class Ask:
     """`time.monotonic()` when the part should be done."""
     kept: dict[str, object] = field(default_factory=dict)
     """What goes into the JSON file beside the rows."""
+    failures: list[str] = field(default_factory=list)
+    """What some of a part's rows ended in, where the others could still be made."""
 
     @property
     def cuda(self) -> bool:
@@ -123,6 +146,23 @@ class Ask:
         return msgspec.structs.replace(fixed, **changed)
 
 
+def apart(ask: Ask, name: str, rows: Iterator[Row]) -> Iterator[Row]:
+    """Yield rows, or that there was no time for them.
+
+    Where they end in an error, being out of memory among them, it is kept, and others can go on.
+    """
+    if ask.left_s < 0:
+        yield Row(what=f"{name}: not played", unit="", note=SPENT)
+        return
+    try:
+        yield from rows
+    except (RuntimeError, SpecprofError) as trouble:  # torch raises nothing more special
+        traceback.print_exc()
+        why = trouble.title if isinstance(trouble, SpecprofError) else str(trouble)
+        said = f"{name}: {type(trouble).__name__}: {why.strip().partition(chr(10))[0]}"
+        ask.failures.append(said)
+
+
 def judged(rows: Sequence[Row], *, cuda: bool, reduced: bool) -> list[Row]:
     """Return the rows with the goals left out that a rehearsal can't be held to, and told so."""
     if cuda and not reduced:
@@ -140,14 +180,14 @@ def _unjudged(row: Row, why: str) -> Row:
 def record(row: Row) -> dict[str, object]:
     """Return a row as JSON knows it, with its goal in words and whether that was met."""
     said = msgspec.to_builtins(row)
-    return {**said, "goal": row.goal, "met": row.met}
+    return {**said, "goal": row.goal, "met": row.met, "verdict": row.verdict}
 
 
 def table(rows: Sequence[Row]) -> list[str]:
     """Return the rows as lines, with numbered notes below; what is not known is a dash."""
     notes = {note: place for place, note in enumerate(_notes(rows), start=1)}
     told = [
-        (_figure(row), row.unit, row.goal or ABSENT, VERDICTS[row.met], _marked(row, notes))
+        (_figure(row), row.unit, row.goal or ABSENT, row.verdict, _marked(row, notes))
         for row in rows
     ]
     grid = [["", *(row.what for row in rows)]]

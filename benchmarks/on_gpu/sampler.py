@@ -20,6 +20,8 @@ COUNTERS = (
     "throttle",
 )
 """What only NVML can tell."""
+LEAST, MOST = 2, 12
+"""Repetitions, as the time allows."""
 LEAST_S = 4 * EVERY_S
 """How long each arm decodes: several readings fall into it."""
 
@@ -28,7 +30,10 @@ def rows(ask: Ask) -> Iterator[Row]:
     """Yield decoding with the sampler over without, and what a reading takes and tells."""
     pair = asked(ask)
     engine = Repeated(pair.settings, ask.folder)
-    times = np.array([_quadruple(ask, engine) for _ in range(ask.few(12, 2))])  # [repetitions, 4]
+    played: list[list[float]] = []
+    while len(played) < LEAST or (len(played) < ask.few(MOST, LEAST) and ask.left_s > 0):
+        played.append(_quadruple(ask, engine))
+    times = np.array(played)  # [repetitions, 4]
     with_, without = times[:, [1, 2]], times[:, [0, 3]]
     yield of(
         faster(without, with_),

@@ -7,10 +7,11 @@ round takes over a plain step is the tau from which a trained pair of that shape
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from on_gpu.pairs import Pair, ready, shaped
 from on_gpu.passes import pass_ms
-from on_gpu.rows import NEEDS_CUDA, Ask, Row, of
+from on_gpu.rows import NEEDS_CUDA, Ask, Row, apart, of
 
 from specprof.engine.stopwatch import Clock, Mark
 from specprof.engine.warmup import warm_up
@@ -26,6 +27,8 @@ PAIRS = (
     ("llama-8b", "llama-1b"),
 )
 REPEATS = 40
+ROOM = 1.25
+"""Times its caches' bytes a pair may take beside its weights, a prefill's passing ones included."""
 
 
 def rows(ask: Ask) -> Iterator[Row]:
@@ -34,14 +37,20 @@ def rows(ask: Ask) -> Iterator[Row]:
         pair = shaped(
             ask, target, draft, context=ask.few(20_000, 48), max_new_tokens=ask.few(64, 8)
         )
-        ready(pair.settings)
-        if ask.cuda:
-            torch.cuda.reset_peak_memory_stats(ask.device)
-        wired = wire(pair.settings)
-        warm_up(wired)
-        yield from _prefills(pair, wired)
-        yield from _passes(ask, pair, wired)
-        yield _fits(ask, pair)
+        yield from apart(ask, pair.name, _shape(ask, pair))
+
+
+def _shape(ask: Ask, pair: Pair) -> Iterator[Row]:
+    ready(pair.settings)
+    before = 0
+    if ask.cuda:
+        torch.cuda.reset_peak_memory_stats(ask.device)
+        before = torch.cuda.memory_allocated(ask.device)
+    wired = wire(pair.settings)
+    warm_up(wired)
+    yield from _prefills(pair, wired)
+    yield from _passes(ask, pair, wired)
+    yield from _fits(ask, pair, wired, before)
 
 
 def _prefills(pair: Pair, wired: Wired) -> Iterator[Row]:
@@ -74,10 +83,11 @@ def _passes(ask: Ask, pair: Pair, wired: Wired) -> Iterator[Row]:
         yield of(took[name], what=f"{pair.name}: {name}", unit="ms/pass")
     committed = list(wired.tokens[: pair.settings.context])
     new = pair.settings.max_new_tokens
-    played = list(engine.rounds(committed, new_tokens=new, stop=frozenset()))
-    walls = sorted(one.lap.wall_ns() for one in played)
-    emitted = sum(len(one.emitted) for one in played)
-    plain, middle = took["decode"], walls[len(walls) // 2] / 1e6
+    rounds = engine.rounds(committed, new_tokens=new, stop=frozenset())
+    played = [(one.lap, len(one.emitted)) for one in rounds]  # logits would count as memory
+    walls = [lap.wall_ns() for lap, _ in played]
+    emitted = sum(count for _, count in played)
+    plain, middle = took["decode"], float(np.median(walls)) / 1e6
     yield Row(what=f"{pair.name}: a round", figure=middle, unit="ms/round")
     yield Row(
         what=f"{pair.name}: tau",
@@ -92,13 +102,26 @@ def _passes(ask: Ask, pair: Pair, wired: Wired) -> Iterator[Row]:
     )
 
 
-def _fits(ask: Ask, pair: Pair) -> Row:
-    """Return the most that was allocated over what the device has: the models before it as well."""
-    what, unit = f"{pair.name}: most allocated", "of the device"
+def _fits(ask: Ask, pair: Pair, wired: Wired, before: int) -> Iterator[Row]:
+    """Yield the most that was allocated: of the device, and beside what was so `before`.
+
+    The first counts the models of the pairs before this one as well.
+    """
+    whole, beside = f"{pair.name}: most allocated", f"{pair.name}: most allocated beside weights"
+    units = "of the device", "bytes/bytes of caches"
     if not ask.cuda:
-        return Row(what=what, unit=unit, at_most=1.0, note=NEEDS_CUDA)
-    whole = torch.cuda.get_device_properties(ask.device).total_memory
+        yield Row(what=whole, unit=units[0], note=NEEDS_CUDA)
+        yield Row(what=beside, unit=units[1], at_most=ROOM, note=NEEDS_CUDA)
+        return
+    has = torch.cuda.get_device_properties(ask.device).total_memory
     most = torch.cuda.max_memory_allocated(ask.device)
-    return Row(
-        what=what, figure=most / whole, unit=unit, at_most=1.0, note=f"{most / 2**30:.3g} GiB"
+    facts = [each.facts for each in (wired.target, wired.draft) if each]
+    owed = wired.rig.capacity * sum(each.kv_bytes_per_token for each in facts)
+    yield Row(what=whole, figure=most / has, unit=units[0], note=f"{most / 2**30:.3g} GiB")
+    yield Row(
+        what=beside,
+        figure=(most - before) / owed,
+        unit=units[1],
+        at_most=ROOM,
+        note=f"caches {owed / 2**30:.3g} GiB",
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from on_gpu.pairs import Pair, asked, ready, shaped
-from on_gpu.rows import Ask, Row, of
+from on_gpu.rows import Ask, Row, apart, of
 
 from specprof.cli._contest import Row as Told
 from specprof.cli._contest import figures
@@ -28,28 +28,30 @@ def rows(ask: Ask) -> Iterator[Row]:
         (asked(ask), 0.0),
         (asked(ask), 1.0),
         (asked(ask, context=ask.few(4096, 48)), 0.0),
-        (shaped(ask, "pythia-2.8b", "pythia-160m", max_new_tokens=ask.few(64, 8)), 0.0),
-        (shaped(ask, "llama-8b", "llama-1b", max_new_tokens=ask.few(64, 8)), 0.0),
+        (shaped(ask, "pythia-2.8b", "pythia-160m", max_new_tokens=ask.few(24, 8)), 0.0),
+        (shaped(ask, "llama-8b", "llama-1b", max_new_tokens=ask.few(24, 8)), 0.0),
     ]
     if ask.reduced:
         contests = contests[-1:]
     for left, (pair, temperature) in zip(range(len(contests), 0, -1), contests, strict=True):
         seconds = 0.0 if ask.reduced else min(SECONDS, ask.left_s / (left + 1))
-        yield from _contest(ask, pair, temperature, seconds)
+        name = f"{pair.name}, {pair.settings.context} tokens, temperature {temperature:g}"
+        yield from apart(ask, name, _contest(ask, pair, temperature, seconds, name))
 
 
-def _contest(ask: Ask, pair: Pair, temperature: float, seconds: float) -> Iterator[Row]:
+def _contest(ask: Ask, pair: Pair, temperature: float, seconds: float, name: str) -> Iterator[Row]:
     settings = replace(pair.settings, temperature=temperature)
     ready(settings)
     playing = [each for each in entries(settings) if each.settings.detail in LEVELS]
     found = play(playing, ask.folder, seconds=seconds, tell=lambda _: None)
-    name = f"{pair.name}, {settings.context} tokens, temperature {temperature:g}"
     ask.kept[name] = figures(found)
     for row, standing in zip(told(found), found.standings, strict=True):
         if standing.entry.loop in PEERS:
             yield _per_second(name, row, standing)
         else:
             yield from _ours(name, row, standing, pair)
+    if found.stopped:
+        raise KeyboardInterrupt
 
 
 def _per_second(name: str, row: Told, standing: Standing) -> Row:

@@ -1,93 +1,137 @@
 """Events on the device against a host clock that waits for it: both must tell the same times.
 
-The reference waits at every mark until the device has done all it was told, so that host time is
-device time; it is played in turns with the events. Below some hundred microseconds the waiting
-itself shows: goals are set for rounds, drafts and verify passes.
+Where both are read at the same marks, each when the device has done all it was told, host time is
+device time: a span's two lengths are of the same work and must be the same. That waiting changes
+what it times (no pass is prepared while another is computed), so it is played in turns with events
+left alone, as a run has them: those are held to a whole burst's host time, and to the waited-for
+verify pass of a large target, which is the device's own work and as long in both; events that
+didn't follow the device would tell how long the host took to ask for it.
 """
 
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
-from on_gpu.pairs import both
-from on_gpu.rows import Ask, Row, of
+from on_gpu.pairs import Pair, both
+from on_gpu.rows import Ask, Row, apart, of
 
 from specprof.analysis.interleaved import median
 from specprof.engine.bout import settle
 from specprof.engine.handed import replaced
 from specprof.engine.repeated import Repeated
-from specprof.engine.stopwatch import Clock, Lap, clock_facts, clock_for
+from specprof.engine.stopwatch import Clock, Lap, Mark, clock_facts, clock_for
 
 CLOSE = (0.98, 1.02)
 HELD = ("round", "draft", "verify")
 """Spans long enough to be held to `CLOSE`."""
+ALONE = ("verify",)
+"""Spans the device sets the pace of where the target is large."""
+STOOD_IN = "events, which needs CUDA, stood in for by the host's clock"
 ROUNDED = 1 + 1e-6
 """Spans of a round may exceed its wall time by what events are rounded to."""
 
 
-class Waiting:
-    """The host's counter, read when the device has done all it was told."""
+Ratios = defaultdict[str, list[float]]
+"""By span one figure a repetition."""
+LEFT_ALONE = (0.85, 1.05)
+"""Of a large target's verify pass: the host's share of one that is waited for is a few percent."""
 
-    kind = "synchronised perf_counter_ns"
+
+class Waiting:
+    """The host's counter and an event, when the device has done all it was told."""
+
+    kind = "perf_counter_ns and events, synchronised"
     late = False
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, events: Clock) -> None:
         self.device = device
+        self.events = events
 
-    def mark(self) -> int:
-        """Wait, then read."""
+    def mark(self) -> tuple[int, Mark]:
+        """Wait, then make both marks."""
         settle(self.device)
-        return time.perf_counter_ns()
+        return time.perf_counter_ns(), self.events.mark()
 
-    def between(self, start: int, end: int) -> int:
-        """Return the nanoseconds from one reading to another."""
-        return end - start
+    def between(self, start: tuple[int, Mark], end: tuple[int, Mark]) -> int:
+        """Return the nanoseconds from one mark to another by the host."""
+        return end[0] - start[0]
+
+
+class ByEvents(Waiting):
+    """Reads the same marks by their events."""
+
+    def between(self, start: tuple[int, Mark], end: tuple[int, Mark]) -> int:
+        """Return the nanoseconds from one mark to another by the device."""
+        return self.events.between(start[1], end[1])
 
 
 def rows(ask: Ask) -> Iterator[Row]:
     """Yield whether they agree, where the host sets the pace and where the device does."""
     for pair in both(ask):
-        yield from _compared(ask, pair.name, Repeated(pair.settings, ask.folder))
+        yield from apart(ask, pair.name, _compared(ask, pair))
     took = clock_facts(clock_for(ask.device)).read_ns / 1e3
     yield Row(what="a mark", figure=took, unit="host µs/mark")
 
 
-def _compared(ask: Ask, name: str, engine: Repeated) -> Iterator[Row]:
-    events, waiting = clock_for(ask.device), Waiting(ask.device)
-    whole, ratios = [], defaultdict[str, list[float]](list)
-    covered: list[float] = []
+def _compared(ask: Ask, pair: Pair) -> Iterator[Row]:
+    engine, events = Repeated(pair.settings, ask.folder), clock_for(ask.device)
+    waiting = Waiting(ask.device, events)
+    ratios: dict[str, Ratios] = {"same": defaultdict(list), "alone": defaultdict(list)}
+    bursts, covered = list[float](), list[float]()
     for repetition in range(ask.few(8, 2)):
-        order: list[Clock] = [events, waiting, waiting, events]
-        read = defaultdict[str, dict[str, list[float]]](lambda: defaultdict(list))
-        for clock in order:
+        alone, both = list[Lap](), list[Lap]()
+        for clock in (events, waiting, waiting, events):
             laps, over = _played(engine, clock, seed=repetition)
-            for span, times in _spans(laps).items():
-                read[clock.kind][span] += times
-            if clock is events:
-                whole.append(over)
-                covered += _covered(laps)
-        for span, times in read[events.kind].items():
-            ratios[span].append(float(np.median(times) / np.median(read[waiting.kind][span])))
-    stood_in = "" if ask.cuda else "events, which needs CUDA, stood in for by the host's clock"
-    least, most = CLOSE
-    for span, found in ratios.items():
-        goal = {"at_least": least, "at_most": most} if span in HELD else {}
+            if clock is waiting:
+                both += laps
+            else:
+                alone += laps
+                bursts.append(over)
+        by_events = ByEvents(ask.device, events)
+        by_host, told = _spans(both), _spans([replace(lap, clock=by_events) for lap in both])
+        covered += _covered(alone)
+        for span, times in _spans(alone).items():
+            ratios["same"][span].append(_over(told[span], by_host[span]))
+            ratios["alone"][span].append(_over(times, told[span]))
+    yield from _ratios(ask, pair, ratios)
+    yield from _whole(ask, pair.name, bursts, covered)
+
+
+def _ratios(ask: Ask, pair: Pair, ratios: dict[str, Ratios]) -> Iterator[Row]:
+    """Yield, of each span, events over the host at the same marks, and left alone over those."""
+    for span, found in ratios["same"].items():
+        least, most = CLOSE
         yield of(
             median(np.array(found)),
-            what=f"{name}: {span}, events over synchronised",
+            what=f"{pair.name}: {span}, events over synchronised",
             unit="median/median",
-            note=stood_in,
-            **goal,
+            note="" if ask.cuda else STOOD_IN,
+            **({"at_least": least, "at_most": most} if span in HELD else {}),
         )
+    for span, found in ratios["alone"].items():
+        least, most = LEFT_ALONE
+        yield of(
+            median(np.array(found)),
+            what=f"{pair.name}: {span}, events left alone over waited for",
+            unit="median/median",
+            note="" if ask.cuda else STOOD_IN,
+            **({"at_least": least, "at_most": most} if span in ALONE and not pair.trained else {}),
+        )
+
+
+def _whole(ask: Ask, name: str, bursts: list[float], covered: list[float]) -> Iterator[Row]:
+    """Yield a burst's length by events over the host's, and what of a round its spans cover."""
+    least, most = CLOSE
     yield of(
-        median(np.array(whole)),
+        median(np.array(bursts)),
         what=f"{name}: a burst, events over synchronised",
         unit="time/time",
         at_least=least,
         at_most=most,
-        note=stood_in,
+        note="" if ask.cuda else STOOD_IN,
     )
     yield Row(
         what=f"{name}: spans over their round, median",
@@ -102,6 +146,11 @@ def _compared(ask: Ask, name: str, engine: Repeated) -> Iterator[Row]:
         at_most=ROUNDED,
         anywhere=True,
     )
+
+
+def _over(times: Sequence[float], others: Sequence[float]) -> float:
+    """Return one median over another."""
+    return float(np.median(times) / np.median(others))
 
 
 def _played(engine: Repeated, clock: Clock, seed: int) -> tuple[list[Lap], float]:

@@ -1,0 +1,170 @@
+"""Who takes turns: rounds of passes, their attention alone, and what the machine can do at most.
+
+Each is a call that returns nanoseconds of a few parts. All take part in one mirrored order, A B C C
+B A, so that what drifts falls on all alike; the next begins with B.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from on_cpu.due import Due
+from torch.nn.functional import scaled_dot_product_attention
+
+from specprof.engine.decoder import CausalModel
+from specprof.engine.flat.parts import Heads
+
+Floats = NDArray[np.float64]
+Play = Callable[[], Sequence[float]]
+"""Does its work once; returns the nanoseconds of each of its parts."""
+PASSES = ("draft step", "verify pass", "round")
+"""One draft token's pass, the target's over K + 1 tokens, and K of the first with one of these."""
+now = time.perf_counter_ns
+
+
+def parted(depth: int, step: Callable[[], object], verify: Callable[[], object]) -> list[float]:
+    """Do a round's work in its order; return nanoseconds of a draft step, of verify and of all."""
+    begun = now()
+    for _ in range(depth):
+        step()
+    drafted = now()
+    verify()
+    ended = now()
+    return [(drafted - begun) / depth, ended - drafted, ended - begun]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A round's passes, from where two decoders stand and back there again."""
+
+    draft: CausalModel
+    target: CausalModel
+    depth: int
+
+    def __call__(self) -> list[float]:
+        """Return nanoseconds of `PASSES`."""
+        one, many = torch.ones(1, dtype=torch.int64), torch.ones(self.depth + 1, dtype=torch.int64)
+        lengths = self.draft.length, self.target.length
+        took = parted(self.depth, lambda: self.draft.feed(one), lambda: self.target.feed(many))
+        self.draft.rollback(lengths[0])
+        self.target.rollback(lengths[1])
+        return took
+
+
+class Attention:
+    """The attention of a round alone: torch's kernel over the decoders' own stored rows."""
+
+    def __init__(
+        self,
+        draft: tuple[CausalModel, Heads, int],
+        target: tuple[CausalModel, Heads, int],
+        depth: int,
+    ) -> None:
+        """Take of each model a decoder that has been fed, its heads, and the rows a token sees."""
+        self.depth = depth
+        self.draft = _attending(*draft, width=1)
+        self.target = _attending(*target, width=depth + 1)
+
+    def __call__(self) -> list[float]:
+        """Return nanoseconds of what attention takes of `PASSES`."""
+        return parted(self.depth, self.draft, self.target)
+
+
+def _attending(decoder: CausalModel, heads: Heads, seen: int, *, width: int) -> Callable[[], None]:
+    """Return what attends in every layer from `width` tokens to the last `seen` rows."""
+    store = decoder.store
+    end = store.length - store.dropped + width
+    rows = [
+        (each.keys[:, :, max(end - seen, 0) : end], each.values[:, :, max(end - seen, 0) : end])
+        for each in store.layers
+    ]
+    queries = torch.ones(1, heads.queries, width, heads.size, dtype=rows[0][0].dtype)
+    mask = queries.new_zeros(width, rows[0][0].shape[2]) if width > 1 else None
+    shared = heads.keys != heads.queries
+
+    @torch.inference_mode()
+    def attend() -> None:
+        for keys, values in rows:
+            scaled_dot_product_attention(
+                queries, keys, values, mask, scale=heads.scale, enable_gqa=shared
+            )
+
+    return attend
+
+
+class Reading:
+    """Reads as many bytes as a round's passes must, in their order: a sum is a pure read."""
+
+    def __init__(self, draft: Due, target: Due, depth: int) -> None:
+        self.depth = depth
+        self.draft = torch.ones(draft.read_bytes // 4)
+        self.target = torch.ones(target.read_bytes // 4)
+
+    def __call__(self) -> list[float]:
+        """Return nanoseconds of `PASSES`, had they nothing to do but read."""
+        return parted(self.depth, self.draft.sum, self.target.sum)
+
+
+class Machine:
+    """What the machine can do at most: read far and near, multiply, multiply as attention does."""
+
+    PARTS = (
+        "far_bytes_per_s",
+        "near_bytes_per_s",
+        "matmul_flops_per_s",
+        "attention_shaped_flops_per_s",
+    )
+
+    def __init__(self, near: int, heads: Heads, width: int, *, reduced: bool) -> None:
+        """Near is a read of so many bytes, as many as the target's weights."""
+        self.far = torch.ones((2**22 if reduced else 2**28) // 4)
+        """No processor's caches hold it."""
+        self.near = torch.ones(near // 4)
+        side = 128 if reduced else 1024
+        self.square = torch.ones(side, side)
+        self.queries = torch.ones(heads.queries, width, heads.size)
+        self.keys = torch.ones(heads.queries, heads.size, 256)
+        """So few that they stay near: their product is bound by what is computed."""
+        self.amounts = np.array(
+            [
+                self.far.nbytes,
+                self.near.nbytes,
+                2 * side**3,
+                2 * heads.queries * width * heads.size * self.keys.shape[2],
+            ],
+            np.float64,
+        )
+
+    def __call__(self) -> list[float]:
+        """Return nanoseconds of each of `PARTS`."""
+        work = (
+            self.far.sum,
+            self.near.sum,
+            lambda: torch.mm(self.square, self.square),
+            lambda: torch.bmm(self.queries, self.keys),
+        )
+        took = []
+        for each in work:
+            each()  # the caches hold what they can of it
+            begun = now()
+            each()
+            took.append(float(now() - begun))
+        return took
+
+
+def turn(play: Play, takes: int) -> Floats:
+    """Return the medians [parts] of `takes` plays that follow one another; one before is lost."""
+    play()
+    return np.median([play() for _ in range(takes)], axis=0)
+
+
+def repetition(plays: Sequence[Play], first: int, takes: int) -> list[Floats]:
+    """Let everybody play from number `first` on and back again; return each one's [2, parts]."""
+    order = [(first + each) % len(plays) for each in range(len(plays))]
+    told: list[list[Floats]] = [[] for _ in plays]
+    for number in order + order[::-1]:
+        told[number].append(turn(plays[number], takes))
+    return [np.stack(each) for each in told]

@@ -1,12 +1,13 @@
 """Does a round get slower, or the process larger, with age: 20,000 tokens generated in one go.
 
-    python benchmarks/free_run.py [--tokens 20000] [--temperature 1] [--cache dense]
+    python benchmarks/free_run.py [--tokens 20000] [--cache dense] [--draft-cache sink-window]
 
 A round at 20k tokens of context has more to attend to than one at 1k, so a slower one proves
 nothing. At several contexts the long run is therefore held, in its own process, against an engine
 that was just taken to the same text by prefill: the two play in turns, a block of rounds each, in
 mirrored order, both with evidence computed and written. Old over fresh is what age adds; fresh over
-fresh at the first context is what context alone adds.
+fresh at the first context is what context alone adds. The draft has a window unless told otherwise:
+dense, it is worth little past the 512 tokens it was trained at.
 
 Memory is measured in a run by itself, as a user would start it, because the other engine's would
 be in it too: how the process grew and how its keys and values did, by the readings in its capture.
@@ -187,9 +188,12 @@ def compared(settings: Settings, stretches: Sequence[int], pairs: int) -> list[d
 def alone(settings: Settings) -> tuple[Event, ...]:
     """Record the same run by the command line, in a process of its own; return what it holds."""
     asked = {
+        "device": settings.device,
         "workload": settings.workload,
         "temperature": settings.temperature,
         "cache": settings.cache,
+        "draft_cache": settings.draft_cache or settings.cache,
+        "window": settings.window,
         "path": settings.path,
         "threads": settings.threads,
         "context": settings.context,
@@ -251,6 +255,8 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--pairs", type=int, default=PAIRS, help="blocks of each at a stretch")
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--cache", default="dense")
+    parser.add_argument("--draft-cache", default="sink-window", help="the draft's own")
+    parser.add_argument("--window", type=int, default=256, help="of a cache sink-window")
     parser.add_argument("--path", default="auto")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--into", type=Path, default=RESULTS)
@@ -263,6 +269,8 @@ def main(given: Sequence[str] | None = None) -> None:
         max_new_tokens=asked.tokens,
         temperature=asked.temperature,
         cache=asked.cache,
+        draft_cache=asked.draft_cache,
+        window=asked.window,
         path=asked.path,
         threads=asked.threads,
         ignore_eos=True,

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -165,6 +166,39 @@ def test_everything_is_written_and_fits_a_screen(monkeypatch, tmp_path, capsys):
     assert told["settings"]["max_new_tokens"] == 700
     assert told["stretches"][0]["old_ms_over_fresh_ms"]["value"] == 1.0
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 100
+
+
+def test_the_run_by_itself_is_the_same_run(settings, monkeypatch):
+    """Whatever is asked other than by default is asked of the command line too."""
+    commands = []
+
+    def run(command, **_):
+        commands.append(command)
+
+    monkeypatch.setattr(free_run.subprocess, "run", run)
+    monkeypatch.setattr(free_run, "read_capture", lambda place: SimpleNamespace(events=[1, 2]))
+    asked = Settings(
+        device="cpu",
+        workload="generate",
+        context=40,
+        max_new_tokens=7,
+        temperature=0.5,
+        draft_cache="sink-window",
+        window=32,
+        path="flat",
+        threads=1,
+        ignore_eos=True,
+        plain_steps=0,
+        recheck_context=0,
+    )
+    assert free_run.alone(asked) == (1, 2)
+    (command,) = commands
+    told = dict(each.split("=") for each in command if "=" in each)
+    fields = {name: str(getattr(asked, name)) for name in Settings.__struct_fields__}
+    other = {name for name, value in fields.items() if value != str(getattr(Settings(), name))}
+    assert told.items() <= fields.items()
+    assert other <= told.keys() | {"ignore_eos"}
+    assert "--ignore-eos" in command
 
 
 def test_a_block_ends_with_the_run(settings, tmp_path):

@@ -43,6 +43,10 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     """How its forwards were computed: `flat` or `modules`; None: by a peer's own loop."""
     path_reason: str | None = None
     """Why not flat, where that was not asked for."""
+    graphs: bool | None = None
+    """Whether its short forwards were replayed from recorded graphs; None: by a peer's own loop."""
+    graphs_reason: str | None = None
+    """Why they were not."""
 
 
 class ClockFacts(msgspec.Struct, frozen=True, kw_only=True):

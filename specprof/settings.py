@@ -10,6 +10,7 @@ EVIDENT: tuple[Detail, ...] = ("evidence", "module")
 """Levels at which probabilities are recorded."""
 LoadFormat = Literal["auto", "dummy"]
 ForwardPath = Literal["auto", "flat", "modules"]
+Graphs = Literal["auto", "off", "on"]
 
 
 Value = str | int | float | bool | None
@@ -97,6 +98,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     path: ForwardPath = "auto"
     """How forwards are computed: `flat` by one function over the weights, `modules` by the Hugging
     Face modules as they are; `auto` is flat for models it gives the same logits for."""
+    graphs: Graphs = "auto"
+    """Whether short forwards are recorded once and replayed, as CUDA graphs: `auto` where the
+    device can and they give the same logits."""
     load_format: LoadFormat = "auto"
     """`dummy`: random weights of the configured shape, for timing without a download."""
     detail: Detail = "evidence"

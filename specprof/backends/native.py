@@ -46,7 +46,7 @@ class Native(Backend):
         if settings.workload == "ppl":
             settings = _drafting_nothing(settings)
         if self.fault:
-            settings = msgspec.structs.replace(settings, path="modules")
+            settings = msgspec.structs.replace(settings, path="modules", graphs="off")
         wired = wire(settings)
         with self.fault.inject(wired) if self.fault else nullcontext(), looked_into(wired):
             yield from self._measured(spec, command, wired)
@@ -121,6 +121,7 @@ class Native(Backend):
             device=wired.device,
             source=wired.source,
             path=wired.settings.path,
+            decoders=(wired.engine.target, wired.engine.drafter.draft),
         )
 
     def _notes(self) -> Iterator[Note]:

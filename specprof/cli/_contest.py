@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from specprof.engine.contest import Contest, Standing, Strayed
 
 SCHEMA = "specprof.bench/1"
-VARIED = ("path", "detail", "cache", "draft_cache")
-"""Settings that tell entries apart; the first two are ours alone."""
+VARIED = ("path", "graphs", "detail", "cache", "draft_cache")
+"""Settings that tell entries apart; the first three are ours alone."""
 HEADS = ("", "emitted", "speed", "speed", "speed", "tau")
 UNDER = ("", "/second", "over generate", "over assisted", "over own off", "/round")
 

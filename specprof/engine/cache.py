@@ -29,6 +29,16 @@ class Placement:
     """[1, columns] the position of every row attention sees; None where `visible` is."""
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where a recorded forward writes and what it is given, whichever tokens it is replayed for."""
+
+    rows: torch.Tensor
+    """[n] the rows its tokens are written to."""
+    span: int
+    """Rows attention is given, from the first on; those beyond the text are for a mask to hide."""
+
+
 class Store(TransformersCache):  # type: ignore[misc]  # transformers is untyped here
     """Every layer's keys and values for `capacity` tokens, of which `length` are filled."""
 
@@ -41,6 +51,8 @@ class Store(TransformersCache):  # type: ignore[misc]  # transformers is untyped
         """[nodes] of the tree that stands on the chain; its rows are the last ones filled."""
         self._positions: torch.Tensor | None = None
         """[1, capacity] position ids, made once: a chain's are a view of them."""
+        self.frame: Frame | None = None
+        """While a forward is recorded: rows told by a tensor, not by `length`."""
         super().__init__(layers=[self._layer(number) for number in range(layers)])
 
     def _layer(self, number: int) -> "PreallocatedLayer":
@@ -148,6 +160,11 @@ class PreallocatedLayer(CacheLayerMixin):  # type: ignore[misc]
         """Write the new rows [1, heads, new, head size] and return all rows so far."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
+        frame = self.store.frame
+        if frame is not None:
+            self.keys.index_copy_(2, frame.rows, key_states)
+            self.values.index_copy_(2, frame.rows, value_states)
+            return self.keys[:, :, : frame.span], self.values[:, :, : frame.span]
         start = self.store.length - self.store.dropped
         end = start + key_states.shape[2]
         self.keys[:, :, start:end] = key_states

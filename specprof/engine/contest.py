@@ -11,7 +11,7 @@ import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Literal
@@ -25,6 +25,7 @@ from specprof.backends.hf_generate import HfGenerate
 from specprof.engine import model
 from specprof.engine.bout import Bout
 from specprof.engine.flat.proof import COARSE, NOISE
+from specprof.engine.graphs import recorder
 from specprof.engine.repeated import Repeated
 from specprof.engine.threads import threads
 from specprof.errors import SpecprofError, UsageError
@@ -53,7 +54,7 @@ class Entry:
     name: str
     loop: Loop
     settings: Settings
-    """Of ours `path` and `detail` count; a peer has neither."""
+    """Of ours `path`, `graphs` and `detail` count; a peer has none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ class Contest:
 def entries(settings: Settings) -> list[Entry]:
     """Return everybody who can be asked for `settings`: peers, then ours by path and detail.
 
+    Where forwards are replayed as recorded graphs, ours without these too.
     Raises UsageError for what no run can have.
     """
     _check(settings)
@@ -120,7 +122,13 @@ def entries(settings: Settings) -> list[Entry]:
         Entry(name="generate", loop="generate", settings=generate),
         Entry(name=f"assisted K={settings.depth}", loop="assisted", settings=assisted),
     ]
-    return found + ours(base)
+    found += ours(base)
+    if recorder(model.device_for(settings.device)):
+        found += [
+            replace(each, name=each.name.replace(" off", " eager"))
+            for each in ours(msgspec.structs.replace(base, graphs="off"), levels=("off",))
+        ]
+    return found
 
 
 def ours(

@@ -80,6 +80,8 @@ class CausalModel:
         self.device = device
         self.forwards = 0
         self.features: Features | None = None
+        self.unreplayed: str | None = None
+        """Why its short forwards are not replayed; None: they are, see `ReplayedModel`."""
 
     @property
     def length(self) -> int:

@@ -11,7 +11,9 @@ import msgspec
 import torch
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
+from specprof.engine.decoder import Decoder
 from specprof.engine.flat.proof import way
+from specprof.engine.graphs import replays
 from specprof.engine.model import Loaded
 from specprof.engine.rope import LENGTH_BOUND
 from specprof.records import ModelFacts
@@ -20,15 +22,19 @@ from specprof.settings import ForwardPath
 DIGITS = 16
 
 
-def looked_over(loaded: Loaded, path: ForwardPath | None = None) -> ModelFacts:
+def looked_over(
+    loaded: Loaded, path: ForwardPath | None = None, decoder: Decoder | None = None
+) -> ModelFacts:
     """Return a model's facts with those that only the loaded model can tell.
 
-    `path` is how its forwards were asked to be computed; None: not by this engine.
+    `path` is how its forwards were asked to be computed; None: not by this engine. `decoder` is
+    what computes them.
     """
     model: Any = loaded.model
     config = model.config.get_text_config()
     kinds = rope_kinds(config)
     taken = way(loaded.model, path) if path else None
+    replayed, unreplayed = replays(decoder)
     return msgspec.structs.replace(
         loaded.facts,
         window=_window(config),
@@ -38,6 +44,8 @@ def looked_over(loaded: Loaded, path: ForwardPath | None = None) -> ModelFacts:
         vocabulary_sha=_vocabulary_sha(loaded.tokenizer),
         path=taken.path if taken else None,
         path_reason=taken.reason if taken else None,
+        graphs=replayed,
+        graphs_reason=unreplayed,
     )
 
 

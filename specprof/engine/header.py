@@ -6,6 +6,7 @@ import torch
 
 from specprof import __version__
 from specprof.engine import machine
+from specprof.engine.decoder import Decoder
 from specprof.engine.facts import looked_over
 from specprof.engine.model import Loaded
 from specprof.engine.stopwatch import Clock, clock_facts
@@ -26,18 +27,20 @@ def header(
     source: str | None,
     engine: str | None = None,
     path: ForwardPath | None = None,
+    decoders: tuple[Decoder | None, Decoder | None] = (None, None),
 ) -> Header:
     """Return the header of a run whose text came from `source`.
 
-    `path` is how forwards were asked to be computed; None where this engine computed none.
+    `path` is how forwards were asked to be computed, `decoders` are what computed the target's and
+    the draft's; None where this engine computed none.
     """
     return Header(
         specprof=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         spec=spec,
         command=command,
-        target=looked_over(target, path) if target else None,
-        draft=looked_over(draft, path) if draft else None,
+        target=looked_over(target, path, decoders[0]) if target else None,
+        draft=looked_over(draft, path, decoders[1]) if draft else None,
         acceptance=acceptance,
         lossless=lossless,
         clock=clock_facts(clock),

@@ -11,8 +11,9 @@ from specprof import registry
 from specprof.engine import machine, model, text
 from specprof.engine.batch import Table
 from specprof.engine.cache import Store
-from specprof.engine.decoder import CausalModel, Decoder
+from specprof.engine.decoder import Decoder, Runs
 from specprof.engine.flat.proof import way
+from specprof.engine.graphs import opened, recorder, refusal
 from specprof.engine.loop import Engine
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.stopwatch import Stopwatch, clock_for
@@ -155,12 +156,21 @@ class _Decoders:
         stores = [kind.open(module, self.capacity) for _ in range(self.settings.batch)]
         runs = way(module, self.settings.path).runs
         if len(stores) == 1:
-            return [CausalModel(module, stores[0], self.device, self.vocabulary, runs=runs)]
+            return [self._alone(module, stores[0], runs)]
         if any(type(store) is not Store for store in stores):
             title = f"cache {cache!r} was asked for batch {len(stores)}"
             raise UsageError(title, "it keeps one sequence: use batch 1, or cache dense")
         table = Table(module, stores, self.device, self.vocabulary, patient=patient, runs=runs)
+        for seat in table.seats:
+            seat.unreplayed = refusal(
+                module, seat.store, recorder(self.device), runs=runs, settings=self.settings
+            )
         return [*table.seats]
+
+    def _alone(self, module: torch.nn.Module, store: Store, runs: Runs) -> Decoder:
+        return opened(
+            module, store, self.device, self.vocabulary, runs=runs, settings=self.settings
+        )
 
     def drafts(self, sequence: int) -> Callable[[torch.nn.Module], Decoder]:
         """Return what opens a drafter's models for one sequence: its nth is every other's nth."""

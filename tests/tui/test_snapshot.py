@@ -163,9 +163,11 @@ def test_how_forwards_were_computed_is_told():
     header, *rest = events(**WALK)
     assert "forwards" not in drawn(draw_trust, fed([header, *rest]))
     target = replace(header.target, path="flat")
-    for draft, told in (("flat", "flat forwards"), ("modules", "flat modules forwards")):
+    for draft, told in (("flat", "flat forwards"), ("modules", "flat, modules forwards")):
         ours = replace(header, target=target, draft=replace(header.draft, path=draft))
         assert told in drawn(draw_trust, fed([ours, *rest]))
+    replayed = replace(header, target=replace(target, graphs=True), draft=None)
+    assert "flat replayed forwards" in drawn(draw_trust, fed([replayed, *rest]))
 
 
 def test_a_batchs_tokens_name_their_sequence():

@@ -7,9 +7,11 @@ by one. On a small model that is most of a round.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
+from torch.nn.attention.bias import CausalBias, causal_lower_right
 from torch.nn.functional import scaled_dot_product_attention
 
 from specprof.engine.flat.parts import Block, Heads, Parts
@@ -19,6 +21,7 @@ Turns = tuple[torch.Tensor, torch.Tensor]
 """[batch, n, 1, head size] cosines and signed sines of one kind of layer."""
 ROOM = 1024
 """Positions that tables are made for at first; they double as the text outgrows them."""
+_lower_right = lru_cache(causal_lower_right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class Flat:
         self._partners: dict[str, torch.Tensor] = {}
         """By kind of layer [head size] the number each one turns with."""
         self._masks: dict[tuple[int, int | None], torch.Tensor] = {}
+        self._outgrown: list[torch.Tensor] = []
+        """Tables that were too short: what was recorded with one still reads it."""
 
     def __call__(
         self,
@@ -76,16 +81,23 @@ class Flat:
         batch, count = positions.shape
         straight = batch == 1 and mask is None
         needed = store.get_seq_length() + count
+        self.reserve(needed, positions.device)
         found: dict[str, Turns] = {}
-        for kind in self.parts.circles:
-            table = self._tables.get(kind)
-            if table is None or table.shape[0] < needed:
-                table = self._tables[kind] = self._table(kind, needed, positions.device)
+        for kind, table in self._tables.items():
             # A chain's positions are known without asking the device: a view of the table.
             rows = table[needed - count : needed][None] if straight else table[positions]
             cos, sin = rows.unbind(2)
             found[kind] = cos, sin
         return found
+
+    def reserve(self, needed: int, device: torch.device) -> None:
+        """Have tables of cosines and sines for at least `needed` positions."""
+        for kind in self.parts.circles:
+            table = self._tables.get(kind)
+            if table is None or table.shape[0] < needed:
+                if table is not None:
+                    self._outgrown.append(table)
+                self._tables[kind] = self._table(kind, needed, device)
 
     def _table(self, kind: str, needed: int, device: torch.device) -> torch.Tensor:
         """Make the table of a kind of layer for twice the positions `needed`."""
@@ -122,15 +134,7 @@ class Flat:
                 keys, values = keys[:, :, -seen:], values[:, :, -seen:]
             if count > 1:
                 mask = self._causal(count, seen, heads.window, made)
-        found = scaled_dot_product_attention(
-            queries,
-            keys,
-            values,
-            mask,
-            scale=heads.scale,
-            enable_gqa=heads.keys != heads.queries,
-        )
-        return found.transpose(1, 2).flatten(2)
+        return _attention(queries, keys, values, mask, heads.scale)
 
     def _turned(
         self, heads: Heads, made: torch.Tensor, turns: Turns
@@ -160,8 +164,11 @@ class Flat:
     ) -> torch.Tensor:
         """Return [n, seen]: the last columns are the `count` tokens' own, each sees those before.
 
-        Told from the right edge it is the same for every length: one table, no mask made anew.
+        Told from the right edge it is the same for every length: one table, no mask made anew. A
+        GPU's fastest kernels take no mask, but know this one by name.
         """
+        if like.device.type == "cuda" and not window:
+            return _lower_right(count, seen)
         known = self._masks.get((count, window))
         if known is None or known.shape[1] < seen:
             wide = max(ROOM, 2 * seen)
@@ -182,6 +189,32 @@ class Flat:
         kept = norm(hidden)[:, -keep:] if heard else norm(hidden[:, -keep:])
         logits = self.parts.head(kept.flatten(0, 1))
         return logits.view(batch, -1, logits.shape[-1])
+
+
+def _attention(
+    queries: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    mask: torch.Tensor | None,
+    scale: float,
+) -> torch.Tensor:
+    """Return [batch, n, query heads * size] of [batch, heads, n or seen, size] states.
+
+    `mask` is additive, [..., n, seen]. Queries that share a key stand together as rows of one head:
+    each key is read once, and no kernel need know that they share it.
+    """
+    batch, heads, count, size = queries.shape
+    shared = heads // keys.shape[1]
+    if shared == 1 or isinstance(mask, CausalBias):
+        found = scaled_dot_product_attention(
+            queries, keys, values, mask, scale=scale, enable_gqa=shared > 1
+        )
+        return found.transpose(1, 2).flatten(2)
+    rows = queries.reshape(batch, -1, shared * count, size)
+    if mask is not None:
+        mask = mask.repeat(*[1] * (mask.ndim - 2), shared, 1)
+    found = scaled_dot_product_attention(rows, keys, values, mask, scale=scale)
+    return found.view(batch, heads, count, size).transpose(1, 2).flatten(2)
 
 
 def _through(block: Block, rows: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:

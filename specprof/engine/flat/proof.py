@@ -73,15 +73,20 @@ def _small(model: torch.nn.Module) -> bool:
 
 def _prove(model: Any, flat: Flat) -> None:  # noqa: ANN401 - transformers is untyped
     """Refuse a flat decoder whose logits are not the model's."""
-    ours, theirs = _logits(model, flat), _logits(model, model)
+    found = unlike(_logits(model, flat), _logits(model, model), model.dtype)
+    if found:
+        raise read.refused(f"its logits differ from the module's by {found}")
+
+
+def unlike(ours: torch.Tensor, theirs: torch.Tensor, dtype: torch.dtype) -> str | None:
+    """Return how far [tokens, vocab] logits are from others, if further than rounding explains."""
     spread = (theirs - theirs.mean(-1, keepdim=True)).square().mean().sqrt()
     error = ((ours - theirs).square().mean().sqrt() / spread).item()
-    allowed = NOISE.get(model.dtype, COARSE)
-    if not error <= allowed:
-        raise read.refused(
-            f"its logits differ from the module's by {error:.2g} of their spread, rounding in "
-            f"{str(model.dtype).removeprefix('torch.')} explains {allowed:g}"
-        )
+    allowed = NOISE.get(dtype, COARSE)
+    if error <= allowed:
+        return None
+    named = str(dtype).removeprefix("torch.")
+    return f"{error:.2g} of their spread, rounding in {named} explains {allowed:g}"
 
 
 def _logits(model: Any, runs: Runs) -> torch.Tensor:  # noqa: ANN401

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch.nn import functional
+from transformers.activations import GELUActivation
 
 from specprof.engine.flat.parts import Block, Circle, Heads, Linear, Norm, Parts
 from specprof.engine.rope import LENGTH_BOUND
@@ -18,6 +19,8 @@ from specprof.errors import UsageError
 
 Module = Any
 """A part of a transformers model; the package is untyped."""
+FEW = 2**15
+"""Numbers up to which oneDNN's GELU takes longer to start than to compute."""
 
 
 def parts(model: Module) -> Parts:
@@ -111,7 +114,7 @@ def _neox(layer: Module, config: Module, number: int) -> Block:
         into_mlp=_joined(mlp.dense_h_to_4h),
         out_of_mlp=_joined(mlp.dense_4h_to_h),
         after_mlp=None,
-        act=mlp.act,
+        act=_act(mlp.act),
         gated=False,
         parallel=layer.use_parallel_residual,
     )
@@ -133,7 +136,7 @@ def _llama(layer: Module, config: Module, number: int) -> Block:
         into_mlp=_joined(mlp.gate_proj, mlp.up_proj),
         out_of_mlp=_joined(mlp.down_proj),
         after_mlp=_norm(layer.post_feedforward_layernorm) if around else None,
-        act=mlp.act_fn,
+        act=_act(mlp.act_fn),
         gated=True,
         parallel=False,
     )
@@ -184,6 +187,27 @@ def _one_below_another(owned: list[torch.nn.Parameter]) -> bool:
     ends = [each.storage_offset() + each.numel() for each in owned]
     starts = [each.storage_offset() for each in owned]
     return len(held) == 1 and starts[1:] == ends[:-1]
+
+
+def _act(module: Module) -> Norm:
+    """Return what an activation module does."""
+    exact = isinstance(module, GELUActivation) and module.act is functional.gelu
+    return _gelu if exact else module
+
+
+def _gelu(rows: torch.Tensor) -> torch.Tensor:
+    """Return the exact GELU of [...] numbers; of few on a CPU by torch's own code.
+
+    oneDNN, which torch would ask, takes several times as long to be called as such work takes.
+    """
+    onednn = torch.backends.mkldnn
+    if rows.device.type != "cpu" or rows.numel() > FEW or not onednn.enabled:
+        return functional.gelu(rows)
+    onednn.enabled = False  # type: ignore[assignment]  # a property its types know nothing of
+    try:
+        return functional.gelu(rows)
+    finally:
+        onednn.enabled = True  # type: ignore[assignment]
 
 
 def _norm(module: Module) -> Norm:

@@ -91,7 +91,12 @@ def _trust(snapshot: Snapshot) -> list[Item]:
 def _ways(header: Header | None) -> str:
     """Return how forwards were computed, the target's first; empty where a peer computed them."""
     models = (header.target, header.draft) if header else ()
-    return safe(" ".join(dict.fromkeys(each.path for each in models if each and each.path)))
+    ways = (
+        f"{each.path} replayed" if each.graphs else each.path
+        for each in models
+        if each and each.path
+    )
+    return safe(", ".join(dict.fromkeys(ways)))
 
 
 def _row(sheet: Sheet, row: int, items: list[Item]) -> list[Item]:

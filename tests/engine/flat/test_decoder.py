@@ -2,13 +2,15 @@
 
 import pytest
 import torch
+from torch.nn.attention.bias import causal_lower_right
+from torch.nn.functional import scaled_dot_product_attention
 
 import tiny
 from specprof.engine.batch import Table
 from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel
 from specprof.engine.features import Features, caught
-from specprof.engine.flat.decoder import Flat
+from specprof.engine.flat.decoder import Flat, _attention
 from specprof.engine.flat.read import READERS, parts
 from specprof.engine.rope import rotations
 from specprof.engine.streaming import Window, WindowStore
@@ -120,6 +122,39 @@ def test_a_batch_is_one_forward(name):
         return torch.cat([found[number] for number in sorted(found)])
 
     assert off(answers(Flat(model, parts(model))), answers(model)) < 1e-5
+
+
+@pytest.mark.parametrize("mask", [None, "chain", "each its own", "by name"])
+@pytest.mark.parametrize("count", [1, 4])
+def test_shared_keys_are_read_once_and_mean_the_same(count, mask):
+    """Queries that share a key as rows of one head, against every head with keys of its own."""
+    drawn = torch.Generator().manual_seed(count)
+    queries = torch.randn(2, 6, count, 8, generator=drawn)
+    keys, values = torch.randn(2, 2, 2, 11, 8, generator=drawn)
+    hidden = torch.ones(count, 11, dtype=torch.bool).triu(11 - count + 1)
+    given = full = None
+    if mask == "by name":
+        given, full = causal_lower_right(count, 11), hidden.logical_not()
+    elif mask == "chain":
+        given = full = torch.zeros(count, 11).masked_fill(hidden, torch.finfo(torch.float32).min)
+    elif mask == "each its own":
+        given = full = torch.randn(2, 1, count, 11, generator=drawn)
+    found = _attention(queries, keys, values, given, 0.3)
+    copies = (each.repeat_interleave(3, 1) for each in (keys, values))
+    wanted = scaled_dot_product_attention(queries, *copies, full, scale=0.3)
+    torch.testing.assert_close(found, wanted.transpose(1, 2).flatten(2))
+
+
+def test_an_outgrown_table_is_kept():
+    """What was recorded with it goes on reading it."""
+    flat = Flat(made("llama"), parts(made("llama")))
+    flat.reserve(10, CPU)
+    first = dict(flat._tables)
+    flat.reserve(10, CPU)
+    assert all(flat._tables[kind] is table for kind, table in first.items())
+    flat.reserve(5000, CPU)
+    assert all(flat._tables[kind].shape[0] >= 5000 for kind in first)
+    assert [id(each) for each in flat._outgrown] == [id(each) for each in first.values()]
 
 
 def test_tables_grow_with_the_text():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import tiny
-from specprof.engine.flat.read import parts
+from specprof.engine.flat.read import FEW, parts
 from specprof.errors import UsageError
 
 
@@ -52,3 +52,30 @@ def test_softcapped_logits_are_refused():
     """The option is named, as the configuration has it."""
     with pytest.raises(UsageError, match="final_logit_softcapping is not part of"):
         parts(tiny.model("gemma3_text", final_logit_softcapping=30.0))
+
+
+@pytest.mark.parametrize("rows", [1, 5, 600])
+def test_few_numbers_go_round_onednn_and_it_is_found_as_it_was(rows, monkeypatch):
+    """The exact GELU either way; switched off for no longer than a call, whatever that raises."""
+    act = parts(tiny.model("gpt_neox")).blocks[0].act
+    numbers = torch.randn(rows, 64, generator=torch.Generator().manual_seed(0))
+    seen = []
+    rightly = torch.nn.functional.gelu
+
+    def watched(given):
+        seen.append(bool(torch.backends.mkldnn.enabled))
+        return rightly(given)
+
+    monkeypatch.setattr(torch.nn.functional, "gelu", watched)
+    torch.testing.assert_close(act(numbers), rightly(numbers), atol=1e-6, rtol=1e-5)
+    assert seen == [rows * 64 > FEW]
+    assert torch.backends.mkldnn.enabled
+    with pytest.raises(NotImplementedError):
+        act(numbers.to(torch.int64))
+    assert torch.backends.mkldnn.enabled
+
+
+def test_another_activation_is_taken_as_it_is():
+    """Only the exact GELU is known to be the same."""
+    model = tiny.model("gpt_neox", hidden_act="gelu_new")
+    assert parts(model).blocks[0].act is model.gpt_neox.layers[0].mlp.act

@@ -3,11 +3,8 @@
 import json
 import math
 import sys
-import warnings
-from collections import Counter
-from contextlib import nullcontext
+import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,16 +14,16 @@ import proofs
 import tiny
 from specprof import registry
 from specprof.engine import model
-from specprof.engine.bout import Bout
+from specprof.engine.stopwatch import HostClock
 from specprof.settings import Settings
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
 import gpu  # noqa: E402 - scripts, found where the line above says
-from on_gpu import grid, pairs, passes, rows, syncs  # noqa: E402
+from on_gpu import grid, memory, pairs, passes, rows, timing  # noqa: E402
 
-CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+CPU = torch.device("cpu")
 PUBLISHED = {
     "pythia-2.8b": 2_775_208_960,
     "pythia-410m": 405_334_016,
@@ -120,79 +117,6 @@ def test_rows_of_a_cache_are_those_of_the_formula(whole):
     assert all(each < 0.5 for each in eight)
 
 
-def test_reads_are_counted_by_line_and_only_while_asked():
-    """Every method that brings numbers to the host, of tensors on the device in question."""
-    own = dict(vars(torch.Tensor))
-    number = torch.ones(())
-    with syncs._reads(CPU) as found:
-        assert [number.item(), float(number), bool(number), number.tolist()] == [1, 1, True, 1]
-    with syncs._reads(CUDA) as none:
-        number.item()
-    (place,) = found
-    assert place.startswith("tests/test_gpu_benchmark.py:")
-    assert found[place] >= 4
-    assert not none
-    assert vars(torch.Tensor) == own
-
-
-class Engine:
-    """Stands in for one that plays: whatever it is told to do, in four rounds."""
-
-    def __init__(self, play=lambda: None):
-        self.act = play
-
-    def play(self, detail):
-        self.act()
-        return Bout(1, 1, 4, [])
-
-
-def test_calls_that_wait_are_told_from_those_that_dont(monkeypatch):
-    """Of the CUDA runtime's, by name; an asynchronous copy waits for nobody."""
-    names = (
-        ("cudaStreamSynchronize", 7), ("cudaStreamSynchronize", 5), ("cudaMemcpyAsync", 3),
-        ("cudaMemcpy", 2), ("cudaEventSynchronize", 1), ("cudaLaunchKernel", 4),
-        ("Memcpy DtoH (Device -> Pageable)", 6),
-    )  # fmt: skip
-    events = [
-        SimpleNamespace(name=name, time_range=SimpleNamespace(elapsed_us=lambda us=us: us))
-        for name, us in names
-    ]
-    listened = nullcontext(SimpleNamespace(events=lambda: events))
-    monkeypatch.setattr(torch.profiler, "profile", lambda activities: listened)
-    counted, rounds = syncs._runtime(Engine(), "off")
-    assert rounds == 4
-    assert {name: number for name, number in counted.items() if not name.endswith("µs")} == {
-        "cudaStreamSynchronize": 2,
-        "cudaMemcpy": 1,
-        "cudaEventSynchronize": 1,
-        "Memcpy DtoH (Device -> Pageable)": 1,
-    }
-    assert counted["cudaStreamSynchronize µs"] == 12
-
-
-def test_warned_waits_are_told_by_their_line(monkeypatch):
-    """The mode is as it was afterwards, and other warnings are no waits."""
-    modes = ["as before"]
-    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", modes.append)
-    monkeypatch.setattr(torch.cuda, "get_sync_debug_mode", lambda: modes[-1])
-
-    def play():
-        for _ in range(3):
-            warnings.warn("called a synchronizing CUDA operation", stacklevel=1)
-        warnings.warn("Synchronization debug mode is a prototype feature", stacklevel=1)
-
-    counted, _ = syncs._debugged(Engine(play), "off")
-    ((place, number),) = counted.items()
-    assert (place.rpartition(":")[0], number) == ("tests/test_gpu_benchmark.py", 3)
-    assert modes == ["as before", "warn", "as before"]
-
-
-def test_what_a_play_costs_once_falls_out():
-    """Only what a longer play has more, over the rounds it has more."""
-    counts = {"short": (Counter(once=3, each=10), 5), "long": (Counter(once=3, each=40), 20)}
-    assert syncs.Plays("short", "long").per_round(counts.get) == {"once": 0.0, "each": 2.0}
-
-
 def test_the_grid_holds_every_member_that_can_be_lossless(ask):
     """None is left out of the full form, nor of the few cells of the reduced one."""
     cells = grid.allowed(ask)
@@ -229,6 +153,12 @@ def test_other_tokens_are_a_goal_missed(ask):
     assert "self chain: 1.5 deviations" in missed[0].note
 
 
+def test_nothing_played_meets_nothing(ask):
+    """No method's tokens were wrong where none was played."""
+    told = rows.judged(list(grid._told(grid.Tally(unplayed=9), "x", 1.0)), cuda=True, reduced=False)
+    assert [row.met for row in told] == [None] * 5
+
+
 def test_methods_there_was_no_time_for_are_counted(ask):
     """What was left out is said."""
     late = rows.replace(ask, until=-math.inf)
@@ -262,36 +192,39 @@ def test_a_pass_reads_its_weights_once_and_the_keys_it_sees(tmp_path, tied):
     assert passes.bytes_read(loaded, 10) == wanted + 10 * keys
 
 
-@pytest.mark.parametrize(
-    ("bounds", "figure", "goal", "met"),
-    [
-        ({"at_most": 1.01}, 1.01, "at most 1.01", True),
-        ({"at_most": 1.01}, 1.02, "at most 1.01", False),
-        ({"at_least": 2}, 1.9, "at least 2", False),
-        ({"at_least": 0.98, "at_most": 1.02}, 0.97, "0.98 to 1.02", False),
-        ({"at_least": 5, "at_most": 5}, 5, "5", True),
-        ({"at_most": 1.01}, None, "at most 1.01", None),
-        ({}, 3.0, None, None),
-    ],
-)
-def test_a_row_knows_whether_its_goal_is_met(bounds, figure, goal, met):
-    """Bounds hold at the bound; a figure nobody measured meets nothing and misses nothing."""
-    row = rows.Row(what="x", unit="y", figure=figure, **bounds)
-    assert (row.goal, row.met) == (goal, met)
-    assert rows.record(row)["met"] is met
+class Fast:
+    """A clock whose marks lie too close together, as events would that a device ran past."""
+
+    kind = "fast"
+    late = False
+
+    def mark(self):
+        return time.perf_counter_ns()
+
+    def between(self, start, end):
+        return round((end - start) * 0.9)
 
 
-def test_a_gpus_goals_are_judged_on_a_gpu_alone():
-    """Elsewhere the goal is named in the note, and neither met nor missed."""
-    row = rows.Row(what="x", unit="y", figure=9.0, at_most=1.0)
-    (told,) = rows.judged([row], cuda=False, reduced=False)
-    assert (told.met, told.goal) == (None, None)
-    assert "at most 1, needs CUDA" in told.note
-    (small,) = rows.judged([row], cuda=True, reduced=True)
-    assert (small.met, "reduced form" in small.note) == (None, True)
-    assert rows.judged([row], cuda=True, reduced=False) == [row]
-    anywhere = rows.replace(row, anywhere=True)
-    assert rows.judged([anywhere], cuda=False, reduced=True) == [anywhere]
+@pytest.mark.parametrize(("clock", "figure"), [(HostClock, 1.0), (Fast, 0.9)])
+def test_a_clock_that_runs_wrong_is_found_by_the_same_marks(ask, monkeypatch, clock, figure):
+    """However unquiet the machine: both lengths are of one and the same span."""
+    monkeypatch.setattr(timing, "clock_for", lambda device: clock())
+    pair = pairs.asked(ask)
+    told = {row.what: row for row in timing._compared(ask, pair)}
+    for span in timing.HELD:
+        row = told[f"{pair.name}: {span}, events over synchronised"]
+        assert row.figure == pytest.approx(figure, abs=0.015)
+        assert (row.at_least, row.at_most) == timing.CLOSE
+
+
+def test_bytes_of_a_store_are_its_layers_and_its_own(ask):
+    """Its positions too: of a short window they are more than the allocator is held to."""
+    pair = pairs.asked(ask)
+    loaded = pairs.ready(pair.settings)
+    store = memory._opened(ask, pair, loaded, "dense", 64)
+    one = store.layers[0]
+    assert memory.tensors(store) == len(store.layers) * (one.keys.nbytes + one.values.nbytes)
+    assert memory.own(store) == 64 * 8
 
 
 def test_a_part_that_fails_costs_the_others_nothing(family, tmp_path, monkeypatch, capsys):
@@ -311,6 +244,68 @@ def test_a_part_that_fails_costs_the_others_nothing(family, tmp_path, monkeypatc
     assert figures(found["timing"]) == {"before": 1.0}
     assert figures(found["cost"]) == {"after": 2.0}
     assert "FAILED" in capsys.readouterr().out
+
+
+def test_rows_that_fail_cost_the_others_nothing(family, tmp_path, monkeypatch, capsys):
+    """A pair that the device has no memory for is told, and the part's next pair is played."""
+
+    def full(ask):
+        yield rows.Row(what="weights", unit="u", figure=1.0)
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nMore")
+
+    def part(ask):
+        yield from rows.apart(ask, "large", full(ask))
+        yield from rows.apart(ask, "small", iter([rows.Row(what="after", unit="u", figure=2.0)]))
+        late = rows.replace(ask, until=-math.inf)
+        yield from rows.apart(late, "late", full(ask))
+
+    monkeypatch.setattr(gpu, "PARTS", {"shapes": part})
+    code, found = rehearse(family, tmp_path, "shapes")
+    assert code == 1
+    assert figures(found["shapes"]) == {"weights": 1.0, "after": 2.0, "late: not played": None}
+    why = "large: OutOfMemoryError: CUDA out of memory. Tried to allocate 9 GiB."
+    assert found["shapes"]["failed"] == why
+    assert why in capsys.readouterr().out
+
+
+def test_what_was_measured_is_on_disk_at_once(family, tmp_path, monkeypatch):
+    """Who is killed loses the row being made, who is stopped no more than that; nothing follows."""
+    seen = {}
+
+    def stopped(ask):
+        yield rows.Row(what="before", unit="u", figure=1.0)
+        seen.update(json.loads((tmp_path / "gpu-timing.json").read_text()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gpu, "PARTS", {"timing": stopped, "cost": lambda ask: iter(())})
+    code, found = rehearse(family, tmp_path, "all")
+    assert (seen["failed"], figures(seen)) == ("not finished", {"before": 1.0})
+    assert code == 130
+    assert found.keys() == {"timing"}
+    assert (found["timing"]["failed"], figures(found["timing"])) == (
+        "stopped by Ctrl-C",
+        {"before": 1.0},
+    )
+
+
+def test_a_folder_that_cant_be_written_to_is_refused_first(tmp_path, monkeypatch, capsys):
+    """Not when minutes of a GPU have gone into what it should hold."""
+    monkeypatch.setattr(gpu, "PARTS", {"timing": lambda ask: pytest.fail("measured")})
+    (tmp_path / "file").touch()
+    into = tmp_path / "file" / "folder"
+    assert gpu.main(["all", "--device=cpu", f"--into={into}"]) == 2
+    assert str(into) in capsys.readouterr().err
+
+
+def test_a_device_without_memory_says_so(monkeypatch, capsys):
+    """Its own speed can't be measured, so nothing else is."""
+
+    def full(device):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 256 MiB.")
+
+    monkeypatch.setattr(gpu, "stamp", full)
+    assert gpu.main(["all", "--device=cpu"]) == 3
+    assert "no memory left: CUDA out of memory" in capsys.readouterr().err
 
 
 def test_a_rehearsal_leaves_no_results(monkeypatch, tmp_path):

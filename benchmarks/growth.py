@@ -11,9 +11,10 @@ bytes, in the order a round would read them, and a large matrix product.
 A pass's least time is the longer of its reads, as they were timed, and its flops at the pace of the
 large product. Growth is from the shortest context. The least growth is that of attention: more rows
 at the pace that pass's bytes were read with, or more flops, whichever takes longer; where a window
-shows hardly more rows there is none to divide by. The kernel's growth is that of torch's attention
-alone over the same stored rows: growth beyond it is the engine's, and what the kernel itself takes
-beyond the least is not.
+shows hardly more rows there is none to divide by, and a time that grows all the same does so
+because at the shortest context nothing is forgotten yet and rows are read as they lie. The kernel's
+growth is that of torch's attention alone over the same stored rows: growth beyond it is the
+engine's, and what the kernel itself takes beyond the least is not.
 
 Writes benchmarks/results/growth.json and .txt.
 """

@@ -158,6 +158,14 @@ def test_nothing_is_divided_by_a_growth_that_is_none():
     assert {grown.told(short, short)[name] for name in grown.GROWN + grown.OVER} == {None}
 
 
+def test_a_repetition_without_growth_is_left_out():
+    """A clock that read the same twice; of none that grew there is no ratio."""
+    over, under = np.array([6.0, 1.0, 6.0]), np.array([2.0, 0.0, 2.0])
+    told = grown._ratio(over, under)
+    assert (told.value, told.n) == (3.0, 2)
+    assert grown._ratio(over, 0 * under) is None
+
+
 def test_turns_are_taken_there_and_back():
     """From the one whose turn it is; the first play of a turn warms up and isn't told."""
     order, left = [], {name: iter(range(100)) for name in "abc"}

@@ -114,8 +114,14 @@ def grown(one: Pass, shortest: Pass) -> dict[str, Figure | None]:
     found: dict[str, Figure | None] = {"growth_ms": median(took), "least_growth_ms": median(least)}
     if one.due.row_bytes < ENOUGH * shortest.due.row_bytes:
         return found | dict.fromkeys(OVER)
-    ratios = took / least, took / (one.kernel - shortest.kernel)
-    return found | {name: median(each) for name, each in zip(OVER, ratios, strict=True)}
+    under = least, one.kernel - shortest.kernel
+    return found | {name: _ratio(took, each) for name, each in zip(OVER, under, strict=True)}
+
+
+def _ratio(over: Floats, under: Floats) -> Figure | None:
+    """Return the median of the repetitions' ratios; one whose clock saw no growth has none."""
+    seen = under != 0
+    return median(over[seen] / under[seen])
 
 
 def told(one: Pass, shortest: Pass) -> dict[str, Any]:

@@ -83,8 +83,8 @@ class Counted:
 def test_old_and_fresh_play_in_mirrored_order():
     """Each pair is old and fresh, whoever began; the first pair only warms up."""
     order = []
-    pairs = free_run.turns(Counted("o", order, 3.0), Counted("f", order, 2.0), 4)
-    assert "".join(order) == "of" + "fo" + "of" + "fo" + "of"
+    pairs = free_run.turns(Counted("1", order, 3.0), Counted("2", order, 2.0), 4)
+    assert "".join(order) == "12" + "21" + "12" + "21" + "12"
     assert [(old.ms_per_round, fresh.ms_per_round) for old, fresh in pairs] == [(3.0, 2.0)] * 4
     assert [old.context for old, _ in pairs] == [4, 5, 8, 9]
 

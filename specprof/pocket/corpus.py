@@ -4,6 +4,7 @@ Knows which files are read and which modules are held out of training; knows not
 The held-out modules, in the order below, are also the document that a default run walks over.
 """
 
+import os
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,14 +52,21 @@ def training_texts(*, tests: bool) -> list[str]:
 
 
 def _training_files(folder: Path, *, tests: bool) -> Iterator[Path]:
-    for path in folder.rglob("*.py"):
+    for path in _modules(folder):
         inside = path.relative_to(folder)
-        if SKIPPED_FOLDERS.intersection(inside.parts[:-1]) or _is_held_out(inside):
+        if _is_held_out(inside):
             continue
         in_tests = {"test", "tests"}.intersection(inside.parts[:-1])
         if in_tests and (not tests or path.stat().st_size > MAX_TEST_BYTES or "bad" in path.stem):
             continue
         yield path
+
+
+def _modules(folder: Path) -> Iterator[Path]:
+    """Yield every source below `folder`, going into none of the skipped folders."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = [each for each in folders if each not in SKIPPED_FOLDERS]
+        yield from (Path(place, each) for each in files if each.endswith(".py"))
 
 
 def _is_held_out(inside: Path) -> bool:

@@ -48,11 +48,13 @@ Together they ask for some 25 of 30 minutes. What the first shows broken, mend b
 
     python3 benchmarks/gpu.py all --reduced
     O="--commit HASH --into $OUT"; python3 benchmarks/gpu.py speed cost --seconds 220 $O
-    O="--commit HASH --into $OUT"; python3 benchmarks/gpu.py roofline shapes --seconds 240 $O
-    O="--commit HASH --into $OUT"; python3 benchmarks/gpu.py timing syncs memory sampler grid \
-        --seconds 180 $O
+    O="--commit HASH --into $OUT"; python3 benchmarks/gpu.py roofline shapes grid --seconds 300 $O
+    O="--commit HASH --into $OUT"; python3 benchmarks/gpu.py timing syncs memory sampler \
+        --seconds 120 $O; python3 -m specprof run --workload generate --context 512 \
+        --max-new-tokens 4000 --ignore-eos -o $OUT/gpu-run.jsonl
 
-The files come back under `files_at`: copy them to benchmarks/results, and commit them.
+The files come back under `files_at`: copy them to benchmarks/results, and commit them. The capture
+is for the dashboard's panels of memory and power (`specprof view`, `benchmarks/screenshot.py`).
 """
 
 import argparse

@@ -83,6 +83,8 @@ def _plays(ask: Ask, path: str) -> Plays:
     plays = Plays(Repeated(settings, ask.folder), Repeated(further, ask.folder))
     for each in (plays.short, plays.long):
         each.play("evidence")  # allocations and kernels are found here, not where one counts
+    if ask.cuda:
+        _runtime(plays.short, "off")  # likewise what torch's profiler does when it first listens
     return plays
 
 
@@ -111,7 +113,6 @@ def _called(ask: Ask, plays: Plays, detail: Detail, name: str, goal: float) -> I
         why = f"{NEEDS_CUDA}: no runtime of it is here"
         yield Row(what=f"{name}: waits", unit="calls/round", at_most=goal, note=why)
         return
-    _runtime(plays.short, detail)  # what listening itself begins with falls in here
     counted = plays.per_round(lambda engine: _runtime(engine, detail))
     ask.kept[f"{name}: CUDA runtime calls and µs a round"] = counted
     for kind, names in kinds.items():

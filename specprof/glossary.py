@@ -104,7 +104,7 @@ METRICS: dict[str, str] = {
         "How a model's forwards were computed (setting `path`): `flat`, by one function over its\n"
         "weights, taken where it gives the module's logits; or by the Hugging Face `modules`. The\n"
         "header says which, and why not flat. `replayed`: short ones were recorded once, as CUDA\n"
-        "graphs, and replayed (setting `graphs`). The recheck always goes by the modules, unrecorded."
+        "graphs (setting `graphs`). The recheck always goes by the modules, as they are."
     ),
     "always-valid p-value": (
         "One over the largest fortune a gambler against 'all is well' has made so far. Below a\n"

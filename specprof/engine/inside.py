@@ -15,6 +15,8 @@ import torch
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat.decoder import Flat
 from specprof.engine.flat.parts import Block, Parts
+from specprof.engine.handed import replaced
+from specprof.engine.replay import ReplayedModel
 from specprof.engine.stopwatch import OpenSpan, Stopwatch
 from specprof.engine.wiring import Wired
 
@@ -54,6 +56,9 @@ def looked_into(wired: Wired) -> Iterator[None]:
             inside = Inside(wired.rig.watch)
             found = (wired.engine.target, wired.engine.drafter.draft)
             runs = {id(each.runs): each.runs for each in found if isinstance(each, CausalModel)}
+            for model in found:
+                if isinstance(model, ReplayedModel):  # a replay calls nothing that could be timed
+                    undo.enter_context(replaced(model, "eager", True))
             hooked = set[torch.nn.Module]()
             for each in sorted(runs.values(), key=lambda one: not isinstance(one, Flat)):
                 if isinstance(each, Flat):

@@ -5,7 +5,7 @@ where it did when it was made. What differs from one forward to the next, the to
 stand, it reads from two tensors; a mask hides the rows beyond the text.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +14,7 @@ import torch
 from specprof.engine.cache import Frame, Placement, Store
 from specprof.engine.decoder import CausalModel, Runs
 from specprof.engine.flat.decoder import Flat
+from specprof.engine.loop import Engine
 from specprof.engine.masks import attention_mask
 
 MOST = 32
@@ -74,6 +75,22 @@ class ReplayedModel(CausalModel):
         self.recorder = recorder
         self.recordings: dict[tuple[int, int], Recording] = {}
         """By count of tokens and span."""
+        self.eager = False
+        """Whether nothing is replayed for the while: somebody looks into forwards."""
+
+    @torch.inference_mode()
+    @torch.inference_mode()
+    def ready(self, counts: Collection[int], more: int) -> None:
+        """Record ahead the forwards of `counts` tokens that decoding `more` tokens takes."""
+        if self.eager or self.features or not self.length:
+            return
+        ends = range(self.length + 1, min(self.length + more + max(counts), LONGEST) + 1)
+        for span in dict.fromkeys(spanned(end, self.store.capacity) for end in ends):
+            for count in counts:
+                fits = self.length + count <= self.store.capacity
+                if fits and (count, span) not in self.recordings:
+                    tokens = torch.zeros(count, dtype=torch.int64, device=self.device)
+                    self.recordings[count, span] = self._record(tokens, span)
 
     @torch.inference_mode()
     def _forward(
@@ -81,8 +98,8 @@ class ReplayedModel(CausalModel):
     ) -> torch.Tensor:
         count = tokens.shape[0]
         span = spanned(self.length + count, self.store.capacity)
-        branched = parents is not None or self.features is not None
-        if keep or branched or count > MOST or span > LONGEST or not self.length:
+        eager = self.eager or self.features is not None or parents is not None
+        if keep or eager or count > MOST or span > LONGEST or not self.length:
             return super()._forward(tokens, keep, parents)
         self.store.place(count, self.device)  # which refuses what it has no room for
         key = count, span
@@ -123,6 +140,20 @@ class ReplayedModel(CausalModel):
 
         again, logits = self.recorder.record(work)
         return Recording(given, start, again, logits)
+
+
+def ready(engine: Engine, new_tokens: int) -> None:
+    """Record ahead what playing `new_tokens` takes, so that no round is spent on it.
+
+    A draft is fed one token, or two after a round that took them all; a target one by itself, else
+    as many as are drafted and one. Whatever else is fed is recorded when it first is.
+    """
+    for decoder, counts in (
+        (engine.target, (1, engine.policy.bound + 1)),
+        (engine.drafter.draft, (1, 2)),
+    ):
+        if isinstance(decoder, ReplayedModel):
+            decoder.ready(counts, new_tokens + counts[1])
 
 
 def spanned(length: int, capacity: int) -> int:

@@ -12,6 +12,7 @@ from specprof.engine.batch import steps
 from specprof.engine.held import ROOM, Held
 from specprof.engine.loop import Played
 from specprof.engine.recheck import Reference, recheck
+from specprof.engine.replay import ready
 from specprof.engine.rounds import Scribe
 from specprof.engine.threads import threads
 from specprof.engine.wiring import Lane, Wired, member
@@ -77,6 +78,8 @@ class Walk:
         ]
         for each in sequences:
             yield self._prefill(each)
+        for each in sequences:
+            ready(each.lane.engine, wired.settings.max_new_tokens)
         yield from self._rounds(sequences)
         wall_ns = clock.between(started, clock.mark())
         for each in sequences:

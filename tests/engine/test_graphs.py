@@ -11,9 +11,10 @@ from specprof.engine.cache import PreallocatedLayer, Store
 from specprof.engine.contest import entries
 from specprof.engine.flat.proof import way
 from specprof.engine.graphs import refusal
+from specprof.engine.loop import Engine
 from specprof.engine.replay import ReplayedModel
 from specprof.errors import UsageError
-from specprof.records import Header, Round
+from specprof.records import Header, Plain, Round
 from specprof.settings import Settings
 from traced import Traced
 
@@ -51,6 +52,25 @@ def test_a_replayed_run_emits_what_an_eager_one_does(pair, recording, path, temp
     assert emitted(replayed) == emitted(eager)
     assert facts(replayed) == [(True, None)] * 2
     assert facts(eager) == [(False, "they were turned off")] * 2
+
+
+def test_no_round_is_spent_on_recording(pair, recording, monkeypatch):
+    """What a burst will take is recorded before its first round, in nobody's time."""
+    inside = []
+    rightly = Engine._round
+
+    def watched(self, *given):
+        before = recording.made
+        played = rightly(self, *given)
+        inside.append(recording.made - before)
+        return played
+
+    events(pair, max_new_tokens=2, threads=1)  # proofs, and what warming up takes
+    monkeypatch.setattr(Engine, "_round", watched)
+    found = events(pair, threads=1)
+    warm = len(inside) - sum(len(one) for one in [kind(found, Round)])
+    plain = sum(len(one.steps_ns) for one in kind(found, Plain))
+    assert sum(inside[warm - plain :]) == 0
 
 
 def test_a_cpu_records_nothing(pair):

@@ -93,6 +93,35 @@ def test_what_is_not_replayed_runs_as_ever():
     assert replayed.recorder.made == 0
 
 
+def test_forwards_are_recorded_ahead():
+    """Every span that decoding so far may take; a round then finds them all."""
+    decoders = pair("gpt_neox")
+    for decoder in decoders:
+        decoder.prefill(tokens(0, 250).tolist())
+    replayed, recorder = decoders[0], decoders[0].recorder
+    replayed.ready((1, 5), 20)
+    assert sorted(replayed.recordings) == [(1, 256), (1, 512), (5, 256), (5, 512)]
+    assert replayed.length == 250
+    for number, count in enumerate([1, 5, 1, 5, 1]):
+        ours, theirs = both(decoders, tokens(number, count))
+        torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
+    assert recorder.made == 4
+
+
+def test_nothing_is_recorded_ahead_that_has_no_room():
+    """Nor where nothing has been fed, or somebody looks into forwards."""
+    replayed, _ = pair("gpt_neox", capacity=10)
+    replayed.ready((1, 5), 20)
+    assert not replayed.recordings
+    replayed.prefill(tokens(0, 8).tolist())
+    replayed.eager = True
+    replayed.ready((1, 5), 20)
+    assert not replayed.recordings
+    replayed.eager = False
+    replayed.ready((1, 5), 20)
+    assert list(replayed.recordings) == [(1, 10)]
+
+
 def test_a_full_cache_is_refused_before_anything_is_written():
     """As an eager forward would be."""
     replayed, _ = pair("gpt_neox", capacity=10)

@@ -5,6 +5,7 @@ near tie the other way. Where tokens first part from plain decoding's, the two t
 tell a tie from a real difference; what comes after is another text and tells nothing.
 """
 
+import gc
 import itertools
 import time
 from collections.abc import Iterator, Sequence
@@ -124,7 +125,10 @@ def _settings(ask: Ask, cell: Cell, **given: object) -> Settings:
 
 def _played(ask: Ask, cells: Sequence[Cell], *, path: str, dtype: str) -> Tally:
     tally, plain = Tally(), dict[str, Plain]()
+    gc.collect()
+    gc.freeze()  # so that what a method leaves on the device can be given back at no cost
     for cell in cells:
+        gc.collect()
         if ask.left_s < 0:
             tally.unplayed += 1
             continue

@@ -222,7 +222,11 @@ def _forget_empty(path: Path) -> None:
     """Leave no file behind where a run ended before its first result: nothing is lost by it."""
     kinds = ("round", "burst", "scored", "overlaps", "scan")
     results = [f'"event":"{kind}"'.encode() for kind in kinds]
-    if path.exists() and not any(kind in line for line in path.open("rb") for kind in results):
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        empty = not any(kind in line for line in file for kind in results)
+    if empty:
         path.unlink()
 
 

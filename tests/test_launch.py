@@ -10,6 +10,7 @@ import pytest
 
 from specprof import launch
 from specprof.capture import read_capture
+from specprof.cli import main
 from specprof.errors import UsageError
 from specprof.plan import expand
 from specprof.settings import Profile, Settings
@@ -20,6 +21,19 @@ SYNTHETIC = ["run", "--no-tui", "--backend", "synthetic", "--temperature", "1"]
 def specprof(*arguments, **options):
     command = [sys.executable, "-m", "specprof", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+
+@pytest.fixture
+def here(monkeypatch, capsys):
+    """The command line in this process, which has torch loaded: (code, stdout, stderr)."""
+
+    def typed(*arguments):
+        monkeypatch.setattr(sys, "argv", ["specprof", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, *capsys.readouterr()
+
+    return typed
 
 
 def test_a_run_keeps_stdout_for_data_and_says_what_comes_next(tmp_path):
@@ -62,12 +76,12 @@ def test_an_unwritable_place_is_told_at_once(tmp_path):
     assert "can't write" in done.stderr
 
 
-def test_a_wrong_model_leaves_no_file_and_exits_3(tmp_path):
+def test_a_wrong_model_leaves_no_file_and_exits_3(tmp_path, here):
     """The model is named; an empty capture is not left behind."""
-    done = specprof("run", "--no-tui", "--target", "/no/such", "-o", tmp_path / "a.jsonl")
-    assert done.returncode == 3
-    assert "can't load model '/no/such'" in done.stderr
-    assert "Traceback" not in done.stderr
+    code, _, told = here("run", "--no-tui", "--target", "/no/such", "-o", tmp_path / "a.jsonl")
+    assert code == 3
+    assert "can't load model '/no/such'" in told
+    assert "Traceback" not in told
     assert not (tmp_path / "a.jsonl").exists()
 
 
@@ -138,16 +152,17 @@ def test_a_sweep_writes_a_folder_and_ends_with_one_table(tmp_path):
     assert rows == ["K=2", "K=4"]
 
 
-def test_a_cell_that_fails_is_told_and_the_sweep_goes_on(tmp_path):
+def test_a_cell_that_fails_is_told_and_the_sweep_goes_on(tmp_path, here):
     """A missing model costs its own cell; the exit code is its own."""
     folder = tmp_path / "out"
     sweep = "target=/no/such,pocket/target"
-    done = specprof("run", "--profile", "smoke", "--stops", 1, "--sweep", sweep, "-o", folder)
-    assert done.returncode == 3
-    assert "failed" in done.stderr
-    assert "can't load model '/no/such'" in done.stderr
-    assert "complete after" in done.stderr
-    assert "can't load model '/no/such'" in done.stdout
+    quick = ("--profile", "smoke", "--stops", 1, "--set", "threads=1")
+    code, shown, told = here("run", *quick, "--sweep", sweep, "-o", folder)
+    assert code == 3
+    assert "failed" in told
+    assert "can't load model '/no/such'" in told
+    assert "complete after" in told
+    assert "can't load model '/no/such'" in shown
     assert len(list(folder.glob("*.jsonl"))) == 1
 
 

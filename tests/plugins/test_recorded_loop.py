@@ -25,8 +25,8 @@ def example():
     return module
 
 
-def diagnosed(example, path, bug):
-    example.run(path, bug, bursts=6, new=24)
+def diagnosed(example, path, bug, bursts):
+    example.run(path, bug, bursts=bursts, new=24)
     capture, columns = read_capture(path), Columns()
     columns.feed([capture.header, *capture.events])
     return diagnose(Evidence(columns, name=str(path)))
@@ -34,7 +34,7 @@ def diagnosed(example, path, bug):
 
 def test_the_sound_loop_shows_no_bug(example, tmp_path):
     """150 tokens, rechecked; every number of it fits."""
-    diagnosis = diagnosed(example, tmp_path / "run.jsonl", None)
+    diagnosis = diagnosed(example, tmp_path / "run.jsonl", None, bursts=6)
     assert [each.rule for each in diagnosis.found if each.family == "bug"] == []
     assert diagnosis.attribution.rechecked_frac > 0.9
 
@@ -47,6 +47,6 @@ def test_every_bug_of_the_example_is_known_here(example):
 @pytest.mark.parametrize("bug", SUSPECTS)
 def test_a_bug_is_named(example, tmp_path, bug):
     """By the leading finding, as the catalogue calls it."""
-    leading = diagnosed(example, tmp_path / "run.jsonl", bug).leading
+    leading = diagnosed(example, tmp_path / "run.jsonl", bug, bursts=3).leading
     assert leading.family == "bug"
     assert SUSPECTS[bug] in leading.finding.suspects

@@ -27,7 +27,7 @@ def guilty(chain, alpha=0.002):
 @pytest.mark.parametrize("fault", ["none", "always-accept", "draft-state", "greedy-draft-soft-law"])
 def test_the_parts_sum_to_the_rejections(fault, temperature):
     """The chain is an identity, bug or no bug."""
-    chain = attribution.attribute(evidence(fault, temperature=temperature))
+    chain = attribution.attribute(evidence(fault, temperature=temperature, max_new_tokens=40))
     parts = chain.mismatch.frac.value + sum(part.frac.value for part in chain.brackets)
     assert parts == pytest.approx(chain.rejected.frac.value, abs=1e-9)
     assert chain.rechecked_frac == 1.0
@@ -126,7 +126,8 @@ def test_an_evicting_cache_is_held_to_what_was_rechecked_of_it():
 @pytest.mark.parametrize("fault", ["none", "always-accept", "draft-state", "greedy-draft-soft-law"])
 def test_the_parts_of_a_tree_sum_to_its_rejected_levels(fault, temperature):
     """By level the chain is an identity as well, and its rejections are 1 - passed."""
-    judged = evidence(fault, temperature=temperature, shape="static-tree")
+    asked = {"temperature": temperature, "shape": "static-tree", "max_new_tokens": 40}
+    judged = evidence(fault, **asked)
     chain = attribution.attribute(judged)
     parts = chain.mismatch.frac.value + sum(part.frac.value for part in chain.brackets)
     assert parts == pytest.approx(chain.rejected.frac.value, abs=1e-9)

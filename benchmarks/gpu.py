@@ -20,11 +20,12 @@ The pocket family, and shapes of Pythia and Llama with random weights (`on_gpu/p
 is downloaded. It needs specprof installed, or PYTHONPATH=. in front. Contests and the grid share
 out what --seconds leaves a part; what there was no time for is said. The other parts need a minute
 or two on an H200, by their counts of passes. It prints a table and writes FOLDER/gpu-PART.json, row
-by row, with machine, driver, versions and commit. A figure with a 95 % interval is judged by the
-whole of it: met, MISSED, or open where it reaches over the goal. --reduced plays next to nothing of
-everything (half a minute on a CPU). On a CPU a goal that only a GPU can meet isn't judged, what has
-no stand-in says that it needs CUDA, and nothing is written unless --into says where. Exit code 1: a
-part failed; 2: what was asked can't be done; 3: no such device; 130: Ctrl-C.
+by row, with machine, driver, versions and commit. A median is judged by the whole of its 95 %
+interval: met, MISSED, or open where it reaches over the goal, or plays were too few for one.
+--reduced plays next to nothing of everything (half a minute on a CPU). On a CPU a goal that only a
+GPU can meet isn't judged, what has no stand-in says that it needs CUDA, and nothing is written
+unless --into says where. Exit code 1: a part failed; 2: what was asked can't be done; 3: no such
+device; 130: Ctrl-C.
 
 Where a GPU is lent as in `/work/.library/device/README.md`: the machine has torch, transformers,
 typer, rich, scipy, tokenizers, psutil and nvidia-ml-py, and no network. In this repository's root,

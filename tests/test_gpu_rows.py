@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from specprof.analysis.comparison import Figure
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
@@ -51,6 +53,13 @@ def test_an_interval_is_judged_by_the_whole_of_it(low, high, verdict, met):
     assert (row.verdict, row.met) == (verdict, met)
     told = {"met": (1, 0, 0), "MISSED": (0, 1, 0), "open": (0, 0, 1)}[verdict]
     assert gpu.summary([row]) == "{} goals met, {} missed, {} open, 1 rows".format(*told)
+
+
+def test_a_median_of_too_few_is_judged_by_nobody():
+    """Two repetitions may lie on the right side of a goal by chance."""
+    for found, verdict in ((Figure(0.9, n=5), "open"), (Figure(0.9, 0.8, 1.0, 6), "met")):
+        row = rows.of(found, what="x", unit="y", at_most=1.01)
+        assert (row.verdict, rows.record(row)["n"]) == (verdict, found.n)
 
 
 def test_a_gpus_goals_are_judged_on_a_gpu_alone():

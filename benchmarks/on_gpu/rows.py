@@ -22,7 +22,7 @@ NEEDS_CUDA = "needs CUDA"
 SPENT = "the time was spent"
 VERDICTS = {True: "met", False: "MISSED"}
 OPEN = "open"
-"""The verdict where an interval reaches over its goal: what was measured can't tell."""
+"""The verdict where an interval reaches over its goal, or too few plays gave none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,8 @@ class Row:
     low: float | None = None
     """Of a 95 % interval, as `high`; None where too little was measured."""
     high: float | None = None
+    n: int | None = None
+    """Repetitions it is the median of; None where it is no median."""
     at_least: float | None = None
     at_most: float | None = None
     anywhere: bool = False
@@ -60,9 +62,10 @@ class Row:
     def met(self) -> bool | None:
         """Whether the goal is met, by the whole interval where there is one, else by the figure.
 
-        None: no goal, no figure, or an interval that reaches over the goal's bound.
+        None: no goal, no figure, an interval that reaches over the goal's bound, or a median of too
+        few repetitions to have one.
         """
-        if self.goal is None or self.figure is None:
+        if self.goal is None or self.figure is None or (self.n is not None and self.low is None):
             return None
         bounds = [each for each in (self.low, self.high) if each is not None] or [self.figure]
         lowest, highest = min(bounds), max(bounds)
@@ -84,7 +87,8 @@ def of(found: Figure | None, **said: object) -> Row:
     """Return the row of a figure with its interval; one that was not measured is not known."""
     if found is None:
         return Row(**said)  # type: ignore[arg-type]  # the fields of a Row
-    return Row(figure=found.value, low=found.low, high=found.high, **said)  # type: ignore[arg-type]
+    bounded: dict[str, Any] = {"low": found.low, "high": found.high, "n": found.n}
+    return Row(figure=found.value, **bounded, **said)  # type: ignore[arg-type]
 
 
 def inverse(found: Figure) -> Figure:

@@ -166,7 +166,7 @@ class PreallocatedLayer(CacheLayerMixin):  # type: ignore[misc]
             self.values.index_copy_(2, frame.rows, value_states)
             return self.keys[:, :, : frame.span], self.values[:, :, : frame.span]
         start = self.store.length - self.store.dropped
-        end = start + key_states.shape[2]
+        end = start + int(key_states.shape[2])
         self.keys[:, :, start:end] = key_states
         self.values[:, :, start:end] = value_states
         return self.keys[:, :, :end], self.values[:, :, :end]

@@ -104,7 +104,7 @@ class Contest:
 def entries(settings: Settings) -> list[Entry]:
     """Return everybody who can be asked for `settings`: peers, then ours by path and detail.
 
-    Where forwards are replayed as recorded graphs, ours without these too.
+    Where forwards can be recorded and replayed, ours without that too.
     Raises UsageError for what no run can have.
     """
     _check(settings)
@@ -126,7 +126,9 @@ def entries(settings: Settings) -> list[Entry]:
     if recorder(model.device_for(settings.device)):
         found += [
             replace(each, name=each.name.replace(" off", " eager"))
-            for each in ours(msgspec.structs.replace(base, graphs="off"), levels=("off",))
+            for each in ours(
+                msgspec.structs.replace(base, graphs="off"), levels=("off",), plain=False
+            )
         ]
     return found
 

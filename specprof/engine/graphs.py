@@ -1,62 +1,40 @@
-"""Whether a model's short forwards are replayed from CUDA graphs, and if not, why."""
+"""Whether a model's short forwards are recorded and replayed, and if not, why."""
 
 from collections.abc import Callable
+from functools import cache, partial
 from weakref import WeakKeyDictionary
 
 import torch
 
 from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel, Decoder, Runs
-from specprof.engine.flat.proof import unlike
-from specprof.engine.replay import Recorder, ReplayedModel, Work
+from specprof.engine.flat.proof import small, unlike
+from specprof.engine.masks import slides
+from specprof.engine.replay import Recordings, ReplayedModel
+from specprof.engine.scripts import Scripts
+from specprof.engine.spans import CudaGraphs, Spans
+from specprof.engine.streaming import WindowStore
 from specprof.errors import UsageError
 from specprof.settings import Settings
 
-PROVEN = ((0, 8), (8, 1), (9, 3), (9, 1), (10, 3), (8, 3))
-"""Forwards of the proof: where each begins, and how many tokens it is fed. After the first, which
-nothing is recorded of, each width is recorded once and replayed elsewhere and for other tokens."""
+PREFILLED = 8
+PROVEN = ((8, 1), (9, 2), (9, 1), (10, 2), (8, 2))
+"""Forwards of the proof: where each begins, and how many tokens it is fed. Either width is recorded
+once and replayed elsewhere, and for other tokens."""
 _refusals: "WeakKeyDictionary[torch.nn.Module, dict[str, str | None]]" = WeakKeyDictionary()
 """By model and path, why its forwards can't be replayed; None: they can."""
 
 
-class CudaGraphs:
-    """Records on a CUDA device; all recordings of one share their scratch memory.
-
-    They may: one is replayed at a time, and what it found is copied before the next one is.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self._pool = torch.cuda.graph_pool_handle()
-
-    def record(self, work: Work) -> tuple[Callable[[], object], torch.Tensor]:
-        """Return what does the work again, and the tensor that holds its result each time.
-
-        Work is done twice before it counts, off the current stream: libraries choose kernels and
-        make workspaces, which can't be recorded.
-        """
-        with torch.cuda.device(self.device):
-            aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            aside.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(aside):
-                work()
-                work()
-            torch.cuda.current_stream().wait_stream(aside)
-            graph = torch.cuda.CUDAGraph()
-            # Only this thread's calls can spoil it: another one reads the driver's counters.
-            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-                found = work()
-        return graph.replay, found
+Recorder = Callable[[ReplayedModel], Recordings]
+"""Makes the recordings of a decoder."""
 
 
-_recorders: dict[torch.device, Recorder] = {}
-
-
+@cache
 def recorder(device: torch.device) -> Recorder | None:
     """Return what records forwards on a device; None where nothing does."""
-    if device.type == "cuda" and device not in _recorders:
-        _recorders[device] = CudaGraphs(device)
-    return _recorders.get(device)
+    if device.type == "cuda":
+        return partial(Spans, recorder=CudaGraphs(device))
+    return Scripts if device.type == "cpu" else None
 
 
 def opened(
@@ -75,7 +53,7 @@ def opened(
     records = recorder(device)
     reason = refusal(model, store, records, runs=runs, settings=settings)
     if records and not reason:
-        return ReplayedModel(model, store, device, vocabulary, runs=runs, recorder=records)
+        return ReplayedModel(model, store, device, vocabulary, runs=runs, recordings=records)
     found = CausalModel(model, store, device, vocabulary, runs=runs)
     found.unreplayed = reason
     return found
@@ -95,7 +73,7 @@ def refusal(
     """
     if settings.graphs == "off":
         return "they were turned off"
-    reason = _hindrance(store, records, settings)
+    reason = _hindrance(model, store, records, settings)
     if reason is None and records is not None:
         known = _refusals.setdefault(model, {})
         path = "modules" if runs is model else "flat"
@@ -107,17 +85,28 @@ def refusal(
     return reason
 
 
-def _hindrance(store: Store, records: Recorder | None, settings: Settings) -> str | None:
-    """Return what keeps any model's forwards from being replayed in such a run."""
+def _hindrance(
+    model: torch.nn.Module, store: Store, records: Recorder | None, settings: Settings
+) -> str | None:
+    """Return what keeps forwards from being replayed in such a run, whatever they compute."""
     if records is None:
-        return "only CUDA devices record them"
+        return "nothing records them on its device"
     if settings.batch > 1:
         return "a batch's forwards are padded anew each time"
-    if type(store) is not Store:
-        return "its cache moves rows, or holds them in another form"
     if settings.detail == "module":
         return "a replay has no modules whose time could be told"
-    return None
+    if records is Scripts:
+        return _unscriptable(model, store)
+    return None if type(store) is Store else "its cache moves rows, or holds them otherwise"
+
+
+def _unscriptable(model: torch.nn.Module, store: Store) -> str | None:
+    """Return what keeps a CPU from replaying, or makes it not worth it."""
+    if type(store) not in (Store, WindowStore):
+        return "its cache holds rows in another form"
+    if slides(model):
+        return "its layers slide: what they compute depends on the length"
+    return None if small(model) else "it is so large that asking for a forward is next to nothing"
 
 
 def replays(decoder: Decoder | None) -> tuple[bool | None, str | None]:
@@ -133,7 +122,7 @@ def _tried(model: torch.nn.Module, runs: Runs, records: Recorder) -> str | None:
     """Record and replay a few forwards; return what went wrong, or how far their logits are off."""
     try:
         ours = _logits(model, runs, records)
-    except RuntimeError as trouble:  # what can't be recorded ends a capture with one
+    except Exception as trouble:  # noqa: BLE001 - whatever a recorder meets, there is the eager way
         return f"recording failed: {str(trouble).strip().partition(chr(10))[0]}"
     found = unlike(ours, _logits(model, runs, None), next(model.parameters()).dtype)
     return f"replayed logits differ by {found}" if found else None
@@ -147,10 +136,13 @@ def _logits(model: torch.nn.Module, runs: Runs, records: Recorder | None) -> tor
     if records is None:
         decoder = CausalModel(model, store, device, runs=runs)
     else:
-        decoder = ReplayedModel(model, store, device, runs=runs, recorder=records)
+        decoder = ReplayedModel(model, store, device, runs=runs, recordings=records)
+    decoder.prefill([number % config.vocab_size for number in range(PREFILLED)])
     found: list[torch.Tensor] = []
     for start, count in PROVEN:
         decoder.rollback(start)
+        if isinstance(decoder, ReplayedModel):
+            decoder.ready([count])
         tokens = torch.arange(count, device=device) * 31 + 7 * len(found) + 1
         found.append(decoder.feed(tokens % config.vocab_size))
     return torch.cat(found)

@@ -18,17 +18,27 @@ def attention_mask(model: Any, place: Placement) -> Mask:  # noqa: ANN401 - tran
     if place.visible is None:
         return None
     config, dtype = model.config.get_text_config(), model.dtype
-    window = getattr(config, "sliding_window", None)
     kinds = set(getattr(config, "layer_types", None) or ())
     full = _additive(place.visible, dtype)
-    if not window or kinds == {"full_attention"} or not getattr(config, "use_sliding_window", True):
+    if not slides(model):
         return full
     assert place.columns is not None  # noqa: S101 - whoever says what is visible says where it is
-    near = place.positions[:, :, None] - place.columns[:, None] < window  # [1, n, columns]
+    back = place.positions[:, :, None] - place.columns[:, None]  # [1, n, columns]
+    near = back < config.sliding_window
     windowed = _additive(place.visible & near, dtype)
     if not kinds or kinds == {"sliding_attention"}:
         return windowed
     return {"full_attention": full, "sliding_attention": windowed}
+
+
+def slides(model: Any) -> bool:  # noqa: ANN401 - transformers is untyped
+    """Return whether any layer of a model sees a window only."""
+    config = model.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ())
+    window = getattr(config, "sliding_window", None)
+    return bool(
+        window and kinds != {"full_attention"} and getattr(config, "use_sliding_window", True)
+    )
 
 
 def _additive(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

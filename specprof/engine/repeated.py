@@ -17,6 +17,7 @@ from specprof.engine.bout import Bout, moment, settle, since
 from specprof.engine.handed import replaced
 from specprof.engine.inside import looked_into
 from specprof.engine.loop import Engine, Played
+from specprof.engine.replay import ready
 from specprof.engine.stopwatch import Lap, Stopwatch
 from specprof.engine.threads import threads
 from specprof.engine.walk import Walk
@@ -67,6 +68,7 @@ class Repeated:
         """
         lane = self._lanes[alone]
         lane.engine.generator.manual_seed(seed)
+        ready(lane.engine)
         settle(self.wired.device)
         try:
             return self._bare(lane) if detail == "off" else self._kept(lane, detail)

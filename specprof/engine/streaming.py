@@ -163,7 +163,7 @@ class WindowLayer(PreallocatedLayer):
         super().__init__(store)
         self.window_store = store
         self.rotation = rotation
-        self._sinks = self._quarter = torch.empty(0)
+        self.sinks = self.quarter = torch.empty(0)
         """[1, heads, 1, sinks, head size] float32 keys as written, and a right angle further."""
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
@@ -190,7 +190,7 @@ class WindowLayer(PreallocatedLayer):
         if not sinks:
             return seen_keys, seen_values
         cos, sin = store.circles[id(self.rotation)]
-        turned = torch.addcmul(self._sinks * cos, self._quarter, sin).to(keys.dtype)
+        turned = torch.addcmul(self.sinks * cos, self.quarter, sin).to(keys.dtype)
         copies = self.values[:, :, None, :sinks].expand(-1, -1, cos.shape[0], -1, -1)
         return (
             torch.cat([turned.flatten(2, 3), seen_keys], 2),
@@ -204,8 +204,8 @@ class WindowLayer(PreallocatedLayer):
             self._take_sinks()
 
     def _take_sinks(self) -> None:
-        self._sinks = self.keys[:, :, None, : self.window_store.window.sinks].float()
-        self._quarter = self.rotation.quarter(self._sinks)
+        self.sinks = self.keys[:, :, None, : self.window_store.window.sinks].float()
+        self.quarter = self.rotation.quarter(self.sinks)
 
 
 def _room(states: torch.Tensor, rows: int) -> torch.Tensor:

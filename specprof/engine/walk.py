@@ -12,7 +12,7 @@ from specprof.engine.batch import steps
 from specprof.engine.held import ROOM, Held
 from specprof.engine.loop import Played
 from specprof.engine.recheck import Reference, recheck
-from specprof.engine.replay import ready
+from specprof.engine.replay import catch_up, ready
 from specprof.engine.rounds import Scribe
 from specprof.engine.threads import threads
 from specprof.engine.wiring import Lane, Wired, member
@@ -79,7 +79,7 @@ class Walk:
         for each in sequences:
             yield self._prefill(each)
         for each in sequences:
-            ready(each.lane.engine, wired.settings.max_new_tokens)
+            ready(each.lane.engine)
         yield from self._rounds(sequences)
         wall_ns = clock.between(started, clock.mark())
         for each in sequences:
@@ -134,6 +134,7 @@ class Walk:
                 for step in decoding:
                     for sequence, played in step.items():
                         yield from self._taken(sequences, sequence, played, len(step))
+                        catch_up(sequences[sequence].lane.engine)
             except GeneratorExit:
                 raise
             except BaseException:  # a failure, a Ctrl-C: what was played before it is told

@@ -9,6 +9,7 @@ import torch
 
 from specprof.engine.batch import steps
 from specprof.engine.decoder import PREFILL_CHUNK
+from specprof.engine.replay import ready
 from specprof.engine.threads import EVERY, fastest
 from specprof.engine.wiring import Wired
 from specprof.plan import FIRST_STOP
@@ -51,6 +52,7 @@ def _decode(wired: Wired) -> None:
         lane.roll_back_to(min(context, lane.engine.target.length + 1))
         lane.engine.target.prefill(tokens[lane.engine.target.length : -1])
         lane.engine.drafter.prefill(tokens)
+        ready(lane.engine)
     engines, new = [lane.engine for lane in lanes], min(TOKENS, settings.max_new_tokens)
     for _ in steps(engines, committed, new_tokens=new, stop=frozenset()):
         pass

@@ -1,31 +1,37 @@
 """Replaying is decided by proof on the device, told in the header, and changes no token."""
 
+import weakref
+from functools import partial
+
 import pytest
 import torch
 
 import heads
 import tiny
+from replays import CPU, Traced
 from runs import events, kind
-from specprof.engine import graphs
+from specprof.engine import contest, graphs, wiring
 from specprof.engine.cache import PreallocatedLayer, Store
 from specprof.engine.contest import entries
 from specprof.engine.flat.proof import way
 from specprof.engine.graphs import refusal
 from specprof.engine.loop import Engine
 from specprof.engine.replay import ReplayedModel
+from specprof.engine.scripts import Scripts
+from specprof.engine.spans import Spans
 from specprof.errors import UsageError
-from specprof.records import Header, Plain, Round
+from specprof.records import Header, Round
 from specprof.settings import Settings
-from traced import Traced
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def recording(monkeypatch):
-    """Let the CPU record forwards, and return what does."""
+def cuda(monkeypatch):
+    """Let the CPU record as CUDA does, by a stand-in, and return that."""
     made = Traced()
-    monkeypatch.setitem(graphs._recorders, CPU, made)
+    records = partial(Spans, recorder=made)
+    for module in (graphs, wiring, contest):
+        monkeypatch.setattr(module, "recorder", lambda device: records)
+    monkeypatch.setattr(graphs, "_refusals", weakref.WeakKeyDictionary())
     return made
 
 
@@ -40,45 +46,45 @@ def facts(found):
     return [(each.graphs, each.graphs_reason) for each in (header.target, header.draft) if each]
 
 
+def same_tokens(pair, path, temperature):
+    """Return what an eager run and a replayed one say, having emitted the same tokens."""
+    chosen = {"path": path, "temperature": temperature, "threads": 1}
+    eager, replayed = events(pair, graphs="off", **chosen), events(pair, **chosen)
+    assert emitted(replayed) == emitted(eager)
+    assert facts(eager) == [(False, "they were turned off")] * 2
+    assert facts(replayed) == [(True, None)] * 2
+
+
 @pytest.mark.parametrize("path", ["flat", "modules"])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_a_replayed_run_emits_what_an_eager_one_does(pair, recording, path, temperature):
+def test_a_run_replayed_on_a_cpu_emits_what_an_eager_one_does(pair, path, temperature):
     """At every depth of a walk, by both paths, drawn tokens too; and the header says so."""
-    chosen = {"path": path, "temperature": temperature, "threads": 1}
-    eager = events(pair, graphs="off", **chosen)
-    assert recording.made == 0
-    replayed = events(pair, **chosen)
-    assert recording.made > 3
-    assert emitted(replayed) == emitted(eager)
-    assert facts(replayed) == [(True, None)] * 2
-    assert facts(eager) == [(False, "they were turned off")] * 2
+    same_tokens(pair, path, temperature)
 
 
-def test_no_round_is_spent_on_recording(pair, recording, monkeypatch):
+@pytest.mark.parametrize("path", ["flat", "modules"])
+def test_so_does_one_replayed_as_on_cuda(pair, cuda, path):
+    """The recordings of spans stand for CUDA's."""
+    same_tokens(pair, path, 0.0)
+    assert cuda.made > 3
+
+
+def test_no_round_is_spent_on_recording(pair, cuda, monkeypatch):
     """What a burst will take is recorded before its first round, in nobody's time."""
     inside = []
     rightly = Engine._round
 
     def watched(self, *given):
-        before = recording.made
+        before = cuda.made
         played = rightly(self, *given)
-        inside.append(recording.made - before)
+        inside.append(cuda.made - before)
         return played
 
-    events(pair, max_new_tokens=2, threads=1)  # proofs, and what warming up takes
     monkeypatch.setattr(Engine, "_round", watched)
-    found = events(pair, threads=1)
-    warm = len(inside) - sum(len(one) for one in [kind(found, Round)])
-    plain = sum(len(one.steps_ns) for one in kind(found, Plain))
-    assert sum(inside[warm - plain :]) == 0
-
-
-def test_a_cpu_records_nothing(pair):
-    """Automatically without a word but in the header; asked for it is refused."""
-    told = (False, "only CUDA devices record them")
-    assert facts(events(pair, max_new_tokens=2)) == [told, told]
-    with pytest.raises(UsageError, match="graphs were asked for: only CUDA devices"):
-        events(pair, graphs="on")
+    events(pair, threads=1)
+    assert cuda.made > 3
+    assert inside
+    assert not any(inside)
 
 
 @pytest.mark.parametrize(
@@ -90,28 +96,63 @@ def test_a_cpu_records_nothing(pair):
         ({"detail": "module"}, ["a replay has no modules"] * 2),
     ],
 )
-def test_what_can_not_be_replayed_is_told(pair, recording, changed, told):
+def test_what_cuda_can_not_replay_is_told(pair, cuda, changed, told):
     """Model by model; who asks for graphs by name gets the reason in place of a run."""
+    told_of(pair, changed, told)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"draft_cache": "sink-window", "window": 32}, [None, None]),
+        ({"cache": "quantised", "draft_cache": "dense"}, ["its cache holds rows", None]),
+        ({"batch": 2}, ["a batch's forwards are padded anew"] * 2),
+        ({"detail": "module"}, ["a replay has no modules"] * 2),
+    ],
+)
+def test_what_a_cpu_can_not_replay_is_told(pair, changed, told):
+    """The same, less a window."""
+    told_of(pair, changed, told)
+
+
+def told_of(pair, changed, told):
+    """Hold what the header tells of both models against the beginnings of what it should."""
     found = facts(events(pair, max_new_tokens=2, **changed))
     assert [on for on, _ in found] == [reason is None for reason in told]
     for (_, reason), begins in zip(found, told, strict=True):
         assert (reason or "").startswith(begins or "")
-    with pytest.raises(UsageError, match="graphs were asked for: "):
-        events(pair, graphs="on", **changed)
+    if any(told):
+        with pytest.raises(UsageError, match="graphs were asked for: "):
+            events(pair, graphs="on", **changed)
 
 
-def test_a_read_target_is_not_replayed(pair, recording, tmp_path):
+def test_a_large_model_and_a_sliding_one_are_not_scripted(monkeypatch):
+    """Where it isn't worth it, and where a forward's shape depends on the length."""
+    assert tried(tiny.model("mistral"), Scripts) == (
+        "its layers slide: what they compute depends on the length"
+    )
+    monkeypatch.setattr("specprof.engine.flat.proof.TWICE", 100)
+    assert str(tried(tiny.model("llama"), Scripts)).startswith("it is so large")
+    assert tried(tiny.model("llama"), None) == "nothing records them on its device"
+
+
+def test_a_read_target_is_not_replayed(pair, tmp_path):
     """A head reads states that no replay hands out: its target runs as ever, and says why."""
     heads.write(tmp_path, heads.eagle())
     found = facts(events(pair, drafter="eagle", draft=str(tmp_path), max_new_tokens=4))
     assert found[0] == (False, "its hidden states are read")
 
 
-def tried(model, recorder):
+def tried(model, records):
     """Return why a model's forwards are not replayed."""
     layers = model.config.get_text_config().num_hidden_layers
     runs = way(model, "auto").runs
-    return refusal(model, Store(layers, 64), recorder, runs=runs, settings=Settings())
+    return refusal(model, Store(layers, 64), records, runs=runs, settings=Settings())
+
+
+def as_cuda(decoder):
+    """Make recordings as on CUDA."""
+    return Spans(decoder, Traced())
 
 
 def test_a_recording_that_freezes_a_place_is_found_out(monkeypatch):
@@ -126,13 +167,26 @@ def test_a_recording_that_freezes_a_place_is_found_out(monkeypatch):
         return self.keys[:, :, :span], self.values[:, :, :span]
 
     monkeypatch.setattr(PreallocatedLayer, "update", frozen)
-    reason = tried(tiny.model("llama"), Traced())
+    reason = tried(tiny.model("llama"), as_cuda)
     assert reason is not None
     assert reason.startswith("replayed logits differ by ")
 
 
+@pytest.mark.parametrize("records", [as_cuda, Scripts])
+def test_a_recorder_that_fails_is_told_of(records, monkeypatch):
+    """Whatever it says: the eager way is always there."""
+    model = tiny.model("llama")
+
+    def fails(*_, **__):
+        raise AttributeError("there is no tracing any more")
+
+    monkeypatch.setattr(Traced, "record", fails)
+    monkeypatch.setattr(torch.jit, "trace", fails)
+    assert tried(model, records) == "recording failed: there is no tracing any more"
+
+
 def test_a_forward_that_waits_for_the_device_is_refused(monkeypatch):
-    """It can't be recorded; what the recorder says is told."""
+    """CUDA records no such thing, nor does what stands in for it."""
     model = tiny.model("llama")
     norm = model.model.norm
     rightly = norm.forward
@@ -141,33 +195,37 @@ def test_a_forward_that_waits_for_the_device_is_refused(monkeypatch):
         return rightly(states) * float(states.sum().item() != 0)
 
     monkeypatch.setattr(norm, "forward", asks)
-    reason = tried(model, Traced())
-    assert reason is not None
-    assert reason.startswith("recording failed: ")
+    assert str(tried(model, as_cuda)).startswith("recording failed: ")
 
 
-def test_a_model_is_proven_once(monkeypatch):
+def test_a_forward_that_looks_at_its_tokens_is_found_out(monkeypatch):
+    """A script freezes what Python made of the tokens it was recorded with."""
+    model = tiny.model("llama")
+    embed = model.model.embed_tokens
+    rightly = embed.forward
+    monkeypatch.setattr(embed, "forward", lambda tokens: rightly(tokens) * float(tokens.sum()))
+    assert str(tried(model, Scripts)).startswith("replayed logits differ by ")
+
+
+def test_a_model_is_proven_once():
     """Every decoder of it after that is opened at once."""
     model, recorder = tiny.model("llama"), Traced()
-    assert tried(model, recorder) is None
+    records = partial(Spans, recorder=recorder)
+    assert tried(model, records) is None
     made = recorder.made
     assert made == 2  # one for each width of the proof
-    assert tried(model, recorder) is None
+    assert tried(model, records) is None
     assert recorder.made == made
 
 
-def test_a_contest_on_such_a_device_plays_both(recording):
-    """Replayed and eager forwards of both paths, for the ratio of the two."""
+def test_a_contest_plays_replayed_and_eager():
+    """For the ratio of the two."""
     base = Settings(target="pocket/target", draft="pocket/draft", depth=4, device="cpu")
     names = [each.name for each in entries(base) if each.settings.graphs == "off"]
-    assert names == [
-        f"{path} {loop} eager" for path in ("modules", "flat") for loop in ("plain", "K=4")
-    ]
-    del graphs._recorders[CPU]
-    assert not [each for each in entries(base) if each.settings.graphs == "off"]
+    assert names == ["modules K=4 eager", "flat K=4 eager"]
 
 
-def test_an_opened_decoder_replays(recording):
+def test_an_opened_decoder_replays():
     """The wiring's own way in."""
     model = tiny.model("gpt_neox")
     store = Store(model.config.num_hidden_layers, 64)
@@ -175,5 +233,6 @@ def test_an_opened_decoder_replays(recording):
     decoder = graphs.opened(model, store, CPU, 90, runs=runs, settings=Settings())
     assert isinstance(decoder, ReplayedModel)
     decoder.prefill([1, 2, 3])
+    decoder.ready([1])
     assert decoder.feed(torch.tensor([4])).shape == (1, 90)
-    assert list(decoder.recordings) == [(1, 64)]
+    assert not decoder.missed

@@ -62,7 +62,7 @@ class Flat:
         `attention_mask` is what `masks.attention_mask` returns; None: each token sees all before.
         """
         assert use_cache  # noqa: S101 - it has no other way
-        batch, count = input_ids.shape
+        batch, count = map(int, input_ids.shape)  # numbers also to who records what is done
         turns = self._turns(position_ids, past_key_values, attention_mask)
         rows = self.parts.embed(input_ids).flatten(0, 1)  # [batch * n, width]
         for block, layer in zip(self.parts.blocks, past_key_values.layers, strict=True):
@@ -78,7 +78,7 @@ class Flat:
 
     def _turns(self, positions: torch.Tensor, store: Any, mask: Mask) -> dict[str, Turns]:  # noqa: ANN401
         """Return by kind of layer what turns queries and keys at [batch, n] positions."""
-        batch, count = positions.shape
+        batch, count = map(int, positions.shape)
         straight = batch == 1 and mask is None
         needed = store.get_seq_length() + count
         self.reserve(needed, positions.device)
@@ -90,14 +90,16 @@ class Flat:
             found[kind] = cos, sin
         return found
 
-    def reserve(self, needed: int, device: torch.device) -> None:
-        """Have tables of cosines and sines for at least `needed` positions."""
+    def reserve(self, needed: int, device: torch.device, count: int = 0) -> None:
+        """Have tables for at least `needed` positions, and masks for chains of `count` tokens."""
         for kind in self.parts.circles:
             table = self._tables.get(kind)
             if table is None or table.shape[0] < needed:
                 if table is not None:
                     self._outgrown.append(table)
                 self._tables[kind] = self._table(kind, needed, device)
+        for window in {each.heads.window for each in self.parts.blocks} if count > 1 else ():
+            self._edge(count, needed, window, device)
 
     def _table(self, kind: str, needed: int, device: torch.device) -> torch.Tensor:
         """Make the table of a kind of layer for twice the positions `needed`."""
@@ -127,20 +129,20 @@ class Flat:
         """
         queries, keys, values = self._turned(heads, made, turns)
         keys, values = layer.update(keys, values)
-        count, seen = made.shape[1], keys.shape[2]
+        count, seen = int(made.shape[1]), keys.shape[2]
         if mask is None:
             if heads.window and seen > heads.window + count - 1:
                 seen = heads.window + count - 1
                 keys, values = keys[:, :, -seen:], values[:, :, -seen:]
             if count > 1:
-                mask = self._causal(count, seen, heads.window, made)
-        return _attention(queries, keys, values, mask, heads.scale)
+                mask = self._causal(count, seen, heads.window, made.device)
+        return _attention(heads, queries, keys, values, mask)
 
     def _turned(
         self, heads: Heads, made: torch.Tensor, turns: Turns
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return [batch, heads, n, size] queries, keys and values, the first two turned."""
-        batch, count, _ = made.shape
+        batch, count = map(int, made.shape[:2])
         if heads.together:
             every = made.view(batch, count, heads.queries, 3, heads.size).transpose(2, 3)
             both, values = every[:, :, :2], every[:, :, 2]  # [batch, n, 2, heads, size]
@@ -160,26 +162,34 @@ class Flat:
         return queries.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2)
 
     def _causal(
-        self, count: int, seen: int, window: int | None, like: torch.Tensor
+        self, count: int, seen: int, window: int | None, device: torch.device
     ) -> torch.Tensor:
         """Return [n, seen]: the last columns are the `count` tokens' own, each sees those before.
 
         Told from the right edge it is the same for every length: one table, no mask made anew. A
         GPU's fastest kernels take no mask, but know this one by name.
         """
-        if like.device.type == "cuda" and not window:
+        if device.type == "cuda" and not window:
             return _lower_right(count, seen)
+        known = self._edge(count, seen, window, device)
+        return known[:, int(known.shape[1]) - seen :]
+
+    def _edge(
+        self, count: int, needed: int, window: int | None, device: torch.device
+    ) -> torch.Tensor:
+        """Return [n, at least `needed`] the table whose last columns are any chain's mask."""
         known = self._masks.get((count, window))
-        if known is None or known.shape[1] < seen:
-            wide = max(ROOM, 2 * seen)
-            row = torch.arange(wide - count, wide, device=like.device)[:, None]
-            column = torch.arange(wide, device=like.device)
+        if known is None or known.shape[1] < needed:
+            wide = max(ROOM, 2 * needed)
+            row = torch.arange(wide - count, wide, device=device)[:, None]
+            column = torch.arange(wide, device=device)
             hidden = column > row
             if window:
                 hidden |= column <= row - window
-            known = like.new_zeros(count, wide).masked_fill_(hidden, torch.finfo(like.dtype).min)
+            shown = torch.zeros(count, wide, dtype=self.dtype, device=device)
+            known = shown.masked_fill_(hidden, torch.finfo(self.dtype).min)
             self._masks[count, window] = known
-        return known[:, known.shape[1] - seen :]
+        return known
 
     def _read(self, rows: torch.Tensor, batch: int, keep: int) -> torch.Tensor:
         """Return [batch, kept, vocab] logits; with `keep` only of each sequence's last rows."""
@@ -192,19 +202,19 @@ class Flat:
 
 
 def _attention(
+    heads: Heads,
     queries: torch.Tensor,
     keys: torch.Tensor,
     values: torch.Tensor,
     mask: torch.Tensor | None,
-    scale: float,
 ) -> torch.Tensor:
     """Return [batch, n, query heads * size] of [batch, heads, n or seen, size] states.
 
     `mask` is additive, [..., n, seen]. Queries that share a key stand together as rows of one head:
     each key is read once, and no kernel need know that they share it.
     """
-    batch, heads, count, size = queries.shape
-    shared = heads // keys.shape[1]
+    batch, _, count, size = map(int, queries.shape)
+    shared, scale = heads.queries // heads.keys, heads.scale
     if shared == 1 or isinstance(mask, CausalBias):
         found = scaled_dot_product_attention(
             queries, keys, values, mask, scale=scale, enable_gqa=shared > 1
@@ -214,7 +224,7 @@ def _attention(
     if mask is not None:
         mask = mask.repeat(*[1] * (mask.ndim - 2), shared, 1)
     found = scaled_dot_product_attention(rows, keys, values, mask, scale=scale)
-    return found.view(batch, heads, count, size).transpose(1, 2).flatten(2)
+    return found.view(batch, heads.queries, count, size).transpose(1, 2).flatten(2)
 
 
 def _through(block: Block, rows: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:

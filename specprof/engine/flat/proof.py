@@ -56,7 +56,7 @@ def _way(model: torch.nn.Module, asked: ForwardPath) -> Way:
         return Way("modules", model)
     try:
         parts = read.parts(model)
-        flat = Flat(model, turned(parts) if _small(model) else parts)
+        flat = Flat(model, turned(parts) if small(model) else parts)
         _prove(model, flat)
     except UsageError as trouble:
         if asked == "flat":
@@ -65,8 +65,8 @@ def _way(model: torch.nn.Module, asked: ForwardPath) -> Way:
     return Way("flat", flat)
 
 
-def _small(model: torch.nn.Module) -> bool:
-    """Return whether a model's weights may be held twice, where that makes it faster."""
+def small(model: torch.nn.Module) -> bool:
+    """Return whether a CPU holds a model so small that its weights may be held twice."""
     weights = list(model.parameters())
     return weights[0].device.type == "cpu" and sum(each.nbytes for each in weights) <= TWICE
 

@@ -11,6 +11,7 @@ from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel
 from specprof.engine.features import Features, caught
 from specprof.engine.flat.decoder import Flat, _attention
+from specprof.engine.flat.parts import Heads
 from specprof.engine.flat.read import READERS, parts
 from specprof.engine.rope import rotations
 from specprof.engine.streaming import Window, WindowStore
@@ -139,7 +140,10 @@ def test_shared_keys_are_read_once_and_mean_the_same(count, mask):
         given = full = torch.zeros(count, 11).masked_fill(hidden, torch.finfo(torch.float32).min)
     elif mask == "each its own":
         given = full = torch.randn(2, 1, count, 11, generator=drawn)
-    found = _attention(queries, keys, values, given, 0.3)
+    heads = Heads(
+        queries=6, keys=2, size=8, together=False, scale=0.3, norm=None, window=None, kind=""
+    )
+    found = _attention(heads, queries, keys, values, given)
     copies = (each.repeat_interleave(3, 1) for each in (keys, values))
     wanted = scaled_dot_product_attention(queries, *copies, full, scale=0.3)
     torch.testing.assert_close(found, wanted.transpose(1, 2).flatten(2))

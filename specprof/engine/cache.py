@@ -166,10 +166,11 @@ class PreallocatedLayer(CacheLayerMixin):  # type: ignore[misc]
             self.values.index_copy_(2, frame.rows, value_states)
             return self.keys[:, :, : frame.span], self.values[:, :, : frame.span]
         start = self.store.length - self.store.dropped
-        end = start + int(key_states.shape[2])
-        self.keys[:, :, start:end] = key_states
-        self.values[:, :, start:end] = value_states
-        return self.keys[:, :, :end], self.values[:, :, :end]
+        count = int(key_states.shape[2])
+        self.keys.narrow(2, start, count).copy_(key_states)
+        self.values.narrow(2, start, count).copy_(value_states)
+        end = start + count
+        return self.keys.narrow(2, 0, end), self.values.narrow(2, 0, end)
 
     def move(self, rows: torch.Tensor, start: int) -> None:
         """Move [n] `rows` together, in their order, from row `start` on."""

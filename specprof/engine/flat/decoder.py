@@ -41,8 +41,8 @@ class Flat:
         self.parts = parts
         self._tables: dict[str, torch.Tensor] = {}
         """By kind of layer [positions, 2, 1, head size] cosines and signed sines."""
-        self._partners: dict[str, torch.Tensor] = {}
-        """By kind of layer [head size] the number each one turns with."""
+        self._turning: dict[str, tuple[int, int, int]] = {}
+        """By kind of layer, how many of a head's numbers turn with as many after them; the rest."""
         self._masks: dict[tuple[int, int | None], torch.Tensor] = {}
         self._outgrown: list[torch.Tensor] = []
         """Tables that were too short: what was recorded with one still reads it."""
@@ -108,9 +108,7 @@ class Flat:
         cos, sin = (each[0] for each in self.parts.circles[kind](positions[None]))
         turned = cos.shape[-1]
         half = turned // 2
-        numbers = torch.arange(size, device=device)
-        partner = torch.where(numbers < half, numbers + half, numbers - half)
-        self._partners[kind] = torch.where(numbers < turned, partner, numbers)
+        self._turning[kind] = half, half, size - turned
         still = cos.new_ones(len(positions), size - turned)
         signed = torch.cat([-sin[:, :half], sin[:, half:], torch.zeros_like(still)], -1)
         return torch.stack([torch.cat([cos, still], -1), signed], 1)[:, :, None]
@@ -153,8 +151,8 @@ class Flat:
             cos, sin = turns
         if heads.norm is not None:
             both = heads.norm(both)
-        other = both.index_select(-1, self._partners[heads.kind])
-        turned = torch.addcmul(both * cos, other, sin)
+        first, second, still = both.split_with_sizes(self._turning[heads.kind], -1)
+        turned = torch.addcmul(both * cos, torch.cat([second, first, still], -1), sin)
         if heads.together:
             queries, keys = turned.unbind(2)
         else:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from stamp import save, stamp
 
+from specprof.engine.replay import ready
 from specprof.engine.rounds import Scribe
 from specprof.engine.text import encode
 from specprof.engine.wiring import Wired, wire
@@ -65,6 +66,7 @@ class Arm:
         self.wired.roll_back_to(min(len(text), engine.target.length + 1))
         engine.target.prefill(committed[engine.target.length : -1])
         engine.drafter.prefill(committed)
+        ready(engine)
         wall, processor = time.perf_counter(), time.process_time()
         for played in engine.rounds(committed, new_tokens=new_tokens, stop=frozenset()):
             list(self.scribe.take(played, 0))

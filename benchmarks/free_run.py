@@ -37,6 +37,7 @@ from stamp import RESULTS, stamp
 from specprof.analysis.comparison import Figure
 from specprof.analysis.interleaved import median
 from specprof.capture import CaptureWriter, read_capture
+from specprof.engine.replay import catch_up, ready
 from specprof.engine.threads import threads
 from specprof.engine.walk import Walk
 from specprof.engine.warmup import warm_up
@@ -95,6 +96,7 @@ class Player:
         with threads(self.prefill_threads):
             engine.target.prefill(self.committed[:-1])
             engine.drafter.prefill(self.committed)
+        ready(engine)
         settings = self.wired.settings
         left = settings.context + settings.max_new_tokens - len(self.committed)
         self._rounds = engine.rounds(self.committed, new_tokens=left, stop=frozenset())
@@ -109,6 +111,7 @@ class Player:
             played += 1
             if played == count:
                 break
+        catch_up(self.wired.engine)
         for one in self._scribe.flush():
             self.writer.write(one, more=self._scribe.more)
         took = time.perf_counter_ns() - begun

@@ -156,7 +156,7 @@ def test_other_tokens_are_a_goal_missed(ask):
 def test_nothing_played_meets_nothing(ask):
     """No method's tokens were wrong where none was played."""
     told = rows.judged(list(grid._told(grid.Tally(unplayed=9), "x", 1.0)), cuda=True, reduced=False)
-    assert [row.met for row in told] == [None] * 5
+    assert [row.met for row in told] == [None] * 6
 
 
 def test_methods_there_was_no_time_for_are_counted(ask):

@@ -16,6 +16,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat.parts import Heads
+from specprof.engine.replay import ReplayedModel
 
 Floats = NDArray[np.float64]
 Play = Callable[[], Sequence[float]]
@@ -47,6 +48,9 @@ class Round:
     def __call__(self) -> list[float]:
         """Return nanoseconds of `PASSES`."""
         one, many = torch.ones(1, dtype=torch.int64), torch.ones(self.depth + 1, dtype=torch.int64)
+        for decoder, widths in ((self.draft, [1]), (self.target, [self.depth + 1])):
+            if isinstance(decoder, ReplayedModel):
+                decoder.ready(widths)
         lengths = self.draft.length, self.target.length
         took = parted(self.depth, lambda: self.draft.feed(one), lambda: self.target.feed(many))
         self.draft.rollback(lengths[0])

@@ -21,6 +21,8 @@ from on_gpu.rows import Ask, Row
 from specprof import limits, registry
 from specprof.engine.contest import UNDRAFTED
 from specprof.engine.flat.proof import COARSE
+from specprof.engine.graphs import replays
+from specprof.engine.replay import ready
 from specprof.engine.wiring import wire
 from specprof.errors import SpecprofError, UsageError
 from specprof.extend import Acceptance
@@ -62,6 +64,8 @@ class Tally:
     refused: dict[str, str] = field(default_factory=dict)
     """Method -> why; likewise `failed`."""
     failed: dict[str, str] = field(default_factory=dict)
+    replayed: int = 0
+    """Methods whose target replayed its short forwards, where trees and windows let it."""
     unplayed: int = 0
     """Methods there was no time for."""
 
@@ -137,7 +141,9 @@ def _played(ask: Ask, cells: Sequence[Cell], *, path: str, dtype: str) -> Tally:
             settings = _settings(ask, cell, path=path, dtype=dtype)
             if cell["cache"] not in plain:
                 plain[cell["cache"]] = _plain(settings)
-            _compare(tally, name, plain[cell["cache"]], _tokens(settings))
+            tokens, replayed = _tokens(settings)
+            tally.replayed += replayed
+            _compare(tally, name, plain[cell["cache"]], tokens)
         except UsageError as trouble:
             tally.refused[name] = trouble.title
         except Exception as trouble:  # noqa: BLE001 - what one meets must not cost the others
@@ -156,24 +162,28 @@ def _compare(tally: Tally, name: str, plain: Plain, tokens: Sequence[int]) -> No
 
 
 def _plain(settings: Settings) -> Plain:
-    """Return plain greedy decoding over the same cache, by the same path."""
-    bare = replace(settings, **UNDRAFTED, shape="chain", acceptance="auto")
+    """Return plain greedy decoding over the same cache, by the same path, nothing replayed."""
+    bare = replace(settings, **UNDRAFTED, shape="chain", acceptance="auto", graphs="off")
     logits = list[torch.Tensor]()
-    tokens = _tokens(bare, logits)
+    tokens, _ = _tokens(bare, logits)
     return Plain(tokens, torch.cat(logits))
 
 
-def _tokens(settings: Settings, logits: list[torch.Tensor] | None = None) -> list[int]:
-    """Return what a method emits after the text; `logits` gathers each round's first row."""
+def _tokens(settings: Settings, logits: list[torch.Tensor] | None = None) -> tuple[list[int], bool]:
+    """Return what a method emits after the text, and whether its target's forwards were replayed.
+
+    `logits` gathers each round's first row.
+    """
     wired = wire(settings)
     committed = list(wired.tokens[: settings.context])
     wired.engine.target.prefill(committed[:-1])
     wired.engine.drafter.prefill(committed)
+    ready(wired.engine)
     new = settings.max_new_tokens
     for played in wired.engine.rounds(committed, new_tokens=new, stop=frozenset()):
         if logits is not None:
             logits.append(played.target_logits[:1])
-    return committed[settings.context :]
+    return committed[settings.context :], bool(replays(wired.engine.target)[0])
 
 
 def _told(tally: Tally, name: str, seconds: float) -> Iterator[Row]:
@@ -188,6 +198,13 @@ def _told(tally: Tally, name: str, seconds: float) -> Iterator[Row]:
         at_most=0.0,
         anywhere=True,
         note="; ".join(parted + over),
+    )
+    yield Row(
+        what=f"{name}: methods whose target could replay its forwards",
+        figure=float(tally.replayed) if compared else None,
+        unit=f"of {compared} methods",
+        at_least=1.0,
+        note="held against plain decoding that replays none",
     )
     yield Row(
         what=f"{name}: methods that failed",

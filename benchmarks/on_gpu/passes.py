@@ -9,6 +9,7 @@ from specprof.engine.bout import settle
 from specprof.engine.decoder import Decoder
 from specprof.engine.machine import bandwidth
 from specprof.engine.model import Loaded
+from specprof.engine.replay import ReplayedModel
 from specprof.engine.stopwatch import Clock, clock_for
 
 WARM = 3
@@ -24,6 +25,8 @@ def pass_ms(decoder: Decoder, width: int, repeats: int) -> Figure | None:
     Passes follow each other without a wait, as in a round. The median, with its interval.
     """
     clock: Clock = clock_for(decoder.device)
+    if isinstance(decoder, ReplayedModel):
+        decoder.ready([width])
     length = decoder.length
     tokens = torch.arange(width, device=decoder.device)
     marks = []

@@ -84,7 +84,7 @@ def _passes(ask: Ask, pair: Pair, wired: Wired) -> Iterator[Row]:
         yield of(took[name], what=f"{pair.name}: {name}", unit="ms/pass")
     committed = list(wired.tokens[: pair.settings.context])
     new = pair.settings.max_new_tokens
-    replay.ready(engine, new)
+    replay.ready(engine)
     rounds = engine.rounds(committed, new_tokens=new, stop=frozenset())
     played = [(one.lap, len(one.emitted)) for one in rounds]  # logits would count as memory
     walls = [lap.wall_ns() for lap, _ in played]

@@ -21,6 +21,7 @@ from transformers.utils import logging
 from specprof.capture import CaptureWriter
 from specprof.engine import model
 from specprof.engine.loop import Engine
+from specprof.engine.replay import catch_up
 from specprof.engine.walk import Walk
 from specprof.engine.warmup import warm_up
 from specprof.engine.wiring import wire
@@ -82,7 +83,9 @@ class Ours:
         engine.drafter.prefill(prompt)
         rounds = engine.rounds(committed, new_tokens=self._tokens, stop=frozenset())
         stamps.extend((time.perf_counter(), len(one.emitted)) for one in rounds)
-        return _since(begun, committed[len(prompt) :], stamps)
+        told = _since(begun, committed[len(prompt) :], stamps)
+        catch_up(engine)
+        return told
 
     def evidence(self, prompt: list[int]) -> dict[str, Any]:
         """Draft and verify with the profiler on; the last round ends when all is recorded."""

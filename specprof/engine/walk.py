@@ -31,7 +31,7 @@ class Stretch:
     committed: list[int]
     played: int = 0
     rounds: list[Round] = field(default_factory=list)
-    """Those that were recorded."""
+    """Those that were recorded, as long as a recheck will ask for them."""
     held: Held | None = None
     """What they acted on; None where the burst will not be rechecked."""
 
@@ -155,9 +155,10 @@ class Walk:
         yield from self._kept(sequences, rounds)
 
     def _kept(self, sequences: Sequence[Stretch], rounds: Iterator[Round]) -> Iterator[Round]:
-        """Remember recorded rounds as they go by."""
+        """Remember recorded rounds as they go by, where a recheck will ask for them."""
         for one in rounds:
-            sequences[one.sequence].rounds.append(one)
+            if sequences[one.sequence].held is not None:
+                sequences[one.sequence].rounds.append(one)
             yield one
 
     def _plain(self, sequences: Sequence[Stretch]) -> Iterator[Plain]:

@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM
 import tiny
 from runs import TEXT, events, kind, settings
 from specprof.backends.native import Native
+from specprof.engine import walk
 from specprof.engine.batch import steps
 from specprof.errors import EnvironmentMissing, SpecprofError, UsageError
 from specprof.plan import acceptance_in_force, stops
@@ -74,6 +75,22 @@ def test_greedy_output_equals_transformers_plain_greedy(pair, depth):
             eos_token_id=None,
         )
         assert emitted == plain[0, prefill.context :].tolist()
+
+
+@pytest.mark.parametrize(("deepest", "kept"), [(0, False), (4096, True)])
+def test_rounds_are_held_only_for_a_recheck(pair, monkeypatch, deepest, kept):
+    """A long run would otherwise hold all it has ever written."""
+    made = []
+
+    class Watched(walk.Stretch):
+        def __init__(self, **given):
+            super().__init__(**given)
+            made.append(self)
+
+    monkeypatch.setattr(walk, "Stretch", Watched)
+    found = events(pair, recheck_context=deepest)
+    assert [bool(each.rounds) for each in made] == [kept] * 3
+    assert len(kind(found, Recheck)) == (3 if kept else 0)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])

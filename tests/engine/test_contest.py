@@ -16,6 +16,8 @@ NAMES = [
     "assisted K=3",
     *(f"{path} {rest}" for path in ("modules", "flat")
       for rest in ("plain off", "plain rounds", "K=3 off", "K=3 rounds", "K=3 evidence")),
+    "modules K=3 eager",
+    "flat K=3 eager",
 ]  # fmt: skip
 
 

@@ -170,7 +170,8 @@ class Flat:
         if device.type == "cuda" and not window:
             return _lower_right(count, seen)
         known = self._edge(count, seen, window, device)
-        return known[:, int(known.shape[1]) - seen :]
+        edge = known[:, int(known.shape[1]) - seen :]
+        return edge if device.type == "cpu" else edge.contiguous()  # kernels of a GPU ask for it
 
     def _edge(
         self, count: int, needed: int, window: int | None, device: torch.device

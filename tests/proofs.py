@@ -31,8 +31,9 @@ FIELDS = {
     "depth_policy": "depth",
 }
 """Setting -> the kind of the members it takes."""
-PATHS = ("auto", "modules")
-"""Every member is proven on both: `auto` is flat for all of the family but the head."""
+WAYS = {"path": ("auto", "modules"), "graphs": ("auto", "off")}
+"""Every member is proven with each: the path `auto` is flat for all of the family but the head, and
+graphs `auto` replays whatever can be."""
 PROOFS = ("greedy", "law", "rollback")
 EXCUSED = {
     ("law", "drafter", "none"): "drafts nothing",
@@ -157,7 +158,7 @@ def _covering(temperature: float, rules: list[str]) -> list[dict[str, str]]:
     """Return few cells in which every pair of members that can go together does, greedily found."""
     known = {field: list(registry.members(kind)) for field, kind in FIELDS.items()}
     known["acceptance"] = rules
-    known["path"] = list(PATHS)
+    known |= {setting: list(values) for setting, values in WAYS.items()}
     missing = {pair for pair in _pairs(known) if _possible(_cell(**dict(pair)), temperature)}
     able = [dict(zip(known, chosen, strict=True)) for chosen in itertools.product(*known.values())]
     able = [cell for cell in able if missing >= _paired(cell)]

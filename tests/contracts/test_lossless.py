@@ -12,6 +12,9 @@ import torch
 
 import proofs
 import tiny
+from specprof import registry
+from specprof.engine.graphs import replays
+from specprof.engine.replay import catch_up, ready
 from specprof.engine.wiring import wire
 
 CELLS = proofs.greedy_cells()
@@ -27,7 +30,7 @@ def family(tmp_path_factory):
 @functools.cache
 def plain(family, cache):
     """The tokens plain greedy decoding emits: the drafter `none`, one token a round."""
-    cell = {"drafter": "none", "cache": cache}
+    cell = {"drafter": "none", "cache": cache, "graphs": "off"}
     return decode(wire(proofs.asked(cell, family)))[0]
 
 
@@ -36,7 +39,11 @@ def decode(wired, new_tokens=proofs.NEW, stop=frozenset()):
     committed = list(wired.tokens[: proofs.CONTEXT])
     wired.engine.target.prefill(committed[wired.engine.target.length : -1])
     wired.engine.drafter.prefill(committed)
-    rounds = list(wired.engine.rounds(committed, new_tokens=new_tokens, stop=stop))
+    ready(wired.engine)
+    rounds = []
+    for played in wired.engine.rounds(committed, new_tokens=new_tokens, stop=stop):
+        rounds.append(played)
+        catch_up(wired.engine)
     wired.roll_back_to(proofs.CONTEXT)
     return committed[proofs.CONTEXT :], rounds
 
@@ -52,6 +59,20 @@ def test_greedy_output_is_the_targets_own(family, cell):
     for stop in {wanted[place] for place in (1, 4, 9, 30)}:
         cut = wanted[: wanted.index(stop) + 1]
         assert decode(wired, stop=frozenset([stop]))[0] == cut
+
+
+def test_replayed_methods_are_among_the_cells(family):
+    """Every drafter but the one that reads hidden states, over the caches that can be replayed."""
+    found = set()
+    for cell in CELLS:
+        if cell["graphs"] == "auto" and cell["shape"] == "chain":
+            engine = wire(proofs.asked(cell, family)).engine
+            if replays(engine.target)[0]:
+                found |= {cell["drafter"], cell["cache"]}
+            if replays(engine.drafter.draft)[0]:
+                found.add(cell["draft_cache"])
+    drafters = set(registry.members("drafter")) - {"eagle"}
+    assert found == drafters | {"dense", "sink-window"}
 
 
 @pytest.mark.parametrize("cache", sorted({cell["cache"] for cell in CELLS}))
@@ -85,11 +106,14 @@ def _cut(played):
 
 @pytest.mark.parametrize("kind", tiny.ARCHITECTURES)
 def test_every_architecture_decodes_as_transformers_own_generate(tmp_path, kind):
-    """Chain and both trees on both paths against `model.generate`, past any sliding window."""
+    """Both paths against `model.generate`, past any sliding window; chains replayed and not."""
     folder, wanted = proofs.family(tmp_path, kind), []
     shapes = ("chain", "static-tree", "dynamic-tree")
-    for shape, path in itertools.product(shapes, ("flat", "modules")):
-        wired = wire(proofs.asked({"shape": shape, "path": path}, folder))
+    ways = itertools.product(shapes, ("flat", "modules"), ("auto", "off"))
+    for shape, path, graphs in ways:
+        if graphs == "auto" and shape != "chain":
+            continue  # a tree is not replayed
+        wired = wire(proofs.asked({"shape": shape, "path": path, "graphs": graphs}, folder))
         wanted = wanted or generated(wired.target.model, wired.tokens[: proofs.CONTEXT])
         told, rounds = decode(wired)
         assert any(one.accepted for one in rounds)

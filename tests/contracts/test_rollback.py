@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import proofs
+from specprof.engine.replay import catch_up, ready
 from specprof.engine.wiring import wire
 
 CELLS = proofs.rollback_cells()
@@ -56,8 +57,10 @@ def test_no_rejected_token_outlives_its_round(family, cell):
     engine, committed = wired.engine, list(wired.tokens[: proofs.CONTEXT])
     engine.target.prefill(committed[:-1])
     engine.drafter.prefill(committed)
+    ready(engine)
     rounds = 0
     for played in engine.rounds(committed, new_tokens=24, stop=frozenset()):
+        catch_up(engine)
         rounds += 1
         if rounds % 3:
             continue

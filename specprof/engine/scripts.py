@@ -68,9 +68,7 @@ class Scripts:
         work = self._windowed if state == WINDOW else self._chained(count)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that tracing is old, and that it freezes what it may
-            script: Script = torch.jit.trace(  # type: ignore[no-untyped-call]
-                work, (tokens, *given), check_trace=False
-            )
+            script = traced(work, (tokens, *given))
         for _ in range(OPTIMISED):
             script(tokens, *given)
         self._known[*self._kind, *key] = script
@@ -153,6 +151,17 @@ class Scripts:
         )
         logits: torch.Tensor = out.logits[0]
         return logits
+
+
+def traced(work: Script, given: tuple[torch.Tensor, ...]) -> Script:
+    """Return a script of what `work` makes of tensors like those `given`.
+
+    It owns its constants, a model's weights among them: what `torch.jit.trace` returns belongs to
+    the process, and the weights with it, whoever forgets it.
+    """
+    graph, _ = torch._C._create_graph_by_tracing(work, given, lambda _: "", True, False)  # noqa: SLF001, FBT003
+    script: Script = torch._C._create_function_from_graph("forward", graph)  # noqa: SLF001
+    return script
 
 
 def _shown(store: Store, length: torch.Tensor, rows: Sequence[torch.Tensor]) -> None:

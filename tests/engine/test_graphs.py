@@ -181,7 +181,7 @@ def test_a_recorder_that_fails_is_told_of(records, monkeypatch):
         raise AttributeError("there is no tracing any more")
 
     monkeypatch.setattr(Traced, "record", fails)
-    monkeypatch.setattr(torch.jit, "trace", fails)
+    monkeypatch.setattr("specprof.engine.scripts.traced", fails)
     assert tried(model, records) == "recording failed: there is no tracing any more"
 
 

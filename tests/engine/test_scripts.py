@@ -1,5 +1,8 @@
 """Scripts replay a window too, and serve every decoder of a model, however much that can hold."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 
@@ -66,13 +69,13 @@ def test_decoders_of_a_model_share_their_scripts(monkeypatch):
     """Each over rows of its own, dense or in a window; one that holds more makes longer tables."""
     model = tiny.model("qwen3")
     made = []
-    rightly = torch.jit.trace
+    rightly = scripts.traced
 
-    def counted(*given, **options):
+    def counted(*given):
         made.append(given)
-        return rightly(*given, **options)
+        return rightly(*given)
 
-    monkeypatch.setattr(torch.jit, "trace", counted)
+    monkeypatch.setattr(scripts, "traced", counted)
     layers = model.config.num_hidden_layers
     first, second = replaying(model, Store(layers, 40)), replaying(model, Store(layers, 90))
     for decoder in (first, second):
@@ -107,3 +110,18 @@ def test_a_script_reaches_the_end_of_a_long_store():
         torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
     assert not replayed.missed
     assert replayed.length == length
+
+
+@pytest.mark.parametrize("path", ["flat", "modules"])
+def test_a_script_goes_with_its_model(path):
+    """A sweep that makes a model for every run, as layer-skip does, holds none but the last."""
+    model = tiny.model("llama")
+    decoder = replaying(model, Store(model.config.num_hidden_layers, 40), path)
+    decoder.prefill([1, 2, 3])
+    decoder.ready([1, 2])
+    weights = [weakref.ref(each.untyped_storage()) for each in model.parameters()]
+    gone = weakref.ref(model)
+    del model, decoder
+    gc.collect()
+    assert gone() is None
+    assert not any(each() for each in weights)

@@ -37,7 +37,9 @@ class Way:
     """Why not flat, where that was not asked for."""
 
 
-_ways: "WeakKeyDictionary[torch.nn.Module, dict[ForwardPath, Way]]" = WeakKeyDictionary()
+_flats: "WeakKeyDictionary[torch.nn.Module, Flat | str]" = WeakKeyDictionary()
+"""Of a model its flat decoder, or why it has none. Nothing here holds the model itself: it goes with
+whoever loaded it."""
 
 
 def way(model: torch.nn.Module, asked: ForwardPath) -> Way:
@@ -45,24 +47,27 @@ def way(model: torch.nn.Module, asked: ForwardPath) -> Way:
 
     Raises UsageError where `flat` was asked for and can't be had.
     """
-    known = _ways.setdefault(model, {})
-    if asked not in known:
-        known[asked] = _way(model, asked)
-    return known[asked]
-
-
-def _way(model: torch.nn.Module, asked: ForwardPath) -> Way:
     if asked == "modules":
         return Way("modules", model)
+    found = _flats.get(model)
+    if found is None:
+        found = _flats[model] = _flat(model)
+    if isinstance(found, Flat):
+        return Way("flat", found)
+    if asked == "flat":
+        raise read.refused(found)
+    return Way("modules", model, found)
+
+
+def _flat(model: torch.nn.Module) -> Flat | str:
+    """Return a flat decoder shown to be one, or why there is none."""
     try:
         parts = read.parts(model)
         flat = Flat(model, turned(parts) if small(model) else parts)
         _prove(model, flat)
     except UsageError as trouble:
-        if asked == "flat":
-            raise
-        return Way("modules", model, trouble.title.partition(": ")[2])
-    return Way("flat", flat)
+        return trouble.title.partition(": ")[2]
+    return flat
 
 
 def small(model: torch.nn.Module) -> bool:

@@ -159,7 +159,7 @@ def traced(work: Script, given: tuple[torch.Tensor, ...]) -> Script:
     It owns its constants, a model's weights among them: what `torch.jit.trace` returns belongs to
     the process, and the weights with it, whoever forgets it.
     """
-    graph, _ = torch._C._create_graph_by_tracing(work, given, lambda _: "", True, False)  # noqa: SLF001, FBT003
+    graph, _ = torch._C._create_graph_by_tracing(work, given, lambda _: "", True, False)  # noqa: SLF001
     script: Script = torch._C._create_function_from_graph("forward", graph)  # noqa: SLF001
     return script
 

@@ -38,7 +38,7 @@ class Way:
 
 
 _flats: "WeakKeyDictionary[torch.nn.Module, Flat | str]" = WeakKeyDictionary()
-"""Of a model its flat decoder, or why it has none. Nothing here holds the model itself: it goes with
+"""Of a model its flat decoder, or why it has none; nothing here holds the model: it goes with
 whoever loaded it."""
 
 

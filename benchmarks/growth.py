@@ -43,6 +43,7 @@ from specprof.engine import model
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat import read
 from specprof.engine.flat.proof import way
+from specprof.engine.graphs import opened, replays
 from specprof.engine.model import Loaded
 from specprof.engine.streaming import Window
 from specprof.engine.threads import threads
@@ -144,6 +145,14 @@ class Bench:
             for number, name in enumerate(Machine.PARTS)
         }
 
+    def replayed(self) -> dict[str, str | None]:
+        """Return by model, cache and path why its passes were not replayed; None: they were."""
+        return {
+            f"{name}, {cache}, {path}": replays(decoder)[1]
+            for (name, cache, _), decoders in self._fed.items()
+            for path, decoder in decoders.items()
+        }
+
     def _decoders(self, loaded: Loaded, cache: str, context: int) -> dict[str, CausalModel]:
         """Return a decoder for each path, all over one store that holds the text up to there."""
         key = loaded.facts.name, cache, context
@@ -151,14 +160,14 @@ class Bench:
             settings = msgspec.structs.replace(self.settings, context=context)
             kind = member(Cache, "cache", cache)(settings)
             store = kind.open(loaded.model, context + settings.depth + 1)
-            device = loaded.device
             self._fed[key] = {
-                path: CausalModel(
+                path: opened(
                     loaded.model,
                     store,
-                    device,
+                    loaded.device,
                     self.vocabulary,
                     runs=way(loaded.model, path).runs,
+                    settings=settings,
                 )
                 for path in PATHS
             }
@@ -209,6 +218,7 @@ def result(bench: Bench, found: dict[Key, Floats]) -> dict[str, Any]:
         "settings": msgspec.to_builtins(bench.settings),
         "repetitions": len(next(iter(found.values()))),
         "limits": msgspec.to_builtins(bench.limits(found)),
+        "replayed": bench.replayed(),
         "passes": msgspec.to_builtins(rows),
     }
 
@@ -277,6 +287,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=240.0, help="of repetitions")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--depth", type=int, default=4)
+    parser.add_argument("--graphs", default="auto", help="off: nothing is replayed")
     parser.add_argument("--takes", type=int, default=3, help="rounds of a turn that count")
     parser.add_argument("--target", default="pocket/target")
     parser.add_argument("--draft", default="pocket/draft")
@@ -294,6 +305,7 @@ def main(given: Sequence[str] | None = None) -> None:
         depth=asked.depth,
         window=REDUCED[0] if asked.reduced else RECENT,
         threads=asked.threads,
+        graphs=asked.graphs,
     )
     with threads(asked.threads):
         bench = Bench(settings, contexts, reduced=asked.reduced)

@@ -31,7 +31,7 @@ def everybody(settings: Settings) -> list[Entry]:
     found = entries(settings)
     if settings.context <= WINDOW:
         return found
-    dense = found[-1].settings
+    dense = next(each.settings for each in found if each.loop == "speculative")
     draft = msgspec.structs.replace(dense, draft_cache="sink-window", window=WINDOW)
     both = msgspec.structs.replace(dense, cache="sink-window", window=WINDOW)
     levels = ("off", "evidence")

@@ -16,6 +16,7 @@ from specprof.engine import model
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat import read
 from specprof.engine.flat.proof import way
+from specprof.engine.replay import ReplayedModel
 from specprof.engine.streaming import Window
 from specprof.engine.wiring import member
 from specprof.extend import Cache
@@ -210,6 +211,33 @@ def test_the_reduced_form_tells_every_pass(rehearsed):
             most = row["context"] if dense else min(row["context"], growth.REDUCED[0] + 4)
             assert row["least_row_bytes"] == ROW * most
             assert row["least_weight_flops"] == 2 * MULTIPLIED * 5
+
+
+def test_passes_are_replayed_where_a_run_would_replay_them(rehearsed):
+    """Over whole stores and over windows, by both paths."""
+    told, _ = rehearsed
+    keys = {tuple(key.rsplit(", ", 2)[1:]) for key in told["replayed"]}
+    caches = (growth.DENSE, growth.WINDOW)
+    assert keys == {(cache, path) for cache in caches for path in growth.PATHS}
+    assert set(told["replayed"].values()) == {None}
+
+
+@pytest.mark.parametrize("graphs", ["auto", "off"])
+def test_a_timed_pass_is_a_replay_unless_they_are_off(tmp_path, graphs):
+    """Nothing runs eagerly that was recorded, and nothing is recorded in what is timed."""
+    proofs.family(tmp_path)
+    pair = {name: str(tmp_path / name) for name in ("target", "draft", "text")}
+    settings = Settings(**pair, device="cpu", context=24, window=8, graphs=graphs)
+    bench = growth.Bench(settings, [24], reduced=True)
+    rounds = [each for each in bench.plays().values() if isinstance(each, turns.Round)]
+    assert len(rounds) == len(growth.CACHES) * len(growth.PATHS)
+    for each in rounds:
+        each()
+        for decoder in (each.draft, each.target):
+            assert isinstance(decoder, ReplayedModel) == (graphs == "auto")
+            assert not getattr(decoder, "missed", None)
+    reasons = {None} if graphs == "auto" else {"they were turned off"}
+    assert set(bench.replayed().values()) == reasons
 
 
 def test_growth_is_told_over_what_attention_grew_by(rehearsed):

@@ -12,8 +12,8 @@ from specprof import registry
 from specprof.errors import UsageError
 from specprof.settings import Settings
 
-LARGEST_SEED = 2**53
-"""A larger number is inexact to some readers of JSON."""
+AT_MOST = {"seed": 2**53, "threads": 1024}
+"""Seeds beyond are no JSON numbers to everybody; asked for so many threads, a processor hangs."""
 COLDEST, HOTTEST = 1e-6, 1e6
 MOST_NODES = 1024
 """Drafted tokens of one tree: each takes a row of the target's logits."""
@@ -173,8 +173,9 @@ def _check_numbers(settings: Settings) -> None:
         value = getattr(settings, field)
         if not 0 <= value <= 1:
             raise UsageError(f"{field} is {value}", "it must lie from 0 to 1")
-    if settings.seed > LARGEST_SEED:
-        raise UsageError(f"seed is {settings.seed}", f"it must be at most {LARGEST_SEED}")
+    for field, bound in AT_MOST.items():
+        if (value := getattr(settings, field)) > bound:
+            raise UsageError(f"{field} is {value}", f"it must be at most {bound}")
     if settings.temperature != 0 and not COLDEST <= settings.temperature <= HOTTEST:
         hint = f"it must be 0 (greedy), or from {COLDEST} to {HOTTEST}: softmax overflows beyond"
         raise UsageError(f"temperature is {settings.temperature}", hint)

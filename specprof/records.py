@@ -44,7 +44,8 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     path_reason: str | None = None
     """Why not flat, where that was not asked for."""
     graphs: bool | None = None
-    """Whether its short forwards were replayed from recorded graphs; None: by a peer's own loop."""
+    """Whether its short forwards over a chain were replayed from recordings: CUDA graphs on a GPU,
+    TorchScript on a CPU; None: by a peer's own loop."""
     graphs_reason: str | None = None
     """Why they were not."""
 

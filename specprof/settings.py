@@ -97,10 +97,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Threads a CPU decodes with; 0 measures which count is fastest. Prefill takes them all."""
     path: ForwardPath = "auto"
     """How forwards are computed: `flat` by one function over the weights, `modules` by the Hugging
-    Face modules as they are; `auto` is flat for models it gives the same logits for."""
+    Face modules as they are; `auto` is flat for models it gives the same logits for, `flat` fails
+    for others."""
     graphs: Graphs = "auto"
-    """Whether short forwards are recorded once and replayed, as CUDA graphs: `auto` where the
-    device can and they give the same logits."""
+    """Whether short forwards are recorded once and replayed, on a GPU as CUDA graphs, on a CPU as
+    TorchScript: `auto` where they can be and give the same logits; `on` fails elsewhere."""
     load_format: LoadFormat = "auto"
     """`dummy`: random weights of the configured shape, for timing without a download."""
     detail: Detail = "evidence"

@@ -20,6 +20,7 @@ from specprof.settings import Settings
         {"temperature": 1e-40},
         {"seed": -1},
         {"seed": 2**64},
+        {"threads": 100_000},
         {"top_p": 0.0},
         {"top_p": 1.1},
         {"top_k": -1},

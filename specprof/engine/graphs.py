@@ -81,7 +81,7 @@ def refusal(
             known[path] = _tried(model, runs, records)
         reason = known[path]
     if reason and settings.graphs == "on":
-        raise UsageError(f"graphs were asked for: {reason}", "use --set graphs=auto")
+        raise UsageError(f"graphs were asked for: {reason}", "use --set graphs=auto, or graphs=off")
     return reason
 
 

@@ -67,6 +67,8 @@ def _flat(model: torch.nn.Module) -> Flat | str:
         _prove(model, flat)
     except UsageError as trouble:
         return trouble.title.partition(": ")[2]
+    except Exception as trouble:  # noqa: BLE001 - whatever a release calls its parts, modules run
+        return f"reading it failed: {type(trouble).__name__}: {str(trouble).partition(chr(10))[0]}"
     return flat
 
 

@@ -46,7 +46,8 @@ def parts(model: Module) -> Parts:
 
 def refused(reason: str) -> UsageError:
     """Return the error that says why the flat path can't be taken."""
-    return UsageError(f"the flat path can't be taken: {reason}", "use --set path=modules")
+    hint = "use --set path=auto, which takes it where it can be, or --set path=modules"
+    return UsageError(f"the flat path can't be taken: {reason}", hint)
 
 
 def _refuse_options(config: Module) -> None:

@@ -33,6 +33,19 @@ def test_a_model_nobody_described_runs_by_its_modules():
         way(model, "flat")
 
 
+def test_whatever_goes_wrong_in_reading_leaves_the_modules():
+    """A release of transformers may call a part otherwise; that ends no run by itself."""
+    model = tiny.model("llama")
+    del model.model.norm
+    taken = way(model, "auto")
+    assert (taken.path, taken.runs) == ("modules", model)
+    assert str(taken.reason).startswith("reading it failed: AttributeError: ")
+    with pytest.raises(UsageError, match="reading it failed") as refused:
+        way(model, "flat")
+    assert "path=auto" in refused.value.hint
+    assert "path=modules" in refused.value.hint
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_model_read_wrongly_is_found_out(monkeypatch, dtype):
     """Whatever the misreading, it shows in the logits: here two layers in the wrong order."""

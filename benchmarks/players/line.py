@@ -4,10 +4,12 @@ A player is a process of its own, so that engines whose packages can't share one
 turns on the same machine. Imports nothing but the standard library: every player's Python has it.
 """
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -33,12 +35,15 @@ def answer(prepare: Callable[[], tuple[Arms, dict[str, Any]]]) -> None:
 class Player:
     """A child process that plays when told to; ended when its block is left."""
 
-    def __init__(self, python: Path, script: str, *options: str, **environment: str) -> None:
+    def __init__(
+        self, python: Path, script: str, *options: str, limit_s: float, **environment: str
+    ) -> None:
         """Start `python players/SCRIPT OPTIONS`; `environment` is added to the child's.
 
-        Raises RuntimeError where it ends before it is ready: its stderr says why.
+        It is killed where an answer takes longer than `limit_s`, or its end does. Raises
+        RuntimeError where it ends before it is ready: its stderr says why.
         """
-        self._name = script
+        self._name, self._limit_s, self._late = script, limit_s, False
         command = [str(python), str(Path(__file__).with_name(script)), *options]
         self._child = subprocess.Popen(  # noqa: S603 - our own command line
             command,
@@ -47,30 +52,61 @@ class Player:
             text=True,
             env={**os.environ, **environment},
         )
-        self.facts = self._read()
+        try:
+            self.facts = self._read("getting ready")
+        except BaseException:
+            self._end()
+            raise
         self.arms: list[str] = self.facts.pop("arms")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._child.stdin and not self._child.stdin.closed:
-            self._child.stdin.close()
-        self._child.wait()
+        self._end()
 
     def play(self, arm: str, prompt: list[int]) -> dict[str, Any]:
-        """Return what a play of `arm` on from `prompt` took and emitted: `played`'s object."""
-        assert self._child.stdin is not None  # noqa: S101 - it was asked for
-        print(json.dumps({"arm": arm, "prompt": prompt}), file=self._child.stdin, flush=True)
-        return self._read()
+        """Return what a play of `arm` on from `prompt` took and emitted: `played`'s object.
 
-    def _read(self) -> dict[str, Any]:
+        Raises RuntimeError where it ends without an answer, or had to be ended.
+        """
+        assert self._child.stdin is not None  # noqa: S101 - it was asked for
+        with contextlib.suppress(BrokenPipeError):  # it has ended: reading says so
+            print(json.dumps({"arm": arm, "prompt": prompt}), file=self._child.stdin, flush=True)
+        return self._read(f"playing {arm}")
+
+    def _read(self, doing: str) -> dict[str, Any]:
         assert self._child.stdout is not None  # noqa: S101 - it was asked for
-        line = self._child.stdout.readline()
+        alarm = threading.Timer(self._limit_s, self._kill)
+        alarm.start()
+        try:
+            line = self._child.stdout.readline()
+        finally:
+            alarm.cancel()
         if not line:
-            raise RuntimeError(f"{self._name} ended with exit code {self._child.wait()}")
+            code = self._child.wait()
+            took = f"took more than {self._limit_s:g} s and was killed"
+            ended = took if self._late else f"ended with exit code {code}"
+            raise RuntimeError(f"{self._name}, {doing}: {ended}")
         found: dict[str, Any] = json.loads(line)
         return found
+
+    def _kill(self) -> None:
+        self._late = True
+        self._child.kill()
+
+    def _end(self) -> None:
+        """Let it end by itself, which an engine's threads may keep it from."""
+        assert self._child.stdin is not None  # noqa: S101 - it was asked for
+        assert self._child.stdout is not None  # noqa: S101
+        with contextlib.suppress(BrokenPipeError):
+            self._child.stdin.close()
+        try:
+            self._child.wait(self._limit_s)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+        self._child.stdout.close()
 
 
 def played(

@@ -1,7 +1,7 @@
 """From what players told to figures: rates of decoding alone, and ratios of what was interleaved.
 
 A repeat is one block: every arm played every prompt in it, minutes apart at most. Ratios are taken
-within blocks, and their median and its bootstrap interval over them.
+within blocks, and their median and its interval over them.
 """
 
 from collections.abc import Sequence
@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from specprof.analysis.interleaved import median
+
 SETTLED = 8
 """New tokens out before decoding is timed: by then the text is in both models of every engine."""
 OVER = ("transformers assisted", "transformers generate", "openvino speculative", "openvino plain")
 """The arms that all others are held against."""
-DRAWS, INTERVAL = 2000, (2.5, 97.5)
 HEADS = ("emitted", "8th out", "accepted")
 SUBHEADS = ("/second", "ms", "/round")
-NARROW, WIDE = 9, 18
+NARROW, WIDE = 9, 16
 
 Play = dict[str, Any]
 Told = dict[str, list[list[Play]]]
@@ -76,13 +77,12 @@ def _figures(
 
 
 def ratio(blocks: np.ndarray) -> dict[str, Any]:
-    """Return the median of the blocks' ratios, and its interval from blocks drawn anew."""
-    drawn = np.random.default_rng(0).choice(blocks, (DRAWS, len(blocks)))
-    interval = np.percentile(np.median(drawn, axis=1), INTERVAL)
-    return {
-        "median": round(float(np.median(blocks)), 3),
-        "interval_95": interval.round(3).tolist(),
-    }
+    """Return the median of the blocks' ratios, and its interval: None of too few blocks."""
+    found = median(blocks)
+    if found is None:
+        raise ValueError("no block was played: ask for a repeat at least")
+    bounds = [round(each, 3) for each in (found.low, found.high) if each is not None]
+    return {"median": round(found.value, 3), "interval_95": bounds or None}
 
 
 def table(found: dict[str, Any]) -> str:
@@ -99,7 +99,7 @@ def table(found: dict[str, Any]) -> str:
     lines = [
         f"{name:<{width}}"
         + "".join(f"{each:>{NARROW}}" for each in narrow)
-        + "".join(f"{each:>{WIDE}}" for each in wide)
+        + "".join(f"  {each:>{WIDE}}" for each in wide)
         + f"  {last}"
         for name, narrow, wide, last in rows
     ]
@@ -123,6 +123,8 @@ def _short(name: str) -> str:
 
 
 def _told(found: dict[str, Any]) -> str:
+    if found["interval_95"] is None:
+        return f"{found['median']:.2f}"
     low, high = found["interval_95"]
     return f"{found['median']:.2f} [{low:.2f} {high:.2f}]"
 

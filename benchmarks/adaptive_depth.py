@@ -7,7 +7,10 @@ place of their joined text. Every arm decodes the same stretch in turn, in the o
 that drift and a neighbour's work fall on all alike; policies learn on from stretch to stretch, and
 a first pass that counts for nothing lets them. Told are tokens per second of the process's own
 processor time, which a neighbour adds little to, and of wall time, each total over total, and the
-ratio to the best fixed K of the same place, with the 95 % interval of a bootstrap over stretches.
+ratio to the best fixed K of the same place. That one is chosen by the same plays, so that a policy
+is never flattered. Intervals are of 95 %, from modules drawn anew with all their passes, for what a
+policy is worth depends on the text; at 8k, where there is one text, from passes drawn anew: they
+speak of the clock and of draws, not of other texts.
 """
 
 import argparse
@@ -117,7 +120,10 @@ def passes(found: list[Arm], texts: list[list[int]], repeats: int, tokens: int) 
 
 
 def told(found: list[Arm], practice: int) -> dict[str, object]:
-    """Return each arm's rates and their ratios to the best fixed K's, without the practice."""
+    """Return each arm's rates and their ratios to the best fixed K's, without the practice.
+
+    `practice` is how many texts there are: the first pass over them.
+    """
     tokens = np.array([arm.tokens[practice:] for arm in found], float)  # [arms, stretches]
     processor = np.array([arm.processor_s[practice:] for arm in found])
     wall = np.array([arm.wall_s[practice:] for arm in found])
@@ -132,13 +138,20 @@ def told(found: list[Arm], practice: int) -> dict[str, object]:
         for clock, seconds in (("processor", processor), ("wall", wall)):
             rate = float(tokens[place].sum() / seconds[place].sum())
             row[f"tokens_per_{clock}_s"] = round(rate, 2)
-            row[f"{clock}_over_best_fixed"] = _ratio(tokens, seconds, place, best)
+            row[f"{clock}_over_best_fixed"] = _ratio(
+                _together(tokens, practice), _together(seconds, practice), place, best
+            )
         result[arm.name] = row
     return result
 
 
+def _together(plays: np.ndarray, texts: int) -> np.ndarray:
+    """Return [arms, texts] sums of [arms, passes x texts]; of one text its plays as they are."""
+    return plays if texts == 1 else plays.reshape(len(plays), -1, texts).sum(1)
+
+
 def _ratio(tokens: np.ndarray, seconds: np.ndarray, place: int, best: int) -> dict[str, object]:
-    """Return one arm's rate over another's and its interval, from [arms, stretches]."""
+    """Return one arm's rate over another's and its interval, from [arms, what is drawn anew]."""
     count = tokens.shape[1]
     drawn = np.random.default_rng(0).integers(count, size=(2000, count))
     drawn = np.concatenate([np.arange(count)[None], drawn])  # the first is what was measured

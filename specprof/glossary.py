@@ -103,10 +103,11 @@ METRICS: dict[str, str] = {
     "forwards": (
         "How a model's forwards were computed (setting `path`): `flat`, by one function over its\n"
         "weights, taken where it gives the module's logits; or by the Hugging Face `modules`.\n"
-        "`replayed`: short ones over a chain (32 tokens at most, no tree) were recorded once, on a\n"
-        "GPU as CUDA graphs, on a CPU as TorchScript, where replays give the same logits (setting\n"
-        "`graphs`). The capture's header says which (`path`, `graphs`), and why not flat or not\n"
-        "replayed (`path_reason`, `graphs_reason`). The recheck goes by the modules as they are."
+        "`replayed`: short ones over a chain (32 tokens at most, no tree) were recorded once, as\n"
+        "CUDA graphs on a GPU, as TorchScript on a CPU, where replays give the same logits\n"
+        "(setting `graphs`). The capture's header says which (`path`, `graphs`), and why not flat\n"
+        "or not replayed (`path_reason`, `graphs_reason`). The recheck goes by the modules as\n"
+        "they are."
     ),
     "always-valid p-value": (
         "One over the largest fortune a gambler against 'all is well' has made so far. Below a\n"

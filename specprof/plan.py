@@ -1,14 +1,18 @@
 """From what the user wrote to what is run: a profile, overridden, spread over its cells."""
 
+import ast
 import hashlib
+import inspect
 import itertools
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Annotated, get_args, get_type_hints
 
 import msgspec
 
+from specprof import settings as written_settings
 from specprof.errors import UnknownName, UsageError, nearest
 from specprof.limits import acceptance_in_force, check
 from specprof.registry import members, shipped
@@ -18,6 +22,7 @@ __all__ = [
     "AUTO",
     "FIRST_STOP",
     "acceptance_in_force",
+    "described",
     "expand",
     "override",
     "profiles",
@@ -30,6 +35,8 @@ __all__ = [
 
 FIRST_STOP = 128
 """The shallowest stop of a walk, in tokens."""
+SETTINGS = Path(written_settings.__file__)
+"""Where each setting says what it means."""
 AUTO = "auto"
 """In place of a probe's name: whichever a diagnosis hangs on."""
 LABEL = "label"
@@ -126,6 +133,36 @@ def typed(field: str, text: str) -> Value:
     return value
 
 
+def described() -> dict[str, str]:
+    """Return what is said of each setting: its meaning, how it is given, its default."""
+    source = ast.parse(SETTINGS.read_text(encoding="utf-8"))
+    body = next(
+        node.body
+        for node in source.body
+        if isinstance(node, ast.ClassDef) and node.name == Settings.__name__
+    )
+    meanings = {
+        field.target.id: inspect.cleandoc(told.value.value)
+        for field, told in itertools.pairwise(body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(told, ast.Expr)
+        and isinstance(told.value, ast.Constant)
+        and isinstance(told.value.value, str)
+    }
+    return {
+        field: f"{meanings[field]}\n{_given(field, default)}"
+        for field, default in msgspec.to_builtins(Settings()).items()
+    }
+
+
+def _given(field: str, default: Value) -> str:
+    """Return how a setting is given, and what it is by itself."""
+    known = f" ({', '.join(words)})" if (words := _words(field)) else ""
+    unset = "; None where VALUE is empty" if NoneType in get_args(_hint(field)) else ""
+    return f"Setting of a run: --set {field}=VALUE{known}; by itself {default}{unset}."
+
+
 def expand(profile: Profile) -> list[RunSpec]:
     """Return one checked RunSpec a cell, in the order written; cells that are alike count once."""
     cells = [cell for grid in _grids(profile) for cell in _cells(grid)]
@@ -155,10 +192,17 @@ def _refuse_idle(field: str, profile: Profile, grids: Sequence[Grid]) -> None:
 
 def _known(field: str, otherwise: str) -> str:
     """Return as a hint the words a setting can be, or `otherwise` where it isn't one of a few."""
-    words = [
-        each for each in get_args(get_type_hints(Settings).get(field)) if isinstance(each, str)
-    ]
+    words = _words(field)
     return f"known: {', '.join(words)}" if words else otherwise
+
+
+def _words(field: str) -> list[str]:
+    """Return the words a setting can be; none where it isn't one of a few."""
+    return [each for each in get_args(_hint(field)) if isinstance(each, str)]
+
+
+def _hint(field: str) -> object:
+    return get_type_hints(Settings).get(field)
 
 
 def _grids(profile: Profile) -> list[Grid]:

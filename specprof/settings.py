@@ -25,7 +25,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     draft: str | None = "pocket/draft"
     """Like `target`; None where the drafter needs no draft model."""
     backend: str = "native"
+    """What runs the rounds: a member of `backends/`."""
     drafter: str = "draft-model"
+    """How tokens are drafted: a member of `drafters/`; `none` drafts nothing."""
     depth: int = 4
     """K: tokens drafted a round, levels of a tree; 0 with the drafter `none`. A depth policy's
     start, or its bound."""
@@ -42,9 +44,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     nodes: int = 16
     """Shape `dynamic-tree`: drafted tokens kept after the rerank."""
     acceptance: str = "auto"
-    """`auto` is greedy at temperature 0 and rejection above it."""
+    """How drafted tokens are judged: a member of `acceptance/`; `auto` is greedy at temperature 0
+    and rejection above it."""
     cache: str = "dense"
-    """The target's cache, and the draft's where `draft_cache` names no other."""
+    """How keys and values are kept, a member of `caches/`: the target's, and the draft's where
+    `draft_cache` names no other."""
     draft_cache: str | None = None
     """The draft's own cache; None: like the target's."""
     window: int = 512
@@ -62,10 +66,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     noise: float = 0.1
     """Drafter `perturbed-self`: share of uniform mass mixed into the target's own law."""
     temperature: float = 0.0
+    """0 is greedy."""
     top_p: float = 1.0
+    """Tokens are kept, the likeliest first, until they hold this much mass; 1 keeps every one."""
     top_k: int = 0
     """0 keeps every token."""
     workload: Workload = "walk"
+    """What is done: decode at ever deeper contexts of a text, `generate` on from one, or score a
+    known one (`ppl`, and for probes `overlap` and `scan`)."""
     text: str | None = None
     """A text file, or a named text: `prose`, `repetition`, `reversed`, `random`; None is the pocket
     family's held-out document."""
@@ -90,9 +98,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ignore_eos: bool = False
     """Go on past an end-of-text token: a timing run wants its full length."""
     seed: int = 0
+    """Of every random draw, and of random weights."""
     dtype: str = "auto"
     """`auto`: bfloat16 on an accelerator, float32 on a CPU."""
     device: str = "auto"
+    """`auto` is the accelerator where there is one; or `cpu`, `cuda`, `cuda:1` ..."""
     threads: int = 0
     """Threads a CPU decodes with; 0 measures which count is fastest. Prefill takes them all."""
     path: ForwardPath = "auto"

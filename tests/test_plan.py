@@ -3,7 +3,16 @@
 import pytest
 
 from specprof.errors import UnknownName, UsageError
-from specprof.plan import expand, override, profiles, quickened, read_profile, swept, typed
+from specprof.plan import (
+    described,
+    expand,
+    override,
+    profiles,
+    quickened,
+    read_profile,
+    swept,
+    typed,
+)
 from specprof.settings import Profile, Settings
 
 
@@ -210,3 +219,13 @@ def test_a_path_that_is_no_utf8_has_its_id():
     """POSIX file names are bytes; Python hands them over with lone surrogates."""
     (spec,) = expand(Profile(name="x", run=Settings(text="\udcff.txt")))
     assert spec.id
+
+
+def test_every_setting_says_what_it_means():
+    """Its meaning, the words it can be, how it is given, what it is by itself."""
+    told = described()
+    assert list(told) == list(Settings.__struct_fields__)
+    assert all(len(each.splitlines()) > 1 for each in told.values())
+    assert told["graphs"].startswith("Whether short forwards are recorded once")
+    assert told["graphs"].endswith("--set graphs=VALUE (auto, off, on); by itself auto.")
+    assert told["draft_cache"].endswith("by itself None; None where VALUE is empty.")

@@ -1,4 +1,4 @@
-"""``specprof explain``: what a rule looks at, a metric means, a case of the catalogue is."""
+"""``specprof explain``: what a rule looks at, a metric or a setting means, a known case is."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -17,12 +17,12 @@ def explain(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="A rule, a probe, a check of tables, a metric, a case, or what `specprof list` "
-            "names; none: list rules, probes, metrics and cases."
+            help="A rule, a probe, a check of tables, a metric, a case, a setting, or what else "
+            "`specprof list` names; none: list rules, probes, metrics, settings and cases."
         ),
     ] = None,
 ) -> None:
-    """Explain a rule, a probe, a check, a metric or a known case; without a name, list them."""
+    """Explain a rule, a probe, a metric, a setting or a known case; without a name, list them."""
     text = _all() if name is None else _one(name)
     from specprof.plain import plain
 
@@ -30,7 +30,7 @@ def explain(
 
 
 def _one(name: str) -> str:
-    from specprof import registry
+    from specprof import plan, registry
     from specprof.catalogue import cases, slashed
     from specprof.errors import UnknownName
     from specprof.glossary import METRICS
@@ -42,12 +42,16 @@ def _one(name: str) -> str:
         return f"{name}: {METRICS[name]}"
     if (known := slashed(name)) in cases():
         return _case(known, cases()[known])
-    if told := _check(name):
-        return f"{name}: {told}"
-    others = _members()
-    if name in others:
-        return f"{name}: {others[name]}"
-    raise UnknownName("rule, probe, metric or case", name, {*METRICS, *cases(), *others})
+    if check := _check(name):
+        return f"{name}: {check}"
+    others, settings = _members(), plan.described()
+    told = [f"{name}: {others[name]}"] if name in others else []
+    if (field := name.replace("-", "_")) in settings:
+        told.append(f"{field}: {settings[field]}")  # a few are called like who reads them
+    if told:
+        return "\n\n".join(told)
+    names = {*METRICS, *cases(), *others, *settings}
+    raise UnknownName("rule, probe, metric, case or setting", name, names)
 
 
 def _members() -> dict[str, str]:
@@ -85,7 +89,7 @@ def _check(name: str) -> str | None:
 
 
 def _all() -> str:
-    from specprof import registry
+    from specprof import plan, registry
     from specprof.catalogue import cases
     from specprof.glossary import METRICS
 
@@ -93,16 +97,17 @@ def _all() -> str:
         "rules": {name: each.summary for name, each in registry.members("rule").items()},
         "probes": {name: each.summary for name, each in registry.members("probe").items()},
         "metrics": METRICS,
+        "settings": plan.described(),
         "cases": {name: each.title for name, each in cases().items()},
     }
     lines = list[str]()
     for heading, entries in parts.items():
         width = max(map(len, entries), default=0)
         lines += [heading] if entries else []
-        lines += [f"  {name:{width}}  {_opening(text)}" for name, text in entries.items()]
+        lines += [f"  {name:{width}}  {opening(text)}" for name, text in entries.items()]
     return "\n".join(lines)
 
 
-def _opening(text: str) -> str:
+def opening(text: str) -> str:
     """Return the first sentence, on one line."""
     return " ".join(text.split()).partition(". ")[0].rstrip(".") + "."

@@ -17,7 +17,7 @@ def list_(
         str | None,
         typer.Argument(
             help="drafter, shape, depth, cache, acceptance, backend, rule, probe, fault, exporter "
-            "or profile."
+            "profile or setting."
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
@@ -26,7 +26,7 @@ def list_(
     from specprof.errors import UnknownName
     from specprof.registry import KINDS
 
-    kinds = [*KINDS, "profile"]
+    kinds = [*KINDS, "profile", "setting"]
     if kind is not None and kind not in kinds:
         raise UnknownName("kind of member", kind, kinds)
     rows = [row for each in ([kind] if kind else kinds) for row in _rows(each)]
@@ -35,6 +35,7 @@ def list_(
 
 def _rows(kind: str) -> list[Row]:
     from specprof import plan, registry
+    from specprof.cli.explain import opening
 
     if kind == "profile":
         return [
@@ -45,6 +46,16 @@ def _rows(kind: str) -> list[Row]:
                 "summary": plan.read_profile(name).about,
             }
             for name, path in plan.profiles().items()
+        ]
+    if kind == "setting":
+        return [
+            {
+                "kind": kind,
+                "name": name,
+                "from": str(plan.SETTINGS),
+                "summary": opening(told),
+            }
+            for name, told in plan.described().items()
         ]
     return [
         {"kind": kind, "name": each.name, "from": str(each.path), "summary": each.summary}

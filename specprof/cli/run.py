@@ -69,7 +69,11 @@ def run(
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Any other setting; repeatable."),
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Any other setting of `specprof list setting`; repeatable.",
+        ),
     ] = None,
     sweep: Annotated[
         list[str] | None,

@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from specprof import registry
+from specprof import plan, registry
 from specprof.catalogue import cases
 from specprof.glossary import METRICS
+from specprof.settings import Settings
 
 
 def specprof(*arguments) -> subprocess.CompletedProcess:
@@ -16,9 +17,10 @@ def specprof(*arguments) -> subprocess.CompletedProcess:
 
 
 def test_everything_is_listed_with_a_line():
-    """Every rule, every probe, every metric, every case of the catalogue."""
+    """Every rule, every probe, every metric, every setting, every case of the catalogue."""
     told = specprof().stdout
-    for name in [*registry.members("rule"), *registry.members("probe"), *METRICS, *cases()]:
+    members = [*registry.members("rule"), *registry.members("probe")]
+    for name in [*members, *METRICS, *Settings.__struct_fields__, *cases()]:
         assert f"\n  {name} " in told
 
 
@@ -72,6 +74,22 @@ def test_whatever_the_list_names_is_explained(name):
     assert ended.returncode == 0
     assert ended.stdout.startswith(f"{name}: ")
     assert len(ended.stdout) > len(name) + 20
+
+
+@pytest.mark.parametrize("name", ["graphs", "path", "detail", "draft-cache"])
+def test_a_setting_is_explained_as_it_is_given(name):
+    """As a profile writes it, or as an option; with the words it can be and its default."""
+    told = specprof(name).stdout
+    field = name.replace("-", "_")
+    assert told == f"{field}: {plan.described()[field]}\n"
+    assert f"--set {field}=VALUE" in told
+
+
+def test_a_setting_called_like_a_member_is_explained_beside_it():
+    """`block` is a rule of acceptance, and what a windowed cache evicts at once."""
+    member, setting = specprof("block").stdout.split("\n\nblock: ")
+    assert member == f"block: {registry.member('acceptance', 'block').docstring}"
+    assert setting.startswith("Cache `sink-window`: evicted at once")
 
 
 def test_explaining_loads_no_heavy_package():

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from specprof import plan, registry
+from specprof.settings import Settings
 
 
 def specprof(*arguments) -> subprocess.CompletedProcess:
@@ -32,6 +33,13 @@ def test_one_kind_can_be_asked_for():
     marked = [line.split()[0] for line in told.splitlines() if line.endswith("[plugin, shipped]")]
     assert marked == ["sqlite"]
     assert "backend" not in told
+
+
+def test_settings_are_listed_with_what_they_mean():
+    """All that `--set` takes, each on one line."""
+    told = specprof("list", "setting").stdout.splitlines()
+    assert [line.split()[0] for line in told[1:]] == list(Settings.__struct_fields__)
+    assert all(len(line.split()) > 2 and line.endswith(".") for line in told[1:])
 
 
 def test_json_is_one_document():

@@ -1,7 +1,7 @@
 """Shows a contest: one table, fitted to the screen, or the same figures as JSON."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,7 +66,8 @@ def table(found: "Contest") -> list[str]:
 
 def notes(found: "Contest") -> list[str]:
     """Return who played for what, and what must be said of the figures."""
-    return [_pairing(found), *_measured(found), *_agreement(found), *_absent(found)]
+    told = [_pairing(found), *_measured(found), *_agreement(found)]
+    return [*told, *_replayed(found), *_absent(found)]
 
 
 def document(found: "Contest", **more: object) -> str:
@@ -90,6 +91,8 @@ def figures(found: "Contest") -> dict[str, object]:
             **{field: getattr(each.entry.settings, field) for field in VARIED},
             "trouble": each.trouble,
             "threads": each.threads,
+            "replayed": each.replayed,
+            "unreplayed": each.unreplayed,
             "strayed": msgspec.to_builtins(each.strayed),
             "wall_ns": [bout.wall_ns for bout in each.bouts],
             "process_ns": [bout.process_ns for bout in each.bouts],
@@ -218,13 +221,32 @@ def _told(name: str, strayed: "Strayed") -> str:
     return f"{place}: a near tie, {apart}" if strayed.tie else f"OTHER TOKENS: {place}, {apart}"
 
 
+def _replayed(found: "Contest") -> list[str]:
+    """Say what the eager entries are for, and whose short forwards could not be replayed."""
+    ours = [each for each in found.standings if each.bouts and each.replayed is not None]
+    lines = list[str]()
+    if any(each.entry.settings.graphs == "off" for each in ours):
+        lines.append("eager: off, and no short forward replayed; the others of ours replay them")
+    asked = [each for each in ours if each.entry.settings.graphs != "off"]
+    why = {each.unreplayed for each in asked}
+    if len(why) == 1 and None not in why:
+        return [*lines, f"but nobody can replay them: {why.pop()}"]
+    told = ((each.unreplayed, each.entry.name) for each in asked if each.unreplayed)
+    return [*lines, *_together(told, "can't replay them all")]
+
+
 def _absent(found: "Contest") -> list[str]:
     """Return why entries didn't play, those with the same reason on one line."""
-    reasons = defaultdict[str, list[str]](list)
-    for each in found.standings:
-        if each.trouble:
-            reasons[each.trouble].append(each.entry.name)
-    return [f"{', '.join(names)} can't play: {why}" for why, names in reasons.items()]
+    told = ((each.trouble, each.entry.name) for each in found.standings if each.trouble)
+    return _together(told, "can't play")
+
+
+def _together(told: Iterable[tuple[str | None, str]], what: str) -> list[str]:
+    """Return a line a reason: the names that share it, what befell them, and the reason."""
+    reasons = defaultdict[str | None, list[str]](list)
+    for reason, name in told:
+        reasons[reason].append(name)
+    return [f"{', '.join(names)} {what}: {reason}" for reason, names in reasons.items()]
 
 
 def shown(lines: Sequence[str]) -> str:

@@ -55,12 +55,14 @@ def bench(
     """Time transformers' generate and assisted generation against our loops, in one process.
 
     Ours run by both paths (Hugging Face's modules, one flat function), plain and speculative, with
-    the profiler off, recording rounds, and recording evidence. All go on from the same text with
-    filled caches, interleaved there and back; ratios are made within each repetition.
+    the profiler off, recording rounds, and recording evidence; `eager`: off, and no short forward
+    replayed from a recording. All go on from the same text with filled caches, interleaved there
+    and back; ratios are made within each repetition.
 
     The JSON document (specprof.bench/1) has an object a row under `entries`: figures as value, low,
     high, n (repetitions), null where not known; `trouble`, why it didn't play; `strayed`, where its
-    greedy tokens are others; wall_ns and rounds of each play, two a repetition.
+    greedy tokens are others; `replayed`, and `unreplayed`, why not; wall_ns and rounds of each
+    play, two a repetition.
     """
     from specprof.cli._contest import document, shown, table
     from specprof.errors import INTERRUPTED
@@ -87,7 +89,11 @@ def _played(given: "dict[str, Value]", seconds: float) -> "Contest":
     (spec,) = expand(override(Profile(name="bench"), **given))
     with tempfile.TemporaryDirectory() as folder:
         everybody = contest.entries(spec.settings)
-        return contest.play(everybody, Path(folder), seconds=seconds, tell=_tell)
+        try:
+            return contest.play(everybody, Path(folder), seconds=seconds, tell=_tell)
+        except KeyboardInterrupt:
+            _tell("stopped before a repetition was whole: there is nothing to show")
+            raise
 
 
 def _tell(line: str) -> None:

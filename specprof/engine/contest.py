@@ -25,7 +25,7 @@ from specprof.backends.hf_generate import HfGenerate
 from specprof.engine import model
 from specprof.engine.bout import Bout
 from specprof.engine.flat.proof import COARSE, NOISE
-from specprof.engine.graphs import recorder
+from specprof.engine.graphs import recorder, replays
 from specprof.engine.repeated import Repeated
 from specprof.engine.threads import threads
 from specprof.errors import SpecprofError, UsageError
@@ -80,6 +80,10 @@ class Standing:
     """Why it didn't play."""
     threads: int | None = None
     """Threads of the processor it took."""
+    replayed: bool | None = None
+    """Whether its short forwards are replayed, the target's at least; None: a peer, or none."""
+    unreplayed: str | None = None
+    """Why those of the target, or of its draft, are not."""
     bouts: list[Bout] = field(default_factory=list)
     """Two a repetition: one on the way out and one on the way back."""
     strayed: Strayed | None = None
@@ -183,6 +187,8 @@ def play(
     standings = [Standing(entry=entry) for entry in asked]
     with ExitStack() as undo:
         hall = _Hall(asked[0].settings, folder, undo)
+        for entry in asked:
+            hall.find(entry.settings)
         playing = [(each, player) for each in standings if (player := hall.admit(each, tell))]
         if not playing:
             raise UsageError(f"nobody can play: {standings[0].trouble}", "change what was asked")
@@ -209,7 +215,7 @@ def play(
     base = max((entry.settings for entry in asked), key=lambda one: one.depth)
     return Contest(
         standings=standings,
-        settings=base,
+        settings=msgspec.structs.replace(base, backend="native", path="auto", graphs="auto"),
         repetitions=repetitions,
         device=str(hall.device),
         dtype=str(model.dtype_for(base.dtype, hall.device)).removeprefix("torch."),
@@ -231,12 +237,18 @@ class _Hall:
         self._refused: dict[Settings, SpecprofError] = {}
         undo.callback(gc.unfreeze)
 
+    def find(self, settings: Settings) -> None:
+        """Load the draft model of an entry: a wrong name ends the contest before it begins."""
+        if settings.draft and settings.drafter == "draft-model":
+            model.load(settings.draft, settings, self.device)
+
     def admit(self, standing: Standing, tell: Callable[[str], None]) -> Play | None:
         """Return what plays an entry, once played already; None where it can't, and why."""
         tell(f"{standing.entry.name}: a first play, not counted")
         refusals = (Exception,) if standing.entry.loop in PEERS else (SpecprofError,)
         try:
             standing.threads, player = self._player(standing.entry)
+            standing.replayed, standing.unreplayed = self._replays(standing.entry)
             player(standing.entry.settings.seed)
         except refusals as trouble:  # of transformers anything; of ours what is meant to be told
             standing.trouble = _told(trouble)
@@ -256,6 +268,16 @@ class _Hall:
         self.undo.enter_context(peer.ready(entry.settings))
         counted = torch.get_num_threads()
         return counted, lambda seed: _with(counted, lambda: peer.bare(seed=seed))
+
+    def _replays(self, entry: Entry) -> tuple[bool | None, str | None]:
+        """Return whether an entry's short forwards are replayed, and whose are not, and why."""
+        if entry.loop in PEERS:
+            return None, None
+        engine = self._engine(entry).wired.engine
+        draft = engine.drafter.draft if entry.loop == "speculative" else None
+        told = {"target": replays(engine.target)[1], "draft": replays(draft)[1]}
+        why = "; ".join(f"the {model_}'s: {reason}" for model_, reason in told.items() if reason)
+        return not told["target"], why or None
 
     def _engine(self, entry: Entry) -> Repeated:
         """Return the engine an entry is played by; plain decoding does without a draft if it must.

@@ -26,7 +26,7 @@ def small(pair, *more):
     )
 
 
-def made(pair, *, repetitions=2, troubles=None, strayed=None, **changed):
+def made(pair, *, repetitions=2, troubles=None, strayed=None, unreplayed=None, **changed):
     """A contest nobody played: the nth entry takes n + 1 ms a token there and twice that back."""
     asked = runs.settings(pair, **({"max_new_tokens": 10, "context": 1234} | changed))
     standings = [
@@ -43,6 +43,8 @@ def made(pair, *, repetitions=2, troubles=None, strayed=None, **changed):
     ]
     for each in standings:
         each.strayed = (strayed or {}).get(each.entry.name)
+        each.unreplayed = (unreplayed or {}).get(each.entry.name)
+        each.replayed = None if each.entry.loop in contest.PEERS else each.unreplayed is None
         if each.entry.name in (troubles or {}):
             each.trouble, each.bouts, each.threads = troubles[each.entry.name], [], None
     return Contest(
@@ -88,7 +90,14 @@ def test_json_says_what_the_table_does_and_is_kept(pair, tmp_path):
     assert found["assisted K=4"]["emitted_per_second"] is None
     assert found["flat K=4 off"]["over_generate"]["n"] == 2
     assert found["flat K=4 off"]["draft_cache"] == "sink-window"
+    assert found["flat K=4 off"]["replayed"] is True
+    assert found["flat K=4 off"]["unreplayed"] is None
+    assert found["flat K=4 eager"]["replayed"] is False
+    assert "they were turned off" in found["flat K=4 eager"]["unreplayed"]
+    assert found["generate"]["replayed"] is None
     assert document["settings"]["context"] == 60
+    asked = {field: document["settings"][field] for field in ("backend", "path", "graphs")}
+    assert asked == {"backend": "native", "path": "auto", "graphs": "auto"}
     assert isinstance(specprof("-o", kept).exception, UsageError)
     assert isinstance(specprof("-o", tmp_path).exception, UsageError)
     assert isinstance(specprof("-o", tmp_path / "no" / "x.json").exception, UsageError)
@@ -159,6 +168,19 @@ def test_threads_are_told_where_they_differ(pair):
     assert "; 2: assisted K=3, " in line
 
 
+def test_who_replays_nothing_is_told(pair):
+    """What `eager` means, and whose rows are like it, with the reason."""
+    eager = "eager: off, and no short forward replayed; the others of ours replay them"
+    why = "the draft's: its layers slide"
+    assert eager in _contest.notes(made(pair))
+    some = _contest.notes(made(pair, unreplayed={"flat K=3 off": why, "flat K=3 rounds": why}))
+    assert f"flat K=3 off, flat K=3 rounds can't replay them all: {why}" in some
+    names = [each.entry.name for each in made(pair).standings]
+    everybody = _contest.notes(made(pair, unreplayed=dict.fromkeys(names, why)))
+    assert f"but nobody can replay them: {why}" in everybody
+    assert not any("replay them all" in line for line in everybody)
+
+
 def test_a_hostile_name_steers_no_terminal(pair):
     """Paths are foreign text."""
     told = _contest.shown(_contest.table(made(pair, target="\x1b[31mred")))
@@ -175,6 +197,19 @@ def test_a_stopped_contest_says_so(pair, monkeypatch):
     ended = small(pair)
     assert ended.exit_code == INTERRUPTED
     assert "in 3 s, stopped by the user" in ended.stdout
+
+
+def test_stopped_before_anything_was_whole(pair, monkeypatch):
+    """No table; a line says so, and the exit code is the interrupted one's."""
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(contest, "play", interrupted)
+    ended = small(pair)
+    assert ended.exit_code == INTERRUPTED
+    assert ended.stdout == ""
+    assert "there is nothing to show" in ended.stderr
 
 
 def test_what_nobody_can_have_is_refused(pair):

@@ -184,6 +184,8 @@ def test_what_cannot_be_contested_is_refused(pair, tmp_path):
             asked(pair, **changed)
     with pytest.raises(EnvironmentMissing, match="nowhere"):
         played(pair, tmp_path, target=str(tmp_path / "nowhere"))
+    with pytest.raises(EnvironmentMissing, match="no_draft"):  # not ten rows without a figure
+        played(pair, tmp_path, draft=str(tmp_path / "no_draft"))
     with pytest.raises(UsageError, match=r"nobody can play: .*context of 99999"):
         played(pair, tmp_path, context=99999)
 

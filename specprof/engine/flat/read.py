@@ -46,7 +46,7 @@ def parts(model: Module) -> Parts:
 
 def refused(reason: str) -> UsageError:
     """Return the error that says why the flat path can't be taken."""
-    hint = "use --set path=auto, which takes it where it can be, or --set path=modules"
+    hint = "use --set path=auto, or path=modules"
     return UsageError(f"the flat path can't be taken: {reason}", hint)
 
 

@@ -4,8 +4,8 @@ python benchmarks/own_account.py [--tokens 1500] [--repeats 3]
 
 Every capture ends with how long its evidence and its lines took. Held against the wall time of the
 run's own rounds that is a share no neighbour on the machine can blur, unlike the difference of two
-runs (profiler_cost.py); what it leaves out are the marks of the clock inside a round, and caches
-that the next round finds colder.
+runs (profiler_cost.py); what it leaves out are the marks of the clock inside a round, the
+sampler's two readings a second on a thread of its own, and caches the next round finds colder.
 """
 
 import argparse

@@ -5,8 +5,9 @@
 Both arms decode the same tokens from the same prefix with the pocket family, in one process, in
 the order on-off-off-on, a tenth of a second each, so that drift cancels. On: all that a level of
 detail records, and the capture written. Off: the bare loop. By both paths: a flat round is shorter,
-so that the same instruments are more of it. What the sampler thread costs, two readings a second,
-is measured by itself and not in the rest. The recheck is in neither: it runs between bursts,
+so that the same instruments are more of it. Nothing is recorded for replay inside a timed part, and
+both arms replay alike, but for `module`: who looks into forwards must run them. What the sampler
+thread costs, two readings a second, is measured by itself and not in the rest. The recheck is in neither: it runs between bursts,
 outside what is timed, and is a diagnosis, not an instrument. Besides wall time, the process's own
 processor time is compared: a neighbour on the machine can't add to that.
 """
@@ -24,6 +25,7 @@ import torch
 from numpy.typing import NDArray
 from stamp import save, stamp
 
+from specprof.analysis.interleaved import median
 from specprof.engine.bout import Bout
 from specprof.engine.repeated import Repeated
 from specprof.engine.sampler import EVERY_S, Sampler
@@ -42,22 +44,24 @@ def times(play: Callable[[], Bout]) -> Times:
 
 
 def cost(on: Callable[[], Bout], off: Callable[[], Bout], quadruples: int) -> dict[str, object]:
-    """Return on/off: on-off-off-on, the median of the ratios with its bootstrap interval.
+    """Return on/off: on-off-off-on, the median of the ratios with its interval.
 
-    The median, because a burst of a neighbour's work is no cost of ours.
+    The median, because a burst of a neighbour's work is no cost of ours. The interval is None of
+    fewer quadruples than one can be told from.
     """
-    ratios = []
-    for _ in range(quadruples):
+    ratios = np.empty((quadruples, 2))
+    for number in range(quadruples):
         first, second, third, fourth = (times(play) for play in (on, off, off, on))
-        ratios.append((first + fourth) / (second + third))
-    drawn = np.random.default_rng(0).choice(np.array(ratios), (2000, quadruples))  # [., ., 2]
-    middles = np.median(drawn, axis=1)
+        ratios[number] = (first + fourth) / (second + third)
+    found = {"wall": median(ratios[:, 0]), "processor": median(ratios[:, 1])}
     return {
         f"{name}_on_over_off": {
-            "median": round(float(np.median(np.array(ratios)[:, column])), 4),
-            "interval_95": np.percentile(middles[:, column], [2.5, 97.5]).round(4).tolist(),
+            "median": round(each.value, 4),
+            "interval_95": [round(one, 4) for one in (each.low, each.high) if one is not None]
+            or None,
         }
-        for column, name in enumerate(("wall", "processor"))
+        for name, each in found.items()
+        if each is not None
     } | {"quadruples": quadruples}
 
 

@@ -7,9 +7,10 @@ the order on-off-off-on, a tenth of a second each, so that drift cancels. On: al
 detail records, and the capture written. Off: the bare loop. By both paths: a flat round is shorter,
 so that the same instruments are more of it. Nothing is recorded for replay inside a timed part, and
 both arms replay alike, but for `module`: who looks into forwards must run them. What the sampler
-thread costs, two readings a second, is measured by itself and not in the rest. The recheck is in neither: it runs between bursts,
-outside what is timed, and is a diagnosis, not an instrument. Besides wall time, the process's own
-processor time is compared: a neighbour on the machine can't add to that.
+thread costs, two readings a second, is measured by itself and not in the rest. The recheck is in
+neither: it runs between bursts, outside what is timed, and is a diagnosis, not an instrument.
+Besides wall time, the process's own processor time is compared: a neighbour on the machine can't
+add to that.
 """
 
 import argparse

@@ -11,6 +11,7 @@ import torch
 from specprof.engine.header import header
 from specprof.engine.inside import looked_into
 from specprof.engine.overlap import overlaps
+from specprof.engine.replay import catch_up
 from specprof.engine.sampler import Sampler
 from specprof.engine.scan import scans
 from specprof.engine.score import score
@@ -98,6 +99,7 @@ class Native(Backend):
         with threads(self.prefill_threads if step > 1 else torch.get_num_threads()):
             for one in passes:
                 yield one
+                catch_up(wired.engine)
                 yield from self.sampler.drain()
 
     def _begin(self, wired: Wired) -> None:

@@ -138,3 +138,9 @@ class CausalModel:
         self.forwards += 1
         logits: torch.Tensor = out.logits[0, :, : self.vocabulary]
         return logits
+
+
+def innermost(decoder: Decoder | None) -> Decoder | None:
+    """Return whose forwards a decoder's are: that within one that changes logits alone."""
+    within: Decoder | None = getattr(decoder, "inner", None)
+    return decoder if within is None else innermost(within)

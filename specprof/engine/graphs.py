@@ -7,22 +7,24 @@ from weakref import WeakKeyDictionary
 import torch
 
 from specprof.engine.cache import Store
-from specprof.engine.decoder import CausalModel, Decoder, Runs
+from specprof.engine.decoder import CausalModel, Decoder, Runs, innermost
 from specprof.engine.flat.proof import small, unlike
 from specprof.engine.masks import slides
 from specprof.engine.replay import Recordings, ReplayedModel
 from specprof.engine.scripts import Scripts
 from specprof.engine.spans import CudaGraphs, Spans
-from specprof.engine.streaming import WindowStore
+from specprof.engine.streaming import Window, WindowStore
 from specprof.errors import UsageError
 from specprof.settings import Settings
 
 PREFILLED = 8
+SINKS = 4
+"""Most sinks of the proof's window."""
 PROVEN = ((8, 1), (9, 2), (9, 1), (10, 2), (8, 2))
 """Forwards of the proof: where each begins, and how many tokens it is fed. Either width is recorded
 once and replayed elsewhere, and for other tokens."""
 _refusals: "WeakKeyDictionary[torch.nn.Module, dict[str, str | None]]" = WeakKeyDictionary()
-"""By model and path, why its forwards can't be replayed; None: they can."""
+"""By model, path and kind of cache, why its forwards can't be replayed; None: they can."""
 
 
 Recorder = Callable[[ReplayedModel], Recordings]
@@ -76,10 +78,10 @@ def refusal(
     reason = _hindrance(model, store, records, settings)
     if reason is None and records is not None:
         known = _refusals.setdefault(model, {})
-        path = "modules" if runs is model else "flat"
-        if path not in known:
-            known[path] = _tried(model, runs, records)
-        reason = known[path]
+        key = f"{'modules' if runs is model else 'flat'} {type(store).__name__}"
+        if key not in known:
+            known[key] = _tried(model, store, runs, records)
+        reason = known[key]
     if reason and settings.graphs == "on":
         raise UsageError(f"graphs were asked for: {reason}", "use --set graphs=auto, or graphs=off")
     return reason
@@ -111,27 +113,42 @@ def _unscriptable(model: torch.nn.Module, store: Store) -> str | None:
 
 def replays(decoder: Decoder | None) -> tuple[bool | None, str | None]:
     """Return whether a decoder's short forwards are replayed, and why not; None: it has none."""
-    if not isinstance(decoder, CausalModel):
+    within = innermost(decoder)
+    if not isinstance(within, CausalModel):
         return None, None
-    heard = "its hidden states are read" if decoder.features else None
-    reason = decoder.unreplayed or heard
+    heard = "its hidden states are read" if within.features else None
+    reason = within.unreplayed or heard
     return reason is None, reason
 
 
-def _tried(model: torch.nn.Module, runs: Runs, records: Recorder) -> str | None:
+def _tried(model: torch.nn.Module, store: Store, runs: Runs, records: Recorder) -> str | None:
     """Record and replay a few forwards; return what went wrong, or how far their logits are off."""
     try:
-        ours = _logits(model, runs, records)
+        ours = _logits(model, _little(store), runs, records)
     except Exception as trouble:  # noqa: BLE001 - whatever a recorder meets, there is the eager way
         return f"recording failed: {str(trouble).strip().partition(chr(10))[0]}"
-    found = unlike(ours, _logits(model, runs, None), next(model.parameters()).dtype)
+    theirs = _logits(model, _little(store), runs, None)
+    found = unlike(ours, theirs, next(model.parameters()).dtype)
     return f"replayed logits differ by {found}" if found else None
 
 
-def _logits(model: torch.nn.Module, runs: Runs, records: Recorder | None) -> torch.Tensor:
+def _little(store: Store) -> Store:
+    """Return an empty store of the same kind that holds the proof's tokens.
+
+    A window so small that it moves from the first of them on; before that it is as a dense store.
+    """
+    capacity = 1 + max(start + count for start, count in PROVEN)
+    if not isinstance(store, WindowStore):
+        return Store(len(store.layers), capacity)
+    window = Window(sinks=min(store.window.sinks, SINKS), recent=PREFILLED - SINKS - 1)
+    return WindowStore(store.rotations, window, capacity, reach=capacity, rows=capacity)
+
+
+def _logits(
+    model: torch.nn.Module, store: Store, runs: Runs, records: Recorder | None
+) -> torch.Tensor:
     """Return [tokens, vocab] the logits of the proof's forwards, replayed where `records` is."""
     config = model.config.get_text_config()  # type: ignore[operator,union-attr]
-    store = Store(config.num_hidden_layers, 1 + max(start + count for start, count in PROVEN))
     device = next(model.parameters()).device
     if records is None:
         decoder = CausalModel(model, store, device, runs=runs)
@@ -143,6 +160,8 @@ def _logits(model: torch.nn.Module, runs: Runs, records: Recorder | None) -> tor
         decoder.rollback(start)
         if isinstance(decoder, ReplayedModel):
             decoder.ready([count])
+            for trouble in decoder.refused.values():
+                raise trouble
         tokens = torch.arange(count, device=device) * 31 + 7 * len(found) + 1
         found.append(decoder.feed(tokens % config.vocab_size))
     return torch.cat(found)

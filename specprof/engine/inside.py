@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import torch
 
-from specprof.engine.decoder import CausalModel
+from specprof.engine.decoder import CausalModel, innermost
 from specprof.engine.flat.decoder import Flat
 from specprof.engine.flat.parts import Block, Parts
 from specprof.engine.handed import replaced
@@ -54,7 +54,7 @@ def looked_into(wired: Wired) -> Iterator[None]:
     with ExitStack() as undo:
         if wired.settings.detail == "module":
             inside = Inside(wired.rig.watch)
-            found = (wired.engine.target, wired.engine.drafter.draft)
+            found = [innermost(each) for each in (wired.engine.target, wired.engine.drafter.draft)]
             runs = {id(each.runs): each.runs for each in found if isinstance(each, CausalModel)}
             for model in found:
                 if isinstance(model, ReplayedModel):  # a replay calls nothing that could be timed

@@ -12,8 +12,9 @@ from typing import Protocol
 import torch
 
 from specprof.engine.cache import Placement, Store
-from specprof.engine.decoder import CausalModel, Runs
+from specprof.engine.decoder import CausalModel, Decoder, Runs, innermost
 from specprof.engine.loop import Engine
+from specprof.errors import SpecprofError
 
 MOST = 32
 """Tokens of the widest forward that is recorded; a wider one is work enough to hide the asking."""
@@ -61,6 +62,8 @@ class ReplayedModel(CausalModel):
         self.recordings = recordings(self)
         self.missed: Counter[Key] = Counter()
         """Times each forward that could be recorded was not."""
+        self.refused: dict[Key, Exception] = {}
+        """What could not be recorded, for want of memory perhaps, and why: it runs as ever."""
         self.eager = False
         """Whether nothing is replayed for the while: somebody looks into forwards."""
 
@@ -73,10 +76,18 @@ class ReplayedModel(CausalModel):
         for count in dict.fromkeys([*counts, *(count for count, _ in often)]):
             key = self.recordings.key(count) if count <= MOST else None
             fits = self.length + count <= self.store.capacity
-            if key and fits and not self.recordings.found(key):
-                self.recordings.record(key)
+            if key and fits and key not in self.refused and not self.recordings.found(key):
+                self._record(key)
         for key in often:
             del self.missed[key]
+
+    def _record(self, key: Key) -> None:
+        try:
+            self.recordings.record(key)
+        except SpecprofError:
+            raise  # of a cache that is full, as the forward itself would say
+        except Exception as trouble:  # noqa: BLE001 - whatever it meets, there is the eager way
+            self.refused[key] = trouble
 
     @property
     def _heard(self) -> bool:
@@ -113,12 +124,22 @@ def ready(engine: Engine) -> None:
         (engine.target, range(1, deepest + 2) if deepest <= FEW else (1, deepest + 1)),
         (engine.drafter.draft, (1, 2)),
     ):
-        if isinstance(decoder, ReplayedModel):
-            decoder.ready(counts)
+        _ready(decoder, counts)
+
+
+def ready_alone(engine: Engine) -> None:
+    """Record ahead what the target takes where nothing is drafted."""
+    _ready(engine.target, (1,))
+
+
+def _ready(decoder: Decoder | None, counts: Collection[int]) -> None:
+    within = innermost(decoder)
+    if isinstance(within, ReplayedModel):
+        within.ready(counts)
 
 
 def catch_up(engine: Engine) -> None:
     """Record, between rounds, what was missed often."""
-    for decoder in (engine.target, engine.drafter.draft):
+    for decoder in map(innermost, (engine.target, engine.drafter.draft)):
         if isinstance(decoder, ReplayedModel) and max(decoder.missed.values(), default=0) >= MISSED:
             decoder.ready()

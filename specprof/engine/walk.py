@@ -12,7 +12,7 @@ from specprof.engine.batch import steps
 from specprof.engine.held import ROOM, Held
 from specprof.engine.loop import Played
 from specprof.engine.recheck import Reference, recheck
-from specprof.engine.replay import catch_up, ready
+from specprof.engine.replay import catch_up, ready, ready_alone
 from specprof.engine.rounds import Scribe
 from specprof.engine.threads import threads
 from specprof.engine.wiring import Lane, Wired, member
@@ -166,13 +166,19 @@ class Walk:
 
         It is told once, in the first one's name.
         """
-        alone = steps(
-            [each.lane.alone() for each in sequences],
+        alone, laps = [each.lane.alone() for each in sequences], []
+        played = steps(
+            alone,
             [list(each.committed) for each in sequences],
             new_tokens=self.wired.settings.plain_steps,
             stop=frozenset(),
         )
-        laps = [step[0].lap for step in list(alone)]
+        for engine in alone:
+            ready_alone(engine)
+        for step in played:
+            laps.append(step[0].lap)
+            for engine in alone:
+                ready_alone(engine)
         steps_ns = [lap.wall_ns() for lap in laps]
         first = sequences[0]
         yield Plain(burst=first.burst, context=len(first.committed), steps_ns=steps_ns)

@@ -17,10 +17,13 @@ from specprof.engine.flat.proof import way
 from specprof.engine.graphs import refusal
 from specprof.engine.loop import Engine
 from specprof.engine.replay import ReplayedModel
+from specprof.engine.rope import rotations
 from specprof.engine.scripts import Scripts
 from specprof.engine.spans import Spans
+from specprof.engine.streaming import Window, WindowStore
+from specprof.engine.walk import Walk
 from specprof.errors import UsageError
-from specprof.records import Header, Round
+from specprof.records import Header, Prefill, Round
 from specprof.settings import Settings
 
 
@@ -223,6 +226,67 @@ def test_a_contest_plays_replayed_and_eager():
     base = Settings(target="pocket/target", draft="pocket/draft", depth=4, device="cpu")
     names = [each.name for each in entries(base) if each.settings.graphs == "off"]
     assert names == ["modules K=4 eager", "flat K=4 eager"]
+
+
+def test_a_window_is_proven_too(monkeypatch):
+    """What is right of a cache that keeps all may be wrong where sinks are turned."""
+    model = tiny.model("llama")
+    window = WindowStore(rotations(model), Window(4, 30), 90, reach=8, rows=90)
+    dense = Store(model.config.num_hidden_layers, 64)
+    rightly = Scripts._given
+
+    def late(self, place):
+        """Stand the sinks where the first forward's stood."""
+        given = list(rightly(self, place))
+        if place.visible is not None:
+            self.first = getattr(self, "first", given[4:6])
+            given[4:6] = self.first
+        yield from given
+
+    monkeypatch.setattr(Scripts, "_given", late)
+    runs = way(model, "auto").runs
+    told = {
+        type(store): refusal(model, store, Scripts, runs=runs, settings=Settings())
+        for store in (dense, window)
+    }
+    assert told[Store] is None
+    assert str(told[WindowStore]).startswith(("replayed logits differ by ", "recording failed: "))
+
+
+def test_perturbed_logits_come_of_replayed_forwards(pair):
+    """The header tells of the decoder within."""
+    found = events(pair, drafter="perturbed-self", draft=None, noise=0.1, max_new_tokens=2)
+    assert facts(found) == [(True, None)] * 2
+
+
+def test_plain_steps_are_replayed_where_rounds_were(pair, monkeypatch):
+    """Where a burst ends in another state of the cache than it began in, or plain decoding does.
+
+    Else the baseline would be slower than it need be, and any speed-up flattered.
+    """
+    eager = []
+    rightly, plain = ReplayedModel._forward, Walk._plain
+
+    def heard(self, tokens, keep, parents=None):
+        before = sum(self.missed.values())
+        logits = rightly(self, tokens, keep, parents)
+        eager.append(sum(self.missed.values()) > before)
+        return logits
+
+    def timed(self, sequences):
+        eager.clear()
+        found = list(plain(self, sequences))
+        told.append(eager.copy())
+        return iter(found)
+
+    told = []
+    monkeypatch.setattr(ReplayedModel, "_forward", heard)
+    monkeypatch.setattr(Walk, "_plain", timed)
+    settings = {"cache": "sink-window", "sinks": 4, "max_new_tokens": 6, "plain_steps": 6}
+    found = events(pair, context=24, window=26, threads=1, **settings)
+    assert max(one.context for one in kind(found, Prefill)) == 24  # all is seen up to token 30
+    assert told
+    assert all(len(steps) == 6 and not any(steps) for steps in told)
 
 
 def test_an_opened_decoder_replays():

@@ -1,14 +1,17 @@
 """Replayed forwards are the eager ones, whoever records them: CUDA's spans, a CPU's scripts."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 import tiny
 from replays import CPU, SCRIPTED, Traced, both, tokens
+from specprof.drafters.perturbed_self import PerturbedDecoder
 from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat.proof import way
-from specprof.engine.replay import MISSED, MOST, ReplayedModel
+from specprof.engine.replay import MISSED, MOST, ReplayedModel, catch_up, ready
 from specprof.engine.scripts import Scripts
 from specprof.engine.spans import LONGEST, Spans, spanned
 from specprof.errors import SpecprofError
@@ -144,3 +147,39 @@ def test_spans_hold_what_they_are_for():
     assert spans == sorted(spans)
     assert len(set(spans)) <= 16
     assert spanned(300, 310) == 310
+
+
+def test_a_decoder_within_another_is_made_ready():
+    """The one around it changes logits alone."""
+    replayed, target = pair("gpt_neox")
+    replayed.prefill(tokens(0, 8).tolist())
+    around = PerturbedDecoder(replayed, torch.neg)
+    engine = SimpleNamespace(
+        policy=SimpleNamespace(bound=3), target=target, drafter=SimpleNamespace(draft=around)
+    )
+    ready(engine)
+    assert sorted(replayed.recordings.recordings) == [(1, 256), (2, 256)]
+    for number in range(MISSED):
+        around.feed(tokens(number, 3))
+    catch_up(engine)
+    assert (3, 256) in replayed.recordings.recordings
+
+
+@pytest.mark.parametrize("records", [spans, Scripts])
+def test_a_recording_that_fails_is_not_tried_again(records, monkeypatch):
+    """A device out of memory records no more; the run goes on as it would without."""
+    decoders = pair("gpt_neox", records=records)
+    replayed, _ = decoders
+    for decoder in decoders:
+        decoder.prefill(tokens(0, 8).tolist())
+    tried = []
+
+    def fails(self, key):
+        tried.append(key)
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(type(replayed.recordings), "record", fails)
+    for number in range(2 * MISSED):
+        replayed.ready([1])
+        assert torch.equal(*both(decoders, tokens(number, 1)))
+    assert len(tried) == 1

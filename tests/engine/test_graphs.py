@@ -282,8 +282,8 @@ def test_plain_steps_are_replayed_where_rounds_were(pair, monkeypatch):
     told = []
     monkeypatch.setattr(ReplayedModel, "_forward", heard)
     monkeypatch.setattr(Walk, "_plain", timed)
-    settings = {"cache": "sink-window", "sinks": 4, "max_new_tokens": 6, "plain_steps": 6}
-    found = events(pair, context=24, window=26, threads=1, **settings)
+    settings = {"cache": "sink-window", "sinks": 5, "max_new_tokens": 6, "plain_steps": 6}
+    found = events(pair, context=24, window=25, threads=1, **settings)
     assert max(one.context for one in kind(found, Prefill)) == 24  # all is seen up to token 30
     assert told
     assert all(len(steps) == 6 and not any(steps) for steps in told)

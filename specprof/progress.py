@@ -33,6 +33,8 @@ class Progress:
         match event:
             case Header() if self.every_s == EVERY_S:
                 self._say(f"models loaded; device {event.device}, clock {event.clock.kind}")
+                for line in _forwards(event):
+                    self._say(line)
             case Round():
                 self.rounds += 1
                 self.emitted += len(event.emitted)
@@ -94,6 +96,17 @@ class SweepProgress(Listener):
 
     def _say(self, line: str) -> None:
         _write(time.monotonic() - self._started, line)
+
+
+def _forwards(header: Header) -> list[str]:
+    """Return how forwards are computed, and why not faster; models alike in it on one line."""
+    told: dict[str, list[str]] = {}
+    for each in (header.target, header.draft):
+        if each and each.forwards:
+            slower = f"; not flat: {each.path_reason}" if each.path_reason else ""
+            slower += f"; not replayed: {each.graphs_reason}" if each.graphs_reason else ""
+            told.setdefault(each.forwards + slower, []).append(each.name)
+    return [f"forwards of {', '.join(names)}: {how}" for how, names in told.items()]
 
 
 def _clock(seconds: float) -> str:

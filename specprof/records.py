@@ -49,6 +49,11 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     graphs_reason: str | None = None
     """Why they were not."""
 
+    @property
+    def forwards(self) -> str | None:
+        """How its forwards were computed, in a word or two; None: by a peer's own loop."""
+        return f"{self.path} replayed" if self.path and self.graphs else self.path
+
 
 class ClockFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Which clock timed the spans, and what reading it costs."""

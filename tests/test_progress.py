@@ -34,6 +34,30 @@ def test_a_run_says_what_it_counted(capsys):
     assert f"{len(rounds)} rounds, {emitted} tokens, tau {emitted / len(rounds):.2f}" in last
 
 
+def test_how_forwards_are_computed_is_said(capsys):
+    """Models alike in it on one line; why not flat, and why not replayed; nothing of a peer's."""
+    replace = msgspec.structs.replace
+    header = captures.events()[0]
+    flat = {"path": "flat", "graphs": True}
+    target = replace(header.target, name="big", **flat)
+    alike = replace(header, target=target, draft=replace(header.draft, name="small", **flat))
+    by = {
+        "path": "modules",
+        "path_reason": "no RoPE",
+        "graphs": False,
+        "graphs_reason": "it slides",
+    }
+    apart = replace(alike, draft=replace(alike.draft, **by))
+    for heard in (header, alike, apart):
+        Progress(RunSpec(id="x", profile="test", settings=Settings())).hear(heard)
+    said = [line for line in capsys.readouterr().err.splitlines() if "forwards" in line]
+    assert [line.partition("] ")[2] for line in said] == [
+        "forwards of big, small: flat replayed",
+        "forwards of big: flat replayed",
+        "forwards of small: modules; not flat: no RoPE; not replayed: it slides",
+    ]
+
+
 def test_a_run_of_a_sweep_leaves_the_opening_to_the_sweep(capsys):
     """Its own lines come seldom."""
     told = Progress(RunSpec(id="x", profile="test", settings=Settings()), every_s=60.0)

@@ -83,7 +83,7 @@ class Standing:
     replayed: bool | None = None
     """Whether its short forwards are replayed, the target's at least; None: a peer, or none."""
     unreplayed: str | None = None
-    """Why those of the target, or of its draft, are not."""
+    """Why those of the target, and of its draft where otherwise, are not."""
     bouts: list[Bout] = field(default_factory=list)
     """Two a repetition: one on the way out and one on the way back."""
     strayed: Strayed | None = None
@@ -275,9 +275,9 @@ class _Hall:
             return None, None
         engine = self._engine(entry).wired.engine
         draft = engine.drafter.draft if entry.loop == "speculative" else None
-        told = {"target": replays(engine.target)[1], "draft": replays(draft)[1]}
-        why = "; ".join(f"the {model_}'s: {reason}" for model_, reason in told.items() if reason)
-        return not told["target"], why or None
+        ours, theirs = replays(engine.target)[1], replays(draft)[1]
+        told = [ours, f"of the draft: {theirs}" if theirs and theirs != ours else None]
+        return ours is None, "; ".join(filter(None, told)) or None
 
     def _engine(self, entry: Entry) -> Repeated:
         """Return the engine an entry is played by; plain decoding does without a draft if it must.

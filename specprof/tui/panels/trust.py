@@ -91,11 +91,7 @@ def _trust(snapshot: Snapshot) -> list[Item]:
 def _ways(header: Header | None) -> str:
     """Return how forwards were computed, the target's first; empty where a peer computed them."""
     models = (header.target, header.draft) if header else ()
-    ways = (
-        f"{each.path} replayed" if each.graphs else each.path
-        for each in models
-        if each and each.path
-    )
+    ways = (each.forwards for each in models if each and each.forwards)
     return safe(", ".join(dict.fromkeys(ways)))
 
 

@@ -1,6 +1,6 @@
 """Against a C++ engine: openvino-genai, our paths and transformers, in turns on one machine.
 
-    python benchmarks/cpp_engine.py --home FOLDER [--repeats 7] [--prompts 3] [--tokens 128]
+    python benchmarks/cpp_engine.py --home FOLDER [--repeats 8] [--prompts 3] [--tokens 128]
 
 Same weights in float32, same prompts as token ids, greedy, K = 4, the same number of new tokens,
 first with one thread and then with two. The engine's packages are no dependency of specprof: FOLDER
@@ -179,7 +179,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--home", type=Path, default=Path("/tmp/ov"), help="see above")  # noqa: S108 - a default to be overridden
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=8)
     parser.add_argument("--prompts", type=int, default=3)
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])

@@ -76,8 +76,12 @@ def _play_all(folder: Path, index: sweep.Index, follow: Follow) -> None:
             follow(index.profile.probes, path)
         return status
 
-    with _on_ending_signals(_interrupt):
-        index = sweep.play_all(folder, index, play, SweepProgress())
+    try:
+        with _on_ending_signals(_interrupt):
+            index = sweep.play_all(folder, index, play, SweepProgress())
+    except KeyboardInterrupt:  # between two runs, none of which it ended
+        _tell(f"{folder}: stopped between two runs\n  specprof run --resume {folder}")
+        raise
     done = sum(run.state == "complete" for run in index.runs)
     _tell(f"{folder}: {done} of {len(index.runs)} runs complete")
     if done < len(index.runs):

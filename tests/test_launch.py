@@ -174,6 +174,19 @@ def test_a_misspelt_member_of_the_family_is_refused_at_once(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_sweep_stopped_between_two_runs_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    """No run of it was interrupted; the command line ends as for any Ctrl-C."""
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "out"
+    monkeypatch.setattr(launch.sweep, "play_all", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        launch._play_all(folder, None, None)
+    assert f"specprof run --resume {folder}" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
 def test_a_stopped_sweep_is_resumed_from_the_command_line(tmp_path):
     """Ctrl-C exits with 130; --resume does the rest and leaves what was complete alone."""

@@ -6,7 +6,8 @@ The pocket family. A contest for each context and temperature, all of it in one 
 specprof/engine/contest.py): generate, assisted generation, and our loops by both paths, plain and
 speculative, profiler off, rounds and evidence. Past the window's width ours also play with a window
 for the draft alone, and for both models; nobody else has those, and the second reads by another law
-than the rest. Writes benchmarks/results/speed.json after each contest, and prints its table.
+than the rest. Each contest has as many repetitions as an interval needs, however long they take.
+Writes benchmarks/results/speed.json after each contest, and prints its table.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import msgspec
 import torch
 from stamp import save, stamp
 
+from specprof.analysis.interleaved import FEWEST
 from specprof.cli._contest import figures, shown, table
 from specprof.engine.contest import Entry, entries, ours, play
 from specprof.settings import Settings
@@ -51,6 +53,7 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--threads", type=int, default=0, help="0: each as measured fastest")
     parser.add_argument("--seconds", type=float, default=60.0, help="for each contest")
+    parser.add_argument("--repetitions", type=int, default=FEWEST, help="at least, of each contest")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--name", default="speed", help="benchmarks/results/NAME.json")
     asked = parser.parse_args()
@@ -70,6 +73,7 @@ def main() -> None:
                     everybody(settings),
                     Path(folder),
                     seconds=asked.seconds,
+                    least=asked.repetitions,
                     tell=lambda line: print(line, file=sys.stderr, flush=True),
                 )
             name = f"temperature {temperature:g}, context {context}"

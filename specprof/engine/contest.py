@@ -178,8 +178,9 @@ def play(
     *,
     seconds: float,
     tell: Callable[[str], None],
+    least: int = LEAST,
 ) -> Contest:
-    """Play repetitions for `seconds`, at least two; Ctrl-C ends it after what was played whole.
+    """Play repetitions for `seconds`, at least so many; Ctrl-C ends it after what was played whole.
 
     `tell` hears how it goes. Captures are written into `folder`. Raises UsageError where nobody
     can play.
@@ -197,7 +198,7 @@ def play(
         seeds = count(asked[0].settings.seed + 1)
         repetitions = 0
         try:
-            while repetitions < LEAST or time.monotonic() - began < seconds:
+            while repetitions < least or time.monotonic() - began < seconds:
                 turned = repetitions % len(playing)
                 order = playing[turned:] + playing[:turned]
                 for each, bout in _repetition(order, next(seeds), next(seeds)):

@@ -70,6 +70,13 @@ def test_two_plays_a_repetition_two_repetitions_at_least(greedy):
     assert all(bout.wall_ns > 0 for each in greedy.standings for bout in each.bouts)
 
 
+def test_as_many_repetitions_as_are_needed_are_played(pair, tmp_path):
+    """However short the time: an interval needs some."""
+    found = play(some(pair, "generate"), tmp_path, seconds=0, tell=lambda _: None, least=3)
+    assert found.repetitions == 3
+    assert [len(each.bouts) for each in found.standings] == [6]
+
+
 def test_rounds_are_counted_alike(greedy):
     """Plain decoding takes one a token; where all drafts stand, a round emits K + 1."""
     rounds = {name: {bout.rounds for bout in each.bouts} for name, each in by_name(greedy).items()}

@@ -11,6 +11,7 @@ from specprof.engine.decoder import CausalModel, Decoder, Runs, innermost
 from specprof.engine.flat.proof import small, unlike
 from specprof.engine.masks import slides
 from specprof.engine.replay import Recordings, ReplayedModel
+from specprof.engine.rope import length_bound
 from specprof.engine.scripts import Scripts
 from specprof.engine.spans import CudaGraphs, Spans
 from specprof.engine.streaming import Window, WindowStore
@@ -23,6 +24,8 @@ SINKS = 4
 PROVEN = ((8, 1), (9, 2), (9, 1), (10, 2), (8, 2))
 """Forwards of the proof: where each begins, and how many tokens it is fed. Either width is recorded
 once and replayed elsewhere, and for other tokens."""
+SEEN = frozenset({"full_attention", "sliding_attention"})
+"""Kinds of layers whose view a script's mask says, where none of them slides."""
 _refusals: "WeakKeyDictionary[torch.nn.Module, dict[str, str | None]]" = WeakKeyDictionary()
 """By model, path and kind of cache, why its forwards can't be replayed; None: they can."""
 
@@ -97,6 +100,8 @@ def _hindrance(
         return "a batch's forwards are padded anew each time"
     if settings.detail == "module":
         return "a replay has no modules whose time could be told"
+    if scaling := length_bound(model):  # beyond where the proof looks, a branch of Python's
+        return f"the angles of its {scaling} RoPE depend on the length"
     if records is Scripts:
         return _unscriptable(model, store)
     return None if type(store) is Store else "its cache moves rows, or holds them otherwise"
@@ -108,6 +113,10 @@ def _unscriptable(model: torch.nn.Module, store: Store) -> str | None:
         return "its cache holds rows in another form"
     if slides(model):
         return "its layers slide: what they compute depends on the length"
+    config = model.config.get_text_config()  # type: ignore[operator,union-attr]
+    other = set(getattr(config, "layer_types", None) or ()) - SEEN
+    if other:
+        return f"it has {min(other)} layers: what they see may depend on the length"
     return None if small(model) else "it is so large that asking for a forward is next to nothing"
 
 

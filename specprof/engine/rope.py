@@ -56,9 +56,8 @@ def rotations(model: torch.nn.Module) -> list[Rotation]:
     Raises UsageError where stored keys can't be moved.
     """
     name = str(model.config.model_type)  # type: ignore[union-attr]
-    scalings = {each for module in model.modules() for each in _scalings(module)} & LENGTH_BOUND
-    if scalings:
-        raise _refused(name, f"the angles of its {scalings.pop()} RoPE depend on the text's length")
+    if scaling := length_bound(model):
+        raise _refused(name, f"the angles of its {scaling} RoPE depend on the text's length")
     speeds = [buffer.float() for key, buffer in model.named_buffers() if _turns(key)]
     if not speeds:
         raise _refused(name, "it has no rotary position embedding")
@@ -72,6 +71,12 @@ def rotations(model: torch.nn.Module) -> list[Rotation]:
         layer = f" (layer {found.index(None)})" if None in found else ""
         raise _refused(name, f"its stored keys don't turn by halves with their position{layer}")
     return [each for each in found if each]
+
+
+def length_bound(model: torch.nn.Module) -> str | None:
+    """Return the scaling by which a model's angles depend on the length; None: they don't."""
+    scalings = {each for module in model.modules() for each in _scalings(module)} & LENGTH_BOUND
+    return min(scalings, default=None)
 
 
 def _refused(name: str, reason: str) -> UsageError:

@@ -139,6 +139,22 @@ def test_a_large_model_and_a_sliding_one_are_not_scripted(monkeypatch):
     assert tried(tiny.model("llama"), None) == "nothing records them on its device"
 
 
+@pytest.mark.parametrize("recorded", ["cpu", "cuda"])
+def test_angles_that_depend_on_the_length_are_not_recorded(recorded):
+    """They change beyond a length the proof never comes to: a recording would go on as before."""
+    rope = {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 10000.0}
+    model = tiny.model("llama", rope_parameters=rope)
+    told = tried(model, as_cuda if recorded == "cuda" else Scripts)
+    assert told == "the angles of its dynamic RoPE depend on the length"
+
+
+def test_layers_of_an_unknown_view_are_not_scripted():
+    """Chunked attention is causal in the proof's few tokens, and no longer beyond a chunk."""
+    model = tiny.model("llama")
+    model.config.layer_types = ["chunked_attention"] * model.config.num_hidden_layers
+    assert str(tried(model, Scripts)).startswith("it has chunked_attention layers")
+
+
 def test_a_read_target_is_not_replayed(pair, tmp_path):
     """A head reads states that no replay hands out: its target runs as ever, and says why."""
     heads.write(tmp_path, heads.eagle())

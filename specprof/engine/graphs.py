@@ -15,7 +15,7 @@ from specprof.engine.rope import length_bound
 from specprof.engine.scripts import Scripts
 from specprof.engine.spans import CudaGraphs, Spans
 from specprof.engine.streaming import Window, WindowStore
-from specprof.errors import UsageError
+from specprof.errors import NOT_FINITE, UsageError
 from specprof.settings import Settings
 
 PREFILLED = 8
@@ -86,8 +86,19 @@ def refusal(
             known[key] = _tried(model, store, runs, records)
         reason = known[key]
     if reason and settings.graphs == "on":
-        raise UsageError(f"graphs were asked for: {reason}", "use --set graphs=auto, or graphs=off")
+        raise _unmet(reason)
     return reason
+
+
+def check_replayed(decoder: Decoder, settings: Settings) -> None:
+    """Raise UsageError where `graphs` is on and whoever drafts has a decoder's forwards heard."""
+    replayed, reason = replays(decoder)
+    if settings.graphs == "on" and replayed is False and reason:
+        raise _unmet(reason)
+
+
+def _unmet(reason: str) -> UsageError:
+    return UsageError(f"graphs were asked for: {reason}", "use --set graphs=auto, or graphs=off")
 
 
 def _hindrance(
@@ -137,6 +148,8 @@ def _tried(model: torch.nn.Module, store: Store, runs: Runs, records: Recorder) 
     except Exception as trouble:  # noqa: BLE001 - whatever a recorder meets, there is the eager way
         return f"recording failed: {str(trouble).strip().partition(chr(10))[0]}"
     theirs = _logits(model, _little(store), runs, None)
+    if not theirs.isfinite().all():
+        return f"its {NOT_FINITE} or infinity"
     found = unlike(ours, theirs, next(model.parameters()).dtype)
     return f"replayed logits differ by {found}" if found else None
 

@@ -13,7 +13,7 @@ from specprof.engine.batch import Table
 from specprof.engine.cache import Store
 from specprof.engine.decoder import Decoder, Runs
 from specprof.engine.flat.proof import way
-from specprof.engine.graphs import opened, recorder, refusal
+from specprof.engine.graphs import check_replayed, opened, recorder, refusal
 from specprof.engine.loop import Engine
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.stopwatch import Stopwatch, clock_for
@@ -126,12 +126,14 @@ def wire(settings: Settings) -> Wired:
         )
         for sequence in range(settings.batch)
     ]
+    lanes = [_lane(rig, drafter, tokens) for rig, tokens in zip(rigs, texts, strict=True)]
+    check_replayed(lanes[0].engine.target, settings)
     return Wired(
         settings=settings,
         device=device,
         target=target,
         draft=draft,
-        lanes=[_lane(rig, drafter, tokens) for rig, tokens in zip(rigs, texts, strict=True)],
+        lanes=lanes,
         source=source,
         stop=frozenset() if settings.ignore_eos else target.stop_tokens,
     )

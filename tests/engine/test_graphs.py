@@ -160,6 +160,8 @@ def test_a_read_target_is_not_replayed(pair, tmp_path):
     heads.write(tmp_path, heads.eagle())
     found = facts(events(pair, drafter="eagle", draft=str(tmp_path), max_new_tokens=4))
     assert found[0] == (False, "its hidden states are read")
+    with pytest.raises(UsageError, match="graphs were asked for: its hidden states are read"):
+        events(pair, drafter="eagle", draft=str(tmp_path), graphs="on")
 
 
 def tried(model, records):
@@ -224,6 +226,15 @@ def test_a_forward_that_looks_at_its_tokens_is_found_out(monkeypatch):
     rightly = embed.forward
     monkeypatch.setattr(embed, "forward", lambda tokens: rightly(tokens) * float(tokens.sum()))
     assert str(tried(model, Scripts)).startswith("replayed logits differ by ")
+
+
+def test_of_no_numbers_nothing_is_proven():
+    """The run goes on, to say in its own words which model's logits aren't any."""
+    model = tiny.model("llama")
+    with torch.no_grad():
+        model.model.norm.weight.fill_(torch.nan)
+    assert way(model, "auto").reason == "its logits hold NaN or infinity"
+    assert tried(model, Scripts) == "its logits hold NaN or infinity"
 
 
 def test_a_model_is_proven_once():

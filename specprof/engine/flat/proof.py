@@ -11,7 +11,7 @@ from specprof.engine.decoder import CausalModel, Runs
 from specprof.engine.flat import read
 from specprof.engine.flat.decoder import Flat
 from specprof.engine.flat.parts import turned
-from specprof.errors import UsageError
+from specprof.errors import NOT_FINITE, UsageError
 from specprof.settings import ForwardPath
 
 FED = (8, 1, 3)
@@ -80,7 +80,10 @@ def small(model: torch.nn.Module) -> bool:
 
 def _prove(model: Any, flat: Flat) -> None:  # noqa: ANN401 - transformers is untyped
     """Refuse a flat decoder whose logits are not the model's."""
-    found = unlike(_logits(model, flat), _logits(model, model), model.dtype)
+    theirs = _logits(model, model)
+    if not theirs.isfinite().all():
+        raise read.refused(f"its {NOT_FINITE} or infinity")
+    found = unlike(_logits(model, flat), theirs, model.dtype)
     if found:
         raise read.refused(f"its logits differ from the module's by {found}")
 

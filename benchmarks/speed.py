@@ -4,9 +4,9 @@
 
 The pocket family. A contest for each context and temperature, all of it in one interleaved run (see
 specprof/engine/contest.py): generate, assisted generation, and our loops by both paths, plain and
-speculative, profiler off, rounds and evidence. Past the window's width ours also play with a window
-for the draft alone, and for both models; nobody else has those, and the second reads by another law
-than the rest. Each contest has as many repetitions as an interval needs, however long they take.
+speculative, profiler off, rounds and evidence. Past the window's width ours play with the profiler
+off, and also with a window for the draft alone, and for both models; nobody else has those, and the
+second reads by another law than the rest. Each contest has as many repetitions as an interval needs, however long they take.
 Writes benchmarks/results/speed.json after each contest, and prints its table.
 """
 
@@ -21,7 +21,7 @@ from stamp import save, stamp
 
 from specprof.analysis.interleaved import FEWEST
 from specprof.cli._contest import figures, shown, table
-from specprof.engine.contest import Entry, entries, ours, play
+from specprof.engine.contest import PEERS, Entry, entries, ours, play
 from specprof.settings import Settings
 
 WINDOW = 256
@@ -29,18 +29,22 @@ WINDOW = 256
 
 
 def everybody(settings: Settings) -> list[Entry]:
-    """Return the entries of one contest: dense ones, and windows where those forget something."""
+    """Return the entries of one contest; where windows forget something, theirs for the profiler's.
+
+    At a long context a play takes seconds: each loop plays once, with the profiler off.
+    """
     found = entries(settings)
     if settings.context <= WINDOW:
         return found
     dense = next(each.settings for each in found if each.loop == "speculative")
     draft = msgspec.structs.replace(dense, draft_cache="sink-window", window=WINDOW)
     both = msgspec.structs.replace(dense, cache="sink-window", window=WINDOW)
-    levels = ("off", "evidence")
+    off = ("off",)
     return [
-        *found,
-        *ours(draft, "window draft ", levels, plain=False),
-        *ours(both, "windows ", levels),
+        *(each for each in found if each.loop in PEERS),
+        *ours(dense, levels=off),
+        *ours(draft, "window draft ", off, plain=False),
+        *ours(both, "windows ", off),
     ]
 
 

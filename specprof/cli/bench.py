@@ -55,14 +55,12 @@ def bench(
     """Time transformers' generate and assisted generation against our loops, in one process.
 
     Ours run by both paths (Hugging Face's modules, one flat function), plain and speculative, with
-    the profiler off, recording rounds, and recording evidence; `eager`: off, and no short forward
-    replayed from a recording. All go on from the same text with filled caches, interleaved there
-    and back; ratios are made within each repetition.
+    the profiler off, recording rounds or evidence; `eager`: off, no short forward replayed. All go
+    on from the same text with filled caches, interleaved; ratios are made within each repetition.
 
     The JSON document (specprof.bench/1) has an object a row under `entries`: figures as value, low,
-    high, n (repetitions), null where not known; `trouble`, why it didn't play; `strayed`, where its
-    greedy tokens are others; `replayed`, and `unreplayed`, why not; wall_ns and rounds of each
-    play, two a repetition.
+    high, n (repetitions), null where not known; `trouble`, why it didn't play; `unreplayed`, why
+    short forwards weren't; `strayed`, where greedy tokens are others; wall_ns and rounds by play.
     """
     from specprof.cli._contest import document, shown, table
     from specprof.errors import INTERRUPTED

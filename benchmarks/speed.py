@@ -6,7 +6,8 @@ The pocket family. A contest for each context and temperature, all of it in one 
 specprof/engine/contest.py): generate, assisted generation, and our loops by both paths, plain and
 speculative, profiler off, rounds and evidence. Past the window's width ours play with the profiler
 off, and also with a window for the draft alone, and for both models; nobody else has those, and the
-second reads by another law than the rest. Each contest has as many repetitions as an interval needs, however long they take.
+second reads by another law than the rest. Each contest has as many repetitions as an interval
+needs, however long they take.
 Writes benchmarks/results/speed.json after each contest, and prints its table.
 """
 

@@ -20,8 +20,6 @@ MOST = 32
 """Tokens of the widest forward that is recorded; a wider one is work enough to hide the asking."""
 MISSED = 3
 """Times a forward runs unrecorded before it is thought worth recording."""
-FEW = 8
-"""Drafted tokens up to which every width of a verify pass is recorded ahead."""
 
 Play = Callable[[torch.Tensor, Placement], torch.Tensor]
 """From [n] tokens and where they stand to [n, vocab] logits, a tensor of their own."""
@@ -117,14 +115,10 @@ def ready(engine: Engine) -> None:
     """Record ahead, outside any round, what rounds will take.
 
     A draft is fed one token, or two after a round that took them all; a target one by itself, else
-    as many as are drafted and one. A policy or a lookup may draft fewer.
+    as many as are drafted and one. Where a policy or a lookup drafts fewer, it is missed at first.
     """
-    deepest = engine.policy.bound
-    for decoder, counts in (
-        (engine.target, range(1, deepest + 2) if deepest <= FEW else (1, deepest + 1)),
-        (engine.drafter.draft, (1, 2)),
-    ):
-        _ready(decoder, counts)
+    _ready(engine.target, (1, engine.policy.bound + 1))
+    _ready(engine.drafter.draft, (1, 2))
 
 
 def ready_alone(engine: Engine) -> None:

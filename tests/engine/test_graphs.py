@@ -49,27 +49,29 @@ def facts(found):
     return [(each.graphs, each.graphs_reason) for each in (header.target, header.draft) if each]
 
 
-def same_tokens(pair, path, temperature):
-    """Return what an eager run and a replayed one say, having emitted the same tokens."""
+def eager_and_replayed(pair, path, temperature):
+    """Return two runs that should emit the same."""
     chosen = {"path": path, "temperature": temperature, "threads": 1}
-    eager, replayed = events(pair, graphs="off", **chosen), events(pair, **chosen)
-    assert emitted(replayed) == emitted(eager)
-    assert facts(eager) == [(False, "they were turned off")] * 2
-    assert facts(replayed) == [(True, None)] * 2
+    return events(pair, graphs="off", **chosen), events(pair, **chosen)
 
 
 @pytest.mark.parametrize("path", ["flat", "modules"])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_a_run_replayed_on_a_cpu_emits_what_an_eager_one_does(pair, path, temperature):
     """At every depth of a walk, by both paths, drawn tokens too; and the header says so."""
-    same_tokens(pair, path, temperature)
+    eager, replayed = eager_and_replayed(pair, path, temperature)
+    assert emitted(replayed) == emitted(eager)
+    assert facts(eager) == [(False, "they were turned off")] * 2
+    assert facts(replayed) == [(True, None)] * 2
 
 
 @pytest.mark.parametrize("path", ["flat", "modules"])
 def test_so_does_one_replayed_as_on_cuda(pair, cuda, path):
     """The recordings of spans stand for CUDA's."""
-    same_tokens(pair, path, 0.0)
+    eager, replayed = eager_and_replayed(pair, path, 0.0)
     assert cuda.made > 3
+    assert emitted(replayed) == emitted(eager)
+    assert facts(replayed) == [(True, None)] * 2
 
 
 def test_no_round_is_spent_on_recording(pair, cuda, monkeypatch):
@@ -101,7 +103,8 @@ def test_no_round_is_spent_on_recording(pair, cuda, monkeypatch):
 )
 def test_what_cuda_can_not_replay_is_told(pair, cuda, changed, told):
     """Model by model; who asks for graphs by name gets the reason in place of a run."""
-    told_of(pair, changed, told)
+    assert begun_alike(reasons(pair, changed), told)
+    assert refused(pair, changed)
 
 
 @pytest.mark.parametrize(
@@ -115,18 +118,31 @@ def test_what_cuda_can_not_replay_is_told(pair, cuda, changed, told):
 )
 def test_what_a_cpu_can_not_replay_is_told(pair, changed, told):
     """The same, less a window."""
-    told_of(pair, changed, told)
+    assert begun_alike(reasons(pair, changed), told)
+    assert refused(pair, changed) == any(told)
 
 
-def told_of(pair, changed, told):
-    """Hold what the header tells of both models against the beginnings of what it should."""
+def reasons(pair, changed):
+    """Return why each model's forwards were not replayed; None where they were."""
     found = facts(events(pair, max_new_tokens=2, **changed))
-    assert [on for on, _ in found] == [reason is None for reason in told]
-    for (_, reason), begins in zip(found, told, strict=True):
-        assert (reason or "").startswith(begins or "")
-    if any(told):
-        with pytest.raises(UsageError, match="graphs were asked for: "):
-            events(pair, graphs="on", **changed)
+    return [None if replayed else reason for replayed, reason in found]
+
+
+def begun_alike(found, told):
+    """Return whether every reason begins as told, and stands only where one is."""
+    return all(
+        (reason is None) == (begins is None) and (reason or "").startswith(begins or "")
+        for reason, begins in zip(found, told, strict=True)
+    )
+
+
+def refused(pair, changed):
+    """Return whether the same run is refused where graphs are asked for by name."""
+    try:
+        events(pair, graphs="on", max_new_tokens=2, **changed)
+    except UsageError as trouble:
+        return trouble.title.startswith("graphs were asked for: ")
+    return False
 
 
 def test_a_large_model_and_a_sliding_one_are_not_scripted(monkeypatch):

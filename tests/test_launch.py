@@ -284,7 +284,8 @@ def test_a_profiles_probes_follow_the_first_run_of_each_cell(tmp_path):
     """Each once, its capture complete by then; one run alone is followed likewise."""
     asked = []
 
-    def follow(names, path):
+    def follow(names, path, settings):
+        assert settings == read_capture(path).header.spec.settings
         assert read_capture(path).state == "complete"
         asked.append((names, path.name))
 

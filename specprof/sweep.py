@@ -87,7 +87,7 @@ def ordered(specs: Sequence[RunSpec], repeats: int) -> list[RunSpec]:
 def held(folder: Path) -> Iterator[None]:
     """Keep a sweep's folder to this process: two that play its runs would write into one file."""
     try:
-        place = os.open(folder, os.O_RDONLY)
+        place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:  # not there yet, or for `begin` and `read_index` to refuse
         yield
         return

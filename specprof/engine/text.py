@@ -111,15 +111,15 @@ def _file(path: Path) -> str:
 
 def _dataset(name: str, context: int) -> str:
     """Join rows of the dataset's text column until they surely hold `context` tokens."""
+    path, _, config = name.partition(":")
+    if path in BUILDERS:
+        title = f"--dataset {path} is no dataset, but a reader of whatever lies in this folder"
+        raise UsageError(title, "give a dataset's name, OWNER/NAME; or a file with --text")
     try:
         from datasets import load_dataset
     except ImportError as trouble:
         hint = "install it with: pip install 'specprof[datasets]'"
         raise EnvironmentMissing("--dataset needs the package datasets", hint) from trouble
-    path, _, config = name.partition(":")
-    if path in BUILDERS:
-        title = f"--dataset {path} is no dataset, but a reader of whatever lies in this folder"
-        raise UsageError(title, "give a dataset's name, OWNER/NAME; or a file with --text")
     wanted, texts = 16 * context, list[str]()
     try:
         for row in load_dataset(path, config or None, split="test", streaming=True):

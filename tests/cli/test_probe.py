@@ -6,6 +6,8 @@ import sys
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import captures
@@ -14,7 +16,7 @@ from specprof.cli import _probe, app
 from specprof.cli._probe import written
 from specprof.diagnosis import probing
 from specprof.diagnosis.probes.short_view import ShortView
-from specprof.errors import UnknownName, UsageError
+from specprof.errors import SpecprofError, UnknownName, UsageError
 from specprof.extend import Probe
 from specprof.findings import Clear
 from specprof.settings import Profile, Settings
@@ -140,3 +142,19 @@ def test_a_run_that_drafted_nothing_is_not_probed(tmp_path, capsys):
     _probe.follow_up(["self-draft"], path, Settings())
     assert capsys.readouterr().err == ""
     assert not (tmp_path / "a.jsonl.probes").exists()
+
+
+@pytest.mark.parametrize("device", ["cpu\0", "x" * 3_000_000])
+def test_a_setting_that_is_no_argument_starts_nothing(tmp_path, device):
+    """A text out of a capture that no command line can hold: a probe that could not be made."""
+    (tmp_path / "a.probes").mkdir()
+    with pytest.raises(SpecprofError, match="can't be started"):
+        _probe._run(Settings(device=device), tmp_path / "a.probes" / "x.jsonl")
+
+
+@given(st.text())
+def test_a_value_is_never_an_option(text):
+    """Each is one word that begins with its field."""
+    settings = Settings(target=text, draft=text, text=text, dataset=text, device=text, dtype=text)
+    fields = [line.partition("=")[0] for line in written(settings)]
+    assert fields == list(Settings.__struct_fields__)

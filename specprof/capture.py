@@ -19,7 +19,9 @@ from typing import Any, BinaryIO, Self
 
 import msgspec
 
-from specprof.errors import CaptureUnreadable, UsageError
+from specprof import writing
+from specprof.errors import CaptureUnreadable
+from specprof.plain import encoded
 from specprof.records import SCHEMA, End, Event, Header
 from specprof.settings import Settings
 
@@ -31,7 +33,6 @@ _ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
 _long_number = re.compile(rb"(?<![.\d])\d{16}").search
 _LARGEST = 1 << 53
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder[Event](Event)
 
 
@@ -44,16 +45,9 @@ class CaptureWriter:
         self.lost = 0
         self.trouble: str | None = None
         """Why recording stopped, in the system's words; None while all is well."""
-        flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if overwrite else os.O_EXCL)
-        try:
-            self._file = os.open(path, flags, 0o644)
-        except FileExistsError:
-            raise UsageError(
-                f"{path} exists already", "choose another -o, or pass --force"
-            ) from None
-        except OSError as trouble:
-            hint = "choose a writable place with -o PATH"
-            raise UsageError(f"can't write {path}: {trouble.strerror}", hint) from trouble
+        self._file = writing.opened(path, overwrite=overwrite)
+        with contextlib.suppress(OSError):  # a device has no length to cut
+            os.ftruncate(self._file, 0)
         self._length = 0
         self._held: list[bytes] = []
 
@@ -221,18 +215,7 @@ def no_line(path: Path) -> CaptureUnreadable:
 
 
 def _line(event: Event) -> bytes:
-    try:
-        return _encoder.encode(event) + b"\n"
-    except UnicodeEncodeError:  # an argument or a file name that was no valid UTF-8
-        return _encoder.encode(_without_surrogates(msgspec.to_builtins(event))) + b"\n"
-
-
-def _without_surrogates(value: Any) -> Any:  # noqa: ANN401 - plain JSON, of any shape
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, dict):
-        return {_without_surrogates(k): _without_surrogates(v) for k, v in value.items()}
-    return [_without_surrogates(each) for each in value] if isinstance(value, list) else value
+    return encoded(event) + b"\n"
 
 
 def _skipped_to_the_next(file: BinaryIO, line: bytes) -> bool:

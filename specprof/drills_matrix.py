@@ -9,6 +9,7 @@ import msgspec
 from specprof import drills
 from specprof.drills import Judged
 from specprof.errors import UsageError
+from specprof.plain import encoded, plain_json
 from specprof.settings import Value
 
 SCHEMA = "specprof.drills/1"
@@ -51,7 +52,7 @@ def _judged(task: tuple[str, Mapping[str, Value], float]) -> Judged:
 def document(judged: Sequence[Judged]) -> bytes:
     """Return the matrix as one JSON document of schema `specprof.drills/1`."""
     made = {"schema": SCHEMA, "score": score(judged), "drills": judged}
-    return msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n"
+    return msgspec.json.format(plain_json(encoded(made)), indent=2) + b"\n"
 
 
 def score(judged: Sequence[Judged]) -> dict[str, int]:

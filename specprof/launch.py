@@ -13,20 +13,22 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from specprof import sweep
+from specprof import sweep, trust, writing
 from specprof.capture import CaptureWriter, read_capture
-from specprof.errors import INTERRUPTED, SpecprofError, UsageError
+from specprof.errors import INTERRUPTED, SpecprofError
+from specprof.limits import check
+from specprof.plain import plain
 from specprof.plan import expand
 from specprof.progress import SELDOM_S, Progress, SweepProgress
-from specprof.settings import Profile, RunSpec
+from specprof.settings import Profile, RunSpec, Settings
 
 POLL_S = 0.05
 CLOSING_S = 5.0
 """Given to a run nobody watches any more to close its capture; then it is on its own."""
 
 
-Follow = Callable[[Sequence[str], Path], None]
-"""Makes a profile's probes of a capture that is complete."""
+Follow = Callable[[Sequence[str], Path, Settings], None]
+"""Makes a profile's probes of a capture that is complete, and of the settings it was run with."""
 
 
 def launch(
@@ -35,7 +37,7 @@ def launch(
     """Run a profile; return one run's exit code, or the folder a sweep was recorded in."""
     specs = expand(profile)
     _refuse_unknown_pockets(specs)
-    place = output or Path(f"specprof-{profile.name}-{_stamp()}")
+    place = output or Path(f"specprof-{writing.file_name(profile.name)}-{_stamp()}")
     if len(specs) * profile.repeats > 1:
         with sweep.held(place):  # another run's files are not removed under it
             index = sweep.begin(place, profile, specs, force=force)
@@ -43,7 +45,7 @@ def launch(
             _play_all(place, index, follow)
         return place
     path = output or place.with_name(place.name + ".jsonl")
-    _refuse_existing(path, force=force)
+    writing.check_room(path, overwrite=force)
     if tui and _on_terminal():
         return _watched(path)
     progress = Progress(specs[0])
@@ -53,14 +55,18 @@ def launch(
         told(path)
     if status == "interrupted":
         return INTERRUPTED
-    follow(profile.probes, path)
+    follow(profile.probes, path, specs[0].settings)
     return 0
 
 
-def resume(folder: Path, follow: Follow) -> Path:
-    """Go on with a sweep that was stopped: what is complete is kept, the rest is (re)done."""
+def resume(folder: Path, follow: Follow, allowed: trust.Allowed) -> Path:
+    """Go on with a sweep that was stopped: what is complete is kept, the rest is (re)done.
+
+    Its index may be anybody's: it asks for nothing but what the user `allowed`.
+    """
     with sweep.held(folder):
         index = sweep.resumed(folder)
+        _check_index(folder, index, allowed)
         waiting = sum(run.state == "waiting" for run in index.runs)
         _tell(f"{folder}: {len(index.runs) - waiting} of {len(index.runs)} runs are complete")
         _play_all(folder, index, follow)
@@ -73,20 +79,36 @@ def _play_all(folder: Path, index: sweep.Index, follow: Follow) -> None:
     def play(spec: RunSpec, path: Path) -> str:
         status = _record(spec, path, Progress(spec, every_s=SELDOM_S), force=True)
         if status == "complete" and not spec.repeat:
-            follow(index.profile.probes, path)
+            follow(index.profile.probes, path, spec.settings)
         return status
 
     try:
         with _on_ending_signals(_interrupt):
             index = sweep.play_all(folder, index, play, SweepProgress())
     except KeyboardInterrupt:  # between two runs, none of which it ended
-        _tell(f"{folder}: stopped between two runs\n  specprof run --resume {folder}")
+        _tell(f"{folder}: stopped between two runs")
+        _tell(f"  {_resuming(folder, index)}")
         raise
     done = sum(run.state == "complete" for run in index.runs)
     _tell(f"{folder}: {done} of {len(index.runs)} runs complete")
     if done < len(index.runs):
-        _tell(f"  specprof run --resume {folder}")
+        _tell(f"  {_resuming(folder, index)}")
     _tell(f"  specprof compare --by-depth {folder}")
+
+
+def _check_index(folder: Path, index: sweep.Index, allowed: trust.Allowed) -> None:
+    """Refuse what no run can have, and what the user didn't allow, before anything is loaded."""
+    specs = [run.spec for run in index.runs if run.state == "waiting"]
+    trust.check(folder / sweep.INDEX, (spec.settings for spec in specs), allowed)
+    for spec in specs:
+        check(spec.settings)
+    _refuse_unknown_pockets(specs)
+
+
+def _resuming(folder: Path, index: sweep.Index) -> str:
+    """Return the command that goes on with a sweep; it names again what isn't specprof's own."""
+    named = trust.options(run.spec.settings for run in index.runs if run.state != "complete")
+    return " ".join(["specprof run --resume", str(folder), *named])
 
 
 def _record(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> str:
@@ -114,7 +136,7 @@ def _watched(path: Path) -> int:
     """Run in a child process and follow its capture in the dashboard."""
     log = path.with_suffix(path.suffix + ".log")
     command = [sys.executable, "-m", "specprof", *sys.argv[1:], "--no-tui", "--output", str(path)]
-    with log.open("wb") as narration:
+    with writing.fresh(log) as narration:
         child = subprocess.Popen(  # noqa: S603 - our own command line again
             command,
             stdin=subprocess.DEVNULL,
@@ -205,14 +227,6 @@ def _failed_early(child: subprocess.Popen[bytes], log: Path) -> int:
     return INTERRUPTED if child.returncode < 0 else child.returncode
 
 
-def _refuse_existing(path: Path, *, force: bool) -> None:
-    if path.exists() and not path.is_file():  # --force on /dev/null would end in deleting it
-        hint = "choose a file with -o: a capture is read while it grows, and cut back when torn"
-        raise UsageError(f"can't write {path}: it is no regular file", hint)
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists already", "choose another -o, or pass --force")
-
-
 def _refuse_unknown_pockets(specs: list[RunSpec]) -> None:
     """Refuse a misspelt member of the embedded family before anything is loaded."""
     from specprof import pocket
@@ -253,5 +267,5 @@ def _on_terminal() -> bool:
 
 
 def _tell(line: str) -> None:
-    sys.stderr.write(line + "\n")
+    sys.stderr.write(plain(line) + "\n")
     sys.stderr.flush()

@@ -4,6 +4,9 @@ Knows characters, not sinks: markup, HTML and spreadsheets have escapes of their
 """
 
 import json
+from typing import Any
+
+import msgspec
 
 
 def plain(text: str) -> str:
@@ -17,6 +20,22 @@ def plain(text: str) -> str:
 
 def _escaped(sign: str) -> str:
     return sign.encode("unicode_escape").decode("ascii")
+
+
+def encoded(value: object) -> bytes:
+    """Return a value as JSON; a file's name that is no UTF-8 has `?` for what can't be written."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_without_surrogates(msgspec.to_builtins(value)))
+
+
+def _without_surrogates(value: Any) -> Any:  # noqa: ANN401 - plain JSON, of any shape
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_without_surrogates(k): _without_surrogates(v) for k, v in value.items()}
+    return [_without_surrogates(each) for each in value] if isinstance(value, list) else value
 
 
 def plain_json(encoded: bytes) -> bytes:

@@ -92,7 +92,8 @@ class SweepProgress(Listener):
         if isinstance(error, SpecprofError):
             self._say(f"  {error.hint}")
         elif error is not None:
-            traceback.print_exception(error)
+            for line in "".join(traceback.format_exception(error)).splitlines():
+                sys.stderr.write(f"{plain(line)}\n")
 
     def _say(self, line: str) -> None:
         _write(time.monotonic() - self._started, line)

@@ -16,9 +16,10 @@ from typing import Literal
 
 import msgspec
 
-from specprof import __version__
+from specprof import __version__, writing
 from specprof.capture import read_capture
 from specprof.errors import INTERRUPTED, CaptureUnreadable, SpecprofError, UsageError
+from specprof.plain import encoded
 from specprof.settings import Profile, RunSpec
 
 INDEX = "sweep.json"
@@ -86,7 +87,7 @@ def ordered(specs: Sequence[RunSpec], repeats: int) -> list[RunSpec]:
 def held(folder: Path) -> Iterator[None]:
     """Keep a sweep's folder to this process: two that play its runs would write into one file."""
     try:
-        place = os.open(folder, os.O_RDONLY)
+        place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:  # not there yet, or for `begin` and `read_index` to refuse
         yield
         return
@@ -134,14 +135,19 @@ def read_index(folder: Path) -> Index:
     if index.schema != SCHEMA:
         raise CaptureUnreadable(f"{path} has schema {index.schema!r}, not {SCHEMA}", hint)
     for run in index.runs:  # it may come from anywhere, and names files that are written
-        if Path(run.file).name != run.file or not run.file.endswith(".jsonl"):
+        inside = Path(run.file).name == run.file and run.file.isprintable()
+        if not inside or not run.file.endswith(".jsonl"):
             raise CaptureUnreadable(f"{path} names a file outside: {run.file!r}", hint)
     return index
 
 
 def resumed(folder: Path) -> Index:
-    """Return the index with every run waiting that is not complete in its capture."""
+    """Return the index with every run waiting that is not complete in its capture.
+
+    Raises UsageError where one of its files is a link: a run would be written somewhere else.
+    """
     index = read_index(folder)
+    writing.refuse_links(folder, [INDEX, *(run.file for run in index.runs)])
     return msgspec.structs.replace(index, runs=[_standing(folder, run) for run in index.runs])
 
 
@@ -160,10 +166,9 @@ def play_all(folder: Path, index: Index, play: Play, listener: Listener) -> Inde
         index = msgspec.structs.replace(index, runs=runs)
         try:
             _keep(folder, index)
-        except OSError as trouble:
-            title = f"can't write {folder / INDEX}: {trouble.strerror}"
+        except SpecprofError as trouble:
             hint = f"make room, then go on: specprof run --resume {folder}"
-            raise SpecprofError(title, hint) from trouble
+            raise SpecprofError(trouble.title, hint) from trouble
         finally:
             listener.ended(index, number, error)
         if done.state == "interrupted":
@@ -226,8 +231,8 @@ def _make_room(folder: Path, *, force: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is no folder", "a sweep writes a folder: choose another -o")
     folder.mkdir(parents=True, exist_ok=True)
-    if not any(folder.iterdir()):
-        return
+    if all(each.name.startswith(writing.PRIVATE) for each in folder.iterdir()):
+        return  # empty, but for what a kill may have left
     hint = "choose another -o, go on with --resume, or pass --force"
     if not (folder / INDEX).exists():
         raise UsageError(f"{folder} holds other files", "choose another -o")
@@ -238,14 +243,9 @@ def _make_room(folder: Path, *, force: bool) -> None:
 
 
 def _keep(folder: Path, index: Index) -> None:
-    """Write beside the place and rename, so that the index is never half a file."""
-    part = folder / f".{INDEX}.part"
-    try:
-        part.write_bytes(msgspec.json.format(msgspec.json.encode(index), indent=1))
-        part.replace(folder / INDEX)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    """Write the index whole: it is never half a file."""
+    content = msgspec.json.format(encoded(index), indent=1)
+    writing.write(folder / INDEX, content, overwrite=True)
 
 
 def _slug(label: str) -> str:

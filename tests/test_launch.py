@@ -136,6 +136,7 @@ def test_a_run_is_never_left_alone(tmp_path, number, code):
     assert read_capture(path).state == "interrupted"
 
 
+PROFILE = Profile(name="x", run=Settings(target="owner/name"), sweep={"depth": [2, 4]})
 SWEPT = [*SYNTHETIC, "--context", "400", "--stops", "2", "--sweep", "depth=2,4", "--repeats", "2"]
 
 
@@ -182,9 +183,11 @@ def test_a_sweep_stopped_between_two_runs_says_how_to_go_on(tmp_path, monkeypatc
 
     folder = tmp_path / "out"
     monkeypatch.setattr(launch.sweep, "play_all", interrupted)
+    index = launch.sweep.begin(folder, PROFILE, expand(PROFILE), force=False)
     with pytest.raises(KeyboardInterrupt):
-        launch._play_all(folder, None, None)
-    assert f"specprof run --resume {folder}" in capsys.readouterr().err
+        launch._play_all(folder, index, None)
+    told = capsys.readouterr().err
+    assert f"specprof run --resume {folder} --allow=owner/name\n" in told
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
@@ -284,7 +287,8 @@ def test_a_profiles_probes_follow_the_first_run_of_each_cell(tmp_path):
     """Each once, its capture complete by then; one run alone is followed likewise."""
     asked = []
 
-    def follow(names, path):
+    def follow(names, path, settings):
+        assert settings == read_capture(path).header.spec.settings
         assert read_capture(path).state == "complete"
         asked.append((names, path.name))
 

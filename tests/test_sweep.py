@@ -238,7 +238,7 @@ def test_a_full_disk_ends_the_sweep_and_is_told(folder, monkeypatch):
 def test_a_folder_that_could_not_be_begun_is_left_empty(folder, monkeypatch):
     """No half-written index stays to be taken for another's file."""
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
-    with pytest.raises(UsageError, match="full"):
+    with pytest.raises(SpecprofError, match="full"):
         begun(folder)
     assert list(folder.iterdir()) == []
 

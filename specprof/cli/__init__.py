@@ -4,11 +4,13 @@ Importing this loads neither torch nor textual, numpy nor scipy: a command impor
 inside itself. stdout is data, stderr is narration; `specprof.errors` lists the exit codes.
 """
 
+import contextlib
 import errno
 import importlib
 import os
 import pkgutil
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -45,6 +47,7 @@ def options(
 
 def main() -> None:
     """Run the command line; a known error is told in two lines, with its exit code."""
+    _keep_out_the_folder()
     try:
         app(prog_name="specprof")
     except SpecprofError as error:
@@ -58,6 +61,17 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what waits there can't be written either
         sys.stderr.write(f"specprof: can't write to stdout: {error.strerror}\n  make room\n")
         sys.exit(SpecprofError.exit_code)
+
+
+def _keep_out_the_folder() -> None:
+    """Have children look for modules only where this process does.
+
+    They are started by `python -m`, which looks in the current folder first; it may be anybody's.
+    """
+    with contextlib.suppress(OSError):  # the folder itself may be gone
+        if {"", str(Path.cwd())} & set(sys.path):
+            return
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
 
 
 # Every file of this folder is a command; none is listed anywhere.

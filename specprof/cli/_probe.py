@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from specprof import writing
 from specprof.errors import INTERRUPTED, SpecprofError, UsageError
 from specprof.plain import plain
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from specprof.diagnosis.diagnose import Verdict
     from specprof.diagnosis.probing import Choice
     from specprof.settings import Settings
+    from specprof.trust import Allowed
 
 
 def probed(
@@ -28,40 +30,58 @@ def probed(
     evidence: "Evidence",
     asked: str,
     budget_s: float | None,
+    *,
+    allowed: "Allowed",
     also: Sequence[Path] = (),
 ) -> "Diagnosis":
-    """Return the diagnosis after the probes asked for, by commas; `auto`: those it hangs on."""
+    """Return the diagnosis after the probes asked for, by commas; `auto`: those it hangs on.
+
+    A capture may be anybody's: raises UsageError where a probe would load what isn't `allowed`.
+    """
     from specprof.diagnosis import probing
+    from specprof.trust import check
 
     names = [name.strip() for name in asked.split(",")]
     budget_s = math.inf if budget_s is None else budget_s
     if math.isnan(budget_s):
         raise UsageError("--budget nan bounds nothing", "pass seconds, or leave it out")
-    beside = Path(evidence.name + ".probes")
+
+    def told(choice: "Choice") -> None:
+        check(evidence.name, choice.settings, allowed)
+        _told(choice)
+
+    player = _player(Path(evidence.name + ".probes"))
     after = probing.judged(
-        diagnosis, evidence, names, _player(beside), budget_s=budget_s, told=_told, also=also
+        diagnosis, evidence, names, player, budget_s=budget_s, told=told, also=also
     )
     if not any(verdict.probe for verdict in after.verdicts):
         _say(f"probe {asked}: none made; {probing.idle(diagnosis, evidence, also)}")
     return after
 
 
-def follow_up(names: Sequence[str], path: Path) -> None:
+def follow_up(names: Sequence[str], path: Path, settings: "Settings") -> None:
     """Make a profile's probes of a capture just written; say on stderr what they came to.
 
-    A run that drafted nothing is left alone; probes that don't apply to it are told.
+    The capture is of a run of the user's own, which had these `settings`: what they name may be
+    loaded again, and nothing else. A run that drafted nothing is left alone; probes that don't
+    apply to it are told.
     """
     evidence = _evidence(path) if names else None
     if evidence is None or not evidence.columns.rounds.drafted.any():
         return
     from specprof.diagnosis import diagnose, probing
+    from specprof.trust import Allowed, check
+
+    def told(choice: "Choice") -> None:
+        check(path, choice.settings, Allowed.by(settings))
+        _told(choice)
 
     fits = probing.fitting(names, evidence)
     for name in names:
         if name not in fits:
             _say(f"probe {name}: not made; this run's settings rule it out")
     player = _player(Path(f"{path}.probes"))
-    diagnosis = probing.judged(diagnose(evidence), evidence, fits, player, told=_told)
+    diagnosis = probing.judged(diagnose(evidence), evidence, fits, player, told=told)
     for verdict in diagnosis.verdicts:
         if verdict.probe:
             _say(f"probe {verdict.rule}: {_came_to(verdict)}")
@@ -109,14 +129,18 @@ def _player(folder: Path) -> "Callable[[str, Settings], Evidence]":
 def _run(settings: "Settings", path: Path) -> None:
     """Make one run in a child process; its narration is passed on."""
     try:
-        path.parent.mkdir(exist_ok=True)
-    except OSError as trouble:
-        title = f"can't write {path.parent}: {trouble.strerror}"
-        raise UsageError(title, "probes are kept beside the capture: copy it elsewhere") from None
+        writing.make_folder(path.parent)
+        writing.check_room(path, overwrite=True)
+    except UsageError as refused:
+        hint = "probes are kept beside the capture: copy it elsewhere"
+        raise UsageError(refused.title, hint) from None
     command = [sys.executable, "-m", "specprof", "run", "--no-tui", "--force", "-o", str(path)]
     command += [each for line in written(settings) for each in ("--set", line)]
     quiet = subprocess.DEVNULL  # a single run says nothing on stdout
-    ended = subprocess.run(command, stdin=quiet, stdout=quiet, check=False)  # noqa: S603 - our own
+    try:
+        ended = subprocess.run(command, stdin=quiet, stdout=quiet, check=False)  # noqa: S603 - our own
+    except (OSError, ValueError) as trouble:  # a setting out of a file that is no argument
+        raise SpecprofError(f"it can't be started: {trouble}", "record the capture again") from None
     if ended.returncode < 0 or ended.returncode == INTERRUPTED:
         raise KeyboardInterrupt
     if ended.returncode:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from specprof import writing
 from specprof.cli import app
 
 if TYPE_CHECKING:
@@ -66,12 +67,12 @@ def bench(
     from specprof.errors import INTERRUPTED
     from specprof.settings import Settings
 
-    _refuse_existing(output, force=force)
+    _check_room(output, force=force)
     given = {k: v for k, v in locals().items() if k in Settings.__struct_fields__}
     found = _played(given | {"max_new_tokens": tokens}, seconds)
     written = document(found, **_circumstances(found.device))
     if output:
-        output.write_text(written, encoding="utf-8")
+        writing.write(output, written.encode(), overwrite=force)
     sys.stdout.write(written if json else shown(table(found)))
     raise typer.Exit(INTERRUPTED if found.stopped else 0)
 
@@ -95,7 +96,9 @@ def _played(given: "dict[str, Value]", seconds: float) -> "Contest":
 
 
 def _tell(line: str) -> None:
-    sys.stderr.write(line + "\n")
+    from specprof.plain import plain
+
+    sys.stderr.write(plain(line) + "\n")
     sys.stderr.flush()
 
 
@@ -113,15 +116,7 @@ def _circumstances(device: str) -> dict[str, object]:
     }
 
 
-def _refuse_existing(path: Path | None, *, force: bool) -> None:
+def _check_room(path: Path | None, *, force: bool) -> None:
     """Refuse a place that can't be written before anything is timed."""
-    from specprof.errors import UsageError
-
-    if path is None:
-        return
-    if path.exists() and not path.is_file():
-        raise UsageError(f"can't write {path}: it is no regular file", "choose another -o")
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists already", "choose another -o, or pass --force")
-    if not path.parent.is_dir():
-        raise UsageError(f"can't write {path}: no such folder", "make it, or choose another -o")
+    if path is not None:
+        writing.check_room(path, overwrite=force)

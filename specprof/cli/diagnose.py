@@ -1,12 +1,14 @@
 """``specprof diagnose``: what is a mismatch, what is a bug, and which."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from specprof.cli import app
+from specprof.cli._options import Allow, Code
 from specprof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ def diagnose(
         str | None,
         typer.Option(metavar="auto|NAME,..", help="Make runs a verdict hangs on, and judge again."),
     ] = None,
+    allow: Allow = None,
+    trust_remote_code: Code = None,
     budget: Annotated[
         float | None, typer.Option(help="Seconds that probes may take.", min=0)
     ] = None,
@@ -61,9 +65,11 @@ def diagnose(
     diagnoses = [judge(each, plugins or []) for each in evidence]
     if probe is not None:
         from specprof.cli._probe import probed
+        from specprof.trust import Allowed
 
-        pairs = zip(diagnoses, evidence, strict=True)
-        diagnoses = [probed(*pair, probe, budget, plugins or []) for pair in pairs]
+        allowed = Allowed(frozenset(allow or []), bool(trust_remote_code))
+        made = partial(probed, asked=probe, budget_s=budget, allowed=allowed, also=plugins or [])
+        diagnoses = [made(*one) for one in zip(diagnoses, evidence, strict=True)]
     elif budget is not None:
         raise UsageError("--budget bounds probes, and none was asked for", "add --probe auto")
     diagnoses += _of_tables(tables)

@@ -51,10 +51,13 @@ def drill(
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
 ) -> None:
     """Break the engine in a known way, or don't, and diagnose it: test the instrument."""
+    from specprof import writing
+
     given = _given(set_ or [])
     if everything:
-        _room(output, force=force)
-        _all(only, seeds, jobs, given, probe, json=json, output=output)
+        if output:  # refused before the long run that makes it
+            writing.check_room(output, overwrite=force)
+        _all(only, seeds, jobs, given, probe, json=json, output=output, force=force)
     elif name is None:
         sys.stdout.write(_listed())
     else:
@@ -72,18 +75,6 @@ def _given(written: Sequence[str]) -> "dict[str, Value]":
             raise UsageError(f"--set {each!r} sets nothing", "write --set FIELD=VALUE")
         given[field] = typed(field, text)
     return given
-
-
-def _room(output: Path | None, *, force: bool) -> None:
-    """Refuse a matrix that couldn't be kept, before the long run that makes it."""
-    from specprof.errors import UsageError
-
-    if output is None:
-        return
-    if output.exists() and not force:
-        raise UsageError(f"{output} exists already", "choose another -o, or pass --force")
-    if not output.parent.is_dir():
-        raise UsageError(f"can't write {output}: no such folder", "make the folder first")
 
 
 def _listed() -> str:
@@ -133,8 +124,9 @@ def _all(
     *,
     json: bool,
     output: Path | None,
+    force: bool,
 ) -> None:
-    from specprof import drills_matrix
+    from specprof import drills_matrix, writing
 
     judged = []
     for one in drills_matrix.played(only or "", range(seeds), given, jobs, budget_s=budget_s):
@@ -143,7 +135,7 @@ def _all(
     document = drills_matrix.document(judged)
     sys.stdout.write(document.decode() if json else drills_matrix.table(judged))
     if output:
-        output.write_bytes(document)
+        writing.write(output, document, overwrite=force)
 
 
 if TYPE_CHECKING:

@@ -1,6 +1,5 @@
 """``specprof export``: write a capture in another tool's format."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specprof.cli import app
-from specprof.errors import SpecprofError, UsageError
+from specprof.errors import UsageError
 
 if TYPE_CHECKING:
     from specprof.capture import Capture
@@ -31,7 +30,7 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a capture as speedscope, chrome (Perfetto), collapsed, csv, json ..."""
-    from specprof import extend, registry
+    from specprof import extend, registry, writing
     from specprof.capture import read_capture
 
     exporter = registry.load(extend.Exporter, registry.member("exporter", format_))()
@@ -40,32 +39,19 @@ def export(
         _to_stdout(exporter, read)
         return
     path = output or capture.with_name(capture.name.removesuffix(".jsonl") + exporter.suffix)
-    _refuse_to_overwrite(path, capture, force=force)
-    _to_file(exporter, read, path)
+    _refuse_the_capture(path, capture)
+    with writing.whole(path, overwrite=force) as part:
+        exporter.write(read, part)
     _narrate(read, f"{path}\n  open it with {exporter.viewer}")
 
 
-def _refuse_to_overwrite(path: Path, capture: Path, *, force: bool) -> None:
-    if path.exists() and path.samefile(capture):
-        raise UsageError(f"{path} is the capture itself", "choose another -o")
-    if path.exists() and not path.is_file():
-        hint = "give a file's name with -o, or `-o -` for stdout"
-        raise UsageError(f"{path} is no regular file", hint)
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists already", "choose another -o, or pass --force")
-
-
-def _to_file(exporter: "Exporter", capture: "Capture", path: Path) -> None:
-    """Write beside the place and rename, so that `path` is never half a file."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+def _refuse_the_capture(path: Path, capture: Path) -> None:
     try:
-        exporter.write(capture, part)
-        part.replace(path)
-    except OSError as trouble:
-        title = f"can't write {path}: {trouble.strerror or trouble}"
-        raise SpecprofError(title, "choose a writable place with room, with -o PATH") from trouble
-    finally:
-        part.unlink(missing_ok=True)
+        same = path.samefile(capture)
+    except (OSError, ValueError):  # there is nothing yet, or what can't be looked at
+        return
+    if same:
+        raise UsageError(f"{path} is the capture itself", "choose another -o")
 
 
 def _to_stdout(exporter: "Exporter", capture: "Capture") -> None:

@@ -64,10 +64,12 @@ def _rows(kind: str) -> list[Row]:
 
 
 def _document(rows: list[Row]) -> str:
-    import json
+    import msgspec
+
+    from specprof.plain import encoded, plain_json
 
     document = {"schema": "specprof.list/1", "members": rows}
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return plain_json(msgspec.json.format(encoded(document), indent=2)).decode() + "\n"
 
 
 def _table(rows: list[Row]) -> str:

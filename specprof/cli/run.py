@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specprof.cli import app
+from specprof.cli._options import Allow, Code
 
 if TYPE_CHECKING:
+    from specprof import trust
     from specprof.settings import Profile, Value
 
 Text = str | None
@@ -85,6 +87,8 @@ def run(
     resume: Annotated[
         Path | None, typer.Option(help="Go on with a sweep that was stopped: its folder.")
     ] = None,
+    allow: Allow = None,
+    trust_remote_code: Code = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The capture file; a sweep's folder."),
@@ -100,16 +104,19 @@ def run(
     A profile of several cells, or repeats, is a sweep: one capture a run in a folder, plain
     progress with the time left, one comparison table at the end. Ctrl-C stops it, --resume goes on.
     """
-    from specprof import launch
+    from specprof import launch, trust
     from specprof.cli._probe import follow_up
     from specprof.settings import Settings
 
     fields = Settings.__struct_fields__
     given = {k: v for k, v in locals().items() if k in fields and v is not None}
+    allowed = trust.Allowed(frozenset(allow or []), bool(trust_remote_code))
     if resume is not None:
+        given.pop("trust_remote_code", None)
         _refuse_beside_resume(given, set_, sweep, repeats, output)
-        raise typer.Exit(_compared(launch.resume(resume, follow_up)))
+        raise typer.Exit(_compared(launch.resume(resume, follow_up, allowed)))
     wanted = _wanted(profile, given, set_ or [], sweep or [], repeats=repeats, quick=quick)
+    _check_profile(profile, wanted, given, sweep or [], allowed)
     ended = launch.launch(wanted, output=output, force=force, tui=not no_tui, follow=follow_up)
     raise typer.Exit(ended if isinstance(ended, int) else _compared(ended))
 
@@ -141,6 +148,26 @@ def _wanted(
     if repeats is not None:
         profile = msgspec.structs.replace(profile, repeats=repeats)
     return profile
+
+
+def _check_profile(
+    name: str,
+    wanted: "Profile",
+    given: "dict[str, Value]",
+    sweep: list[str],
+    allowed: "trust.Allowed",
+) -> None:
+    """Refuse what a profile asks for on its own; what was typed beside it is the user's word."""
+    from specprof import plan, trust
+
+    typed = {value for value in given.values() if isinstance(value, str)}
+    for asked in sweep:
+        texts = _split(asked, "--sweep")[1]
+        typed |= set(texts.split(";" if ";" in texts else ","))
+    code = allowed.code or given.get("trust_remote_code") is True
+    file = Path(name) if name.endswith(".toml") else None
+    by_hand = trust.Allowed(allowed.names | typed, code)
+    trust.check_profile(file, plan.expand(wanted), by_hand)
 
 
 def _split(asked: str, option: str) -> tuple[str, str]:

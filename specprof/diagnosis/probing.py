@@ -80,7 +80,11 @@ def _ruled_out(name: str, settings: Settings) -> str:
 def fitting(names: Iterable[str], evidence: Evidence) -> list[str]:
     """Return those of the names that can be made of this capture; `auto` always can."""
     known = _probes()
-    return [name for name in names if name == AUTO or known[name].runs(evidence.header)]
+    return [
+        name
+        for name in names
+        if name == AUTO or (name in known and known[name].runs(evidence.header))
+    ]
 
 
 def next_probe(

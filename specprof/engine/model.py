@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from specprof import pocket
+from specprof.engine.foreign import refuse_kernels
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.records import ModelFacts
 from specprof.settings import Settings
@@ -73,6 +74,8 @@ def _load(
     name: str, place: str, settings: Settings, dtype: torch.dtype, device: torch.device
 ) -> Loaded:
     config = _found(name, AutoConfig, place, trust_remote_code=settings.trust_remote_code)
+    if not settings.trust_remote_code:
+        refuse_kernels(name, config)
     _refuse_recurrent(name, config)
     if settings.load_format == "dummy":
         torch.manual_seed(settings.seed)

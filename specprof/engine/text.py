@@ -63,6 +63,8 @@ def area(width, height):
     return width * height
 
 """
+BUILDERS = frozenset({"pandas", "spark", "generator", "sql", "cache"})
+"""What `datasets` reads by when it is given no dataset: one of them unpickles, others run code."""
 NAMED: dict[str, tuple[Callable[[], str], str]] = {
     "prose": (_prose, "Python standard library, pydoc topics"),
     "repetition": (_repetition, "a function of two lines, over and over"),
@@ -109,12 +111,15 @@ def _file(path: Path) -> str:
 
 def _dataset(name: str, context: int) -> str:
     """Join rows of the dataset's text column until they surely hold `context` tokens."""
+    path, _, config = name.partition(":")
+    if path in BUILDERS:
+        title = f"--dataset {path} is no dataset, but a reader of whatever lies in this folder"
+        raise UsageError(title, "give a dataset's name, OWNER/NAME; or a file with --text")
     try:
         from datasets import load_dataset
     except ImportError as trouble:
         hint = "install it with: pip install 'specprof[datasets]'"
         raise EnvironmentMissing("--dataset needs the package datasets", hint) from trouble
-    path, _, config = name.partition(":")
     wanted, texts = 16 * context, list[str]()
     try:
         for row in load_dataset(path, config or None, split="test", streaming=True):

@@ -6,15 +6,17 @@ import sys
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import captures
-from specprof import plan
+from specprof import plan, trust
 from specprof.cli import _probe, app
 from specprof.cli._probe import written
 from specprof.diagnosis import probing
 from specprof.diagnosis.probes.short_view import ShortView
-from specprof.errors import UnknownName, UsageError
+from specprof.errors import SpecprofError, UnknownName, UsageError
 from specprof.extend import Probe
 from specprof.findings import Clear
 from specprof.settings import Profile, Settings
@@ -90,9 +92,8 @@ def test_a_probe_runs_in_a_process_of_its_own(pair, tmp_path):
     header = msgspec.structs.replace(recorded[0], created="2026-01-01T00:00:00+00:00")
     captures.write(path, [header, *recorded[1:]])
     command = [sys.executable, "-m", "specprof", "diagnose", str(path), "--json"]
-    ended = subprocess.run(
-        [*command, "--probe", "self-draft"], capture_output=True, text=True, timeout=300
-    )
+    command += ["--probe", "self-draft", *trust.options([header.spec.settings])]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr
     (told,) = json.loads(ended.stdout)["diagnoses"]
     (verdict,) = [each for each in told["verdicts"] if each["rule"] == "self-draft"]
@@ -126,7 +127,7 @@ def test_a_profiles_probes_are_told_on_stderr(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(_probe, "_run", run)
     (tmp_path / "run.jsonl.probes").mkdir()
-    _probe.follow_up(["short-view", "fits"], path)
+    _probe.follow_up(["short-view", "fits"], path, captures.events()[0].spec.settings)
     told = capsys.readouterr()
     assert told.out == ""
     assert "probe short-view: not made; this run's settings rule it out" in told.err
@@ -138,6 +139,22 @@ def test_a_profiles_probes_are_told_on_stderr(tmp_path, monkeypatch, capsys):
 def test_a_run_that_drafted_nothing_is_not_probed(tmp_path, capsys):
     """Plain decoding, a baseline in a sweep: no word and no file."""
     path = captures.write(tmp_path / "a.jsonl", captures.events(drafter="none", depth=0))
-    _probe.follow_up(["self-draft"], path)
+    _probe.follow_up(["self-draft"], path, Settings())
     assert capsys.readouterr().err == ""
     assert not (tmp_path / "a.jsonl.probes").exists()
+
+
+@pytest.mark.parametrize("device", ["cpu\0", "x" * 3_000_000])
+def test_a_setting_that_is_no_argument_starts_nothing(tmp_path, device):
+    """A text out of a capture that no command line can hold: a probe that could not be made."""
+    (tmp_path / "a.probes").mkdir()
+    with pytest.raises(SpecprofError, match="can't be started"):
+        _probe._run(Settings(device=device), tmp_path / "a.probes" / "x.jsonl")
+
+
+@given(st.text())
+def test_a_value_is_never_an_option(text):
+    """Each is one word that begins with its field."""
+    settings = Settings(target=text, draft=text, text=text, dataset=text, device=text, dtype=text)
+    fields = [line.partition("=")[0] for line in written(settings)]
+    assert fields == list(Settings.__struct_fields__)

@@ -131,3 +131,10 @@ def test_stretches_that_would_be_one_and_the_same_are_refused():
     with pytest.raises(UsageError, match=r"4 different stretches of 4 tokens .* of 6") as raised:
         stretches(tiny.tokenizer(), "abcdef", 4, 4)
     assert "--context 3" in raised.value.hint
+
+
+@pytest.mark.parametrize("name", ["pandas", "pandas:x", "generator"])
+def test_a_reader_of_the_current_folder_is_no_dataset(name):
+    """`datasets` takes some names for a way to read files: one of them unpickles."""
+    with pytest.raises(UsageError, match="is no dataset"):
+        document(Settings(dataset=name))

@@ -5,7 +5,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models
 
 from captures import events
-from specprof.tui.vocabulary import vocabulary
+from specprof.tui.vocabulary import MAX_TOKENIZER_BYTES, vocabulary
 
 
 def header(target):
@@ -44,4 +44,17 @@ def test_without_a_tokenizer_ids_are_shown(tmp_path):
 def test_a_broken_tokenizer_is_no_reason_to_stop(tmp_path):
     """A file that can't be parsed leaves ids."""
     (tmp_path / "tokenizer.json").write_text("{", encoding="utf-8")
+    assert vocabulary(header(tmp_path))(5) == "⟨5⟩"
+
+
+@pytest.mark.parametrize("target", ["~nosuchuser/m", "x" * 100_000, "a\0b", "", "/dev"])
+def test_a_target_that_is_no_folder_shows_ids(target):
+    """A capture may call its target anything."""
+    assert vocabulary(header(target))(5) == "⟨5⟩"
+
+
+def test_a_file_too_large_for_a_tokenizer_is_not_read(tmp_path):
+    """A capture chooses what is opened; not how much memory that takes."""
+    with (tmp_path / "tokenizer.json").open("wb") as file:
+        file.truncate(MAX_TOKENIZER_BYTES + 1)
     assert vocabulary(header(tmp_path))(5) == "⟨5⟩"

@@ -1,0 +1,115 @@
+"""What settings that came out of a file may ask for, and what the user must say by hand.
+
+Knows settings, the embedded models and the named texts; nothing of how a run is made. A file is
+data: it never chooses code to run, a model to load, or a file to read. `docs/trust.md` says it all.
+"""
+
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from specprof import pocket
+from specprof.engine.text import NAMED
+from specprof.errors import UsageError
+from specprof.settings import RunSpec, Settings
+
+MAX_SHOWN_SIGNS = 200
+"""Of a name in a message: a file may hold one of a megabyte."""
+CODE = "--trust-remote-code"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What the user said by hand."""
+
+    names: frozenset[str] = frozenset()
+    """Models, texts and datasets that may be loaded, as the file writes them."""
+    code: bool = False
+    """Whether a model's own code may run."""
+
+    @classmethod
+    def by(cls, settings: Settings) -> Self:
+        """Return what a run of the user's own was allowed: all that it was asked for."""
+        return cls(frozenset(_named(settings)), settings.trust_remote_code)
+
+
+def check(file: str | Path, asked: Iterable[Settings], allowed: Allowed) -> None:
+    """Refuse, with UsageError, settings out of a file that ask for more than the user allowed."""
+    wanted, code = _wanted(asked)
+    rest = {name: kind for name, kind in wanted.items() if name not in allowed.names}
+    _refuse(file, rest, code=code and not allowed.code)
+
+
+def check_profile(file: Path | None, specs: Sequence[RunSpec], allowed: Allowed) -> None:
+    """Refuse, with UsageError, a profile that asks for code, or for a file that isn't beside it.
+
+    Its models and the datasets of a hub are what the user runs it for. `file` is None for a
+    profile that specprof ships.
+    """
+    wanted, code = _wanted(spec.settings for spec in specs)
+    places = {spec.settings.text for spec in specs} | {
+        each.settings.dataset for each in specs if Path(each.settings.dataset or "").exists()
+    }
+    rest = {
+        name: kind
+        for name, kind in wanted.items()
+        if kind != "model" and name in places and name not in allowed.names
+        if not _beside(file, name)
+    }
+    _refuse(file or specs[0].profile, rest, code=code and not allowed.code)
+
+
+def options(asked: Iterable[Settings]) -> list[str]:
+    """Return the options that allow everything these settings ask for; none for embedded models."""
+    wanted, code = _wanted(asked)
+    return [*(_option(name) for name in wanted), *([CODE] if code else [])]
+
+
+def _refuse(file: str | Path, names: dict[str, str], *, code: bool) -> None:
+    if not names and not code:
+        return
+    told = [f"the {kind} {_shown(name)}" for name, kind in names.items()]
+    told += ["running a model's own code"] if code else []
+    title = f"{file} asks for {', '.join(told)}; a file's word is not enough for that"
+    typed = [*(_option(name) for name in names), *([CODE] if code else [])]
+    raise UsageError(title, f"if you trust them, say so by hand: {' '.join(typed)}")
+
+
+def _wanted(asked: Iterable[Settings]) -> tuple[dict[str, str], bool]:
+    """Return name -> kind of all that isn't part of specprof, and whether code is to run."""
+    names, code = dict[str, str](), False
+    for settings in asked:
+        names |= _named(settings)
+        code |= settings.trust_remote_code
+    return names, code
+
+
+def _named(settings: Settings) -> dict[str, str]:
+    embedded = {*pocket.members(), *pocket.heads()}
+    names = {name: "model" for name in (settings.target, settings.draft) if name}
+    return {
+        **{name: kind for name, kind in names.items() if name not in embedded},
+        **({settings.text: "text"} if settings.text and settings.text not in NAMED else {}),
+        **({settings.dataset: "dataset"} if settings.dataset else {}),
+    }
+
+
+def _beside(file: Path | None, name: str) -> bool:
+    """Whether a path leads to something in the profile's own folder, and to nothing hidden."""
+    if file is None:
+        return False
+    try:
+        inside = Path(name).resolve().relative_to(file.resolve().parent)
+    except (OSError, ValueError, RuntimeError):  # elsewhere, or no path at all
+        return False
+    return not any(part.startswith(".") for part in inside.parts)
+
+
+def _option(name: str) -> str:
+    return shlex.quote(f"--allow={name[:MAX_SHOWN_SIGNS]}")
+
+
+def _shown(name: str) -> str:
+    return repr(name) if len(name) <= MAX_SHOWN_SIGNS else f"{name[:MAX_SHOWN_SIGNS]!r}..."

@@ -1,0 +1,52 @@
+"""The files that a search starts from, and those that once were bad: the corpus."""
+
+from functools import cache
+from pathlib import Path
+
+from fuzzing.edits import Lines
+from fuzzing.readers import CAPTURE, INDEX, PROFILE, READERS, TABLE, Reader
+from specprof.plan import profiles
+
+DATA = Path(__file__).parents[1] / "data"
+SEEDS = DATA / "fuzz" / "seeds"
+"""Healthy files, small ones of every kind; `benchmarks/fuzz_seeds.py` records the captures."""
+FOUND = DATA / "fuzz" / "found"
+"""What this search found, made as small as it could: `READER-NUMBER.SUFFIX`."""
+HOSTILE = DATA / "hostile"
+"""What was made or found by other means."""
+PLACES = {
+    CAPTURE: (SEEDS, "*.jsonl"),
+    TABLE: (SEEDS, "table*"),
+    INDEX: (SEEDS, "sweep*.json"),
+}
+
+
+@cache
+def seeds(of: str) -> dict[str, Lines]:
+    """Return the seeds of a kind of file by name, as lines."""
+    if of == PROFILE:
+        paths = list(profiles().values())
+    else:
+        folder, named = PLACES[of]
+        paths = sorted(folder.glob(named))
+    return {path.name: path.read_bytes().splitlines(keepends=True) for path in paths}
+
+
+def corpus() -> list[tuple[Reader, Path]]:
+    """Return every file that was ever bad, with each reader of its kind."""
+    paths = sorted(path for folder in (HOSTILE, FOUND) for path in folder.rglob("*.*"))
+    return [
+        (reader, path)
+        for path in paths
+        for reader in READERS.values()
+        if reader.of in kinds(path) and (not reader.damage or path.name.startswith(reader.name))
+    ]
+
+
+def kinds(path: Path) -> set[str]:
+    """Return what a file may be given as, by its name."""
+    if path.suffix == ".jsonl":
+        return {CAPTURE}
+    if path.suffix == ".json":
+        return {INDEX, TABLE}
+    return {TABLE, PROFILE} if path.suffix == ".toml" else {TABLE} if path.suffix != ".md" else set()

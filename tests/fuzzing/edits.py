@@ -113,10 +113,10 @@ class Node:
         paths = _paths(lines[at])
         if not paths:
             return lines
-        path, kind = paths[self.leaf % len(paths)], lines[at][:24]
+        path, kind = paths[self.leaf % len(paths)], _kind(lines[at])
         made = list(lines)
         for number, line in enumerate(lines):
-            if number == at or (self.everywhere and line[:24] == kind):
+            if number == at or (self.everywhere and _kind(line) == kind):
                 made[number] = self._changed(line, path)
         return made
 
@@ -205,6 +205,11 @@ def edited(lines: Lines, edits: list[Edit]) -> bytes:
     for edit in edits:
         lines = edit(lines)
     return b"".join(lines)
+
+
+def _kind(line: bytes) -> bytes:
+    """Return what tells a capture's events apart: `{"event":"round"`."""
+    return line.partition(b",")[0]
 
 
 @lru_cache(maxsize=4096)

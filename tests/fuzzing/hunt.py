@@ -6,7 +6,9 @@ hangs or fills the memory is kept as it was found: to bring it about a hundred t
 """
 
 import contextlib
+import math
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +33,8 @@ EDITS: dict[str, st.SearchStrategy[Edit]] = {
     INDEX: st.one_of(edits.nodes, edits.nodes, edits.words, edits.raw),
 }
 DAMAGE = st.one_of(edits.whole, edits.whole, edits.whole_files)
+PURSUIT_S = 20.0
+"""Then what is pursued is small enough."""
 SMALLEST_WORTH_BYTES = 100_000
 """A larger input is not tried without each of its lines."""
 QUIET = settings(
@@ -95,6 +99,8 @@ class Hunt:
         """A folder for the input that is being read; a reader may leave files beside it."""
         self.tally = Tally()
         self._quarry: str | None = None
+        self._ends = math.inf
+        """On `time.monotonic`: nothing is read after it."""
 
     def play(self, examples: int) -> Tally:
         """Draw this many lists of edits and try them; return what came of it."""
@@ -117,16 +123,17 @@ class Hunt:
 
     def _try(self, name: str, data: bytes) -> None:
         """Read one input; raises Bad where it shows what is pursued."""
+        if time.monotonic() > self._ends:
+            return
         try:
             read = self._read(name, data)
         except Bad as bad:
-            self._count(refused=False)
-            self.tally.bad += 1
+            self._count(bad=True)
             self._keep(bad, name, data)
             if costly(bad) or bad.kind in self.pursued:
                 return
             if self._quarry is None:
-                self._quarry = bad.kind
+                self._quarry, self._ends = bad.kind, time.monotonic() + PURSUIT_S
             if bad.kind == self._quarry:
                 raise
         else:
@@ -137,10 +144,11 @@ class Hunt:
         path.write_bytes(data)
         return watched(self.reader.read, path)
 
-    def _count(self, *, refused: bool) -> None:
+    def _count(self, *, refused: bool = False, bad: bool = False) -> None:
         if self._quarry is None:  # what is tried to make an input smaller does not count
             self.tally.inputs += 1
             self.tally.refused += refused
+            self.tally.bad += bad
 
     def _keep(self, bad: Bad, name: str, data: bytes) -> None:
         self.tally.keep(Found(self.reader.name, bad.kind, str(bad), name, data, self.chunk))

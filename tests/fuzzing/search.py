@@ -119,9 +119,9 @@ class Search:
             return
         self._told = time.monotonic()
         inputs = sum(each.tally.inputs for each in lines)
-        least = min(each.share for each in lines)
+        wanted = sum(each.wanted for each in lines)
         kinds = sum(len(each.tally.found) for each in lines)
-        sys.stderr.write(f"{inputs:,} inputs, {least:.1%} of each; {kinds} kinds of bad\n")
+        sys.stderr.write(f"{inputs:,} of {wanted:,} inputs; {kinds} kinds of bad\n")
         sys.stderr.flush()
 
 

@@ -19,6 +19,14 @@ PLACES = {
     TABLE: (SEEDS, "table*"),
     INDEX: (SEEDS, "sweep*.json"),
 }
+KINDS = {
+    ".jsonl": {CAPTURE},
+    ".json": {INDEX, TABLE},
+    ".toml": {PROFILE, TABLE},
+    **dict.fromkeys((".csv", ".tsv", ".md"), {TABLE}),
+}
+DAMAGED = ("acquit-", "mid-round-damaged", "last-round-damaged", "rounds-twice", "reversed")
+"""How files are called that are healthy captures with damaged lines, and nothing else."""
 
 
 @cache
@@ -39,14 +47,10 @@ def corpus() -> list[tuple[Reader, Path]]:
         (reader, path)
         for path in paths
         for reader in READERS.values()
-        if reader.of in kinds(path) and (not reader.damage or path.name.startswith(reader.name))
+        if reader.of in kinds(path) and (not reader.damage or path.name.startswith(DAMAGED))
     ]
 
 
 def kinds(path: Path) -> set[str]:
     """Return what a file may be given as, by its name."""
-    if path.suffix == ".jsonl":
-        return {CAPTURE}
-    if path.suffix == ".json":
-        return {INDEX, TABLE}
-    return {TABLE, PROFILE} if path.suffix == ".toml" else {TABLE} if path.suffix != ".md" else set()
+    return KINDS.get(path.suffix, set())

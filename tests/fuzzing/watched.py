@@ -20,7 +20,7 @@ DEADLY_SECONDS = 30.0
 stop it."""
 MEMORY_BYTES = 2**30
 """It may take of memory beyond what the process held before."""
-PACKAGES = ("specprof", "plugins", "fuzzing")
+PACKAGES = ("specprof", "plugins")
 Read = Callable[[Path], str]
 """Reads a file, or refuses it; returns what a user would see of it."""
 
@@ -116,8 +116,8 @@ def _place(error: BaseException) -> str:
     """Return the innermost place in our own code that an error came through."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [each for each in frames if any(f"/{name}/" in each.filename for name in PACKAGES)]
-    inner = [each for each in ours if "/fuzzing/" not in each.filename] or ours or list(frames)
-    return f"{Path(inner[-1].filename).name}:{inner[-1].name}"
+    inner = (ours or list(frames))[-1]
+    return f"{Path(inner.filename).name}:{inner.name}"
 
 
 def costly(bad: Bad) -> bool:

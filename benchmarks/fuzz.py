@@ -22,6 +22,7 @@ the search and what was counted is told. Writes benchmarks/results/fuzz.json and
 import argparse
 import hashlib
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -58,6 +59,8 @@ def main(given: Sequence[str] | None = None) -> int:
     again = [] if asked.reader else read_again()
     minutes = asked.minutes or 24 * 60
     with Search(asked.jobs, until=time.monotonic() + 60 * minutes) as search:
+        for number in (signal.SIGINT, signal.SIGTERM):  # in the background the first is ignored
+            signal.signal(number, signal.default_int_handler)
         try:
             search.play(lines)
         except KeyboardInterrupt:
@@ -170,7 +173,8 @@ def describe(found: Found, folder: Path | None) -> str:
         again = f"--reader {reader} --input {path}"
     told = "\n  ".join(found.told.splitlines()[-12:])
     where = f"{found.name}, {len(found.data):,} bytes"
-    return f"\n{found.reader}: {found.kind} ({where})\n  {told}\n  python benchmarks/fuzz.py {again}"
+    title = f"{found.reader}: {found.kind} ({where})"
+    return f"\n{title}\n  {told}\n  python benchmarks/fuzz.py {again}"
 
 
 def write(

@@ -2,9 +2,9 @@
 
     python benchmarks/fuzz_seeds.py tests/data/fuzz/seeds
 
-And the index of a sweep that was only planned. Every capture is healthy: nothing may accuse it of a bug, nor what damage leaves of it. They are
-committed, for a search is only repeatable from the same beginning. What tells of the machine and
-of the command is left out.
+And indices of sweeps. Every capture is healthy: nothing may accuse it of a bug, nor what damage
+leaves of it. They are committed, for a search is only repeatable from the same beginning. What
+tells of the machine and of the command is left out. The tables beside them are written by hand.
 """
 
 import runpy
@@ -67,10 +67,13 @@ def indices() -> dict[str, Index]:
     with tempfile.TemporaryDirectory() as room:
         planned = sweep.begin(Path(room), profile, expand(profile), force=False)
     first, second = planned.runs
-    ended = {"state": "complete", "wall_s": 1.25}, {"state": "failed", "trouble": "why", "exit_code": 3}
-    runs = [replace(run, **told) for run, told in zip((first, second), ended, strict=True)]
-    small = replace(planned, profile=Profile(name="one"), runs=[first])
-    return {"sweep-planned": planned, "sweep-stopped": replace(planned, runs=runs), "sweep-one": small}
+    done = replace(first, state="complete", wall_s=1.25)
+    failed = replace(second, state="failed", trouble="why", exit_code=3)
+    return {
+        "sweep-planned": planned,
+        "sweep-stopped": replace(planned, runs=[done, failed]),
+        "sweep-one": replace(planned, profile=Profile(name="one"), runs=[first]),
+    }
 
 
 def anonymise(path: Path) -> None:
@@ -82,7 +85,8 @@ def anonymise(path: Path) -> None:
         for event in (header, *read.events):
             writer.write(event)
     told = path.read_text(encoding="utf-8")
-    path.write_text(told.replace(str(pocket.folder("pocket/target").parent) + "/", pocket.PREFIX), encoding="utf-8")
+    folder = f"{pocket.folder('pocket/target').parent}/"
+    path.write_text(told.replace(folder, pocket.PREFIX), encoding="utf-8")
 
 
 if __name__ == "__main__":

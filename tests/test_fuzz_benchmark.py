@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 
 from fuzzing import edits, search, watched
-from fuzzing.edits import Byte, Node, Whole, Word, edited
+from fuzzing.edits import AllLines, Byte, Node, Whole, Word, edited
 from fuzzing.hunt import DAMAGE, Found, Hunt, Tally, cut_at_each, hunt
 from fuzzing.readers import CAPTURE, READERS, Reader
 from fuzzing.search import CUT, Line, Search, cut_lines
@@ -99,7 +99,8 @@ LINES = [b'{"event":"header","a":1}\n', b'{"event":"x","b":[1,2]}\n', b'{"event"
         (Whole("cut", 0, 5), [LINES[0], b'{"eve\n', LINES[2]]),
         (Whole("ended", 0, 5), [LINES[0], b'{"eve']),
         (Whole("joined", 0, 0), [LINES[0], LINES[1][:-1] + LINES[2]]),
-        (Whole("reversed", 0, 0), [LINES[0], LINES[2], LINES[1]]),
+        (AllLines("reversed"), [LINES[0], LINES[2], LINES[1]]),
+        (AllLines("told twice"), [LINES[0], LINES[1], LINES[1], LINES[2], LINES[2]]),
         (Node("set", 0, 1, 7, everywhere=False), [b'{"event":"header","a":7}\n', *LINES[1:]]),
         (Node("dropped", 0, 1, None, everywhere=False), [b'{"event":"header"}\n', *LINES[1:]]),
         (
@@ -156,7 +157,7 @@ def caught_hang():
 @pytest.mark.parametrize(
     ("act", "kind"),
     [
-        (lambda: [][0], "IndexError in "),
+        (lambda: int("x"), "ValueError in "),
         (lambda: warnings.warn("old", DeprecationWarning, stacklevel=1), "DeprecationWarning in "),
         (lambda: "a\x1b[31m", r"unescaped '\x1b'"),
         (lambda: bytes(2 * watched.MEMORY_BYTES), "MemoryError in "),
@@ -186,7 +187,7 @@ def test_a_crashed_rule_is_seen(tmp_path, monkeypatch):
     """The report goes on without it; the search does not."""
     from specprof.diagnosis.rules.too_few_rounds import TooFewRounds
 
-    monkeypatch.setattr(TooFewRounds, "judge", lambda *_: [][0])
+    monkeypatch.setattr(TooFewRounds, "judge", lambda *_: int("x"))
     with pytest.raises(Bad, match="rule too-few-rounds crashed"):
         READERS["diagnose"].read(SEEDS / CUT)
 

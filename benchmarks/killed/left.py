@@ -129,9 +129,7 @@ def _diagnose(path: Path, problems: Problems) -> None:
         problems.add_unless(two, "diagnose refuses unclearly", _end(done))
 
 
-def _record_again(
-    path: Path, again: Sequence[str], problems: Problems, *, recorded: bool
-) -> None:
+def _record_again(path: Path, again: Sequence[str], problems: Problems, *, recorded: bool) -> None:
     """Record under the same name: at once where nothing is lost by it, else by force."""
     before = path.read_bytes() if path.exists() else b""
     done = specprof(*again, "-o", path)

@@ -1,4 +1,4 @@
-"""One trial: a run is started, killed at a moment, and what it leaves is looked at and gone on with.
+"""One trial: a run is started and killed at a moment; what it leaves is looked at and gone on with.
 
 Knows commands and processes; what a capture or a folder must be like stands in `left`.
 """
@@ -17,7 +17,6 @@ from pathlib import Path
 
 import msgspec
 import psutil
-
 from killed.left import COMMAND, Problems, capture_left, environment, sweep_left
 
 SMALL = ["--context", "300", "--stops", "4", "--max-new-tokens", "24", "--threads", "1"]
@@ -129,7 +128,7 @@ def play(trial: Trial) -> Outcome:
 
 
 TEMPORARY = "temporary"
-"""The folder a trial's processes make their temporary files in: what is killed can't remove them."""
+"""The folder for its processes' temporary files: what is killed can't remove them."""
 
 
 class Started:

@@ -165,9 +165,7 @@ class Hunt:
             except Bad as bad:
                 lines = fewer if bad.kind == found.kind else lines
             at -= 1
-        return Found(
-            found.reader, found.kind, found.told, found.name, b"".join(lines), found.chunk
-        )
+        return Found(found.reader, found.kind, found.told, found.name, b"".join(lines), found.chunk)
 
 
 def script(reader: Reader) -> st.SearchStrategy[list[Edit]]:

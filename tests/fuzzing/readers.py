@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ class Reader:
     cheap: bool = False
     """Whether every seed is tried with each edit: it takes far less than a millisecond."""
     damage: bool = False
-    """Whether its files are only damaged, whole lines at a time, and no value of them is changed."""
+    """Whether its files are only damaged, whole lines at a time, with no value changed."""
 
 
 def read_events(path: Path) -> str:
@@ -153,7 +153,8 @@ def exported(path: Path) -> str:
     told = ""
     for name, binary in _formats():
         into = path.with_suffix(f".{name}")
-        shown(lambda name=name, into=into: export(format_=name, capture=path, output=into, force=True))
+        typed = partial(export, format_=name, capture=path, output=into, force=True)
+        shown(typed)
         told += "" if binary else into.read_text(encoding="utf-8")
     return told
 

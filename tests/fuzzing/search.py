@@ -20,7 +20,9 @@ from fuzzing.watched import bound_memory
 
 CUT, CUT_BYTES = "greedy.jsonl", 250
 """The capture whose file is ended after each of its bytes, and how many of them a chunk takes."""
-CUT_READERS = {f"{each} of each length": each for each in ("capture", "follower", "diagnose", "acquit")}
+CUT_READERS = {
+    f"{each} of each length": each for each in ("capture", "follower", "diagnose", "acquit")
+}
 """What is said of them -> who reads what is left."""
 CHUNKS_A_PROCESS = 100
 """Then it gives way to a new one, and with it whatever it gathered."""

@@ -23,7 +23,7 @@ KINDS = {
     ".jsonl": {CAPTURE},
     ".json": {INDEX, TABLE},
     ".toml": {PROFILE, TABLE},
-    **dict.fromkeys((".csv", ".tsv", ".md"), {TABLE}),
+    **{suffix: {TABLE} for suffix in (".csv", ".tsv", ".md")},
 }
 DAMAGED = ("acquit-", "mid-round-damaged", "last-round-damaged", "rounds-twice", "reversed")
 """How files are called that are healthy captures with damaged lines, and nothing else."""

@@ -33,8 +33,8 @@ class Bad(AssertionError):
         self.kind = kind
 
 
-class TooLong(BaseException):  # noqa: N818 - no Exception: a rule that catches those must not
-    """An input took longer than it may."""
+class TooLong(BaseException):
+    """An input took longer than it may; no `Exception`, for some of those are caught on the way."""
 
 
 def watched(read: Read, path: Path) -> bool:
@@ -123,4 +123,3 @@ def _place(error: BaseException) -> str:
 def costly(bad: Bad) -> bool:
     """Whether it is too costly to bring about again and again to make its input smaller."""
     return bad.kind.startswith(("hang", "MemoryError"))
-

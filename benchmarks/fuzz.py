@@ -24,7 +24,6 @@ import hashlib
 import json
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +35,7 @@ from fuzzing.hunt import SCRIPTS, Found  # noqa: E402 - found where the line abo
 from fuzzing.readers import READERS  # noqa: E402
 from fuzzing.search import CUT, CUT_READERS, Line, Search, cut_lines, prepare  # noqa: E402
 from fuzzing.seeds import corpus  # noqa: E402
-from fuzzing.watched import Bad, watched  # noqa: E402
+from fuzzing.watched import Bad, room, watched  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results"
 WANTED = {
@@ -58,7 +57,8 @@ def main(given: Sequence[str] | None = None) -> int:
     lines, stopped = wanted(asked), False
     again = [] if asked.reader else read_again()
     minutes = asked.minutes or 24 * 60
-    with Search(asked.jobs, until=time.monotonic() + 60 * minutes) as search:
+    until = time.monotonic() + 60 * minutes
+    with room() as folder, Search(asked.jobs, folder, until=until) as search:
         for number in (signal.SIGINT, signal.SIGTERM):  # in the background the first is ignored
             signal.signal(number, signal.default_int_handler)
         try:
@@ -107,9 +107,9 @@ def wanted(asked: argparse.Namespace) -> list[Line]:
 def read_again() -> list[Found]:
     """Read every file of the corpus by each reader of its kind; return what is still bad."""
     found = []
-    with tempfile.TemporaryDirectory() as folder:
+    with room() as folder:
         for reader, path in corpus():
-            copy = Path(folder) / path.name
+            copy = folder / path.name
             copy.write_bytes(path.read_bytes())
             try:
                 watched(reader.read, copy)
@@ -124,9 +124,9 @@ def read_one(readers: Sequence[str], path: Path) -> int:
     """Read one file under watch; say how that ended."""
     prepare()
     code = 0
-    with tempfile.TemporaryDirectory() as folder:
+    with room() as folder:
         for name in readers:
-            copy = Path(folder) / path.name
+            copy = folder / path.name
             copy.write_bytes(path.read_bytes())
             try:
                 print(f"{name}: {'read' if watched(READERS[name].read, copy) else 'refused'}")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 
 from fuzzing import edits, search, watched
-from fuzzing.edits import AllLines, Byte, Node, Whole, Word, edited
+from fuzzing.edits import AllLines, Assigned, Byte, Node, Whole, Word, edited
 from fuzzing.hunt import DAMAGE, Found, Hunt, Tally, cut_at_each, hunt
 from fuzzing.readers import CAPTURE, READERS, Reader
 from fuzzing.search import CUT, Line, Search, cut_lines
@@ -111,6 +111,10 @@ LINES = [b'{"event":"header","a":1}\n', b'{"event":"x","b":[1,2]}\n', b'{"event"
             Node("nested", 0, 2 * 4 + 1, None, everywhere=False),
             [b'{"event":"header","a":' + b"[" * 200 + b"]" * 200 + b"}\n", *LINES[1:]],
         ),
+        (
+            Node("like", 0, 1, None, everywhere=False, other=7),
+            [b'{"event":"header","a":1000000}\n', *LINES[1:]],
+        ),
         (Word(0, None), [b'{{"event":"header","a":1}\n', *LINES[1:]]),
         (Byte(0, b"\xff", 2), [b'\xffevent":"header","a":1}\n', *LINES[1:]]),
     ],
@@ -118,6 +122,12 @@ LINES = [b'{"event":"header","a":1}\n', b'{"event":"x","b":[1,2]}\n', b'{"event"
 def test_an_edit_does_what_it_says(edit, made):
     """Places are taken modulo what is there, so that each fits every file."""
     assert edited(LINES, [edit]) == b"".join(made)
+
+
+def test_a_value_is_assigned_anew():
+    """In a line that assigns one."""
+    edit = Assigned(3, "true")
+    assert edited([b"[run]\n", b"a = 1\n", b"b = 2\n"], [edit]) == b"[run]\na = 1\nb = true\n"
 
 
 def test_a_change_is_made_in_all_lines_of_a_kind():
@@ -253,7 +263,7 @@ def test_a_tally_keeps_the_smaller_input():
     assert total == Tally(5, 1, 2, {"k": small})
 
 
-def test_a_process_that_dies_is_found_with_its_input(monkeypatch):
+def test_a_process_that_dies_is_found_with_its_input(tmp_path, monkeypatch):
     """What ran with it is played again, alone."""
 
     class Pool:
@@ -274,7 +284,7 @@ def test_a_process_that_dies_is_found_with_its_input(monkeypatch):
 
     monkeypatch.setattr(search, "_processes", lambda _: Pool())
     line = Line("capture", 30, after=3)
-    with Search(1, until=time.monotonic() + 60) as one:
+    with Search(1, tmp_path, until=time.monotonic() + 60) as one:
         one.play([line])
     assert line.tally.inputs == 21
     assert line.tally.found["the process died"].data == b"deadly"

@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 Lines = list[bytes]
 Path = tuple[str | int, ...]
 LARGEST_PLACE = 999
+LONGEST_BYTES = 20_000
+"""Of a line that is changed as a document, and of a text that is looked for words: longer ones were
+made long by an edit before."""
 WORD = re.compile(r"[A-Za-z_]+|-?\d+(?:\.\d+)?|[^\w\s]")
 NUMBERS = (
     *(0, -1, 1, 2, 3, 7, 100, 10**6, 4 * 10**8, 10**9, -(10**9)),
@@ -30,6 +33,14 @@ TEXTS = (
     *("round", "end", "native", "greedy", "walk"),
 )
 OTHERS = (None, True, False, [], {}, [[]], {"x": 1}, [0], [-1, 2**53], ["x", None])
+LIKE: dict[type, tuple[object, ...]] = {
+    bool: (True, False),
+    int: tuple(each for each in NUMBERS if isinstance(each, int)),
+    float: tuple(each for each in NUMBERS if abs(each) < float("inf")),
+    str: TEXTS,
+    type(None): (None, 0, 1.0, "x", []),
+}
+"""Type of a value -> others that may well be read in its place."""
 SCALES = (-1, 0, 2, 1000, 10**6, 0.5)
 DEPTHS = (3, 200, 3_000, 100_000)
 values = st.one_of(
@@ -113,6 +124,7 @@ class Node:
     leaf: int
     value: object
     everywhere: bool
+    other: int = 0
 
     def __call__(self, lines: Lines) -> Lines:
         """Return the lines with the place changed; a line that is no document is left as it is."""
@@ -144,6 +156,9 @@ class Node:
     def _change(self, holder: "dict[str, object] | list[object]", key: str | int) -> None:
         before = holder[key]  # type: ignore[index,call-overload]
         match self.how, before:
+            case "like", bool() | int() | float() | str() | None:
+                alike = LIKE[type(before)]
+                holder[key] = alike[self.other % len(alike)]  # type: ignore[index,call-overload]
             case "dropped", _:
                 del holder[key]  # type: ignore[arg-type]
             case "scaled", int() | float() if isinstance(self.value, int | float):
@@ -177,13 +192,30 @@ class Word:
     def __call__(self, lines: Lines) -> Lines:
         """Return the lines with the word replaced by `by`; None says it twice."""
         text = b"".join(lines).decode("utf-8", "surrogateescape")
-        found = list(WORD.finditer(text))
+        found = list(WORD.finditer(text, 0, LONGEST_BYTES))
         if not found:
             return lines
         word = found[self.at % len(found)]
         by = word.group() * 2 if self.by is None else self.by
         made = text[: word.start()] + by + text[word.end() :]
         return made.encode("utf-8", "surrogateescape").splitlines(keepends=True)
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """The right side of one line `key = value` replaced."""
+
+    at: int
+    by: str
+
+    def __call__(self, lines: Lines) -> Lines:
+        """Return the lines with that value replaced; others are left as they are."""
+        places = [number for number, line in enumerate(lines) if b" = " in line]
+        if not places:
+            return lines
+        at, made = places[self.at % len(places)], list(lines)
+        made[at] = made[at].partition(b" = ")[0] + b" = " + self.by.encode() + b"\n"
+        return made
 
 
 Edit = Callable[[Lines], Lines]
@@ -194,6 +226,7 @@ whole_files: st.SearchStrategy[Edit] = st.builds(
 )
 raw = st.builds(Byte, places, st.binary(max_size=6), st.integers(0, 9))
 nodes = st.one_of(
+    st.builds(Node, st.just("like"), places, places, st.none(), st.booleans(), places),
     st.builds(Node, st.just("set"), places, places, values, st.booleans()),
     st.builds(Node, st.just("scaled"), places, places, st.sampled_from(SCALES), st.booleans()),
     st.builds(
@@ -208,6 +241,13 @@ SAID = (
     *(each for each in TEXTS if each.isprintable()),
     *("[" * 2_000, '"""', "''", "2026-01-01", "1_000", "0x10", "50 %", "3 ± 1", "1,5", "-", "\n"),
 )
+ASSIGNED = (
+    *(str(each) for each in NUMBERS),
+    *(json.dumps(each) for each in TEXTS if each.isprintable()),
+    *("true", "false", "[]", "[1, 2]", '["native", "hf-assisted"]', "[4, 2, 8]", "{}", "{ x = 1 }"),
+    *('"auto"', '["auto"]', '"walk"', '"ppl"', '"static-tree"', '"sink-window"', "[[1]]", "1e9"),
+)
+assigned = st.builds(Assigned, places, st.sampled_from(ASSIGNED))
 words = st.builds(Word, places, st.one_of(st.none(), st.sampled_from(SAID)))
 
 
@@ -226,6 +266,8 @@ def _kind(line: bytes) -> bytes:
 @lru_cache(maxsize=4096)
 def _paths(line: bytes) -> tuple[Path, ...]:
     """Return the way to every value of a line's document; none where it is no document."""
+    if len(line) > LONGEST_BYTES:
+        return ()
     try:
         return tuple(_walk(json.loads(line), ()))
     except (ValueError, RecursionError):

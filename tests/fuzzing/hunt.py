@@ -7,7 +7,6 @@ hangs or fills the memory is kept as it was found: to bring it about a hundred t
 
 import contextlib
 import math
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,19 +16,19 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 
-from fuzzing import edits
+from fuzzing import edits, watched
 from fuzzing.edits import Edit
 from fuzzing.readers import CAPTURE, INDEX, PROFILE, TABLE, Reader
 from fuzzing.seeds import seeds
-from fuzzing.watched import Bad, costly, watched
+from fuzzing.watched import Bad, costly
 
 SCRIPTS = 200
 """Lists of edits a chunk draws; a cheap reader tries each on every seed."""
-LONGEST_SCRIPT = 4
+LONGEST_SCRIPT = 3
 EDITS: dict[str, st.SearchStrategy[Edit]] = {
     CAPTURE: st.one_of(edits.nodes, edits.nodes, edits.whole, edits.whole_files, edits.raw),
     TABLE: st.one_of(edits.words, edits.words, edits.nodes, edits.whole, edits.raw),
-    PROFILE: st.one_of(edits.words, edits.words, edits.whole, edits.raw),
+    PROFILE: st.one_of(edits.assigned, edits.assigned, edits.words, edits.whole, edits.raw),
     INDEX: st.one_of(edits.nodes, edits.nodes, edits.words, edits.raw),
 }
 DAMAGE = st.one_of(edits.whole, edits.whole, edits.whole_files)
@@ -142,7 +141,7 @@ class Hunt:
     def _read(self, name: str, data: bytes) -> bool:
         path = self.room / name
         path.write_bytes(data)
-        return watched(self.reader.read, path)
+        return watched.watched(self.reader.read, path)
 
     def _count(self, *, refused: bool = False, bad: bool = False) -> None:
         if self._quarry is None:  # what is tried to make an input smaller does not count
@@ -176,8 +175,8 @@ def script(reader: Reader) -> st.SearchStrategy[list[Edit]]:
 
 def hunt(reader: Reader, chunk: int, *, examples: int = SCRIPTS, room: Path | None = None) -> Tally:
     """Play a chunk, in a folder of its own unless one is given."""
-    with tempfile.TemporaryDirectory() as folder:
-        return Hunt(reader, chunk, room or Path(folder)).play(examples)
+    with watched.room() as folder:
+        return Hunt(reader, chunk, room or folder).play(examples)
 
 
 def cut_at_each(reader: Reader, data: bytes, lengths: Sequence[int], room: Path) -> Tally:

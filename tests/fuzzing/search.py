@@ -3,7 +3,6 @@
 import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -13,10 +12,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Self
 
+from fuzzing import watched
 from fuzzing.hunt import SCRIPTS, Found, Tally, cut_at_each, hunt
 from fuzzing.readers import READERS
 from fuzzing.seeds import SEEDS
-from fuzzing.watched import bound_memory
 
 CUT, CUT_BYTES = "greedy.jsonl", 250
 """The capture whose file is ended after each of its bytes, and how many of them a chunk takes."""
@@ -57,11 +56,12 @@ class Line:
 class Search:
     """Plays chunks, always of the reader that is furthest behind."""
 
-    def __init__(self, jobs: int, *, until: float) -> None:
+    def __init__(self, jobs: int, room: Path, *, until: float) -> None:
         self.jobs = jobs
+        self.room = room
+        """The folder in which each chunk has one for its files."""
         self.until = until
         """On `time.monotonic`: no chunk is begun after it."""
-        self._rooms = tempfile.TemporaryDirectory(prefix="specprof-fuzz-")
         self._pool = _processes(jobs)
         self._told = time.monotonic()
 
@@ -72,7 +72,6 @@ class Search:
         for each in list((self._pool._processes or {}).values()):
             each.terminate()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._rooms.cleanup()
 
     def play(self, lines: Sequence[Line]) -> None:
         """Play until every reader has had its inputs, or the time is up."""
@@ -104,7 +103,7 @@ class Search:
         return self._pool.submit(played, line.reader, chunk, line.examples, room)
 
     def _room(self, line: Line, chunk: int) -> Path:
-        return Path(self._rooms.name) / f"{line.reader}-{chunk}"
+        return self.room / f"{line.reader}-{chunk}"
 
     def _one_by_one(self, tasks: Sequence[tuple[Line, int]]) -> None:
         """Play alone what was running when a process died, to see which of them it was."""
@@ -152,7 +151,7 @@ def prepare() -> None:
     for name in ("diagnose", "annotate", "summary", "compare"):
         READERS[name].read(SEEDS / CUT)
     READERS["judge"].read(SEEDS / "table.csv")
-    bound_memory()
+    watched.bound_memory()
 
 
 def _processes(jobs: int) -> ProcessPoolExecutor:

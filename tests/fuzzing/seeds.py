@@ -25,6 +25,8 @@ KINDS = {
     ".toml": {PROFILE, TABLE},
     **{suffix: {TABLE} for suffix in (".csv", ".tsv", ".md")},
 }
+PROFILES = ("default", "eagle", "length-sweep", "memory")
+"""The shipped ones that are searched from: those with many cells take long to check."""
 DAMAGED = ("acquit-", "mid-round-damaged", "last-round-damaged", "rounds-twice", "reversed")
 """How files are called that are healthy captures with damaged lines, and nothing else."""
 
@@ -33,7 +35,7 @@ DAMAGED = ("acquit-", "mid-round-damaged", "last-round-damaged", "rounds-twice",
 def seeds(of: str) -> dict[str, Lines]:
     """Return the seeds of a kind of file by name, as lines."""
     if of == PROFILE:
-        paths = list(profiles().values())
+        paths = [path for name, path in profiles().items() if name in PROFILES]
     else:
         folder, named = PLACES[of]
         paths = sorted(folder.glob(named))

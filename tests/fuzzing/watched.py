@@ -5,6 +5,7 @@ Says what is bad, and what may well happen: a refusal (`SpecprofError`) is an an
 
 import resource
 import signal
+import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ DEADLY_SECONDS = 30.0
 stop it."""
 MEMORY_BYTES = 2**30
 """It may take of memory beyond what the process held before."""
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+"""Where a file system in memory is, on Linux: a disk's takes longer than most readers."""
 PACKAGES = ("specprof", "plugins")
 Read = Callable[[Path], str]
 """Reads a file, or refuses it; returns what a user would see of it."""
@@ -54,6 +57,13 @@ def watched(read: Read, path: Path) -> bool:
         raise Bad(kind, "".join(traceback.format_exception(error))) from error
     _printable(told)
     return True
+
+
+@contextmanager
+def room() -> Iterator[Path]:
+    """Give a folder for the files that are read, in memory where that can be."""
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
+        yield Path(folder)
 
 
 @contextmanager

@@ -7,7 +7,7 @@
     python benchmarks/fuzz.py --reader diagnose --input FILE  one file, watched in the same way
 
 Readers: captures at once, in pieces and as they grow; tables of results; profiles; sweeps' indices;
-whole diagnoses, summaries, comparisons and exports; and `acquit`, which diagnoses what is left of
+whole diagnoses, summaries, dashboards, comparisons and exports; and `acquit`, which diagnoses what is left of
 healthy captures that lost, doubled or damaged lines, and takes any bug found for a false accusation
 (tests/fuzzing/readers.py says what else counts). The inputs are edits to the committed seeds, drawn
 by hypothesis in numbered chunks that are the same whenever they are played. Beside them a small
@@ -41,7 +41,7 @@ RESULTS = Path(__file__).parent / "results"
 WANTED = {
     **dict.fromkeys(("capture", "follower", "table", "profile", "index"), 1_000_000),
     **dict.fromkeys(("diagnose", "acquit"), 100_000),
-    **dict.fromkeys(("judge", "annotate", "summary", "compare", "export"), 20_000),
+    **dict.fromkeys(("judge", "annotate", "summary", "panels", "compare", "export"), 10_000),
 }
 """Reader -> inputs of the long form."""
 REDUCED, REDUCED_EXAMPLES = 1_000, 10

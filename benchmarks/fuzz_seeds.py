@@ -28,6 +28,8 @@ SMALL: dict[str, Value] = {"context": 180, "stops": 2, "max_new_tokens": 12, "th
 KINDS: dict[str, dict[str, Value]] = {
     "greedy": {},
     "sampled": {"temperature": 1.0},
+    "long-greedy": {"max_new_tokens": 60},
+    "long-sampled": {"max_new_tokens": 50, "temperature": 1.0},
     "plain": {"drafter": "none", "draft": None, "depth": 0},
     "rounds": {"detail": "rounds"},
     "tree": {"shape": "static-tree", "temperature": 1.0},

@@ -32,6 +32,8 @@ EDITS: dict[str, st.SearchStrategy[Edit]] = {
     INDEX: st.one_of(edits.nodes, edits.nodes, edits.words, edits.raw),
 }
 DAMAGE = st.one_of(edits.whole, edits.whole, edits.whole_files)
+LONG = "long-"
+"""How captures are called that hold rounds enough for statistical rules: only for diagnoses."""
 PURSUIT_S = 20.0
 """Then what is pursued is small enough."""
 SMALLEST_WORTH_BYTES = 100_000
@@ -105,7 +107,8 @@ class Hunt:
         """Draw this many lists of edits and try them; return what came of it."""
         known = seeds(self.reader.of)
         each = st.sampled_from(sorted(known)).map(lambda name: (name,))
-        names = st.just(tuple(known)) if self.reader.cheap else each
+        short = tuple(name for name in known if not name.startswith(LONG))
+        names = st.just(short) if self.reader.cheap else each
 
         @seed(self.chunk)
         @settings(QUIET, max_examples=examples)

@@ -25,6 +25,9 @@ CAPTURE, TABLE, PROFILE, INDEX = "captures", "tables", "profiles", "indices"
 PIECE_BYTES = 3_000
 """A few lines; pieces end inside them."""
 
+PANEL = (64, 12)
+"""Columns and rows of a panel."""
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -135,6 +138,35 @@ def summarised(path: Path) -> str:
     return summary(path) + summary(path, ascii_only=True)
 
 
+def drawn(path: Path) -> str:
+    """Draw the dashboard's panels and its findings, at the end and where a replay may stand."""
+    from specprof.diagnosis.diagnose import findings_so_far
+    from specprof.tui.follow import read_all
+    from specprof.tui.panels import DRAWINGS
+    from specprof.tui.screens.findings import described
+    from specprof.tui.sheet import Sheet
+    from specprof.tui.snapshot import Snapshot
+    from specprof.tui.vocabulary import vocabulary
+
+    columns, told = read_all(path).columns, ""
+    header, rounds = columns.header, len(columns.rounds)
+    diagnosis, text = findings_so_far(columns), vocabulary(header) if header else str
+    for shown in sorted({rounds, rounds // 2, min(rounds, 1)}):
+        snapshot = Snapshot(
+            columns=columns.first(shown),
+            recorded=rounds,
+            diagnosis=diagnosis,
+            token_text=text,
+            needle="a",
+        )
+        for drawing in DRAWINGS.values():
+            sheet = Sheet(*PANEL)
+            drawing.draw(sheet, snapshot)
+            told += "\n".join(sheet.lines(ascii_only=False))
+        told += "".join(each.plain for each in described(snapshot))
+    return told
+
+
 def compared(path: Path) -> str:
     """Compare a capture, by depth too, as a table and as documents."""
     from specprof.cli.compare import compare
@@ -230,6 +262,7 @@ READERS = {
         Reader("diagnose", CAPTURE, diagnosed),
         Reader("annotate", CAPTURE, annotated),
         Reader("summary", CAPTURE, summarised),
+        Reader("panels", CAPTURE, drawn),
         Reader("compare", CAPTURE, compared),
         Reader("export", CAPTURE, exported),
         Reader("acquit", CAPTURE, acquitted, damage=True),

@@ -148,7 +148,7 @@ def cut_lines() -> list[Line]:
 def prepare() -> None:
     """Make a process ready: a Ctrl-C is the parent's, all is imported, its memory is bounded."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in ("diagnose", "annotate", "summary", "compare"):
+    for name in ("diagnose", "annotate", "summary", "panels", "compare"):
         READERS[name].read(SEEDS / CUT)
     READERS["judge"].read(SEEDS / "table.csv")
     watched.bound_memory()

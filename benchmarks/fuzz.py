@@ -7,11 +7,12 @@
     python benchmarks/fuzz.py --reader diagnose --input FILE  one file, watched in the same way
 
 Readers: captures at once, in pieces and as they grow; tables of results; profiles; sweeps' indices;
-whole diagnoses, summaries, dashboards, comparisons and exports; and `acquit`, which diagnoses what is left of
-healthy captures that lost, doubled or damaged lines, and takes any bug found for a false accusation
-(tests/fuzzing/readers.py says what else counts). The inputs are edits to the committed seeds, drawn
-by hypothesis in numbered chunks that are the same whenever they are played. Beside them a small
-capture is ended after each of its bytes, and every file of the corpus is read again.
+whole diagnoses, summaries, the dashboard's panels, comparisons and exports; and `acquit`, which
+diagnoses what is left of healthy captures that lost, doubled or damaged lines, and takes any bug
+found for a false accusation (tests/fuzzing/readers.py says what else counts). The inputs are edits
+to the committed seeds, drawn by hypothesis in numbered chunks that are the same whenever they are
+played. Beside them a small capture is ended after each of its bytes, and every file of the corpus
+is read again.
 
 Bad is: an error that is no clear refusal, a crashed rule, a warning, more than 5 s or 1 GiB, a
 control character in what would be printed, a process that died, or something untrue. Each kind is
@@ -29,11 +30,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "tests")]
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "tests")]
 
 from fuzzing.hunt import SCRIPTS, Found  # noqa: E402 - found where the line above says
 from fuzzing.readers import READERS  # noqa: E402
-from fuzzing.search import CUT, CUT_READERS, Line, Search, cut_lines, prepare  # noqa: E402
+from fuzzing.search import CUT, Line, Search, cut_lines, prepare  # noqa: E402
 from fuzzing.seeds import corpus  # noqa: E402
 from fuzzing.watched import Bad, room, watched  # noqa: E402
 
@@ -114,9 +116,8 @@ def read_again() -> list[Found]:
             try:
                 watched(reader.read, copy)
             except Bad as bad:
-                found.append(
-                    Found(reader.name, bad.kind, str(bad), path.name, copy.read_bytes(), -1)
-                )
+                name = str(path.relative_to(ROOT))
+                found.append(Found(reader.name, bad.kind, str(bad), name, path.read_bytes()))
     return found
 
 
@@ -162,15 +163,16 @@ def table(lines: Sequence[Line]) -> list[str]:
 
 def describe(found: Found, folder: Path | None) -> str:
     """Say what was found and how to see it again; keep its input where a folder is given."""
-    number = hashlib.sha256(found.data).hexdigest()[:8]
-    reader = CUT_READERS.get(found.reader, found.reader)
-    path = Path(f"{reader}-{number}{Path(found.name).suffix}")
-    again = f"--reader {reader} --chunks {found.chunk} {found.chunk + 1}"
-    if folder is not None:
+    path = Path(found.name)
+    known = (ROOT / path).is_file()
+    if folder is not None and not known:
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / path
+        number = hashlib.sha256(found.data).hexdigest()[:8]
+        path = folder / f"{found.reader}-{number}{path.suffix}"
         path.write_bytes(found.data)
-        again = f"--reader {reader} --input {path}"
+    again = f"--reader {found.reader} --input {path}"
+    if folder is None and found.chunk is not None:
+        again = f"--reader {found.reader} --chunks {found.chunk} {found.chunk + 1}"
     told = "\n  ".join(found.told.splitlines()[-12:])
     where = f"{found.name}, {len(found.data):,} bytes"
     title = f"{found.reader}: {found.kind} ({where})"

@@ -329,6 +329,14 @@ def test_what_was_found_can_be_kept(tmp_path):
     assert "--chunks 7 8" in fuzz.describe(found, None)
 
 
+def test_a_file_of_the_corpus_is_not_kept_again(tmp_path):
+    """It is named where it lies."""
+    name = str((SEEDS / CUT).relative_to(fuzz.ROOT))
+    told = fuzz.describe(Found("capture", "odd", "odd", name, b"data"), tmp_path)
+    assert f"--reader capture --input {name}" in told
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_long_form_is_as_long_as_was_promised():
     """A million decodes a reader, a hundred thousand whole diagnoses, every byte's end."""
     lines = {line.reader: line for line in fuzz.wanted(fuzz.arguments([]))}

@@ -59,7 +59,8 @@ class Found:
     name: str
     """Of the file, whose suffix some readers go by."""
     data: bytes
-    chunk: int
+    chunk: int | None = None
+    """In which it was drawn; None: it is a file of the corpus, or the beginning of a seed."""
 
 
 @dataclass
@@ -93,7 +94,7 @@ class Hunt:
 
     pursued: set[str] = set()  # noqa: RUF012 - one for all: what was made small once is known
 
-    def __init__(self, reader: Reader, chunk: int, room: Path) -> None:
+    def __init__(self, reader: Reader, chunk: int | None, room: Path) -> None:
         self.reader = reader
         self.chunk = chunk
         self.room = room
@@ -184,7 +185,7 @@ def hunt(reader: Reader, chunk: int, *, examples: int = SCRIPTS, room: Path | No
 
 def cut_at_each(reader: Reader, data: bytes, lengths: Sequence[int], room: Path) -> Tally:
     """Read what is left of a capture whose file ends after each of these numbers of bytes."""
-    played = Hunt(reader, -1, room)
+    played = Hunt(reader, None, room)
     for length in lengths:
         with contextlib.suppress(Bad):
             played._try("cut.jsonl", data[:length])

@@ -1,0 +1,241 @@
+"""One trial: a run is started and killed at a moment; what it leaves is looked at and gone on with.
+
+Knows commands and processes; what a capture or a folder must be like stands in `left`.
+"""
+
+import contextlib
+import os
+import pty
+import select
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import psutil
+from killed.left import COMMAND, Problems, capture_left, environment, sweep_left
+
+SMALL = ["--context", "300", "--stops", "4", "--max-new-tokens", "24", "--threads", "1"]
+MADE_UP = ["--backend", "synthetic", "--context", "3000", "--stops", "12", "--max-new-tokens", "64"]
+DRILL = ["kv/draft-rollback-over-trim", "--set", "context=256", "--set", "stops=2"]
+QUICK = ["--backend", "synthetic", "--context", "200", "--stops", "1", "--max-new-tokens", "8"]
+ENDING_S = 90.0
+"""A process that should end by itself has so long: models may still be loading."""
+CAPTURE, SWEEP = "run.jsonl", "sweep"
+KEPT = {CAPTURE, f"{CAPTURE}.log", SWEEP}
+"""What a trial may leave in its folder: the capture, its dashboard's log, a sweep's folder."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of a trial."""
+
+    kind: str
+    number: int
+    at_s: float
+    """When it was killed, from its start."""
+    left: str
+    """`nothing`, `no line`, or the state of the capture; of a sweep how many runs were complete."""
+    torn: bool
+    problems: list[str]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run to be killed, in a folder of its own."""
+
+    kind: str
+    number: int
+    at_s: float
+    room: Path
+    made_up: bool
+    """Whether its rounds come from tables of numbers, and no model is loaded."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of run: how it is typed, and what is killed of it."""
+
+    typed: Callable[[bool], list[str]]
+    """Whether it is made up -> its arguments, but for `-o`."""
+    again: list[str]
+    """A quick run of the same kind, but for `-o`."""
+    place: str = CAPTURE
+    terminal: bool = False
+    """Whether it is started on a terminal, and so shows its dashboard."""
+    spared: str | None = None
+    """`recorder` or `dashboard`: the process that is not killed."""
+
+
+def _run(made_up: bool) -> list[str]:  # noqa: FBT001 - one question
+    return ["run", *(MADE_UP if made_up else SMALL)]
+
+
+def _swept(made_up: bool) -> list[str]:  # noqa: FBT001
+    return [*_run(made_up), "--no-tui", "--sweep", "depth=1,3", "--repeats", "2"]
+
+
+def _drilled(made_up: bool) -> list[str]:  # noqa: FBT001
+    return ["drill", *(["draft-state"] if made_up else DRILL)]
+
+
+ONCE_MORE = ["run", "--no-tui", *QUICK]
+KINDS = {
+    "run": Kind(lambda made_up: [*_run(made_up), "--no-tui"], ONCE_MORE),
+    "sweep": Kind(_swept, [*ONCE_MORE, "--sweep", "depth=1,2"], SWEEP),
+    "drill": Kind(_drilled, ["drill", "none", "--set", "stops=1"]),
+    "dashboard alone": Kind(_run, ONCE_MORE, terminal=True, spared="recorder"),
+    "recorder alone": Kind(_run, ONCE_MORE, terminal=True, spared="dashboard"),
+}
+
+
+def duration_s(name: str, room: Path, *, made_up: bool) -> float:
+    """Return how long an undisturbed run of the kind takes, in seconds."""
+    room.mkdir()
+    kind, started = KINDS[name], time.monotonic()
+    with _started(kind, room, made_up=made_up) as run:
+        if kind.terminal:
+            _wait_until(lambda: _ended(room / CAPTURE), ENDING_S)
+            run.leave()
+        code = run.process.wait(ENDING_S)
+    if code:
+        raise RuntimeError(f"{name} ended with {code} before anything was killed:\n{run.said}")
+    return time.monotonic() - started
+
+
+def play(trial: Trial) -> Outcome:
+    """Start, kill, look, and go on."""
+    trial.room.mkdir()
+    kind, problems = KINDS[trial.kind], Problems()
+    with _started(kind, trial.room, made_up=trial.made_up) as run:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            run.process.wait(trial.at_s)
+        run.kill(kind.spared, problems)
+    if "Traceback" in run.said:
+        problems.add("a traceback", run.said[-2_000:])
+    names = {each.name for each in trial.room.iterdir()} - {TEMPORARY}
+    problems.add_unless(names <= KEPT, f"the folder holds {sorted(names - KEPT)}")
+    place = trial.room / kind.place
+    if kind.place == SWEEP:
+        left, torn = sweep_left(place, kind.again, problems), False
+    else:
+        closed = kind.spared == "recorder"
+        left, torn = capture_left(place, kind.again, problems, closed=closed)
+    return Outcome(trial.kind, trial.number, trial.at_s, left, torn, problems.told)
+
+
+TEMPORARY = "temporary"
+"""The folder for its processes' temporary files: what is killed can't remove them."""
+
+
+class Started:
+    """A run that was started, with all it says."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", terminal: int | None) -> None:
+        self.process = process
+        self._terminal = terminal
+        self._said = bytearray()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def said(self) -> str:
+        """Everything it wrote to its terminal, or to stderr."""
+        return self._said.decode("utf-8", "replace")
+
+    def kill(self, spared: str | None, problems: Problems) -> None:
+        """Kill it at once: all its processes, or only one, and wait for the end of the other."""
+        family = self._family()
+        if spared is None:
+            for each in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.send_signal(signal.SIGKILL)
+        elif spared == "recorder":
+            self.process.kill()
+        else:
+            for each in family[1:]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.kill()
+            self.leave()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(ENDING_S)
+        _, alive = psutil.wait_procs(family, ENDING_S)
+        for each in alive:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                problems.add("a process did not end", " ".join(each.cmdline()[:6]))
+                each.kill()
+
+    def leave(self) -> None:
+        """Press q until the dashboard has closed."""
+        ends = time.monotonic() + ENDING_S
+        while self.process.poll() is None and time.monotonic() < ends:
+            with contextlib.suppress(OSError):
+                os.write(self._terminal or 0, b"q")
+            time.sleep(0.3)
+
+    def close(self) -> None:
+        """End what is left of it."""
+        for each in self._family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        self.process.wait()
+        self._reader.join(5)
+        if self._terminal is not None:
+            os.close(self._terminal)
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+
+    def _family(self) -> list[psutil.Process]:
+        try:
+            parent = psutil.Process(self.process.pid)
+            return [parent, *parent.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def _read(self) -> None:
+        source = self._terminal if self._terminal is not None else self.process.stderr.fileno()
+        while True:
+            ready, _, _ = select.select([source], [], [], 0.2)
+            try:
+                piece = os.read(source, 65_536) if ready else None
+            except OSError:  # a terminal whose last process has ended
+                return
+            if piece == b"" or (piece is None and self.process.poll() is not None):
+                return
+            self._said += piece or b""
+
+
+@contextlib.contextmanager
+def _started(kind: Kind, room: Path, *, made_up: bool) -> Iterator[Started]:
+    (room / TEMPORARY).mkdir()
+    changed = {"TMPDIR": str(room / TEMPORARY), "TERM": "xterm-256color", "HF_HUB_OFFLINE": "1"}
+    ours, theirs = pty.openpty() if kind.terminal else (None, subprocess.DEVNULL)
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [*COMMAND, *kind.typed(made_up), "-o", kind.place],
+        cwd=room,
+        env=environment(**changed),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs if kind.terminal else subprocess.PIPE,
+        start_new_session=True,
+    )
+    if kind.terminal:
+        os.close(theirs)
+    run = Started(process, ours)
+    try:
+        yield run
+    finally:
+        run.close()
+
+
+def _ended(path: Path) -> bool:
+    return path.is_file() and b'{"event":"end"' in path.read_bytes()
+
+
+def _wait_until(true: Callable[[], bool], seconds: float) -> None:
+    ends = time.monotonic() + seconds
+    while not true() and time.monotonic() < ends:
+        time.sleep(0.05)

@@ -4,6 +4,9 @@ Knows characters, not sinks: markup, HTML and spreadsheets have escapes of their
 """
 
 import json
+from typing import Any
+
+import msgspec
 
 
 def plain(text: str) -> str:
@@ -17,6 +20,30 @@ def plain(text: str) -> str:
 
 def _escaped(sign: str) -> str:
     return sign.encode("unicode_escape").decode("ascii")
+
+
+def as_json(value: object) -> bytes:
+    r"""Return a value as JSON, in which a file's name that is no text says so by `\udcff`.
+
+    The system's names are bytes; Python holds those that are no UTF-8 as half characters.
+    """
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_whole(msgspec.to_builtins(value)))
+
+
+def whole(text: str) -> str:
+    r"""Return a text that can be written as UTF-8: half characters become `\udcff`."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _whole(value: Any) -> Any:  # noqa: ANN401 - plain JSON, of any shape
+    if isinstance(value, str):
+        return whole(value)
+    if isinstance(value, dict):
+        return {_whole(key): _whole(each) for key, each in value.items()}
+    return [_whole(each) for each in value] if isinstance(value, list) else value
 
 
 def plain_json(encoded: bytes) -> bytes:

@@ -16,6 +16,7 @@ from specprof.analysis.columns import Columns
 from specprof.analysis.tables import Floats, Ints
 from specprof.capture import Capture, read_capture
 from specprof.errors import CaptureUnreadable
+from specprof.plain import whole
 from specprof.plan import stops
 from specprof.records import Header, Prefill, Round, Scored
 from specprof.settings import RunSpec, Settings
@@ -184,7 +185,7 @@ def _cell(runs: Sequence[_Run]) -> Cell:
     complete = [run for run in runs if run.state == "complete"]
     return Cell(
         spec=runs[0].spec,
-        label=runs[0].spec.label or runs[0].name,
+        label=runs[0].spec.label or whole(runs[0].name),
         captures=[run.capture for run in complete or runs if run.capture],
         states=[run.state for run in runs],
         trouble=next((run.trouble for run in runs if run.trouble), None),

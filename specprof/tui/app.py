@@ -38,6 +38,7 @@ from specprof.tui.vocabulary import vocabulary
 RATES_HZ = (1, 2, 4, 10, 20)
 """Updates a second one may choose among."""
 _BLURRED_HZ = 1
+_SILENT_HZ = 1
 _JUDGE_EVERY_S, _SOON_S = 2.0, 0.2
 _SHARE_OVER_S = 3.0
 _JUDGE_SHARE = 0.1
@@ -104,6 +105,13 @@ class Dashboard(App[SpecprofError]):
         """Updates a second: what the user chose, and 1 while the window is out of focus."""
         return self.hertz if self.app_focus else _BLURRED_HZ
 
+    @property
+    def _look_hz(self) -> int:
+        """Looks a second at the file: fewer at one that is silent."""
+        reading = self.reading
+        moving = reading is None or reading.state in {"waiting", "recording"}
+        return self.pace_hz if moving else _SILENT_HZ
+
     # --- workers: they read and judge, and post messages -----------------------------------------
 
     @work(thread=True, group="follow", exit_on_error=True)
@@ -121,7 +129,7 @@ class Dashboard(App[SpecprofError]):
             if reading.columns.header and not spelled and not reading.more:
                 self.post_message(Spelled(vocabulary(reading.columns.header)))
                 spelled = True
-            if reading.final or (not reading.more and self._left.wait(1 / self.pace_hz)):
+            if reading.final or (not reading.more and self._left.wait(1 / self._look_hz)):
                 return
 
     @work(thread=True, group="judge", exit_on_error=True)
@@ -184,6 +192,7 @@ class Dashboard(App[SpecprofError]):
             damaged=reading.damaged,
             torn=reading.torn,
             silent_s=reading.silent_s,
+            lost=reading.lost,
             playing=self.playhead.label,
             diagnosis=self._diagnosis,
             judged=self._judged,

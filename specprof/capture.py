@@ -30,7 +30,7 @@ PIECE = 2**20
 """Bytes read at once where nobody needs all events together."""
 LONGEST_LINE = 64 << 20
 """Bytes; a longer line is damage. The longest real ones, rechecks, stay far below."""
-LONGEST_SKIP = 1 << 30
+LONGEST_SKIP = 256 << 20
 """Bytes; where no line ends within so many, nothing that follows is looked for."""
 TAIL_BYTES = 64
 """Kept of what was read last: it tells a file that has grown from one that was recorded anew."""

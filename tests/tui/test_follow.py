@@ -1,5 +1,6 @@
 """Following a file: slices, states, and captures cut anywhere."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -12,13 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captures import events, write
-from dashboards import walk
+from dashboards import diagnosis, walk
+from dashboards import until as shown
 from specprof.capture import CaptureWriter
 from specprof.errors import CaptureUnreadable
 from specprof.locking import this_boot
 from specprof.plain import as_json as encoded
 from specprof.records import Round
 from specprof.tui import follow
+from specprof.tui.app import Dashboard
 from specprof.tui.follow import Follower, read_all
 from specprof.tui.panels import DRAWINGS
 from specprof.tui.panels.trust import draw_trust
@@ -307,3 +310,25 @@ def test_a_log_that_can_not_be_read_says_so(tmp_path):
     path = write(tmp_path / "run.jsonl", WHOLE)
     reading = Follower(path, log=tmp_path / "absent.log").read()
     assert "can't read" in reading.log[0]
+
+
+def test_a_screen_is_not_drawn_again_for_nothing(tmp_path):
+    """A silent file costs a look and an update a second; news shows at once."""
+    path = tmp_path / "run.jsonl"
+    header, *rest = WHOLE
+
+    async def look():
+        with CaptureWriter(path) as writer:
+            for event in (header, *rest[:10]):
+                writer.write(event)
+            app = Dashboard(path, judge=diagnosis)
+            async with app.run_test(size=(100, 30)) as pilot:
+                await shown(pilot, lambda: app.snapshot.diagnosis)
+                before, started = app.updates, time.monotonic()
+                await pilot.pause(2.0)
+                assert app.updates - before <= 2 + (time.monotonic() - started)
+                for event in rest[10:]:
+                    writer.write(event)
+                await shown(pilot, lambda: app.snapshot.state == "complete")
+
+    asyncio.run(look())

@@ -38,7 +38,7 @@ def draw_trust(sheet: Sheet, snapshot: Snapshot) -> None:
     damaged = f"  {count(snapshot.damaged)} damaged lines" if snapshot.damaged else ""
     sheet.right(sheet.width - cell_len(damaged), 0, progress, "plain")
     sheet.right(sheet.width, 0, damaged, "bad")
-    items = _results(snapshot) + _trust(snapshot)
+    items = _doubts(snapshot) + _results(snapshot) + _trust(snapshot)
     for row in range(1, sheet.height):
         items = _row(sheet, row, items)
 
@@ -90,7 +90,7 @@ def _trust(snapshot: Snapshot) -> list[Item]:
     ]
     if ways := _ways(header):
         items.append((ways, "forwards", "plain"))
-    return [*_doubts(snapshot), *items]
+    return items
 
 
 def _doubts(snapshot: Snapshot) -> list[Item]:

@@ -162,7 +162,7 @@ def _runs(path: Path) -> list[_Run]:
     if (path / INDEX).exists():
         return [
             _read(path / run.file)
-            if (path / run.file).exists()
+            if _begun(path / run.file)
             else _Run(run.spec, run.file, run.state, run.trouble, None)
             for run in read_index(path).runs
         ]
@@ -171,6 +171,11 @@ def _runs(path: Path) -> list[_Run]:
         hint = "give a sweep's folder, or captures that `specprof run` wrote"
         raise CaptureUnreadable(f"{path} holds no captures", hint)
     return [_read(each) for each in found]
+
+
+def _begun(path: Path) -> bool:
+    """Whether a run has written to its capture; one that was stopped at once left it empty."""
+    return path.exists() and path.stat().st_size > 0
 
 
 def _read(path: Path) -> _Run:

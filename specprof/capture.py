@@ -10,8 +10,8 @@ raise CaptureUnreadable or count a damaged line.
 import contextlib
 import os
 import re
-import stat
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -19,9 +19,10 @@ from typing import Any, BinaryIO, Self
 
 import msgspec
 
-from specprof import writing
-from specprof.errors import CaptureUnreadable
-from specprof.plain import encoded
+from specprof.errors import CaptureReplaced, CaptureUnreadable
+from specprof.locking import claimed, leads_to, this_boot
+from specprof.plain import as_json
+from specprof.reading import open_regular
 from specprof.records import SCHEMA, End, Event, Header
 from specprof.settings import Settings
 
@@ -29,6 +30,10 @@ PIECE = 2**20
 """Bytes read at once where nobody needs all events together."""
 LONGEST_LINE = 64 << 20
 """Bytes; a longer line is damage. The longest real ones, rechecks, stay far below."""
+LONGEST_SKIP = 256 << 20
+"""Bytes; where no line ends within so many, nothing that follows is looked for."""
+TAIL_BYTES = 64
+"""Kept of what was read last: it tells a file that has grown from one that was recorded anew."""
 _ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
 _long_number = re.compile(rb"(?<![.\d])\d{16}").search
 _LARGEST = 1 << 53
@@ -37,7 +42,11 @@ _decoder = msgspec.json.Decoder[Event](Event)
 
 
 class CaptureWriter:
-    """Appends events to a new file; `lost` counts those that could not be written."""
+    """Appends events to a new file; `lost` counts those that could not be written.
+
+    The file is locked while it is open, so that it has one writer. A process that is forked from
+    this one keeps no hold on it.
+    """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self.path = path
@@ -45,11 +54,16 @@ class CaptureWriter:
         self.lost = 0
         self.trouble: str | None = None
         """Why recording stopped, in the system's words; None while all is well."""
-        self._file = writing.opened(path, overwrite=overwrite)
-        with contextlib.suppress(OSError):  # a device has no length to cut
-            os.ftruncate(self._file, 0)
+        self._place = Path(os.path.abspath(path))  # noqa: PTH100 - a link stays a link
+        self._file, self.locked = claimed(path, overwrite=overwrite)
         self._length = 0
         self._held: list[bytes] = []
+        _writers.add(self)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the open file has lost its name: it was deleted, or another took its place."""
+        return not leads_to(self._place, self._file)
 
     def write(self, event: Event, *, more: bool = False) -> None:
         """Append one event; one that has `more` following at once is written with them.
@@ -57,6 +71,9 @@ class CaptureWriter:
         Never raises: after a failed write events are only counted.
         """
         started = time.perf_counter_ns()
+        if isinstance(event, Header):
+            boot = this_boot() if self.locked else None
+            event = msgspec.structs.replace(event, locked_on=boot)
         if self.trouble is None:
             self._held.append(_line(event))
             if not more:
@@ -72,6 +89,16 @@ class CaptureWriter:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+    def forget(self) -> None:
+        """Remove the open file; one that has taken its name is left alone."""
+        if not self.gone:
+            self._place.unlink()
+
+    def let_go(self) -> None:
+        """Close the file, unwritten, in a process that was forked from the recording one."""
+        self._held, self.trouble = [], "this process was forked from the recording one"
+        self.close()
 
     def __enter__(self) -> Self:
         return self
@@ -102,6 +129,17 @@ class CaptureWriter:
             os.ftruncate(self._file, self._length)
 
 
+_writers: weakref.WeakSet[CaptureWriter] = weakref.WeakSet()
+
+
+def _let_go_all() -> None:
+    for writer in list(_writers):
+        writer.let_go()
+
+
+os.register_at_fork(after_in_child=_let_go_all)  # else a lock would outlive its holder
+
+
 class CaptureReader:
     """Reads a capture from its start and, called again, whatever has been appended since."""
 
@@ -111,53 +149,82 @@ class CaptureReader:
         """Line numbers, from 1, that were no event and were skipped."""
         self.torn = False
         """Whether the file ended inside a line when it was last read."""
-        self._offset = 0
+        self.offset = 0
+        """Bytes read, as far as they were whole lines."""
         self._lines = 0
+        self._tail = b""
+        self._endless = False
+        """Whether a line was met that doesn't end."""
 
-    def poll(self, limit: int | None = None) -> list[Event]:
+    def poll(self, limit: int | None = None, file: BinaryIO | None = None) -> list[Event]:
         """Return the complete events since the last call, from about `limit` bytes at most.
 
-        Raises CaptureUnreadable where the file can't be read, is no capture, or was overwritten.
+        `file` is the capture where the caller holds it open; a file that has been deleted can be
+        read no other way. What is appended meanwhile is left to the next call.
+
+        Raises CaptureUnreadable where the file can't be read or is no capture, CaptureReplaced
+        where it no longer holds what was read before.
         """
         try:
-            self._refuse_pipes()
-            with self.path.open("rb") as file:
+            with contextlib.ExitStack() as stack:
+                file = file or stack.enter_context(open_regular(self.path))
                 return list(self._events(file, limit))
         except OSError as trouble:
-            hint = "give the path of a file that `specprof run` wrote"
-            raise CaptureUnreadable(
-                f"can't read {self.path}: {trouble.strerror}", hint
-            ) from trouble
+            raise unreadable(self.path, trouble) from trouble
 
     def pieces(self, size: int = PIECE) -> Iterator[list[Event]]:
-        """Yield the complete events since the last call, from about `size` bytes at a time."""
-        before = -1
-        while self._offset > before:  # a piece of damaged lines alone holds no event
-            before = self._offset
-            yield self.poll(size)
+        """Yield the complete events since the last call, from about `size` bytes at a time.
 
-    def _refuse_pipes(self) -> None:
-        """Refuse what would make a reader wait for ever, and can't be read from its start again."""
-        mode = self.path.stat().st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            hint = "write it to a file first, and give that"
-            raise CaptureUnreadable(f"{self.path} is no regular file", hint)
+        What is appended after the first piece is left to the next call.
+        """
+        before, end = -1, None
+        while self.offset > before:  # a piece of damaged lines alone holds no event
+            before = self.offset
+            end = end or self._size_now()
+            if before < end:
+                yield self.poll(min(size, end - before))
+
+    def _size_now(self) -> int:
+        try:
+            return self.path.stat().st_size
+        except OSError as trouble:
+            raise unreadable(self.path, trouble) from trouble
 
     def _events(self, file: BinaryIO, limit: int | None) -> Iterator[Event]:
-        if file.seek(0, os.SEEK_END) < self._offset:
-            hint = "open it again to read the new one from its start"
-            raise CaptureUnreadable(f"{self.path} was overwritten while it was read", hint)
-        started = file.seek(self._offset)
-        self.torn = False
-        while limit is None or self._offset - started < limit:
+        size = file.seek(0, os.SEEK_END)
+        self._refuse_replaced(file, size)
+        started = file.seek(self.offset)
+        until = size if limit is None else min(size, started + limit)
+        self.torn = self._endless
+        while self.offset < until and not self._endless:
             line = file.readline(LONGEST_LINE)
-            whole = line.endswith(b"\n") or _skipped_to_the_next(file, line)
+            whole = line.endswith(b"\n") or self._skipped_to_the_next(file, line)
             if not whole:
                 self.torn = bool(line)
                 return
-            self._offset = file.tell()
+            self.offset = file.tell()
+            self._tail = line[-TAIL_BYTES:]
             if (event := self._decode(line)) is not None:
                 yield event
+
+    def _refuse_replaced(self, file: BinaryIO, size: int) -> None:
+        file.seek(max(0, self.offset - len(self._tail)))
+        if size < self.offset or file.read(len(self._tail)) != self._tail:
+            raise replaced(self.path)
+
+    def _skipped_to_the_next(self, file: BinaryIO, line: bytes) -> bool:
+        """Skip the rest of an overlong line, holding no more than a piece of it at a time."""
+        if len(line) < LONGEST_LINE:
+            return False
+        if not self._lines:
+            raise no_capture(self.path)
+        left = LONGEST_SKIP
+        while left > 0 and (piece := file.readline(PIECE)):
+            left -= len(piece)
+            if piece.endswith(b"\n"):
+                return True
+        self._endless = left <= 0
+        return False
 
     def _decode(self, line: bytes) -> Event | None:
         self._lines += 1
@@ -214,18 +281,26 @@ def no_line(path: Path) -> CaptureUnreadable:
     return CaptureUnreadable(f"{path} holds no complete line", hint)
 
 
+def no_capture(path: Path) -> CaptureUnreadable:
+    """Return the error of a file that holds something else."""
+    hint = "a capture begins with a specprof header line; `specprof run -o FILE` writes one"
+    return CaptureUnreadable(f"{path} is not a specprof capture", hint)
+
+
+def replaced(path: Path) -> CaptureReplaced:
+    """Return the error of a file that no longer holds what was read of it."""
+    hint = "open it again to read the new one from its start"
+    return CaptureReplaced(f"{path} was overwritten while it was read", hint)
+
+
+def unreadable(path: Path, trouble: OSError) -> CaptureUnreadable:
+    """Return the error of a file that the system won't let be read."""
+    hint = "give the path of a file that `specprof run` wrote"
+    return CaptureUnreadable(f"can't read {path}: {trouble.strerror}", hint)
+
+
 def _line(event: Event) -> bytes:
-    return encoded(event) + b"\n"
-
-
-def _skipped_to_the_next(file: BinaryIO, line: bytes) -> bool:
-    """Skip the rest of an overlong line, holding no more than a piece of it at a time."""
-    if len(line) < LONGEST_LINE:
-        return False
-    while piece := file.readline(1 << 20):
-        if piece.endswith(b"\n"):
-            return True
-    return False
+    return as_json(event) + b"\n"
 
 
 def _fits(line: bytes, event: Event) -> bool:
@@ -254,8 +329,7 @@ def _header(path: Path, line: bytes) -> Header:
     except _BROKEN:
         start = None
     if start is None or start.event != "header":
-        hint = "a capture begins with a specprof header line; `specprof run -o FILE` writes one"
-        raise CaptureUnreadable(f"{path} is not a specprof capture", hint)
+        raise no_capture(path)
     if start.schema > SCHEMA:
         found = f"{path} has capture schema {start.schema}; this specprof reads up to {SCHEMA}"
         raise CaptureUnreadable(

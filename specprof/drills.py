@@ -132,15 +132,18 @@ def play(
     from specprof.analysis.evidence import Evidence
 
     spec = RunSpec(id="drill", profile="drill", settings=settings or one.settings, label=one.name)
-    trouble = None
+    trouble, end = None, None
     with CaptureWriter(path, overwrite=overwrite) as writer:
         try:
-            record(one.backend(), spec, writer, command=["specprof", "drill", one.name])
+            told = ["specprof", "drill", one.name]
+            end = record(one.backend(), spec, writer, command=told)
         except Exception as broken:
             if one.fault is None:
                 raise
             # A broken engine may well crash: its capture says how, and is judged like any other.
             trouble = broken
+    if end and end.status == "interrupted":  # what was played of it is judged by nobody
+        raise KeyboardInterrupt(end.reason)
     try:
         capture, columns = read_capture(path), Columns()
     except CaptureUnreadable:

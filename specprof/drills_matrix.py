@@ -1,6 +1,8 @@
 """Every drill by several seeds: the matrix of what was broken against what was found."""
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
@@ -8,8 +10,8 @@ import msgspec
 
 from specprof import drills
 from specprof.drills import Judged
-from specprof.errors import UsageError
-from specprof.plain import encoded, plain_json
+from specprof.errors import SpecprofError, UsageError
+from specprof.plain import as_json, plain_json
 from specprof.settings import Value
 
 SCHEMA = "specprof.drills/1"
@@ -40,8 +42,20 @@ def played(
         yield from map(_judged, tasks)
         return
     spawned = multiprocessing.get_context("spawn")  # torch and its threads survive no fork
-    with ProcessPoolExecutor(jobs, mp_context=spawned) as pool:
+    with ProcessPoolExecutor(jobs, spawned, _end_with_starter) as pool:
         yield from pool.map(_judged, tasks)
+
+
+def _end_with_starter() -> None:
+    """End this process when the one that started it has died; else it waits for work for ever."""
+
+    def end() -> None:
+        starter = multiprocessing.parent_process()
+        if starter is not None:
+            starter.join()
+            os._exit(SpecprofError.exit_code)
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 def _judged(task: tuple[str, Mapping[str, Value], float]) -> Judged:
@@ -52,7 +66,7 @@ def _judged(task: tuple[str, Mapping[str, Value], float]) -> Judged:
 def document(judged: Sequence[Judged]) -> bytes:
     """Return the matrix as one JSON document of schema `specprof.drills/1`."""
     made = {"schema": SCHEMA, "score": score(judged), "drills": judged}
-    return msgspec.json.format(plain_json(encoded(made)), indent=2) + b"\n"
+    return msgspec.json.format(plain_json(as_json(made)), indent=2) + b"\n"
 
 
 def score(judged: Sequence[Judged]) -> dict[str, int]:

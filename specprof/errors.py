@@ -6,6 +6,7 @@ SpecprofError                 1   the run failed
 ├── EnvironmentMissing        3   a model, a device or a package isn't here
 ├── DiagnosisFailed           4   `diagnose --fail-on` found what it was told to fail on
 ├── CaptureUnreadable         5   not a capture, or one of a newer schema
+│   └── CaptureReplaced       5   another took its place while it was read
 └── MissingEvidence           5   the capture holds no answer to the question
 """
 
@@ -71,6 +72,10 @@ class CaptureUnreadable(SpecprofError):
     """The file is no capture, or a capture of a schema this version can't read."""
 
     exit_code = 5
+
+
+class CaptureReplaced(CaptureUnreadable):
+    """The file no longer holds what was read of it before: it was cut back, or recorded anew."""
 
 
 class MissingEvidence(SpecprofError):

@@ -5,7 +5,7 @@ timed, and neither's crash takes the other's data. The capture file is all that 
 """
 
 import contextlib
-import signal
+import os
 import subprocess
 import sys
 import time
@@ -15,17 +15,20 @@ from pathlib import Path
 
 from specprof import sweep, trust, writing
 from specprof.capture import CaptureWriter, read_capture
+from specprof.endings import as_interrupts, close, heed_lifeline, lifeline
 from specprof.errors import INTERRUPTED, SpecprofError
 from specprof.limits import check
+from specprof.locking import claimed, refuse_recorded
 from specprof.plain import plain
 from specprof.plan import expand
 from specprof.progress import SELDOM_S, Progress, SweepProgress
+from specprof.reading import open_regular, read_end
 from specprof.settings import Profile, RunSpec, Settings
 
 POLL_S = 0.05
-CLOSING_S = 5.0
-"""Given to a run nobody watches any more to close its capture; then it is on its own."""
-
+LOG_BYTES = 1 << 20
+"""Passed on of a failed run's own output, its end."""
+_Standing = tuple[int, int, int]
 
 Follow = Callable[[Sequence[str], Path, Settings], None]
 """Makes a profile's probes of a capture that is complete, and of the settings it was run with."""
@@ -35,6 +38,7 @@ def launch(
     profile: Profile, *, output: Path | None, force: bool, tui: bool, follow: Follow
 ) -> int | Path:
     """Run a profile; return one run's exit code, or the folder a sweep was recorded in."""
+    heed_lifeline()
     specs = expand(profile)
     _refuse_unknown_pockets(specs)
     place = output or Path(f"specprof-{writing.file_name(profile.name)}-{_stamp()}")
@@ -45,7 +49,7 @@ def launch(
             _play_all(place, index, follow)
         return place
     path = output or place.with_name(place.name + ".jsonl")
-    writing.check_room(path, overwrite=force)
+    _refuse_existing(path, force=force)
     if tui and _on_terminal():
         return _watched(path)
     progress = Progress(specs[0])
@@ -83,7 +87,7 @@ def _play_all(folder: Path, index: sweep.Index, follow: Follow) -> None:
         return status
 
     try:
-        with _on_ending_signals(_interrupt):
+        with as_interrupts():
             index = sweep.play_all(folder, index, play, SweepProgress())
     except KeyboardInterrupt:  # between two runs, none of which it ended
         _tell(f"{folder}: stopped between two runs")
@@ -118,49 +122,67 @@ def _record(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> st
     from specprof.recorder import record
 
     backend = registry.load(Backend, registry.member("backend", spec.settings.backend))()
-    with CaptureWriter(path, overwrite=force) as writer, _on_ending_signals(_interrupt):
+    with as_interrupts(), CaptureWriter(path, overwrite=force) as writer:
         try:
+            if not writer.locked:
+                _tell(f"{path} can't be locked: let no other run record into it meanwhile")
             end = record(backend, spec, writer, command=sys.argv[1:], listener=progress.hear)
+            gone = writer.gone
         except BaseException:
-            _forget_empty(path)
+            _forget_empty(writer)
             raise
+        if end.status == "interrupted":
+            _tell(f"{path}: {end.reason}")
+            _forget_empty(writer)
+    if gone:
+        raise _lost(path)
     if writer.trouble:
         title = f"recording stopped: {writer.trouble}; {writer.lost} events were lost"
         raise SpecprofError(title, f"make room and run again; what came before is kept in {path}")
-    if end.status == "interrupted":
-        _forget_empty(path)
     return end.status
+
+
+def _lost(path: Path) -> SpecprofError:
+    title = f"{path} was deleted or replaced while it was recorded: what was recorded is lost"
+    return SpecprofError(title, "run again, and leave the file where it is until the run has ended")
 
 
 def _watched(path: Path) -> int:
     """Run in a child process and follow its capture in the dashboard."""
-    log = path.with_suffix(path.suffix + ".log")
+    log, before = path.with_suffix(path.suffix + ".log"), _standing(path)
     command = [sys.executable, "-m", "specprof", *sys.argv[1:], "--no-tui", "--output", str(path)]
-    with writing.fresh(log) as narration:
+    with _narration(log) as narration, lifeline("the dashboard was killed") as tied:
         child = subprocess.Popen(  # noqa: S603 - our own command line again
             command,
             stdin=subprocess.DEVNULL,
             stdout=narration,
             stderr=narration,
             start_new_session=True,  # a Ctrl-C is the dashboard's to pass on
+            **tied,
         )
         with _never_left_alone(child):
-            code = _shown(path, child, log)
-    if code is None:
-        return _failed_early(child, log)
-    if path.exists():
-        told(path)
-    else:  # stopped before the child had anything to keep
-        log.unlink(missing_ok=True)
-    return code
+            code = _shown(path, child, log, before)
+        return _failed_early(child, log) if code is None else _told_of(path, child, log, code)
 
 
-def _shown(path: Path, child: subprocess.Popen[bytes], log: Path) -> int | None:
+@contextlib.contextmanager
+def _narration(log: Path) -> Iterator[int]:
+    """Open the log of a run; it is locked as long as the run or its viewer has it open."""
+    file, _ = claimed(log, overwrite=True)
+    try:
+        yield file
+    finally:
+        os.close(file)
+
+
+def _shown(
+    path: Path, child: subprocess.Popen[bytes], log: Path, before: _Standing | None
+) -> int | None:
     """Show the run once it has begun; return the exit code, None if it ended before that."""
     from specprof.tui.stop import ended
 
     try:
-        if not _wait_for_header(path, child):
+        if not _wait_for_header(path, child, before):
             return None
         from specprof.tui.app import show
 
@@ -169,62 +191,77 @@ def _shown(path: Path, child: subprocess.Popen[bytes], log: Path) -> int | None:
         return ended(child)
 
 
+def _told_of(path: Path, child: subprocess.Popen[bytes], log: Path, code: int) -> int:
+    """Say what was kept of a run that was shown, and what the run itself said last if it failed."""
+    if child.returncode in {0, INTERRUPTED}:
+        if path.exists():
+            told(path)
+        else:  # stopped before the child had anything to keep
+            log.unlink(missing_ok=True)
+        return code
+    if not path.exists():
+        return _failed_early(child, log)
+    sys.stderr.writelines(_said(log).splitlines(keepends=True)[-2:])
+    told(path)
+    return code
+
+
 @contextlib.contextmanager
 def _never_left_alone(child: subprocess.Popen[bytes]) -> Iterator[None]:
     """Ask the child to close its capture if this process is told to end, or fails."""
-
-    def leave(number: int, _: object) -> None:
-        _close(child)
-        signal.signal(number, signal.SIG_DFL)
-        signal.raise_signal(signal.Signals(number))
-
-    with _on_ending_signals(leave):
+    with as_interrupts():
         try:
             yield
         finally:
-            _close(child)
+            close(child)
 
 
-@contextlib.contextmanager
-def _on_ending_signals(handler: Callable[[int, object], None]) -> Iterator[None]:
-    """Hand SIGTERM and SIGHUP to `handler` inside the block, and put back what was there."""
-    told_to = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = [signal.signal(number, handler) for number in told_to]
+def _standing(path: Path) -> _Standing | None:
+    """Return what tells a file from what it is once a run has written to it."""
     try:
-        yield
-    finally:
-        for number, handled in zip(told_to, before, strict=True):
-            signal.signal(number, handled)
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _interrupt(_number: int, _frame: object) -> None:
-    """Take the signal like a Ctrl-C: the capture is closed, whoever ends the run."""
-    raise KeyboardInterrupt
+def _wait_for_header(path: Path, child: subprocess.Popen[bytes], before: _Standing | None) -> bool:
+    """Wait while the models load; False if the child ended before its first line.
 
+    `before` is the file as it stood until then, which is overwritten where that was asked for.
+    """
 
-def _close(child: subprocess.Popen[bytes]) -> None:
-    # Not by SIGINT: whoever is started in the background of a script inherits it ignored.
-    if child.poll() is None:
-        child.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(CLOSING_S)
+    def begun() -> bool:
+        found = _standing(path)
+        return found is not None and found != before and found[1] > 0
 
-
-def _wait_for_header(path: Path, child: subprocess.Popen[bytes]) -> bool:
-    """Wait while the models load; False if the child ended before its first line."""
     _tell("loading the models ...")
     while child.poll() is None:
-        if path.exists() and path.stat().st_size:
+        if begun():
             return True
         time.sleep(POLL_S)
-    return path.exists() and path.stat().st_size > 0 and child.returncode == 0
+    return begun() and child.returncode == 0
 
 
 def _failed_early(child: subprocess.Popen[bytes], log: Path) -> int:
     """Pass on what the child said before it failed."""
-    sys.stderr.write(log.read_text(encoding="utf-8", errors="replace"))
+    sys.stderr.write(_said(log))
     log.unlink(missing_ok=True)
     return INTERRUPTED if child.returncode < 0 else child.returncode
+
+
+def _said(log: Path) -> str:
+    try:
+        return read_end(log, LOG_BYTES)
+    except OSError as trouble:
+        return f"can't read {log}: {trouble.strerror}\n"
+
+
+def _refuse_existing(path: Path, *, force: bool) -> None:
+    """Refuse a place that can't be had; an empty file was left by a run killed while it loaded."""
+    refuse_recorded(path)
+    empty = writing.found(path) == "file" and not path.lstat().st_size
+    writing.check_room(path, overwrite=force or empty)
 
 
 def _refuse_unknown_pockets(specs: list[RunSpec]) -> None:
@@ -236,16 +273,16 @@ def _refuse_unknown_pockets(specs: list[RunSpec]) -> None:
             pocket.folder(name)
 
 
-def _forget_empty(path: Path) -> None:
+def _forget_empty(writer: CaptureWriter) -> None:
     """Leave no file behind where a run ended before its first result: nothing is lost by it."""
     kinds = ("round", "burst", "scored", "overlaps", "scan")
     results = [f'"event":"{kind}"'.encode() for kind in kinds]
-    if not path.exists():
+    if writer.gone:
         return
-    with path.open("rb") as file:
+    with open_regular(writer.path) as file:
         empty = not any(kind in line for line in file for kind in results)
     if empty:
-        path.unlink()
+        writer.forget()  # still locked: no other run can have begun in it
 
 
 def told(path: Path) -> None:
@@ -267,5 +304,5 @@ def _on_terminal() -> bool:
 
 
 def _tell(line: str) -> None:
-    sys.stderr.write(plain(line) + "\n")
+    sys.stderr.write("\n".join(map(plain, line.split("\n"))) + "\n")
     sys.stderr.flush()

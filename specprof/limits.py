@@ -10,6 +10,7 @@ from pathlib import Path
 
 from specprof import registry
 from specprof.errors import UsageError
+from specprof.reading import read_text
 from specprof.settings import Settings
 
 AT_MOST = {"seed": 2**53, "threads": 1024}
@@ -321,7 +322,7 @@ def _check_window(settings: Settings) -> None:
 @cache
 def _declared(path: Path, name: str, *, default: int) -> int:
     """Return a class variable of a member's class as its file writes it, without importing it."""
-    module = ast.parse(path.read_text(encoding="utf-8"))
+    module = ast.parse(read_text(path, registry.LARGEST_BYTES))
     for line in (
         each for kind in module.body if isinstance(kind, ast.ClassDef) for each in kind.body
     ):

@@ -22,20 +22,28 @@ def _escaped(sign: str) -> str:
     return sign.encode("unicode_escape").decode("ascii")
 
 
-def encoded(value: object) -> bytes:
-    """Return a value as JSON; a file's name that is no UTF-8 has `?` for what can't be written."""
+def as_json(value: object) -> bytes:
+    r"""Return a value as JSON, in which a file's name that is no text says so by `\udcff`.
+
+    The system's names are bytes; Python holds those that are no UTF-8 as half characters.
+    """
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
-        return msgspec.json.encode(_without_surrogates(msgspec.to_builtins(value)))
+        return msgspec.json.encode(_whole(msgspec.to_builtins(value)))
 
 
-def _without_surrogates(value: Any) -> Any:  # noqa: ANN401 - plain JSON, of any shape
+def whole(text: str) -> str:
+    r"""Return a text that can be written as UTF-8: half characters become `\udcff`."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _whole(value: Any) -> Any:  # noqa: ANN401 - plain JSON, of any shape
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
+        return whole(value)
     if isinstance(value, dict):
-        return {_without_surrogates(k): _without_surrogates(v) for k, v in value.items()}
-    return [_without_surrogates(each) for each in value] if isinstance(value, list) else value
+        return {_whole(key): _whole(each) for key, each in value.items()}
+    return [_whole(each) for each in value] if isinstance(value, list) else value
 
 
 def plain_json(encoded: bytes) -> bytes:

@@ -15,6 +15,7 @@ import msgspec
 from specprof import settings as written_settings
 from specprof.errors import UnknownName, UsageError, nearest
 from specprof.limits import acceptance_in_force, check
+from specprof.reading import read_text
 from specprof.registry import members, shipped
 from specprof.settings import Grid, Profile, RunSpec, Settings, Value
 
@@ -33,6 +34,8 @@ __all__ = [
     "typed",
 ]
 
+LARGEST_BYTES = 1 << 20
+"""Of a profile."""
 FIRST_STOP = 128
 """The shallowest stop of a walk, in tokens."""
 SETTINGS = Path(written_settings.__file__)
@@ -69,13 +72,13 @@ def read_profile(name: str) -> Profile:
     if path is None:
         raise UnknownName("profile", name, profiles())
     try:
-        written = tomllib.loads(path.read_text(encoding="utf-8"))
+        written = tomllib.loads(read_text(path, LARGEST_BYTES))
     except OSError as trouble:
         title = f"can't read profile {path}: {trouble.strerror}"
         raise UsageError(
             title, f"give a TOML file, or one of: {', '.join(profiles())}"
         ) from trouble
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as trouble:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as trouble:
         hint = "mend the TOML; profiles/default.toml shows the form"
         raise UsageError(f"profile {path} is no TOML: {trouble}", hint) from trouble
     return _checked(written, path)

@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import Literal
 
 from specprof.capture import CaptureWriter
+from specprof.endings import undisturbed
 from specprof.errors import SpecprofError
 from specprof.extend import Backend
 from specprof.records import End, Event, Round
@@ -69,11 +70,13 @@ def record(
                 if listener:
                     listener(event)
     except BaseException as error:
-        end = ledger.end(error, observe_ns=backend.observe_ns)
+        with undisturbed(ending=True):
+            end = ledger.end(error, observe_ns=backend.observe_ns)
         if isinstance(error, KeyboardInterrupt):
             return end
         raise
-    return ledger.end(observe_ns=backend.observe_ns)
+    with undisturbed(ending=False):
+        return ledger.end(observe_ns=backend.observe_ns)
 
 
 def _ended(
@@ -83,7 +86,7 @@ def _ended(
         case None:
             return "complete", None
         case KeyboardInterrupt():
-            return "interrupted", "stopped by the user"
+            return "interrupted", str(error) or "stopped by the user"
         case SpecprofError():
             return "failed", error.title
         case _:

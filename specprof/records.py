@@ -90,6 +90,10 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, tag="header", tag_field=
     """Where the prompt text came from, with its SHA-256."""
     engine: str | None = None
     """Whose loop played the rounds, where somebody's own recorded them."""
+    locked_on: str | None = None
+    """The boot of the machine on which the recorder locks the file as long as it lives.
+
+    None where the file can't be locked, or nobody knows; a reader then can't see the recorder."""
 
 
 class Span(msgspec.Struct, frozen=True, array_like=True, gc=False):

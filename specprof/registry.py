@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from specprof import extend
 from specprof.errors import SpecprofError, UnknownName
+from specprof.reading import read_bytes, read_text
 
 KINDS: dict[str, type] = {
     "drafter": extend.Drafter,
@@ -47,6 +48,8 @@ FOLDERS = {
     "probe": "diagnosis/probes",
 }
 PACKAGE = Path(__file__).parent
+LARGEST_BYTES = 4 << 20
+"""Of a member's file."""
 _OPENING = re.compile(r'\s*([rR]?"""(?:[^"\\]|\\.|"(?!""))*""")', re.DOTALL).match
 Added = TypeVar("Added")
 
@@ -68,7 +71,7 @@ class Member:
     def docstring(self) -> str:
         """The file's whole docstring, read without importing it, or why there is none to read."""
         try:
-            return _docstring(self.path.read_text(encoding="utf-8"))
+            return _docstring(read_text(self.path, LARGEST_BYTES))
         except (OSError, SyntaxError, ValueError) as trouble:
             return f"can't be read: {trouble}"
 
@@ -150,6 +153,7 @@ def _module(member: Member) -> ModuleType:
     assert spec.loader is not None  # noqa: S101
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
+        read_bytes(member.path, LARGEST_BYTES)  # the loader would wait for a pipe for ever
         spec.loader.exec_module(module)
     except Exception as trouble:
         del sys.modules[name]

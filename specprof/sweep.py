@@ -5,7 +5,6 @@ was asked and how far it came, so that a sweep that was stopped goes on where it
 """
 
 import contextlib
-import fcntl
 import os
 import re
 import time
@@ -19,12 +18,16 @@ import msgspec
 from specprof import __version__, writing
 from specprof.capture import read_capture
 from specprof.errors import INTERRUPTED, CaptureUnreadable, SpecprofError, UsageError
-from specprof.plain import encoded
+from specprof.locking import lock, refuse_recorded
+from specprof.plain import as_json
+from specprof.reading import is_regular, read_bytes
 from specprof.settings import Profile, RunSpec
 
 INDEX = "sweep.json"
 SCHEMA = "specprof.sweep/1"
 LONGEST_NAME = 40
+LARGEST_BYTES = 64 << 20
+"""Of an index: some 10,000 runs."""
 State = Literal["waiting", "complete", "interrupted", "failed"]
 
 
@@ -92,13 +95,11 @@ def held(folder: Path) -> Iterator[None]:
         yield
         return
     try:
-        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(place)
     except BlockingIOError:
         os.close(place)
         title = f"{folder} is being written by another run"
         raise UsageError(title, "wait for it to end, or choose another -o") from None
-    except OSError:  # a file system without locks
-        pass
     try:
         yield
     finally:
@@ -127,10 +128,10 @@ def read_index(folder: Path) -> Index:
     hint = "give a folder that a sweep of `specprof run` made"
     path = folder / INDEX
     try:
-        index = msgspec.json.decode(path.read_bytes(), type=Index)
+        index = msgspec.json.decode(read_bytes(path, LARGEST_BYTES), type=Index)
     except OSError as trouble:
         raise CaptureUnreadable(f"can't read {path}: {trouble.strerror}", hint) from trouble
-    except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as trouble:
         raise CaptureUnreadable(f"{path} is no sweep's index: {trouble}", hint) from trouble
     if index.schema != SCHEMA:
         raise CaptureUnreadable(f"{path} has schema {index.schema!r}, not {SCHEMA}", hint)
@@ -215,7 +216,7 @@ def _played(run: Run, path: Path, play: Play) -> tuple[Run, Exception | None]:
 def _standing(folder: Path, run: Run) -> Run:
     """Return the run as its capture says: complete, or waiting to be done (again)."""
     path = folder / run.file
-    if run.state == "complete" and path.is_file():
+    if run.state == "complete" and is_regular(path):
         return run
     try:  # killed after the capture's last line and before the index was written
         capture = read_capture(path)
@@ -238,13 +239,16 @@ def _make_room(folder: Path, *, force: bool) -> None:
         raise UsageError(f"{folder} holds other files", "choose another -o")
     if not force:
         raise UsageError(f"{folder} holds a sweep already", hint)
-    for run in read_index(folder).runs:
-        (folder / run.file).unlink(missing_ok=True)
+    files = [folder / run.file for run in read_index(folder).runs]
+    for path in files:
+        refuse_recorded(path)
+    for path in files:
+        path.unlink(missing_ok=True)
 
 
 def _keep(folder: Path, index: Index) -> None:
     """Write the index whole: it is never half a file."""
-    content = msgspec.json.format(encoded(index), indent=1)
+    content = msgspec.json.format(as_json(index), indent=1)
     writing.write(folder / INDEX, content, overwrite=True)
 
 

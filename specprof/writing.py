@@ -114,7 +114,7 @@ def opened(path: Path, *, overwrite: bool) -> int:
     link, and not where the same file has another name elsewhere. Raises UsageError.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW  # and not waiting for a pipe's reader:
-    flags |= os.O_NONBLOCK | (0 if overwrite else os.O_EXCL)
+    flags |= os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if overwrite else os.O_EXCL)
     try:
         descriptor = os.open(path, flags, MODE)
     except FileExistsError:

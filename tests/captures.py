@@ -8,6 +8,7 @@ import msgspec
 
 from specprof.backends.synthetic import Synthetic
 from specprof.capture import Capture, CaptureWriter
+from specprof.locking import this_boot
 from specprof.records import Burst, End, Event, Header, Note, Prefill, Round, Sample, Scored
 from specprof.settings import RunSpec, Settings
 
@@ -25,7 +26,8 @@ def _events(fault: str, chosen: Settings) -> tuple[Event, ...]:
     """Return them, made once: events are frozen, and tests ask for the same run again and again."""
     spec = RunSpec(id="cell-1", profile="test", settings=chosen)
     header, *made = Synthetic(fault=fault).run(spec, ["specprof", "run"])
-    header = msgspec.structs.replace(header, created="2026-01-01T00:00:00+00:00")
+    told = {"created": "2026-01-01T00:00:00+00:00", "locked_on": this_boot()}
+    header = msgspec.structs.replace(header, **told)  # as the writer tells it
     rounds = [each for each in made if isinstance(each, Round)]
     timed = [each for each in made if isinstance(each, Burst | Scored)]
     end = End(

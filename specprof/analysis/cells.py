@@ -16,6 +16,7 @@ from specprof.analysis.columns import Columns
 from specprof.analysis.tables import Floats, Ints
 from specprof.capture import Capture, read_capture
 from specprof.errors import CaptureUnreadable
+from specprof.plain import whole
 from specprof.plan import stops
 from specprof.records import Header, Prefill, Round, Scored
 from specprof.settings import RunSpec, Settings
@@ -161,7 +162,7 @@ def _runs(path: Path) -> list[_Run]:
     if (path / INDEX).exists():
         return [
             _read(path / run.file)
-            if (path / run.file).exists()
+            if _begun(path / run.file)
             else _Run(run.spec, run.file, run.state, run.trouble, None)
             for run in read_index(path).runs
         ]
@@ -170,6 +171,11 @@ def _runs(path: Path) -> list[_Run]:
         hint = "give a sweep's folder, or captures that `specprof run` wrote"
         raise CaptureUnreadable(f"{path} holds no captures", hint)
     return [_read(each) for each in found]
+
+
+def _begun(path: Path) -> bool:
+    """Whether a run has written to its capture; one that was stopped at once left it empty."""
+    return path.exists() and path.stat().st_size > 0
 
 
 def _read(path: Path) -> _Run:
@@ -184,7 +190,7 @@ def _cell(runs: Sequence[_Run]) -> Cell:
     complete = [run for run in runs if run.state == "complete"]
     return Cell(
         spec=runs[0].spec,
-        label=runs[0].spec.label or runs[0].name,
+        label=runs[0].spec.label or whole(runs[0].name),
         captures=[run.capture for run in complete or runs if run.capture],
         states=[run.state for run in runs],
         trouble=next((run.trouble for run in runs if run.trouble), None),

@@ -7,16 +7,18 @@ inside itself. stdout is data, stderr is narration; `specprof.errors` lists the 
 import contextlib
 import errno
 import importlib
+import io
 import os
 import pkgutil
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, NoReturn
 
 import typer
 
 from specprof import __version__
-from specprof.errors import INTERRUPTED, SpecprofError
+from specprof.endings import as_interrupts
+from specprof.errors import INTERRUPTED, SpecprofError, UsageError
 from specprof.plain import plain
 
 app = typer.Typer(
@@ -27,6 +29,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+UNWRITABLE: Final = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EFBIG: "raise the limit, or ask for less",
+    errno.EBADF: "it is closed: let it lead to a file or to another program",
+    errno.EIO: "let it lead to a file",
+}
+"""What a failed write to stdout can come from -> what to do."""
 
 
 def _version(*, asked: bool) -> None:
@@ -48,19 +59,55 @@ def options(
 def main() -> None:
     """Run the command line; a known error is told in two lines, with its exit code."""
     _keep_out_the_folder()
+    _open_standard_streams()
     try:
-        app(prog_name="specprof")
+        with as_interrupts():
+            _run()
     except SpecprofError as error:
-        sys.stderr.write(f"specprof: {plain(error.title)}\n  {plain(error.hint)}\n")
-        sys.exit(error.exit_code)
+        _fail(error.title, error.hint, error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except OSError as error:
-        if error.errno != errno.ENOSPC or error.filename is not None:
+        if error.filename is not None:  # the system's own words tell what a file's trouble is
+            title = f"can't use {os.fsdecode(error.filename)}: {error.strerror}"
+            _fail(title, "give another file or folder", UsageError.exit_code)
+        if error.errno not in UNWRITABLE and error.errno != errno.EPIPE:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what waits there can't be written either
-        sys.stderr.write(f"specprof: can't write to stdout: {error.strerror}\n  make room\n")
-        sys.exit(SpecprofError.exit_code)
+        if error.errno == errno.EPIPE:  # whoever read has had enough
+            sys.exit(SpecprofError.exit_code)
+        title = f"can't write to stdout: {error.strerror}"
+        _fail(title, UNWRITABLE[error.errno], SpecprofError.exit_code)
+
+
+def _run() -> None:
+    try:
+        app(prog_name="specprof")
+    except SystemExit:
+        sys.stdout.flush()  # here its failure can still be told
+        raise
+
+
+def _fail(title: str, hint: str, code: int) -> NoReturn:
+    sys.stderr.write(f"specprof: {plain(title)}\n  {plain(hint)}\n")
+    sys.exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Open those of stdin, stdout and stderr that are closed, and let no name break their text.
+
+    Else the next file that is opened, a capture, would be taken for one of them. What is then
+    written to stdout fails and is told, for it was asked for; narration is lost in silence.
+    """
+    modes = {"stdin": os.O_RDONLY, "stdout": os.O_RDONLY, "stderr": os.O_WRONLY}
+    for number, (name, mode) in enumerate(modes.items()):
+        if getattr(sys, name) is None:
+            place = os.open(os.devnull, mode)  # the lowest number that is free, so this one
+            writes = "r" if name == "stdin" else "w"
+            setattr(sys, name, os.fdopen(place, writes, encoding="utf-8", closefd=False))
+            os.set_inheritable(number, True)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors != "backslashreplace":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _keep_out_the_folder() -> None:

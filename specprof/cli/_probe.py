@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from specprof import writing
+from specprof.endings import close, lifeline
 from specprof.errors import INTERRUPTED, SpecprofError, UsageError
 from specprof.plain import plain
 
@@ -137,15 +138,20 @@ def _run(settings: "Settings", path: Path) -> None:
     command = [sys.executable, "-m", "specprof", "run", "--no-tui", "--force", "-o", str(path)]
     command += [each for line in written(settings) for each in ("--set", line)]
     quiet = subprocess.DEVNULL  # a single run says nothing on stdout
-    try:
-        ended = subprocess.run(command, stdin=quiet, stdout=quiet, check=False)  # noqa: S603 - our own
-    except (OSError, ValueError) as trouble:  # a setting out of a file that is no argument
-        raise SpecprofError(f"it can't be started: {trouble}", "record the capture again") from None
-    if ended.returncode < 0 or ended.returncode == INTERRUPTED:
+    with lifeline("the diagnosis it was made for was killed") as tied:
+        try:
+            child = subprocess.Popen(command, stdin=quiet, stdout=quiet, **tied)  # noqa: S603 - our own
+        except (OSError, ValueError) as trouble:  # a setting out of a file that is no argument
+            title = f"it can't be started: {trouble}"
+            raise SpecprofError(title, "record the capture again") from None
+        try:
+            code = child.wait()
+        finally:
+            close(child)
+    if code < 0 or code == INTERRUPTED:
         raise KeyboardInterrupt
-    if ended.returncode:
-        title = f"it ended with code {ended.returncode}"
-        raise SpecprofError(title, "what it said is above")
+    if code:
+        raise SpecprofError(f"it ended with code {code}", "what it said is above")
 
 
 def written(settings: "Settings") -> list[str]:

@@ -151,7 +151,7 @@ def document(found: "Comparison") -> str:
     """Return the comparison as one JSON document: every figure, with what it rests on."""
     import msgspec
 
-    from specprof.plain import encoded, plain_json
+    from specprof.plain import as_json, plain_json
 
     cells = [
         {
@@ -168,7 +168,7 @@ def document(found: "Comparison") -> str:
         for row in found.rows
     ]
     whole = {"schema": SCHEMA, "cells": cells, "notes": found.notes}
-    return plain_json(msgspec.json.format(encoded(whole), indent=2)).decode() + "\n"
+    return plain_json(msgspec.json.format(as_json(whole), indent=2)).decode() + "\n"
 
 
 def _fitting(found: "Comparison", width: int | None) -> dict[str, list[str]]:

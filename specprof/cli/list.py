@@ -66,10 +66,10 @@ def _rows(kind: str) -> list[Row]:
 def _document(rows: list[Row]) -> str:
     import msgspec
 
-    from specprof.plain import encoded, plain_json
+    from specprof.plain import as_json, plain_json
 
     document = {"schema": "specprof.list/1", "members": rows}
-    return plain_json(msgspec.json.format(encoded(document), indent=2)).decode() + "\n"
+    return plain_json(msgspec.json.format(as_json(document), indent=2)).decode() + "\n"
 
 
 def _table(rows: list[Row]) -> str:

@@ -4,14 +4,18 @@ A capture is JSON lines, so that a round has a line number an editor can open. R
 as it stands; where it can't be read, or the round isn't in it, the first line, the header, answers.
 """
 
-from collections.abc import Iterable
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
 from specprof.capture import LONGEST_LINE
 from specprof.diagnosis.diagnose import Diagnosis
 from specprof.findings import Finding
+from specprof.reading import open_regular
 
 HEADER = 1
 
@@ -19,6 +23,9 @@ HEADER = 1
 class _Numbered(msgspec.Struct):
     event: str
     index: int = -1
+
+
+_decoder = msgspec.json.Decoder(_Numbered)
 
 
 def lines(diagnosis: Diagnosis) -> dict[int, int]:
@@ -36,18 +43,33 @@ def first_round(finding: Finding) -> int | None:
 
 def _found(path: Path, wanted: Iterable[int]) -> dict[int, int]:
     left, found = set(wanted), dict[int, int]()
-    decoder = msgspec.json.Decoder(_Numbered)
-    if not left or not path.is_file():
-        return found
-    with path.open("rb") as file:
-        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), start=1):
-            try:
-                one = decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                continue
-            if one.event == "round" and one.index in left:
-                found[one.index] = number
-                left.discard(one.index)
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(open_regular(path))
+        except OSError:
+            return found
+        for number, line in enumerate(_whole(file), start=1):
             if not left:
                 break
+            index = _round(line)
+            if index in left:
+                found[index] = number
+                left.discard(index)
     return found
+
+
+def _whole(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines a file has by now, up to one that no capture's reader takes."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    while file.tell() < end and len(line := file.readline(LONGEST_LINE)) < LONGEST_LINE:
+        yield line
+
+
+def _round(line: bytes) -> int | None:
+    """Return the index of the round in a line; None where it holds another event, or none."""
+    try:
+        one = _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return one.index if one.event == "round" else None

@@ -15,7 +15,11 @@ from typing import Any
 
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.pocket.corpus import held_out_text
+from specprof.reading import read_text
 from specprof.settings import Settings
+
+LARGEST_BYTES = 256 << 20
+"""Of a text; its tokens take some eight times as much memory."""
 
 
 def document(settings: Settings) -> tuple[str, str]:
@@ -103,10 +107,11 @@ def _tokens(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401
 
 def _file(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path, LARGEST_BYTES)
     except (OSError, UnicodeDecodeError) as trouble:
         hint = f"give a UTF-8 text file, or one of: {', '.join(NAMED)}"
-        raise UsageError(f"can't read --text {path}: {trouble}", hint) from trouble
+        reason = trouble.strerror if isinstance(trouble, OSError) else trouble
+        raise UsageError(f"can't read --text {path}: {reason}", hint) from trouble
 
 
 def _dataset(name: str, context: int) -> str:

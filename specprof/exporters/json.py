@@ -16,7 +16,7 @@ from specprof.analysis.perplexity import by_depth, perplexity
 from specprof.analysis.timing import phases, requests
 from specprof.capture import Capture
 from specprof.extend import Exporter
-from specprof.plain import encoded, plain_json
+from specprof.plain import as_json, plain_json
 
 SCHEMA = "specprof.summary/1"
 
@@ -29,8 +29,8 @@ class Json(Exporter):
 
     def write(self, capture: Capture, path: Path) -> None:
         """Write one indented document."""
-        document = plain_json(encoded(summary(capture)))
-        path.write_bytes(msgspec.json.format(document, indent=2) + b"\n")
+        encoded = plain_json(as_json(summary(capture)))
+        path.write_bytes(msgspec.json.format(encoded, indent=2) + b"\n")
 
 
 def summary(capture: Capture) -> dict[str, Any]:

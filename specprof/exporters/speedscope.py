@@ -9,14 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-import msgspec
-
 from specprof import __version__
 from specprof.capture import Capture
 from specprof.exporters._slices import RUN, Slice, lanes, run_ns
 from specprof.exporters.collapsed import stacks
 from specprof.extend import Exporter
-from specprof.plain import plain_json
+from specprof.plain import as_json, plain_json
 
 SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 Json = dict[str, Any]
@@ -41,7 +39,7 @@ class Speedscope(Exporter):
             "shared": {"frames": [{"name": frame} for frame in frames]},
             "profiles": profiles,
         }
-        path.write_bytes(plain_json(msgspec.json.encode(document)))
+        path.write_bytes(plain_json(as_json(document)))
 
 
 class _Frames(dict[str, int]):

@@ -38,6 +38,8 @@ from specprof.tui.vocabulary import vocabulary
 RATES_HZ = (1, 2, 4, 10, 20)
 """Updates a second one may choose among."""
 _BLURRED_HZ = 1
+_SILENT_HZ = 1
+"""Looks at a silent file a second, and updates where nothing is new."""
 _JUDGE_EVERY_S, _SOON_S = 2.0, 0.2
 _SHARE_OVER_S = 3.0
 _JUDGE_SHARE = 0.1
@@ -104,24 +106,34 @@ class Dashboard(App[SpecprofError]):
         """Updates a second: what the user chose, and 1 while the window is out of focus."""
         return self.hertz if self.app_focus else _BLURRED_HZ
 
+    @property
+    def _look_hz(self) -> int:
+        """Looks a second at the file: fewer at one that is silent."""
+        reading = self.reading
+        moving = reading is None or reading.state in {"waiting", "recording"}
+        return self.pace_hz if moving else _SILENT_HZ
+
     # --- workers: they read and judge, and post messages -----------------------------------------
 
     @work(thread=True, group="follow", exit_on_error=True)
     def _follow(self) -> None:
-        worker, spelled, due = get_current_worker(), False, 0.0
+        worker, spelled, due, shown = get_current_worker(), False, 0.0, None
         while not worker.is_cancelled:
             try:
                 reading = self.follower.read()
             except CaptureUnreadable as trouble:
                 self.post_message(Unreadable(trouble))
                 return
-            if not reading.more or time.monotonic() >= due:
+            seen = (self.follower.taken, reading.state, reading.lost, reading.log, reading.more)
+            news = seen != shown and not reading.more
+            if news or time.monotonic() >= due:
                 self.post_message(Advanced(reading))
-                due = time.monotonic() + 1 / self.pace_hz
+                due = time.monotonic() + 1 / (self.pace_hz if reading.more else _SILENT_HZ)
+                shown = seen
             if reading.columns.header and not spelled and not reading.more:
                 self.post_message(Spelled(vocabulary(reading.columns.header)))
                 spelled = True
-            if reading.final or (not reading.more and self._left.wait(1 / self.pace_hz)):
+            if reading.final or (not reading.more and self._left.wait(1 / self._look_hz)):
                 return
 
     @work(thread=True, group="judge", exit_on_error=True)
@@ -184,6 +196,7 @@ class Dashboard(App[SpecprofError]):
             damaged=reading.damaged,
             torn=reading.torn,
             silent_s=reading.silent_s,
+            lost=reading.lost,
             playing=self.playhead.label,
             diagnosis=self._diagnosis,
             judged=self._judged,

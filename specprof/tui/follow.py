@@ -1,23 +1,29 @@
 """Follows a capture file, growing or finished, and says how much of it can be trusted.
 
-Knows the file and, where there is one, whether the recording process still lives; nothing of
-screens, and never a model: this runs in a process of its own beside the one that is measured.
+Knows the file, the lock by which its recorder is seen, and, where this program started it, whether
+the recording process lives; nothing of screens, and never a model: this runs in a process of its
+own beside the one that is measured. The file is kept open: a deleted one can be read to its end.
 """
 
+import os
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from specprof.analysis.columns import Columns
-from specprof.capture import CaptureReader
-from specprof.errors import CaptureUnreadable
-from specprof.tui.snapshot import State
+from specprof.capture import CaptureReader, no_line, replaced, unreadable
+from specprof.errors import CaptureReplaced
+from specprof.locking import is_locked, this_boot
+from specprof.reading import open_regular, read_end
+from specprof.tui.snapshot import ENDED, Lost, State
 
 SLICE_BYTES = 1 << 20
 """Read at a time, so that a long capture shows its beginning at once."""
 SILENT_S = 30.0
-"""A file without a closing line that hasn't grown for so long counts as INCOMPLETE."""
+"""Without a new line for so long, the screen says since when; following goes on."""
 _LOG_BYTES = 32_768
 
 
@@ -30,21 +36,22 @@ class Reading:
     state: State
     damaged: int
     torn: bool
-    silent_s: float
+    silent_s: float | None
+    """Since the file last grew; None where its time lies in the future."""
+    lost: Lost | None
+    """What has become of the file, where its name no longer leads to what was read."""
     log: tuple[str, ...]
     more: bool
     """Whether the file holds more that can be read at once."""
-
-    @property
-    def final(self) -> bool:
-        """Whether nothing more can come."""
-        return not self.more and self.state not in {"waiting", "recording"}
+    final: bool
+    """Whether nothing more can come."""
 
 
 class Follower:
     """Reads on from where it stopped, every time it is asked.
 
-    `alive` tells whether the recording process lives; without it only the file can tell.
+    `alive` tells whether the recording process lives; without it the file's lock does, where there
+    is one.
     """
 
     def __init__(
@@ -55,57 +62,140 @@ class Follower:
         self._log = log
         self._reader = CaptureReader(path)
         self._columns = Columns()
-        self._taken = 0
-        """Bytes read, as far as is certain: the file may grow between a look and a read."""
+        self._file: BinaryIO | None = None
+        self._silence = _Silence()
+        self._overwritten = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file when it was last looked at."""
+        return self._silence.size
+
+    @property
+    def taken(self) -> int:
+        """Bytes read, as far as they were whole lines."""
+        return self._reader.offset
 
     def read(self) -> Reading:
         """Read at most a slice. Raises CaptureUnreadable where the file is no capture."""
         # Asked before reading: what a process wrote before it died is then read for certain.
         alive = None if self._alive is None else self._alive()
-        if alive is not None and not self.path.exists():
-            return self._reading(0.0, alive=alive, more=False)
-        size, silent_s = self._size_and_silence()
-        self._columns.feed(self._reader.poll(SLICE_BYTES))
-        self._taken = min(self._taken + SLICE_BYTES, size)
-        return self._reading(silent_s, alive=alive, more=self._taken < size)
+        file = self._opened()
+        if file is None:
+            return self._reading(living=alive, silent_s=0.0, lost=None, more=False)
+        locked, found = is_locked(file.fileno()), os.fstat(file.fileno())
+        silent_s = self._silence.since(found)
+        lost = self._lost(found)
+        more = not self._overwritten and self._feed(file, found.st_size)
+        if self._overwritten:
+            lost = "overwritten"
+        return self._reading(
+            living=self._living(alive, locked), silent_s=silent_s, lost=lost, more=more
+        )
 
-    def _size_and_silence(self) -> tuple[int, float]:
+    def _opened(self) -> BinaryIO | None:
+        """Return the file; None where the recording process has not made it yet."""
+        if self._file is None:
+            try:
+                self._file = open_regular(self.path)
+            except FileNotFoundError as trouble:
+                if self._alive is None:
+                    raise unreadable(self.path, trouble) from trouble
+                return None
+            except OSError as trouble:
+                raise unreadable(self.path, trouble) from trouble
+            weakref.finalize(self, self._file.close)
+        return self._file
+
+    def _feed(self, file: BinaryIO, size: int) -> bool:
+        """Read a slice; return whether there is more by now."""
+        before = self.taken
         try:
-            found = self.path.stat()
-        except OSError:  # the reader tells this better
-            return 0, 0.0
-        return found.st_size, max(0.0, time.time() - found.st_mtime)
+            self._columns.feed(self._reader.poll(SLICE_BYTES, file))
+        except CaptureReplaced:
+            self._overwritten = True
+            return False
+        return before < self.taken < size
 
-    def _reading(self, silent_s: float, *, alive: bool | None, more: bool) -> Reading:
+    def _lost(self, found: os.stat_result) -> Lost | None:
+        try:
+            return None if os.path.samestat(found, self.path.stat()) else "replaced"
+        except OSError:
+            return "deleted"
+
+    def _living(self, alive: bool | None, locked: bool | None) -> bool | None:  # noqa: FBT001
+        """Whether the recorder lives; None where it can't be seen from here."""
+        if alive is not None or locked:
+            return alive or locked
+        boot = self._columns.header.locked_on if self._columns.header else None
+        seen = boot is not None and boot == this_boot()  # else its lock says nothing here
+        return False if seen and locked is False else None
+
+    def _reading(
+        self, *, living: bool | None, silent_s: float | None, lost: Lost | None, more: bool
+    ) -> Reading:
         columns = self._columns
+        state = self._state(living=living, silent_s=silent_s, more=more)
+        left = self._alive is not None and not living  # the process itself was seen to end
         return Reading(
             columns=columns.first(len(columns.rounds)),
-            state=self._state(silent_s, alive=alive, more=more),
+            state=state,
             damaged=len(self._reader.damaged),
             torn=self._reader.torn,
             silent_s=silent_s,
+            lost=lost,
             log=_tail(self._log),
             more=more,
+            final=not more
+            and (state in ENDED or left or lost == "overwritten" or bool(lost and not living)),
         )
 
-    def _state(self, silent_s: float, *, alive: bool | None, more: bool) -> State:
+    def _state(self, *, living: bool | None, silent_s: float | None, more: bool) -> State:
         if self._columns.end:
             return self._columns.end.status
-        dead = alive is False or (alive is None and silent_s > SILENT_S)
-        if dead and not more:
+        if living is False and not more:
             return "INCOMPLETE"
-        return "recording" if self._columns.header else "waiting"
+        if not self._columns.header:
+            return "waiting"
+        if more or (silent_s is not None and silent_s <= SILENT_S):
+            return "recording"
+        return "silent" if living else "unseen"
+
+
+class _Silence:
+    """How long a file has not grown, by a clock that nobody sets.
+
+    The file's own time only says how long it was silent before the first look.
+    """
+
+    def __init__(self) -> None:
+        self.size = -1
+        """Bytes at the last look; -1 before the first."""
+        self._grew_s: float | None = None
+
+    def since(self, found: os.stat_result) -> float | None:
+        """Return the seconds since the file last grew; None: its time lies in the future."""
+        now = time.monotonic()
+        if self.size < 0:
+            age_s = time.time() - found.st_mtime
+            self._grew_s = now - max(age_s, 0.0) if age_s > -SILENT_S else None
+        elif found.st_size != self.size:
+            self._grew_s = now
+        self.size = found.st_size
+        return None if self._grew_s is None else now - self._grew_s
 
 
 def read_all(path: Path) -> Reading:
     """Read a capture as far as it goes now. Raises CaptureUnreadable where it is none."""
     follower = Follower(path)
     reading = follower.read()
-    while reading.more:
+    end = follower.size
+    while reading.more and follower.taken < end:
         reading = follower.read()
+    if reading.lost == "overwritten":
+        raise replaced(path)
     if reading.columns.header is None:
-        hint = "the run may have been stopped before its first line; record again"
-        raise CaptureUnreadable(f"{path} holds no complete line", hint)
+        raise no_line(path)
     return reading
 
 
@@ -114,8 +204,6 @@ def _tail(log: Path | None) -> tuple[str, ...]:
     if log is None:
         return ()
     try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _LOG_BYTES))
-            return tuple(file.read().decode("utf-8", "replace").splitlines())
+        return tuple(read_end(log, _LOG_BYTES).splitlines())
     except OSError as trouble:
         return (f"can't read {log}: {trouble.strerror}",)

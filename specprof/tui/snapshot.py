@@ -7,7 +7,7 @@ and replayed screens are one thing: a snapshot of the first rounds.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Final, Literal
 
 from specprof.analysis.columns import Columns
 from specprof.analysis.perplexity import perplexity
@@ -15,7 +15,14 @@ from specprof.diagnosis.diagnose import Diagnosis, Verdict
 from specprof.diagnosis.report import in_order
 from specprof.tui.figures import share
 
-State = Literal["waiting", "recording", "complete", "interrupted", "failed", "INCOMPLETE"]
+State = Literal[
+    "waiting", "recording", "silent", "unseen", "complete", "interrupted", "failed", "INCOMPLETE"
+]
+"""Of a run. Without a new line for long it is `silent` where its recorder is seen to live, `unseen`
+where it can't be seen, and `INCOMPLETE` where it is seen to be gone."""
+ENDED: Final = frozenset[State]({"complete", "interrupted", "failed"})
+Lost = Literal["deleted", "replaced", "overwritten"]
+"""What has become of a file: no name is left, another has its name, it holds another run."""
 
 
 def ids_only(token: int) -> str:
@@ -35,8 +42,10 @@ class Snapshot:
     damaged: int = 0
     """Lines that were no event and were skipped."""
     torn: bool = False
-    silent_s: float = 0.0
-    """Since the file last grew."""
+    silent_s: float | None = 0.0
+    """Since the file last grew; None where its time lies in the future."""
+    lost: Lost | None = None
+    """What has become of the file, where its name no longer leads to what was read."""
     playing: str = ""
     """How the display moves where it doesn't follow the file: `PAUSED`, `REPLAY 4x`."""
     diagnosis: Diagnosis | None = None

@@ -27,6 +27,7 @@ def summary(path: Path, *, ascii_only: bool = False) -> str:
         damaged=reading.damaged,
         torn=reading.torn,
         silent_s=reading.silent_s,
+        lost=reading.lost,
         diagnosis=findings_so_far(reading.columns),
         judged=len(reading.columns.rounds),
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from specprof.pocket import PREFIX, folder, members
+from specprof.reading import is_regular, read_text
 from specprof.records import Header
 from specprof.tui.snapshot import ids_only
 
@@ -18,16 +19,8 @@ _WORD_START = "▁"  # how SentencePiece writes a leading space
 
 def vocabulary(header: Header) -> Callable[[int], str]:
     """Return what writes a token of the capture's target as text; ids where that isn't known."""
-    found = next((path for path in places(header) if _fits(path)), None)
+    found = next((path for path in places(header) if is_regular(path)), None)
     return ids_only if found is None else _reading(found)
-
-
-def _fits(path: Path) -> bool:
-    """Whether a path out of a capture leads to a file of a tokenizer's size."""
-    try:
-        return path.is_file() and path.stat().st_size <= MAX_TOKENIZER_BYTES
-    except OSError:  # a name no file can have
-        return False
 
 
 def places(header: Header) -> list[Path]:
@@ -42,7 +35,7 @@ def _reading(path: Path) -> Callable[[int], str]:
     from tokenizers import Tokenizer
 
     try:
-        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_str(read_text(path, MAX_TOKENIZER_BYTES))
     except Exception:  # noqa: BLE001 - the package raises bare Exception for a broken file
         return ids_only
     known: dict[int, str] = {}

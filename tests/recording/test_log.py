@@ -278,7 +278,7 @@ def test_what_can_t_be_asked_is_refused(tmp_path):
     with pytest.raises(UsageError, match="temperature is -1"):
         recorded(path, temperature=-1)
     assert not path.exists()
-    path.write_text("")
+    path.write_text("precious")
     with pytest.raises(UsageError, match="exists already"):
         recorded(path)
     with recorded(path, overwrite=True):

@@ -5,6 +5,7 @@ digits say how far they were rounded.
 """
 
 import csv
+import errno
 import io
 import json
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from specprof.errors import CaptureUnreadable, UsageError
+from specprof.reading import open_regular, read_text
 
 SUFFIXES = (".toml", ".csv", ".tsv", ".json", ".md", ".markdown")
 CAPTURE = b'{"event":'
@@ -39,7 +41,7 @@ def is_table(path: Path) -> bool:
     if path.suffix.lower() not in SUFFIXES:
         return False
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return not file.read(len(CAPTURE)).startswith(CAPTURE)
     except OSError:
         return True
@@ -74,11 +76,14 @@ _Read = tuple[list[str], list[list[str]]]
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > LARGEST_BYTES:
+        return read_text(path, LARGEST_BYTES, "utf-8-sig")
+    except OSError as error:
+        if error.errno == errno.EFBIG:
             title = f"{path} is larger than {LARGEST_BYTES // 2**20} MiB"
-            raise UsageError(title, "keep the rows that are to be judged")
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(title, "keep the rows that are to be judged") from error
+        title = f"{path} can't be read: {error.strerror}"
+        raise CaptureUnreadable(title, "give a file of text") from error
+    except UnicodeDecodeError as error:
         raise CaptureUnreadable(f"{path} can't be read: {error}", "is it text?") from error
 
 

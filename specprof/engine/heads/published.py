@@ -17,7 +17,10 @@ from transformers.utils import cached_file
 
 from specprof import pocket
 from specprof.errors import EnvironmentMissing
+from specprof.reading import read_text
 
+LARGEST_BYTES = 16 << 20
+"""Of a config."""
 Weights = dict[str, torch.Tensor]
 
 RENAMED = (
@@ -42,8 +45,10 @@ def read(name: str) -> tuple[dict[str, Any], Weights]:
 
 def _config(name: str, place: str) -> dict[str, Any]:
     try:
-        read: dict[str, Any] = json.loads(Path(_file(place, "config.json")).read_text("utf-8"))
-    except (OSError, ValueError) as trouble:
+        read: dict[str, Any] = json.loads(
+            read_text(Path(_file(place, "config.json")), LARGEST_BYTES)
+        )
+    except (OSError, ValueError, RecursionError) as trouble:
         raise _absent(name, place, trouble) from trouble
     return read
 

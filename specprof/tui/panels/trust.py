@@ -5,15 +5,22 @@ from rich.cells import cell_len
 from specprof.records import Header
 from specprof.tui.figures import clock, count, percent, rate, ratio
 from specprof.tui.sheet import Ink, Sheet, safe
-from specprof.tui.snapshot import Snapshot, State
+from specprof.tui.snapshot import Lost, Snapshot, State
 
 _STATES: dict[State, tuple[str, Ink]] = {
     "waiting": ("◐ waiting for the first line", "warn"),
     "recording": ("● recording", "good"),
+    "silent": ("◐ recording, silent", "warn"),
+    "unseen": ("◐ INCOMPLETE, silent", "warn"),
     "complete": ("✓ RUN COMPLETE", "good"),
     "interrupted": ("◐ interrupted, kept", "warn"),
     "failed": ("× FAILED", "bad"),
     "INCOMPLETE": ("× INCOMPLETE", "bad"),
+}
+_LOST: dict[Lost, tuple[str, str]] = {
+    "deleted": ("gone", "is the file: what it held is lost"),
+    "replaced": ("another file", "has its name: what it held is lost"),
+    "overwritten": ("another run", "is recorded into it: open it again to see that"),
 }
 Item = tuple[str, str, Ink]
 """A value, what it is (with its denominator), the value's ink."""
@@ -22,6 +29,8 @@ Item = tuple[str, str, Ink]
 def draw_trust(sheet: Sheet, snapshot: Snapshot) -> None:
     """Draw the state and how far the run is; below, in as many rows as there are, the rates."""
     state, ink = _STATES[snapshot.state]
+    if snapshot.lost:
+        state, ink = f"× {snapshot.lost.upper()}", "bad"
     x = sheet.write(0, 0, f"{snapshot.playing}  " if snapshot.playing else "", "mark")
     x = sheet.write(x, 0, state, ink)
     sheet.write(x + 2, 0, _run(snapshot.columns.header), "strong")
@@ -29,7 +38,7 @@ def draw_trust(sheet: Sheet, snapshot: Snapshot) -> None:
     damaged = f"  {count(snapshot.damaged)} damaged lines" if snapshot.damaged else ""
     sheet.right(sheet.width - cell_len(damaged), 0, progress, "plain")
     sheet.right(sheet.width, 0, damaged, "bad")
-    items = _results(snapshot) + _trust(snapshot)
+    items = _doubts(snapshot) + _results(snapshot) + _trust(snapshot)
     for row in range(1, sheet.height):
         items = _row(sheet, row, items)
 
@@ -73,7 +82,6 @@ def _results(snapshot: Snapshot) -> list[Item]:
 
 def _trust(snapshot: Snapshot) -> list[Item]:
     header = snapshot.columns.header
-    silent = snapshot.silent_s * 1e9
     items: list[Item] = [
         (safe(header.clock.kind) if header else "–", "clock", "plain"),
         (count(snapshot.damaged), "damaged lines", "bad" if snapshot.damaged else "plain"),
@@ -82,9 +90,24 @@ def _trust(snapshot: Snapshot) -> list[Item]:
     ]
     if ways := _ways(header):
         items.append((ways, "forwards", "plain"))
-    if snapshot.state == "INCOMPLETE":
-        last = "the last line is torn" if snapshot.torn else "no closing line"
-        items.insert(0, (clock(silent), f"since it last grew, {last}", "bad"))
+    return items
+
+
+def _doubts(snapshot: Snapshot) -> list[Item]:
+    """Return what has become of the file, and since when it is silent and why, where it is."""
+    items: list[Item] = []
+    if snapshot.lost:
+        items.append((*_LOST[snapshot.lost], "bad"))
+    last = "the last line is torn" if snapshot.torn else "no closing line"
+    why = {
+        "silent": "its recorder lives",
+        "unseen": f"{last}, no recorder in sight",
+        "INCOMPLETE": last,
+    }
+    if snapshot.state in why:
+        silent = clock(None if snapshot.silent_s is None else snapshot.silent_s * 1e9)
+        ink: Ink = "bad" if snapshot.state == "INCOMPLETE" else "warn"
+        items.append((silent, f"since it last grew, {why[snapshot.state]}", ink))
     return items
 
 

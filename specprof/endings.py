@@ -1,0 +1,128 @@
+"""How a program is told to end: by a signal, or because whoever started it has died.
+
+Knows signals and processes; not what is ended. Whatever ends a program, a Ctrl-C, a SIGTERM, a
+closed terminal or the death of its starter, it becomes a KeyboardInterrupt with the reason in it,
+so that one path closes what is open.
+"""
+
+import contextlib
+import os
+import signal
+import stat
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+LIFELINE = "SPECPROF_LIFELINE"
+"""In the environment of a child: a pipe's descriptor, a colon, what it means when it ends."""
+ONE_ENDING_S = 1.0
+"""Two different signals within so long are one ending: a closed session sends several."""
+CLOSING_S = 5.0
+"""Given to a child nobody watches any more to close its capture; then it is on its own."""
+PATIENCE_S = 30.0
+"""A long forward pass may have to finish before a recorder can close its capture."""
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Handler = Callable[[int, object], None]
+
+
+class _Ending:
+    """What has told this process to end: the last signal, and the reason where one is known."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.at_s = 0.0
+        self.reason = ""
+
+    def interrupt(self, number: int, _frame: object) -> None:
+        """Take a signal as a Ctrl-C; another one that comes with it says nothing new."""
+        told, at_s = self.number, self.at_s
+        self.number, self.at_s = number, time.monotonic()
+        if told is None or told == number or self.at_s - at_s > ONE_ENDING_S:
+            raise KeyboardInterrupt(self.reason)
+
+
+_ending = _Ending()
+
+
+def as_interrupts() -> contextlib.AbstractContextManager[None]:
+    """Turn each signal that ends a program into a KeyboardInterrupt, inside the block."""
+    _ending.number = None
+    return on_signals(_ending.interrupt, _ENDING)
+
+
+@contextlib.contextmanager
+def on_signals(handler: Handler, numbers: tuple[int, ...] = _ENDING[1:]) -> Iterator[None]:
+    """Hand signals to `handler` inside the block, and put back what was there.
+
+    A signal that is ignored stays so: `nohup` and a script's background ask for that.
+    """
+    heard = [each for each in numbers if signal.getsignal(each) not in {signal.SIG_IGN, None}]
+    if threading.current_thread() is not threading.main_thread():
+        heard = []  # only the main thread may
+    before = [signal.signal(number, handler) for number in heard]
+    try:
+        yield
+    finally:
+        for number, handled in zip(heard, before, strict=True):
+            signal.signal(number, handled)
+
+
+@contextlib.contextmanager
+def undisturbed(*, ending: bool) -> Iterator[None]:
+    """Hold signals back inside the block; they come after it, unless the run is `ending` anyway."""
+    came = list[int]()
+    with on_signals(lambda number, _: came.append(number), _ENDING):
+        yield
+    for number in came[: 0 if ending else 1]:
+        signal.raise_signal(signal.Signals(number))
+
+
+@contextlib.contextmanager
+def lifeline(meaning: str) -> Iterator[dict[str, Any]]:
+    """Yield the options of a child process that is to end when this one dies, however it dies.
+
+    The child takes `meaning` as the reason. It hears of it by a pipe that only this process can
+    write to, and that the system closes with it.
+    """
+    theirs, ours = os.pipe()
+    try:
+        environment = os.environ | {LIFELINE: f"{theirs}:{meaning}"}
+        yield {"pass_fds": (theirs,), "env": environment}
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
+def close(child: subprocess.Popen[bytes]) -> None:
+    """Ask a child process to end, and wait a little for it."""
+    # Not by SIGINT: whoever is started in the background of a script inherits it ignored.
+    if child.poll() is None:
+        child.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(CLOSING_S)
+
+
+def heed_lifeline() -> None:
+    """End this process like a Ctrl-C once its starter has died; nothing where none was given."""
+    number, _, meaning = os.environ.pop(LIFELINE, "").partition(":")
+    try:
+        pipe = int(number)
+        if not stat.S_ISFIFO(os.fstat(pipe).st_mode):
+            return
+        os.set_inheritable(pipe, False)
+    except (ValueError, OverflowError, OSError):  # somebody else's variable
+        return
+    threading.Thread(target=_watch, args=(pipe, meaning), daemon=True).start()
+
+
+def _watch(pipe: int, meaning: str) -> None:
+    while os.read(pipe, 1):
+        pass
+    if _ending.number is None:  # else it was told by a signal before
+        _ending.reason = meaning
+        os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(PATIENCE_S)
+    os.kill(os.getpid(), signal.SIGKILL)  # nobody is left who could insist

@@ -1,0 +1,93 @@
+"""Opens files that may be anything: only a regular file is read, and never more than is stated.
+
+Knows files and bytes, not what they mean. A name may lead to a pipe that nobody writes to, to a
+device that never ends, or to a file that grows while it is read. Nothing here waits, and nothing
+here is without a bound. Every refusal is an OSError whose `strerror` says what was found and what
+to do; a reader puts the file's name before it.
+"""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+MIB = 1 << 20
+PIECE_BYTES = 1 << 16
+_KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file, or a link to one, for reading, without waiting for anybody.
+
+    Raises OSError for anything else, a name that no file can have included.
+    """
+    try:
+        _refuse_irregular(path, path.stat())  # opening a device may already do something
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except ValueError as trouble:  # a null character, or half a character
+        raise OSError(errno.EINVAL, "no file can have this name", str(path)) from trouble
+    try:
+        _refuse_irregular(path, os.fstat(file))  # it may have been changed in between
+    except OSError:
+        os.close(file)
+        raise
+    return os.fdopen(file, "rb")
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """Return what a regular file holds. Raises OSError for another, and for more than `most` bytes.
+
+    The size that the system states is not relied on: a file may grow, and some state none.
+    """
+    pieces, room = list[bytes](), most + 1
+    with open_regular(path) as file:
+        while room and (piece := os.read(file.fileno(), min(PIECE_BYTES, room))):
+            pieces.append(piece)
+            room -= len(piece)
+    if not room:
+        raise OSError(errno.EFBIG, f"it is larger than {_size(most)}", str(path))
+    return b"".join(pieces)
+
+
+def read_text(path: Path, most: int, encoding: str = "utf-8") -> str:
+    """Return a regular file's text, its line ends as Python has them.
+
+    Raises as `read_bytes` does, and UnicodeDecodeError where it is no text of that encoding.
+    """
+    text = read_bytes(path, most).decode(encoding)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_end(path: Path, most: int) -> str:
+    """Return the last `most` bytes of a regular file as text. Raises OSError for another."""
+    with open_regular(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - most))
+        return file.read(most).decode("utf-8", "replace")
+
+
+def is_regular(path: Path) -> bool:
+    """Whether the name leads to a regular file; False too for a name that no file can have."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _refuse_irregular(path: Path, found: os.stat_result) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "something else")
+        reason = f"it is {kind}, no regular file; write it to a file first, and give that"
+        raise OSError(errno.EINVAL, reason, str(path))
+
+
+def _size(count: int) -> str:
+    return f"{count // MIB} MiB" if count >= MIB else f"{count:,} bytes"

@@ -1,0 +1,136 @@
+"""How a program is told to end: whatever it is, once, with its reason."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from specprof import endings
+from specprof.endings import as_interrupts, heed_lifeline, lifeline, undisturbed
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_each_signal_is_a_ctrl_c_inside_the_block_only(number):
+    """What was there before is put back."""
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), as_interrupts():
+        signal.raise_signal(number)
+    assert signal.getsignal(number) is before
+
+
+def test_an_ignored_signal_stays_ignored():
+    """nohup, and a script's background, ask for that."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with as_interrupts():
+            signal.raise_signal(signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_two_signals_at_once_are_one_ending_and_one_again_insists():
+    """A closed session sends several; a second Ctrl-C is meant."""
+    came = 0
+    with as_interrupts():
+        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGINT):
+            try:
+                signal.raise_signal(number)
+            except KeyboardInterrupt:
+                came += 1
+    assert came == 2
+
+
+@pytest.mark.parametrize(("ending", "comes"), [(True, False), (False, True)])
+def test_the_closing_line_is_written_undisturbed(ending, comes):
+    """A signal waits until it is; where the run ends anyway it says nothing new."""
+    done = False
+    with as_interrupts():
+        try:
+            with undisturbed(ending=ending):
+                signal.raise_signal(signal.SIGTERM)
+                done = True
+            assert not comes
+        except KeyboardInterrupt:
+            assert comes
+    assert done
+
+
+def test_another_thread_changes_no_handler():
+    """Only the main thread may; there the block does nothing."""
+    found = []
+
+    def enter():
+        with as_interrupts():
+            found.append(signal.getsignal(signal.SIGTERM))
+
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert found == [before]
+
+
+CHILD = """
+import sys, time
+from specprof.endings import LIFELINE, as_interrupts, heed_lifeline
+import os, subprocess
+with as_interrupts():
+    try:
+        heed_lifeline()
+        assert LIFELINE not in os.environ
+        print(os.getpid(), flush=True)
+        time.sleep(60)
+    except KeyboardInterrupt as error:
+        open(sys.argv[1], "w").write(str(error))
+"""
+STARTER = """
+import subprocess, sys, time
+from specprof.endings import lifeline
+with lifeline("its starter died") as tied:
+    subprocess.Popen([sys.executable, "-c", *sys.argv[1:]], **tied)
+    subprocess.Popen(["sleep", "3"], stdout=subprocess.DEVNULL)  # another child holds it not up
+    time.sleep(60)
+"""
+
+
+def test_a_child_hears_of_its_starters_death(tmp_path):
+    """However that dies; it ends like a Ctrl-C, and knows the reason."""
+    told = tmp_path / "told"
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER, CHILD, str(told)], stdout=subprocess.PIPE
+    )
+    assert int(starter.stdout.readline()) > 0
+    starter.kill()
+    starter.wait(10)
+    ends = time.monotonic() + 20
+    while not (told.exists() and told.read_text()):
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+    assert told.read_text() == "its starter died"
+    starter.stdout.close()
+
+
+@pytest.mark.parametrize("value", ["", "x", "9999:x", "-1:x", "99999999999999999999:x"])
+def test_somebody_elses_variable_is_no_lifeline(monkeypatch, value):
+    """Nothing is watched, nothing raised."""
+    monkeypatch.setenv(endings.LIFELINE, value)
+    before = threading.active_count()
+    heed_lifeline()
+    assert threading.active_count() == before
+    assert endings.LIFELINE not in os.environ
+
+
+def test_a_lifeline_leaves_no_descriptor_open():
+    """Both ends are closed after the block."""
+    with lifeline("x") as tied:
+        (pipe,) = tied["pass_fds"]
+        os.fstat(pipe)
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(pipe)

@@ -68,15 +68,16 @@ def test_a_second_writer_is_refused_and_nothing_is_cut(tmp_path, hold):
     assert locked(path)
 
 
-def test_another_name_of_the_file_is_the_same_file(tmp_path, hold):
-    """A link of either kind leads to the one lock."""
+def test_another_name_of_the_file_is_refused(tmp_path, hold):
+    """A link of either kind is never written through: what the run has recorded stays."""
     path = tmp_path / "run.jsonl"
     hold(path)
     (tmp_path / "soft").symlink_to(path)
     (tmp_path / "hard").hardlink_to(path)
     for name in ("soft", "hard"):
-        with pytest.raises(UsageError, match="another run"):
+        with pytest.raises(UsageError, match="can't write"):
             CaptureWriter(tmp_path / name, overwrite=True)
+    assert path.stat().st_size
 
 
 def test_a_lock_dies_with_its_holder(tmp_path, hold):
@@ -247,5 +248,5 @@ def test_what_can_t_hold_a_capture_is_refused(tmp_path):
     os.close(reader)
     (tmp_path / "link").symlink_to(healthy(tmp_path / "run.jsonl"))
     with pytest.raises(UsageError, match="can't write"):
-        locking.claimed(tmp_path / "link", tmp_path / "link", overwrite=True, links=False)
+        locking.claimed(tmp_path / "link", overwrite=True)
     assert read_capture(tmp_path / "run.jsonl").state == "complete"

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from specprof.backends.synthetic import Synthetic
+from specprof.bounds import Damaged
 from specprof.capture import Capture, CaptureWriter
 from specprof.records import Burst, End, Event, Header, Note, Prefill, Round, Sample, Scored
 from specprof.settings import RunSpec, Settings
@@ -51,7 +52,9 @@ def in_memory(recorded: Sequence[Event]) -> Capture:
     """Return events as if they had been read."""
     header, *rest = recorded
     assert isinstance(header, Header)
-    return Capture(path=Path("run.jsonl"), header=header, events=rest, damaged=[], torn=False)
+    return Capture(
+        path=Path("run.jsonl"), header=header, events=rest, damaged=Damaged(), torn=False
+    )
 
 
 def healthy(path: Path) -> Path:

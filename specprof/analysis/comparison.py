@@ -305,6 +305,7 @@ def _warnings(rows: Sequence[Row]) -> list[str]:
     }
     notes = [f"{what}: {_few(labels)}" for what, labels in told.items() if labels]
     notes += [f"{row.cell.label}: {row.cell.trouble}" for row in rows if row.cell.trouble]
+    notes += [f"{row.cell.label}: {told}" for row in rows for told in row.cell.damage]
     decoded = {row.cell.contexts for row in rows if len(row.cell.steps.wall_ns)}
     if len(decoded) > 1:
         notes.append("cells decoded at different contexts: compare only those that share them")

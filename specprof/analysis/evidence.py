@@ -59,7 +59,6 @@ class Evidence:
         name: str = "",
         beside: Sequence[Columns] = (),
         live: bool = False,
-        damaged: Sequence[int] = (),
         alpha: float = FAMILY_ERROR / TESTS,
     ) -> None:
         self.columns = columns
@@ -67,8 +66,6 @@ class Evidence:
         self.beside = beside
         self.live = live
         """Whether the capture is still being written: a missing end is no defect then."""
-        self.damaged = damaged
-        """Numbers of the capture's lines that could not be read."""
         self.alpha = alpha
         """The error rate one statistical test may spend: the family's, divided among its tests."""
         self._answers: dict[Callable[[Evidence], Any], Any] = {}

@@ -55,6 +55,7 @@ class Follower:
         self._log = log
         self._reader = CaptureReader(path)
         self._columns = Columns()
+        self._columns.damaged = self._reader.damaged
         self._taken = 0
         """Bytes read, as far as is certain: the file may grow between a look and a read."""
 

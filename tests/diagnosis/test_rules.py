@@ -13,6 +13,7 @@ from specprof.analysis import cost_model
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.backends._tables import FAULTS
+from specprof.bounds import Damage, Damaged
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Found, Unknown
@@ -37,9 +38,11 @@ def fed(events):
     return columns
 
 
-def judged(name, events, **evidence):
+def judged(name, events, damaged=(), **evidence):
     rule = registry.load(Rule, MEMBERS[name])()
-    return rule.judge(Evidence(fed(events), **evidence))
+    columns = fed(events)
+    columns.damaged = Damaged(damaged)
+    return rule.judge(Evidence(columns, **evidence))
 
 
 @pytest.mark.parametrize("name", MEMBERS)
@@ -229,8 +232,10 @@ def test_an_unfinished_run_is_told(change, told):
     assert isinstance(end, End)
     outcome = judged("capture-incomplete", [*events, replace(end, **change)])
     assert told in outcome.finding.message
-    damaged = judged("capture-incomplete", [*events, end], damaged=[4, 9])
-    assert "2 lines" in damaged.finding.message
+    lines = [Damage(4, "torn"), Damage(9, "it is no UTF-8")]
+    damaged = judged("capture-incomplete", [*events, end], damaged=lines)
+    both = "2 lines can't be read (line 4: torn; line 9: it is no UTF-8)"
+    assert both in damaged.finding.message
     bare = judged(
         "capture-incomplete", [each for each in events if not isinstance(each, Round)] + [end]
     )

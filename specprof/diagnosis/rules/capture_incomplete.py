@@ -48,8 +48,9 @@ class CaptureIncomplete(Rule):
             reasons.append("it has no end line: the run was killed, or the disk filled up")
         elif end.status != "complete":
             reasons.append(f"the run {_told(end.status, end.reason)}")
-        if evidence.damaged:
-            reasons.append(f"{len(evidence.damaged)} lines can't be read")
+        damaged = evidence.columns.damaged
+        if damaged:
+            reasons.append(f"{len(damaged):,} lines can't be read ({'; '.join(damaged.told())})")
         if missing > 0:
             reasons.append(f"{missing:,} rounds are missing")
         if not reasons:
@@ -58,7 +59,7 @@ class CaptureIncomplete(Rule):
             message="the capture is incomplete: " + "; ".join(reasons),
             measures=(
                 Measure(name="rounds recorded", value=recorded),
-                Measure(name="lines damaged", value=len(evidence.damaged)),
+                Measure(name="lines damaged", value=len(damaged)),
             ),
             remedy="record again before trusting totals; rates of what is there stand",
         )

@@ -30,13 +30,15 @@ Width = Annotated[int, Meta(ge=0, le=MOST_DRAFTED)]
 """A number of drafted tokens, or the place of one."""
 Above = Annotated[int, Meta(ge=-1, lt=MOST_DRAFTED)]
 """The place of a drafted token's parent; -1 is the last committed token."""
-Token = Annotated[int, Meta(ge=-MOST, lt=MOST_IDS)]
-"""An id; a wrong engine may commit a negative one, which stood for a rejected draft."""
-Tokens = Annotated[list[Token], Meta(max_length=2 * MOST_DRAFTED)]
-"""Committed by one round; a wrong engine may commit more than it drafted."""
+Token = Annotated[int, Meta(ge=0, lt=MOST_IDS)]
+Tokens = Annotated[
+    list[Annotated[int, Meta(ge=-MOST, lt=MOST_IDS)]], Meta(max_length=2 * MOST_DRAFTED)
+]
+"""Committed by one round. A wrong engine may commit more than it drafted, and negative ids, which
+stood for rejected drafts."""
 Slot = Annotated[int, Meta(ge=0, lt=2 * MOST_DRAFTED)]
 """The place of one of them."""
-Sharers = Annotated[int, Meta(ge=1, le=MOST)]
+Positive = Annotated[int, Meta(ge=1, le=MOST)]
 Flag = Annotated[int, Meta(ge=0, le=1)]
 Size = Annotated[int, Meta(ge=0, le=MOST_EXACT)]
 """Bytes, parameters."""

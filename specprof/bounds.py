@@ -8,6 +8,8 @@ engine may do: more tokens than a round should commit, a cache of the wrong leng
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import msgspec
+
 from specprof import limits
 from specprof.amounts import MOST_DRAFTED, MOST_EXACT
 from specprof.errors import UsageError
@@ -125,8 +127,11 @@ class Bounds:
 
 def trouble_of(header: Header) -> str | None:
     """Return what in a header no run can have asked for; None where all can be."""
+    settings = header.spec.settings
+    if not settings.max_new_tokens:  # somebody's own loop, whose limit nobody said
+        settings = msgspec.structs.replace(settings, max_new_tokens=1)
     try:
-        limits.check_numbers(header.spec.settings)
+        limits.check_numbers(settings)
     except UsageError as trouble:
         return f"{trouble.title}; {trouble.hint}"
     return None

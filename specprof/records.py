@@ -23,7 +23,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     architecture: str
     parameters: amounts.Size
     layers: amounts.Count
-    vocabulary: amounts.Count
+    vocabulary: amounts.Positive
     dtype: str
     weight_bytes: amounts.Size
     kv_bytes_per_token: amounts.Size
@@ -184,7 +184,7 @@ class Round(
     draft_evicted: amounts.Count | None = None
     sequence: amounts.Count = 0
     """Which sequence of a batch it belongs to."""
-    shared: amounts.Sharers = 1
+    shared: amounts.Positive = 1
     """Sequences of the batch step it was part of: its times are theirs together, not its own."""
 
 

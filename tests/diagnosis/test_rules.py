@@ -87,7 +87,8 @@ def test_a_rules_name_states_the_defect(name):
 def broken(events, at, **changes):
     """Change one round, the `at`-th."""
     rounds = [event for event in events if isinstance(event, Round)]
-    return [replace(e, **changes) if e is rounds[at] else e for e in events]
+    changed = [replace(e, **changes) if e is rounds[at] else e for e in events]
+    return captures.agreeing(changed)
 
 
 def test_one_lost_correction_in_a_thousand_rounds_is_seen():
@@ -157,6 +158,7 @@ def test_a_missing_bonus_is_told_from_a_missing_correction():
     rounds = [e for e in events if isinstance(e, Round)]
     cut = {id(e) for e in rounds if len(e.drafted) > e.accepted == len(e.emitted) - 1 > 0}
     lost = [replace(e, emitted=e.emitted[:-1]) if id(e) in cut else e for e in events]
+    lost = captures.agreeing(lost)
     assert "correction is missing" in judged("emitted-count-broken", lost).finding.message
 
 
@@ -252,7 +254,7 @@ def test_a_draft_worse_than_a_constant_is_told():
         drafted = [replace(one.drafted[0], accepted=stood)]
         return replace(one, drafted=drafted, accepted=int(stood), emitted=emitted)
 
-    made = [spoilt(event) if isinstance(event, Round) else event for event in events]
+    made = captures.agreeing([spoilt(e) if isinstance(e, Round) else e for e in events])
     assert isinstance(judged("worse-than-constant", made), Found)
     assert isinstance(judged("worse-than-constant", events), Clear)
 
@@ -366,7 +368,7 @@ def test_a_varying_depth_is_costed_as_it_was():
         first = replace(one, drafted=one.drafted[:1], accepted=stood, spans=spans)
         return replace(first, emitted=one.emitted[: stood + 1])
 
-    varied = fed([cut(e) if isinstance(e, Round) else e for e in events])
+    varied = fed(captures.agreeing([cut(e) if isinstance(e, Round) else e for e in events]))
     choice = cost_model.best_depth(Evidence(varied))
     levels = varied.rounds.levels
     assert (choice.asked, levels.min(), levels.max()) == (8, 1, 8)

@@ -9,7 +9,6 @@ raise CaptureUnreadable or count a damaged line.
 
 import contextlib
 import os
-import re
 import time
 import weakref
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from typing import Any, BinaryIO, Self
 
 import msgspec
 
+from specprof.bounds import Bounds, Damaged, trouble_of
 from specprof.errors import CaptureReplaced, CaptureUnreadable
 from specprof.locking import claimed, leads_to, this_boot
 from specprof.plain import as_json
@@ -34,9 +34,6 @@ LONGEST_SKIP = 256 << 20
 """Bytes; where no line ends within so many, nothing that follows is looked for."""
 TAIL_BYTES = 64
 """Kept of what was read last: it tells a file that has grown from one that was recorded anew."""
-_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
-_long_number = re.compile(rb"(?<![.\d])\d{16}").search
-_LARGEST = 1 << 53
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _decoder = msgspec.json.Decoder[Event](Event)
 
@@ -145,8 +142,8 @@ class CaptureReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.damaged: list[int] = []
-        """Line numbers, from 1, that were no event and were skipped."""
+        self.damaged = Damaged()
+        """The lines that were no event, or said what can't be, and were skipped."""
         self.torn = False
         """Whether the file ended inside a line when it was last read."""
         self.offset = 0
@@ -155,6 +152,8 @@ class CaptureReader:
         self._tail = b""
         self._endless = False
         """Whether a line was met that doesn't end."""
+        self._bounds: Bounds | None = None
+        """What the header, and the lines so far, allow; None before the header."""
 
     def poll(self, limit: int | None = None, file: BinaryIO | None = None) -> list[Event]:
         """Return the complete events since the last call, from about `limit` bytes at most.
@@ -228,14 +227,18 @@ class CaptureReader:
 
     def _decode(self, line: bytes) -> Event | None:
         self._lines += 1
-        if self._lines == 1:
-            return _header(self.path, line)
+        if self._bounds is None:
+            header = _header(self.path, line)
+            self._bounds = Bounds(header)
+            return header
         try:
-            event: Event | None = _decoder.decode(line)
-        except _BROKEN:
-            event = None
-        if event is None or isinstance(event, Header) or not _fits(line, event):
-            self.damaged.append(self._lines)
+            event: Event = _decoder.decode(line)
+        except _BROKEN as trouble:
+            self.damaged.add(self._lines, _reason(trouble))
+            return None
+        broken = self._bounds.broken(event, self._lines)
+        if broken is not None:
+            self.damaged.add(self._lines, broken)
             return None
         return event
 
@@ -246,7 +249,7 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     header: Header
     events: list[Event]
-    damaged: list[int]
+    damaged: Damaged
     torn: bool
 
     @property
@@ -303,19 +306,11 @@ def _line(event: Event) -> bytes:
     return as_json(event) + b"\n"
 
 
-def _fits(line: bytes, event: Event) -> bool:
-    """Whether every whole number is exact as a float too: columns and JSON readers need that."""
-    sixteen_digits = b"0" * 16 in line.translate(_ZEROS)  # six times as fast as the expression
-    if not (sixteen_digits and _long_number(line)):
-        return True
-    waiting = [msgspec.to_builtins(event)]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, int) and abs(value) > _LARGEST:
-            return False
-        waiting += value.values() if isinstance(value, dict) else ()
-        waiting += value if isinstance(value, list) else ()
-    return True
+def _reason(trouble: Exception) -> str:
+    """Return why a line is no event, in a few words."""
+    if isinstance(trouble, RecursionError):
+        return "it is nested too deeply"
+    return "it is no UTF-8" if isinstance(trouble, UnicodeDecodeError) else str(trouble)
 
 
 class _Start(msgspec.Struct):
@@ -336,11 +331,16 @@ def _header(path: Path, line: bytes) -> Header:
             found, "upgrade specprof, or read it with the version that wrote it"
         )
     try:
-        return msgspec.convert(_known_settings(msgspec.json.decode(line)), Header)
-    except _BROKEN as trouble:
-        raise CaptureUnreadable(
-            f"{path} has a damaged header: {trouble}", "record again"
-        ) from trouble
+        header = msgspec.convert(_known_settings(msgspec.json.decode(line)), Header)
+    except _BROKEN as broken:
+        raise _damaged_header(path, _reason(broken)) from broken
+    if (trouble := trouble_of(header)) is not None:
+        raise _damaged_header(path, trouble)
+    return header
+
+
+def _damaged_header(path: Path, trouble: str) -> CaptureUnreadable:
+    return CaptureUnreadable(f"{path} has a damaged header: {trouble}", "record again")
 
 
 def _known_settings(header: dict[str, Any]) -> dict[str, Any]:

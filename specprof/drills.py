@@ -150,8 +150,9 @@ def play(
         if trouble:  # it never began
             raise trouble from None
         raise
+    columns.damaged = capture.damaged
     columns.feed([capture.header, *capture.events])
-    return Evidence(columns, name=str(path), damaged=capture.damaged)
+    return Evidence(columns, name=str(path))
 
 
 def judge(

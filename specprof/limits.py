@@ -9,12 +9,41 @@ from functools import cache
 from pathlib import Path
 
 from specprof import registry
+from specprof.amounts import MOST, MOST_DRAFTED
 from specprof.errors import UsageError
 from specprof.reading import read_text
 from specprof.settings import Settings
 
-AT_MOST = {"seed": 2**53, "threads": 1024}
-"""Seeds beyond are no JSON numbers to everybody; asked for so many threads, a processor hangs."""
+AT_MOST = {
+    "seed": 2**53,
+    "threads": 1024,
+    "depth": MOST_DRAFTED,
+    "nodes": MOST_DRAFTED,
+    "branch": MOST_DRAFTED,
+    "batch": 65_536,
+    "stops": 100_000,
+} | dict.fromkeys(
+    (
+        "window",
+        "sinks",
+        "block",
+        "ngram",
+        "exit_layer",
+        "context",
+        "max_new_tokens",
+        "score_step",
+        "top_k",
+        "recheck_context",
+        "plain_steps",
+        "view",
+        "offset",
+        "gap",
+        "shift",
+    ),
+    MOST,
+)
+"""Seeds beyond are no JSON numbers to everybody; asked for so many threads, a processor hangs. The
+others bound what a capture's header may ask of its readers."""
 COLDEST, HOTTEST = 1e-6, 1e6
 MOST_NODES = 1024
 """Drafted tokens of one tree: each takes a row of the target's logits."""
@@ -86,7 +115,7 @@ def acceptance_in_force(settings: Settings) -> str:
 
 def check(settings: Settings) -> None:
     """Refuse settings that no run can have, with what is allowed."""
-    _check_numbers(settings)
+    check_numbers(settings)
     _check_names(settings)
     if settings.acceptance == "greedy" and settings.temperature > 0:
         title = f"greedy acceptance was asked for at temperature {settings.temperature}"
@@ -165,7 +194,8 @@ def _deepest(settings: Settings) -> int:
     return max(settings.depth, _declared(policy, "deepest", default=0))
 
 
-def _check_numbers(settings: Settings) -> None:
+def check_numbers(settings: Settings) -> None:
+    """Refuse a number that no run can have, with what is allowed."""
     for field, bound in AT_LEAST.items():
         value = getattr(settings, field)
         if value is not None and value < bound:
@@ -175,7 +205,7 @@ def _check_numbers(settings: Settings) -> None:
         if not 0 <= value <= 1:
             raise UsageError(f"{field} is {value}", "it must lie from 0 to 1")
     for field, bound in AT_MOST.items():
-        if (value := getattr(settings, field)) > bound:
+        if (value := getattr(settings, field)) is not None and value > bound:
             raise UsageError(f"{field} is {value}", f"it must be at most {bound}")
     if settings.temperature != 0 and not COLDEST <= settings.temperature <= HOTTEST:
         hint = f"it must be 0 (greedy), or from {COLDEST} to {HOTTEST}: softmax overflows beyond"

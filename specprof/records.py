@@ -5,10 +5,11 @@ the run's own clock (0 = start of the run); sizes are bytes; rates carry their d
 Those made by the dozen a round are left out of garbage collection (`gc=False`): none holds a cycle.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from specprof import amounts
 from specprof.settings import RunSpec
 
 SCHEMA = 1
@@ -20,22 +21,22 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     architecture: str
-    parameters: int
-    layers: int
-    vocabulary: int
+    parameters: amounts.Size
+    layers: amounts.Count
+    vocabulary: amounts.Positive
     dtype: str
-    weight_bytes: int
-    kv_bytes_per_token: int
+    weight_bytes: amounts.Size
+    kv_bytes_per_token: amounts.Size
     """Over all layers, keys and values, one sequence."""
-    trained_context: int | None = None
+    trained_context: amounts.Count | None = None
     """max_position_embeddings, or the original length under a RoPE scaling."""
-    window: int | None = None
+    window: amounts.Count | None = None
     """Tokens its sliding-window layers see, as configured; None: every layer sees all."""
     rope: str | None = None
     """The configured kind of rotation: `default`, `linear`, `yarn` ...; None: it has none."""
-    rotation: list[float] = []
+    rotation: amounts.Angles = []
     """Radians a position of each pair of its rotary dimensions, as the loaded module has them."""
-    rotation_configured: list[float] = []
+    rotation_configured: amounts.Angles = []
     """The same as its configuration asks for."""
     vocabulary_sha: str | None = None
     """SHA-256 of the tokenizer's table of ids and strings, its first 16 digits."""
@@ -60,7 +61,7 @@ class ClockFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: str
     """`perf_counter_ns`, or the accelerator's events: `cuda`, `xpu`, `mps`."""
-    read_ns: float
+    read_ns: amounts.Cost
     """Measured cost of one reading."""
 
 
@@ -99,13 +100,13 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, tag="header", tag_field=
 class Span(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A stretch of a round's or a prefill's time. The host gap is derived, never recorded."""
 
-    name: str
+    name: amounts.Name
     """draft with its steps, verify, accept, rollback; prefill-target, prefill-draft."""
-    parent: str | None
+    parent: amounts.Name | None
     """The span this one lies in; None directly below its round."""
-    start_ns: int
+    start_ns: amounts.Stretch
     """Since the start of its round or prefill."""
-    ns: int
+    ns: amounts.Stretch
     """On the clock the header names: an accelerator's events, or the host's."""
 
 
@@ -115,16 +116,16 @@ class Observed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     Computed apart from the accept step, so a faulty accept step can't vouch for itself.
     """
 
-    target_prob: float
+    target_prob: amounts.Share
     """Target's probability of the token, after temperature and truncation."""
-    draft_prob: float
+    draft_prob: amounts.Share
     """Its probability under the law it is declared to be drawn from (1: a deterministic draft)."""
-    overlap: float
+    overlap: amounts.Share
     """Acceptance owed before the draw: the sum over tokens of min(target, draft) for rejection
     (arXiv 2211.17192, section 3.2), agreement of the two first choices (0 or 1) for greedy."""
-    accept_owed: float
+    accept_owed: amounts.Share
     """Acceptance owed given this token: min(1, target_prob / draft_prob), or 0/1 for greedy."""
-    draft_rank: float | None = None
+    draft_rank: amounts.Share | None = None
     """Mass of the declared law on tokens likelier than this one, plus half the mass on those just
     as likely. Its mean is 1/2 if the token was drawn from that law, whatever the law."""
 
@@ -132,8 +133,8 @@ class Observed(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Drafted(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One drafted token and what became of it."""
 
-    token: int
-    parent: int
+    token: amounts.Token
+    parent: amounts.Above
     """Index in the round of the drafted token before it; -1 hangs on the last committed token."""
     reached: bool
     """Whether it was evaluated: all its ancestors were accepted, and no earlier sibling was. The
@@ -148,46 +149,46 @@ class Round(
 ):
     """One draft-verify-accept round."""
 
-    index: int
-    burst: int = 0
+    index: amounts.Count
+    burst: amounts.Count = 0
     """Which burst of the run it belongs to; rounds of a burst continue one another."""
-    context: int
+    context: amounts.Count
     """Committed tokens when the round started."""
-    depth_asked: int
+    depth_asked: amounts.Width
     """K the depth policy asked for; `drafted` may hold fewer."""
-    drafted: list[Drafted] = []
-    accepted: int
-    emitted: list[int]
+    drafted: Annotated[list[Drafted], amounts.OF_ONE_ROUND] = []
+    accepted: amounts.Width
+    emitted: amounts.Tokens
     """Committed by this round, in order: accepted drafts, then the correction or bonus."""
-    final_target_prob: float | None = None
+    final_target_prob: amounts.Share | None = None
     """Target's probability of the last emitted token (the correction or the bonus)."""
-    final_draft_prob: float | None = None
+    final_draft_prob: amounts.Share | None = None
     """The draft's probability of the correction at the rejected place; None for a bonus."""
-    final_rank: float | None = None
+    final_rank: amounts.Share | None = None
     """Mass, under the law the last emitted token is due to be drawn from (the residual after a
     rejection, else the target's), of likelier tokens, plus half that of those just as likely. 1/2
     in the mean of true draws; None where nothing is drawn."""
-    final_order: float | None = None
+    final_order: amounts.Share | None = None
     """The same of tokens with lower ids, plus half its own: the token's place in the cumulated
     law. Uniform in the mean of true draws, whatever else was drawn before."""
-    start_ns: int
-    wall_ns: int
+    start_ns: amounts.Moment
+    wall_ns: amounts.Stretch
     spans: list[Span] = []
-    target_forwards: int = 1
-    draft_forwards: int = 0
-    target_length: int | None = None
+    target_forwards: amounts.Count = 1
+    draft_forwards: amounts.Count = 0
+    target_length: amounts.Count | None = None
     """Tokens in the target's cache after rollback: committed - 1 if all is well."""
-    draft_length: int | None = None
+    draft_length: amounts.Count | None = None
     """Tokens in the draft's cache after rollback: committed - 1, or - 2 after an all-accepted
     round, whose last drafted token was never fed."""
-    target_kv_bytes: int | None = None
-    draft_kv_bytes: int | None = None
-    target_evicted: int | None = None
+    target_kv_bytes: amounts.Size | None = None
+    draft_kv_bytes: amounts.Size | None = None
+    target_evicted: amounts.Count | None = None
     """Tokens the target's cache has dropped of this sequence so far; None: it never drops any."""
-    draft_evicted: int | None = None
-    sequence: int = 0
+    draft_evicted: amounts.Count | None = None
+    sequence: amounts.Count = 0
     """Which sequence of a batch it belongs to."""
-    shared: int = 1
+    shared: amounts.Positive = 1
     """Sequences of the batch step it was part of: its times are theirs together, not its own."""
 
 
@@ -196,13 +197,13 @@ class Prefill(
 ):
     """Feeding known text before a burst."""
 
-    burst: int
-    context: int
+    burst: amounts.Count
+    context: amounts.Count
     """Committed tokens once it is done."""
-    fed: int
+    fed: amounts.Count
     """Tokens fed to the target by this prefill (a walk goes on from the last depth)."""
-    start_ns: int
-    wall_ns: int
+    start_ns: amounts.Moment
+    wall_ns: amounts.Stretch
     spans: list[Span] = []
 
 
@@ -214,13 +215,13 @@ class Burst(
     A sequence of a batch has bursts of its own; those decoded together lie over one another.
     """
 
-    burst: int
-    start_ns: int
-    wall_ns: int
-    rounds: int
-    emitted: int
+    burst: amounts.Count
+    start_ns: amounts.Moment
+    wall_ns: amounts.Moment
+    rounds: amounts.Count
+    emitted: amounts.Count
     finish: Literal["length", "eos", "stopped"]
-    sequence: int = 0
+    sequence: amounts.Count = 0
     """Which sequence of a batch it was."""
 
 
@@ -230,10 +231,10 @@ class Plain(msgspec.Struct, frozen=True, kw_only=True, tag="plain", tag_field="e
     The same loop, cache and clock with nothing drafted: the baseline of the burst's speed-up.
     """
 
-    burst: int
-    context: int
+    burst: amounts.Count
+    context: amounts.Count
     """Committed tokens before the first step."""
-    steps_ns: list[int]
+    steps_ns: list[amounts.Stretch]
     """Wall time of each step, one token a step; in a batch one of every sequence, decoded together:
     told once for all bursts of a stop."""
 
@@ -243,15 +244,15 @@ class Scored(
 ):
     """Known text fed to the target, and what it made of each token: the PPL decode loop."""
 
-    context: int
+    context: amounts.Count
     """Committed tokens before the first scored one."""
-    nll: list[float]
+    nll: list[amounts.Nats]
     """Negative log-likelihood in nats of each token in turn, given all before it that is cached."""
-    start_ns: int
-    wall_ns: int
-    target_length: int | None = None
-    target_kv_bytes: int | None = None
-    target_evicted: int | None = None
+    start_ns: amounts.Moment
+    wall_ns: amounts.Stretch
+    target_length: amounts.Count | None = None
+    target_kv_bytes: amounts.Size | None = None
+    target_evicted: amounts.Count | None = None
 
 
 class Overlaps(
@@ -262,17 +263,17 @@ class Overlaps(
     The workload `overlap`: no rounds, no draws, so every run of it is of the same prefixes.
     """
 
-    context: int
+    context: amounts.Count
     """Tokens before the first of the places."""
-    overlap: list[float]
+    overlap: list[amounts.Share]
     """Acceptance owed before the draw, by the run's rule and law."""
-    agree: list[int]
+    agree: list[amounts.Flag]
     """1 where the two models' first choices are the same token."""
-    target_nll: list[float]
+    target_nll: list[amounts.Nats]
     """Nats of the text's own next token under the raw law."""
-    draft_nll: list[float]
-    start_ns: int
-    wall_ns: int
+    draft_nll: list[amounts.Nats]
+    start_ns: amounts.Moment
+    wall_ns: amounts.Moment
 
 
 class Scan(
@@ -282,15 +283,15 @@ class Scan(
 
     convention: str
     """`as run`, or what was done otherwise: `features a token later` ..."""
-    agreed: int
+    agreed: amounts.Count
     """Places where its first choice was the target's."""
-    n: int
+    n: amounts.Count
 
 
 class Recheck(msgspec.Struct, frozen=True, kw_only=True, tag="recheck", tag_field="event"):
     """A burst's reached draft places, recomputed by a plain forward pass without any cache."""
 
-    burst: int
+    burst: amounts.Count
     places: list["Rechecked"]
     emitted: list["Rescored"] = []
     """The burst's committed tokens, scored anew."""
@@ -299,39 +300,39 @@ class Recheck(msgspec.Struct, frozen=True, kw_only=True, tag="recheck", tag_fiel
 class Rechecked(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What `Drafted` says of a place, computed anew from the bare token sequence."""
 
-    round: int
-    index: int
+    round: amounts.Count
+    index: amounts.Width
     """Draft index within the round, from 0."""
-    target_prob: float
-    draft_prob: float | None
+    target_prob: amounts.Share
+    draft_prob: amounts.Share | None
     """None, like `overlap`, where nothing can say again what the drafter's law was."""
-    overlap: float | None
-    margin: float
+    overlap: amounts.Share | None
+    margin: amounts.Nats
     """Gap between the target's two largest logits here: a greedy flip inside the noise is a tie."""
-    target_gap: float | None = None
+    target_gap: amounts.Share | None = None
     """Total variation between the softmax of the target's raw logits the run acted on and that of
     those recomputed: 0 but for rounding, whatever the temperature."""
-    draft_gap: float | None = None
+    draft_gap: amounts.Share | None = None
     """The same of the draft's."""
 
 
 class Rescored(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the target makes of a committed token, in one plain pass over the bare text."""
 
-    round: int
-    slot: int
+    round: amounts.Count
+    slot: amounts.Slot
     """Which of the round's emitted tokens it is, from 0."""
-    target_prob: float
+    target_prob: amounts.Share
     """Under the run's law, after temperature and truncation."""
-    entropy: float
+    entropy: amounts.Nats
     """Of that law, in nats."""
-    spread: float
+    spread: amounts.Spread
     """Variance of the log-probability of a token drawn from that law, in nats squared."""
-    shortfall: float
+    shortfall: amounts.Nats
     """Largest raw logit less this token's own: 0 for the first choice."""
-    target_gap: float | None = None
+    target_gap: amounts.Share | None = None
     """As in `Rechecked`, of the row the token was judged or drawn by."""
-    draft_nll: float | None = None
+    draft_nll: amounts.Nats | None = None
     """Nats of the token under the draft's raw law, in one plain pass; None without a draft."""
 
 
@@ -340,21 +341,21 @@ class Sample(
 ):
     """Slow counters, read by a thread of their own."""
 
-    at_ns: int
-    rss_bytes: int | None = None
-    memory_used_bytes: int | None = None
-    allocated_bytes: int | None = None
-    reserved_bytes: int | None = None
-    utilisation_percent: int | None = None
-    power_watts: float | None = None
-    sm_clock_mhz: int | None = None
+    at_ns: amounts.Moment
+    rss_bytes: amounts.Size | None = None
+    memory_used_bytes: amounts.Size | None = None
+    allocated_bytes: amounts.Size | None = None
+    reserved_bytes: amounts.Size | None = None
+    utilisation_percent: amounts.Count | None = None
+    power_watts: amounts.Watts | None = None
+    sm_clock_mhz: amounts.Count | None = None
     throttle: list[str] = []
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True, tag="note", tag_field="event"):
     """Something worth knowing about the recording itself: what is absent, and why."""
 
-    at_ns: int
+    at_ns: amounts.Moment
     text: str
 
 
@@ -363,12 +364,12 @@ class End(msgspec.Struct, frozen=True, kw_only=True, tag="end", tag_field="event
 
     status: Literal["complete", "interrupted", "failed"]
     reason: str | None = None
-    wall_ns: int
-    rounds: int
-    emitted: int
-    write_ns: int
+    wall_ns: amounts.Moment
+    rounds: amounts.Size
+    emitted: amounts.Size
+    write_ns: amounts.Moment
     """Time spent encoding and writing the capture: the profiler's own cost, measured."""
-    observe_ns: int = 0
+    observe_ns: amounts.Moment = 0
     """Time spent computing the evidence: likewise."""
 
 

@@ -7,11 +7,24 @@ from pathlib import Path
 import msgspec
 
 from specprof.backends.synthetic import Synthetic
+from specprof.bounds import Damaged
 from specprof.capture import Capture, CaptureWriter
 from specprof.locking import this_boot
-from specprof.records import Burst, End, Event, Header, Note, Prefill, Round, Sample, Scored
+from specprof.records import (
+    Burst,
+    End,
+    Event,
+    Header,
+    Note,
+    Prefill,
+    Recheck,
+    Round,
+    Sample,
+    Scored,
+)
 from specprof.settings import RunSpec, Settings
 
+replace = msgspec.structs.replace
 HOSTILE = "\x1b[31m=cmd|' /C calc'!A1;x\n\r\t<script>[bold]@y</script>\u202e\x00 12"
 SMALL = {"stops": 3, "max_new_tokens": 12, "context": 6000, "temperature": 1.0}
 
@@ -27,7 +40,7 @@ def _events(fault: str, chosen: Settings) -> tuple[Event, ...]:
     spec = RunSpec(id="cell-1", profile="test", settings=chosen)
     header, *made = Synthetic(fault=fault).run(spec, ["specprof", "run"])
     told = {"created": "2026-01-01T00:00:00+00:00", "locked_on": this_boot()}
-    header = msgspec.structs.replace(header, **told)  # as the writer tells it
+    header = replace(header, **told)  # as the writer tells it
     rounds = [each for each in made if isinstance(each, Round)]
     timed = [each for each in made if isinstance(each, Burst | Scored)]
     end = End(
@@ -38,6 +51,38 @@ def _events(fault: str, chosen: Settings) -> tuple[Event, ...]:
         write_ns=10,
     )
     return (header, *made, end)
+
+
+def agreeing(made: Sequence[Event]) -> list[Event]:
+    """Return events whose rounds were changed with ends that count and last as the rounds now do.
+
+    A round begins when its burst's last one is over; what it no longer emits is not rechecked.
+    """
+    played = list[Round]()
+    over = dict[int, int]()
+    found = list[Event]()
+    for event in made:
+        match event:
+            case Round():
+                start_ns = max(event.start_ns, over.get(event.burst, 0))
+                accepted = sum(each.accepted and each.reached for each in event.drafted)
+                event = replace(event, start_ns=start_ns, accepted=accepted)  # noqa: PLW2901
+                over[event.burst] = start_ns + event.wall_ns
+                played.append(event)
+            case Burst():
+                own = [one for one in played if one.burst == event.burst]
+                lasts_ns = max(event.wall_ns, over.get(event.burst, 0) - event.start_ns)
+                event = replace(event, rounds=len(own), wall_ns=lasts_ns)  # noqa: PLW2901
+            case Recheck():
+                emitted = {one.index: len(one.emitted) for one in played}
+                kept = [each for each in event.emitted if each.slot < emitted[each.round]]
+                event = replace(event, emitted=kept)  # noqa: PLW2901
+            case End():
+                count, tokens = len(played), sum(len(one.emitted) for one in played)
+                lasts_ns = max(event.wall_ns, *over.values())
+                event = replace(event, rounds=count, emitted=tokens, wall_ns=lasts_ns)  # noqa: PLW2901
+        found.append(event)
+    return found
 
 
 def write(path: Path, recorded: Sequence[Event]) -> Path:
@@ -53,7 +98,9 @@ def in_memory(recorded: Sequence[Event]) -> Capture:
     """Return events as if they had been read."""
     header, *rest = recorded
     assert isinstance(header, Header)
-    return Capture(path=Path("run.jsonl"), header=header, events=rest, damaged=[], torn=False)
+    return Capture(
+        path=Path("run.jsonl"), header=header, events=rest, damaged=Damaged(), torn=False
+    )
 
 
 def healthy(path: Path) -> Path:
@@ -106,7 +153,6 @@ ODD = {
 
 
 def _poisoned(event: Event) -> Event:
-    replace = msgspec.structs.replace
     match event:
         case Header():
             spec = replace(event.spec, id=HOSTILE, profile=HOSTILE)

@@ -26,4 +26,4 @@ def test_a_stretch_of_damaged_lines_ends_nothing(tmp_path):
     reader = CaptureReader(path)
     found = [event for piece in reader.pieces(400) for event in piece]
     assert len(found) == len(lines)
-    assert reader.damaged == [*range(middle + 1, middle + 51)]
+    assert [each.line for each in reader.damaged] == [*range(middle + 1, middle + 51)]

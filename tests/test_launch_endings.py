@@ -51,7 +51,7 @@ def test_a_second_run_into_a_file_is_refused_while_the_first_records(tmp_path, f
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=30)
     capture = read_capture(path)
-    assert (capture.state, capture.damaged) == ("interrupted", [])
+    assert (capture.state, [*capture.damaged]) == ("interrupted", [])
     assert [e.index for e in capture.events if isinstance(e, Round)] == [*range(capture.end.rounds)]
 
 

@@ -127,7 +127,7 @@ def _highest(evidence: Evidence, places: Places) -> Floats | None:
 
     Of a token emitted there the shortfall of its logit says by how much it is less likely.
     """
-    tokens, temperature = evidence.columns.rescored, evidence.settings.temperature
+    tokens, temperature = evidence.rescored, evidence.settings.temperature
     if not len(tokens) or not temperature or evidence.columns.trees:
         return None
     keys = tokens.round * 65_536 + tokens.slot

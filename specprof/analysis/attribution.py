@@ -325,10 +325,10 @@ def _side(evidence: Evidence, gap: Floats, shift: Floats, used: Floats, excused:
 
 def _with_bonuses(evidence: Evidence, side: Side) -> Side:
     """Add the target's answers no draft was judged by: those bonus tokens were drawn from."""
-    scored, floor = evidence.columns.rescored, evidence.ask(noise)
+    scored, floor = evidence.rescored, evidence.ask(noise)
     level = scored.round * _ROOM + scored.slot
     alone = ~np.isin(level, side.round * _ROOM + side.index) & ~np.isnan(scored.target_gap)
-    scored = scored.where(alone & np.isin(scored.round, evidence.rounds.index))
+    scored = scored.where(alone)
     row, absent = evidence.row(scored.round), np.full(len(scored), np.nan)
     burst = evidence.rounds.burst
     added = {

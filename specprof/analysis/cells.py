@@ -71,11 +71,21 @@ class Cell:
         """The worst of its runs' states."""
         return max(self.states, key=lambda each: WORST.index(each) if each in WORST else 0)
 
+    @property
+    def damage(self) -> list[str]:
+        """The lines left out, of each repeat that has some."""
+        return [
+            f"{len(each.damaged):,} damaged lines were left out: {'; '.join(each.damaged.told())}"
+            for each in self.captures
+            if each.damaged
+        ]
+
     @cached_property
     def columns(self) -> Columns:
         """The first repeat's events, laid out; empty where there is none."""
         laid = Columns()
         if self.captures:
+            laid.damaged = self.captures[0].damaged
             laid.feed([self.captures[0].header, *self.captures[0].events])
         return laid
 

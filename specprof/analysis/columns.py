@@ -35,6 +35,7 @@ from specprof.analysis.tables import (
     ScoredTokens,
     with_room,
 )
+from specprof.bounds import Damaged
 from specprof.records import (
     Burst,
     End,
@@ -74,6 +75,8 @@ class Columns:
         self.scored = ScoredTokens()
         self.passes = Passes()
         self.samples = Samples()
+        self.damaged = Damaged()
+        """The capture's lines that could not be read, as far as its reader says."""
         self._spans: dict[str, Ints] = {}
 
     def feed(self, events: Sequence[Event]) -> None:
@@ -135,6 +138,7 @@ class Columns:
         whole = rounds >= len(self.rounds)
         cut = Columns()
         cut.header, cut.end = self.header, self.end if whole else None
+        cut.damaged = self.damaged.copy()
         cut.rounds = self.rounds.first(rounds)
         now_ns = math.inf if whole else int(cut.rounds.end_ns.max(initial=0))
         below = math.inf if whole else self.rounds.index[rounds]

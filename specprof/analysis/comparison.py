@@ -14,7 +14,7 @@ import numpy as np
 from specprof.analysis import acceptance, perplexity
 from specprof.analysis.cells import Cell
 from specprof.analysis.columns import Columns
-from specprof.analysis.stats import Estimate, ratio
+from specprof.analysis.stats import Estimate, ratio, widened
 from specprof.analysis.tables import Floats, Ints
 from specprof.plan import stops
 from specprof.records import Round
@@ -111,6 +111,8 @@ def beside_bursts(cell: Cell) -> Yardstick | None:
         return None
     ordered = sorted(timed, key=lambda one: one.context)
     medians = np.array([float(np.median(one.steps_ns)) for one in ordered])
+    if not medians.all():  # the clock was too coarse for a step
+        return None
     off = [np.array(one.steps_ns) / at - 1 for one, at in zip(ordered, medians, strict=True)]
     contexts = np.array([one.context for one in ordered], np.int64)
     per_token = medians / cell.settings.batch  # a plain step is one token of every sequence
@@ -144,10 +146,7 @@ def gain(cell: Cell, plain: Yardstick) -> Figure | None:
     if not steps.wall_ns.sum() > 0:
         return None
     found = ratio(steps.emitted * plain.at(steps.context), steps.wall_ns)
-    if not found.low > 0:
-        return _figure(found)
-    spread = math.exp(math.hypot(math.log(found.high / found.low) / 2, plain.spread))
-    return Figure(found.value, found.value / spread, found.value * spread, found.n)
+    return _figure(widened(found, plain.spread) if found.low > 0 else found)
 
 
 def levels(one: Round) -> int:
@@ -305,6 +304,7 @@ def _warnings(rows: Sequence[Row]) -> list[str]:
     }
     notes = [f"{what}: {_few(labels)}" for what, labels in told.items() if labels]
     notes += [f"{row.cell.label}: {row.cell.trouble}" for row in rows if row.cell.trouble]
+    notes += [f"{row.cell.label}: {told}" for row in rows for told in row.cell.damage]
     decoded = {row.cell.contexts for row in rows if len(row.cell.steps.wall_ns)}
     if len(decoded) > 1:
         notes.append("cells decoded at different contexts: compare only those that share them")

@@ -11,6 +11,7 @@ import numpy as np
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Trial, fair_bets
 from specprof.analysis.tables import Floats, Ints
+from specprof.errors import MissingEvidence
 
 HOTTEST = 1.0
 """Text drawn at a higher temperature surprises any model beyond what it knows."""
@@ -34,6 +35,8 @@ class Contest:
 def against_commonest(evidence: Evidence) -> Contest:
     """Hold a round's first level of drafts against the token committed most often so far."""
     reached, emitted = evidence.reached, evidence.columns.emitted
+    if not len(emitted):
+        raise MissingEvidence("no round committed a token", "record a longer run")
     first = reached.where((reached.index == 0) & (reached.elder == 0))
     commonest = _commonest(emitted.token)
     row = np.searchsorted(emitted.round, first.round).clip(max=max(len(emitted) - 1, 0))
@@ -45,11 +48,11 @@ def against_commonest(evidence: Evidence) -> Contest:
 
 def against_table(evidence: Evidence) -> Contest | None:
     """Hold the draft's nats of every committed token against a table's; None where not known."""
-    scored, header = evidence.columns.rescored, evidence.header
+    scored, header = evidence.rescored, evidence.header
     known = scored.where(~np.isnan(scored.draft_nll))
     if not len(known) or evidence.settings.temperature > HOTTEST or header.draft is None:
         return None
-    emitted, vocabulary = evidence.columns.emitted, header.draft.vocabulary
+    emitted, vocabulary = evidence.columns.emitted, max(header.draft.vocabulary, 2)
     start = np.searchsorted(emitted.round, known.round)
     row = (start + known.slot).clip(max=len(emitted) - 1)
     table = _table_nll(emitted.token, vocabulary)[row]

@@ -14,10 +14,12 @@ import numpy as np
 
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
-from specprof.analysis.stats import Estimate, ratio
-from specprof.analysis.tables import Floats, Ints
+from specprof.analysis.stats import Estimate, ratio, widened
+from specprof.analysis.tables import Floats, Ints, Rounds
 from specprof.errors import MissingEvidence
 from specprof.records import Plain
+
+NO_TIME = "record with a finer clock, or larger models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class DepthChoice:
 def costs(evidence: Evidence) -> Costs:
     """Return the mean costs of the rounds that drafted."""
     rounds, columns = evidence.speculative, evidence.columns
+    _told(evidence.timed, rounds)
     drafting = evidence.rounds.drafted > 0
     spans = {name: float(ns[drafting].mean()) for name, ns in columns.spans.items()}
     gap = float(columns.gap_ns[drafting].mean())
@@ -103,6 +106,8 @@ def costs(evidence: Evidence) -> Costs:
         raise MissingEvidence("no verify span was recorded", hint)
     forwards = max(float(rounds.target_forwards.mean()), 1.0)
     verify, depth = spans.pop("verify"), float(rounds.levels.mean())
+    if not verify:
+        raise MissingEvidence("the verify spans have no length", NO_TIME)
     try:
         plain = evidence.ask(yardstick)
         step, whole, has_baseline = plain.step_ns, float(plain.round_ns.mean()), True
@@ -159,10 +164,11 @@ def speedup(evidence: Evidence) -> Estimate:
     its place. 95 % interval from the rounds' block bootstrap and the plain steps' spread. Raises
     MissingEvidence where plain decoding was not timed.
     """
-    rounds, plain = evidence.speculative, evidence.ask(yardstick)
+    rounds = evidence.speculative
+    _told(evidence.timed, rounds)
+    plain = evidence.ask(yardstick)
     gain = ratio(rounds.emitted * plain.round_ns, rounds.wall_ns.astype(float))
-    spread = math.exp(math.hypot(_log_half(gain), plain.spread))
-    return Estimate(gain.value, gain.value / spread, gain.value * spread, gain.n)
+    return widened(gain, plain.spread)
 
 
 def best_depth(evidence: Evidence) -> DepthChoice:
@@ -182,7 +188,7 @@ def best_depth(evidence: Evidence) -> DepthChoice:
             return cost.plain_round_ns * cost.mix
         drafted = float(np.minimum(rounds.levels, depth).mean())
         verify = cost.plain_step_ns + (cost.verify_ns - cost.plain_step_ns) * drafted / cost.depth
-        return drafted * cost.draft_step_ns + max(verify, 0.0) + fixed
+        return max(drafted * cost.draft_step_ns + max(verify, 0.0) + fixed, 1.0)
 
     def tokens(depth: int) -> Floats:
         return 1.0 + np.minimum(rounds.accepted, depth)
@@ -227,6 +233,14 @@ def plain_times(evidence: Evidence, context: Ints) -> Floats:
     return _yardstick(evidence, context).round_ns
 
 
+def _told(timed: Rounds, rounds: Rounds) -> None:
+    """Raise MissingEvidence where the rounds [rounds] took no time, or came to nothing."""
+    if not timed.wall_ns.any() or not rounds.wall_ns.any():
+        raise MissingEvidence("the rounds took no time that the clock could tell", NO_TIME)
+    if not rounds.emitted.any():
+        raise MissingEvidence("no round that drafted committed a token", "record a longer run")
+
+
 def _yardstick(evidence: Evidence, context: Ints) -> Yardstick:
     timed = [one for one in evidence.columns.plains if one.steps_ns]
     if timed:
@@ -241,6 +255,8 @@ def _beside_bursts(timed: Sequence[Plain], context: Ints, batch: int) -> Yardsti
     """
     ordered = sorted(timed, key=lambda one: one.context)
     medians = np.array([float(np.median(one.steps_ns)) for one in ordered])
+    if not medians.all():
+        raise MissingEvidence("plain steps took no time that the clock could tell", NO_TIME)
     whole = np.interp(context, [one.context for one in ordered], medians / batch)
     pairs = zip(ordered, medians, strict=True)
     off = np.concatenate([np.array(one.steps_ns) / median - 1 for one, median in pairs])
@@ -250,6 +266,8 @@ def _beside_bursts(timed: Sequence[Plain], context: Ints, batch: int) -> Yardsti
 def _other_capture(baseline: Columns, context: Ints) -> Yardstick:
     """Fit a straight line over context where the baseline's own contexts spread (theory 5.7)."""
     rounds = baseline.rounds
+    if not rounds.wall_ns.any():
+        raise MissingEvidence("the baseline's rounds took no time", NO_TIME)
     low, high = int(rounds.context.min()), int(rounds.context.max())
     if high * 1.25 < context.min() or low > context.max() * 1.25:
         title = f"the baseline ran at contexts {low}-{high}, this run elsewhere"
@@ -268,7 +286,3 @@ def _other_capture(baseline: Columns, context: Ints) -> Yardstick:
 def _half_width(off: Floats) -> float:
     """Return the relative half-width of a 95 % interval of the mean, from relative errors."""
     return 1.96 * float(off.std()) / math.sqrt(len(off))
-
-
-def _log_half(estimate: Estimate) -> float:
-    return math.log(estimate.high / estimate.low) / 2 if estimate.low > 0 else math.inf

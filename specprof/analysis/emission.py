@@ -173,7 +173,7 @@ def correction_law(evidence: Evidence) -> Best | None:
 
 def text(evidence: Evidence) -> Text:
     """Judge every committed token that was scored anew, in order."""
-    tokens = evidence.columns.rescored
+    tokens = evidence.rescored
     if not len(tokens):
         hint = "record a new run, with --recheck-context at least its context"
         raise MissingEvidence("no committed token was scored without a cache", hint)
@@ -203,7 +203,7 @@ def last_tokens(evidence: Evidence) -> Ints:
 
 def _clean_draft_prob(evidence: Evidence, row: Ints) -> Floats:
     """Return what the recheck's draft gives the last token of each of these rounds, [row]."""
-    tokens, rounds = evidence.columns.rescored, evidence.rounds
+    tokens, rounds = evidence.rescored, evidence.rounds
     at = evidence.row(tokens.round)
     final = tokens.slot == rounds.emitted[at] - 1
     found = np.full(len(rounds), np.nan)

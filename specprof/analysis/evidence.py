@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from specprof.analysis.columns import Columns
+from specprof.analysis.contradictions import Contradiction, contradictions, matched
 from specprof.analysis.stats import Estimate, ratio
-from specprof.analysis.tables import Bools, Floats, Ints, Places, Rounds
+from specprof.analysis.tables import Bools, Floats, Ints, Places, RescoredTokens, Rounds
 from specprof.errors import MissingEvidence
 from specprof.records import Header
 from specprof.settings import Settings
@@ -59,7 +60,6 @@ class Evidence:
         name: str = "",
         beside: Sequence[Columns] = (),
         live: bool = False,
-        damaged: Sequence[int] = (),
         alpha: float = FAMILY_ERROR / TESTS,
     ) -> None:
         self.columns = columns
@@ -67,8 +67,6 @@ class Evidence:
         self.beside = beside
         self.live = live
         """Whether the capture is still being written: a missing end is no defect then."""
-        self.damaged = damaged
-        """Numbers of the capture's lines that could not be read."""
         self.alpha = alpha
         """The error rate one statistical test may spend: the family's, divided among its tests."""
         self._answers: dict[Callable[[Evidence], Any], Any] = {}
@@ -106,10 +104,19 @@ class Evidence:
                 raise MissingEvidence("known text was scored, no round was decoded", hint)
             hint = "record with --detail rounds or evidence"
             raise MissingEvidence("the capture holds no rounds", hint)
-        if (np.diff(self.columns.rounds.index) <= 0).any():
-            title = "the capture's rounds are out of order"
-            raise MissingEvidence(title, "it was edited or damaged; record again")
+        self._refuse_contradictions("counts")
         return self.columns.rounds
+
+    @cached_property
+    def contradictions(self) -> list[Contradiction]:
+        """What in the capture can't all be true."""
+        return contradictions(self.columns)
+
+    @cached_property
+    def timed(self) -> Rounds:
+        """Every round, where the times of all can be believed."""
+        self._refuse_contradictions("times")
+        return self.rounds
 
     @cached_property
     def speculative(self) -> Rounds:
@@ -123,8 +130,7 @@ class Evidence:
     @cached_property
     def reached(self) -> Places:
         """Every reached drafted token."""
-        if not len(self.columns.places):
-            _ = self.rounds
+        if len(self.rounds) and not len(self.columns.places):
             hint = "record a run that drafts, with --detail rounds or evidence"
             raise MissingEvidence("no drafted token was reached", hint)
         return self.columns.places
@@ -165,26 +171,58 @@ class Evidence:
         )
 
     @cached_property
+    def rescored(self) -> RescoredTokens:
+        """The committed tokens that were scored anew, of rounds that were recorded."""
+        row, known = matched(self.columns, self.columns.rescored.round)
+        found = self.columns.rescored.where(known)
+        return found.where(found.slot < self.rounds.emitted[row[known]])
+
+    @cached_property
     def baseline(self) -> Columns:
         """The first capture beside this one that decoded the same target without a draft."""
         for other in self.beside:
-            if len(other.rounds) and not other.rounds.drafted.any() and self._same_target(other):
+            plain = len(other.rounds) and not other.rounds.drafted.any()
+            if plain and self._same_target(other) and not contradictions(other):
                 return other
         hint = "record one with --drafter none and the same target, and name it beside this one"
         raise MissingEvidence("no baseline capture was given", hint)
 
     @cached_property
     def next_row(self) -> Ints:
-        """The row of the round that goes on from each, [rounds]; -1 for a burst's last."""
+        """The row of the round that goes on from each, [rounds].
+
+        -1 for a burst's last, and where rounds are missing between it and the next that is there.
+        """
         burst, order = self.rounds.burst, self.columns.burst_order
-        goes_on = burst[order][1:] == burst[order][:-1]
+        goes_on = (burst[order][1:] == burst[order][:-1]) & ~self.gap_before[order[1:]]
         found = np.full(len(burst), -1, np.int64)
         found[order[:-1][goes_on]] = order[1:][goes_on]
         return found
 
+    @cached_property
+    def gap_before(self) -> Bools:
+        """Whether rounds of its burst may be missing right before each round, [rounds].
+
+        Rounds are numbered over the run. The sequences of a batch take turns, so a missing number
+        may be of any burst that was being decoded then.
+        """
+        lost, order = self.rounds.index - np.arange(len(self.rounds)), self.columns.burst_order
+        if not lost.any():
+            return lost > 0
+        first = np.append(True, np.diff(self.rounds.burst[order]) != 0)
+        before = np.full(len(order), -1, np.int64)
+        before[order[1:]] = order[:-1]
+        closing = np.sort(order[np.append(first[1:], True)])
+        at = np.searchsorted(closing, order[first]) - 1
+        before[order[first]] = np.where(at < 0, -1, closing[at])
+        return np.asarray(lost > np.where(before < 0, 0, lost[before]))
+
     @property
     def closes_burst(self) -> Bools:
-        """Whether a round is its burst's last, [rounds]: a stop may have cut it short there."""
+        """Whether a round is its burst's last that is known, [rounds].
+
+        A stop may have cut it short there.
+        """
         return self.next_row < 0
 
     @property
@@ -194,8 +232,11 @@ class Evidence:
 
     @cached_property
     def after(self) -> Ints:
-        """What came before each round, [rounds]: 0 first of its burst, 1 a rejection, 2 none."""
-        found, goes_on = np.zeros(len(self.rounds), np.int64), ~self.closes_burst
+        """What came before each round, [rounds].
+
+        0 first of its burst, 1 a rejection, 2 none, 3 a round that is missing.
+        """
+        found, goes_on = np.where(self.gap_before, 3, 0), ~self.closes_burst
         found[self.next_row[goes_on]] = np.where(self.rejected[goes_on], 1, 2)
         return found
 
@@ -217,6 +258,12 @@ class Evidence:
         """Return sum / sum of values by round, [rounds], with a 95 % block-bootstrap interval."""
         order = self.columns.burst_order
         return ratio(numerators[order], denominators[order])
+
+    def _refuse_contradictions(self, of: str) -> None:
+        told = [each.told for each in self.contradictions if each.of == of]
+        if told:
+            title = f"the capture contradicts itself: {'; '.join(told)}"
+            raise MissingEvidence(title, "it was edited or damaged; record again")
 
     @property
     def _recheck_hint(self) -> str:

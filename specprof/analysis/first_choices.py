@@ -51,7 +51,7 @@ class Choices:
 
 def choices(evidence: Evidence) -> Choices:
     """Return the committed tokens of a greedy run as the clean target sees them."""
-    tokens, floor = evidence.columns.rescored, evidence.ask(attribution.noise)
+    tokens, floor = evidence.rescored, evidence.ask(attribution.noise)
     if not len(tokens):
         hint = "record a new run, with --recheck-context at least its context"
         raise MissingEvidence("no committed token was scored without a cache", hint)

@@ -18,12 +18,18 @@ from specprof.findings import Where
 
 Onset = Literal["at once", "rejection", "all-accepted", "any round", ""]
 """What comes right before a burst's answers first go astray; empty: now this, now that."""
-AFTER = ("in a burst's first round", "after a rejection", "after an all-accepted round")
+AFTER = (
+    "in a burst's first round",
+    "after a rejection",
+    "after an all-accepted round",
+    "after a round that is missing",
+)
 CLEAN = 0.1
 """A side of a contrast is clean where its share astray is at most this much of the other's."""
 FEW = 8
 """Places astray that a clean side must have been due, by the other's share."""
 _KINDS = range(3)
+"""What may have come before a round; nothing is said of those whose last one is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +142,15 @@ def _onset(evidence: Evidence, side: Side, deep: Bools) -> tuple[Onset, list[flo
     astray = np.bincount(inverse, weights=side.astray[deep]) > 0
     row = evidence.row(rounds)
     burst, kind = evidence.rounds.burst[row], evidence.after[row]
-    hits, seen = np.zeros(3), np.zeros(3)
+    hits, seen = np.zeros(len(AFTER)), np.zeros(len(AFTER))
     for one in np.unique(burst):
         inside = np.flatnonzero(burst == one)
         until = int(astray[inside].argmax()) + 1 if astray[inside].any() else len(inside)
-        seen += np.bincount(kind[inside[:until]], minlength=3)
+        seen += np.bincount(kind[inside[:until]], minlength=len(AFTER))
         if astray[inside].any():
             hits[kind[inside[until - 1]]] += 1
     hazards = [float(hits[each] / seen[each]) if seen[each] else 0.0 for each in _KINDS]
-    return _named(hazards, hits), hazards
+    return _named(hazards, hits[: len(hazards)]), hazards
 
 
 def _named(hazards: list[float], hits: Floats) -> Onset:
@@ -177,7 +183,7 @@ def _lasts(evidence: Evidence, side: Side, onset: Onset) -> bool:
     if other is None:
         return True
     row = evidence.row(side.round)
-    burst = evidence.rounds.burst[row]
+    _, burst = np.unique(evidence.rounds.burst[row], return_inverse=True)
     begun = np.full(int(burst.max()) + 1, np.iinfo(np.int64).max)
     np.minimum.at(begun, burst[side.astray], side.round[side.astray])
     after = (side.round > begun[burst]) & (evidence.after[row] == other)
@@ -200,7 +206,7 @@ def _uneven_only(evidence: Evidence, side: Side, deep: Bools) -> bool:
 
 
 def _one_sequence_clean(evidence: Evidence, side: Side) -> bool:
-    sequence = evidence.rounds.sequence[evidence.row(side.round)]
+    _, sequence = np.unique(evidence.rounds.sequence[evidence.row(side.round)], return_inverse=True)
     astray = np.bincount(sequence, weights=side.astray)
     places = np.bincount(sequence)
     share = astray[places >= FEW] / places[places >= FEW]
@@ -210,7 +216,8 @@ def _one_sequence_clean(evidence: Evidence, side: Side) -> bool:
 def _from_second(evidence: Evidence, side: Side) -> bool:
     """Whether each sequence's first burst is clean and later ones are astray as they begin."""
     row = evidence.row(side.round)
-    burst, sequence = evidence.rounds.burst[row], evidence.rounds.sequence[row]
+    burst = evidence.rounds.burst[row]
+    _, sequence = np.unique(evidence.rounds.sequence[row], return_inverse=True)
     earliest = np.full(int(sequence.max()) + 1, np.iinfo(np.int64).max)
     np.minimum.at(earliest, sequence, burst)
     first = burst == earliest[sequence]

@@ -78,13 +78,15 @@ def _remedies(evidence: Evidence, cost: Costs) -> list[Remedy]:
     saved = max(cost.verify_ns - cost.plain_step_ns, 0.0)
     named = [
         ("as it ran", cost.tau / whole),
-        ("a draft that costs nothing", cost.tau / (whole - drafting)),
-        ("a host gap of none", cost.tau / (whole - max(cost.gap_ns, 0.0))),
-        ("one target forward a round", cost.tau / (whole - cost.extra_ns)),
+        ("a draft that costs nothing", cost.tau / _left(whole, drafting)),
+        ("a host gap of none", cost.tau / _left(whole, max(cost.gap_ns, 0.0))),
+        ("one target forward a round", cost.tau / _left(whole, cost.extra_ns)),
         ("drafts that all stand", (cost.depth + 1) / whole),
     ]
     if cost.has_baseline:
-        named.insert(2, ("a verify pass at the price of a plain step", cost.tau / (whole - saved)))
+        named.insert(
+            2, ("a verify pass at the price of a plain step", cost.tau / _left(whole, saved))
+        )
         named.append(("plain decoding", 1 / (cost.plain_round_ns * cost.mix)))
     if not evidence.columns.trees:
         choice = evidence.ask(cost_model.best_depth)
@@ -93,6 +95,11 @@ def _remedies(evidence: Evidence, cost: Costs) -> list[Remedy]:
                 1, (f"K = {choice.best}, the best up to here", choice.gain.value * named[0][1])
             )
     return [Remedy(name, 1e9 * speed, speed / named[0][1]) for name, speed in named]
+
+
+def _left(whole_ns: float, less_ns: float) -> float:
+    """Return what is left of a round; a nanosecond at least, where two clocks overlap."""
+    return max(whole_ns - less_ns, 1.0)
 
 
 def roofline(evidence: Evidence) -> Roof:

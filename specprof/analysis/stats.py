@@ -34,6 +34,8 @@ eight trials each."""
 NINE_OF_TEN = 1.2816
 """Standard normal deviations."""
 _EDGE = 1e-6
+_MOST_LOGS = 300.0
+"""Beyond, an interval from exp(-this) to exp(this) says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +136,23 @@ def ratio(
         _block_sums(series, block)[starts].sum(1) for series in (numerators, denominators)
     )
     values = tops[bottoms > 0] / bottoms[bottoms > 0]
+    if not len(values):
+        return Estimate(value, math.nan, math.nan, n)
     low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
     return Estimate(value, float(low), float(high), n)
+
+
+def widened(gain: Estimate, spread: float) -> Estimate:
+    """Return a ratio whose interval takes in another relative spread of its own.
+
+    Where its low end is not above 0, or not known, nothing bounds it: then the whole half-line.
+    """
+    half = math.log(gain.high / gain.low) / 2 if gain.low > 0 else math.inf
+    logs = math.hypot(half, spread)
+    if logs > _MOST_LOGS or math.isnan(logs):
+        return Estimate(gain.value, 0.0, math.inf, gain.n)
+    times = math.exp(logs)
+    return Estimate(gain.value, gain.value / times, gain.value * times, gain.n)
 
 
 def _block_sums(series: Floats, block: int) -> Floats:

@@ -45,9 +45,17 @@ def committed(evidence: Evidence) -> Committed:
 
 
 def stop_ids(evidence: Evidence) -> frozenset[int]:
-    """Return the ids that ended a burst of this capture by being a stop token."""
-    ended = [one.burst for one in evidence.columns.bursts if one.finish == "eos"]
+    """Return the ids that ended a burst of this capture by being a stop token.
+
+    Of bursts that were recorded whole: the last token of another may not be the one that ended it.
+    """
     tokens, rounds = evidence.ask(committed), evidence.rounds
+    played = dict(zip(*np.unique(rounds.burst, return_counts=True), strict=True))
+    ended = [
+        one.burst
+        for one in evidence.columns.bursts
+        if one.finish == "eos" and one.rounds == played.get(one.burst)
+    ]
     burst = rounds.burst[evidence.row(tokens.round)]
     return frozenset(tokens.token[tokens.last & np.isin(burst, ended)].tolist())
 

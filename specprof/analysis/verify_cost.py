@@ -67,7 +67,7 @@ class VerifyCost:
 
 def verify_cost(evidence: Evidence) -> VerifyCost:
     """Fit the curve; raises MissingEvidence without a verify span or without plain steps."""
-    rounds, columns = evidence.rounds, evidence.columns
+    rounds, columns = evidence.timed, evidence.columns
     if "verify" not in columns.spans:
         hint = "record with --detail rounds or evidence"
         raise MissingEvidence("no verify span was recorded", hint)

@@ -116,6 +116,7 @@ def _evidence(paths: Sequence[Path]) -> "list[Evidence]":
 
     columns, readers = [Columns() for _ in paths], [CaptureReader(path) for path in paths]
     for one, reader in zip(columns, readers, strict=True):
+        one.damaged = reader.damaged
         for events in reader.pieces():
             one.feed(events)
         if one.header is None:
@@ -126,7 +127,6 @@ def _evidence(paths: Sequence[Path]) -> "list[Evidence]":
             one,
             name=str(reader.path),
             beside=[other for other in columns if other is not one],
-            damaged=reader.damaged,
         )
         for one, reader, drafts in zip(columns, readers, drafted, strict=True)
         if drafts or not any(drafted)

@@ -79,4 +79,5 @@ def _narrate(capture: "Capture", written: str | None) -> None:
     if capture.torn:
         sys.stderr.write("  its last line is torn and was left out\n")
     if capture.damaged:
-        sys.stderr.write(f"  {len(capture.damaged)} damaged lines were left out\n")
+        told = "; ".join(map(plain, capture.damaged.told()))
+        sys.stderr.write(f"  {len(capture.damaged):,} damaged lines were left out: {told}\n")

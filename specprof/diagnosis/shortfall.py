@@ -29,8 +29,9 @@ class Shortfall:
         following = evidence.next_row[goes_on]
         self.grown = short.copy()
         self.grown[following] -= short[goes_on]
+        self.grown[evidence.gap_before] = np.nan
         """What each round added to the shortfall; a burst's first round all there is."""
-        self.begins = np.ones(len(short), np.bool_)
+        self.begins = ~evidence.gap_before
         self.begins[following] = False
         after = evidence.after == 2  # noqa: PLR2004 - its code
         self.sides = {REJECTION: rejected, ALL_ACCEPTED: ~rejected, AFTERWARDS: after}

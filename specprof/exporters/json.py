@@ -19,6 +19,8 @@ from specprof.extend import Exporter
 from specprof.plain import as_json, plain_json
 
 SCHEMA = "specprof.summary/1"
+NAMED = 20
+"""Damaged lines told with their reasons."""
 
 
 class Json(Exporter):
@@ -36,6 +38,7 @@ class Json(Exporter):
 def summary(capture: Capture) -> dict[str, Any]:
     """Return the document: what ran, the totals, times by phase, acceptance three ways."""
     columns = Columns()
+    columns.damaged = capture.damaged
     columns.feed([capture.header, *capture.events])
     return {
         "schema": SCHEMA,
@@ -43,7 +46,8 @@ def summary(capture: Capture) -> dict[str, Any]:
             "file": capture.path.name,
             "state": capture.state,
             "torn": capture.torn,
-            "damaged_lines": capture.damaged,
+            "damaged_lines": [each.line for each in capture.damaged],
+            "damaged": {"count": len(capture.damaged), "first": capture.damaged.first[:NAMED]},
         },
         "header": capture.header,
         "end": capture.end,

@@ -77,7 +77,10 @@ class OpenRound:
             self._play(self._played(), None if self._target is None else self._raw)
 
     def span(self, name: str) -> AbstractContextManager[None]:
-        """Time a part of the round: draft, verify, accept, rollback. Parts may be nested."""
+        """Time a part of the round: draft, verify, accept, rollback. Parts may be nested.
+
+        Each name of an outer part is a column over the whole run: a capture has 32 at most.
+        """
         return self._watch.span(name)
 
     def drafted(
@@ -148,6 +151,9 @@ class OpenRound:
         inside(emitted, "emitted", self._target)
 
     def _check(self, *, certain: bool) -> None:
+        if self._target is None and min(self._tokens, default=0) < 0:
+            hint = "leave out what stands for a draft that was not made"
+            raise UsageError(f"drafted token {min(self._tokens)} is no id", hint)
         if not self._tokens or not self._duty.evidence:
             return
         if self._target is None:

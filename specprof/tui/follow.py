@@ -62,6 +62,7 @@ class Follower:
         self._log = log
         self._reader = CaptureReader(path)
         self._columns = Columns()
+        self._columns.damaged = self._reader.damaged
         self._file: BinaryIO | None = None
         self._silence = _Silence()
         self._overwritten = False

@@ -96,7 +96,7 @@ def test_rounds_out_of_order_are_refused():
         msgspec.structs.replace(event, index=7) if isinstance(event, Round) else event
         for event in events
     ]
-    with pytest.raises(MissingEvidence, match="out of order"):
+    with pytest.raises(MissingEvidence, match="told more than once"):
         _ = Evidence(fed(shuffled)).rounds
 
 

@@ -47,7 +47,7 @@ def timed(events, cost_ns):
                 ns = [int(cost_ns(1, event.context)) for _ in event.steps_ns]
                 event = replace(event, steps_ns=ns)  # noqa: PLW2901
         made.append(event)
-    return made
+    return captures.agreeing(made)
 
 
 def test_every_term_that_was_varied_is_recovered():

@@ -47,7 +47,7 @@ def slower(one, name, ns):
 
 
 def each_round(events, change):
-    return [change(event) if isinstance(event, Round) else event for event in events]
+    return captures.agreeing([change(e) if isinstance(e, Round) else e for e in events])
 
 
 def shallower(events, depth_of):

@@ -188,7 +188,9 @@ def test_odd_captures_are_diagnosed_without_a_crash(odd, tmp_path):
     from specprof.capture import read_capture
 
     capture = read_capture(odd(tmp_path / "odd.jsonl"))
-    diagnosis = diagnose(Evidence(fed([capture.header, *capture.events]), damaged=capture.damaged))
+    columns = fed([capture.header, *capture.events])
+    columns.damaged = capture.damaged
+    diagnosis = diagnose(Evidence(columns))
     assert not [each for each in diagnosis.verdicts if isinstance(each.outcome, Crashed)]
     assert diagnosis.sentence
 

@@ -13,6 +13,7 @@ from specprof.analysis import cost_model
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.backends._tables import FAULTS
+from specprof.bounds import Damage, Damaged
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Found, Unknown
@@ -37,9 +38,11 @@ def fed(events):
     return columns
 
 
-def judged(name, events, **evidence):
+def judged(name, events, damaged=(), **evidence):
     rule = registry.load(Rule, MEMBERS[name])()
-    return rule.judge(Evidence(fed(events), **evidence))
+    columns = fed(events)
+    columns.damaged = Damaged(damaged)
+    return rule.judge(Evidence(columns, **evidence))
 
 
 @pytest.mark.parametrize("name", MEMBERS)
@@ -84,7 +87,8 @@ def test_a_rules_name_states_the_defect(name):
 def broken(events, at, **changes):
     """Change one round, the `at`-th."""
     rounds = [event for event in events if isinstance(event, Round)]
-    return [replace(e, **changes) if e is rounds[at] else e for e in events]
+    changed = [replace(e, **changes) if e is rounds[at] else e for e in events]
+    return captures.agreeing(changed)
 
 
 def test_one_lost_correction_in_a_thousand_rounds_is_seen():
@@ -154,6 +158,7 @@ def test_a_missing_bonus_is_told_from_a_missing_correction():
     rounds = [e for e in events if isinstance(e, Round)]
     cut = {id(e) for e in rounds if len(e.drafted) > e.accepted == len(e.emitted) - 1 > 0}
     lost = [replace(e, emitted=e.emitted[:-1]) if id(e) in cut else e for e in events]
+    lost = captures.agreeing(lost)
     assert "correction is missing" in judged("emitted-count-broken", lost).finding.message
 
 
@@ -229,8 +234,10 @@ def test_an_unfinished_run_is_told(change, told):
     assert isinstance(end, End)
     outcome = judged("capture-incomplete", [*events, replace(end, **change)])
     assert told in outcome.finding.message
-    damaged = judged("capture-incomplete", [*events, end], damaged=[4, 9])
-    assert "2 lines" in damaged.finding.message
+    lines = [Damage(4, "torn"), Damage(9, "it is no UTF-8")]
+    damaged = judged("capture-incomplete", [*events, end], damaged=lines)
+    both = "2 lines can't be read (line 4: torn; line 9: it is no UTF-8)"
+    assert both in damaged.finding.message
     bare = judged(
         "capture-incomplete", [each for each in events if not isinstance(each, Round)] + [end]
     )
@@ -247,7 +254,7 @@ def test_a_draft_worse_than_a_constant_is_told():
         drafted = [replace(one.drafted[0], accepted=stood)]
         return replace(one, drafted=drafted, accepted=int(stood), emitted=emitted)
 
-    made = [spoilt(event) if isinstance(event, Round) else event for event in events]
+    made = captures.agreeing([spoilt(e) if isinstance(e, Round) else e for e in events])
     assert isinstance(judged("worse-than-constant", made), Found)
     assert isinstance(judged("worse-than-constant", events), Clear)
 
@@ -361,7 +368,7 @@ def test_a_varying_depth_is_costed_as_it_was():
         first = replace(one, drafted=one.drafted[:1], accepted=stood, spans=spans)
         return replace(first, emitted=one.emitted[: stood + 1])
 
-    varied = fed([cut(e) if isinstance(e, Round) else e for e in events])
+    varied = fed(captures.agreeing([cut(e) if isinstance(e, Round) else e for e in events]))
     choice = cost_model.best_depth(Evidence(varied))
     levels = varied.rounds.levels
     assert (choice.asked, levels.min(), levels.max()) == (8, 1, 8)

@@ -144,7 +144,8 @@ def _leaked(evidence: Evidence, coins: Coins) -> int | None:
         return None
     ends = evidence.rounds.emitted.cumsum() - 1
     tokens = evidence.columns.emitted.token[ends[rows]]
-    usual = int(np.bincount(tokens).argmax())
+    ids, counts = np.unique(tokens, return_counts=True)
+    usual = int(ids[counts.argmax()])
     same = tokens == usual
     little = evidence.rounds.final_target_prob[rows][same] < UNLIKELY
     return usual if same.mean() > NEARLY_ALL and little.mean() > NEARLY_ALL else None

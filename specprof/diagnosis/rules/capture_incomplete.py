@@ -25,6 +25,8 @@ Try it
 
 from typing import ClassVar
 
+import numpy as np
+
 from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
@@ -42,27 +44,42 @@ class CaptureIncomplete(Rule):
         if evidence.live:
             return Unknown(reason="the capture is still being written")
         end, recorded = evidence.columns.end, len(evidence.columns.rounds)
-        missing = end.rounds - recorded if end else 0
+        missing, after = _missing(evidence)
         reasons = []
         if end is None:
             reasons.append("it has no end line: the run was killed, or the disk filled up")
         elif end.status != "complete":
             reasons.append(f"the run {_told(end.status, end.reason)}")
-        if evidence.damaged:
-            reasons.append(f"{len(evidence.damaged)} lines can't be read")
+        damaged = evidence.columns.damaged
+        if damaged:
+            lines = "1 line" if len(damaged) == 1 else f"{len(damaged):,} lines"
+            reasons.append(f"{lines} can't be read ({'; '.join(damaged.told())})")
         if missing > 0:
-            reasons.append(f"{missing:,} rounds are missing")
+            rounds = "1 round is" if missing == 1 else f"{missing:,} rounds are"
+            where = f", the first after round {after:,}" if after is not None else ""
+            reasons.append(f"{rounds} missing{where}")
         if not reasons:
             return Clear(detectable=f"one missing round of {recorded:,}")
         finding = Finding(
             message="the capture is incomplete: " + "; ".join(reasons),
             measures=(
                 Measure(name="rounds recorded", value=recorded),
-                Measure(name="lines damaged", value=len(evidence.damaged)),
+                Measure(name="lines damaged", value=len(damaged)),
             ),
             remedy="record again before trusting totals; rates of what is there stand",
         )
         return Found(finding=finding)
+
+
+def _missing(evidence: Evidence) -> tuple[int, int | None]:
+    """Return how many rounds the file lacks, and the last one before the first that it lacks."""
+    index, end = evidence.columns.rounds.index, evidence.columns.end
+    if not len(index) or (np.diff(index) <= 0).any():
+        return max(end.rounds - len(index), 0) if end else 0, None
+    lost = index - np.arange(len(index))
+    missing = max(end.rounds - len(index), 0) if end else int(lost[-1])
+    before = int((lost == 0).sum()) - 1
+    return missing, before if before >= 0 else None
 
 
 def _told(status: str, reason: str | None) -> str:

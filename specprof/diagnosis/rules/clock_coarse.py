@@ -44,7 +44,7 @@ class ClockCoarse(Rule):
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Set the clock's cost against a round."""
-        rounds, spans = evidence.rounds, evidence.columns.spans
+        rounds, spans = evidence.timed, evidence.columns.spans
         # Two readings a span and a round; a draft step is a span too.
         readings = 2 * (len(spans) + 1 + float(np.median(rounds.levels)))
         cost = readings * evidence.header.clock.read_ns / max(float(np.median(rounds.wall_ns)), 1)

@@ -74,12 +74,13 @@ class DepthChangeSlow(Rule):
 
 def _relative(evidence: Evidence) -> tuple[Floats, Bools]:
     """Return verify times over their width's median, and which followed another width, [kept]."""
-    rounds, columns = evidence.rounds, evidence.columns
+    rounds, columns = evidence.timed, evidence.columns
     if "verify" not in columns.spans:
         raise MissingEvidence("no verify span was recorded", "record with --detail rounds")
     order = columns.burst_order
     width, burst = rounds.drafted[order], rounds.burst[order]
     follows = np.concatenate([[False], burst[1:] == burst[:-1]]) & (width > 0)
+    follows &= ~evidence.gap_before[order]
     changed = np.concatenate([[False], width[1:] != width[:-1]])
     ns = columns.spans["verify"][order].astype(float)
     relative, kept = np.zeros_like(ns), np.zeros(len(ns), bool)

@@ -42,7 +42,7 @@ class HostGapLarge(Rule):
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Look at the share of wall time no span covers."""
-        rounds = evidence.rounds
+        rounds = evidence.timed
         if not evidence.columns.spans:
             raise MissingEvidence("no spans were recorded", "record with --detail rounds")
         gap = ratio(evidence.columns.gap_ns.astype(float), rounds.wall_ns.astype(float))

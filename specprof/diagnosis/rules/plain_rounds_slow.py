@@ -46,7 +46,7 @@ class PlainRoundsSlow(Rule):
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare rounds that didn't draft with plain steps."""
-        rounds, _ = evidence.rounds, evidence.speculative
+        rounds, _ = evidence.timed, evidence.speculative
         idle = rounds.where(rounds.drafted == 0)
         if len(idle) < ENOUGH:
             title = f"{len(idle)} rounds of a run that drafts drafted nothing"

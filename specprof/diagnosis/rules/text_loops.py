@@ -47,6 +47,7 @@ class TextLoops(Rule):
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Look for loops in every burst's tokens."""
+        _ = evidence.rounds  # not of a capture that tells its rounds twice
         share, n = looping_frac(evidence.columns)
         if not n:
             raise MissingEvidence("no tokens were recorded", "record with --detail rounds")

@@ -45,12 +45,12 @@ class WarmUpIncluded(Rule):
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Weigh what the leading slow rounds cost beyond the median."""
-        wall = evidence.rounds.wall_ns
+        wall = evidence.timed.wall_ns
         if len(wall) < FEW:
             return Unknown(reason=f"{len(wall)} rounds; {FEW} are needed for a median")
         median = float(np.median(wall))
         leading = int(np.append(wall <= 1.5 * median, True).argmax())
-        excess = float((wall[:leading] - median).sum() / wall.sum())
+        excess = float((wall[:leading] - median).sum() / max(wall.sum(), 1))
         if not leading or wall[0] <= 2 * median or excess < SHARE:
             return Clear(detectable=f"an excess of {SHARE:.0%}; seen {excess:.1%}")
         finding = Finding(

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from captures import agreeing
 from judging import judged, suspected
 from laws import VOCABULARY, Sound, events
 from specprof.errors import MissingEvidence
@@ -13,8 +14,9 @@ replace = msgspec.structs.replace
 
 
 def changed(made, kind, change):
-    """Return the events with every one of a kind changed."""
-    return [change(each) if isinstance(each, kind) else each for each in made]
+    """Return the events with every one of a kind changed; where these are rounds, ends agree."""
+    found = [change(each) if isinstance(each, kind) else each for each in made]
+    return agreeing(found) if kind is Round else found
 
 
 def rounds(made):

@@ -1,0 +1,151 @@
+"""What the rest of a capture allows a line to say, and which lines said something else.
+
+A line's own numbers are bounded by their types (`amounts`) as it is decoded. Here are the bounds
+that rest on other lines: the header, and how much was read before. Nothing is judged that a wrong
+engine may do: more tokens than a round should commit, a cache of the wrong length.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from specprof import limits
+from specprof.amounts import MOST_DRAFTED, MOST_EXACT
+from specprof.errors import UsageError
+from specprof.records import Burst, End, Event, Header, Overlaps, Round
+
+MOST_PHASES = 32
+"""Names of top-level spans: each is a column as long as the run."""
+MOST_NAMES = 4096
+"""Names of spans at all: a run with `detail` module has some for every layer."""
+KEPT = 1000
+"""Damaged lines whose number and reason are kept; of further ones, only how many there are."""
+LONGEST_REASON = 160
+"""Characters."""
+_CHAIN = list(range(-1, MOST_DRAFTED))
+
+
+class Damage(NamedTuple):
+    """A line that could not be read as an event."""
+
+    line: int
+    """Its number in the file, from 1."""
+    reason: str
+
+
+class Damaged:
+    """The lines that could not be read: how many there are, and the first of them with reasons."""
+
+    def __init__(self, lines: Iterable[Damage] = ()) -> None:
+        self.first = list(lines)
+        self._count = len(self.first)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Damage]:
+        return iter(self.first)
+
+    def add(self, line: int, reason: str) -> None:
+        """Count a line; keep its number and its reason while there are few."""
+        self._count += 1
+        if len(self.first) < KEPT:
+            self.first.append(Damage(line, _shortened(reason)))
+
+    def copy(self) -> "Damaged":
+        """Return what is known now; later lines leave it alone."""
+        copied = Damaged(self.first)
+        copied._count = self._count
+        return copied
+
+    def told(self, shown: int = 3) -> list[str]:
+        """Return the first few in words, and how many more there are."""
+        words = [f"line {each.line:,}: {each.reason}" for each in self.first[:shown]]
+        more = len(self) - len(words)
+        return [*words, f"and {more:,} more"] if more > 0 else words
+
+
+class Bounds:
+    """Says of each event of one capture, in order, what in it can't be; None where all can."""
+
+    def __init__(self, header: Header) -> None:
+        self._batch = header.spec.settings.batch
+        self._names: set[str] = set()
+        self._phases: set[str] = set()
+        self._spent_ns = 0
+        self._ended = False
+
+    def broken(self, event: Event, line: int) -> str | None:
+        """Return what in an event can't be; it stands in that line of the file, from 1."""
+        if self._ended:
+            return "it stands behind the run's end line"
+        if type(event) is Round:
+            return self._of_round(event, line)
+        if isinstance(event, Overlaps):
+            return _of_overlaps(event)
+        if isinstance(event, Burst) and event.sequence >= self._batch:
+            return self._of_sequence(event.sequence)
+        self._ended = isinstance(event, End)
+        return "it is another header" if isinstance(event, Header) else None
+
+    def _of_round(self, one: Round, line: int) -> str | None:
+        drafted, parents = len(one.drafted), [each.parent for each in one.drafted]
+        broken: str | None = None
+        if one.accepted > drafted:
+            broken = f"{one.accepted} accepted of {drafted} drafted tokens"
+        elif parents != _CHAIN[:drafted] and _astray(parents):
+            broken = "a drafted token hangs on one that comes later"
+        elif one.sequence >= self._batch:
+            broken = self._of_sequence(one.sequence)
+        elif one.shared > self._batch:
+            broken = f"its time is shared by {one.shared:,} of {self._batch:,} sequences"
+        elif one.burst > one.index + line:  # each has a round or a line of its own
+            broken = f"burst {one.burst:,} can't have begun by round {one.index:,}"
+        elif not (self._knows_names(one) or self._takes_names(one)):
+            broken = f"more than {MOST_PHASES} names of phases, or {MOST_NAMES:,} of spans"
+        elif self._spent_ns + one.wall_ns > MOST_EXACT:
+            broken = "its time makes the rounds last longer than 104 days"
+        else:
+            self._spent_ns += one.wall_ns
+        return broken
+
+    def _of_sequence(self, sequence: int) -> str:
+        return f"sequence {sequence:,} of a batch of {self._batch:,}"
+
+    def _knows_names(self, one: Round) -> bool:
+        return self._names.issuperset([span.name for span in one.spans])
+
+    def _takes_names(self, one: Round) -> bool:
+        phases = self._phases | {span.name for span in one.spans if span.parent is None}
+        names = self._names | {span.name for span in one.spans}
+        if len(phases) > MOST_PHASES or len(names) > MOST_NAMES:
+            return False
+        self._phases, self._names = phases, names
+        return True
+
+
+def trouble_of(header: Header) -> str | None:
+    """Return what in a header no run can have asked for; None where all can be."""
+    settings = header.spec.settings
+    if not settings.max_new_tokens:  # somebody's own loop, whose limit nobody said
+        settings = msgspec.structs.replace(settings, max_new_tokens=1)
+    try:
+        limits.check_numbers(settings)
+    except UsageError as trouble:
+        return f"{trouble.title}; {trouble.hint}"
+    return None
+
+
+def _of_overlaps(read: Overlaps) -> str | None:
+    lengths = {len(each) for each in (read.overlap, read.agree, read.target_nll, read.draft_nll)}
+    return None if len(lengths) == 1 else "its lists are of unequal lengths"
+
+
+def _astray(parents: list[int]) -> bool:
+    """Whether some parent does not come before its child."""
+    return any(parent >= place for place, parent in enumerate(parents))
+
+
+def _shortened(reason: str) -> str:
+    return reason if len(reason) <= LONGEST_REASON else f"{reason[: LONGEST_REASON - 1]}…"

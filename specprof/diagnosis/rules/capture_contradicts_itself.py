@@ -1,0 +1,58 @@
+"""The capture says things that can't all be true.
+
+Measures
+    Rounds told more than once or out of order; counts of the end line and of bursts' ends against
+    the rounds that stand there; rounds that lie over one another in time, or outlast the run.
+
+Fires when
+    Any two lines disagree so that no lost line could explain it. Verdicts that rest on the rounds
+    become Unknown where counts disagree, and those that rest on times where times do.
+
+Why this is the measurement and not the engine
+    One recorder counts each round once and reads one clock. Whatever the engine does, these agree.
+
+Likely causes
+    Files glued together, sorted or edited; a copy that repeats a part; two writers in one file; a
+    clock that was set back.
+
+Confirm
+    Record again, to a file of its own.
+
+Does not see
+    A file that was edited throughout, so that it agrees with itself.
+
+Try it
+    specprof run -o run.jsonl, then repeat one of its round lines by hand
+"""
+
+from typing import ClassVar
+
+from specprof.analysis.evidence import Evidence
+from specprof.extend import Rule
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+
+
+class CaptureContradictsItself(Rule):
+    """Exact comparisons of lines with lines."""
+
+    family: ClassVar[Family] = "measurement"
+    row: ClassVar[float] = 0
+    statistical: ClassVar[bool] = False
+
+    def judge(self, evidence: Evidence) -> Outcome:
+        """Say which lines disagree."""
+        found, recorded = evidence.contradictions, len(evidence.columns.rounds)
+        if not found:
+            return Clear(detectable=f"one line that disagrees with others, of {recorded:,} rounds")
+        withheld = "nothing that rests on " + " or ".join(dict.fromkeys(each.of for each in found))
+        told = "; ".join(each.told for each in found)
+        finding = Finding(
+            message=f"the capture contradicts itself: {told}; {withheld} is judged",
+            measures=(
+                Measure(name="rounds recorded", value=recorded),
+                Measure(name="contradictions", value=len(found)),
+            ),
+            remedy="record again; a capture that was edited or damaged is no evidence",
+            rounds=found[0].rounds,
+        )
+        return Found(finding=finding)

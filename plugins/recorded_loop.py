@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
 
 import specprof
 from specprof import pocket
+from specprof.engine.releases import with_cache
 from specprof.pocket.corpus import held_out_text
 from specprof.recording import Log
 
@@ -38,7 +39,7 @@ class Cached:
     def feed(self, tokens: Sequence[int]) -> torch.Tensor:
         """Return [n, vocab] raw logits, one row after each of the [n] tokens."""
         fed = torch.tensor([list(tokens)])
-        logits: torch.Tensor = self.model(fed, past_key_values=self.cache).logits[0]
+        logits: torch.Tensor = self.model(fed, **with_cache(self.model, self.cache)).logits[0]
         return logits
 
     def rollback(self, length: int) -> None:

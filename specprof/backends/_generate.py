@@ -23,6 +23,7 @@ from specprof.engine.decoder import PREFILL_CHUNK
 from specprof.engine.handed import Model, Prefix, Tally, handed, replaced
 from specprof.engine.header import header
 from specprof.engine.onlooker import Chosen, Onlooker, Turn
+from specprof.engine.releases import GENERATE_CACHE
 from specprof.engine.sampler import Sampler
 from specprof.engine.stopwatch import Clock, Lap, clock_for
 from specprof.engine.threads import EVERY, fastest, threads
@@ -132,7 +133,7 @@ class Generate(Backend):
             made = model.generate(
                 known,
                 attention_mask=torch.ones_like(known),
-                past_key_values=self.prefix.cache,
+                **{GENERATE_CACHE: self.prefix.cache},
                 max_new_tokens=self.settings.max_new_tokens,
                 **self.options(self.settings),
             )

@@ -17,6 +17,7 @@ from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel, Runs
 from specprof.engine.loop import Engine, Played
 from specprof.engine.masks import attention_mask
+from specprof.engine.releases import with_cache
 from specprof.errors import SpecprofError
 
 Step = dict[int, Played]
@@ -152,7 +153,7 @@ class Table:
             tokens,
             position_ids=place.positions,
             attention_mask=attention_mask(self.model, place),
-            past_key_values=self.store,
+            **with_cache(self.runs, self.store),
             use_cache=True,
         )
         self.store.advance({number: each.tokens for number, each in requests.items()})

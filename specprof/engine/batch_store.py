@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
-from transformers.cache_utils import Cache as TransformersCache
-from transformers.cache_utils import CacheLayerMixin
 
 from specprof.engine.cache import Placement, PreallocatedLayer, Store
+from specprof.engine.releases import CacheForm, LayerForm
 from specprof.engine.transfer import on_device
 
 
@@ -34,7 +33,7 @@ class Span:
     `first` and place in the padded forward it is read from. None: all, from row `start` on."""
 
 
-class SharedStore(TransformersCache):  # type: ignore[misc]  # transformers is untyped here
+class SharedStore(CacheForm):
     """The stores of all sequences, as the one cache a padded forward takes."""
 
     def __init__(self, stores: Sequence[Store]) -> None:
@@ -77,7 +76,7 @@ class SharedStore(TransformersCache):  # type: ignore[misc]  # transformers is u
             self.stores[sequence].advance(tokens.shape[0])
 
 
-class SharedLayer(CacheLayerMixin):  # type: ignore[misc]
+class SharedLayer(LayerForm):
     """One layer of all sequences: [batch, heads, capacity, head size] keys and values."""
 
     is_sliding = False
@@ -99,7 +98,7 @@ class SharedLayer(CacheLayerMixin):  # type: ignore[misc]
             own.is_initialized = True
 
     def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
+        self, key_states: torch.Tensor, value_states: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write the new rows [sequences, heads, new, head size]; return what the span sees."""
         if not self.is_initialized:
@@ -114,10 +113,6 @@ class SharedLayer(CacheLayerMixin):  # type: ignore[misc]
                 room.transpose(1, 2)[sequence, row] = states.transpose(1, 2)[source, place]
             found.append(room[span.first : span.last, :, : span.end])
         return found[0], found[1]
-
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Return how many columns the mask has, and where they start."""
-        return self.whole.span.start + query_length, 0
 
     def get_seq_length(self) -> int:
         """Return how many tokens are stored, where that is the same for all."""

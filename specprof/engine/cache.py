@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers.cache_utils import Cache as TransformersCache
-from transformers.cache_utils import CacheLayerMixin
 
+from specprof.engine.releases import CacheForm, LayerForm
 from specprof.engine.transfer import on_device
 from specprof.engine.tree import ancestry
 from specprof.errors import SpecprofError
@@ -39,7 +38,7 @@ class Frame:
     """Rows attention is given, from the first on; those beyond the text are for a mask to hide."""
 
 
-class Store(TransformersCache):  # type: ignore[misc]  # transformers is untyped here
+class Store(CacheForm):
     """Every layer's keys and values for `capacity` tokens, of which `length` are filled."""
 
     def __init__(self, layers: int, capacity: int) -> None:
@@ -137,7 +136,7 @@ class Store(TransformersCache):  # type: ignore[misc]  # transformers is untyped
         return Placement(depth[None, -count:], visible, columns)
 
 
-class PreallocatedLayer(CacheLayerMixin):  # type: ignore[misc]
+class PreallocatedLayer(LayerForm):
     """One layer's rows, in the form transformers' attention asks for."""
 
     is_sliding = False
@@ -155,7 +154,7 @@ class PreallocatedLayer(CacheLayerMixin):  # type: ignore[misc]
         self.is_initialized = True
 
     def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
+        self, key_states: torch.Tensor, value_states: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write the new rows [1, heads, new, head size] and return all rows so far."""
         if not self.is_initialized:
@@ -176,10 +175,6 @@ class PreallocatedLayer(CacheLayerMixin):  # type: ignore[misc]
         """Move [n] `rows` together, in their order, from row `start` on."""
         for states in (self.keys, self.values):
             states[:, :, start : start + rows.shape[0]] = states[:, :, rows]
-
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Return how many columns the mask has, and where they start."""
-        return self.store.length + query_length, 0
 
     def get_seq_length(self) -> int:
         """Return how many tokens are stored."""

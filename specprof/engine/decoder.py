@@ -11,6 +11,7 @@ import torch
 
 from specprof.engine.cache import Store
 from specprof.engine.masks import attention_mask
+from specprof.engine.releases import with_cache
 from specprof.engine.transfer import on_device
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class CausalModel:
             tokens[None],
             position_ids=place.positions,
             attention_mask=attention_mask(self.model, place),
-            past_key_values=self.store,
+            **with_cache(self.runs, self.store),
             use_cache=True,
             logits_to_keep=keep,
         )

@@ -15,6 +15,7 @@ from transformers import DynamicCache
 
 from specprof.engine.bout import Moment, moment
 from specprof.engine.decoder import PREFILL_CHUNK
+from specprof.engine.releases import GENERATE_CACHE, with_cache
 from specprof.engine.transfer import on_device
 
 Model = Any
@@ -41,7 +42,8 @@ class Prefix:
         for start in range(self.length, len(tokens), PREFILL_CHUNK):
             chunk = tokens[start : start + PREFILL_CHUNK]
             fed = on_device(chunk, self.model.device)[None]
-            self.model(fed, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
+            given = with_cache(self.model, self.cache)
+            self.model(fed, **given, use_cache=True, logits_to_keep=1)
         self.cache.activate_past_recording()  # as `generate` does to a cache it will roll back
 
     def cut(self, length: int) -> None:
@@ -76,8 +78,8 @@ def handed(
 ) -> Iterator[None]:
     """Let calls of `target.generate` in the block go on from filled caches.
 
-    The caller passes the target's cache by `past_key_values`; the draft's has no such door and is
-    given to the candidate generator. `tally` is told as each turn of the loop begins.
+    The caller passes the target's cache as `generate` takes one; the draft's has no such door and
+    is given to the candidate generator. `tally` is told as each turn of the loop begins.
     """
     tally = tally or Tally()
     sliced = _sliced(target.prepare_inputs_for_generation, prefix, tally)
@@ -120,7 +122,7 @@ def _given(
     def get(*args: object, **rest: object) -> Candidates:
         generator = inner(*args, **rest)
         if draft_prefix is not None and draft_prefix.length:
-            generator.assistant_kwargs["past_key_values"] = draft_prefix.cache
+            generator.assistant_kwargs[GENERATE_CACHE] = draft_prefix.cache
         drafting, tally.drafts = generator.get_candidates, True
 
         def candidates(*given: object, **named: object) -> object:

@@ -16,6 +16,7 @@ import torch
 from transformers import DynamicCache, StoppingCriteria
 
 from specprof.engine.handed import Candidates, Model, Prefix, handed, replaced
+from specprof.engine.releases import GENERATE_CACHE
 from specprof.engine.stopwatch import Clock, Lap, Mark
 
 
@@ -74,7 +75,7 @@ class Onlooker:
             made = self.target.generate(
                 known,
                 attention_mask=torch.ones_like(known),
-                past_key_values=prefix.cache,
+                **{GENERATE_CACHE: prefix.cache},
                 return_dict_in_generate=True,
                 **options,
             )
@@ -183,7 +184,7 @@ class Onlooker:
         turn.lap.end = self.clock.mark()
         turn.target_length = self._prefixes[0].length
         turn.target_kv_bytes = kv_bytes(self._prefixes[0].cache)
-        drafts = getattr(self._generator, "assistant_kwargs", {}).get("past_key_values")
+        drafts = getattr(self._generator, "assistant_kwargs", {}).get(GENERATE_CACHE)
         turn.draft_kv_bytes = kv_bytes(drafts) if drafts is not None else None
 
 

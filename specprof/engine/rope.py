@@ -14,6 +14,7 @@ import torch
 
 from specprof.engine.cache import Store
 from specprof.engine.heads.head import Head
+from specprof.engine.releases import with_cache
 from specprof.errors import UsageError
 
 LENGTH_BOUND = frozenset({"dynamic", "longrope"})
@@ -107,7 +108,11 @@ def _keys(model: Any, start: int) -> list[torch.Tensor]:  # noqa: ANN401 - trans
         model(tokens, hidden, positions, None, store)
     else:
         model(
-            tokens, position_ids=positions, past_key_values=store, use_cache=True, logits_to_keep=1
+            tokens,
+            position_ids=positions,
+            **with_cache(model, store),
+            use_cache=True,
+            logits_to_keep=1,
         )
     return [layer.keys for layer in store.layers]
 

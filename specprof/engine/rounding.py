@@ -48,7 +48,7 @@ class RoundedLayer(PreallocatedLayer):
         self.is_initialized = True
 
     def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
+        self, key_states: torch.Tensor, value_states: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write the new rows [1, heads, new, head size]; return all rows so far, as rounded."""
         if not self.is_initialized:

@@ -16,6 +16,7 @@ import torch
 from specprof.engine.cache import Placement, Store
 from specprof.engine.flat.decoder import ROOM, Flat
 from specprof.engine.masks import attention_mask
+from specprof.engine.releases import with_cache
 from specprof.engine.replay import Key, Play, ReplayedModel
 from specprof.engine.streaming import WindowLayer, WindowStore
 
@@ -145,7 +146,7 @@ class Scripts:
             tokens[None],
             position_ids=positions,
             attention_mask=mask,
-            past_key_values=store,
+            **with_cache(self.decoder.runs, store),
             use_cache=True,
             logits_to_keep=0,
         )

@@ -13,6 +13,7 @@ import torch
 from specprof.engine.cache import Frame, Placement
 from specprof.engine.flat.decoder import Flat
 from specprof.engine.masks import attention_mask
+from specprof.engine.releases import with_cache
 from specprof.engine.replay import Key, Play, ReplayedModel
 
 LONGEST = 4096
@@ -125,7 +126,7 @@ class Spans:
                     tokens[None],
                     position_ids=place.positions,
                     attention_mask=attention_mask(decoder.model, place),
-                    past_key_values=store,
+                    **with_cache(decoder.runs, store),
                     use_cache=True,
                     logits_to_keep=0,
                 )

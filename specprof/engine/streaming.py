@@ -174,7 +174,7 @@ class WindowLayer(PreallocatedLayer):
         self.is_initialized = True
 
     def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
+        self, key_states: torch.Tensor, value_states: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write the new rows [1, heads, new, head size]; return the sinks' copies and the window.
 

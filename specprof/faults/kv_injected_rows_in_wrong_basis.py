@@ -53,12 +53,10 @@ def _turned(store: Store) -> Iterator[None]:
         yield
 
 
-def _write(
-    update: Callable[..., Any], keys: torch.Tensor, values: torch.Tensor, *given: object
-) -> Any:  # noqa: ANN401 - as a cache's layer does
+def _write(update: Callable[..., Any], keys: torch.Tensor, values: torch.Tensor) -> Any:  # noqa: ANN401 - as a cache's layer does
     """Write [1, heads, new, head size] rows in the other basis."""
     basis = _basis(keys.shape[-1]).to(keys)
-    return update(keys @ basis, values @ basis, *given)
+    return update(keys @ basis, values @ basis)
 
 
 @cache

@@ -36,9 +36,9 @@ class KvMemoryGrowth(Fault):
         copies: dict[PreallocatedLayer, tuple[torch.Tensor, torch.Tensor]] = {}
 
         def joined(
-            layer: PreallocatedLayer, keys: torch.Tensor, values: torch.Tensor, *more: object
+            layer: PreallocatedLayer, keys: torch.Tensor, values: torch.Tensor
         ) -> tuple[torch.Tensor, torch.Tensor]:
-            rows = update(layer, keys, values, *more)
+            rows = update(layer, keys, values)
             old = rows[0].shape[2] - keys.shape[2]
             copies[layer] = (
                 torch.cat([rows[0][:, :, :old], keys], 2),

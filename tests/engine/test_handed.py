@@ -6,6 +6,7 @@ import torch
 import tiny
 from specprof.engine.bout import since
 from specprof.engine.handed import Prefix, Tally, handed
+from specprof.engine.releases import GENERATE_CACHE, with_cache
 
 TEXT = list(range(1, 41))
 NEW = 6
@@ -52,7 +53,7 @@ def test_filled_caches_change_no_token_and_are_not_fed_again(target, draft, assi
     hooks = [each.register_forward_pre_hook(feeds, with_kwargs=True) for each in (target, draft)]
     options = {"assistant_model": draft} if assisted else {}
     with handed(target, prefix, draft_prefix, tally):
-        found = generate(target, past_key_values=prefix.cache, **options)
+        found = generate(target, **{GENERATE_CACHE: prefix.cache}, **options)
     assert max(fed) <= 4
     for hook in hooks:
         hook.remove()
@@ -70,6 +71,6 @@ def test_a_prefix_is_cut_and_extended(target):
     assert prefix.length == 10
     prefix.extend(TEXT[:20])
     with torch.no_grad():
-        ours = target(torch.tensor([[TEXT[20]]]), past_key_values=prefix.cache).logits[0, -1]
+        ours = target(torch.tensor([[TEXT[20]]]), **with_cache(target, prefix.cache)).logits[0, -1]
         theirs = target(torch.tensor([TEXT[:21]])).logits[0, -1]
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)

@@ -52,7 +52,7 @@ class Flat:
         input_ids: torch.Tensor,
         *,
         position_ids: torch.Tensor,
-        past_key_values: Any,  # noqa: ANN401
+        cache: Any,  # noqa: ANN401
         attention_mask: Mask = None,
         logits_to_keep: int = 0,
         use_cache: bool = True,
@@ -63,9 +63,9 @@ class Flat:
         """
         assert use_cache  # noqa: S101 - it has no other way
         batch, count = map(int, input_ids.shape)  # numbers also to who records what is done
-        turns = self._turns(position_ids, past_key_values, attention_mask)
+        turns = self._turns(position_ids, cache, attention_mask)
         rows = self.parts.embed(input_ids).flatten(0, 1)  # [batch * n, width]
-        for block, layer in zip(self.parts.blocks, past_key_values.layers, strict=True):
+        for block, layer in zip(self.parts.blocks, cache.layers, strict=True):
             heads, before = block.heads, rows
             mask = attention_mask
             if isinstance(mask, dict):

@@ -17,6 +17,7 @@ from transformers.models.llama.modeling_llama import (
 )
 
 from specprof.engine.masks import Mask
+from specprof.engine.releases import with_cache
 
 NEVER = torch.finfo(torch.float32).min
 """The logit of an id outside the draft vocabulary: no probability, and still a finite number."""
@@ -101,8 +102,7 @@ class Head(nn.Module):
         attention = {
             "position_embeddings": self.rotary(hidden, positions),
             "attention_mask": mask,
-            "past_key_values": store,
-        }
+        } | with_cache(self.layers[-1], store)
         embedded = self.embed_tokens(tokens).to(hidden.dtype)
         if self.form.third:
             hidden = self.layers[0](embedded, hidden, **attention)

@@ -63,7 +63,7 @@ class Unrolled:
         self.values: list[torch.Tensor] = []
 
     def update(
-        self, keys: torch.Tensor, values: torch.Tensor, *_: object
+        self, keys: torch.Tensor, values: torch.Tensor, *_: object, **__: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Take in one step's [rows, heads, n, size]; return all steps' along the places."""
         self.keys.append(keys)

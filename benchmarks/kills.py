@@ -44,6 +44,7 @@ def main(given: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--kind", action="append", choices=list(KINDS), help="only this one")
     parser.add_argument("--jobs", type=int, default=2, help="trials at once")
     parser.add_argument("--reduced", action="store_true", help="made-up rounds, without a model")
     parser.add_argument("--into", type=Path, default=RESULTS)
@@ -62,11 +63,16 @@ def main(given: Sequence[str] | None = None) -> int:
 
 def played(asked: argparse.Namespace) -> Iterator[Outcome]:
     """Play every trial, several at once; yield what came of each, in their order."""
+    kinds = {
+        name: kills
+        for name, kills in counted(asked.kills).items()
+        if not asked.kind or name in asked.kind
+    }
     with tempfile.TemporaryDirectory(prefix="specprof-kills-") as folder:
         rooms, drawn = Path(folder), random.Random(asked.seed)
         lasts = {
             name: duration_s(name, rooms / name.replace(" ", "-"), made_up=asked.reduced)
-            for name in counted(asked.kills)
+            for name in kinds
         }
         trials = [
             Trial(
@@ -76,7 +82,7 @@ def played(asked: argparse.Namespace) -> Iterator[Outcome]:
                 room=rooms / f"{name.replace(' ', '-')}-{number}",
                 made_up=asked.reduced,
             )
-            for name, kills in counted(asked.kills).items()
+            for name, kills in kinds.items()
             for number in range(kills)
         ]
         with ThreadPoolExecutor(asked.jobs) as pool:

@@ -19,6 +19,9 @@ import msgspec
 import psutil
 from killed.left import COMMAND, Problems, capture_left, environment, sweep_left
 
+from specprof.errors import INTERRUPTED, SpecprofError
+from specprof.plain import plain
+
 SMALL = ["--context", "300", "--stops", "4", "--max-new-tokens", "24", "--threads", "1"]
 MADE_UP = ["--backend", "synthetic", "--context", "3000", "--stops", "12", "--max-new-tokens", "64"]
 DRILL = ["kv/draft-rollback-over-trim", "--set", "context=256", "--set", "stops=2"]
@@ -99,11 +102,13 @@ def duration_s(name: str, room: Path, *, made_up: bool) -> float:
     with _started(kind, room, made_up=made_up) as run:
         if kind.terminal:
             _wait_until(lambda: _ended(room / CAPTURE), ENDING_S)
+            lasted = time.monotonic() - started
             run.leave()
         code = run.process.wait(ENDING_S)
-    if code:
-        raise RuntimeError(f"{name} ended with {code} before anything was killed:\n{run.said}")
-    return time.monotonic() - started
+    if code not in ({0, INTERRUPTED} if kind.terminal else {0}):
+        title = f"{name} ended with {code} before anything was killed"
+        raise SpecprofError(title, plain(run.said[-500:]))
+    return lasted if kind.terminal else time.monotonic() - started
 
 
 def play(trial: Trial) -> Outcome:
@@ -148,6 +153,8 @@ class Started:
 
     def kill(self, spared: str | None, problems: Problems) -> None:
         """Kill it at once: all its processes, or only one, and wait for the end of the other."""
+        if spared == "dashboard":  # there may be no recorder yet
+            _wait_until(lambda: len(self._family()) != 1, ENDING_S)
         family = self._family()
         if spared is None:
             for each in family:

@@ -33,6 +33,8 @@ class _Ending:
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self.depth = 0
+        """Blocks that are open, one inside another."""
         self.at_s = 0.0
         self.reason = ""
 
@@ -47,10 +49,36 @@ class _Ending:
 _ending = _Ending()
 
 
-def as_interrupts() -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def as_interrupts() -> Iterator[None]:
     """Turn each signal that ends a program into a KeyboardInterrupt, inside the block."""
-    _ending.number = None
-    return on_signals(_ending.interrupt, _ENDING)
+    _ending.depth += 1
+    try:
+        with on_signals(_ending.interrupt, _ENDING):
+            yield
+    finally:
+        _ending.depth -= 1
+        if not _ending.depth:
+            _ending.number, _ending.reason = None, ""
+
+
+def told() -> KeyboardInterrupt | None:
+    """Return what this process was told to end by, inside `as_interrupts`; None if it wasn't.
+
+    A foreign module may take the interrupt for an error of its own; a finaliser swallows it.
+    """
+    return None if _ending.number is None else KeyboardInterrupt(_ending.reason)
+
+
+def end_by_code() -> None:
+    """Let this process end with an exit code after an interrupt, as it is documented.
+
+    Python ends by SIGINT instead where the interrupt passed through code that a C module ran, also
+    if it was dealt with since. Running anything that way forgets it.
+    """
+    import ctypes
+
+    ctypes.pythonapi.PyRun_SimpleString(b"")
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from specprof import sweep, trust, writing
+from specprof import endings, sweep, trust, writing
 from specprof.capture import CaptureWriter, read_capture
 from specprof.endings import as_interrupts, close, heed_lifeline, lifeline
 from specprof.errors import INTERRUPTED, SpecprofError
@@ -124,6 +124,8 @@ def _record(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> st
     backend = registry.load(Backend, registry.member("backend", spec.settings.backend))()
     with as_interrupts(), CaptureWriter(path, overwrite=force) as writer:
         try:
+            if ending := endings.told():
+                raise ending  # noqa: TRY301 - it came while modules were loaded, and was swallowed
             if not writer.locked:
                 _tell(f"{path} can't be locked: let no other run record into it meanwhile")
             end = record(backend, spec, writer, command=sys.argv[1:], listener=progress.hear)

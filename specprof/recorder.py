@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import Literal
 
 from specprof.capture import CaptureWriter
-from specprof.endings import undisturbed
+from specprof.endings import told, undisturbed
 from specprof.errors import SpecprofError
 from specprof.extend import Backend
 from specprof.records import End, Event, Round
@@ -69,10 +69,13 @@ def record(
                 ledger.take(event, more=backend.more)
                 if listener:
                     listener(event)
+                if ending := told():
+                    raise ending  # noqa: TRY301 - what it was raised in at first has swallowed it
     except BaseException as error:
+        cause = told() or error
         with undisturbed(ending=True):
-            end = ledger.end(error, observe_ns=backend.observe_ns)
-        if isinstance(error, KeyboardInterrupt):
+            end = ledger.end(cause, observe_ns=backend.observe_ns)
+        if isinstance(cause, KeyboardInterrupt):
             return end
         raise
     with undisturbed(ending=False):

@@ -1,9 +1,13 @@
 """However a run ends, its capture says so and keeps what came before."""
 
+import signal
+from contextlib import suppress
+
 import pytest
 
 from specprof.backends.synthetic import Synthetic
 from specprof.capture import CaptureWriter, read_capture
+from specprof.endings import as_interrupts
 from specprof.errors import EnvironmentMissing
 from specprof.extend import Backend
 from specprof.recorder import record
@@ -50,6 +54,38 @@ def test_ctrl_c_ends_the_run_cleanly(tmp_path):
     assert recorded(backend, tmp_path / "a.jsonl").status == "interrupted"
     assert backend.closed
     assert read_capture(tmp_path / "a.jsonl").state == "interrupted"
+
+
+class Swallowing(Synthetic):
+    """A backend in which a signal comes while something is finalised."""
+
+    def run(self, spec, command):
+        for number, event in enumerate(super().run(spec, command)):
+            if number == 3:
+                with suppress(KeyboardInterrupt):
+                    signal.raise_signal(signal.SIGTERM)
+            yield event
+
+
+class Turning(Synthetic):
+    """A backend that takes an interrupt for an error of its own."""
+
+    def run(self, spec, command):
+        yield from list(super().run(spec, command))[:4]
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise ImportError("half of a module was loaded") from None
+
+
+@pytest.mark.parametrize("backend", [Swallowing(), Turning()])
+def test_an_ending_that_was_swallowed_ends_the_run_all_the_same(tmp_path, backend):
+    """A finaliser, a module being loaded: the next event is the last."""
+    with as_interrupts():
+        assert recorded(backend, tmp_path / "a.jsonl").status == "interrupted"
+    capture = read_capture(tmp_path / "a.jsonl")
+    assert capture.state == "interrupted"
+    assert len(capture.events) < 6
 
 
 @pytest.mark.parametrize("error", [ValueError("boom"), EnvironmentMissing("boom", "mend it")])

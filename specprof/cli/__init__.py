@@ -16,8 +16,7 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
-from specprof import __version__
-from specprof.endings import as_interrupts
+from specprof import __version__, endings
 from specprof.errors import INTERRUPTED, SpecprofError, UsageError
 from specprof.plain import plain
 
@@ -61,11 +60,12 @@ def main() -> None:
     _keep_out_the_folder()
     _open_standard_streams()
     try:
-        with as_interrupts():
+        with endings.as_interrupts():
             _run()
     except SpecprofError as error:
         _fail(error.title, error.hint, error.exit_code)
     except KeyboardInterrupt:
+        endings.end_by_code()
         sys.exit(INTERRUPTED)
     except OSError as error:
         if error.filename is not None:  # the system's own words tell what a file's trouble is
@@ -83,9 +83,15 @@ def main() -> None:
 def _run() -> None:
     try:
         app(prog_name="specprof")
-    except SystemExit:
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            endings.end_by_code()
         sys.stdout.flush()  # here its failure can still be told
         raise
+    except SpecprofError:
+        raise
+    except Exception as error:
+        raise (endings.told() or error) from error
 
 
 def _fail(title: str, hint: str, code: int) -> NoReturn:

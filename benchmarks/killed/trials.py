@@ -22,9 +22,12 @@ from killed.left import COMMAND, Problems, capture_left, environment, sweep_left
 from specprof.errors import INTERRUPTED, SpecprofError
 from specprof.plain import plain
 
-SMALL = ["--context", "300", "--stops", "4", "--max-new-tokens", "24", "--threads", "1"]
-MADE_UP = ["--backend", "synthetic", "--context", "3000", "--stops", "12", "--max-new-tokens", "64"]
-DRILL = ["kv/draft-rollback-over-trim", "--set", "context=256", "--set", "stops=2"]
+SMALL = ["--context", "1500", "--stops", "12", "--max-new-tokens", "64", "--threads", "1"]
+SMALL_CELL = ["--context", "500", "--stops", "6", "--max-new-tokens", "32", "--threads", "1"]
+"""Some seconds each, once the models are loaded."""
+MADE_UP = ["--backend", "synthetic", "--stops", "40", "--max-new-tokens", "128"]
+MADE_UP_CELL = ["--backend", "synthetic", "--stops", "10", "--max-new-tokens", "64"]
+DRILL = ["kv/draft-rollback-over-trim", "--set", "context=1000", "--set", "stops=8"]
 QUICK = ["--backend", "synthetic", "--context", "200", "--stops", "1", "--max-new-tokens", "8"]
 ENDING_S = 90.0
 """A process that should end by itself has so long: models may still be loading."""
@@ -78,7 +81,8 @@ def _run(made_up: bool) -> list[str]:  # noqa: FBT001 - one question
 
 
 def _swept(made_up: bool) -> list[str]:  # noqa: FBT001
-    return [*_run(made_up), "--no-tui", "--sweep", "depth=1,3", "--repeats", "2"]
+    cell = MADE_UP_CELL if made_up else SMALL_CELL
+    return ["run", *cell, "--no-tui", "--sweep", "depth=1,3", "--repeats", "2"]
 
 
 def _drilled(made_up: bool) -> list[str]:  # noqa: FBT001

@@ -7,17 +7,28 @@ network and never loads a model.
 from collections.abc import Callable
 from pathlib import Path
 
+from specprof.amounts import MOST_IDS
 from specprof.pocket import PREFIX, folder, members
 from specprof.records import Header
 from specprof.tui.snapshot import ids_only
 
+MAX_TOKENIZER_BYTES = 128 << 20
+"""The largest published ones have 35 MiB."""
 _WORD_START = "▁"  # how SentencePiece writes a leading space
 
 
 def vocabulary(header: Header) -> Callable[[int], str]:
     """Return what writes a token of the capture's target as text; ids where that isn't known."""
-    found = next((path for path in places(header) if path.is_file()), None)
+    found = next((path for path in places(header) if _fits(path)), None)
     return ids_only if found is None else _reading(found)
+
+
+def _fits(path: Path) -> bool:
+    """Whether a path out of a capture leads to a file of a tokenizer's size."""
+    try:
+        return path.is_file() and path.stat().st_size <= MAX_TOKENIZER_BYTES
+    except OSError:  # a name no file can have
+        return False
 
 
 def places(header: Header) -> list[Path]:
@@ -25,7 +36,7 @@ def places(header: Header) -> list[Path]:
     target = header.spec.settings.target
     if target.startswith(PREFIX):
         return [folder(target) / "tokenizer.json"] if target in members() else []
-    return [Path(target).expanduser() / "tokenizer.json"]
+    return [Path(target) / "tokenizer.json"]
 
 
 def _reading(path: Path) -> Callable[[int], str]:
@@ -39,7 +50,8 @@ def _reading(path: Path) -> Callable[[int], str]:
 
     def text(token: int) -> str:
         if token not in known:
-            known[token] = _text(tokenizer.id_to_token(token), tokenizer.decode, token)
+            piece = tokenizer.id_to_token(token) if 0 <= token < MOST_IDS else None
+            known[token] = _text(piece, tokenizer.decode, token)
         return known[token]
 
     return text

@@ -105,15 +105,17 @@ def index_profile(columns: Columns) -> list[IndexRate]:
     c_i: Wilson, or exact where few; S_i: block bootstrap over the rounds that drafted it.
     """
     rounds, levels = columns.rounds_by_burst(), columns.places.levels()
-    profile = []
-    for index in range(int(rounds.levels.max(initial=0))):
-        drafted = rounds.levels > index
-        here = levels.index == index
-        reached, accepted = int(here.sum()), int(levels.accepted[here].sum())
-        stood = (rounds.accepted[drafted] > index).astype(float)
+    depth = int(rounds.levels.max(initial=0))
+    passed = levels.index[levels.accepted]
+    all_reached, all_accepted = (np.bincount(at, minlength=depth) for at in (levels.index, passed))
+    deep, profile = rounds, []
+    for index in range(depth):
+        deep = deep.where(deep.levels > index)  # a deep index asks only the few that are as deep
+        reached, accepted = int(all_reached[index]), int(all_accepted[index])
+        stood = (deep.accepted > index).astype(float)
         rate = IndexRate(
             index=index,
-            drafted=int(drafted.sum()),
+            drafted=len(deep),
             reached=reached,
             accepted=accepted,
             conditional=proportion(accepted, reached) if reached else None,

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from specprof.analysis.columns import Columns
+from specprof.analysis.contradictions import Contradiction, contradictions
 from specprof.analysis.tables import Floats, Ints
 from specprof.capture import Capture, read_capture
 from specprof.errors import CaptureUnreadable
@@ -88,6 +89,11 @@ class Cell:
             laid.damaged = self.captures[0].damaged
             laid.feed([self.captures[0].header, *self.captures[0].events])
         return laid
+
+    @cached_property
+    def doubts(self) -> list[Contradiction]:
+        """What in the first repeat can't all be true."""
+        return contradictions(self.columns)
 
     @cached_property
     def per_repeat(self) -> list[Steps]:

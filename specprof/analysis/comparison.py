@@ -99,7 +99,7 @@ def baseline(cell: Cell, cells: Sequence[Cell]) -> Cell | None:
     for other in sorted(cells, key=lambda each: each.state != "complete"):
         alike = all(getattr(cell.settings, f) == getattr(other.settings, f) for f in fields)
         plain = other.settings.drafter == "none" and len(other.steps.wall_ns)
-        if plain and alike and other.contexts == cell.contexts:
+        if plain and alike and other.contexts == cell.contexts and not other.doubts:
             return other
     return None
 
@@ -171,15 +171,19 @@ def survival(rounds: Sequence[Round]) -> list[Figure]:
 
 
 def _row(cell: Cell, base: Cell | None) -> Row:
-    rounds = cell.rounds()
+    withheld = {each.of for each in cell.doubts}
+    if "counts" in withheld:
+        return Row(cell=cell, figures={}, survival=[], repeats=[])
+    rounds, timed = cell.rounds(), not withheld
+    figures = _speeds(cell, base) if timed else {}
     return Row(
         cell=cell,
-        figures=_speeds(cell, base) | _acceptance(cell) | _memory(cell) | _scores(cell),
+        figures=figures | _acceptance(cell) | _memory(cell) | _scores(cell),
         survival=survival(rounds),
         repeats=[
             1e9 * float(each.emitted.sum()) / float(each.wall_ns.sum())
             for each in cell.per_repeat
-            if each.wall_ns.sum() > 0
+            if timed and each.wall_ns.sum() > 0
         ],
         by_depth=_by_depth(cell.columns),
     )
@@ -305,6 +309,12 @@ def _warnings(rows: Sequence[Row]) -> list[str]:
     notes = [f"{what}: {_few(labels)}" for what, labels in told.items() if labels]
     notes += [f"{row.cell.label}: {row.cell.trouble}" for row in rows if row.cell.trouble]
     notes += [f"{row.cell.label}: {told}" for row in rows for told in row.cell.damage]
+    notes += [
+        f"{row.cell.label}: the capture contradicts itself: {each.told}; no figure that rests on "
+        f"{each.of} is shown"
+        for row in rows
+        for each in row.cell.doubts
+    ]
     decoded = {row.cell.contexts for row in rows if len(row.cell.steps.wall_ns)}
     if len(decoded) > 1:
         notes.append("cells decoded at different contexts: compare only those that share them")

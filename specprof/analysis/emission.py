@@ -182,15 +182,18 @@ def text(evidence: Evidence) -> Text:
     gain = np.log(np.where(possible, tokens.target_prob, 1.0)) + tokens.entropy
     # Where the state is off by ever so little a token can fall over the edge of a filter.
     clean = tokens.target_gap < EDGE
-    slots = range(int(tokens.slot.max(initial=0)) + 1)
+    counts = np.bincount(tokens.slot, minlength=1)
+    due = np.bincount(tokens.slot[possible], minlength=len(counts))
+    means = np.bincount(tokens.slot[possible], weights=gain[possible], minlength=len(counts))
+    means = np.where(due > 0, means / np.maximum(due, 1), np.nan)
     sure = tokens.where(~possible & clean)
     context = evidence.rounds.context[row] + tokens.slot
     return Text(
         likelihood=fair_sums(gain[possible], tokens.spread[possible]),
         impossible=np.unique(sure.round),
         context=int(context[~possible & clean][0]) if len(sure) else 0,
-        slots=tuple(_mean(gain[possible & (tokens.slot == slot)]) for slot in slots),
-        counts=tuple(int((tokens.slot == slot).sum()) for slot in slots),
+        slots=tuple(means.tolist()),
+        counts=tuple(counts.tolist()),
     )
 
 
@@ -219,7 +222,3 @@ def _again(places: Places, rounds: Ints, last: Ints) -> Bools:
     row = np.searchsorted(rounds, places.round)
     same = (places.index == final[row]) & (places.token == last[row])
     return np.asarray(np.bincount(row[same], minlength=len(rounds)) > 0)
-
-
-def _mean(values: Floats) -> float:
-    return float(values.mean()) if len(values) else float("nan")

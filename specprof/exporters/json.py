@@ -11,6 +11,7 @@ import msgspec
 
 from specprof.analysis.acceptance import by_context, context_edges, index_profile, rates
 from specprof.analysis.columns import Columns
+from specprof.analysis.contradictions import contradictions
 from specprof.analysis.memory import caches
 from specprof.analysis.perplexity import by_depth, perplexity
 from specprof.analysis.timing import phases, requests
@@ -49,6 +50,7 @@ def summary(capture: Capture) -> dict[str, Any]:
             "damaged_lines": [each.line for each in capture.damaged],
             "damaged": {"count": len(capture.damaged), "first": capture.damaged.first[:NAMED]},
         },
+        "contradictions": contradictions(columns),
         "header": capture.header,
         "end": capture.end,
         "notes": columns.notes,

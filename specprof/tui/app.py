@@ -299,6 +299,7 @@ def show(
     return code or app.return_code or 0
 
 
-def _heard(columns: Columns) -> tuple[int, int, bool]:
+def _heard(columns: Columns) -> tuple[int, ...]:
     """Return how much of a recording there is to judge; its end is judged once more."""
-    return len(columns.rounds), len(columns.passes), columns.end is not None
+    told = (columns.rounds, columns.passes, columns.overlaps, columns.damaged)
+    return (*map(len, told), columns.end is not None)

@@ -7,6 +7,7 @@ network and never loads a model.
 from collections.abc import Callable
 from pathlib import Path
 
+from specprof.amounts import MOST_IDS
 from specprof.pocket import PREFIX, folder, members
 from specprof.reading import is_regular, read_text
 from specprof.records import Header
@@ -42,7 +43,8 @@ def _reading(path: Path) -> Callable[[int], str]:
 
     def text(token: int) -> str:
         if token not in known:
-            known[token] = _text(tokenizer.id_to_token(token), tokenizer.decode, token)
+            piece = tokenizer.id_to_token(token) if 0 <= token < MOST_IDS else None
+            known[token] = _text(piece, tokenizer.decode, token)
         return known[token]
 
     return text

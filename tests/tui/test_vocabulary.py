@@ -32,13 +32,16 @@ def test_a_local_checkpoints_tokens_are_read(checkpoint):
 
 
 def test_an_unknown_id_is_shown_as_an_id(checkpoint):
-    """A token beyond the vocabulary is not made up."""
-    assert vocabulary(header(checkpoint))(99) == "⟨99⟩"
+    """A token beyond the vocabulary is not made up, nor one that no tokenizer holds."""
+    text = vocabulary(header(checkpoint))
+    for token in (99, -1, 2**32 - 1, 2**32, 2**53, -(2**63)):
+        assert text(token) == f"⟨{token}⟩"
 
 
 def test_without_a_tokenizer_ids_are_shown(tmp_path):
-    """No file, no text, no error."""
-    assert vocabulary(header(tmp_path / "nowhere"))(5) == "⟨5⟩"
+    """No file, no text, no error; nor where the name can be no file's."""
+    for target in (tmp_path / "nowhere", "~nosuchuser/m", "x" * 100_000, "a\0b"):
+        assert vocabulary(header(target))(5) == "⟨5⟩"
 
 
 def test_a_broken_tokenizer_is_no_reason_to_stop(tmp_path):

@@ -1,17 +1,20 @@
 """The capture does not hold the whole run.
 
 Measures
-    How the run ended; lines that could not be read; rounds the end line counts and the file lacks.
+    How the run ended; lines that could not be read, or say what no engine can mean; rounds that
+    the end line counts, or the numbers of others leave room for, and the file lacks.
 
 Fires when
     There is no end line (a killed run, a full disk), the run was interrupted or failed, lines are
-    damaged, or rounds are missing. A capture still being written is not judged.
+    damaged, or rounds are missing. A capture still being written need not have an end.
 
 Why this is the measurement and not the engine
-    What is there is true; what is missing may not resemble it.
+    What is there is true; what is missing may not resemble it. Nothing is said of neighbours
+    between which a round is missing.
 
 Likely causes
-    Ctrl-C, a kill, a full disk, an error of the engine (its reason is quoted), a copied file.
+    Ctrl-C, a kill, a full disk, an error of the engine (its reason is quoted), a copied or edited
+    file.
 
 Confirm
     Record again, on a disk with room.
@@ -41,14 +44,12 @@ class CaptureIncomplete(Rule):
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Say what the file lacks."""
-        if evidence.live:
-            return Unknown(reason="the capture is still being written")
         end, recorded = evidence.columns.end, len(evidence.columns.rounds)
         missing, after = _missing(evidence)
         reasons = []
-        if end is None:
+        if end is None and not evidence.live:
             reasons.append("it has no end line: the run was killed, or the disk filled up")
-        elif end.status != "complete":
+        elif end and end.status != "complete":
             reasons.append(f"the run {_told(end.status, end.reason)}")
         damaged = evidence.columns.damaged
         if damaged:
@@ -58,6 +59,8 @@ class CaptureIncomplete(Rule):
             rounds = "1 round is" if missing == 1 else f"{missing:,} rounds are"
             where = f", the first after round {after:,}" if after is not None else ""
             reasons.append(f"{rounds} missing{where}")
+        if not reasons and evidence.live:
+            return Unknown(reason="the capture is still being written")
         if not reasons:
             return Clear(detectable=f"one missing round of {recorded:,}")
         finding = Finding(

@@ -6,7 +6,7 @@ becomes the next snapshot. Never writes to the capture, and never loads a model.
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from pathlib import Path
 from subprocess import Popen
 from threading import Event
@@ -301,5 +301,5 @@ def show(
 
 def _heard(columns: Columns) -> tuple[int, ...]:
     """Return how much of a recording there is to judge; its end is judged once more."""
-    told = (columns.rounds, columns.passes, columns.overlaps, columns.damaged)
+    told: list[Sized] = [columns.rounds, columns.passes, columns.overlaps, columns.damaged]
     return (*map(len, told), columns.end is not None)

@@ -1,0 +1,47 @@
+"""Captures changed in a few places at random: every reader ends right, whatever they say."""
+
+import json
+import os
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from captures import events, write
+from mauling import mauled, written
+from readers import check
+
+EXAMPLES = int(os.environ.get("SPECPROF_MAULED", "40"))
+"""More are made where somebody asks for a long trial."""
+KINDS = [
+    {"max_new_tokens": 40},
+    {"max_new_tokens": 40, "temperature": 0.0},
+    {"shape": "static-tree"},
+    {"batch": 3, "max_new_tokens": 24},
+    {"drafter": "none", "draft": None, "depth": 0},
+    {"workload": "ppl", "context": 900, "cache": "sink-window", "window": 256},
+]
+SCHEMA_1 = Path(__file__).parent / "data" / "schema-1.jsonl"
+
+
+def recorded(folder):
+    """Return the lines of a few small captures."""
+    made = [write(folder / f"{i}.jsonl", events(**kind)) for i, kind in enumerate(KINDS)]
+    return [
+        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for path in [*made, SCHEMA_1]
+    ]
+
+
+def test_a_mauled_capture_ends_right_under_every_reader(tmp_path):
+    """No traceback, no rule that breaks, no reader that hangs; what was left out is named."""
+    path, whole = tmp_path / "run.jsonl", recorded(tmp_path)
+
+    @settings(max_examples=EXAMPLES, derandomize=EXAMPLES <= 40, database=None)
+    @given(lines=mauled(whole), cut=st.integers(0, 400))
+    def trial(lines, cut):
+        content = written(lines)
+        path.write_bytes(content[: len(content) - cut] if cut < 100 else content)
+        check(path)
+
+    trial()

@@ -22,15 +22,15 @@ from killed.left import COMMAND, Problems, capture_left, environment, sweep_left
 from specprof.errors import INTERRUPTED, SpecprofError
 from specprof.plain import plain
 
-SMALL = ["--context", "1500", "--stops", "12", "--max-new-tokens", "64", "--threads", "1"]
-SMALL_CELL = ["--context", "500", "--stops", "6", "--max-new-tokens", "32", "--threads", "1"]
+SMALL = ["--context", "600", "--stops", "12", "--max-new-tokens", "48", "--threads", "1"]
+SMALL_CELL = ["--context", "400", "--stops", "6", "--max-new-tokens", "32", "--threads", "1"]
 """Some seconds each, once the models are loaded."""
 MADE_UP = ["--backend", "synthetic", "--stops", "40", "--max-new-tokens", "128"]
 MADE_UP_CELL = ["--backend", "synthetic", "--stops", "10", "--max-new-tokens", "64"]
-DRILL = ["kv/draft-rollback-over-trim", "--set", "context=1000", "--set", "stops=8"]
+DRILL = ["kv/draft-rollback-over-trim", "--set", "context=600", "--set", "stops=8"]
 QUICK = ["--backend", "synthetic", "--context", "200", "--stops", "1", "--max-new-tokens", "8"]
-ENDING_S = 90.0
-"""A process that should end by itself has so long: models may still be loading."""
+ENDING_S = 300.0
+"""A process that should end by itself has so long: models may yet be loading, and slowly."""
 CAPTURE, SWEEP = "run.jsonl", "sweep"
 KEPT = {CAPTURE, f"{CAPTURE}.log", SWEEP}
 """What a trial may leave in its folder: the capture, its dashboard's log, a sweep's folder."""

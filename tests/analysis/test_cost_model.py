@@ -6,11 +6,15 @@ import pytest
 from msgspec import structs
 
 import captures
+from specprof import registry
 from specprof.analysis import cost_model
 from specprof.analysis.columns import Columns
 from specprof.analysis.cost_model import Costs
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
+from specprof.extend import Rule
+from specprof.findings import Found
+from specprof.records import Burst, Header, Plain, Round
 
 
 def fed(fault="none", **settings):
@@ -176,3 +180,45 @@ def test_the_waterfall_ends_at_the_measured_speed_up_where_depth_costs():
     achieved = cost_model.waterfall(evidence)[-1].speedup
     assert achieved == pytest.approx(cost_model.speedup(evidence).value, rel=1e-9)
     assert abs(cost_model.costs(evidence).mix - 1) > 0.01
+
+
+def coarse(made, kind, **changes):
+    """Return evidence on the events, those of a kind as a clock saw them that hardly ticks."""
+    columns = Columns()
+    columns.feed([structs.replace(e, **changes) if isinstance(e, kind) else e for e in made])
+    return Evidence(columns)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "told"),
+    [
+        (Plain, {"steps_ns": [0, 0, 0]}, "plain steps took no time"),
+        (Round, {"wall_ns": 0, "spans": []}, "rounds took no time"),
+    ],
+)
+def test_a_clock_too_coarse_for_a_step_tells_no_speed(kind, changes, told):
+    """No time is not a speed: neither a gain nor a loss is said."""
+    made = captures.events(stops=4, max_new_tokens=60)
+    evidence = coarse(made, kind, **changes)
+    with pytest.raises(MissingEvidence, match=told):
+        evidence.ask(cost_model.speedup)
+    outcome = registry.load(Rule, registry.member("rule", "no-speedup"))().judge
+    if kind is Plain:
+        assert not isinstance(outcome(evidence), Found)
+    else:
+        with pytest.raises(MissingEvidence, match=told):
+            outcome(evidence)
+
+
+def test_a_round_that_commits_nothing_has_no_cost_a_token():
+    """All of them empty: nothing is divided by the tokens that never came."""
+    columns = Columns()
+    for event in captures.events(stops=4, max_new_tokens=60):
+        match event:
+            case Round():
+                none = [structs.replace(each, accepted=False) for each in event.drafted]
+                columns.feed([structs.replace(event, emitted=[], accepted=0, drafted=none)])
+            case Header() | Burst() | Plain():
+                columns.feed([event])
+    with pytest.raises(MissingEvidence, match="committed a token"):
+        Evidence(columns).ask(cost_model.costs)

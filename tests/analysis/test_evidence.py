@@ -7,7 +7,9 @@ import pytest
 import captures
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import FAMILY_ERROR, TESTS, Evidence
+from specprof.diagnosis.diagnose import diagnose
 from specprof.errors import MissingEvidence
+from specprof.findings import Crashed
 from specprof.records import Round
 
 
@@ -103,3 +105,50 @@ def test_rounds_out_of_order_are_refused():
 def test_the_family_error_is_divided_among_the_tests():
     """1 % over all of them."""
     assert evidence().alpha * TESTS == pytest.approx(FAMILY_ERROR) == 0.01
+
+
+def without(made, *indices):
+    """Return the events without the rounds of these indices."""
+    return [each for each in made if not (isinstance(each, Round) and each.index in indices)]
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_nobody_is_a_neighbour_across_a_missing_round(batch):
+    """What followed it has no known predecessor; every other pair is as it was."""
+    made = captures.events(stops=3, max_new_tokens=40, batch=batch)
+    whole = Evidence(fed(made))
+    rounds = whole.rounds
+    for lost in (1, 4, len(rounds) // 2, len(rounds) - 2):
+        cut = Evidence(fed(without(made, lost)))
+        kept = np.delete(np.arange(len(rounds)), lost)
+        known = cut.next_row >= 0
+        assert (kept[cut.next_row[known]] == whole.next_row[kept][known]).all()
+        beside = np.flatnonzero(whole.next_row == lost)
+        for row in beside:
+            assert cut.next_row[np.flatnonzero(kept == row)[0]] == -1
+        unsure = int((cut.gap_before & (cut.after == 3)).sum())
+        assert unsure == cut.gap_before.sum() <= 2 * batch
+        sure = ~cut.gap_before
+        assert (cut.after[sure] == whole.after[kept][sure]).all()
+    assert not whole.gap_before.any()
+
+
+def test_the_first_round_that_is_there_may_not_be_the_first():
+    """A burst whose beginning is lost has no known first round."""
+    made = captures.events(stops=2, max_new_tokens=40)
+    cut = Evidence(fed(without(made, 0)))
+    assert (cut.after[0], cut.gap_before.sum()) == (3, 1)
+    second = int(np.flatnonzero(np.diff(cut.rounds.burst))[0]) + 1
+    cut = Evidence(fed(without(made, second + 1)))
+    assert cut.after[second + 1] == 3
+
+
+def test_what_was_rechecked_of_a_missing_round_is_left_out():
+    """A token of it has no place among the rounds; those of the others keep theirs."""
+    made = captures.events(stops=2, max_new_tokens=40, context=2000)
+    last = max(each.index for each in made if isinstance(each, Round))
+    whole, cut = (Evidence(fed(one)) for one in (made, without(made, last)))
+    assert set(whole.rescored.round) - set(cut.rescored.round) == {last}
+    assert diagnose(cut).sentence
+    crashed = [each for each in diagnose(cut).verdicts if isinstance(each.outcome, Crashed)]
+    assert not crashed

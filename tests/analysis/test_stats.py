@@ -140,3 +140,26 @@ def test_block_permutation_is_calibrated_and_finds_a_step():
     assert sum(each <= 0.05 for each in p_values) <= 12
     sums = np.random.default_rng(0).binomial(50, np.where(inside, 0.7, 0.4)).astype(float)
     assert stats.block_permutation(sums, counts, inside) < 0.001
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "spread", "told"),
+    [
+        (1.0, 4.0, 0.0, (1.0, 4.0)),
+        (0.0, 4.0, 0.1, (0.0, math.inf)),
+        (1.0, 4.0, 1e13, (0.0, math.inf)),
+        (math.nan, math.nan, 0.1, (0.0, math.inf)),
+    ],
+)
+def test_an_interval_is_widened_or_gives_up(low, high, spread, told):
+    """Where nothing bounds a ratio its interval is the half-line; no number overflows."""
+    found = stats.widened(stats.Estimate(2.0, low, high, 9), spread)
+    assert (found.low, found.high) == pytest.approx(told)
+    assert found.value == 2.0
+
+
+def test_a_ratio_below_which_hardly_anything_lies_has_no_interval():
+    """Draws that all miss the one denominator there is give no quantile."""
+    bottoms = np.zeros(5)
+    assert math.isnan(stats.ratio(np.ones(5), bottoms).value)
+    assert stats.ratio(np.ones(5), np.array([-1.0, 0, 0, 0, 0])).n == 5

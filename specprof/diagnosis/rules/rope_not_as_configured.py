@@ -75,10 +75,17 @@ class RopeNotAsConfigured(Rule):
 
 
 def _factor(facts: ModelFacts | None) -> float | None:
-    """Return the angle that is farthest off over its configured one; None where not known."""
+    """Return the angle that is farthest off over its configured one; None where not known.
+
+    A pair that is configured not to turn has no such factor.
+    """
     if facts is None or not facts.rotation:
         return None
     if len(facts.rotation) != len(facts.rotation_configured):
         return None
-    factors = np.divide(facts.rotation, facts.rotation_configured)
-    return float(factors[np.abs(factors - 1).argmax()])
+    angles, configured = np.array(facts.rotation), np.array(facts.rotation_configured)
+    turned = configured != 0
+    with np.errstate(over="ignore"):  # an angle out of a file may be next to nothing
+        factors = angles[turned] / configured[turned]
+    factors = factors[np.isfinite(factors)]
+    return float(factors[np.abs(factors - 1).argmax()]) if len(factors) else None

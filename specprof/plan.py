@@ -75,7 +75,7 @@ def read_profile(name: str) -> Profile:
         raise UsageError(
             title, f"give a TOML file, or one of: {', '.join(profiles())}"
         ) from trouble
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as trouble:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as trouble:
         hint = "mend the TOML; profiles/default.toml shows the form"
         raise UsageError(f"profile {path} is no TOML: {trouble}", hint) from trouble
     return _checked(written, path)

@@ -129,7 +129,7 @@ def read_index(folder: Path) -> Index:
         index = msgspec.json.decode(path.read_bytes(), type=Index)
     except OSError as trouble:
         raise CaptureUnreadable(f"can't read {path}: {trouble.strerror}", hint) from trouble
-    except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as trouble:
         raise CaptureUnreadable(f"{path} is no sweep's index: {trouble}", hint) from trouble
     if index.schema != SCHEMA:
         raise CaptureUnreadable(f"{path} has schema {index.schema!r}, not {SCHEMA}", hint)

@@ -43,7 +43,7 @@ def _found(path: Path, wanted: Iterable[int]) -> dict[int, int]:
         for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), start=1):
             try:
                 one = decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 continue
             if one.event == "round" and one.index in left:
                 found[one.index] = number

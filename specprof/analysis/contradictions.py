@@ -156,7 +156,7 @@ def _outlasted(columns: Columns) -> Ints:
     said = np.array([(one.burst, one.wall_ns) for one in columns.bursts], np.int64)
     row = np.searchsorted(bursts, said[:, 0]).clip(max=len(bursts) - 1)
     over = (bursts[row] == said[:, 0]) & (spent[row] > 1.1 * said[:, 1] + SLACK_NS)
-    return said[over, 0]
+    return np.asarray(said[over, 0], np.int64)
 
 
 def matched(columns: Columns, rounds: Ints) -> tuple[Ints, Bools]:

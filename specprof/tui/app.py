@@ -288,5 +288,5 @@ def show(
 
 def _heard(columns: Columns) -> tuple[int, ...]:
     """Return how much of a recording there is to judge; its end is judged once more."""
-    told = (columns.rounds, columns.passes, columns.overlaps, columns.damaged)
-    return (*map(len, told), columns.end is not None)
+    tables = len(columns.rounds), len(columns.passes), len(columns.overlaps)
+    return (*tables, len(columns.damaged), columns.end is not None)

@@ -23,6 +23,8 @@ from specprof.tui.vocabulary import vocabulary
 COMMANDS = {
     "diagnose": ["diagnose", "FILE"],
     "diagnose json": ["diagnose", "--json", "FILE"],
+    "diagnose sarif": ["diagnose", "--format", "sarif", "FILE"],
+    "diagnose github": ["diagnose", "--format", "github", "FILE"],
     "compare": ["compare", "--by-depth", "--wide", "FILE"],
     "view": ["view", "--plain", "FILE"],
     **{
@@ -47,7 +49,11 @@ class Ended:
 
 def run(name: str, path: Path) -> Ended:
     """Run one of `COMMANDS` on a file; whatever is raised is passed on."""
-    words = [str(path) if word == "FILE" else word for word in COMMANDS[name]]
+    return specprof(*(str(path) if word == "FILE" else word for word in COMMANDS[name]))
+
+
+def specprof(*words: str) -> Ended:
+    """Run a command line in this process; whatever is raised is passed on."""
     out, err, code = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO(), 0
     started = time.process_time()
     with patch.object(sys, "argv", ["specprof", *words]):

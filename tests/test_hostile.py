@@ -7,7 +7,7 @@ import pytest
 
 from captures import events, write
 from dashboards import screen_text, until
-from readers import COMMANDS, check, run
+from readers import COMMANDS, check, run, specprof
 from specprof.diagnosis.diagnose import findings_so_far
 from specprof.tui.app import Dashboard
 
@@ -107,3 +107,15 @@ def test_deep_nesting_is_one_clear_line(tmp_path, depth):
         path.write_bytes(header + rest[0][:-2] + b',"deeper":' + nest + b"}\n" + b"".join(rest[1:]))
         told = check(path)["diagnose"].stdout
         assert ("nested too deeply" in told) == deep
+
+
+def test_a_sweep_and_a_profile_nested_deeply_are_refused(tmp_path):
+    """One clear error each, before anything runs."""
+    (tmp_path / "sweep.json").write_bytes(b'{"runs":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+    profile = tmp_path / "deep.toml"
+    profile.write_text("name = " + "[" * 100_000 + "]" * 100_000, encoding="utf-8")
+    for words in (("compare", str(tmp_path)), ("run", "--profile", str(profile))):
+        ended = specprof(*words)
+        assert ended.code in {2, 5}
+        assert ended.stderr.count("\n") == 2, ended.stderr
+        assert str(tmp_path) in ended.stderr

@@ -1,7 +1,14 @@
-"""What every test shares: a steady hypothesis profile, one thread, no hub, a tiny pair on disk."""
+"""What every test shares: a steady hypothesis profile, one thread, no hub, a tiny pair on disk.
+
+And which warnings are errors: those about our code. `pytest -W error` makes all of them errors.
+"""
 
 import gc
+import logging
 import os
+import re
+import warnings
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -10,6 +17,32 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
+
+LOGGERS = ("", "transformers", "huggingface_hub", "torch")
+"""The root, and those that may not pass on to it what they are given to say."""
+GIVEN_UP = re.compile(r"deprecat|obsolete|(will|to) be removed|removed (in|from)", re.IGNORECASE)
+
+
+class LoggedDeprecation(FutureWarning):
+    """A library said by its logger, and not by a warning, that something will be gone."""
+
+
+class Heard(logging.Handler):
+    """Makes warnings of what loggers say of deprecations, so that both are counted alike."""
+
+    def emit(self, record):
+        said = record.getMessage()
+        if record.levelno >= logging.WARNING and GIVEN_UP.search(said):
+            place = record.pathname, record.lineno, record.name
+            warnings.warn_explicit(said, LoggedDeprecation, *place)
+
+
+def pytest_configure(config):
+    """Count what the tests share as our code, and hear what libraries log."""
+    shared = "|".join(sorted(path.stem for path in Path(__file__).parent.glob("*.py")))
+    config.addinivalue_line("filterwarnings", rf"error:::({shared}|recorded_loop)\Z")
+    for name in LOGGERS:
+        logging.getLogger(name).addHandler(Heard())
 
 
 def pytest_xdist_auto_num_workers(config):

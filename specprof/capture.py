@@ -149,6 +149,8 @@ class CaptureReader:
         self.offset = 0
         """Bytes read, as far as they were whole lines."""
         self._lines = 0
+        self._size = 0
+        """Bytes of the file when it was last read."""
         self._tail = b""
         self._endless = False
         """Whether a line was met that doesn't end."""
@@ -177,23 +179,17 @@ class CaptureReader:
         What is appended after the first piece is left to the next call.
         """
         before, end = -1, None
-        while self.offset > before:  # a piece of damaged lines alone holds no event
-            before = self.offset
-            end = end or self._size_now()
-            if before < end:
-                yield self.poll(min(size, end - before))
-
-    def _size_now(self) -> int:
-        try:
-            return self.path.stat().st_size
-        except OSError as trouble:
-            raise unreadable(self.path, trouble) from trouble
+        while before < self.offset and (end is None or self.offset < end):
+            before = self.offset  # a piece of damaged lines alone holds no event
+            yield self.poll(size if end is None else min(size, end - before))
+            end = self._size if end is None else end
 
     def _events(self, file: BinaryIO, limit: int | None) -> Iterator[Event]:
-        size = file.seek(0, os.SEEK_END)
+        size = self._size = file.seek(0, os.SEEK_END)
         self._refuse_replaced(file, size)
         started = file.seek(self.offset)
         until = size if limit is None else min(size, started + limit)
+        until = max(until, 1)  # some systems' files state no size: their first line tells
         self.torn = self._endless
         while self.offset < until and not self._endless:
             line = file.readline(LONGEST_LINE)

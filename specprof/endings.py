@@ -18,7 +18,7 @@ from typing import Any
 LIFELINE = "SPECPROF_LIFELINE"
 """In the environment of a child: a pipe's descriptor, a colon, what it means when it ends."""
 ONE_ENDING_S = 1.0
-"""Two different signals within so long are one ending: a closed session sends several."""
+"""Signals within so long are one ending: a closed terminal sends several. A Ctrl-C is meant."""
 CLOSING_S = 5.0
 """Given to a child nobody watches any more to close its capture; then it is on its own."""
 PATIENCE_S = 30.0
@@ -39,10 +39,11 @@ class _Ending:
         self.reason = ""
 
     def interrupt(self, number: int, _frame: object) -> None:
-        """Take a signal as a Ctrl-C; another one that comes with it says nothing new."""
+        """Take a signal as a Ctrl-C; another that comes with it says nothing new, but a Ctrl-C."""
         told, at_s = self.number, self.at_s
         self.number, self.at_s = number, time.monotonic()
-        if told is None or told == number or self.at_s - at_s > ONE_ENDING_S:
+        insisted = told == number == signal.SIGINT
+        if told is None or insisted or self.at_s - at_s > ONE_ENDING_S:
             raise KeyboardInterrupt(self.reason)
 
 

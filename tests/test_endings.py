@@ -39,7 +39,7 @@ def test_two_signals_at_once_are_one_ending_and_one_again_insists():
     """A closed session sends several; a second Ctrl-C is meant."""
     came = 0
     with as_interrupts():
-        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGINT):
+        for number in (signal.SIGHUP, *SIGNALS[::-1], signal.SIGINT):
             try:
                 signal.raise_signal(number)
             except KeyboardInterrupt:

@@ -31,7 +31,7 @@ from specprof.tui.screens.dashboard import DashboardScreen
 from specprof.tui.screens.findings import FindingsScreen
 from specprof.tui.screens.help import HelpScreen
 from specprof.tui.snapshot import Snapshot, ids_only
-from specprof.tui.stop import ended
+from specprof.tui.stop import at_once_without_terminal, ended
 from specprof.tui.themes import DARK, LIGHT
 from specprof.tui.vocabulary import vocabulary
 
@@ -291,7 +291,8 @@ def show(
     """
     alive = None if child is None else lambda: child.poll() is None
     app = Dashboard(path, alive=alive, log=log, ascii_only=ascii_only)
-    trouble = app.run()
+    with at_once_without_terminal(child):
+        trouble = app.run()
     code = 0 if child is None else ended(child)
     if trouble is not None:
         raise trouble

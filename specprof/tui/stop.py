@@ -3,14 +3,33 @@
 Knows processes and signals; nothing of what is recorded.
 """
 
+import contextlib
 import signal
 import sys
 from subprocess import Popen, TimeoutExpired
 
+from specprof.endings import close, on_signals
 from specprof.errors import INTERRUPTED
 
 PATIENCE_S = 30.0
 """A long forward pass may have to finish before the recorder can close its capture."""
+
+
+def at_once_without_terminal(
+    child: Popen[bytes] | None,
+) -> contextlib.AbstractContextManager[None]:
+    """End this process when its terminal is closed, inside the block, and its child before it.
+
+    There is nobody to draw for, and whatever waits for a key would wait for ever.
+    """
+
+    def leave(number: int, _frame: object) -> None:
+        if child is not None:
+            close(child)
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(signal.Signals(number))
+
+    return on_signals(leave, (signal.SIGHUP,))
 
 
 def ended(child: Popen[bytes], *, patience_s: float = PATIENCE_S) -> int:

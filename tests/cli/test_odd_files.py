@@ -101,6 +101,8 @@ def test_what_is_no_file_is_refused(tmp_path, monkeypatch, typed, command, made)
     lines = [line for line in told.splitlines() if not line.startswith("[")]
     assert len(lines) == 2, told
     assert lines[0].startswith("specprof: ")
+    if made in {fifo, device, socket_}:
+        assert "no regular file" in told
     assert not (tmp_path / "out.jsonl").exists()
 
 

@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -143,3 +144,20 @@ def test_quitting_stops_the_run_and_keeps_its_capture(tmp_path):
     terminal.press(b"q")
     assert terminal.ended()[0] == 130
     assert read_capture(path).state == "interrupted"
+
+
+@pytest.mark.parametrize("recording", [False, True])
+def test_a_closed_terminal_ends_the_dashboard_and_its_run(path, tmp_path, recording):
+    """It must not wait for a key that nobody can press; the run beside it closes its capture."""
+    command, environment = [*VIEW, str(path)], {}
+    if recording:
+        path = tmp_path / "growing.jsonl"
+        command = [sys.executable, "-c", SHOW, str(path), RECORDER]
+        environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    terminal = Terminal(command, **environment)
+    terminal.wait_for(b"recording" if recording else b"RUN COMPLETE")
+    os.close(terminal._keys)  # the terminal is gone: reading from it ends at once
+    terminal.child.send_signal(signal.SIGHUP)
+    assert terminal.child.wait(30) == -signal.SIGHUP
+    terminal.child.stdout.close()
+    assert read_capture(path).state == ("interrupted" if recording else "complete")

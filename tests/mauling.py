@@ -14,13 +14,20 @@ TEXTS = ["", "x" * 100_000, "~nosuchuser/m", "\x1b[31m[bold]x", "=1+1", "a\x00b"
 ODD = [None, True, False, [], {}, [[]], {"": None}]
 
 
+class Lines(list):
+    """A capture's lines, too many to be shown."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} lines>"
+
+
 @st.composite
-def mauled(draw, recorded: list[list[dict]]) -> list[dict]:
+def mauled(draw, recorded: list[list[dict]]) -> Lines:
     """Return the lines of one of some captures with one to three things changed."""
     lines = deepcopy(draw(st.sampled_from(recorded)))
     for _ in range(draw(st.integers(1, 3))):
         draw(st.sampled_from([_number, _number, _any, _list, _line, _field, _every]))(draw, lines)
-    return lines
+    return Lines(lines)
 
 
 def written(lines: list[dict]) -> bytes:

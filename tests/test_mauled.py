@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -11,6 +13,8 @@ from captures import events, write
 from mauling import mauled, written
 from readers import check
 
+BROKE = Path(tempfile.gettempdir()) / "specprof-mauled.jsonl"
+"""Where the file that broke a reader is kept, to be looked at."""
 EXAMPLES = int(os.environ.get("SPECPROF_MAULED", "40"))
 """More are made where somebody asks for a long trial."""
 KINDS = [
@@ -44,4 +48,8 @@ def test_a_mauled_capture_ends_right_under_every_reader(tmp_path):
         path.write_bytes(content[: len(content) - cut] if cut < 100 else content)
         check(path)
 
-    trial()
+    try:
+        trial()
+    except BaseException:
+        shutil.copy(path, BROKE)
+        raise

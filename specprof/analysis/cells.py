@@ -92,8 +92,13 @@ class Cell:
 
     @cached_property
     def doubts(self) -> list[Contradiction]:
-        """What in the first repeat can't all be true."""
-        return contradictions(self.columns)
+        """What in a repeat can't all be true."""
+        found = contradictions(self.columns)
+        for capture in self.captures[1:]:
+            laid = Columns()
+            laid.feed([capture.header, *capture.events])
+            found += contradictions(laid)
+        return found
 
     @cached_property
     def per_repeat(self) -> list[Steps]:

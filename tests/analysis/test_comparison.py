@@ -139,7 +139,7 @@ def test_a_plain_token_costs_what_it_cost_at_that_depth():
 def test_a_sequence_of_a_batch_waits_for_the_whole_step():
     """Two sequences: twice the tokens a second, the same time per token of each."""
     rounds = [
-        msgspec.structs.replace(one, sequence=s, shared=2)
+        msgspec.structs.replace(one, index=2 * one.index + s, sequence=s, shared=2)
         for one in (played(3, 12, context=200 + 3 * i, at=i) for i in range(40))
         for s in (0, 1)
     ]

@@ -34,6 +34,9 @@ from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
 
+BEFORE_ALL = -1
+"""The round before the first."""
+
 
 class CaptureIncomplete(Rule):
     """A look at the file's end."""
@@ -57,7 +60,8 @@ class CaptureIncomplete(Rule):
             reasons.append(f"{lines} can't be read ({'; '.join(damaged.told())})")
         if missing > 0:
             rounds = "1 round is" if missing == 1 else f"{missing:,} rounds are"
-            where = f", the first after round {after:,}" if after is not None else ""
+            where = "" if after is None else f", the first after round {after:,}"
+            where = ", round 0 among them" if after == BEFORE_ALL else where
             reasons.append(f"{rounds} missing{where}")
         if not reasons and evidence.live:
             return Unknown(reason="the capture is still being written")
@@ -75,14 +79,16 @@ class CaptureIncomplete(Rule):
 
 
 def _missing(evidence: Evidence) -> tuple[int, int | None]:
-    """Return how many rounds the file lacks, and the last one before the first that it lacks."""
+    """Return how many rounds the file lacks, and the last one before the first that it lacks.
+
+    None where no round is there to tell.
+    """
     index, end = evidence.columns.rounds.index, evidence.columns.end
     if not len(index) or (np.diff(index) <= 0).any():
         return max(end.rounds - len(index), 0) if end else 0, None
     lost = index - np.arange(len(index))
     missing = max(end.rounds - len(index), 0) if end else int(lost[-1])
-    before = int((lost == 0).sum()) - 1
-    return missing, before if before >= 0 else None
+    return missing, int((lost == 0).sum()) - 1
 
 
 def _told(status: str, reason: str | None) -> str:

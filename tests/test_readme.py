@@ -83,13 +83,22 @@ def test_the_floors_are_the_contracts():
 
 @pytest.mark.parametrize("mark", ["run", "test"])
 def test_a_marked_command_is_one_line(mark):
-    """What .ci/run and a reader copy is a single line that never asks for CUDA."""
+    """What .ci/run and a reader copy is a single line: no CUDA, and what is locked, builder too."""
     block = rf"^<!-- {mark} -->\n```sh\n(.*?)\n```"
     (command,) = re.findall(block, README, re.MULTILINE | re.DOTALL)
     assert "\n" not in command
     assert "--no-deps --index-url https://download.pytorch.org/whl/cpu torch==" in command
+    assert " PIP_CONSTRAINT=requirements.lock PIP_BUILD_CONSTRAINT=requirements.lock " in command
+
+
+def test_one_torch_is_named_everywhere():
+    """The scripts take the version from the README's first mention."""
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert len(set(re.findall(r"torch==([\d.]+)", README + contributing))) == 1
 
 
 def test_no_path_of_a_machine_is_committed():
-    """Nothing in the README leads outside the repository or to a private place."""
-    assert not re.search(r"(^|[\s(`])/(home|root|work|tmp|opt)/", README)
+    """Nothing that is read first leads outside the repository or to a private place."""
+    for name in ("README.md", "CONTRIBUTING.md", "requirements.lock"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert not re.search(r"(^|[\s(`])/(home|root|work|tmp|opt)/", text)

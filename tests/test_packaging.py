@@ -1,10 +1,14 @@
-"""The wheel: what a user installs holds everything that `specprof` needs at run time."""
+"""What would be published: the sdist builds and tests, the wheel made from it runs."""
 
 import json
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
+import tomllib
 import zipfile
+from importlib.metadata import Distribution
 from pathlib import Path
 
 import pytest
@@ -20,14 +24,47 @@ SHIPPED = [
 RUN_TIME = {".py", ".tcss", ".json", ".safetensors", ".txt", ".toml", ".md"}
 
 
+FIGURES = Path("benchmarks", "results")
+NEEDED_FIGURES = {"diagnosis.json", "dashboard.svg"}
+"""What a test reads, and what the README shows."""
+TOP_FILES = {
+    Path(".gitignore"),
+    Path("CONTRIBUTING.md"),
+    Path("LICENSE"),
+    Path("README.md"),
+    Path("pyproject.toml"),
+    Path("requirements.lock"),
+}
+FOLDERS = (".ci", "benchmarks", "docs", "plugins", "profiles", "specprof", "tests")
+
+
+def run_tool(*arguments: str | Path) -> str:
+    """Run a module of this Python and return what it prints; it must succeed."""
+    command = [sys.executable, "-m", *map(str, arguments)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    """Build the wheel with what is installed: no network."""
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
-    built = subprocess.run([*command, str(ROOT)], capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stdout + built.stderr
-    (path,) = folder.glob("*.whl")
+def built(tmp_path_factory) -> Path:
+    """Build the sdist, and the wheel from it, with what is installed: no network."""
+    folder = tmp_path_factory.mktemp("built")
+    run_tool("build", "--no-isolation", "--outdir", folder, ROOT)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(built) -> Path:
+    """The wheel."""
+    (path,) = built.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def sdist(built) -> Path:
+    """The source distribution."""
+    (path,) = built.glob("*.tar.gz")
     return path
 
 
@@ -35,8 +72,7 @@ def wheel(tmp_path_factory) -> Path:
 def installed(wheel, tmp_path_factory) -> Path:
     """A folder with the wheel's content, as an installer unpacks it."""
     folder = tmp_path_factory.mktemp("installed")
-    with zipfile.ZipFile(wheel) as content:
-        content.extractall(folder)
+    shutil.unpack_archive(wheel, folder, "zip")
     return folder
 
 
@@ -83,6 +119,45 @@ def test_the_licence_and_the_command_come_with_it(wheel):
         facts = {Path(name).name: name for name in content.namelist() if ".dist-info/" in name}
         assert "Apache License" in content.read(facts["LICENSE"]).decode()
         assert "specprof = specprof.cli:main" in content.read(facts["entry_points.txt"]).decode()
+
+
+def test_the_usual_tool_has_nothing_to_say(wheel, sdist):
+    """`twine check --strict`: the metadata are whole and the README can be shown as a page."""
+    told = run_tool("twine", "--no-color", "check", "--strict", wheel, sdist)
+    assert told.count("PASSED") == 2
+    assert "WARNING" not in told.upper()
+
+
+def test_the_metadata_are_the_project_s(installed):
+    """What an index shows and an installer obeys."""
+    (place,) = installed.glob("*.dist-info")
+    facts = Distribution.at(place).metadata
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert facts["Name"] == "specprof"
+    assert facts["Summary"] == project["description"]
+    assert facts["License-Expression"] == "Apache-2.0"
+    assert facts["Requires-Python"] == project["requires-python"]
+    assert facts["Description-Content-Type"] == "text/markdown"
+    assert facts.get_payload().strip() == (ROOT / "README.md").read_text(encoding="utf-8").strip()
+    assert set(facts.get_all("Provides-Extra")) == set(project["optional-dependencies"])
+    assert set(facts.get_all("Classifier")) == set(project["classifiers"])
+    assert set(facts["Keywords"].split(",")) == set(project["keywords"])
+
+
+def test_the_sdist_holds_what_builds_and_tests_it_and_nothing_else(sdist):
+    """Code, tests, benchmarks, lock and checks; of the figures, only those that are needed."""
+    with tarfile.open(sdist) as content:
+        inside = {Path(*Path(one.name).parts[1:]) for one in content if one.isfile()}
+    tree = {
+        path.relative_to(ROOT)
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    figures = {path for path in tree if path.parent == FIGURES}
+    needed = {FIGURES / name for name in NEEDED_FIGURES}
+    assert needed < figures
+    assert inside == (tree - figures) | needed | TOP_FILES | {Path("PKG-INFO")}
 
 
 def test_an_installed_list_shows_plugins_and_profiles(installed, tmp_path):

@@ -5,14 +5,15 @@
 Same weights in float32, same prompts as token ids, greedy, K = 4, the same number of new tokens,
 first with one thread and then with two. The engine's packages are no dependency of specprof: FOLDER
 holds a virtual environment to play in, and one to convert in, because the converter wants an older
-transformers than we run. torch is taken first, from the CPU index or wherever pip finds it:
+transformers than we run. The converter's torchvision is left out: it isn't used. From nothing:
 
     python3 -m venv FOLDER
     FOLDER/bin/pip install openvino-genai==2026.4.1.0 openvino-tokenizers==2026.4.1.0
     python3 -m venv FOLDER/convert
-    FOLDER/convert/bin/pip install torch==2.13.0
-    FOLDER/convert/bin/pip install torch==2.13.0 'transformers<5.6' 'huggingface-hub<1.22'
-    FOLDER/convert/bin/pip install 'optimum~=2.3.0' 'nncf>=3.3' openvino-tokenizers==2026.4.1.0
+    FOLDER/convert/bin/pip install --no-deps --index-url https://download.pytorch.org/whl/cpu \
+        torch==2.13.0
+    FOLDER/convert/bin/pip install torch==2.13.0 transformers==5.5.4 huggingface-hub==1.21.0 \
+        optimum==2.3.0 nncf==3.4.0 openvino-tokenizers==2026.4.1.0 requests==2.34.2
     FOLDER/convert/bin/pip install --no-deps optimum-intel==2.2.0
 
 The models are converted into FOLDER/ir on the first call, by optimum's exporter: stateful, float32,

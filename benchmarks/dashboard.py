@@ -126,6 +126,8 @@ def result(notes: dict[str, list[float]], rounds: int) -> dict[str, object]:
     spent = [tuple(note) for note in notes["spent"]]
     growing = [note for note in spent if 0 < note[2] < rounds]
     last = [note for note in growing if note[2] > 0.75 * rounds]
+    if len(last) < 2:  # noqa: PLR2004 - a share is between two notes
+        raise SystemExit(f"{rounds} rounds were over too soon to be measured: give more --rounds")
     shares = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(growing)]
     begun, ended = growing[0][0], growing[-1][0]
     updates = [at for at in notes["updated"] if begun <= at <= ended]

@@ -28,6 +28,7 @@ def specprof(*arguments: str) -> str:
 
 def experiment(profile: str, folder: Path, given: list[str]) -> dict[str, object]:
     """Run a profile with options; return what it took and found, and write its table down."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     specprof("run", "--profile", profile, "-o", str(folder), *given)
     wall_s = time.monotonic() - started

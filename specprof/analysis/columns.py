@@ -119,7 +119,8 @@ class Columns:
         levels = self.places.levels()
         if not self._interleaved:
             return levels
-        burst = self.rounds.burst[np.searchsorted(self.rounds.index, levels.round)]
+        row = np.searchsorted(self.rounds.index, levels.round).clip(max=len(self.rounds) - 1)
+        burst = self.rounds.burst[row]  # of rounds out of order it is one of them
         return levels.taken(np.argsort(burst, kind="stable"))
 
     @property

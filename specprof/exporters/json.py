@@ -1,7 +1,8 @@
 """The summary of a capture as one JSON document, `specprof.summary/1`, for scripts.
 
 The numbers come from `specprof.analysis`, where the screens get theirs. Every rate is named for its
-denominator; null is "not known", never 0. Keys may be added within a version, never changed.
+denominator; null is "not known", never 0, also where the capture contradicts itself. Keys may be
+added within a version, never changed.
 """
 
 from pathlib import Path
@@ -41,6 +42,8 @@ def summary(capture: Capture) -> dict[str, Any]:
     columns = Columns()
     columns.damaged = capture.damaged
     columns.feed([capture.header, *capture.events])
+    doubts = contradictions(columns)
+    counted, timed = not any(each.of == "counts" for each in doubts), not doubts
     return {
         "schema": SCHEMA,
         "capture": {
@@ -50,19 +53,19 @@ def summary(capture: Capture) -> dict[str, Any]:
             "damaged_lines": [each.line for each in capture.damaged],
             "damaged": {"count": len(capture.damaged), "first": capture.damaged.first[:NAMED]},
         },
-        "contradictions": contradictions(columns),
+        "contradictions": doubts,
         "header": capture.header,
         "end": capture.end,
         "notes": columns.notes,
         "totals": _totals(columns),
-        "acceptance": rates(columns),
-        "by_draft_index": index_profile(columns),
-        "by_context": by_context(columns, context_edges(columns)),
-        "phases": phases(columns),
-        "bursts": requests(columns),
+        "acceptance": rates(columns) if counted else None,
+        "by_draft_index": index_profile(columns) if counted else None,
+        "by_context": by_context(columns, context_edges(columns)) if counted else None,
+        "phases": phases(columns) if timed else None,
+        "bursts": requests(columns) if timed else None,
         "caches": caches(columns),
-        "perplexity": perplexity(columns),
-        "perplexity_by_depth": by_depth(columns),
+        "perplexity": perplexity(columns) if counted else None,
+        "perplexity_by_depth": by_depth(columns) if counted else None,
     }
 
 

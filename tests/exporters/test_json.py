@@ -88,3 +88,14 @@ def test_trees_and_scored_text_are_summed_up(tmp_path):
     assert document["perplexity"] == msgspec.to_builtins(perplexity(columns))
     assert [one["low"] for one in document["perplexity_by_depth"]] == [0, 128, 256, 512]
     assert export(events(), tmp_path)["perplexity"] is None
+
+
+def test_what_rests_on_a_contradiction_is_not_told():
+    """Rounds told twice give no rates and no times; the damage and the doubt are named."""
+    made = events()
+    twice = [each for event in made for each in [event] * (1 + isinstance(event, Round))]
+    told = summary(in_memory(twice))
+    assert "told more than once" in told["contradictions"][0].told
+    withheld = ("acceptance", "by_draft_index", "by_context", "phases", "bursts")
+    assert [told[key] for key in withheld] == [None] * len(withheld)
+    assert told["totals"]["rounds"] == 2 * sum(isinstance(each, Round) for each in made)

@@ -9,6 +9,7 @@ import msgspec
 from specprof import drills
 from specprof.drills import Judged
 from specprof.errors import UsageError
+from specprof.narration import put_aside, said_to
 from specprof.settings import Value
 
 SCHEMA = "specprof.drills/1"
@@ -39,7 +40,9 @@ def played(
         yield from map(_judged, tasks)
         return
     spawned = multiprocessing.get_context("spawn")  # torch and its threads survive no fork
-    with ProcessPoolExecutor(jobs, mp_context=spawned) as pool:
+    with ProcessPoolExecutor(
+        jobs, mp_context=spawned, initializer=put_aside, initargs=(said_to(),)
+    ) as pool:
         yield from pool.map(_judged, tasks)
 
 

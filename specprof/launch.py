@@ -16,6 +16,7 @@ from pathlib import Path
 from specprof import sweep
 from specprof.capture import CaptureWriter, read_capture
 from specprof.errors import INTERRUPTED, SpecprofError, UsageError
+from specprof.narration import aside, log_for, own_lines, tell
 from specprof.plan import expand
 from specprof.progress import SELDOM_S, Progress, SweepProgress
 from specprof.settings import Profile, RunSpec
@@ -62,7 +63,7 @@ def resume(folder: Path, follow: Follow) -> Path:
     with sweep.held(folder):
         index = sweep.resumed(folder)
         waiting = sum(run.state == "waiting" for run in index.runs)
-        _tell(f"{folder}: {len(index.runs) - waiting} of {len(index.runs)} runs are complete")
+        tell(f"{folder}: {len(index.runs) - waiting} of {len(index.runs)} runs are complete")
         _play_all(folder, index, follow)
     return folder
 
@@ -80,17 +81,22 @@ def _play_all(folder: Path, index: sweep.Index, follow: Follow) -> None:
         with _on_ending_signals(_interrupt):
             index = sweep.play_all(folder, index, play, SweepProgress())
     except KeyboardInterrupt:  # between two runs, none of which it ended
-        _tell(f"{folder}: stopped between two runs\n  specprof run --resume {folder}")
+        tell(f"{folder}: stopped between two runs\n  specprof run --resume {folder}")
         raise
     done = sum(run.state == "complete" for run in index.runs)
-    _tell(f"{folder}: {done} of {len(index.runs)} runs complete")
+    tell(f"{folder}: {done} of {len(index.runs)} runs complete")
     if done < len(index.runs):
-        _tell(f"  specprof run --resume {folder}")
-    _tell(f"  specprof compare --by-depth {folder}")
+        tell(f"  specprof run --resume {folder}")
+    tell(f"  specprof compare --by-depth {folder}")
 
 
 def _record(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> str:
     """Record one run in this process; return how it ended."""
+    with aside(log_for(path)):
+        return _recorded(spec, path, progress, force=force)
+
+
+def _recorded(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> str:
     from specprof import registry
     from specprof.extend import Backend
     from specprof.recorder import record
@@ -112,7 +118,7 @@ def _record(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> st
 
 def _watched(path: Path) -> int:
     """Run in a child process and follow its capture in the dashboard."""
-    log = path.with_suffix(path.suffix + ".log")
+    log = log_for(path)
     command = [sys.executable, "-m", "specprof", *sys.argv[1:], "--no-tui", "--output", str(path)]
     with log.open("wb") as narration:
         child = subprocess.Popen(  # noqa: S603 - our own command line again
@@ -190,7 +196,7 @@ def _close(child: subprocess.Popen[bytes]) -> None:
 
 def _wait_for_header(path: Path, child: subprocess.Popen[bytes]) -> bool:
     """Wait while the models load; False if the child ended before its first line."""
-    _tell("loading the models ...")
+    tell("loading the models ...")
     while child.poll() is None:
         if path.exists() and path.stat().st_size:
             return True
@@ -200,7 +206,7 @@ def _wait_for_header(path: Path, child: subprocess.Popen[bytes]) -> bool:
 
 def _failed_early(child: subprocess.Popen[bytes], log: Path) -> int:
     """Pass on what the child said before it failed."""
-    sys.stderr.write(log.read_text(encoding="utf-8", errors="replace"))
+    sys.stderr.write(own_lines(log.read_text(encoding="utf-8", errors="replace")))
     log.unlink(missing_ok=True)
     return INTERRUPTED if child.returncode < 0 else child.returncode
 
@@ -238,10 +244,10 @@ def told(path: Path) -> None:
     """Say on stderr what was kept, and what to do with it."""
     capture = read_capture(path)
     rounds = capture.end.rounds if capture.end else "an unknown number of"
-    _tell(f"{path}: {rounds} rounds, {capture.state}")
-    _tell(f"  specprof diagnose {path}")
-    _tell(f"  specprof view {path}")
-    _tell(f"  specprof export speedscope {path}")
+    tell(f"{path}: {rounds} rounds, {capture.state}")
+    tell(f"  specprof diagnose {path}")
+    tell(f"  specprof view {path}")
+    tell(f"  specprof export speedscope {path}")
 
 
 def _stamp() -> str:
@@ -250,8 +256,3 @@ def _stamp() -> str:
 
 def _on_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def _tell(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()

@@ -1,10 +1,10 @@
 """Plain progress on stderr, for runs nobody watches in the dashboard."""
 
-import sys
 import time
 import traceback
 
 from specprof.errors import SpecprofError
+from specprof.narration import tell
 from specprof.plain import plain
 from specprof.records import Event, Header, Overlaps, Prefill, Round, Scored
 from specprof.settings import RunSpec
@@ -116,5 +116,4 @@ def _clock(seconds: float) -> str:
 
 
 def _write(elapsed_s: float, line: str) -> None:
-    sys.stderr.write(f"[{elapsed_s:6.1f} s] {plain(line)}\n")
-    sys.stderr.flush()
+    tell(f"[{elapsed_s:6.1f} s] {plain(line)}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from specprof.errors import INTERRUPTED, SpecprofError, UsageError
+from specprof.narration import tell
 from specprof.plain import plain
 
 if TYPE_CHECKING:
@@ -88,8 +89,7 @@ def _told(choice: "Choice") -> None:
 
 
 def _say(line: str) -> None:
-    sys.stderr.write(f"{plain(line)}\n")
-    sys.stderr.flush()
+    tell(plain(line))
 
 
 def _player(folder: Path) -> "Callable[[str, Settings], Evidence]":

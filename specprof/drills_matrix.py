@@ -5,12 +5,14 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import msgspec
 
 from specprof import drills
 from specprof.drills import Judged
 from specprof.errors import SpecprofError, UsageError
+from specprof.narration import put_aside, said_to
 from specprof.plain import as_json, plain_json
 from specprof.settings import Value
 
@@ -42,8 +44,14 @@ def played(
         yield from map(_judged, tasks)
         return
     spawned = multiprocessing.get_context("spawn")  # torch and its threads survive no fork
-    with ProcessPoolExecutor(jobs, spawned, _end_with_starter) as pool:
+    with ProcessPoolExecutor(jobs, spawned, _begin, (said_to(),)) as pool:
         yield from pool.map(_judged, tasks)
+
+
+def _begin(log: Path | None) -> None:
+    """Set up a process that plays drills: its libraries' words go where the starter's go."""
+    put_aside(log)
+    _end_with_starter()
 
 
 def _end_with_starter() -> None:

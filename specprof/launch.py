@@ -19,7 +19,7 @@ from specprof.endings import as_interrupts, close, heed_lifeline, lifeline
 from specprof.errors import INTERRUPTED, SpecprofError
 from specprof.limits import check
 from specprof.locking import claimed, refuse_recorded
-from specprof.plain import plain
+from specprof.narration import aside, log_for, own_lines, tell
 from specprof.plan import expand
 from specprof.progress import SELDOM_S, Progress, SweepProgress
 from specprof.reading import open_regular, read_end
@@ -72,7 +72,7 @@ def resume(folder: Path, follow: Follow, allowed: trust.Allowed) -> Path:
         index = sweep.resumed(folder)
         _check_index(folder, index, allowed)
         waiting = sum(run.state == "waiting" for run in index.runs)
-        _tell(f"{folder}: {len(index.runs) - waiting} of {len(index.runs)} runs are complete")
+        tell(f"{folder}: {len(index.runs) - waiting} of {len(index.runs)} runs are complete")
         _play_all(folder, index, follow)
     return folder
 
@@ -90,14 +90,14 @@ def _play_all(folder: Path, index: sweep.Index, follow: Follow) -> None:
         with as_interrupts():
             index = sweep.play_all(folder, index, play, SweepProgress())
     except KeyboardInterrupt:  # between two runs, none of which it ended
-        _tell(f"{folder}: stopped between two runs")
-        _tell(f"  {_resuming(folder, index)}")
+        tell(f"{folder}: stopped between two runs")
+        tell(f"  {_resuming(folder, index)}")
         raise
     done = sum(run.state == "complete" for run in index.runs)
-    _tell(f"{folder}: {done} of {len(index.runs)} runs complete")
+    tell(f"{folder}: {done} of {len(index.runs)} runs complete")
     if done < len(index.runs):
-        _tell(f"  {_resuming(folder, index)}")
-    _tell(f"  specprof compare --by-depth {folder}")
+        tell(f"  {_resuming(folder, index)}")
+    tell(f"  specprof compare --by-depth {folder}")
 
 
 def _check_index(folder: Path, index: sweep.Index, allowed: trust.Allowed) -> None:
@@ -117,6 +117,11 @@ def _resuming(folder: Path, index: sweep.Index) -> str:
 
 def _record(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> str:
     """Record one run in this process; return how it ended."""
+    with aside(log_for(path)):
+        return _recorded(spec, path, progress, force=force)
+
+
+def _recorded(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> str:
     from specprof import registry
     from specprof.extend import Backend
     from specprof.recorder import record
@@ -127,14 +132,14 @@ def _record(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> st
             if ending := endings.told():
                 raise ending  # noqa: TRY301 - it came while modules were loaded, and was swallowed
             if not writer.locked:
-                _tell(f"{path} can't be locked: let no other run record into it meanwhile")
+                tell(f"{path} can't be locked: let no other run record into it meanwhile")
             end = record(backend, spec, writer, command=sys.argv[1:], listener=progress.hear)
             gone = writer.gone
         except BaseException:
             _forget_empty(writer)
             raise
         if end.status == "interrupted":
-            _tell(f"{path}: {end.reason}")
+            tell(f"{path}: {end.reason}")
             _forget_empty(writer)
     if gone:
         raise _lost(path)
@@ -151,7 +156,7 @@ def _lost(path: Path) -> SpecprofError:
 
 def _watched(path: Path) -> int:
     """Run in a child process and follow its capture in the dashboard."""
-    log, before = path.with_suffix(path.suffix + ".log"), _standing(path)
+    log, before = log_for(path), _standing(path)
     command = [sys.executable, "-m", "specprof", *sys.argv[1:], "--no-tui", "--output", str(path)]
     with _narration(log) as narration, lifeline("the dashboard was killed") as tied:
         child = subprocess.Popen(  # noqa: S603 - our own command line again
@@ -237,7 +242,7 @@ def _wait_for_header(path: Path, child: subprocess.Popen[bytes], before: _Standi
         found = _standing(path)
         return found is not None and found != before and found[1] > 0
 
-    _tell("loading the models ...")
+    tell("loading the models ...")
     while child.poll() is None:
         if begun():
             return True
@@ -247,7 +252,7 @@ def _wait_for_header(path: Path, child: subprocess.Popen[bytes], before: _Standi
 
 def _failed_early(child: subprocess.Popen[bytes], log: Path) -> int:
     """Pass on what the child said before it failed."""
-    sys.stderr.write(_said(log))
+    sys.stderr.write(own_lines(_said(log)))
     log.unlink(missing_ok=True)
     return INTERRUPTED if child.returncode < 0 else child.returncode
 
@@ -291,10 +296,10 @@ def told(path: Path) -> None:
     """Say on stderr what was kept, and what to do with it."""
     capture = read_capture(path)
     rounds = capture.end.rounds if capture.end else "an unknown number of"
-    _tell(f"{path}: {rounds} rounds, {capture.state}")
-    _tell(f"  specprof diagnose {path}")
-    _tell(f"  specprof view {path}")
-    _tell(f"  specprof export speedscope {path}")
+    tell(f"{path}: {rounds} rounds, {capture.state}")
+    tell(f"  specprof diagnose {path}")
+    tell(f"  specprof view {path}")
+    tell(f"  specprof export speedscope {path}")
 
 
 def _stamp() -> str:
@@ -303,8 +308,3 @@ def _stamp() -> str:
 
 def _on_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def _tell(line: str) -> None:
-    sys.stderr.write("\n".join(map(plain, line.split("\n"))) + "\n")
-    sys.stderr.flush()

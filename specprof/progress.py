@@ -1,11 +1,10 @@
 """Plain progress on stderr, for runs nobody watches in the dashboard."""
 
-import sys
 import time
 import traceback
 
 from specprof.errors import SpecprofError
-from specprof.plain import plain
+from specprof.narration import tell
 from specprof.records import Event, Header, Overlaps, Prefill, Round, Scored
 from specprof.settings import RunSpec
 from specprof.sweep import Index, Listener, left_s
@@ -93,7 +92,7 @@ class SweepProgress(Listener):
             self._say(f"  {error.hint}")
         elif error is not None:
             for line in "".join(traceback.format_exception(error)).splitlines():
-                sys.stderr.write(f"{plain(line)}\n")
+                tell(line)
 
     def _say(self, line: str) -> None:
         _write(time.monotonic() - self._started, line)
@@ -117,5 +116,4 @@ def _clock(seconds: float) -> str:
 
 
 def _write(elapsed_s: float, line: str) -> None:
-    sys.stderr.write(f"[{elapsed_s:6.1f} s] {plain(line)}\n")
-    sys.stderr.flush()
+    tell(f"[{elapsed_s:6.1f} s] {line}")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from specprof import writing
 from specprof.endings import close, lifeline
 from specprof.errors import INTERRUPTED, SpecprofError, UsageError
+from specprof.narration import tell
 from specprof.plain import plain
 
 if TYPE_CHECKING:
@@ -109,8 +110,7 @@ def _told(choice: "Choice") -> None:
 
 
 def _say(line: str) -> None:
-    sys.stderr.write(f"{plain(line)}\n")
-    sys.stderr.flush()
+    tell(plain(line))
 
 
 def _player(folder: Path) -> "Callable[[str, Settings], Evidence]":

@@ -69,7 +69,7 @@ def bench(
 
     _check_room(output, force=force)
     given = {k: v for k, v in locals().items() if k in Settings.__struct_fields__}
-    found = _played(given | {"max_new_tokens": tokens}, seconds)
+    found = _played(given | {"max_new_tokens": tokens}, seconds, output)
     written = document(found, **_circumstances(found.device))
     if output:
         writing.write(output, written.encode(), overwrite=force)
@@ -77,29 +77,24 @@ def bench(
     raise typer.Exit(INTERRUPTED if found.stopped else 0)
 
 
-def _played(given: "dict[str, Value]", seconds: float) -> "Contest":
+def _played(given: "dict[str, Value]", seconds: float, output: Path | None) -> "Contest":
     """Play the contest of the settings given; refused where no run can have them."""
     import tempfile
 
-    from specprof.engine import contest
+    from specprof.narration import aside, log_for, tell
     from specprof.plan import expand, override
     from specprof.settings import Profile
 
     (spec,) = expand(override(Profile(name="bench"), **given))
-    with tempfile.TemporaryDirectory() as folder:
+    with aside(log_for(output)), tempfile.TemporaryDirectory() as folder:
+        from specprof.engine import contest
+
         everybody = contest.entries(spec.settings)
         try:
-            return contest.play(everybody, Path(folder), seconds=seconds, tell=_tell)
+            return contest.play(everybody, Path(folder), seconds=seconds, tell=tell)
         except KeyboardInterrupt:
-            _tell("stopped before a repetition was whole: there is nothing to show")
+            tell("stopped before a repetition was whole: there is nothing to show")
             raise
-
-
-def _tell(line: str) -> None:
-    from specprof.plain import plain
-
-    sys.stderr.write(plain(line) + "\n")
-    sys.stderr.flush()
 
 
 def _circumstances(device: str) -> dict[str, object]:

@@ -99,9 +99,11 @@ def _one(
 
     from specprof import drills
     from specprof.cli._report import show
+    from specprof.narration import aside, log_for
 
     one = drills.drill(name, given)
-    judged, diagnosis = drills.judge(one, output, budget_s=budget_s, overwrite=force)
+    with aside(log_for(output)):
+        judged, diagnosis = drills.judge(one, output, budget_s=budget_s, overwrite=force)
     show([replace(diagnosis, capture=f"drill {judged.name}")], json=json)
     if judged.named is not None:
         sys.stderr.write(_verdict(judged) + "\n")
@@ -127,11 +129,13 @@ def _all(
     force: bool,
 ) -> None:
     from specprof import drills_matrix, writing
+    from specprof.narration import aside, log_for, tell
 
     judged = []
-    for one in drills_matrix.played(only or "", range(seeds), given, jobs, budget_s=budget_s):
-        sys.stderr.write(f"{one.name} seed {one.seed}: {_verdict(one)} ({one.seconds} s)\n")
-        judged.append(one)
+    with aside(log_for(output)):
+        for one in drills_matrix.played(only or "", range(seeds), given, jobs, budget_s=budget_s):
+            tell(f"{one.name} seed {one.seed}: {_verdict(one)} ({one.seconds} s)")
+            judged.append(one)
     document = drills_matrix.document(judged)
     sys.stdout.write(document.decode() if json else drills_matrix.table(judged))
     if output:

@@ -1,6 +1,7 @@
 """``specprof bench``, as a user runs it."""
 
 import json
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -74,6 +75,23 @@ def test_the_table_has_everybody(pair):
     assert max(map(len, lines[:15])) <= 100
     assert "everybody emitted the same 4 tokens in every play" in lines
     assert "repetition 2" in ended.stderr
+
+
+def test_its_screen_shows_no_library_s_chatter(pair, tmp_path, monkeypatch):
+    """It is in a log beside the document, which one line names."""
+
+    def chattering(*_, tell, **__):
+        sys.stderr.write("chatter\n")
+        tell("a line of ours")
+        return made(pair)
+
+    monkeypatch.setattr(contest, "play", chattering)
+    ended = small(pair, "-o", tmp_path / "b.json")
+    assert ended.exit_code == 0, ended.output
+    assert "chatter" not in ended.output
+    assert (tmp_path / "b.json.log").read_text() == "chatter\n"
+    assert ended.stderr.splitlines()[0] == "a line of ours"
+    assert str(tmp_path / "b.json.log") in ended.stderr.splitlines()[1]
 
 
 def test_json_says_what_the_table_does_and_is_kept(pair, tmp_path):

@@ -1,0 +1,186 @@
+"""What is said on stderr, and where what libraries would say there goes.
+
+stderr is narration, and it is ours. While a run is made, what torch, transformers and others say
+by Python's `warnings`, by a logger or straight to `sys.stderr` goes to a log, so that nobody's
+screen is printed over. Left alone are what their compiled code writes to the terminal past Python,
+and errors: an exception that ends the run, or a thread of it, is shown where it always was.
+"""
+
+import contextlib
+import io
+import logging
+import os
+import secrets
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from specprof.plain import plain
+
+MARK = "| "
+"""Begins a library's line where our own narration goes to the same file."""
+
+
+def tell(line: str) -> None:
+    """Say a line on stderr, fit to print, whatever is put aside at the moment."""
+    stream = _ASIDE.terminal
+    stream.write(f"{plain(line)}\n")
+    stream.flush()
+
+
+def log_for(path: Path | None) -> Path:
+    """Return where what libraries say while `path` is written goes: PATH.log.
+
+    Where nothing is kept (None) it is among the machine's temporary files.
+    """
+    if path is None:
+        return Path(tempfile.gettempdir()) / f"specprof-{secrets.token_hex(6)}.log"
+    return path.with_name(path.name + ".log")
+
+
+@contextlib.contextmanager
+def aside(log: Path) -> Iterator[None]:
+    """Send what libraries say inside the block to `log`; name it on stderr if they said anything.
+
+    The file is made with the first word; one that an earlier run left is removed.
+    """
+    shared = _is_stderr(log)
+    if not shared:
+        with contextlib.suppress(OSError):
+            log.unlink(missing_ok=True)
+    before = put_aside(log)
+    try:
+        yield
+    finally:
+        _ASIDE.goes_to(before)
+        if not shared and os.path.lexists(log):
+            tell(f"what libraries said is in {log}")
+
+
+def put_aside(log: Path | None) -> Path | None:
+    """Send what libraries say from here on to `log`, None: to stderr; return where it went."""
+    before = _ASIDE.log
+    _ASIDE.goes_to(log)
+    return before
+
+
+def said_to() -> Path | None:
+    """Return the log that what libraries say goes to; None: nothing is put aside."""
+    return _ASIDE.log
+
+
+def own_lines(text: str) -> str:
+    """Return what of a shared log is our own: no library's lines."""
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(MARK))
+
+
+class _Aside(io.TextIOBase):
+    """Stands where `sys.stderr` stood; libraries may keep it, so there is one for good.
+
+    While nothing is put aside it is the terminal.
+    """
+
+    encoding = "utf-8"
+
+    def __init__(self) -> None:
+        self.log: Path | None = None
+        self._shared = self._midline = False
+        self._before: TextIO | None = None
+        self._hook: Callable[[Any], object] | None = None
+
+    @property
+    def terminal(self) -> TextIO:
+        """Where our own narration goes."""
+        now = sys.stderr
+        if now is not self:
+            return now
+        return self._before or sys.__stderr__ or _NOWHERE
+
+    def goes_to(self, log: Path | None) -> None:
+        """Send what is written here to a log from now on; None: to the terminal."""
+        self.log, self._midline = log, False
+        if log is None:
+            self._give_back()
+            return
+        if sys.stderr is not self:
+            self._before, sys.stderr = sys.stderr, self
+            self._hook, threading.excepthook = threading.excepthook, self._thread_failed
+        self._shared = _is_stderr(log)
+        _redirect({id(self._before), id(sys.stdout)}, self)
+
+    def write(self, text: str) -> int:
+        """Write what a library says; where its log can't be written, to the terminal."""
+        if self.log is None:
+            return self.terminal.write(text)
+        if not text:
+            return 0
+        try:
+            self._logged(self.log, text)
+        except OSError:
+            self.terminal.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the terminal; the log is written at once."""
+        self.terminal.flush()
+
+    def fileno(self) -> int:
+        """Return the terminal's, for who insists on a file."""
+        return self.terminal.fileno()
+
+    def isatty(self) -> bool:
+        """Return whether this is a terminal: not while it goes to a log."""
+        return self.log is None and self.terminal.isatty()
+
+    def _logged(self, log: Path, text: str) -> None:
+        if self._shared:
+            self.terminal.write(self._marked(text))
+            self.terminal.flush()
+            return
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+        with open(os.open(log, flags, 0o666), "a", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - no link is followed
+            file.write(text)
+
+    def _marked(self, text: str) -> str:
+        lines = text.splitlines(keepends=True)
+        whole = "".join(MARK + line for line in lines)
+        found = whole.removeprefix(MARK) if self._midline else whole
+        self._midline = not text.endswith("\n")
+        return found
+
+    def _thread_failed(self, args: Any) -> None:  # noqa: ANN401 - as threading hands it on
+        """Show what ended a thread: it is no library's remark."""
+        if self._hook is not None:
+            with contextlib.redirect_stderr(self.terminal):
+                self._hook(args)
+
+    def _give_back(self) -> None:
+        if sys.stderr is self and self._before is not None:
+            sys.stderr = self._before
+        if self._hook is not None:
+            threading.excepthook = self._hook
+        self._hook = None
+
+
+def _redirect(streams: set[int], stream: "_Aside") -> None:
+    """Give handlers that loggers already have, and that write to one of `streams`, another."""
+    named = logging.root.manager.loggerDict.values()
+    for logger in (logging.root, *(each for each in named if isinstance(each, logging.Logger))):
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler) and id(handler.stream) in streams:
+                handler.setStream(stream)
+
+
+def _is_stderr(log: Path) -> bool:
+    """Return whether stderr goes to that very file already: a dashboard's recorder says it all."""
+    try:
+        return os.path.samestat(os.fstat(_ASIDE.terminal.fileno()), log.stat())
+    except (OSError, ValueError):
+        return False
+
+
+_NOWHERE = io.StringIO()
+_ASIDE = _Aside()

@@ -1,0 +1,166 @@
+"""Libraries' chatter goes to a log beside the capture; narration and errors stay on stderr."""
+
+import io
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from specprof import narration
+from specprof.narration import aside, log_for, own_lines, tell
+
+SCRIPT = Path(__file__).parent / "data" / "chattering.py"
+SHORT = ("--backend", "synthetic", "--temperature", 1, "--context", 200, "--stops", 1)
+SAID = [
+    "chatter: warned",
+    "chatter: logged by an early handler",
+    "chatter: logged by a late handler",
+    "chatter: logged by no handler",
+    "chatter: written\n",
+]
+
+
+def specprof(*arguments, **options):
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.run(
+        command, **({"capture_output": True, "text": True, "timeout": 120} | options)
+    )
+
+
+@pytest.fixture(scope="module")
+def chattered(tmp_path_factory):
+    """A run whose library says all it can."""
+    path = tmp_path_factory.mktemp("run") / "a.jsonl"
+    return path, specprof("run", "--no-tui", *SHORT, "-o", path)
+
+
+def test_a_run_s_screen_shows_no_chatter(chattered):
+    """However it was said; it is in the log, and one line names that."""
+    path, done = chattered
+    assert done.returncode == 0, done.stderr
+    assert "chatter: " not in done.stderr + done.stdout
+    log = log_for(path)
+    assert log.name == "a.jsonl.log"
+    assert [each for each in SAID if each not in log.read_text()] == []
+    assert done.stderr.count(str(log)) == 1
+    assert "specprof diagnose" in done.stderr
+
+
+def test_where_nothing_was_said_there_is_no_log(tmp_path):
+    """Nor a line about it; what an earlier run left beside the capture is gone."""
+    path = tmp_path / "a.jsonl"
+    log_for(path).write_text("of an earlier run")
+    done = specprof("--quiet", "run", "--no-tui", *SHORT, "-o", path)
+    assert done.returncode == 0, done.stderr
+    assert not log_for(path).exists()
+    assert ".log" not in done.stderr
+
+
+def test_errors_are_shown(tmp_path):
+    """What ended a thread, and what ended the run, with all that Python says of them."""
+    path = tmp_path / "a.jsonl"
+    done = specprof("run", "--no-tui", *SHORT, "--seed", 13, "-o", path)
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+    assert "RuntimeError: the run itself broke" in done.stderr
+    assert "chatter: " not in done.stderr
+    assert "chatter: warned" in log_for(path).read_text()
+
+
+def test_every_run_of_a_sweep_has_a_log_of_its_own(tmp_path):
+    """What a library kept of the first run's stderr serves the second's."""
+    done = specprof("run", "--no-tui", *SHORT, "--sweep", "depth=2,3", "-o", tmp_path / "sweep")
+    assert done.returncode == 0, done.stderr
+    assert "chatter: " not in done.stderr + done.stdout
+    logs = sorted((tmp_path / "sweep").glob("*.jsonl.log"))
+    assert len(logs) == 2
+    assert all("chatter: logged by a late handler" in log.read_text() for log in logs)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_drill_s_screen_shows_none(tmp_path, kept):
+    """Without a file to keep, the log is among the temporary files."""
+    output = ["-o", tmp_path / "a.jsonl"] if kept else []
+    done = specprof("drill", "no-bonus", *output, env=os.environ | {"TMPDIR": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    assert "chatter: " not in done.stderr + done.stdout
+    (log,) = tmp_path.glob("*.log")
+    assert (log.name == "a.jsonl.log") == kept
+    assert str(log) in done.stderr
+    assert "chatter: warned" in log.read_text()
+
+
+def test_beside_a_dashboard_both_go_to_one_file(tmp_path):
+    """A library's lines are marked there: they are left out where an early failure is told."""
+    path = tmp_path / "a.jsonl"
+    with log_for(path).open("wb") as log:
+        both = {"capture_output": False, "stdout": log, "stderr": log}
+        specprof("run", "--no-tui", *SHORT, "--seed", 13, "-o", path, **both)
+    whole = log_for(path).read_text()
+    assert "| chatter: written\n" in whole
+    own = own_lines(whole)
+    assert "chatter: " not in own
+    assert "RuntimeError: the run itself broke" in own
+    assert ".log" not in own
+
+
+def test_narration_goes_past_what_is_put_aside(tmp_path, capsys):
+    """At once, and as it was written; blocks may stand in one another."""
+    outer, inner = tmp_path / "outer.log", tmp_path / "inner.log"
+    with aside(outer):
+        sys.stderr.write("1")
+        with aside(inner):
+            tell("ours")
+            sys.stderr.write("2")
+        sys.stderr.write("3")
+    sys.stderr.write("after\n")
+    assert (outer.read_text(), inner.read_text()) == ("13", "2")
+    told = capsys.readouterr().err.splitlines()
+    assert [told[0], told[-1], len(told)] == ["ours", "after", 4]
+
+
+def test_a_handler_made_inside_goes_on_after_it(tmp_path, capsys):
+    """To wherever stderr goes by then; libraries make theirs once."""
+    made = logging.StreamHandler()
+    with aside(tmp_path / "a.log"):
+        made = logging.StreamHandler()
+        made.emit(logging.makeLogRecord({"msg": "inside"}))
+    made.emit(logging.makeLogRecord({"msg": "outside"}))
+    assert (tmp_path / "a.log").read_text() == "inside\n"
+    assert "outside" in capsys.readouterr().err
+
+
+def test_a_log_that_can_t_be_written_loses_no_word(tmp_path, capsys):
+    """It is said on stderr then; the run goes on."""
+    with aside(tmp_path / "nowhere" / "a.log"):
+        sys.stderr.write("said\n")
+    assert capsys.readouterr().err == "said\n"
+
+
+def test_no_link_is_followed(tmp_path):
+    """A folder somebody prepared leads to no other file."""
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    log = tmp_path / "a.log"
+    log.symlink_to(precious)
+    with aside(log):
+        log.unlink(missing_ok=True)
+        log.symlink_to(precious)
+        sys.stderr.write("said\n")
+        assert log.is_symlink()
+    assert precious.read_text() == "precious"
+
+
+def test_it_is_no_terminal_while_it_goes_to_a_log(tmp_path, monkeypatch):
+    """Progress bars are drawn on terminals only."""
+    screen = io.StringIO()
+    screen.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", screen)
+    with aside(tmp_path / "a.log"):
+        assert not sys.stderr.isatty()
+        assert narration.said_to() == tmp_path / "a.log"
+    assert narration.said_to() is None
+    assert sys.stderr is screen

@@ -72,6 +72,9 @@ def record(
         end = ledger.end(error, observe_ns=backend.observe_ns)
         if isinstance(error, KeyboardInterrupt):
             return end
+        if isinstance(error, SystemExit):  # of somebody's member: it is nobody's exit code
+            title = f"the run was ended from inside: a member called sys.exit({error.code!r})"
+            raise SpecprofError(title, "mend the member, or run without it") from error
         raise
     return ledger.end(observe_ns=backend.observe_ns)
 

@@ -54,16 +54,19 @@ def diagnose(
     from specprof.cli._report import form_of, show
 
     families, chosen = _families(fail_on or []), form_of(form, json=json)
+    from specprof.registry import checked_folders
+
+    also = checked_folders(plugins or [])
     from specprof.diagnosis import diagnose as judge
 
     tables, recorded = _parted(captures)
     evidence = _evidence(recorded)
-    diagnoses = [judge(each, plugins or []) for each in evidence]
+    diagnoses = [judge(each, also) for each in evidence]
     if probe is not None:
         from specprof.cli._probe import probed
 
         pairs = zip(diagnoses, evidence, strict=True)
-        diagnoses = [probed(*pair, probe, budget, plugins or []) for pair in pairs]
+        diagnoses = [probed(*pair, probe, budget, also) for pair in pairs]
     elif budget is not None:
         raise UsageError("--budget bounds probes, and none was asked for", "add --probe auto")
     diagnoses += _of_tables(tables)

@@ -1,5 +1,6 @@
 """``specprof export``: write a capture in another tool's format."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -11,8 +12,11 @@ from specprof.cli import app
 from specprof.errors import SpecprofError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from specprof.capture import Capture
     from specprof.extend import Exporter
+    from specprof.registry import Member
 
 
 @app.command()
@@ -34,15 +38,34 @@ def export(
     from specprof import extend, registry
     from specprof.capture import read_capture
 
-    exporter = registry.load(extend.Exporter, registry.member("exporter", format_))()
+    member = registry.member("exporter", format_)
     read = read_capture(capture)
-    if output == Path("-"):
-        _to_stdout(exporter, read)
-        return
+    with _named(member):
+        exporter = registry.load(extend.Exporter, member)()
+        if output == Path("-"):
+            _to_stdout(exporter, read)
+            return
     path = output or capture.with_name(capture.name.removesuffix(".jsonl") + exporter.suffix)
     _refuse_to_overwrite(path, capture, force=force)
-    _to_file(exporter, read, path)
+    with _named(member):
+        _to_file(exporter, read, path)
     _narrate(read, f"{path}\n  open it with {exporter.viewer}")
+
+
+@contextlib.contextmanager
+def _named(member: "Member") -> "Iterator[None]":
+    """Name an exporter that somebody added where it fails; our own errors stay as they are."""
+    from specprof.registry import told
+
+    try:
+        yield
+    except SpecprofError:
+        raise
+    except (Exception, SystemExit) as trouble:
+        if member.own:
+            raise
+        title = f"the exporter {member.name} failed: {told(trouble)}"
+        raise SpecprofError(title, f"mend {member.path}") from trouble
 
 
 def _refuse_to_overwrite(path: Path, capture: Path, *, force: bool) -> None:
@@ -60,6 +83,8 @@ def _to_file(exporter: "Exporter", capture: "Capture", path: Path) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         exporter.write(capture, part)
+        if not part.exists():
+            raise SpecprofError(f"nothing was written for {path}", "the exporter wrote elsewhere")
         part.replace(path)
     except OSError as trouble:
         title = f"can't write {path}: {trouble.strerror or trouble}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from specprof import sweep
 from specprof.capture import CaptureWriter, read_capture
 from specprof.errors import INTERRUPTED, SpecprofError, UsageError
+from specprof.limits import NEEDS_DRAFT
 from specprof.plan import expand
 from specprof.progress import SELDOM_S, Progress, SweepProgress
 from specprof.settings import Profile, RunSpec
@@ -34,7 +35,7 @@ def launch(
 ) -> int | Path:
     """Run a profile; return one run's exit code, or the folder a sweep was recorded in."""
     specs = expand(profile)
-    _refuse_unknown_pockets(specs)
+    _refuse_absent_models(specs)
     place = output or Path(f"specprof-{profile.name}-{_stamp()}")
     if len(specs) * profile.repeats > 1:
         with sweep.held(place):  # another run's files are not removed under it
@@ -213,13 +214,27 @@ def _refuse_existing(path: Path, *, force: bool) -> None:
         raise UsageError(f"{path} exists already", "choose another -o, or pass --force")
 
 
-def _refuse_unknown_pockets(specs: list[RunSpec]) -> None:
-    """Refuse a misspelt member of the embedded family before anything is loaded."""
-    from specprof import pocket
+def _refuse_absent_models(specs: list[RunSpec]) -> None:
+    """Refuse models that can't be anywhere, by their names, before anything is loaded.
 
-    for name in {name for spec in specs for name in (spec.settings.target, spec.settings.draft)}:
-        if name is not None and name.startswith(pocket.PREFIX):
-            pocket.folder(name)
+    A misspelt member of the embedded family is refused always; a place where nothing is costs a
+    sweep no more than the cell that asks for it.
+    """
+    from specprof import pocket
+    from specprof.engine.checkpoints import where
+
+    for spec in specs:
+        asked = spec.settings
+        drafts = asked.drafter in NEEDS_DRAFT
+        kind: where.Kind = "head" if asked.drafter == "eagle" else "model"
+        named: dict[str | None, where.Kind] = {asked.target: "model"}
+        named |= (
+            {asked.draft: kind} if drafts or (asked.draft or "").startswith(pocket.PREFIX) else {}
+        )
+        for name, wanted in named.items():
+            alone = len(specs) == 1 and asked.backend != "synthetic"
+            if name is not None and (alone or name.startswith(pocket.PREFIX)):
+                where.place_of(name, wanted)
 
 
 def _forget_empty(path: Path) -> None:

@@ -25,10 +25,9 @@ def heads() -> list[str]:
 
 def folder(name: str) -> Path:
     """Return the checkpoint folder of a member such as `pocket/target`."""
-    place = Path(__file__).parent / name.removeprefix(PREFIX)
-    if not (place / "config.json").is_file():
+    if name not in _folders():
         raise UnknownName("pocket model", name, _folders())
-    return place
+    return Path(__file__).parent / name.removeprefix(PREFIX)
 
 
 def _folders() -> list[str]:

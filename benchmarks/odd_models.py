@@ -10,7 +10,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,20 +22,11 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: a fork with threads may hang
 
 import torch
-from odd_folders import (
-    FILES,
-    FOLDERS,
-    KINDS,
-    NUMBERS,
-    PLACES,
-    ROPES,
-    SIZES,
-    WEIGHTS,
-    both,
-    head,
-    healthy,
-)
-from odd_settings import SETTINGS
+from odd.configs import KINDS, NUMBERS, ROPES, SIZES
+from odd.files import FILES, PLACES
+from odd.recipes import both, head, healthy
+from odd.settings import SETTINGS
+from odd.weights import WEIGHTS
 from stamp import save, stamp
 
 LIMIT_S = 60
@@ -45,6 +35,8 @@ TAKEN = 2**30
 """Bytes a run that is refused may have taken."""
 NARRATED = ("[", "loading the models")
 """How lines of a run's progress begin; the two of an error come after them."""
+TOLD = 2
+"""Lines of an error: what is wrong, what to do."""
 TEXT = "the quick brown fox jumps over the lazy dog; " * 20
 
 
@@ -74,7 +66,7 @@ class Case:
 
 def cases() -> Iterator[Case]:
     """Yield every case: odd folders as a target, as a draft and as a head, then odd settings."""
-    for odd in FOLDERS:
+    for odd in (*SIZES, *KINDS, *NUMBERS, *ROPES, *FILES, *WEIGHTS, *PLACES):
         for side in ("target", "draft"):
             yield Case(f"{side}: {odd.name}", _folder(odd.make, side), odd.runs)
     for odd in (*SIZES, *KINDS, *NUMBERS, *ROPES, *PLACES):
@@ -102,8 +94,7 @@ def run(case: Case, pair: Path, *, forked: bool) -> Trial:
         shutil.copytree(pair, place)
         command = [*_command(place), *case.prepare(place)]
         out, started = Path(folder) / "stderr", time.monotonic()
-        child = (_forked if forked else _spawned)(command, out, place)
-        code, peak = _ended(child)
+        code, peak = _ended(_begun(command, out, place, forked=forked))
         seconds = time.monotonic() - started
         said = out.read_text(errors="replace")
         ran = list(place.rglob("RAN"))
@@ -125,7 +116,8 @@ def _bounded() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _forked(command: list[str], out: Path, place: Path) -> int:
+def _begun(command: list[str], out: Path, place: Path, *, forked: bool) -> int:
+    """Begin a run in a child of this process, or in a fresh interpreter; return its id."""
     child = os.fork()
     if child:
         return child
@@ -133,10 +125,10 @@ def _forked(command: list[str], out: Path, place: Path) -> int:
     try:
         _bounded()
         os.chdir(place)
-        written = os.open(out, os.O_CREAT | os.O_WRONLY)
-        os.dup2(written, 2)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        for number, file in enumerate((os.devnull, os.devnull, out)):
+            os.dup2(os.open(file, os.O_RDWR | os.O_CREAT), number)
+        if not forked:
+            os.execv(sys.executable, [sys.executable, "-m", "specprof", *command])  # noqa: S606
         sys.argv = ["specprof", *command]
         from specprof.cli import main
 
@@ -150,18 +142,6 @@ def _forked(command: list[str], out: Path, place: Path) -> int:
     finally:
         sys.stderr.flush()
         os._exit(code)
-
-
-def _spawned(command: list[str], out: Path, place: Path) -> int:
-    with out.open("wb") as written:
-        return subprocess.Popen(  # noqa: S603 - our own command line
-            [sys.executable, "-m", "specprof", *command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=written,
-            cwd=place,
-            preexec_fn=_bounded,  # noqa: PLW1509 - no threads here
-        ).pid
 
 
 def _ended(child: int) -> tuple[int | None, int]:
@@ -178,22 +158,19 @@ def _ended(child: int) -> tuple[int | None, int]:
 
 
 def judged(case: Case, code: int | None, said: str, peak: int) -> str:
-    """Return what is to be said of how a case ended."""
+    """Return what is to be said of how a case ended: `ok`, `clean`, or what is wrong."""
     lines = [each for each in said.splitlines() if not each.startswith(NARRATED)]
-    if code is None:
-        return "hangs"
-    if "Traceback (most recent call last)" in said or "panicked at" in said:
-        return "traceback"
-    if code == 0:
-        return "ok" if case.runs else "runs and should not"
-    if code not in {2, 3}:
-        return f"exit {code}"
-    if len(lines) != 2 or not lines[0].startswith("specprof: "):  # noqa: PLR2004 - title and hint
-        usage = lines and lines[-1].startswith("╰") or any("Usage:" in each for each in lines)
-        return "clean" if usage else f"{len(lines)} lines"
-    if peak > TAKEN:
-        return f"{peak >> 20} MB taken first"
-    return "clean"
+    told = len(lines) == TOLD and lines[0].startswith("specprof: ")
+    told = told or any("Usage:" in each for each in lines)  # the command line's own refusal
+    wrong = {
+        "hangs": code is None,
+        "traceback": "Traceback (most recent call last)" in said or "panicked at" in said,
+        "runs and should not": code == 0 and not case.runs,
+        f"exit {code}": code not in {0, 2, 3},
+        f"{len(lines)} lines": code in {2, 3} and not told,
+        f"{peak >> 20} MB taken first": code in {2, 3} and peak > TAKEN,
+    }
+    return next((what for what, found in wrong.items() if found), "clean" if code else "ok")
 
 
 def main() -> None:

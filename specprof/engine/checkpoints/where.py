@@ -32,11 +32,12 @@ def place_of(name: str, kind: Kind = "model") -> Path | str:
         return Path(path)
     if name.strip() and os.path.lexists(path):
         raise _refused(kind, name, "it is no folder", "give the folder that holds config.json")
-    if os.sep in name and os.path.isdir(first := name.partition(os.sep)[0]):  # noqa: PTH112
-        hint = f"an id of the hub is asked for where no folder is called {first!r}"
-        raise _refused(kind, name, f"there is no such folder in {first!r}", hint)
     if not _may_be_an_id(name):
         raise _refused(kind, name, "there is no such folder", known(kind))
+    first = name.partition("/")[0]
+    if first != name and os.path.isdir(first):  # noqa: PTH112
+        hint = f"an id of the hub is asked for where no folder is called {first!r}"
+        raise _refused(kind, name, f"there is no such folder in {first!r}", hint)
     return name
 
 

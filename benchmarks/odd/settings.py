@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 FAR = 2**40
+SHOWN = 57
+"""Letters of an option that a case is called by."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,10 @@ class Asked:
     @property
     def name(self) -> str:
         """The options as they are written."""
-        return " ".join(each if len(each) < 60 else each[:57] + "..." for each in self.options)
+        return " ".join(
+            each if len(each) <= SHOWN else f"{each[:SHOWN]}... ({len(each)} letters)"
+            for each in self.options
+        )
 
 
 def one(*options: str, runs: bool = False) -> Asked:

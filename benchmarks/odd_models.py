@@ -1,7 +1,7 @@
 """Odd model folders and settings, each given to `specprof run`: how each ends.
 
 Right is exit code 0 where a run may end well, else 2 or 3 with two lines on stderr, no traceback,
-within 60 s and 8 GiB of addresses, and before a gigabyte is taken. Each is run in a child forked
+within 60 s of processor time and 8 GiB of addresses, and before a gigabyte is taken. Each is run in a child forked
 from a process that has torch loaded; `--processes` starts a fresh interpreter for each instead.
 """
 
@@ -29,7 +29,8 @@ from odd.settings import SETTINGS
 from odd.weights import WEIGHTS
 from stamp import save, stamp
 
-LIMIT_S = 60
+LIMIT_S, PATIENCE_S = 60, 600
+"""Of processor time a case may take, and of a clock on however busy a machine."""
 ADDRESSES = 8 * 2**30
 TAKEN = 2**30
 """Bytes a run that is refused may have taken."""
@@ -37,6 +38,7 @@ NARRATED = ("[", "loading the models")
 """How lines of a run's progress begin; the two of an error come after them."""
 TOLD = 2
 """Lines of an error: what is wrong, what to do."""
+TOLD_EVERY = 50
 TEXT = "the quick brown fox jumps over the lazy dog; " * 20
 
 
@@ -114,6 +116,7 @@ def _command(place: Path) -> list[str]:
 def _bounded() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (LIMIT_S, LIMIT_S + 5))
 
 
 def _begun(command: list[str], out: Path, place: Path, *, forked: bool) -> int:
@@ -146,11 +149,12 @@ def _begun(command: list[str], out: Path, place: Path, *, forked: bool) -> int:
 
 def _ended(child: int) -> tuple[int | None, int]:
     """Wait; return the exit code, None for one that had to be killed, and the most bytes taken."""
-    deadline = time.monotonic() + LIMIT_S
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         ended, status, usage = os.wait4(child, os.WNOHANG)
         if ended:
-            return os.waitstatus_to_exitcode(status), usage.ru_maxrss << 10
+            code = os.waitstatus_to_exitcode(status)
+            return None if code == -signal.SIGXCPU else code, usage.ru_maxrss << 10
         time.sleep(0.01)
     os.kill(child, signal.SIGKILL)
     _, _, usage = os.wait4(child, 0)
@@ -190,7 +194,9 @@ def main() -> None:
         healthy(pair / "target", seed=1)
         healthy(pair / "draft", seed=2)
         trials = []
-        for case in wanted:
+        for number, case in enumerate(wanted):
+            if number % TOLD_EVERY == 0:
+                print(f"{number} of {len(wanted)}", file=sys.stderr, flush=True)
             trials.append(run(case, pair, forked=not asked.processes))
             if trials[-1].verdict not in {"ok", "clean"}:
                 print(

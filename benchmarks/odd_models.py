@@ -1,8 +1,9 @@
 """Odd model folders and settings, each given to `specprof run`: how each ends.
 
 Right is exit code 0 where a run may end well, else 2 or 3 with two lines on stderr, no traceback,
-within 60 s of processor time and 8 GiB of addresses, and before a gigabyte is taken. Each is run in a child forked
-from a process that has torch loaded; `--processes` starts a fresh interpreter for each instead.
+within 60 s of processor time and 8 GiB of addresses, and before a gigabyte is taken. Each is run in
+a child forked from a process that has torch loaded; `--processes` starts a fresh interpreter for
+each instead.
 """
 
 import argparse

@@ -133,7 +133,7 @@ def _load(looked: Survey, settings: Settings, device: torch.device) -> Loaded:
     looked.check_weights()
     check_loads(name, looked.weight_bytes, device)
     with told_of(name, looked.hint):
-        model = (_made_up if looked.dummy else _read)(looked, settings)
+        model = _made_up(looked, settings.seed) if looked.dummy else _read(looked)
         model = model.to(device).eval().requires_grad_(requires_grad=False)
         facts = facts_of(name, model)
     tokenizer = _tokenizer(looked)
@@ -143,16 +143,15 @@ def _load(looked: Survey, settings: Settings, device: torch.device) -> Loaded:
     return Loaded(model, tokenizer, facts)
 
 
-def _made_up(looked: Survey, settings: Settings) -> Any:  # noqa: ANN401 - transformers is untyped
-    torch.manual_seed(settings.seed)
+def _made_up(looked: Survey, seed: int) -> Any:  # noqa: ANN401 - transformers is untyped
+    torch.manual_seed(seed)
     return AutoModelForCausalLM.from_config(
-        looked.config, dtype=looked.dtype, trust_remote_code=settings.trust_remote_code
+        looked.config, dtype=looked.dtype, trust_remote_code=looked.options["trust_remote_code"]
     )
 
 
-def _read(looked: Survey, settings: Settings) -> Any:  # noqa: ANN401
+def _read(looked: Survey) -> Any:  # noqa: ANN401
     """Return the model with its weights; refuse those that lack some: they would be made up."""
-    del settings
     model, told = AutoModelForCausalLM.from_pretrained(
         looked.place,
         dtype=looked.dtype,

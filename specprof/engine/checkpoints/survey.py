@@ -10,8 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+)
 from transformers import AutoConfig, AutoModelForCausalLM
-from transformers.utils import cached_file
 
 from specprof import pocket
 from specprof.engine.checkpoints import where
@@ -48,13 +54,17 @@ class HubFiles:
 
     def path(self, name: str) -> Path | None:
         """Return where the file lies in the hub's cache; None where the model has none."""
-        found = cached_file(
-            self.name,
-            name,
-            local_files_only=self.local_only,
-            _raise_exceptions_for_missing_entries=False,
-        )
-        return None if found is None else Path(found)
+        try:
+            return Path(hf_hub_download(self.name, name, local_files_only=self.local_only))
+        except EntryNotFoundError as trouble:
+            if isinstance(trouble, LocalEntryNotFoundError) and not self.local_only:
+                raise Misfit(f"the hub stopped answering: {trouble.__cause__}") from trouble
+            return None
+        except GatedRepoError as trouble:
+            hint = "accept its licence on its page, and log in: hf auth login"
+            raise Misfit("its publisher gives it to those who accept a licence", hint) from trouble
+        except RepositoryNotFoundError as trouble:
+            raise Misfit("the hub has no such model, or it is private", where.known()) from trouble
 
 
 @dataclass(frozen=True)
@@ -164,13 +174,13 @@ def survey(name: str, settings: Settings, dtype: torch.dtype) -> Survey:
         if not dummy:
             refuse_head(name, found.headers)  # before its configuration, which is its target's
         return found
-    local_only = False
-    if trouble := where.trouble_with_hub(name):
-        local_only = True
-        if HubFiles(name, local_only).path(CONFIG) is None:
+    trouble = where.trouble_with_hub(name)
+    options["local_files_only"] = trouble is not None
+    files = HubFiles(name, local_only=trouble is not None)
+    with told_of(name, where.known()):
+        if trouble and files.path(CONFIG) is None:
             raise where.unreached(name, trouble)
-    options["local_files_only"] = local_only
-    return Survey(name, place, options, HubFiles(name, local_only), dtype, dummy)
+    return Survey(name, place, options, files, dtype, dummy)
 
 
 def refuse_head(name: str, headers: dict[str, Tensor]) -> None:

@@ -49,10 +49,10 @@ def read(name: str) -> tuple[dict[str, Any], Weights]:
     UsageError for what is no head, before its weights are read.
     """
     place = where.place_of(name, "head")
-    files: Files = Folder(place) if isinstance(place, Path) else _of_hub(place)
     hint = "the folder must hold config.json and model.safetensors (or pytorch_model.bin)"
-    hint = hint if isinstance(files, Folder) else where.known("head")
+    hint = hint if isinstance(place, Path) else where.known("head")
     with told_of(name, hint, doing="load head"):
+        files: Files = Folder(place) if isinstance(place, Path) else _of_hub(place)
         path = files.path(CONFIG)
         if path is None:
             raise Misfit(f"it holds no {CONFIG}")

@@ -150,7 +150,6 @@ def test_a_model_fetched_before_is_loaded_without_a_hub(sound, tmp_path, monkeyp
     (place / "refs" / "main").write_text("abc")
     shutil.copytree(sound, place / "snapshots" / "abc")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(where, "trouble_with_hub", lambda _: "no network")
     found = survey("org/name", Settings(), torch.float32)
     found.check_weights()

@@ -6,11 +6,14 @@ import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+import torch
 from huggingface_hub import constants
 
 from specprof import pocket
 from specprof.engine.checkpoints import where
+from specprof.engine.checkpoints.survey import survey
 from specprof.errors import EnvironmentMissing, UnknownName
+from specprof.settings import Settings
 
 
 @pytest.fixture
@@ -113,6 +116,35 @@ def test_a_hub_that_answers_is_one_whatever_it_says(monkeypatch, status):
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("RepoNotFound", "no such model, or it is private"), ("GatedRepo", "licence")],
+)
+def test_what_the_hub_says_of_a_model_is_told(monkeypatch, code, said):
+    """In a line, without a retry."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(404)
+            self.send_header("X-Error-Code", code)
+            self.end_headers()
+
+        do_HEAD = do_GET  # noqa: N815 - the base class asks for it
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        _at(monkeypatch, server.server_port)
+        looked = survey("org/name", Settings(), torch.float32)
+        with pytest.raises(EnvironmentMissing, match=said):
+            looked.config  # noqa: B018 - asking for it reads it
+        server.shutdown()
+
+
 def _at(monkeypatch, port):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{port}")
+    monkeypatch.setattr(constants, "ENDPOINT", place := f"http://127.0.0.1:{port}")
+    files = place + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", files)

@@ -17,7 +17,7 @@ from specprof import endings, sweep, trust, writing
 from specprof.capture import CaptureWriter, read_capture
 from specprof.endings import as_interrupts, close, heed_lifeline, lifeline
 from specprof.errors import INTERRUPTED, SpecprofError
-from specprof.limits import check
+from specprof.limits import NEEDS_DRAFT, check
 from specprof.locking import claimed, refuse_recorded
 from specprof.narration import aside, log_for, own_lines, tell
 from specprof.plan import expand
@@ -40,8 +40,8 @@ def launch(
     """Run a profile; return one run's exit code, or the folder a sweep was recorded in."""
     heed_lifeline()
     specs = expand(profile)
-    _refuse_unknown_pockets(specs)
-    place = output or Path(f"specprof-{writing.file_name(profile.name)}-{_stamp()}")
+    _refuse_absent_models(specs)
+    place = output or Path(f"specprof-{profile.name}-{_stamp()}")
     if len(specs) * profile.repeats > 1:
         with sweep.held(place):  # another run's files are not removed under it
             index = sweep.begin(place, profile, specs, force=force)
@@ -106,7 +106,7 @@ def _check_index(folder: Path, index: sweep.Index, allowed: trust.Allowed) -> No
     trust.check(folder / sweep.INDEX, (spec.settings for spec in specs), allowed)
     for spec in specs:
         check(spec.settings)
-    _refuse_unknown_pockets(specs)
+    _refuse_absent_models(specs)
 
 
 def _resuming(folder: Path, index: sweep.Index) -> str:
@@ -271,13 +271,27 @@ def _refuse_existing(path: Path, *, force: bool) -> None:
     writing.check_room(path, overwrite=force or empty)
 
 
-def _refuse_unknown_pockets(specs: list[RunSpec]) -> None:
-    """Refuse a misspelt member of the embedded family before anything is loaded."""
-    from specprof import pocket
+def _refuse_absent_models(specs: list[RunSpec]) -> None:
+    """Refuse models that can't be anywhere, by their names, before anything is loaded.
 
-    for name in {name for spec in specs for name in (spec.settings.target, spec.settings.draft)}:
-        if name is not None and name.startswith(pocket.PREFIX):
-            pocket.folder(name)
+    A misspelt member of the embedded family is refused always; a place where nothing is costs a
+    sweep no more than the cell that asks for it.
+    """
+    from specprof import pocket
+    from specprof.engine.checkpoints import where
+
+    for spec in specs:
+        asked = spec.settings
+        drafts = asked.drafter in NEEDS_DRAFT
+        kind: where.Kind = "head" if asked.drafter == "eagle" else "model"
+        named: dict[str | None, where.Kind] = {asked.target: "model"}
+        named |= (
+            {asked.draft: kind} if drafts or (asked.draft or "").startswith(pocket.PREFIX) else {}
+        )
+        for name, wanted in named.items():
+            alone = len(specs) == 1 and asked.backend != "synthetic"
+            if name is not None and (alone or name.startswith(pocket.PREFIX)):
+                where.place_of(name, wanted)
 
 
 def _forget_empty(writer: CaptureWriter) -> None:

@@ -9,44 +9,40 @@ from functools import cache
 from pathlib import Path
 
 from specprof import registry
-from specprof.amounts import MOST, MOST_DRAFTED
 from specprof.errors import UsageError
 from specprof.reading import read_text
 from specprof.settings import Settings
 
-AT_MOST = {
-    "seed": 2**53,
-    "threads": 1024,
-    "depth": MOST_DRAFTED,
-    "nodes": MOST_DRAFTED,
-    "branch": MOST_DRAFTED,
-    "batch": 65_536,
-    "stops": 100_000,
-} | dict.fromkeys(
-    (
-        "window",
-        "sinks",
-        "block",
-        "ngram",
-        "exit_layer",
-        "context",
-        "max_new_tokens",
-        "score_step",
-        "top_k",
-        "recheck_context",
-        "plain_steps",
-        "view",
-        "offset",
-        "gap",
-        "shift",
-    ),
-    MOST,
-)
-"""Seeds beyond are no JSON numbers to everybody; asked for so many threads, a processor hangs. The
-others bound what a capture's header may ask of its readers."""
 COLDEST, HOTTEST = 1e-6, 1e6
 MOST_NODES = 1024
-"""Drafted tokens of one tree: each takes a row of the target's logits."""
+"""Drafted tokens of one round: each takes a row of the target's logits."""
+MOST_TOKENS = 2**27
+"""Of a text, of an answer, of a window: no text here is longer, and loops go over them."""
+AT_MOST = {
+    "depth": MOST_NODES,
+    "nodes": MOST_NODES,
+    "branch": MOST_NODES,
+    "batch": 4096,
+    "ngram": 1024,
+    "exit_layer": 2**16,
+    "threads": 1024,
+    "stops": 10_000,
+    "plain_steps": 2**16,
+    "sinks": 2**16,
+    "context": MOST_TOKENS,
+    "max_new_tokens": MOST_TOKENS,
+    "window": MOST_TOKENS,
+    "block": MOST_TOKENS,
+    "score_step": MOST_TOKENS,
+    "recheck_context": MOST_TOKENS,
+    "view": MOST_TOKENS,
+    "offset": MOST_TOKENS,
+    "gap": MOST_TOKENS,
+    "shift": MOST_TOKENS,
+    "top_k": 2**31 - 1,
+    "seed": 2**53,
+}
+"""Each sizes a loop or a tensor; a seed beyond is no JSON number to everybody."""
 AT_LEAST = {
     "depth": 0,
     "branch": 1,
@@ -71,6 +67,8 @@ AT_LEAST = {
     "gap": 0,
     "shift": 0,
 }
+SHOWN = 60
+"""Letters of a text that are shown when it is refused."""
 SHARES = ("confidence", "noise")
 """Settings that lie from 0 to 1."""
 NAMED = {
@@ -160,9 +158,12 @@ def widths(settings: Settings) -> list[int]:
         found = [int(each) for each in settings.widths.split(",")]
     except ValueError:
         found = []
-    if not found or min(found) < 1:
-        hint = "give whole numbers from 1, level by level: 4,2,1,1"
-        raise UsageError(f"widths is {settings.widths!r}", hint)
+    if not found or min(found) < 1 or max(found) > MOST_NODES:
+        written = (
+            settings.widths if len(settings.widths) <= SHOWN else settings.widths[:SHOWN] + ".."
+        )
+        hint = f"give whole numbers from 1 to {MOST_NODES}, level by level: 4,2,1,1"
+        raise UsageError(f"widths is {written!r}", hint)
     return found
 
 
@@ -205,8 +206,9 @@ def check_numbers(settings: Settings) -> None:
         if not 0 <= value <= 1:
             raise UsageError(f"{field} is {value}", "it must lie from 0 to 1")
     for field, bound in AT_MOST.items():
-        if (value := getattr(settings, field)) is not None and value > bound:
-            raise UsageError(f"{field} is {value}", f"it must be at most {bound}")
+        value = getattr(settings, field)
+        if value is not None and value > bound:
+            raise UsageError(f"{field} is {str(value)[:SHOWN]}", f"it must be at most {bound}")
     if settings.temperature != 0 and not COLDEST <= settings.temperature <= HOTTEST:
         hint = f"it must be 0 (greedy), or from {COLDEST} to {HOTTEST}: softmax overflows beyond"
         raise UsageError(f"temperature is {settings.temperature}", hint)
@@ -311,6 +313,10 @@ def _check_tree(settings: Settings) -> None:
     if drafted_at_most(settings) > MOST_NODES:
         title = f"the {settings.shape} would draft {drafted_at_most(settings)} tokens a round"
         raise UsageError(title, f"at most {MOST_NODES} are verified at once: make it narrower")
+    expanded = expanded_at_most(settings) if settings.shape == "dynamic-tree" else 0
+    if expanded > MOST_NODES:
+        title = f"the draft would expand {expanded} nodes of the {settings.shape} a round"
+        raise UsageError(title, f"at most {MOST_NODES} are: make branch or the depth smaller")
 
 
 def _check_batch(settings: Settings) -> None:
@@ -352,7 +358,10 @@ def _check_window(settings: Settings) -> None:
 @cache
 def _declared(path: Path, name: str, *, default: int) -> int:
     """Return a class variable of a member's class as its file writes it, without importing it."""
-    module = ast.parse(read_text(path, registry.LARGEST_BYTES))
+    try:
+        module = ast.parse(read_text(path, registry.LARGEST_BYTES))
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return default  # somebody's broken file: told where it is loaded
     for line in (
         each for kind in module.body if isinstance(kind, ast.ClassDef) for each in kind.body
     ):

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import inspect
 import itertools
+import math
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -42,6 +43,8 @@ SETTINGS = Path(written_settings.__file__)
 """Where each setting says what it means."""
 AUTO = "auto"
 """In place of a probe's name: whichever a diagnosis hangs on."""
+MOST_RUNS = 10_000
+"""Of one profile: its cells, each as often as it is repeated."""
 LABEL = "label"
 """A cell's key that is no setting: what its row is called."""
 SHORT = {"depth": "K", "temperature": "T", "max_new_tokens": "new"}
@@ -168,9 +171,22 @@ def _given(field: str, default: Value) -> str:
 
 def expand(profile: Profile) -> list[RunSpec]:
     """Return one checked RunSpec a cell, in the order written; cells that are alike count once."""
+    _refuse_endless(profile)
     cells = [cell for grid in _grids(profile) for cell in _cells(grid)]
     specs = [_spec(profile, varied, label) for varied, label in cells]
     return list({spec.id: spec for spec in reversed(specs)}.values())[::-1]
+
+
+def _refuse_endless(profile: Profile) -> None:
+    """Refuse more runs than anybody waits for, before each is written out."""
+    sizes = (
+        math.prod(len(each) if isinstance(each, list) else 1 for each in grid.values())
+        for grid in _grids(profile)
+    )
+    runs = sum(sizes) * profile.repeats
+    if runs > MOST_RUNS:
+        title = f"profile {profile.name!r} asks for {runs} runs"
+        raise UsageError(title, f"at most {MOST_RUNS} are made: vary less, or repeat it less often")
 
 
 def stops(settings: Settings) -> list[int]:

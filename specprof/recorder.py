@@ -77,6 +77,9 @@ def record(
             end = ledger.end(cause, observe_ns=backend.observe_ns)
         if isinstance(cause, KeyboardInterrupt):
             return end
+        if isinstance(error, SystemExit):  # of somebody's member: it is nobody's exit code
+            title = f"the run was ended from inside: a member called sys.exit({error.code!r})"
+            raise SpecprofError(title, "mend the member, or run without it") from error
         raise
     with undisturbed(ending=False):
         return ledger.end(observe_ns=backend.observe_ns)

@@ -2,7 +2,8 @@
 
 Looks in the package's own folders, in the shipped `plugins/`, in entry points of the group
 `specprof.plugins` (each names a module holding such folders), and in folders the user names.
-Names come from file stems, so listing imports nothing.
+Names come from file stems, so listing imports nothing. What somebody added and can't be used is
+named on stderr, once, and left out: the rest goes on.
 """
 
 import ast
@@ -14,13 +15,16 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.machinery import PathFinder
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from specprof import extend
-from specprof.errors import SpecprofError, UnknownName
+from specprof.errors import SpecprofError, UnknownName, UsageError
+from specprof.findings import Family
+from specprof.plain import plain
 from specprof.reading import read_bytes, read_text
 
 KINDS: dict[str, type] = {
@@ -50,6 +54,12 @@ FOLDERS = {
 PACKAGE = Path(__file__).parent
 LARGEST_BYTES = 4 << 20
 """Of a member's file."""
+GROUP = "specprof.plugins"
+"""Of entry points."""
+STOPPED = (KeyboardInterrupt, GeneratorExit)
+"""What is never somebody's mistake; `sys.exit` in a file of theirs is one."""
+_left_out: set[str] = set()
+"""What was told of once."""
 _OPENING = re.compile(r'\s*([rR]?"""(?:[^"\\]|\\.|"(?!""))*""")', re.DOTALL).match
 Added = TypeVar("Added")
 
@@ -71,9 +81,14 @@ class Member:
     def docstring(self) -> str:
         """The file's whole docstring, read without importing it, or why there is none to read."""
         try:
-            return _docstring(read_text(self.path, LARGEST_BYTES))
-        except (OSError, SyntaxError, ValueError) as trouble:
+            return _docstring(read_text(self.path, LARGEST_BYTES)) or "(says nothing of itself)"
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as trouble:
             return f"can't be read: {trouble}"
+
+    @property
+    def own(self) -> bool:
+        """Whether the package itself ships it."""
+        return any(self.path.is_relative_to(place) for place in (PACKAGE, shipped("plugins")))
 
 
 def shipped(folder: str) -> Path:
@@ -86,7 +101,7 @@ def members(kind: str, also: Iterable[Path] = ()) -> dict[str, Member]:
     """Return every member of a kind by name, built-in ones first."""
     found: dict[str, Member] = {}
     for folder in _folders(kind, also):
-        for path in sorted(folder.glob("[!_]*.py")):
+        for path in sorted(each for each in folder.glob("[!_]*.py") if each.is_file()):
             name = path.stem.replace("_", "-")
             found.setdefault(name, Member(kind, name, path))
     return found
@@ -98,6 +113,59 @@ def member(kind: str, name: str, also: Iterable[Path] = ()) -> Member:
     if name not in known:
         raise UnknownName(kind, name, known)
     return known[name]
+
+
+def usable(base: type[Added], kind: str, also: Iterable[Path] = ()) -> dict[str, Added]:
+    """Return one of every member of a kind by name, without those that fail; these are told.
+
+    What the package itself ships must not fail: its error is raised.
+    """
+    found: dict[str, Added] = {}
+    for name, member in members(kind, also).items():
+        try:
+            one = load(base, member)()
+            _check_declared(kind, one)
+        except STOPPED:
+            raise
+        except BaseException as trouble:
+            if member.own:
+                raise
+            leave_out(f"the {kind} {name} of {member.path}", trouble)
+        else:
+            found[name] = one
+    return found
+
+
+def leave_out(what: str, trouble: object) -> None:
+    """Say on stderr, once a process, what was added and can't be used."""
+    reason = trouble.title if isinstance(trouble, SpecprofError) else told(trouble)
+    line = plain(f"left out: {what}: {reason}")
+    if line not in _left_out:
+        _left_out.add(line)
+        sys.stderr.write(f"specprof: {line}\n")
+        sys.stderr.flush()
+
+
+def told(trouble: object) -> str:
+    """Return what somebody's code raised, on one line."""
+    if isinstance(trouble, SystemExit):
+        return f"it called sys.exit({trouble.code!r})"
+    if isinstance(trouble, BaseException):
+        said = str(trouble).partition("\n")[0]
+        return f"{type(trouble).__name__}: {said}" if said else type(trouble).__name__
+    return str(trouble)
+
+
+def checked_folders(also: Iterable[Path]) -> list[Path]:
+    """Return folders the user names; UsageError where there is none, or nothing of use in it."""
+    known = ", ".join(dict.fromkeys(f"{each.rpartition('/')[2]}/" for each in FOLDERS.values()))
+    for place in also:
+        if not place.is_dir():
+            raise UsageError(f"there is no folder {place}", f"give one that holds {known}")
+        if not _offers(place):
+            title = f"the folder {place} adds nothing: it holds no folder of members"
+            raise UsageError(title, f"members lie in folders of it: {known}")
+    return list(also)
 
 
 def load(base: type[Added], member: Member) -> type[Added]:
@@ -134,11 +202,61 @@ def _folders(kind: str, also: Iterable[Path]) -> list[Path]:
 def _entry_point_folders(path: tuple[str, ...]) -> list[Path]:
     """Return the folders that packages installed on `path` offer; reading them all takes long."""
     del path  # entry_points looks there
+    try:
+        entries = list(entry_points(group=GROUP))
+    except Exception as trouble:  # noqa: BLE001 - somebody's broken metadata must not hide the rest
+        leave_out(f"what installed packages add by {GROUP}", trouble)
+        return []
     places: list[Path] = []
-    for entry in entry_points(group="specprof.plugins"):
-        spec = importlib.util.find_spec(entry.value)
-        places.extend(Path(place) for place in (spec and spec.submodule_search_locations) or ())
+    for entry in entries:
+        try:
+            places += _offered(entry)
+        except STOPPED:
+            raise
+        except BaseException as trouble:  # noqa: BLE001 - whatever an import system does
+            leave_out(f"the entry point {entry.name} = {entry.value}", trouble)
     return places
+
+
+def _offered(entry: EntryPoint) -> list[Path]:
+    """Return the folders of an entry point's package, which is found and not imported.
+
+    Python's own way to find `a.b` imports `a`.
+    """
+    top, *inner = entry.module.split(".")
+    spec = importlib.util.find_spec(top)
+    for number in range(len(inner)):
+        places = spec and spec.submodule_search_locations
+        name = ".".join([top, *inner[: number + 1]])
+        spec = PathFinder.find_spec(name, list(places)) if places else None
+    if spec is None:
+        raise UsageError(f"there is no module {entry.module}", "install it anew")
+    found = [Path(place) for place in spec.submodule_search_locations or ()]
+    if not any(_offers(place) for place in found):
+        raise UsageError(f"{entry.module} holds no folder of members", "ask its author")
+    return found
+
+
+def _offers(place: Path) -> bool:
+    """Whether a folder holds any of the folders that members lie in."""
+    return any((place / each.rpartition("/")[2]).is_dir() for each in FOLDERS.values())
+
+
+def _check_declared(kind: str, one: object) -> None:
+    """Refuse a judge that doesn't say what its verdicts are to be sorted by."""
+    if kind not in {"rule", "probe"}:
+        return
+    family = getattr(one, "family", None)
+    if family not in get_args(Family):
+        known = ", ".join(get_args(Family))
+        raise SpecprofError(f"its family is {family!r}", f"known: {known}")
+    row = getattr(one, "row", None)
+    if isinstance(row, bool) or not isinstance(row, int | float) or row != row:  # noqa: PLR0124 - NaN
+        raise SpecprofError(f"its row is {row!r}", "a row is a number: see Rule.row")
+    for name in ("bears_on", "clears", "corrects") if kind == "probe" else ():
+        rules = getattr(one, name, None)
+        if not isinstance(rules, frozenset | set):
+            raise SpecprofError(f"its {name} is {rules!r}", "it is a set of rules' names")
 
 
 def _module(member: Member) -> ModuleType:
@@ -155,8 +273,12 @@ def _module(member: Member) -> ModuleType:
     try:
         read_bytes(member.path, LARGEST_BYTES)  # the loader would wait for a pipe for ever
         spec.loader.exec_module(module)
-    except Exception as trouble:
+    except STOPPED:
         del sys.modules[name]
-        title = f"{member.path} can't be imported: {trouble}"
+        raise
+    except BaseException as trouble:
+        sys.modules.pop(name, None)
+        said = trouble if isinstance(trouble, Exception) and str(trouble) else told(trouble)
+        title = f"{member.path} can't be imported: {said}"
         raise SpecprofError(title, "mend the file, or take it out of the folder") from trouble
     return module

@@ -266,3 +266,32 @@ def test_a_profiles_probes_follow_the_first_run_of_each_cell(tmp_path):
     alone = Profile(name="x", run=run, probes=["auto"])
     assert launch.launch(alone, output=tmp_path / "a.jsonl", **given) == 0
     assert asked == [(["auto"], "a.jsonl")]
+
+
+@pytest.mark.parametrize("name", ["./nosuch", "/nosuch/model", "~nosuchuser/m", "a/b/c", ""])
+@pytest.mark.parametrize("option", ["--target", "--draft"])
+def test_a_place_where_nothing_is_is_refused_before_anything_is_loaded(tmp_path, option, name):
+    """Neither torch is loaded nor a hub asked: exit code 3 in a moment, and no file."""
+    script = (
+        "import sys; from specprof.cli import main\n"
+        "try: main()\n"
+        "finally: print([n for n in ('torch', 'httpx2') if n in sys.modules], file=sys.stderr)"
+    )
+    out = tmp_path / "out.jsonl"
+    command = [sys.executable, "-c", script, "run", "--no-tui", option, name, "-o", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3
+    error, hint, loaded = done.stderr.splitlines()
+    assert error == f"specprof: can't load model {name!r}: there is no such folder"
+    assert hint.startswith("  give a Hugging Face id, a checkpoint folder")
+    assert "torch" not in loaded
+    assert not out.exists()
+
+
+def test_an_id_is_asked_of_a_hub_once(tmp_path):
+    """Where none is reached: one line, and nothing is said of retries."""
+    given = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9"}
+    done = specprof("run", "--target", "nobody/nosuch", "--no-tui", env=given, cwd=tmp_path)
+    assert done.returncode == 3
+    assert "no folder here, and no hub was reached" in done.stderr
+    assert "Retrying" not in done.stderr

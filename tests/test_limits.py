@@ -3,7 +3,7 @@
 import pytest
 
 from specprof.errors import UnknownName, UsageError
-from specprof.limits import check, drafted_at_most, grows_tree
+from specprof.limits import AT_MOST, _declared, check, drafted_at_most, grows_tree
 from specprof.settings import Settings
 
 
@@ -87,6 +87,42 @@ def test_impossible_settings_are_refused(wrong):
     with pytest.raises(UsageError) as raised:
         check(Settings(**wrong))
     assert raised.value.hint
+
+
+@pytest.mark.parametrize("field", AT_MOST)
+def test_what_sizes_loops_and_tensors_is_bounded(field):
+    """Just past the bound, and by a number of hundreds of digits: at once, in a short line."""
+    for value in (AT_MOST[field] + 1, 10**400):
+        with pytest.raises(UsageError, match=f"{field} is 1?[0-9]+") as raised:
+            check(Settings(**{field: value}))
+        assert len(raised.value.title) < 100
+        assert str(AT_MOST[field]) in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"shape": "static-tree", "widths": "9" * 4000 + ",9" * 999, "depth": 1000},
+        {"shape": "static-tree", "widths": "9" * 10_000},
+        {"shape": "static-tree", "widths": "9,9,9,9,9,9", "depth": 6},
+        {"shape": "dynamic-tree", "branch": 1000, "depth": 1000},
+        {"shape": "dynamic-tree", "branch": 1024, "depth": 3, "temperature": 1.0},
+    ],
+)
+def test_a_tree_that_grows_without_end_is_refused_at_once(wrong):
+    """However it is written; nobody multiplies it out."""
+    with pytest.raises(UsageError) as raised:
+        check(Settings(**wrong))
+    assert len(raised.value.title) < 120
+
+
+def test_a_member_s_broken_file_breaks_no_other(tmp_path):
+    """What is read of files without importing them is read of those that can be."""
+    for content in (b"def :", b"\xff\xfe", b"(" * 10_000):
+        path = tmp_path / f"{len(content)}.py"
+        path.write_bytes(content)
+        assert _declared(path, "tree", default=7) == 7
+    assert _declared(tmp_path / "nosuch.py", "tree", default=7) == 7
 
 
 @pytest.mark.parametrize(

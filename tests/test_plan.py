@@ -229,3 +229,17 @@ def test_every_setting_says_what_it_means():
     assert told["graphs"].startswith("Whether short forwards are recorded once")
     assert told["graphs"].endswith("--set graphs=VALUE (auto, off, on); by itself auto.")
     assert told["draft_cache"].endswith("by itself None; None where VALUE is empty.")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"repeats": 10**9},
+        {"sweep": {field: list(range(1, 60)) for field in ("depth", "seed", "stops", "top_k")}},
+        {"cell": [{"depth": list(range(101)), "seed": list(range(100))}]},
+    ],
+)
+def test_more_runs_than_anybody_waits_for_are_refused_at_once(asked):
+    """Before they are written out; a grid of four settings is twelve million runs."""
+    with pytest.raises(UsageError, match=r"asks for \d+ runs"):
+        expand(Profile(name="endless", **asked))

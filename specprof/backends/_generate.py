@@ -17,13 +17,14 @@ import torch
 from transformers import GenerationConfig
 from transformers.utils import logging as transformers_logging
 
-from specprof.engine import machine, model
+from specprof.engine import model
 from specprof.engine.bout import Bout, settle, since
 from specprof.engine.decoder import PREFILL_CHUNK
 from specprof.engine.handed import Model, Prefix, Tally, handed, replaced
 from specprof.engine.header import header
 from specprof.engine.onlooker import Chosen, Onlooker, Turn
 from specprof.engine.releases import GENERATE_CACHE
+from specprof.engine.room import check_fits
 from specprof.engine.sampler import Sampler
 from specprof.engine.stopwatch import Clock, Lap, clock_for
 from specprof.engine.threads import EVERY, fastest, threads
@@ -169,13 +170,20 @@ class Generate(Backend):
 
     def _load(self, settings: Settings) -> None:
         self.device = model.device_for(settings.device)
+        capacity = settings.context + settings.max_new_tokens + settings.plain_steps
+        named = [settings.target] + [settings.draft] * self.needs_draft
+        looked = model.look(named, settings, self.device)
+        check_fits(
+            [facts for facts, _ in looked],
+            capacity + settings.depth,
+            self.device,
+            rows=settings.depth + 1,
+            weight_bytes=sum(size for _, size in looked),
+        )
         self.target = model.load(settings.target, settings, self.device)
         self.draft = None
         if self.needs_draft and settings.draft is not None:
             self.draft = model.load(settings.draft, settings, self.device)
-        loaded = [each for each in (self.target, self.draft) if each]
-        capacity = settings.context + settings.max_new_tokens + settings.plain_steps
-        machine.check_fits([each.facts for each in loaded], capacity + settings.depth, self.device)
         self.tokens, self.source = document(settings, self.target)
         self.stop = frozenset() if settings.ignore_eos else self.target.stop_tokens
         self.clock: Clock = clock_for(self.device)

@@ -58,17 +58,20 @@ def diagnose(
     from specprof.cli._report import form_of, show
 
     families, chosen = _families(fail_on or []), form_of(form, json=json)
+    from specprof.registry import checked_folders
+
+    also = checked_folders(plugins or [])
     from specprof.diagnosis import diagnose as judge
 
     tables, recorded = _parted(captures)
     evidence = _evidence(recorded)
-    diagnoses = [judge(each, plugins or []) for each in evidence]
+    diagnoses = [judge(each, also) for each in evidence]
     if probe is not None:
         from specprof.cli._probe import probed
         from specprof.trust import Allowed
 
         allowed = Allowed(frozenset(allow or []), bool(trust_remote_code))
-        made = partial(probed, asked=probe, budget_s=budget, allowed=allowed, also=plugins or [])
+        made = partial(probed, asked=probe, budget_s=budget, allowed=allowed, also=also)
         diagnoses = [made(*one) for one in zip(diagnoses, evidence, strict=True)]
     elif budget is not None:
         raise UsageError("--budget bounds probes, and none was asked for", "add --probe auto")

@@ -1,5 +1,6 @@
 """``specprof export``: write a capture in another tool's format."""
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,11 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specprof.cli import app
-from specprof.errors import UsageError
+from specprof.errors import SpecprofError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from specprof.capture import Capture
     from specprof.extend import Exporter
+    from specprof.registry import Member
 
 
 @app.command()
@@ -33,16 +37,36 @@ def export(
     from specprof import extend, registry, writing
     from specprof.capture import read_capture
 
-    exporter = registry.load(extend.Exporter, registry.member("exporter", format_))()
+    member = registry.member("exporter", format_)
     read = read_capture(capture)
-    if output == Path("-"):
-        _to_stdout(exporter, read)
-        return
+    with _named(member):
+        exporter = registry.load(extend.Exporter, member)()
+        if output == Path("-"):
+            _to_stdout(exporter, read)
+            return
     path = output or capture.with_name(capture.name.removesuffix(".jsonl") + exporter.suffix)
     _refuse_the_capture(path, capture)
-    with writing.whole(path, overwrite=force) as part:
+    with writing.whole(path, overwrite=force) as part, _named(member):
         exporter.write(read, part)
+        if not part.exists():
+            raise SpecprofError(f"nothing was written for {path}", "the exporter wrote elsewhere")
     _narrate(read, f"{path}\n  open it with {exporter.viewer}")
+
+
+@contextlib.contextmanager
+def _named(member: "Member") -> "Iterator[None]":
+    """Name an exporter that somebody added where it fails; our own errors stay as they are."""
+    from specprof.registry import told
+
+    try:
+        yield
+    except (SpecprofError, OSError):
+        raise
+    except (Exception, SystemExit) as trouble:
+        if member.own:
+            raise
+        title = f"the exporter {member.name} failed: {told(trouble)}"
+        raise SpecprofError(title, f"mend {member.path}") from trouble
 
 
 def _refuse_the_capture(path: Path, capture: Path) -> None:

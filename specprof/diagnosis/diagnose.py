@@ -19,6 +19,7 @@ from specprof.analysis.columns import Columns
 from specprof.analysis.cost_model import Factor
 from specprof.analysis.evidence import Answer, Evidence
 from specprof.analysis.prospects import Prospects, prospects
+from specprof.diagnosis.outcomes import sound
 from specprof.diagnosis.sentence import sentence
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
@@ -129,18 +130,15 @@ def _asked(evidence: Evidence, question: Callable[[Evidence], Answer]) -> Answer
 
 def _judged(rule: Rule, evidence: Evidence) -> Outcome:
     try:
-        return rule.judge(evidence)
+        return sound(rule.judge(evidence))
     except MissingEvidence as missing:
         return Unknown(reason=f"{missing.title}; {missing.hint}")
-    except Exception as error:  # noqa: BLE001 - one broken rule must not hide the others
-        return Crashed(error=f"{type(error).__name__}: {error}")
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - one broken rule must not hide the others
+        return Crashed(error=registry.told(error))
 
 
 @cache
 def _rules(also: tuple[Path, ...]) -> list[tuple[str, Rule]]:
     """Return every rule by name, in the order they are to judge."""
-    rules = [
-        (name, registry.load(Rule, member)())
-        for name, member in registry.members("rule", also).items()
-    ]
+    rules = registry.usable(Rule, "rule", also).items()
     return sorted(rules, key=lambda named: (ORDER.index(named[1].family), named[0]))

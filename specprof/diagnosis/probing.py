@@ -15,6 +15,7 @@ from specprof import registry
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.diagnosis.diagnose import Diagnosis, Verdict, summed_up
+from specprof.diagnosis.outcomes import sound
 from specprof.errors import MissingEvidence, SpecprofError, UnknownName, UsageError
 from specprof.extend import Probe
 from specprof.findings import Clear, Crashed, Found, Outcome, Unknown
@@ -83,7 +84,7 @@ def fitting(names: Iterable[str], evidence: Evidence) -> list[str]:
     return [
         name
         for name in names
-        if name == AUTO or (name in known and known[name].runs(evidence.header))
+        if name == AUTO or (name in known and _runs(name, known[name], evidence))
     ]
 
 
@@ -248,9 +249,24 @@ def _overturns(choice: Choice, subject: Subject) -> bool:
 
 def _choice(name: str, probe: Probe, evidence: Evidence, why: str) -> Choice | None:
     """Return the probe with its runs and their time; None where it doesn't apply."""
-    settings = probe.runs(evidence.header)
+    settings = _runs(name, probe, evidence)
     took = sum(seconds(each, evidence.columns) for each in settings)
     return Choice(name, probe, settings, took, why) if settings else None
+
+
+def _runs(name: str, probe: Probe, evidence: Evidence) -> list[Settings]:
+    """Return the runs a probe asks for; none of one that fails to say, which is told."""
+    try:
+        asked = probe.runs(evidence.header)
+    except (Exception, SystemExit) as trouble:
+        if type(probe).__module__.startswith("specprof."):
+            raise
+        registry.leave_out(f"the probe {name}", trouble)
+        return []
+    if not isinstance(asked, list) or not all(isinstance(each, Settings) for each in asked):
+        registry.leave_out(f"the probe {name}", "its runs are no list of settings")
+        return []
+    return asked
 
 
 def _outcome(
@@ -261,13 +277,13 @@ def _outcome(
         for each in choice.settings:
             if each not in made:
                 made[each] = played(choice.name, each)
-        return choice.probe.judge(evidence, [made[each] for each in choice.settings])
+        return sound(choice.probe.judge(evidence, [made[each] for each in choice.settings]))
     except MissingEvidence as missing:
         return Unknown(reason=f"{missing.title}; {missing.hint}")
     except SpecprofError as error:
         return Unknown(reason=f"a run could not be made: {error.title}")
-    except Exception as error:  # noqa: BLE001 - one broken probe must not hide the diagnosis
-        return Crashed(error=f"{type(error).__name__}: {error}")
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - it must not hide the diagnosis
+        return Crashed(error=registry.told(error))
 
 
 def _with(diagnosis: Diagnosis, evidence: Evidence, choice: Choice, outcome: Outcome) -> Diagnosis:
@@ -287,7 +303,4 @@ def _with(diagnosis: Diagnosis, evidence: Evidence, choice: Choice, outcome: Out
 
 def _probes(also: Iterable[Path] = ()) -> dict[str, Probe]:
     """Return every probe by name."""
-    return {
-        name: registry.load(Probe, member)()
-        for name, member in registry.members("probe", also).items()
-    }
+    return registry.usable(Probe, "probe", also)

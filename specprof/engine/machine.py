@@ -1,9 +1,8 @@
-"""What a capture says of the machine, and whether a run fits into its memory."""
+"""What a capture says of the machine."""
 
 import os
 import platform
 import time
-from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from statistics import median_low
@@ -11,12 +10,8 @@ from statistics import median_low
 import psutil
 import torch
 
-from specprof.errors import EnvironmentMissing
-from specprof.records import ModelFacts
-
 PACKAGES = ("torch", "transformers", "numpy", "nvidia-ml-py", "scikit-learn", "flash-attn")
 """scikit-learn too: where it is installed transformers adapts its draft length by itself."""
-GIB = 2**30
 COPIED = {"cpu": (24 * 2**20, 12), "cuda": (256 * 2**20, 2)}
 """Device -> bytes copied, in how many parts: a processor's cost it some 25 ms, most of it pages."""
 
@@ -72,43 +67,6 @@ def package_versions() -> dict[str, str | None]:
         except PackageNotFoundError:
             found[name] = None
     return found
-
-
-def check_fits(
-    models: Sequence[ModelFacts],
-    capacity: int,
-    device: torch.device,
-    batch: int = 1,
-    held: Sequence[int] | None = None,
-) -> None:
-    """Refuse caches that can't fit, with the arithmetic and the largest context that can.
-
-    `held` are the tokens each model's cache has rows for at once: `capacity` unless it evicts.
-    """
-    rows = held or [capacity] * len(models)
-    each = [batch * facts.kv_bytes_per_token for facts in models]
-    available = _available(device)
-    needed = sum(size * count for size, count in zip(each, rows, strict=True))
-    if needed <= available:
-        return
-    growing = sum(size for size, count in zip(each, rows, strict=True) if count == capacity)
-    of_all = f", {batch} sequences" if batch > 1 else ""
-    title = (
-        f"the caches of {capacity} tokens need {needed / GIB:.1f} GiB "
-        f"({sum(each)} bytes a token{of_all}); {available / GIB:.1f} GiB of memory are free"
-    )
-    fixed = needed - growing * capacity
-    if not growing or fixed > 0.8 * available:
-        raise EnvironmentMissing(title, "use a smaller --window, or fewer --max-new-tokens")
-    fits = int((0.8 * available - fixed) / growing)
-    raise EnvironmentMissing(title, f"use --context {fits} or less")
-
-
-def _available(device: torch.device) -> int:
-    if device.type == "cuda":
-        free: int = torch.cuda.mem_get_info(device)[0]
-        return free
-    return int(psutil.virtual_memory().available)
 
 
 def _processor() -> str | None:

@@ -4,25 +4,32 @@ Weights come from safetensors only, and no code from a checkpoint's repository r
 for. A model whose state can't be rolled back is refused: its rejected tokens would stay in it.
 """
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from specprof import pocket
-from specprof.engine.foreign import refuse_kernels
-from specprof.errors import EnvironmentMissing, UsageError
+from specprof.engine.checkpoints import where
+from specprof.engine.checkpoints.files import Misfit
+from specprof.engine.checkpoints.guard import reason_of, told_of
+from specprof.engine.checkpoints.survey import Survey, survey
+from specprof.engine.room import check_loads
+from specprof.errors import NOT_FINITE, EnvironmentMissing, UsageError
 from specprof.records import ModelFacts
 from specprof.settings import Settings
 
 transformers_logging.disable_progress_bar()  # the run narrates itself, one line at a time
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-RECURRENT_LAYERS = frozenset({"linear_attention", "mamba", "mamba2", "recurrent", "conv", "rwkv"})
+TRIED = 2
+"""Tokens fed once a model is loaded."""
+LOOKS_AHEAD = 0.3
+"""Change of an answer, as a share of its logits' spread, that no rounding makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,59 +49,155 @@ class Loaded:
     def stop_tokens(self) -> frozenset[int]:
         """The tokens that end a text, by the checkpoint's own generation settings."""
         ends = getattr(getattr(self.model, "generation_config", None), "eos_token_id", None)
-        return frozenset(ends if isinstance(ends, list) else [] if ends is None else [ends])
+        told = ends if isinstance(ends, list) else [] if ends is None else [ends]
+        return frozenset(each for each in told if 0 <= each < self.facts.vocabulary)
 
 
-_kept: dict[tuple[object, ...], Loaded] = {}
+_kept: "dict[_Key, Loaded]" = {}
 """What this process has loaded: the runs of a sweep share it. A model is never changed by a run."""
 
 
 def load(name: str, settings: Settings, device: torch.device) -> Loaded:
     """Load `name`: a pocket member, a local folder, or a Hugging Face id; once a process.
 
-    Raises EnvironmentMissing where it can't be had, UsageError where it can't be rolled back.
+    It is looked over first, so that nothing is loaded in vain. Raises EnvironmentMissing where it
+    can't be had, UsageError where it can't be rolled back.
     """
-    place = str(pocket.folder(name)) if name.startswith(pocket.PREFIX) else name
-    dtype = dtype_for(settings.dtype, device)
-    dummy = settings.load_format == "dummy"
-    seed = settings.seed if dummy else None  # which made the random weights
-    known = (name, _stamp(place), dtype, device, seed, settings.trust_remote_code)
+    known = _key(name, settings, device)
     if known not in _kept:
-        _kept[known] = _load(name, place, settings, dtype, device)
+        _kept[known] = _load(survey(name, settings, known.dtype), settings, device)
     return _kept[known]
 
 
-def _stamp(place: str) -> tuple[tuple[str, int, int], ...]:
+def look(
+    names: Iterable[str | None], settings: Settings, device: torch.device
+) -> list[tuple[ModelFacts, int]]:
+    """Return each named model's facts, and the bytes that loading it will take; loads nothing.
+
+    Raises as `load` does.
+    """
+    found = list[tuple[ModelFacts, int]]()
+    for name in names:
+        if name is None:  # for its drafter to refuse
+            continue
+        known = _key(name, settings, device)
+        if known in _kept:
+            found.append((_kept[known].facts, 0))
+            continue
+        looked = survey(name, settings, known.dtype)
+        with told_of(name, looked.hint):
+            found.append((facts_of(name, looked.skeleton), looked.weight_bytes))
+    return found
+
+
+class _Key(NamedTuple):
+    """What decides a model's weights."""
+
+    name: str
+    stamp: tuple[tuple[str, int, int], ...]
+    dtype: torch.dtype
+    device: torch.device
+    seed: int | None
+    """Which made the random weights."""
+    trusted: bool
+
+
+def _key(name: str, settings: Settings, device: torch.device) -> _Key:
+    return _Key(
+        name=name,
+        stamp=_stamp(where.place_of(name)),
+        dtype=dtype_for(settings.dtype, device),
+        device=device,
+        seed=settings.seed if settings.load_format == "dummy" else None,
+        trusted=settings.trust_remote_code,
+    )
+
+
+def _stamp(place: Path | str) -> tuple[tuple[str, int, int], ...]:
     """Return what tells a local checkpoint from what it was before it was written anew."""
-    facts = ((path.name, path.stat()) for path in sorted(Path(place).glob("*")))
+    if isinstance(place, str):
+        return ()
+    facts = ((path.name, _facts_of_file(path)) for path in sorted(place.iterdir()))
     return tuple((name, fact.st_mtime_ns, fact.st_size) for name, fact in facts)
 
 
-def _load(
-    name: str, place: str, settings: Settings, dtype: torch.dtype, device: torch.device
-) -> Loaded:
-    config = _found(name, AutoConfig, place, trust_remote_code=settings.trust_remote_code)
-    if not settings.trust_remote_code:
-        refuse_kernels(name, config)
-    _refuse_recurrent(name, config)
-    if settings.load_format == "dummy":
-        torch.manual_seed(settings.seed)
-        model = AutoModelForCausalLM.from_config(
-            config, dtype=dtype, trust_remote_code=settings.trust_remote_code
-        )
-    else:
-        model, told = _found(
-            name,
-            AutoModelForCausalLM,
-            place,
-            dtype=dtype,
-            use_safetensors=True,
-            output_loading_info=True,
-            trust_remote_code=settings.trust_remote_code,
-        )
-        _refuse_incomplete(name, sorted(told["missing_keys"]))
-    model = model.to(device).eval().requires_grad_(requires_grad=False)
-    return Loaded(model, _tokenizer(name, place, settings), facts_of(name, model))
+def _facts_of_file(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError:  # a link to nowhere
+        return path.lstat()
+
+
+def _load(looked: Survey, settings: Settings, device: torch.device) -> Loaded:
+    name = looked.name
+    looked.check_weights()
+    check_loads(name, looked.weight_bytes, device)
+    with told_of(name, looked.hint):
+        model = _made_up(looked, settings.seed) if looked.dummy else _read(looked)
+        model = model.to(device).eval().requires_grad_(requires_grad=False)
+        facts = facts_of(name, model)
+    tokenizer = _tokenizer(looked)
+    with told_of(name, "check its config.json and its weights", doing="run model"):
+        _check_finite(model)
+        _try(model, facts.vocabulary)
+    return Loaded(model, tokenizer, facts)
+
+
+def _made_up(looked: Survey, seed: int) -> Any:  # noqa: ANN401 - transformers is untyped
+    torch.manual_seed(seed)
+    return AutoModelForCausalLM.from_config(
+        looked.config, dtype=looked.dtype, trust_remote_code=looked.options["trust_remote_code"]
+    )
+
+
+def _read(looked: Survey) -> Any:  # noqa: ANN401
+    """Return the model with its weights; refuse those that lack some: they would be made up."""
+    model, told = AutoModelForCausalLM.from_pretrained(
+        looked.place,
+        dtype=looked.dtype,
+        use_safetensors=True,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # told below, by name
+        **looked.options,
+    )
+    if misfits := sorted(told.get("mismatched_keys") or ()):
+        key, found, asked = misfits[0]
+        raise Misfit(f"{key} is {list(found)}, and its config.json says {list(asked)}")
+    if missing := sorted(told["missing_keys"]):
+        title = f"the checkpoint {looked.name!r} lacks {len(missing)} weights, {missing[0]} first"
+        raise EnvironmentMissing(title, "download it again, or time it with --load-format dummy")
+    return model
+
+
+@torch.inference_mode()
+def _check_finite(model: torch.nn.Module) -> None:
+    """Refuse weights that hold NaN or infinity: attention may hide them for a few tokens."""
+    for name, weight in model.named_parameters():
+        if weight.dtype in DTYPES and weight.numel():
+            least, most = weight.aminmax()
+            if not (least.isfinite() and most.isfinite()):
+                raise Misfit(
+                    f"{name} holds NaN or infinity", "download it again, or ask its publisher"
+                )
+
+
+@torch.inference_mode()
+def _try(model: Any, vocabulary: int) -> None:  # noqa: ANN401
+    """Feed a few tokens, as `transformers` would: a configuration may build and not compute.
+
+    Raises Misfit where no answer is a number, or an answer changes with what follows it.
+    """
+    tokens = torch.arange(1, 1 + TRIED, device=next(model.parameters()).device)[None] % vocabulary
+    whole = model(tokens, use_cache=False).logits[0].float()
+    first = model(tokens[:, :1], use_cache=False).logits[0].float()
+    if whole.shape != (TRIED, vocabulary):
+        title = f"its logits of {TRIED} tokens are {list(whole.shape)}"
+        raise Misfit(f"{title}, and its vocabulary has {vocabulary}")
+    if not whole[-1].isfinite().any():
+        raise Misfit(f"its {NOT_FINITE} or infinity, all of them", "check its weights")
+    spread = (first - first.mean()).square().mean().sqrt()
+    if (whole[:1] - first).square().mean().sqrt() > LOOKS_AHEAD * spread:
+        raise Misfit("an answer changes with the tokens after it", "give a causal language model")
 
 
 def device_for(asked: str) -> torch.device:
@@ -105,7 +208,7 @@ def device_for(asked: str) -> torch.device:
     try:
         device = torch.empty(1, device=torch.device(asked)).device  # with its index
         torch.Generator(device)
-    except (RuntimeError, AssertionError, NotImplementedError) as trouble:
+    except Exception as trouble:
         reason = str(trouble).partition("\n")[0]
         hint = "use --device cpu, or install the torch build for your accelerator (see README)"
         raise EnvironmentMissing(f"can't use device {asked!r}: {reason}", hint) from trouble
@@ -154,57 +257,29 @@ def _check_same_tokens(target: Loaded, draft: Loaded) -> None:
         raise UsageError(title + ")", hint)
 
 
-def _refuse_incomplete(name: str, missing: list[str]) -> None:
-    """Refuse a checkpoint that lacks weights: transformers would make them up at random."""
-    if missing:
-        title = f"the checkpoint {name!r} lacks {len(missing)} weights, {missing[0]} first"
-        raise EnvironmentMissing(title, "download it again, or time it with --load-format dummy")
-
-
-def _found(name: str, loader: Any, place: str, **options: object) -> Any:  # noqa: ANN401 - transformers is untyped
+def _tokenizer(looked: Survey) -> Any:  # noqa: ANN401
+    hint = "the folder must hold tokenizer.json; or time it with --load-format dummy"
     try:
-        return loader.from_pretrained(place, **options)
-    except (OSError, ValueError, ImportError, SafetensorError) as trouble:
-        reason = str(trouble).strip().partition("\n")[0]
-        hint = "give a Hugging Face id, a checkpoint folder with safetensors, or one of: "
-        known = hint + ", ".join(pocket.members())
-        if Path(place).exists():
-            known = "the folder must hold config.json, *.safetensors and tokenizer.json"
-        raise EnvironmentMissing(f"can't load model {name!r}: {reason}", known) from trouble
-
-
-def _tokenizer(name: str, place: str, settings: Settings) -> Any:  # noqa: ANN401
-    try:
-        return _with_tokens(
-            AutoTokenizer.from_pretrained(place, trust_remote_code=settings.trust_remote_code)
-        )
-    except (OSError, ValueError, ImportError, KeyError) as trouble:
-        if settings.load_format == "dummy":
+        with told_of(looked.name, hint, doing="load the tokenizer of"):
+            return _with_tokens(AutoTokenizer.from_pretrained(looked.place, **looked.options))
+    except EnvironmentMissing:
+        if looked.dummy:
             return None
-        hint = "the folder must hold tokenizer.json; or time it with --load-format dummy"
-        raise EnvironmentMissing(f"can't load the tokenizer of {name!r}", hint) from trouble
+        raise
 
 
 def _with_tokens(tokenizer: Any) -> Any:  # noqa: ANN401
-    """Return a tokenizer that can read text; ValueError of another.
+    """Return a tokenizer that can read text; Misfit of another.
 
     Where a folder holds none, transformers makes one of some kinds of models that has nothing but
     the tokens that end and pad a text.
     """
     if tokenizer.get_vocab().keys() <= tokenizer.get_added_vocab().keys():
-        raise ValueError("it has no tokens")
+        raise Misfit("it has no tokens")
+    ids = tokenizer("a text", verbose=False)["input_ids"]
+    if not isinstance(ids, list) or not all(type(each) is int and each >= 0 for each in ids):
+        raise Misfit(f"it makes no token ids of a text: {reason_of(ValueError(repr(ids)))}")
     return tokenizer
-
-
-def _refuse_recurrent(name: str, config: Any) -> None:  # noqa: ANN401
-    text = config.get_text_config()
-    kinds = set(getattr(text, "layer_types", None) or ())
-    recurrent = kinds & RECURRENT_LAYERS
-    if recurrent or not getattr(text, "num_attention_heads", None):
-        found = ", ".join(sorted(recurrent)) or "no attention heads"
-        title = f"{name} keeps a recurrent state ({found}), which can't be rolled back"
-        hint = "rejected drafts would stay in it (ggml-org/llama.cpp#20075); use an attention model"
-        raise UsageError(title, hint)
 
 
 def facts_of(name: str, model: Any) -> ModelFacts:  # noqa: ANN401

@@ -1,25 +1,27 @@
 """From settings to the parts that play: loads, refuses early what can't work, wires the rest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import TypeVar, cast
 
 import torch
 
-from specprof import registry
-from specprof.engine import machine, model, text
+from specprof import limits, registry
+from specprof.engine import model, text
 from specprof.engine.batch import Table
 from specprof.engine.cache import Store
 from specprof.engine.decoder import Decoder, Runs
 from specprof.engine.flat.proof import way
 from specprof.engine.graphs import check_replayed, opened, recorder, refusal
 from specprof.engine.loop import Engine
+from specprof.engine.room import check_fits
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.stopwatch import Stopwatch, clock_for
-from specprof.errors import UsageError
+from specprof.errors import EnvironmentMissing, UsageError
 from specprof.extend import Acceptance, Cache, Depth, Drafter, Rig, Shape
 from specprof.plan import acceptance_in_force
+from specprof.records import ModelFacts
 from specprof.settings import Settings
 
 Added = TypeVar("Added")
@@ -98,14 +100,14 @@ def wire(settings: Settings) -> Wired:
     """Load and wire everything a run needs."""
     device = model.device_for(settings.device)
     drafter = member(Drafter, "drafter", settings.drafter)
+    capacity = _capacity(settings)
+    named = [settings.target] + [settings.draft] * (settings.drafter == "draft-model")
+    looked = model.look(named, settings, device)
+    _check_room(settings, capacity, device, looked)
     target = model.load(settings.target, settings, device)
     draft = drafter.load(settings, target)
-    capacity = _capacity(settings)
-    loaded = [target] + ([draft] if draft else [])
-    kinds = (settings.cache, settings.draft_cache or settings.cache)
-    held = [member(Cache, "cache", kind)(settings).held(capacity) for kind in kinds][: len(loaded)]
-    facts = [each.facts for each in loaded]
-    machine.check_fits(facts, capacity, device, settings.batch, held)
+    loaded = [(each.facts, 0) for each in ([target, draft] if draft else [target])]
+    _check_room(settings, capacity, device, loaded)
     texts, source = _texts(settings, target)
     vocabulary = model.shared_vocabulary(target, draft) if draft else target.facts.vocabulary
     decoders = _Decoders(settings, capacity, device, vocabulary)
@@ -137,6 +139,34 @@ def wire(settings: Settings) -> Wired:
         source=source,
         stop=frozenset() if settings.ignore_eos else target.stop_tokens,
     )
+
+
+def _check_room(
+    settings: Settings,
+    capacity: int,
+    device: torch.device,
+    models: Sequence[tuple[ModelFacts, int]],
+) -> None:
+    """Refuse what memory can't hold: caches, logits, and of each model the bytes yet to load."""
+    kinds = (settings.cache, settings.draft_cache or settings.cache)
+    held = [member(Cache, "cache", kind)(settings).held(capacity) for kind in kinds]
+    check_fits(
+        [facts for facts, _ in models],
+        capacity,
+        device,
+        settings.batch,
+        held[: len(models)],
+        rows=_logit_rows(settings),
+        weight_bytes=sum(size for _, size in models),
+    )
+
+
+def _logit_rows(settings: Settings) -> int:
+    """Return the most rows of logits that are there at once, of one sequence."""
+    if settings.workload == "ppl":
+        return min(settings.score_step, settings.context)
+    expanded = limits.expanded_at_most(settings) if settings.shape == "dynamic-tree" else 0
+    return limits.drafted_at_most(settings) + expanded + 1
 
 
 class _Decoders:
@@ -237,4 +267,11 @@ def _texts(settings: Settings, target: model.Loaded) -> tuple[list[list[int]], s
     found, source = text.document(settings)
     if settings.batch > 1:
         source += f"; {settings.batch} stretches of it, evenly apart"
-    return text.stretches(target.tokenizer, found, settings.context, settings.batch), source
+    texts = text.stretches(target.tokenizer, found, settings.context, settings.batch)
+    known, last = target.facts.vocabulary, max(map(max, texts))
+    if last >= known:
+        title = (
+            f"the tokenizer of {target.facts.name} makes the id {last}, and its model has {known}"
+        )
+        raise EnvironmentMissing(title, "its tokenizer belongs to another model: download it again")
+    return texts, source

@@ -9,6 +9,7 @@ import torch
 from transformers import LlamaConfig
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
+from specprof.engine.checkpoints.guard import told_of
 from specprof.engine.heads.head import Form, Head
 from specprof.engine.heads.published import Weights, read
 from specprof.engine.model import Loaded, dtype_for
@@ -26,16 +27,11 @@ def load(name: str, settings: Settings, target: Loaded) -> Loaded:
     target.
     """
     written, weights = read(name)
-    lacking = [
-        each for each in ("fc.weight", "layers.0.self_attn.k_proj.weight") if each not in weights
-    ]
-    if lacking:
-        title = f"{name} is no EAGLE or EAGLE-3 head: it has no {lacking[0]}"
-        hint = "name a head with --draft, such as pocket/eagle, or use --drafter draft-model"
-        raise UsageError(title, hint)
-    form = _form(name, written, weights, target)
-    with torch.device("meta"):
-        head = Head(form)
+    hint = "config.json and the weights must be those of one head"
+    with told_of(name, hint, doing="load head"):
+        form = _form(name, written, weights, target)
+        with torch.device("meta"):
+            head = Head(form)
     own = _fit(name, head, weights, target)
     dtype = dtype_for(settings.dtype, target.device)
     own = {
@@ -43,7 +39,8 @@ def load(name: str, settings: Settings, target: Loaded) -> Loaded:
         for each, weight in own.items()
     }
     head.load_state_dict(own, strict=False, assign=True)
-    head.rotary = LlamaRotaryEmbedding(form.config).to(target.device)
+    with told_of(name, hint, doing="load head"):
+        head.rotary = LlamaRotaryEmbedding(form.config).to(target.device)
     head.eval().requires_grad_(requires_grad=False)
     return Loaded(head, None, _facts(name, head, list(own.values())))
 

@@ -5,19 +5,27 @@ and speculators' (a nested config). Weights come from safetensors or, where a he
 published so, from `pytorch_model.bin` read with `weights_only`, which runs no code of the file's.
 """
 
-import json
+from collections.abc import Iterable
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
-from transformers.utils import cached_file
 
-from specprof import pocket
-from specprof.errors import EnvironmentMissing
-from specprof.reading import read_text
+from specprof.engine.checkpoints import where
+from specprof.engine.checkpoints.files import (
+    CONFIG,
+    WEIGHTS,
+    Files,
+    Folder,
+    Misfit,
+    read_json,
+    tensors,
+)
+from specprof.engine.checkpoints.guard import told_of
+from specprof.engine.checkpoints.numbers import check_numbers
+from specprof.engine.checkpoints.survey import HubFiles
+from specprof.errors import UsageError
 
 LARGEST_BYTES = 16 << 20
 """Of a config."""
@@ -30,6 +38,8 @@ RENAMED = (
     ("fusion_fc.", "fc."),
 )
 """Prefixes other publishers use -> ours, which are vLLM's."""
+NEEDED = ("fc.weight", "layers.0.self_attn.k_proj.weight")
+"""What every head has."""
 NOT_THE_HEADS = ("verifier_norm.", "verifier_lm_head.", "rotary_emb.")
 """Copies of the target's weights, and constants, that some checkpoints carry along."""
 
@@ -37,55 +47,63 @@ NOT_THE_HEADS = ("verifier_norm.", "verifier_lm_head.", "rotary_emb.")
 def read(name: str) -> tuple[dict[str, Any], Weights]:
     """Return a head's config as it was written and its tensors under our names.
 
-    `name` is a pocket member, a local folder, or a Hugging Face id. Raises EnvironmentMissing.
+    `name` is a pocket member, a local folder, or a Hugging Face id. Raises EnvironmentMissing, and
+    UsageError for what is no head, before its weights are read.
     """
-    place = str(pocket.folder(name)) if name.startswith(pocket.PREFIX) else name
-    return _config(name, place), _weights(name, place)
-
-
-def _config(name: str, place: str) -> dict[str, Any]:
-    try:
-        read: dict[str, Any] = json.loads(
-            read_text(Path(_file(place, "config.json")), LARGEST_BYTES)
-        )
-    except (OSError, ValueError, RecursionError) as trouble:
-        raise _absent(name, place, trouble) from trouble
-    return read
-
-
-def _weights(name: str, place: str) -> Weights:
-    """Return the file's tensors under our names."""
-    try:
-        try:
-            read = load_file(_file(place, "model.safetensors"))
-        except OSError:
-            found = _file(place, "pytorch_model.bin")
+    place = where.place_of(name, "head")
+    hint = "the folder must hold config.json and model.safetensors (or pytorch_model.bin)"
+    hint = hint if isinstance(place, Path) else where.known("head")
+    with told_of(name, hint, doing="load head"):
+        files: Files = Folder(place) if isinstance(place, Path) else _of_hub(place)
+        path = files.path(CONFIG)
+        if path is None:
+            raise Misfit(f"it holds no {CONFIG}")
+        written = read_json(path)
+        check_numbers(written)
+        found = files.path(WEIGHTS)
+        if found is not None:
+            _refuse_no_head(name, tensors(files) or {})
+            read = load_file(found)
+        else:
+            found = files.path("pytorch_model.bin")
+            if found is None:
+                raise Misfit(f"it holds neither {WEIGHTS} nor pytorch_model.bin")
             read = torch.load(found, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, SafetensorError, UnpicklingError, EOFError) as trouble:
-        raise _absent(name, place, trouble) from trouble
-    plain: Weights = {}
-    for key, weight in read.items():
-        for theirs, ours in RENAMED:
-            key = ours + key.removeprefix(theirs) if key.startswith(theirs) else key  # noqa: PLW2901
-        if not any(part in key for part in NOT_THE_HEADS):
-            plain[key] = weight
-    return plain
+            if not isinstance(read, dict) or not all(map(torch.is_tensor, read.values())):
+                raise Misfit(f"{found.name} holds no tensors by name")
+            _refuse_no_head(name, read)
+        return written, _renamed(read)
 
 
-def _file(place: str, name: str) -> str:
-    """Return where a file of the checkpoint lies; raises OSError where it can't be had."""
-    found: str | None = cached_file(place, name)
-    if found is None:
-        raise FileNotFoundError(f"there is no {name}")
-    return found
+def _of_hub(name: str) -> HubFiles:
+    trouble = where.trouble_with_hub(name)
+    files = HubFiles(name, local_only=trouble is not None)
+    if trouble and files.path(CONFIG) is None:
+        raise where.unreached(name, trouble, "head")
+    return files
 
 
-def _absent(name: str, place: str, trouble: Exception) -> EnvironmentMissing:
-    reason = str(trouble).strip().partition("\n")[0]
-    hint = (
-        "give a Hugging Face id of an EAGLE or EAGLE-3 head, a folder that holds one, or one of: "
-    )
-    hint += ", ".join(pocket.heads())
-    if Path(place).exists():
-        hint = "the folder must hold config.json and model.safetensors (or pytorch_model.bin)"
-    return EnvironmentMissing(f"can't load head {name!r}: {reason}", hint)
+def _refuse_no_head(name: str, found: Iterable[str]) -> None:
+    """Refuse what has no weights that only a head has, by the names of its tensors."""
+    names = {_ours(key) for key in found}
+    lacking = [each for each in NEEDED if each not in names]
+    if lacking:
+        title = f"{name} is no EAGLE or EAGLE-3 head: it has no {lacking[0]}"
+        hint = "name a head with --draft, such as pocket/eagle, or use --drafter draft-model"
+        raise UsageError(title, hint)
+
+
+def _renamed(read: Weights) -> Weights:
+    """Return the tensors under our names, without those that are not the head's."""
+    plain = {_ours(key): weight for key, weight in read.items()}
+    return {
+        key: weight
+        for key, weight in plain.items()
+        if not any(part in key for part in NOT_THE_HEADS)
+    }
+
+
+def _ours(key: str) -> str:
+    for theirs, ours in RENAMED:
+        key = ours + key.removeprefix(theirs) if key.startswith(theirs) else key
+    return key

@@ -1,0 +1,1 @@
+"""Odd inputs: model folders by recipe, settings and names of models."""

@@ -1,0 +1,229 @@
+"""Looks a model over before it is loaded: what it is, what it takes, whether its files fit it.
+
+The model is built without memory (torch's device `meta`), from a configuration whose numbers were
+bounded first, and held against what the headers of its weights say.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+)
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from specprof import pocket
+from specprof.engine.checkpoints import where
+from specprof.engine.checkpoints.files import (
+    CONFIG,
+    Files,
+    Folder,
+    Misfit,
+    Tensor,
+    read_json,
+    tensors,
+)
+from specprof.engine.checkpoints.guard import told_of
+from specprof.engine.checkpoints.numbers import check_ends, check_numbers
+from specprof.engine.foreign import refuse_kernels
+from specprof.errors import UsageError
+from specprof.settings import Settings
+
+GENERATION = "generation_config.json"
+FOLDER_HINT = "the folder must hold config.json, *.safetensors and tokenizer.json"
+WHOLE_NUMBERS = ("I", "U", "BOOL", "C")
+"""How headers name dtypes that no weight is multiplied in."""
+HEAD_MARKS = ("fc.weight", "model.fc.weight", "fusion_fc.weight", "d2t")
+"""Weights that only a head on hidden states has."""
+RECURRENT_LAYERS = frozenset({"linear_attention", "mamba", "mamba2", "recurrent", "conv", "rwkv"})
+
+
+@dataclass(frozen=True, slots=True)
+class HubFiles:
+    """Files of a model on the hub, fetched one by one as they are asked for."""
+
+    name: str
+    local_only: bool
+    """Whether only what was fetched before can be had."""
+
+    def path(self, name: str) -> Path | None:
+        """Return where the file lies in the hub's cache; None where the model has none."""
+        try:
+            return Path(hf_hub_download(self.name, name, local_files_only=self.local_only))
+        except EntryNotFoundError as trouble:
+            if isinstance(trouble, LocalEntryNotFoundError) and not self.local_only:
+                raise Misfit(f"the hub stopped answering: {trouble.__cause__}") from trouble
+            return None
+        except GatedRepoError as trouble:
+            hint = "accept its licence on its page, and log in: hf auth login"
+            raise Misfit("its publisher gives it to those who accept a licence", hint) from trouble
+        except RepositoryNotFoundError as trouble:
+            raise Misfit("the hub has no such model, or it is private", where.known()) from trouble
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known of a model before any of it is in memory."""
+
+    name: str
+    place: str
+    """What the loaders are given: a folder, or an id of the hub."""
+    options: dict[str, Any]
+    """What they are given beside it."""
+    files: Files
+    dtype: torch.dtype
+    dummy: bool
+    """Whether its weights are to be made up."""
+
+    @cached_property
+    def hint(self) -> str:
+        """What to do where it can't be loaded."""
+        return FOLDER_HINT if isinstance(self.files, Folder) else where.known()
+
+    @cached_property
+    def headers(self) -> dict[str, Tensor]:
+        """What the headers of its weights say; of a model of the hub they are fetched for it."""
+        with told_of(self.name, self.hint):
+            found = tensors(self.files)
+            if found is None:
+                raise Misfit("it has no safetensors", "give one whose weights are safetensors")
+            return found
+
+    @cached_property
+    def config(self) -> Any:  # noqa: ANN401 - transformers is untyped
+        """Its configuration."""
+        with told_of(self.name, self.hint):
+            path = self.files.path(CONFIG)
+            if path is None:
+                raise Misfit(f"it has no {CONFIG}")
+            written = read_json(path)
+            check_numbers(written)
+            check_ends(written)
+            self._check_generation()
+            config = AutoConfig.from_pretrained(self.place, **self.options)
+            _check_layers(config.get_text_config())
+        if not self.options["trust_remote_code"]:
+            refuse_kernels(self.name, config)
+        _refuse_recurrent(self.name, config)
+        return config
+
+    @cached_property
+    def skeleton(self) -> Any:  # noqa: ANN401
+        """The model, without memory for its weights."""
+        with told_of(self.name, self.hint), torch.device("meta"):
+            return AutoModelForCausalLM.from_config(
+                self.config,
+                dtype=self.dtype,
+                trust_remote_code=self.options["trust_remote_code"],
+            ).eval()
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes its weights and tables take once loaded."""
+        if self._packed:
+            return sum(each.size for each in self.headers.values())
+        parts = [*self.skeleton.parameters(), *self.skeleton.buffers()]
+        return sum(part.numel() * part.element_size() for part in parts)
+
+    def check_weights(self) -> None:
+        """Refuse weights that belong to another model. Raises EnvironmentMissing, UsageError."""
+        if self.dummy:
+            return
+        refuse_head(self.name, self.headers)
+        with told_of(self.name, self.hint):
+            if not self._packed:
+                _compare(self.headers, self.skeleton)
+
+    @property
+    def _packed(self) -> bool:
+        """Whether its weights have other shapes than the modules they become."""
+        return not self.dummy and getattr(self.config, "quantization_config", None) is not None
+
+    def _check_generation(self) -> None:
+        path = self.files.path(GENERATION)
+        if path is None:
+            return
+        try:
+            written = read_json(path)
+        except Misfit:
+            if path.is_file():  # transformers goes on without a broken one
+                return
+            raise
+        check_ends(written, GENERATION)
+
+
+def survey(name: str, settings: Settings, dtype: torch.dtype) -> Survey:
+    """Look `name` over; loads nothing, and fetches no weights.
+
+    Raises EnvironmentMissing where it is nowhere or can't be opened.
+    """
+    place = where.place_of(name)
+    dummy = settings.load_format == "dummy"
+    options: dict[str, Any] = {"trust_remote_code": settings.trust_remote_code}
+    if isinstance(place, Path):
+        folder = Folder(place)
+        with told_of(name, FOLDER_HINT):
+            folder.check()
+            if not dummy:
+                folder.check_weights()
+        found = Survey(name, str(place), options, folder, dtype, dummy)
+        if not dummy:
+            refuse_head(name, found.headers)  # before its configuration, which is its target's
+        return found
+    trouble = where.trouble_with_hub(name)
+    options["local_files_only"] = trouble is not None
+    files = HubFiles(name, local_only=trouble is not None)
+    with told_of(name, where.known()):
+        if trouble and files.path(CONFIG) is None:
+            raise where.unreached(name, trouble)
+    return Survey(name, place, options, files, dtype, dummy)
+
+
+def refuse_head(name: str, headers: dict[str, Tensor]) -> None:
+    """Refuse a head on hidden states where a model of its own is wanted."""
+    if any(mark in headers for mark in HEAD_MARKS):
+        title = f"{name} is a head on the target's hidden states, no model of its own"
+        hint = f"use --drafter eagle, or --draft {pocket.members()[0]}"
+        raise UsageError(title, hint)
+
+
+def _check_layers(text: Any) -> None:  # noqa: ANN401
+    check_numbers({"num_hidden_layers": getattr(text, "num_hidden_layers", None)})
+    heads, kept = (
+        getattr(text, each, None) for each in ("num_attention_heads", "num_key_value_heads")
+    )
+    if type(heads) is int and type(kept) is int and (kept < 1 or heads % kept):
+        title = f"{CONFIG} says {heads} attention heads and {kept} for keys and values"
+        raise Misfit(title, "the first is a multiple of the second")
+
+
+def _refuse_recurrent(name: str, config: Any) -> None:  # noqa: ANN401
+    text = config.get_text_config()
+    kinds = set(getattr(text, "layer_types", None) or ())
+    recurrent = kinds & RECURRENT_LAYERS
+    if recurrent or not getattr(text, "num_attention_heads", None):
+        found = ", ".join(sorted(recurrent)) or "no attention heads"
+        title = f"{name} keeps a recurrent state ({found}), which can't be rolled back"
+        hint = "rejected drafts would stay in it (ggml-org/llama.cpp#20075); use an attention model"
+        raise UsageError(title, hint)
+
+
+def _compare(headers: dict[str, Tensor], skeleton: Any) -> None:  # noqa: ANN401
+    """Refuse tensors whose names the model has with other shapes, or whose dtype is no number's."""
+    expected = skeleton.state_dict()
+    for name, found in headers.items():
+        weight = expected.get(name)
+        if weight is None:  # another release's name for it, or nobody's: the loader tells
+            continue
+        if found.shape != tuple(weight.shape):
+            title = f"{name} is {list(found.shape)}, and its {CONFIG} says {list(weight.shape)}"
+            raise Misfit(title, f"{CONFIG} and the weights belong to different models")
+        if weight.is_floating_point() and found.dtype.startswith(WHOLE_NUMBERS):
+            raise Misfit(f"{name} is of dtype {found.dtype}", "download it again")

@@ -4,6 +4,7 @@ A folder comes from anywhere. Nothing here waits for a pipe, reads a device, or 
 number that a file says: what is wrong is a `Misfit` with its reason.
 """
 
+import fnmatch
 import itertools
 import json
 import math
@@ -22,8 +23,11 @@ from specprof.reading import read_bytes
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 MOST_CONFIG_BYTES, MOST_TEXT_BYTES = 2**24, 2**28
 """Of a configuration; of anything else that is read whole, a tokenizer above all."""
-READ_WHOLE = frozenset({".json", ".jinja", ".txt", ".model", ".py"})
-"""Endings of files that are read as they are."""
+READ_WHOLE = (
+    *("*config.json", "*.index.json", "tokenizer*.json", "vocab.*", "merges.txt"),
+    *("special_tokens_map.json", "added_tokens.json", "chat_template.*", "*.model"),
+)
+"""Files of a checkpoint that its loaders read whole; what else lies beside them is nobody's."""
 OTHER_WEIGHTS = {
     ".gguf": "its weights are GGUF",
     ".bin": "its weights are pickled, which can run code",
@@ -80,7 +84,7 @@ class Folder:
         """Refuse a folder with anything in it that must not be opened, or of another format."""
         names = sorted(os.listdir(self.place))  # noqa: PTH208 - names are all that is wanted
         for name in names:
-            if Path(name).suffix in {*READ_WHOLE, ".safetensors"}:
+            if _is_read_whole(name):
                 _check_kind(self.place / name)
         if "adapter_config.json" in names:
             raise Misfit("it is an adapter", "merge it into its base model, and give that")
@@ -99,9 +103,9 @@ class Folder:
         return next((each for each in found if each), None)
 
 
-def read_json(path: Path, most_bytes: int = MOST_TEXT_BYTES) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     """Return a file's JSON object."""
-    _check_kind(path, most_bytes)
+    _check_kind(path)
     try:
         text = read_bytes(path, most_bytes).decode("utf-8")
         read = json.loads(text)
@@ -163,7 +167,11 @@ def _header(path: Path) -> Iterator[tuple[str, Tensor]]:
         raise Misfit(f"{path.name} is no whole safetensors file: {reason}") from trouble
 
 
-def _check_kind(path: Path, most_bytes: int | None = None) -> None:
+def _is_read_whole(name: str) -> bool:
+    return any(fnmatch.fnmatchcase(name, form) for form in READ_WHOLE)
+
+
+def _check_kind(path: Path) -> None:
     """Refuse what is no regular file, or larger than anything of its kind."""
     try:
         found = path.stat()
@@ -171,11 +179,9 @@ def _check_kind(path: Path, most_bytes: int | None = None) -> None:
         raise Misfit(f"{path.name} can't be read: {trouble.strerror}") from trouble
     if not stat.S_ISREG(found.st_mode):
         raise Misfit(f"{path.name} is no regular file")
-    if path.suffix in READ_WHOLE:
-        bound = MOST_CONFIG_BYTES if path.name.endswith("config.json") else MOST_TEXT_BYTES
-        most_bytes = min(bound, most_bytes or bound)
-        if found.st_size > most_bytes:
-            title = f"{path.name} is {found.st_size / 2**20:.0f} MiB long"
-            raise Misfit(title, f"no such file is longer than {most_bytes >> 20} MiB")
+    most = MOST_CONFIG_BYTES if path.name.endswith(CONFIG) else MOST_TEXT_BYTES
+    if _is_read_whole(path.name) and found.st_size > most:
+        title = f"{path.name} is {found.st_size / 2**20:.0f} MiB long"
+        raise Misfit(title, f"no such file is longer than {most >> 20} MiB")
     if not os.access(path, os.R_OK):
         raise Misfit(f"{path.name} can't be read: permission denied")

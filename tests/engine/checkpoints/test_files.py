@@ -38,6 +38,9 @@ def test_a_whole_folder_passes(folder):
     """Whatever else lies there, links to nowhere included."""
     (folder / "README.md").symlink_to("nosuch")
     (folder / "original").mkdir()
+    (folder / "data.json").touch()
+    os.truncate(folder / "data.json", 2**31)
+    os.mkfifo(folder / "pipe.json")
     Folder(folder).check()
     Folder(folder).check_weights()
 

@@ -20,7 +20,7 @@ from transformers.utils import logging as transformers_logging
 from specprof.engine import model
 from specprof.engine.bout import Bout, settle, since
 from specprof.engine.decoder import PREFILL_CHUNK
-from specprof.engine.handed import Model, Prefix, Tally, handed, replaced
+from specprof.engine.handed import Model, Prefix, Tally, check_watchable, handed, replaced
 from specprof.engine.header import header
 from specprof.engine.onlooker import Chosen, Onlooker, Turn
 from specprof.engine.releases import GENERATE_CACHE
@@ -107,6 +107,7 @@ class Generate(Backend):
         self.settings = settings
         self._refuse(settings)
         self._load(settings)
+        check_watchable(self.target.model)
         with ExitStack() as undo:
             undo.callback(transformers_logging.set_verbosity, transformers_logging.get_verbosity())
             transformers_logging.set_verbosity_error()  # it remarks on its own calls of `generate`

@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from typing import ClassVar
 
-from transformers.generation.candidate_generator import AssistantVocabTranslatorCache
+from transformers.generation import candidate_generator
 from transformers.utils import is_sklearn_available
 
 from specprof.backends._generate import Generate
@@ -100,4 +100,6 @@ class HfAssisted(Generate):
         loaded: Model = self.draft.model
         loaded.set_input_embeddings(embeddings)
         loaded.set_output_embeddings(head)
-        AssistantVocabTranslatorCache._cache.pop(self.target.tokenizer, None)  # noqa: SLF001
+        # What is kept of the pair, cut down; where it is kept otherwise there is nothing to forget.
+        kept = getattr(candidate_generator, "AssistantVocabTranslatorCache", None)
+        getattr(kept, "_cache", {}).pop(self.target.tokenizer, None)

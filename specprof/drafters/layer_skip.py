@@ -70,10 +70,13 @@ def _cut(
     """Return a shallow copy of `module` with the list at `path` cut, each config replaced."""
     if not path:
         return torch.nn.ModuleList(list(module.children())[:count])
+    if "_modules" not in vars(module):  # where torch keeps a module's parts, and says so nowhere
+        title = f"drafter layer-skip can't take a {type(module).__name__} of this torch apart"
+        raise UsageError(title, "use drafter draft-model, or another release of torch")
     cut = copy.copy(module)
     name, *rest = path
     child = _cut(getattr(module, name), rest, count, *configs)
-    cut.__dict__["_modules"] = module._modules | {name: child}  # noqa: SLF001 - torch copies no dict
+    vars(cut)["_modules"] = vars(module)["_modules"] | {name: child}  # torch copies no dict
     for before, after in configs:
         if getattr(module, "config", None) is before:
             cut.config = after  # type: ignore[assignment]

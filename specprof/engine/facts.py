@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import torch
-from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from specprof.engine.decoder import Decoder
 from specprof.engine.flat.proof import way
@@ -63,9 +62,12 @@ def rotation(model: torch.nn.Module) -> list[float]:
 
 
 def rotation_configured(config: Any) -> list[float]:  # noqa: ANN401 - transformers is untyped
-    """Return the same as the configuration asks for; none where it depends on the text's length."""
+    """Return the same as the configuration asks for; none where that can't be said.
+
+    It depends on the text's length, or is of a kind that transformers no longer tells.
+    """
     kinds = rope_kinds(config)
-    if LENGTH_BOUND & set(kinds.values()):
+    if LENGTH_BOUND & set(kinds.values()) or set(kinds.values()) - {"default", *_scalings()}:
         return []
     return [speed for layer in sorted(kinds) for speed in _listed(_asked(config, layer))]
 
@@ -88,12 +90,22 @@ def _asked(config: Any, layer: str) -> torch.Tensor:  # noqa: ANN401
     parameters = config.rope_parameters[layer] if layer else config.rope_parameters
     kind = parameters.get("rope_type") or "default"
     if kind != "default":
-        scaled: torch.Tensor = ROPE_INIT_FUNCTIONS[kind](config, None, layer_type=layer or None)[0]
+        scaled: torch.Tensor = _scalings()[kind](config, None, layer_type=layer or None)[0]
         return scaled
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     turned = int(size * (parameters.get("partial_rotary_factor") or 1.0))
     exponents = -torch.arange(0, turned, 2).float() / turned  # [pairs]
     return torch.tensor(float(parameters["rope_theta"])).pow(exponents)
+
+
+def _scalings() -> dict[str, Any]:
+    """Return what makes the speeds of each kind of scaling; none where it was moved."""
+    try:
+        from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+    except ImportError:
+        return {}
+    found: dict[str, Any] = ROPE_INIT_FUNCTIONS
+    return found
 
 
 def _listed(speeds: torch.Tensor) -> list[float]:

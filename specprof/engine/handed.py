@@ -8,20 +8,24 @@ accepted and stored stays its own.
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import signature
 from typing import Any
 
 import torch
-from transformers import DynamicCache
+from transformers import Cache, DynamicCache
 
 from specprof.engine.bout import Moment, moment
 from specprof.engine.decoder import PREFILL_CHUNK
-from specprof.engine.releases import GENERATE_CACHE, with_cache
+from specprof.engine.releases import GENERATE_CACHE, unfit, with_cache
 from specprof.engine.transfer import on_device
+from specprof.errors import EnvironmentMissing
 
 Model = Any
 """A transformers causal language model; the package is untyped."""
 Candidates = Any
 """One of transformers' candidate generators."""
+DEPTHS = ("num_assistant_tokens", "num_output_tokens")
+"""Where a candidate generator keeps how many tokens it is to draft."""
 
 
 class Prefix:
@@ -70,6 +74,37 @@ class Tally:
         if not self.turns:
             self.begun = moment()
         self.turns += 1
+
+
+def check_watchable(target: Model) -> None:
+    """Refuse a release whose own loop has no longer the places it is handed caches and watched at.
+
+    Raises EnvironmentMissing that says which.
+    """
+    generator = getattr(target, "_get_candidate_generator", None)
+    prepare = getattr(target, "prepare_inputs_for_generation", None)
+    if generator is None or prepare is None:
+        name = "_get_candidate_generator" if generator is None else "prepare_inputs_for_generation"
+        raise unwatchable(f"{type(target).__name__} has no {name}")
+    if "next_sequence_length" not in signature(prepare).parameters:
+        raise unwatchable("it isn't told by a length how much of the text is fed")
+    if not hasattr(Cache, "activate_past_recording"):
+        raise unwatchable("its caches aren't told that they will be rolled back")
+
+
+def check_generator(generator: Candidates, *, drafts: bool) -> None:
+    """Refuse a candidate generator that doesn't say what it is asked, or by what its draft runs."""
+    names = ["get_candidates", "update_candidate_strategy"] + ["assistant_kwargs"] * drafts
+    missing = [name for name in names if not hasattr(generator, name)]
+    if not any(hasattr(generator, name) for name in DEPTHS):
+        missing.append(" or ".join(DEPTHS))
+    if missing:
+        raise unwatchable(f"{type(generator).__name__} has no {missing[0]}")
+
+
+def unwatchable(what: str) -> EnvironmentMissing:
+    """Return the error that says why transformers' own loop can't be watched."""
+    return unfit(f"its generate can't be watched: {what}; --backend native needs none of it")
 
 
 @contextmanager
@@ -121,7 +156,9 @@ def _given(
 
     def get(*args: object, **rest: object) -> Candidates:
         generator = inner(*args, **rest)
-        if draft_prefix is not None and draft_prefix.length:
+        held = draft_prefix is not None and draft_prefix.length
+        check_generator(generator, drafts=bool(held))
+        if draft_prefix is not None and held:
             generator.assistant_kwargs[GENERATE_CACHE] = draft_prefix.cache
         drafting, tally.drafts = generator.get_candidates, True
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache, StoppingCriteria
 
-from specprof.engine.handed import Candidates, Model, Prefix, handed, replaced
+from specprof.engine.handed import DEPTHS, Candidates, Model, Prefix, handed, replaced
 from specprof.engine.releases import GENERATE_CACHE
 from specprof.engine.stopwatch import Clock, Lap, Mark
 
@@ -172,9 +172,9 @@ class Onlooker:
     def _open(self) -> None:
         lap = Lap(self.clock, time.perf_counter_ns(), self.clock.mark())
         self._begun["draft"] = lap.start
-        looked_up = getattr(self._generator, "num_output_tokens", 0)
-        asked = int(getattr(self._generator, "num_assistant_tokens", looked_up))
-        self.turns.append(Turn(self._context, lap, asked))
+        asked = next((name for name in DEPTHS if hasattr(self._generator, name)), None)
+        depth = int(getattr(self._generator, asked)) if asked else 0
+        self.turns.append(Turn(self._context, lap, depth))
 
     def _close(self) -> None:
         """End the open turn, if any, and read how much its caches hold."""

@@ -3,7 +3,7 @@
 No version number is compared. A name is taken where it is there, the newer one first, so that
 nothing deprecated is called where there is something newer. What differs among the releases that
 pyproject.toml admits: with 5.24 `past_key_values` became `cache`, and a cache's `update` is called
-with a keyword `kwargs`.
+with a keyword `kwargs`. What no release promises is listed in docs/private-interfaces.md.
 """
 
 from functools import lru_cache
@@ -11,9 +11,36 @@ from inspect import signature
 from typing import Any
 
 import torch
-from transformers import GenerationMixin
-from transformers.cache_utils import Cache as TransformersCache
-from transformers.cache_utils import CacheLayerMixin
+import transformers
+
+from specprof.errors import EnvironmentMissing
+
+TRIED = "5.24.0"
+"""The newest release that all of this was tried with."""
+
+
+def unfit(what: str) -> EnvironmentMissing:
+    """Return the error that says in which way the installed release is none for this program."""
+    version = transformers.__version__
+    hint = f"install one it was tried with: pip install transformers=={TRIED}"
+    if version == TRIED:
+        hint = "it was tried with that release: please report it"
+    return EnvironmentMissing(f"specprof doesn't fit transformers {version}: {what}", hint)
+
+
+try:  # documented nowhere, or not as what one may build upon
+    from transformers import GenerationMixin
+    from transformers.cache_utils import Cache as TransformersCache
+    from transformers.cache_utils import CacheLayerMixin
+    from transformers.models.llama.modeling_llama import (
+        LlamaDecoderLayer,
+        LlamaRMSNorm,
+        LlamaRotaryEmbedding,
+    )
+except ImportError as trouble:
+    raise unfit(str(trouble).partition("\n")[0]) from trouble
+
+__all__ = ["LlamaDecoderLayer", "LlamaRMSNorm", "LlamaRotaryEmbedding"]  # and what is made here
 
 CACHE_NAMES = ("cache", "past_key_values")
 """What a forward calls its cache, the newest first."""

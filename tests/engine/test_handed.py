@@ -39,6 +39,8 @@ def generate(target, **options):
     return made[0, len(TEXT) :].tolist()
 
 
+# transformers' candidate generators call `generate` in a way that it deprecates.
+@pytest.mark.filterwarnings("ignore:Passing `generation_config` together")
 @pytest.mark.parametrize("assisted", [False, True])
 def test_filled_caches_change_no_token_and_are_not_fed_again(target, draft, assisted):
     """Every pass of either model sees a few tokens, and no turn goes uncounted."""

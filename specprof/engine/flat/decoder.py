@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-from torch.nn.attention.bias import CausalBias, causal_lower_right
 from torch.nn.functional import scaled_dot_product_attention
 
 from specprof.engine.flat.parts import Block, Heads, Parts
@@ -21,7 +20,15 @@ Turns = tuple[torch.Tensor, torch.Tensor]
 """[batch, n, 1, head size] cosines and signed sines of one kind of layer."""
 ROOM = 1024
 """Positions that tables are made for at first; they double as the text outgrows them."""
-_lower_right = lru_cache(causal_lower_right)
+
+
+@lru_cache
+def _lower_right(count: int, seen: int) -> torch.Tensor:
+    """Return the causal mask of the last `count` of `seen` columns, as GPU kernels know it."""
+    from torch.nn.attention.bias import causal_lower_right  # a prototype: it may move
+
+    found: torch.Tensor = causal_lower_right(count, seen)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +221,7 @@ def _attention(
     """
     batch, _, count, size = map(int, queries.shape)
     shared, scale = heads.queries // heads.keys, heads.scale
-    if shared == 1 or isinstance(mask, CausalBias):
+    if shared == 1 or (mask is not None and type(mask) is not torch.Tensor):  # known by name
         found = scaled_dot_product_attention(
             queries, keys, values, mask, scale=scale, enable_gqa=shared > 1
         )

@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import torch
+from transformers import PreTrainedModel
 
 from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel, Runs
 from specprof.engine.flat import read
 from specprof.engine.flat.decoder import Flat
 from specprof.engine.flat.parts import turned
-from specprof.errors import NOT_FINITE, UsageError
+from specprof.engine.releases import unfit
+from specprof.errors import NOT_FINITE, SpecprofError, UsageError
 from specprof.settings import ForwardPath
 
 FED = (8, 1, 3)
@@ -42,12 +44,20 @@ _flats: "WeakKeyDictionary[torch.nn.Module, Flat | str]" = WeakKeyDictionary()
 whoever loaded it."""
 
 
+_sound: "WeakSet[torch.nn.Module]" = WeakSet()
+"""Models whose modules were seen to run over a store."""
+
+
 def way(model: torch.nn.Module, asked: ForwardPath) -> Way:
     """Return how `model` is run; found out once for each model.
 
-    Raises UsageError where `flat` was asked for and can't be had.
+    Raises UsageError where `flat` was asked for and can't be had, EnvironmentMissing where not even
+    the modules can be run.
     """
     if asked == "modules":
+        if model not in _flats and model not in _sound:
+            _answered(model)
+            _sound.add(model)
         return Way("modules", model)
     found = _flats.get(model)
     if found is None:
@@ -61,10 +71,11 @@ def way(model: torch.nn.Module, asked: ForwardPath) -> Way:
 
 def _flat(model: torch.nn.Module) -> Flat | str:
     """Return a flat decoder shown to be one, or why there is none."""
+    theirs = _answered(model)
     try:
         parts = read.parts(model)
         flat = Flat(model, turned(parts) if small(model) else parts)
-        _prove(model, flat)
+        _prove(model, flat, theirs)
     except UsageError as trouble:
         return trouble.title.partition(": ")[2]
     except Exception as trouble:  # noqa: BLE001 - whatever a release calls its parts, modules run
@@ -78,9 +89,26 @@ def small(model: torch.nn.Module) -> bool:
     return weights[0].device.type == "cpu" and sum(each.nbytes for each in weights) <= TWICE
 
 
-def _prove(model: Any, flat: Flat) -> None:  # noqa: ANN401 - transformers is untyped
-    """Refuse a flat decoder whose logits are not the model's."""
-    theirs = _logits(model, model)
+def _answered(model: torch.nn.Module) -> torch.Tensor:
+    """Return [tokens, vocab] what a model's own modules make of a few tokens, over our store.
+
+    Of what is no model of transformers: nothing. Raises EnvironmentMissing where they can't be run
+    so: a release may keep caches otherwise.
+    """
+    if not isinstance(model, PreTrainedModel):
+        return torch.empty(0)
+    try:
+        return _logits(model, model)
+    except (SpecprofError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as trouble:
+        line = str(trouble).partition("\n")[0]
+        what = f"{type(model).__name__} can't be run over its cache"
+        raise unfit(f"{what}: {type(trouble).__name__}: {line}") from trouble
+
+
+def _prove(model: Any, flat: Flat, theirs: torch.Tensor) -> None:  # noqa: ANN401 - transformers is untyped
+    """Refuse a flat decoder whose logits are not the modules', [tokens, vocab] `theirs`."""
     if not theirs.isfinite().all():
         raise read.refused(f"its {NOT_FINITE} or infinity")
     found = unlike(_logits(model, flat), theirs, model.dtype)

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch.nn import functional
-from transformers.activations import GELUActivation
 
 from specprof.engine.flat.parts import Block, Circle, Heads, Linear, Norm, Parts
 from specprof.engine.rope import LENGTH_BOUND
@@ -193,7 +192,8 @@ def _one_below_another(owned: list[torch.nn.Parameter]) -> bool:
 
 def _act(module: Module) -> Norm:
     """Return what an activation module does."""
-    exact = isinstance(module, GELUActivation) and module.act is functional.gelu
+    named = type(module).__name__ == "GELUActivation"  # looked up by no import: it may move
+    exact = named and getattr(module, "act", None) is functional.gelu
     return _gelu if exact else module
 
 

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import LlamaConfig
-from transformers.models.llama.modeling_llama import (
+
+from specprof.engine.masks import Mask
+from specprof.engine.releases import (
     LlamaDecoderLayer,
     LlamaRMSNorm,
     LlamaRotaryEmbedding,
+    with_cache,
 )
-
-from specprof.engine.masks import Mask
-from specprof.engine.releases import with_cache
 
 NEVER = torch.finfo(torch.float32).min
 """The logit of an id outside the draft vocabulary: no probability, and still a finite number."""

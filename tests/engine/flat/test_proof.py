@@ -2,12 +2,15 @@
 
 import pytest
 import torch
+from transformers import __version__
 
 import tiny
+from specprof.engine import releases
+from specprof.engine.cache import Store
 from specprof.engine.flat import proof, read
 from specprof.engine.flat.decoder import Flat
 from specprof.engine.flat.proof import way
-from specprof.errors import UsageError
+from specprof.errors import EnvironmentMissing, UsageError
 
 
 def test_a_model_that_is_proven_runs_flat():
@@ -33,10 +36,10 @@ def test_a_model_nobody_described_runs_by_its_modules():
         way(model, "flat")
 
 
-def test_whatever_goes_wrong_in_reading_leaves_the_modules():
+def test_whatever_goes_wrong_in_reading_leaves_the_modules(monkeypatch):
     """A release of transformers may call a part otherwise; that ends no run by itself."""
     model = tiny.model("llama")
-    del model.model.norm
+    monkeypatch.setitem(read.READERS, "LlamaForCausalLM", ("embedding", "norm", read._llama))
     taken = way(model, "auto")
     assert (taken.path, taken.runs) == ("modules", model)
     assert str(taken.reason).startswith("reading it failed: AttributeError: ")
@@ -44,6 +47,22 @@ def test_whatever_goes_wrong_in_reading_leaves_the_modules():
         way(model, "flat")
     assert "path=auto" in refused.value.hint
     assert "path=modules" in refused.value.hint
+
+
+@pytest.mark.parametrize("path", ["auto", "modules"])
+def test_modules_that_can_t_be_run_over_a_store_are_refused_in_a_line(monkeypatch, path):
+    """A release that keeps caches otherwise: which one, what it said, and one that was tried."""
+
+    def update(self, states, layer_idx):
+        raise AssertionError("never called rightly")
+
+    monkeypatch.setattr(Store, "update", update)
+    with pytest.raises(EnvironmentMissing) as refused:
+        way(tiny.model("llama"), path)
+    assert refused.value.title.startswith(f"specprof doesn't fit transformers {__version__}: ")
+    assert "LlamaForCausalLM can't be run over its cache: TypeError: " in refused.value.title
+    assert "\n" not in refused.value.title
+    assert releases.TRIED in refused.value.hint or __version__ == releases.TRIED
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

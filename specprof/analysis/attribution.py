@@ -383,6 +383,5 @@ def _tied(evidence: Evidence) -> Bools:
         return tied
     clean, floor = evidence.columns.rechecked, evidence.ask(noise)
     close = clean.where(clean.margin <= floor.margin)
-    ties = set(zip(close.round.tolist(), close.node.tolist(), strict=True))
-    places = zip(evidence.places.round.tolist(), evidence.places.node.tolist(), strict=True)
-    return np.fromiter((place in ties for place in places), np.bool_, len(tied))
+    places = evidence.places
+    return np.isin(places.round * _ROOM + places.node, close.round * _ROOM + close.node)

@@ -14,6 +14,7 @@ import numpy as np
 from specprof.analysis import acceptance, perplexity
 from specprof.analysis.cells import Cell
 from specprof.analysis.columns import Columns
+from specprof.analysis.cost_model import medians_of_steps
 from specprof.analysis.stats import Estimate, ratio
 from specprof.analysis.tables import Floats, Ints
 from specprof.plan import stops
@@ -109,12 +110,9 @@ def beside_bursts(cell: Cell) -> Yardstick | None:
     timed = [one for one in cell.columns.plains if one.steps_ns]
     if not timed:
         return None
-    ordered = sorted(timed, key=lambda one: one.context)
-    medians = np.array([float(np.median(one.steps_ns)) for one in ordered])
-    off = [np.array(one.steps_ns) / at - 1 for one, at in zip(ordered, medians, strict=True)]
-    contexts = np.array([one.context for one in ordered], np.int64)
+    contexts, medians, off = medians_of_steps(timed)
     per_token = medians / cell.settings.batch  # a plain step is one token of every sequence
-    return Yardstick(contexts, per_token, _half_width(np.concatenate(off)))
+    return Yardstick(contexts, per_token, _half_width(off))
 
 
 def whole_cell(plain: Cell) -> Yardstick:

@@ -206,7 +206,11 @@ class Evidence:
 
     def row(self, index: Ints) -> Ints:
         """Return the rows of the rounds with these indices."""
-        return np.asarray(np.searchsorted(self.rounds.index, index), np.int64)
+        rounds = self.rounds
+        first, last = rounds.index[0], rounds.index[-1]
+        if last - first == len(rounds) - 1:  # none is missing, so each is known by its index
+            return np.asarray(np.clip(index - first, 0, len(rounds)), np.int64)
+        return np.asarray(np.searchsorted(rounds.index, index), np.int64)
 
     def per_round(self, rounds: Ints, values: Floats) -> Floats:
         """Return the sums of per-place values by round, [rounds]."""

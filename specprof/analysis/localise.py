@@ -24,6 +24,8 @@ CLEAN = 0.1
 FEW = 8
 """Places astray that a clean side must have been due, by the other's share."""
 _KINDS = range(3)
+_BEYOND = np.iinfo(np.int64).max
+"""Beyond every round and context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +137,19 @@ def _onset(evidence: Evidence, side: Side, deep: Bools) -> tuple[Onset, list[flo
     rounds, inverse = np.unique(side.round[deep], return_inverse=True)
     astray = np.bincount(inverse, weights=side.astray[deep]) > 0
     row = evidence.row(rounds)
-    burst, kind = evidence.rounds.burst[row], evidence.after[row]
-    hits, seen = np.zeros(3), np.zeros(3)
-    for one in np.unique(burst):
-        inside = np.flatnonzero(burst == one)
-        until = int(astray[inside].argmax()) + 1 if astray[inside].any() else len(inside)
-        seen += np.bincount(kind[inside[:until]], minlength=3)
-        if astray[inside].any():
-            hits[kind[inside[until - 1]]] += 1
+    order = np.argsort(evidence.rounds.burst[row], kind="stable")
+    burst, kind = evidence.rounds.burst[row][order], evidence.after[row][order]
+    astray = astray[order]
+    before: Ints = np.cumsum(astray) - astray
+    begins = np.append(True, burst[1:] != burst[:-1])[: len(burst)]
+    none_yet: Bools = before == np.maximum.accumulate(np.where(begins, before, 0))
+    seen = np.bincount(kind[none_yet], minlength=3)
+    hits = np.bincount(kind[none_yet & astray], minlength=3)
     hazards = [float(hits[each] / seen[each]) if seen[each] else 0.0 for each in _KINDS]
     return _named(hazards, hits), hazards
 
 
-def _named(hazards: list[float], hits: Floats) -> Onset:
+def _named(hazards: list[float], hits: Ints) -> Onset:
     start, rejection, accepted = hazards
     total = float(hits.sum())
     if hits[0] >= 0.5 * total and start >= 0.3:  # noqa: PLR2004 - most bursts, and not by chance
@@ -167,8 +169,9 @@ def _explains(evidence: Evidence, side: Side, onset: Onset) -> bool:
     burst, kind = evidence.rounds.burst[row], evidence.after[row]
     wanted = {"rejection": (1,), "all-accepted": (2,), "any round": (1, 2)}.get(onset, ())
     met = np.isin(kind, wanted)
-    clean = [one for one in np.unique(burst) if not astray[burst == one].any()]
-    exposed = sum(int(met[burst == one].sum()) for one in clean)
+    _, of = np.unique(burst, return_inverse=True)
+    dirty = np.bincount(of, weights=astray) > 0
+    exposed = int((met & ~dirty[of]).sum())
     return exposed <= CLEAN * max(int(met.sum()), 1)
 
 
@@ -177,8 +180,8 @@ def _lasts(evidence: Evidence, side: Side, onset: Onset) -> bool:
     if other is None:
         return True
     row = evidence.row(side.round)
-    burst = evidence.rounds.burst[row]
-    begun = np.full(int(burst.max()) + 1, np.iinfo(np.int64).max)
+    bursts, burst = np.unique(evidence.rounds.burst[row], return_inverse=True)
+    begun = np.full(len(bursts), _BEYOND)
     np.minimum.at(begun, burst[side.astray], side.round[side.astray])
     after = (side.round > begun[burst]) & (evidence.after[row] == other)
     return bool(after.any()) and bool(side.astray[after].mean() >= 0.5 * _share_after(side, begun))
@@ -200,7 +203,7 @@ def _uneven_only(evidence: Evidence, side: Side, deep: Bools) -> bool:
 
 
 def _one_sequence_clean(evidence: Evidence, side: Side) -> bool:
-    sequence = evidence.rounds.sequence[evidence.row(side.round)]
+    _, sequence = np.unique(evidence.rounds.sequence[evidence.row(side.round)], return_inverse=True)
     astray = np.bincount(sequence, weights=side.astray)
     places = np.bincount(sequence)
     share = astray[places >= FEW] / places[places >= FEW]
@@ -210,8 +213,9 @@ def _one_sequence_clean(evidence: Evidence, side: Side) -> bool:
 def _from_second(evidence: Evidence, side: Side) -> bool:
     """Whether each sequence's first burst is clean and later ones are astray as they begin."""
     row = evidence.row(side.round)
-    burst, sequence = evidence.rounds.burst[row], evidence.rounds.sequence[row]
-    earliest = np.full(int(sequence.max()) + 1, np.iinfo(np.int64).max)
+    burst = evidence.rounds.burst[row]
+    sequences, sequence = np.unique(evidence.rounds.sequence[row], return_inverse=True)
+    earliest = np.full(len(sequences), _BEYOND)
     np.minimum.at(earliest, sequence, burst)
     first = burst == earliest[sequence]
     begins = ~first & (evidence.after[row] == 0)
@@ -244,14 +248,15 @@ def _bursts(evidence: Evidence, side: Side) -> tuple[int | None, int]:
 
     A burst counts as astray by a tenth of its places, and as clean by none below all of these.
     """
-    burst = evidence.rounds.burst[evidence.row(side.round)]
-    starts, dirty = list[int](), list[bool]()
-    for one in np.unique(burst):
-        starts.append(int(evidence.rounds.context[evidence.rounds.burst == one].min()))
-        dirty.append(bool(side.astray[burst == one].mean() > CLEAN))
-    astray = [start for start, is_dirty in zip(starts, dirty, strict=True) if is_dirty]
-    shallowest = min(astray, default=max(starts))
-    return max((start for start in starts if start < shallowest), default=None), shallowest
+    rounds = evidence.rounds
+    bursts, of = np.unique(rounds.burst[evidence.row(side.round)], return_inverse=True)
+    starts, place = np.full(len(bursts), _BEYOND), np.searchsorted(bursts, rounds.burst)
+    known = bursts[place.clip(max=len(bursts) - 1)] == rounds.burst
+    np.minimum.at(starts, place[known], rounds.context[known])
+    astray = starts[np.bincount(of, weights=side.astray) / np.bincount(of) > CLEAN]
+    shallowest = int(astray.min(initial=starts.max()))
+    below = starts[starts < shallowest]
+    return int(below.max()) if len(below) else None, shallowest
 
 
 def _entropy(share: Floats) -> Floats:

@@ -8,6 +8,7 @@ raise CaptureUnreadable or count a damaged line.
 """
 
 import contextlib
+import gc
 import os
 import re
 import stat
@@ -127,7 +128,7 @@ class CaptureReader:
         """
         try:
             self._refuse_pipes()
-            with self.path.open("rb") as file:
+            with self.path.open("rb") as file, _no_collection():
                 return list(self._events(file, limit))
         except OSError as trouble:
             hint = "give the path of a file that `specprof run` wrote"
@@ -218,6 +219,21 @@ def no_line(path: Path) -> CaptureUnreadable:
     """Return the error of a file that has not one whole line."""
     hint = "the run may have been stopped before its first line; record again"
     return CaptureUnreadable(f"{path} holds no complete line", hint)
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Put garbage collection off: of new records none is garbage.
+
+    To look through them again and again takes as long as to decode them.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _line(event: Event) -> bytes:

@@ -12,13 +12,12 @@ from itertools import pairwise
 import numpy as np
 
 from specprof.analysis import acceptance, perplexity
-from specprof.analysis.cells import Cell
+from specprof.analysis.cells import Cell, whole_ns
 from specprof.analysis.columns import Columns
 from specprof.analysis.cost_model import medians_of_steps
 from specprof.analysis.stats import Estimate, ratio
-from specprof.analysis.tables import Floats, Ints
+from specprof.analysis.tables import Floats, Ints, Rounds
 from specprof.plan import stops
-from specprof.records import Round
 
 ENOUGH_ROUNDS = 30
 """Fewer can't estimate anything (the rule too-few-rounds)."""
@@ -148,33 +147,21 @@ def gain(cell: Cell, plain: Yardstick) -> Figure | None:
     return Figure(found.value, found.value / spread, found.value * spread, found.n)
 
 
-def levels(one: Round) -> int:
-    """Return how many levels deep a round drafted: the longest chain in its tree."""
-    depth = list[int]()
-    for place, each in enumerate(one.drafted):
-        above = depth[each.parent] if 0 <= each.parent < place else 0
-        depth.append(above + 1)
-    return max(depth, default=0)
-
-
-def survival(rounds: Sequence[Round]) -> list[Figure]:
+def survival(rounds: Rounds) -> list[Figure]:
     """Return S_1, S_2 ..: rounds that accepted so many levels / rounds that drafted so many."""
-    drafted = np.array([levels(one) for one in rounds], np.int64)
-    accepted = np.array([one.accepted for one in rounds], np.int64)
     found = []
-    for level in range(1, int(drafted.max(initial=0)) + 1):
-        stood = (accepted[drafted >= level] >= level).astype(float)
+    for level in range(1, int(rounds.levels.max(initial=0)) + 1):
+        stood = (rounds.accepted[rounds.levels >= level] >= level).astype(float)
         share = ratio(stood, np.ones_like(stood))
         found.append(Figure(share.value, share.low, share.high, share.n))
     return found
 
 
 def _row(cell: Cell, base: Cell | None) -> Row:
-    rounds = cell.rounds()
     return Row(
         cell=cell,
         figures=_speeds(cell, base) | _acceptance(cell) | _memory(cell) | _scores(cell),
-        survival=survival(rounds),
+        survival=survival(cell.columns.rounds),
         repeats=[
             1e9 * float(each.emitted.sum()) / float(each.wall_ns.sum())
             for each in cell.per_repeat
@@ -192,7 +179,7 @@ def _speeds(cell: Cell, base: Cell | None) -> dict[str, Figure]:
         at = [each / 1e6 for each in first]
         found["ttft_ms"] = Figure(float(np.mean(at)), min(at), max(at), len(at))
     if steps.emitted.sum():  # a sequence of a batch waits for the whole step
-        waited_ns = sum(one.wall_ns for one in cell.rounds())
+        waited_ns = float(whole_ns(cell.columns.rounds).sum())
         sequences = waited_ns / max(float(cell.per_repeat[0].wall_ns.sum()), 1.0)
         found["ms_per_emitted"] = _figure(ratio(steps.wall_ns * sequences / 1e6, steps.emitted))
     beside = beside_bursts(cell)
@@ -220,17 +207,23 @@ def _acceptance(cell: Cell) -> dict[str, Figure]:
 
 
 def _memory(cell: Cell) -> dict[str, Figure]:
-    at, samples, block = cell.deepest(), cell.columns.samples, cell.settings.block
-    target, draft = getattr(at, "target_evicted", None), getattr(at, "draft_evicted", None)
+    samples, block = cell.columns.samples, cell.settings.block
+    target, draft = _known(cell, "target_evicted"), _known(cell, "draft_evicted")
     found = {
-        "target_kv_bytes": getattr(at, "target_kv_bytes", None),
-        "draft_kv_bytes": getattr(at, "draft_kv_bytes", None),
+        "target_kv_bytes": _known(cell, "target_kv_bytes"),
+        "draft_kv_bytes": _known(cell, "draft_kv_bytes"),
         "target_compressions": None if target is None else target / block,
         "draft_compressions": None if draft is None else draft / block,
         "device_bytes": _peak(samples.allocated_bytes) or _peak(samples.memory_used_bytes),
         "rss_bytes": _peak(samples.rss_bytes),
     }
-    return {name: Figure(float(each)) for name, each in found.items() if each is not None}
+    return {name: Figure(each) for name, each in found.items() if each is not None}
+
+
+def _known(cell: Cell, name: str) -> float | None:
+    """Return what was told of the cell's deepest round, or pass over known text."""
+    told = [float(each) for each in getattr(cell.deepest(), name, ())]
+    return None if not told or math.isnan(told[0]) else told[0]
 
 
 def _scores(cell: Cell) -> dict[str, Figure]:

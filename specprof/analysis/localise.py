@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from specprof.analysis import attribution
 from specprof.analysis.attribution import Side
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Bools, Floats, Ints
@@ -70,19 +71,21 @@ class Pattern:
 
 def localise(evidence: Evidence, side: Side) -> Pattern:
     """Return the pattern of a side that has astray places."""
-    kind = evidence.after[evidence.row(side.round)]
-    since, second = _since(side), _from_second(evidence, side)
-    deep = np.ones(len(side.round), np.bool_) if since is None else side.context >= since[1]
+    row = evidence.row(side.round)
+    kind, context = evidence.after[row], evidence.rounds.context[row] + side.index
+    since, second = _since(side, context), _from_second(evidence, side)
+    deep = np.ones(len(side.round), np.bool_) if since is None else context >= since[1]
     onset, hazards = _onset(evidence, side, deep)
     first = _first(side)
     clean_until, astray_from = _bursts(evidence, side)
+    used, clean = attribution.drafted_probs(evidence, side, first) or (None, None)
     where = Where(
         round=int(side.round[first]),
-        context=int(side.context[first]),
+        context=int(context[first]),
         index=int(side.index[first]),
         event=AFTER[int(kind[first])],
-        used=_known(side.used[first]),
-        clean=_known(side.clean[first]),
+        used=used,
+        clean=clean,
     )
     if max(hazards) >= 0.5 and onset not in {"at once", ""}:  # noqa: PLR2004 - oftener than not
         since = None if _explains(evidence, side, onset) else since
@@ -97,14 +100,14 @@ def localise(evidence: Evidence, side: Side) -> Pattern:
         begins_later=_clean(side.astray, side.index == 0, kind == 0),
         one_sequence_clean=_one_sequence_clean(evidence, side),
         branched_only=evidence.columns.trees
-        and _clean(side.astray, side.node == side.index - 1, kind == 0),
+        and _clean(side.astray, attribution.answering(evidence, side) == side.index - 1, kind == 0),
         uneven_only=_uneven_only(evidence, side, deep),
         from_second=second,
         since=since,
         clean_until=clean_until,
         astray_from=astray_from,
         builds_up=_builds_up(evidence, side),
-        deepens=_deepens(side),
+        deepens=_deepens(side, context),
     )
 
 
@@ -112,10 +115,6 @@ def _first(side: Side) -> int:
     """Return the row of the astray place that came first, one with a drafted token if there is."""
     rows = np.flatnonzero(side.astray)
     return int(rows[np.lexsort((side.index[rows], side.round[rows]))[0]])
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 def _clean(astray: Bools, one: Bools, among: Bools | None = None) -> bool:
@@ -225,10 +224,10 @@ def _from_second(evidence: Evidence, side: Side) -> bool:
     return share >= 0.5 and bool(side.astray[first].mean() <= CLEAN * share)  # noqa: PLR2004
 
 
-def _since(side: Side) -> tuple[int, int] | None:
+def _since(side: Side, context: Ints) -> tuple[int, int] | None:
     """Return between which contexts places begin to go astray: the likeliest single split."""
-    order = np.argsort(side.context, kind="stable")
-    context, astray = side.context[order], side.astray[order]
+    order = np.argsort(context, kind="stable")
+    context, astray = context[order], side.astray[order]
     below, n = np.arange(1, len(order)), len(order)
     split = context[1:] > context[:-1]
     if not split.any():
@@ -272,12 +271,11 @@ def _builds_up(evidence: Evidence, side: Side) -> bool:
     return _grown(side.gap, early, late, times=1.5)
 
 
-def _deepens(side: Side) -> bool:
+def _deepens(side: Side, context: Ints) -> bool:
     """Whether gaps in deep bursts are half as large again as in shallow ones."""
-    start = side.context[side.astray]
-    middle = float(np.median(start))
-    shallow = side.astray & (side.context <= middle)
-    return _grown(side.gap, shallow, side.astray & (side.context > middle), times=1.5)
+    middle = float(np.median(context[side.astray]))
+    shallow = side.astray & (context <= middle)
+    return _grown(side.gap, shallow, side.astray & (context > middle), times=1.5)
 
 
 def _grown(gap: Floats, before: Bools, after: Bools, times: float) -> bool:

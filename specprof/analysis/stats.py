@@ -41,7 +41,7 @@ _PIECE = 1 << 15
 """Observations whose bets are laid out at once; those of a million would take gigabytes."""
 _DEALT = 1 << 20
 """Random numbers that blocks are dealt out by at once, likewise."""
-_NEARBY = 128
+_NEARBY = 32
 """Lags whose correlations are summed one by one; longer ones go by way of the spectrum."""
 _Bets = Callable[[slice], Floats]
 """From a piece of the observations to the logarithm of what each alternative's capital grows by at

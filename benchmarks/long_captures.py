@@ -7,7 +7,7 @@ python benchmarks/long_captures.py drawn ROUNDS PATH
 burst after burst, with everything recorded beside them, under indices and times of their own. Each
 time its ids are shifted by one, so that no text comes twice. CAPTURE has to be a greedy run: small
 deviations of drawn outcomes would add up to a bias. `drawn`: synthetic rounds at temperature 1,
-each drawn anew, in 40 long bursts.
+each drawn anew, 500 a burst.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from specprof.capture import Capture, CaptureWriter, read_capture
 from specprof.records import Burst, End, Event, Plain, Prefill, Recheck, Round, Sample
 from specprof.settings import RunSpec, Settings
 
-STOPS = 40
+FEWEST_BURSTS, ROUNDS_A_BURST = 40, 500
 EMITTED_PER_ROUND = 2.39
 """Of what is drawn, at K = 4."""
 
@@ -80,9 +80,10 @@ def later(event: Event, rounds: int, bursts: int, ns: int) -> Event:
 
 def drawn(rounds: int) -> Iterator[Event]:
     """Yield a synthetic walk of about so many rounds at temperature 1."""
-    tokens = round(rounds * EMITTED_PER_ROUND / STOPS)
+    bursts = max(rounds // ROUNDS_A_BURST, FEWEST_BURSTS)
+    tokens = round(rounds * EMITTED_PER_ROUND / bursts)
     settings = Settings(
-        backend="synthetic", temperature=1.0, context=20_000, stops=STOPS, max_new_tokens=tokens
+        backend="synthetic", temperature=1.0, context=20_000, stops=bursts, max_new_tokens=tokens
     )
     made = emitted = 0
     for event in Synthetic().run(RunSpec(id="drawn", profile="", settings=settings), []):

@@ -25,7 +25,7 @@ import numpy as np
 
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Estimate, Trial, fair_bets, fair_coins, fair_tails, rare_events
-from specprof.analysis.tables import Bools, Floats, Ints
+from specprof.analysis.tables import Bools, Floats, Ints, among
 from specprof.errors import MissingEvidence
 
 Who = Literal["target", "draft"]
@@ -315,8 +315,8 @@ def _with_bonuses(evidence: Evidence, side: Side) -> Side:
     """Add the target's answers no draft was judged by: those bonus tokens were drawn from."""
     scored, floor = evidence.columns.rescored, evidence.ask(noise)
     level = scored.round * _ROOM + scored.slot
-    alone = ~np.isin(level, side.round * _ROOM + side.index) & ~np.isnan(scored.target_gap)
-    scored = scored.where(alone & np.isin(scored.round, evidence.rounds.index))
+    alone = ~among(level, side.round * _ROOM + side.index) & ~np.isnan(scored.target_gap)
+    scored = scored.where(alone & among(scored.round, evidence.rounds.index))
     round_, index = (
         np.concatenate(both) for both in ((side.round, scored.round), (side.index, scored.slot))
     )
@@ -374,4 +374,4 @@ def _tied(evidence: Evidence) -> Bools:
     clean, floor = evidence.columns.rechecked, evidence.ask(noise)
     close = clean.where(clean.margin <= floor.margin)
     places = evidence.places
-    return np.isin(places.round * _ROOM + places.node, close.round * _ROOM + close.node)
+    return among(places.round * _ROOM + places.node, close.round * _ROOM + close.node)

@@ -12,7 +12,7 @@ import numpy as np
 
 from specprof.analysis import rows
 from specprof.analysis.drafts import Drafts
-from specprof.analysis.room import ROOM, with_room
+from specprof.analysis.room import ROOM, fresh, with_room
 from specprof.analysis.tables import (
     Emitted,
     Ints,
@@ -199,5 +199,5 @@ class Columns:
 
     def _span(self, name: str) -> Ints:
         if name not in self._spans:
-            self._spans[name] = np.zeros(max(ROOM, 2 * len(self.rounds)), np.int64)
+            self._spans[name] = fresh(max(ROOM, 2 * len(self.rounds)), np.dtype(np.int64))
         return self._spans[name]

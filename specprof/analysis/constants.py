@@ -10,7 +10,7 @@ import numpy as np
 
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Trial, fair_bets
-from specprof.analysis.tables import Floats, Ints
+from specprof.analysis.tables import Floats, Ints, among
 
 HOTTEST = 1.0
 """Text drawn at a higher temperature surprises any model beyond what it knows."""
@@ -38,7 +38,7 @@ def against_commonest(evidence: Evidence) -> Contest:
     commonest = _commonest(emitted.token)
     row = np.searchsorted(emitted.round, first.round).clip(max=max(len(emitted) - 1, 0))
     passed = reached.round[(reached.index == 0) & reached.accepted]
-    stood = np.isin(first.round, passed).astype(np.float64)
+    stood = among(first.round, passed).astype(np.float64)
     hits = (emitted.token[row] == commonest[row]) & (emitted.round[row] == first.round)
     return _contest(stood, hits.astype(np.float64), hits - stood)
 

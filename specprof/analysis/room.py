@@ -5,6 +5,7 @@ alike the column is one of them, repeated: much of a capture is told of every ro
 changes, or was never recorded at all.
 """
 
+import mmap
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 
 ROOM = 256
 """Numbers there is room for at first, once they differ."""
+MAPPED_BYTES = 1 << 20
+"""Room from this size on is asked of the system: the allocator would fill what it has used before
+with zeros, and so take all of it at once."""
 
 
 class Column:
@@ -26,15 +30,14 @@ class Column:
     def extend(self, values: NDArray[Any]) -> None:
         """Append these, [n], n > 0; they are converted to the column's type."""
         start, dtype = len(self.shown), self.shown.dtype
-        with np.errstate(invalid="ignore"):  # a number no int64 holds, in a damaged file
-            values = values.astype(dtype, copy=False)
+        values = values.astype(dtype, copy=False)
         rows = start + len(values)
         if self._room is None:
             one = self.shown[:1] if start else values[:1].copy()
             if _alike(values, one):
                 self.shown = np.broadcast_to(one, rows)
                 return
-            self._room = np.empty(max(ROOM, 2 * rows), dtype)
+            self._room = fresh(max(ROOM, 2 * rows), dtype)
             self._room[:start] = one
         self._room = with_room(self._room, rows, start)
         self._room[start:rows] = values
@@ -45,9 +48,17 @@ def with_room(room: NDArray[Any], rows: int, used: int) -> NDArray[Any]:
     """Return `room`, or a copy of its used part in twice the room needed, zero beyond it."""
     if rows <= len(room):
         return room
-    grown = np.zeros(2 * rows, room.dtype)
+    grown = fresh(2 * rows, room.dtype)
     grown[:used] = room[:used]
     return grown
+
+
+def fresh(rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return room for so many numbers, all zero; a long one takes memory only as it is filled."""
+    size = rows * dtype.itemsize
+    if size < MAPPED_BYTES:
+        return np.zeros(rows, dtype)
+    return np.frombuffer(mmap.mmap(-1, size), dtype)
 
 
 def _alike(values: NDArray[Any], one: NDArray[Any]) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 TILTS = (0.1, 0.2, 0.35, 0.6, 1.0, 1.5)
 """Log-odds by which the Bernoulli alternatives differ from the null, both ways."""
 SHARPENED = (0.5, 2.0)
@@ -115,21 +116,23 @@ def autocorrelation_time(series: Floats) -> float:
         return 1.0
     time = 1.0
     for lag in range(1, min(_NEARBY, n // 2)):
-        # Not by BLAS: its threads would wait for each other longer than one sum takes.
+        # Not by BLAS, whose threads wait for each other longer than one sum takes.
         time += 2 * float(np.einsum("i,i", centred[lag:], centred[:-lag])) / power
         if lag >= 5 * time:
             return max(time, 1.0)
-    return _time_by_spectrum(centred, power)
-
-
-def _time_by_spectrum(centred: Floats, power: float) -> float:
-    n = len(centred)
-    size = 1 << (2 * n - 1).bit_length()
-    spectrum = np.abs(np.fft.rfft(centred, size)) ** 2
-    rho = np.fft.irfft(spectrum, size)[: n // 2] / power
-    times = 2 * np.cumsum(rho) - 1
-    inside = np.arange(len(times)) >= 5 * times
+    for lags in (n // 64, n // 2):  # the fewer, the smaller the spectrum
+        size = _fast_size(n + lags)
+        spectrum = np.abs(np.fft.rfft(centred, size)) ** 2
+        times = 2 * np.cumsum(np.fft.irfft(spectrum, size)[:lags] / power) - 1
+        inside = np.arange(lags) >= 5 * times
+        if inside.any():
+            break
     return float(max(times[int(inside.argmax()) if inside.any() else -1], 1.0))
+
+
+def _fast_size(least: int) -> int:
+    """Return a size from `least` on that is quickly transformed: of small factors only."""
+    return min(odd << (-(-least // odd) - 1).bit_length() for odd in (1, 3, 5, 9, 15, 25))
 
 
 def block_length(series: Floats) -> int:
@@ -154,17 +157,19 @@ def ratio(
     block = max(block_length(numerators - value * denominators), -(-n // 1000))
     starts = np.random.default_rng(0).integers(0, n, (draws, -(-n // block)))
     tops, bottoms = (
-        _block_sums(series, block)[starts].sum(1) for series in (numerators, denominators)
+        _block_sums(series, block, starts).sum(1) for series in (numerators, denominators)
     )
     values = tops[bottoms > 0] / bottoms[bottoms > 0]
     low, high = np.quantile(values, [0.5 - level / 2, 0.5 + level / 2])
     return Estimate(value, float(low), float(high), n)
 
 
-def _block_sums(series: Floats, block: int) -> Floats:
-    """Return the sum of the `block` values from each place on, wrapping around; [n]."""
-    total = np.concatenate([[0.0], np.cumsum(np.concatenate([series, series[: block - 1]]))])
-    return np.asarray(total[block:] - total[:-block])
+def _block_sums(series: Floats, block: int, starts: Ints) -> Floats:
+    """Return the sum of the `block` values from each start on, wrapping around; as `starts`."""
+    total = np.concatenate([[0.0], np.cumsum(series)])
+    ends, n = starts + block, len(series)
+    around = np.where(ends > n, total[n] + total[ends - n], total[np.minimum(ends, n)])
+    return np.asarray(around - total[starts])
 
 
 def fair_coins(owed: Floats, came: Floats) -> Trial:

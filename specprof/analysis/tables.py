@@ -18,6 +18,15 @@ Bools = NDArray[np.bool_]
 _TYPES: dict[Any, type[np.generic]] = {Ints: np.int64, Floats: np.float64, Bools: np.bool_}
 
 
+def among(values: Ints, others: Ints) -> Bools:
+    """Return which of these numbers, [n], are among the others: a faster `numpy.isin`."""
+    if not len(others):
+        return np.zeros(len(values), np.bool_)
+    ordered = np.sort(others)
+    place = np.searchsorted(ordered, values).clip(max=len(ordered) - 1)
+    return np.asarray(ordered[place] == values)
+
+
 class Table:
     """Rows appended in batches; each annotated name is a column, a view of the rows so far.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from specprof.analysis import emission
 from specprof.analysis.evidence import Evidence
-from specprof.analysis.tables import Ints
+from specprof.analysis.tables import Ints, among
 
 OFTEN = 4
 """Rejections of one id that can show a habit."""
@@ -45,7 +45,7 @@ def exchanged(evidence: Evidence) -> Exchanged:
     count = np.bincount(fell, weights=times, minlength=n)
     mostly, held = _commonest(fell, came, times, n)
     back, _ = _commonest(came, fell, times, n)
-    stands = np.bincount(np.searchsorted(ids, stood[np.isin(stood, ids)]), minlength=n)
+    stands = np.bincount(np.searchsorted(ids, stood[among(stood, ids)]), minlength=n)
     pairs = (count >= OFTEN) & (stands <= SELDOM * count) & (back[mostly] == np.arange(n))
     pairs &= held >= np.maximum(MOSTLY * count, 2)
     return Exchanged(pairs=int(pairs.sum()), held=int(held[pairs].sum()), rejected=len(drafted))

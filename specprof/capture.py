@@ -8,6 +8,7 @@ raise CaptureUnreadable or count a damaged line.
 """
 
 import contextlib
+import gc
 import os
 import time
 import weakref
@@ -167,7 +168,7 @@ class CaptureReader:
         where it no longer holds what was read before.
         """
         try:
-            with contextlib.ExitStack() as stack:
+            with contextlib.ExitStack() as stack, _no_collection():
                 file = file or stack.enter_context(open_regular(self.path))
                 return list(self._events(file, limit))
         except OSError as trouble:
@@ -296,6 +297,21 @@ def unreadable(path: Path, trouble: OSError) -> CaptureUnreadable:
     """Return the error of a file that the system won't let be read."""
     hint = "give the path of a file that `specprof run` wrote"
     return CaptureUnreadable(f"can't read {path}: {trouble.strerror}", hint)
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Put garbage collection off: of new records none is garbage.
+
+    To look through them again and again takes as long as to decode them.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _line(event: Event) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from specprof.analysis.rows import levels
+from specprof.analysis.drafts import levels
 from specprof.capture import Capture
 from specprof.extend import Exporter
 from specprof.records import Burst, Observed, Prefill, Round, Sample, Scored

@@ -5,6 +5,7 @@ from what was recorded of each place: the draft's two probabilities, its index, 
 target's first choice, read off the token that was emitted there.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +42,7 @@ class Standing:
 def standing(evidence: Evidence) -> Standing:
     """Explain the coins of every eldest sibling; the younger are judged by what is left of laws."""
     places = _eldest(evidence)
-    came, owed = places.accepted, places.accept_owed
+    came = places.accepted
     indices = range(int(places.index.max(initial=0)) + 1)
     each = [_unfair(evidence, places.where(places.index == index)) for index in indices]
     stood = [bool(came[places.index == index].all()) for index in indices]
@@ -50,7 +51,7 @@ def standing(evidence: Evidence) -> Standing:
     fallen, behind = ~certain.accepted, certain.index > 0
     misread = not fallen[~behind].any() and fallen[behind].sum() > MISREAD * max(behind.sum(), 1)
     return Standing(
-        best=likelihood.best_of_coins(came, {"declared": owed} | _bank(evidence, places)),
+        best=likelihood.best_of_coins(came, _bank(evidence, places)),
         equality=fair_coins(places.target_prob, came.astype(float)),
         unchecked=0 if first and stood[0] and not later else None,
         checked=0 if later and not first and misread else None,
@@ -66,14 +67,15 @@ def by_equality(evidence: Evidence) -> bool:
     if evidence.header.acceptance != "rejection":
         return False
     try:
-        declared, found = evidence.ask(attribution.coins), evidence.ask(standing)
+        declared = evidence.ask(attribution.coins)
+        unfair = declared.trial.p_value <= evidence.alpha or len(declared.rejected_wrongly) > 0
+        if len(declared.accepted_wrongly) or not unfair:
+            return False
+        found = evidence.ask(standing)
     except MissingEvidence:
         return False
-    unfair = declared.trial.p_value <= evidence.alpha or len(declared.rejected_wrongly) > 0
     explained = found.best.name == "equality" and found.equality.p_value > evidence.alpha
-    if len(declared.accepted_wrongly) or not (unfair and explained):
-        return False
-    return not _strays(evidence)
+    return explained and not _strays(evidence)
 
 
 def equality_in_force(evidence: Evidence) -> bool:
@@ -103,23 +105,24 @@ def _strays(evidence: Evidence) -> bool:
     return written.likelihood.p_value <= evidence.alpha or len(written.impossible) > 0
 
 
-def _bank(evidence: Evidence, places: Places) -> dict[str, Floats]:
+def _bank(evidence: Evidence, places: Places) -> Iterator[tuple[str, Floats]]:
+    """Yield the laws that coins may follow, the declared one first; each [places]."""
     target, draft = places.target_prob, np.maximum(places.draft_prob, 1e-12)
     ratio = target / draft
-    bank: dict[str, Floats] = {
-        "always": np.ones_like(target),
-        "equality": target,
-        "inverted ratio": np.minimum(1, 1 / np.maximum(ratio, 1e-12)),
-        "draft's own mass": draft,
-        "never": np.zeros_like(target),
-        "the same coin each time": (places.accept_owed > 0.5).astype(float),  # noqa: PLR2004
-    }
-    bank |= {f"target above {bar:g}": (target > bar).astype(float) for bar in THRESHOLDS}
-    bank |= {f"{lenient:g} times the ratio": np.minimum(1, lenient * ratio) for lenient in LENIENCE}
+    yield "declared", places.accept_owed
+    yield "always", np.ones_like(target)
+    yield "equality", target
+    yield "inverted ratio", np.minimum(1, 1 / np.maximum(ratio, 1e-12))
+    yield "draft's own mass", draft
+    yield "never", np.zeros_like(target)
+    yield "the same coin each time", (places.accept_owed > 0.5).astype(float)  # noqa: PLR2004
+    for bar in THRESHOLDS:
+        yield f"target above {bar:g}", (target > bar).astype(float)
+    for lenient in LENIENCE:
+        yield f"{lenient:g} times the ratio", np.minimum(1, lenient * ratio)
     highest = _highest(evidence, places)
     if highest is not None:
-        bank["share of the likeliest"] = np.minimum(1, target / np.maximum(highest, 1e-12))
-    return bank
+        yield "share of the likeliest", np.minimum(1, target / np.maximum(highest, 1e-12))
 
 
 def _highest(evidence: Evidence, places: Places) -> Floats | None:

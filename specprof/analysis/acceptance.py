@@ -82,21 +82,29 @@ class Step:
 
 
 def rates(columns: Columns) -> Rates:
-    """Return the four headline rates with 95 % block-bootstrap intervals over rounds."""
+    """Return the headline rates with 95 % block-bootstrap intervals over rounds."""
     rounds = columns.rounds_by_burst()
-
-    def over(numerator: Ints, denominator: Ints) -> Estimate | None:
-        if not denominator.any():
-            return None
-        return ratio(numerator.astype(float), denominator.astype(float))
-
+    alpha, tau = alpha_cond(columns), _over(rounds.emitted, np.ones_like(rounds.emitted))
+    chains, once = not columns.trees, bool((rounds.target_forwards == 1).all())
     return Rates(
-        accept_frac=over(rounds.accepted, rounds.drafted),
-        alpha_cond=over(rounds.accepted, rounds.reached_levels),
-        accepted_per_reached_token=over(rounds.accepted, rounds.reached),
-        tau=over(rounds.emitted, np.ones_like(rounds.emitted)),
-        tokens_per_target_forward=over(rounds.emitted, rounds.target_forwards),
+        accept_frac=_over(rounds.accepted, rounds.drafted),
+        alpha_cond=alpha,
+        accepted_per_reached_token=alpha if chains else _over(rounds.accepted, rounds.reached),
+        tau=tau,
+        tokens_per_target_forward=tau if once else _over(rounds.emitted, rounds.target_forwards),
     )
+
+
+def alpha_cond(columns: Columns) -> Estimate | None:
+    """Return accepted / reached levels, as in `rates`."""
+    rounds = columns.rounds_by_burst()
+    return _over(rounds.accepted, rounds.reached_levels)
+
+
+def _over(numerator: Ints, denominator: Ints) -> Estimate | None:
+    if not denominator.any():
+        return None
+    return ratio(numerator.astype(float), denominator.astype(float))
 
 
 def index_profile(columns: Columns) -> list[IndexRate]:

@@ -19,14 +19,16 @@ there the questions raise MissingEvidence.
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Estimate, Trial, fair_bets, fair_coins, fair_tails, rare_events
-from specprof.analysis.tables import Bools, Floats, Ints
+from specprof.analysis.tables import Bools, Floats, Ints, among
 from specprof.errors import MissingEvidence
 
+Who = Literal["target", "draft"]
 ROUNDING = 1e-4
 """Recorded probabilities have five significant digits; ratios of two are good to this."""
 _ROOM = 65_536
@@ -111,17 +113,12 @@ class Side:
     One row a place, in the order they were rechecked; all arrays are [n].
     """
 
+    of: Who
     round: Ints
     index: Ints
     """Draft index, in a tree the level; of the target also that of the row after the last draft."""
-    node: Ints
-    """Which drafted token's answer decided here, -1 the last committed one's."""
-    context: Ints
     gap: Floats
     """Total variation between the two laws; else what the drafted token's probability lost."""
-    used: Floats
-    """Probability of the drafted token as the run had it; nan where none was drafted."""
-    clean: Floats
     astray: Bools
     """Where they differ by more than rounding can do."""
     trial: Trial
@@ -255,8 +252,8 @@ def drift(evidence: Evidence) -> Drift:
     """
     pairs, floor = evidence.pairs, evidence.ask(noise)
     excused = (pairs.margin <= floor.margin) & evidence.greedy
-    target = _side(evidence, pairs.target_gap, pairs.target_shift, pairs.target_used, excused)
-    draft = _side(evidence, pairs.draft_gap, pairs.draft_shift, pairs.draft_used, excused)
+    target = _side(evidence, "target", pairs.target_gap, pairs.target_shift, excused)
+    draft = _side(evidence, "draft", pairs.draft_gap, pairs.draft_shift, excused)
     return Drift(target=_with_bonuses(evidence, target), draft=draft, noise=floor)
 
 
@@ -301,61 +298,54 @@ def _owed_by_place(evidence: Evidence) -> None:
         raise MissingEvidence(title, "no draft is owed an acceptance of its own (theory 2.10)")
 
 
-def _side(evidence: Evidence, gap: Floats, shift: Floats, used: Floats, excused: Bools) -> Side:
+def _side(evidence: Evidence, of: Who, gap: Floats, shift: Floats, excused: Bools) -> Side:
     """Judge one model's places, [pairs] each; siblings share the answer they were judged by."""
     pairs, floor = evidence.pairs, evidence.ask(noise)
     told = ~np.isnan(gap)
     astray = np.where(told, gap > floor.gap, (np.abs(shift) > floor.probability) & ~excused)
     gap = np.where(told, gap, np.abs(shift))
-    level = pairs.round * _ROOM + pairs.index
-    rows = np.sort(np.unique(level, return_index=True)[1])
+    round_, index = pairs.round, pairs.index
+    rows = np.sort(np.unique(round_ * _ROOM + index, return_index=True)[1])
     rows = rows[~np.isnan(gap[rows])]
-    return Side(
-        round=pairs.round[rows],
-        index=pairs.index[rows],
-        node=_answering(evidence, pairs.round[rows], pairs.index[rows]),
-        context=pairs.context[rows],
-        gap=gap[rows],
-        used=used[rows],
-        clean=(used - shift)[rows],
-        astray=astray[rows],
-        trial=rare_events(astray[rows], floor.share),
-    )
+    trial = rare_events(astray[rows], floor.share)
+    return Side(of, round_[rows], index[rows], gap[rows], astray[rows], trial)
 
 
 def _with_bonuses(evidence: Evidence, side: Side) -> Side:
     """Add the target's answers no draft was judged by: those bonus tokens were drawn from."""
     scored, floor = evidence.rescored, evidence.ask(noise)
     level = scored.round * _ROOM + scored.slot
-    alone = ~np.isin(level, side.round * _ROOM + side.index) & ~np.isnan(scored.target_gap)
-    scored = scored.where(alone)
-    row, absent = evidence.row(scored.round), np.full(len(scored), np.nan)
-    burst = evidence.rounds.burst
-    added = {
-        "round": scored.round,
-        "index": scored.slot,
-        "node": _answering(evidence, scored.round, scored.slot),
-        "context": evidence.rounds.context[row] + scored.slot,
-        "gap": scored.target_gap,
-        "used": absent,
-        "clean": absent,
-        "astray": scored.target_gap > floor.gap,
-    }
-    both = {name: np.concatenate([getattr(side, name), more]) for name, more in added.items()}
+    alone = ~among(level, side.round * _ROOM + side.index) & ~np.isnan(scored.target_gap)
+    scored = scored.where(alone & among(scored.round, evidence.rounds.index))
+    round_, index = (
+        np.concatenate(both) for both in ((side.round, scored.round), (side.index, scored.slot))
+    )
     # As bursts end they are rechecked: more of a growing capture only ever adds at the end.
-    order = np.lexsort((both["index"], both["round"], burst[evidence.row(both["round"])]))
-    both = {name: values[order] for name, values in both.items()}
-    return Side(**both, trial=rare_events(both["astray"], floor.share))
+    order = np.lexsort((index, round_, evidence.rounds.burst[evidence.row(round_)]))
+    gap = np.concatenate([side.gap, scored.target_gap])[order]
+    astray = np.concatenate([side.astray, scored.target_gap > floor.gap])[order]
+    trial = rare_events(astray, floor.share)
+    return Side(side.of, round_[order], index[order], gap, astray, trial)
 
 
-def _answering(evidence: Evidence, rounds: Ints, index: Ints) -> Ints:
-    """Return whose answer decides at each round and level [n]: the token accepted before it."""
+def answering(evidence: Evidence, side: Side) -> Ints:
+    """Return which drafted token's answer decided at each place, -1 the last committed one's."""
     stood = evidence.reached.where(evidence.reached.accepted)
     if not len(stood):
-        return np.full(len(rounds), -1, np.int64)
-    levels, wanted = stood.round * _ROOM + stood.index, rounds * _ROOM + index - 1
+        return np.full(len(side.round), -1, np.int64)
+    levels, wanted = stood.round * _ROOM + stood.index, side.round * _ROOM + side.index - 1
     row = np.searchsorted(levels, wanted).clip(max=len(levels) - 1)
-    return np.where((index > 0) & (levels[row] == wanted), stood.node[row], -1)
+    return np.where((side.index > 0) & (levels[row] == wanted), stood.node[row], -1)
+
+
+def drafted_probs(evidence: Evidence, side: Side, place: int) -> tuple[float, float] | None:
+    """Return the drafted token's probability at a place, as used and clean; None: none drafted."""
+    pairs, index = evidence.pairs, int(side.index[place])
+    same = np.flatnonzero((pairs.round == side.round[place]) & (pairs.index == index))
+    if not len(same):
+        return None
+    used, shift = (getattr(pairs, f"{side.of}_{name}")[same[0]] for name in ("used", "shift"))
+    return float(used), float(used - shift)
 
 
 def _state(evidence: Evidence) -> tuple[float | None, Floats, int]:
@@ -383,6 +373,5 @@ def _tied(evidence: Evidence) -> Bools:
         return tied
     clean, floor = evidence.columns.rechecked, evidence.ask(noise)
     close = clean.where(clean.margin <= floor.margin)
-    ties = set(zip(close.round.tolist(), close.node.tolist(), strict=True))
-    places = zip(evidence.places.round.tolist(), evidence.places.node.tolist(), strict=True)
-    return np.fromiter((place in ties for place in places), np.bool_, len(tied))
+    places = evidence.places
+    return among(places.round * _ROOM + places.node, close.round * _ROOM + close.node)

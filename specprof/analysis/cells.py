@@ -14,12 +14,12 @@ import numpy as np
 
 from specprof.analysis.columns import Columns
 from specprof.analysis.contradictions import Contradiction, contradictions
-from specprof.analysis.tables import Floats, Ints
-from specprof.capture import Capture, read_capture
+from specprof.analysis.recorded import Recorded, read_columns
+from specprof.analysis.tables import Floats, Ints, Passes, Rounds
 from specprof.errors import CaptureUnreadable
 from specprof.plain import whole
 from specprof.plan import stops
-from specprof.records import Header, Prefill, Round, Scored
+from specprof.records import Header, Recheck
 from specprof.settings import RunSpec, Settings
 from specprof.sweep import INDEX, read_index
 
@@ -51,7 +51,7 @@ class Cell:
 
     spec: RunSpec
     label: str
-    captures: Sequence[Capture]
+    captures: Sequence[Recorded]
     states: Sequence[str]
     """Of each run that was asked for."""
     trouble: str | None = None
@@ -84,31 +84,22 @@ class Cell:
     @cached_property
     def columns(self) -> Columns:
         """The first repeat's events, laid out; empty where there is none."""
-        laid = Columns()
-        if self.captures:
-            laid.damaged = self.captures[0].damaged
-            laid.feed([self.captures[0].header, *self.captures[0].events])
-        return laid
+        return self.captures[0].columns if self.captures else Columns()
 
     @cached_property
     def doubts(self) -> list[Contradiction]:
         """What in a repeat can't all be true."""
-        found = contradictions(self.columns)
-        for capture in self.captures[1:]:
-            laid = Columns()
-            laid.feed([capture.header, *capture.events])
-            found += contradictions(laid)
-        return found
+        return [each for one in self.captures for each in contradictions(one.columns)]
 
     @cached_property
     def per_repeat(self) -> list[Steps]:
         """Each repeat's decoding steps."""
-        return [steps(capture) for capture in self.captures]
+        return [steps(capture.columns) for capture in self.captures]
 
     @cached_property
     def steps(self) -> Steps:
         """The decoding steps, repeats averaged step by step, or one after the other."""
-        all_ = self.per_repeat or [_laid_out([])]
+        all_ = self.per_repeat or [steps(Columns())]
         if all(each.like(all_[0]) for each in all_[1:]):
             wall_ns = np.mean([each.wall_ns for each in all_], axis=0)
             return Steps(all_[0].context, all_[0].emitted, wall_ns, all_[0].target_forwards)
@@ -125,35 +116,45 @@ class Cell:
         one = self.settings
         return (one.workload, tuple(stops(one)), one.max_new_tokens, one.text, one.dataset)
 
-    def rounds(self) -> list[Round]:
-        """Return the first repeat's rounds."""
-        events = self.captures[0].events if self.captures else []
-        return [event for event in events if isinstance(event, Round)]
-
     def first_token_ns(self) -> list[int]:
         """Return each repeat's first prefill and first round together, where both were recorded."""
-        found = []
-        for capture in self.captures:
-            fed = next((one for one in capture.events if isinstance(one, Prefill)), None)
-            played = next((one for one in capture.events if isinstance(one, Round)), None)
-            if fed is not None and played is not None:
-                found.append(fed.wall_ns + played.wall_ns)
-        return found
+        return [
+            each.prefills[0].wall_ns + int(whole_ns(each.rounds)[0])
+            for each in (capture.columns for capture in self.captures)
+            if each.prefills and len(each.rounds)
+        ]
 
-    def deepest(self) -> Round | Scored | None:
-        """Return the first repeat's round, or pass over known text, of the longest context."""
-        events = self.captures[0].events if self.captures else []
-        held = [event for event in events if isinstance(event, Round | Scored)]
-        return max(held, key=lambda one: one.context, default=None)
+    def deepest(self) -> Rounds | Passes:
+        """Return the first repeat's round, or pass over known text, of the longest context.
+
+        A table of one row, or of none where nothing was recorded.
+        """
+        rounds, passes = self.columns.rounds, self.columns.passes
+        before = passes.context - passes.scored
+        if before.max(initial=-1) > rounds.context.max(initial=-1):
+            return passes.taken(before.argmax(axis=0, keepdims=True))
+        return rounds.taken(rounds.context.argmax(axis=0, keepdims=True)) if len(rounds) else rounds
 
 
-def steps(capture: Capture) -> Steps:
+def whole_ns(rounds: Rounds) -> Ints:
+    """Return how long each round took, [rounds]: a sequence waits for its whole batch step."""
+    return rounds.end_ns - rounds.start_ns
+
+
+def steps(columns: Columns) -> Steps:
     """Return a capture's decoding steps; a batch's sequences share a step and its time."""
-    shared = dict[tuple[int, int], list[Round]]()
-    for place, one in enumerate(each for each in capture.events if isinstance(each, Round)):
-        key = (one.start_ns, 0) if one.shared > 1 else (one.start_ns, place)
-        shared.setdefault(key, []).append(one)
-    return _laid_out(list(shared.values()))
+    rounds = columns.rounds
+    leader, sharing = np.arange(len(rounds)), np.flatnonzero(rounds.shared > 1)
+    if len(sharing):  # rounds that began together are led by the first of them
+        _, first, of = np.unique(rounds.start_ns[sharing], return_index=True, return_inverse=True)
+        leader[sharing] = sharing[first[of]]
+    leaders, step = np.unique(leader, return_inverse=True)
+    return Steps(
+        context=rounds.context[leaders],
+        emitted=np.bincount(step, rounds.emitted, len(leaders)).astype(np.float64),
+        wall_ns=whole_ns(rounds)[leaders].astype(np.float64),
+        target_forwards=rounds.target_forwards[leaders].astype(np.float64),
+    )
 
 
 def read_cells(paths: Sequence[Path]) -> list[Cell]:
@@ -174,7 +175,7 @@ class _Run:
     name: str
     state: str
     trouble: str | None
-    capture: Capture | None
+    capture: Recorded | None
 
 
 def _runs(path: Path) -> list[_Run]:
@@ -200,7 +201,7 @@ def _begun(path: Path) -> bool:
 
 
 def _read(path: Path) -> _Run:
-    capture = read_capture(path)
+    capture = read_columns(path, without=Recheck)
     reason = capture.end.reason if capture.end and capture.end.status == "failed" else None
     state = "DAMAGED" if capture.damaged else capture.state
     return _Run(capture.header.spec, path.stem, state, reason, capture)
@@ -227,15 +228,3 @@ def _told_apart(cells: list[Cell]) -> list[Cell]:
         else cell
         for cell in cells
     ]
-
-
-def _laid_out(shared: Sequence[Sequence[Round]]) -> Steps:
-    def column(values: Sequence[float]) -> Floats:
-        return np.array(values, np.float64)
-
-    return Steps(
-        context=np.array([alike[0].context for alike in shared], np.int64),
-        emitted=column([sum(len(one.emitted) for one in alike) for alike in shared]),
-        wall_ns=column([alike[0].wall_ns for alike in shared]),
-        target_forwards=column([alike[0].target_forwards for alike in shared]),
-    )

@@ -5,24 +5,15 @@ tests, no rules. Columns are views of arrays with room to spare, so feeding a fe
 capture copies only those rounds. What was not recorded is nan, never 0.
 """
 
-import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from specprof.analysis.rows import (
-    levels,
-    overlap_rows,
-    pass_row,
-    place_rows,
-    rechecked_row,
-    rescored_row,
-    round_row,
-    sample_row,
-    span_rows,
-)
+from specprof.analysis import rows
+from specprof.analysis.drafts import Drafts
+from specprof.analysis.room import ROOM, fresh, with_room
 from specprof.analysis.tables import (
-    ROOM,
     Emitted,
     Ints,
     OverlapPlaces,
@@ -33,7 +24,7 @@ from specprof.analysis.tables import (
     Rounds,
     Samples,
     ScoredTokens,
-    with_room,
+    Table,
 )
 from specprof.bounds import Damaged
 from specprof.records import (
@@ -78,16 +69,21 @@ class Columns:
         self.damaged = Damaged()
         """The capture's lines that could not be read, as far as its reader says."""
         self._spans: dict[str, Ints] = {}
+        self._lists: dict[type[Event], list[Any]] = {
+            Prefill: self.prefills,
+            Burst: self.bursts,
+            Plain: self.plains,
+            Note: self.notes,
+            Scan: self.scans,
+        }
 
     def feed(self, events: Sequence[Event]) -> None:
         """Append events in the order they were recorded."""
-        self._feed_rounds([event for event in events if isinstance(event, Round)])
-        self._feed_scored([event for event in events if isinstance(event, Scored)])
-        for read in events:
-            self.overlaps.extend(overlap_rows(read) if isinstance(read, Overlaps) else [])
-        self.scans += [event for event in events if isinstance(event, Scan)]
+        told = dict[type[Event], list[Any]]()
         for event in events:
-            self._keep(event)
+            told.setdefault(type(event), []).append(event)
+        for kind, alike in told.items():
+            self._take(kind, alike)
 
     @property
     def spans(self) -> dict[str, Ints]:
@@ -108,6 +104,8 @@ class Columns:
     @property
     def burst_order(self) -> Ints:
         """The rounds' rows with those of a burst together, [rounds]: a batch interleaves them."""
+        if not self._interleaved:
+            return np.arange(len(self.rounds))
         return np.asarray(np.argsort(self.rounds.burst, kind="stable"), np.int64)
 
     def rounds_by_burst(self) -> Rounds:
@@ -136,13 +134,12 @@ class Columns:
 
         With all rounds asked for, whatever came after the last of them is in.
         """
-        whole = rounds >= len(self.rounds)
+        if rounds >= len(self.rounds):
+            return self._so_far()
         cut = Columns()
-        cut.header, cut.end = self.header, self.end if whole else None
+        cut.header, cut.rounds = self.header, self.rounds.first(rounds)
         cut.damaged = self.damaged.copy()
-        cut.rounds = self.rounds.first(rounds)
-        now_ns = math.inf if whole else int(cut.rounds.end_ns.max(initial=0))
-        below = math.inf if whole else self.rounds.index[rounds]
+        now_ns, below = int(cut.rounds.end_ns.max(initial=0)), self.rounds.index[rounds]
         cut.notes = [note for note in self.notes if note.at_ns <= now_ns]
         cut.prefills = [one for one in self.prefills if one.start_ns + one.wall_ns <= now_ns]
         cut.bursts = [one for one in self.bursts if one.start_ns + one.wall_ns <= now_ns]
@@ -159,49 +156,54 @@ class Columns:
         cut.overlaps, cut.scans = self.overlaps, list(self.scans)
         cut.scored = self.scored.first(int(cut.passes.scored.sum()))
         cut.samples = self.samples.first(int(np.searchsorted(self.samples.at_ns, now_ns, "right")))
-        cut._spans = {name: room[: len(cut.rounds)] for name, room in self._spans.items()}
+        cut._spans = {name: room[:rounds] for name, room in self._spans.items()}
         return cut
 
-    def _keep(self, event: Event) -> None:
-        match event:
-            case Sample():
-                self.samples.extend([sample_row(event)])
-                self.throttled += [event] if event.throttle else []
-            case Recheck():
-                self.rechecked.extend([rechecked_row(place) for place in event.places])
-                self.rescored.extend([rescored_row(token) for token in event.emitted])
-            case Prefill():
-                self.prefills.append(event)
-            case Burst():
-                self.bursts.append(event)
-            case Plain():
-                self.plains.append(event)
-            case Note():
-                self.notes.append(event)
-            case Header():
-                self.header = event
-            case End():
-                self.end = event
+    def _so_far(self) -> "Columns":
+        cut = Columns()
+        cut.header, cut.end, cut.throttled = self.header, self.end, list(self.throttled)
+        cut.damaged = self.damaged.copy()
+        for kind, alike in self._lists.items():
+            cut._lists[kind] += alike
+        for name, table in vars(self).items():
+            if isinstance(table, Table):
+                setattr(cut, name, table.first(len(table)))
+        cut._spans = self.spans
+        return cut
 
-    def _feed_rounds(self, rounds: list[Round]) -> None:
-        before = len(self.rounds)
-        pairs = [(one, levels(one.drafted)) for one in rounds]
-        self.rounds.extend([round_row(*pair) for pair in pairs])
-        self.emitted.extend([(one.index, token) for one in rounds for token in one.emitted])
-        self.places.extend([row for pair in pairs for row in place_rows(*pair)])
+    def _take(self, kind: type[Event], alike: list[Any]) -> None:
+        """Append events of one kind."""
+        if kind is Round:
+            self._take_rounds(alike)
+        elif kind is Recheck:
+            self.rechecked.extend(rows.rechecked_columns(alike))
+            self.rescored.extend(rows.rescored_columns(alike))
+        elif kind is Overlaps:
+            self.overlaps.extend(rows.overlap_columns(alike))
+        elif kind is Scored:
+            self.passes.extend(rows.pass_columns(alike))
+            self.scored.extend(rows.scored_columns(alike))
+        elif kind is Sample:
+            self.samples.extend(rows.sample_columns(alike))
+            self.throttled += [one for one in alike if one.throttle]
+        elif kind is Header:
+            self.header = alike[-1]
+        elif kind is End:
+            self.end = alike[-1]
+        else:
+            self._lists[kind] += alike
+
+    def _take_rounds(self, rounds: list[Round]) -> None:
+        before, drafts = len(self.rounds), Drafts(rounds)
+        self.rounds.extend(rows.round_columns(rounds, drafts))
+        self.emitted.extend(rows.emitted_columns(rounds))
+        self.places.extend(rows.place_columns(rounds, drafts))
         for name, room in self._spans.items():
             self._spans[name] = with_room(room, len(self.rounds), before)
-        for row, one in enumerate(rounds, start=before):
-            for name, ns in span_rows(one):
-                self._span(name)[row] += ns
-
-    def _feed_scored(self, passes: list[Scored]) -> None:
-        self.passes.extend([pass_row(one) for one in passes])
-        self.scored.extend(
-            [(one.context + i, nll) for one in passes for i, nll in enumerate(one.nll)]
-        )
+        for name, share in rows.span_shares(rounds):
+            self._span(name)[before : len(self.rounds)] = share
 
     def _span(self, name: str) -> Ints:
         if name not in self._spans:
-            self._spans[name] = np.zeros(max(ROOM, 2 * len(self.rounds)), np.int64)
+            self._spans[name] = fresh(max(ROOM, 2 * len(self.rounds)), np.dtype(np.int64))
         return self._spans[name]

@@ -12,12 +12,13 @@ from itertools import pairwise
 import numpy as np
 
 from specprof.analysis import acceptance, perplexity
-from specprof.analysis.cells import Cell
+from specprof.analysis.cells import Cell, whole_ns
 from specprof.analysis.columns import Columns
+from specprof.analysis.cost_model import medians_of_steps
 from specprof.analysis.stats import Estimate, ratio, widened
-from specprof.analysis.tables import Floats, Ints
+from specprof.analysis.tables import Floats, Ints, Rounds
+from specprof.errors import MissingEvidence
 from specprof.plan import stops
-from specprof.records import Round
 
 ENOUGH_ROUNDS = 30
 """Fewer can't estimate anything (the rule too-few-rounds)."""
@@ -109,14 +110,12 @@ def beside_bursts(cell: Cell) -> Yardstick | None:
     timed = [one for one in cell.columns.plains if one.steps_ns]
     if not timed:
         return None
-    ordered = sorted(timed, key=lambda one: one.context)
-    medians = np.array([float(np.median(one.steps_ns)) for one in ordered])
-    if not medians.all():  # the clock was too coarse for a step
+    try:
+        contexts, medians, off = medians_of_steps(timed)
+    except MissingEvidence:  # the clock was too coarse for a step
         return None
-    off = [np.array(one.steps_ns) / at - 1 for one, at in zip(ordered, medians, strict=True)]
-    contexts = np.array([one.context for one in ordered], np.int64)
     per_token = medians / cell.settings.batch  # a plain step is one token of every sequence
-    return Yardstick(contexts, per_token, _half_width(np.concatenate(off)))
+    return Yardstick(contexts, per_token, _half_width(off))
 
 
 def whole_cell(plain: Cell) -> Yardstick:
@@ -149,22 +148,11 @@ def gain(cell: Cell, plain: Yardstick) -> Figure | None:
     return _figure(widened(found, plain.spread) if found.low > 0 else found)
 
 
-def levels(one: Round) -> int:
-    """Return how many levels deep a round drafted: the longest chain in its tree."""
-    depth = list[int]()
-    for place, each in enumerate(one.drafted):
-        above = depth[each.parent] if 0 <= each.parent < place else 0
-        depth.append(above + 1)
-    return max(depth, default=0)
-
-
-def survival(rounds: Sequence[Round]) -> list[Figure]:
+def survival(rounds: Rounds) -> list[Figure]:
     """Return S_1, S_2 ..: rounds that accepted so many levels / rounds that drafted so many."""
-    drafted = np.array([levels(one) for one in rounds], np.int64)
-    accepted = np.array([one.accepted for one in rounds], np.int64)
     found = []
-    for level in range(1, int(drafted.max(initial=0)) + 1):
-        stood = (accepted[drafted >= level] >= level).astype(float)
+    for level in range(1, int(rounds.levels.max(initial=0)) + 1):
+        stood = (rounds.accepted[rounds.levels >= level] >= level).astype(float)
         share = ratio(stood, np.ones_like(stood))
         found.append(Figure(share.value, share.low, share.high, share.n))
     return found
@@ -174,16 +162,15 @@ def _row(cell: Cell, base: Cell | None) -> Row:
     withheld = {each.of for each in cell.doubts}
     if "counts" in withheld:
         return Row(cell=cell, figures={}, survival=[], repeats=[])
-    rounds, timed = cell.rounds(), not withheld
-    figures = _speeds(cell, base) if timed else {}
+    figures = {} if withheld else _speeds(cell, base)
     return Row(
         cell=cell,
         figures=figures | _acceptance(cell) | _memory(cell) | _scores(cell),
-        survival=survival(rounds),
+        survival=survival(cell.columns.rounds),
         repeats=[
             1e9 * float(each.emitted.sum()) / float(each.wall_ns.sum())
             for each in cell.per_repeat
-            if timed and each.wall_ns.sum() > 0
+            if not withheld and each.wall_ns.sum() > 0
         ],
         by_depth=_by_depth(cell.columns),
     )
@@ -197,7 +184,7 @@ def _speeds(cell: Cell, base: Cell | None) -> dict[str, Figure]:
         at = [each / 1e6 for each in first]
         found["ttft_ms"] = Figure(float(np.mean(at)), min(at), max(at), len(at))
     if steps.emitted.sum():  # a sequence of a batch waits for the whole step
-        waited_ns = sum(one.wall_ns for one in cell.rounds())
+        waited_ns = float(whole_ns(cell.columns.rounds).sum())
         sequences = waited_ns / max(float(cell.per_repeat[0].wall_ns.sum()), 1.0)
         found["ms_per_emitted"] = _figure(ratio(steps.wall_ns * sequences / 1e6, steps.emitted))
     beside = beside_bursts(cell)
@@ -225,17 +212,23 @@ def _acceptance(cell: Cell) -> dict[str, Figure]:
 
 
 def _memory(cell: Cell) -> dict[str, Figure]:
-    at, samples, block = cell.deepest(), cell.columns.samples, cell.settings.block
-    target, draft = getattr(at, "target_evicted", None), getattr(at, "draft_evicted", None)
+    samples, block = cell.columns.samples, cell.settings.block
+    target, draft = _known(cell, "target_evicted"), _known(cell, "draft_evicted")
     found = {
-        "target_kv_bytes": getattr(at, "target_kv_bytes", None),
-        "draft_kv_bytes": getattr(at, "draft_kv_bytes", None),
+        "target_kv_bytes": _known(cell, "target_kv_bytes"),
+        "draft_kv_bytes": _known(cell, "draft_kv_bytes"),
         "target_compressions": None if target is None else target / block,
         "draft_compressions": None if draft is None else draft / block,
         "device_bytes": _peak(samples.allocated_bytes) or _peak(samples.memory_used_bytes),
         "rss_bytes": _peak(samples.rss_bytes),
     }
-    return {name: Figure(float(each)) for name, each in found.items() if each is not None}
+    return {name: Figure(each) for name, each in found.items() if each is not None}
+
+
+def _known(cell: Cell, name: str) -> float | None:
+    """Return what was told of the cell's deepest round, or pass over known text."""
+    told = [float(each) for each in getattr(cell.deepest(), name, ())]
+    return None if not told or math.isnan(told[0]) else told[0]
 
 
 def _scores(cell: Cell) -> dict[str, Figure]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Trial, fair_bets
-from specprof.analysis.tables import Floats, Ints
+from specprof.analysis.tables import Floats, Ints, among
 from specprof.errors import MissingEvidence
 
 HOTTEST = 1.0
@@ -41,7 +41,7 @@ def against_commonest(evidence: Evidence) -> Contest:
     commonest = _commonest(emitted.token)
     row = np.searchsorted(emitted.round, first.round).clip(max=max(len(emitted) - 1, 0))
     passed = reached.round[(reached.index == 0) & reached.accepted]
-    stood = np.isin(first.round, passed).astype(np.float64)
+    stood = among(first.round, passed).astype(np.float64)
     hits = (emitted.token[row] == commonest[row]) & (emitted.round[row] == first.round)
     return _contest(stood, hits.astype(np.float64), hits - stood)
 
@@ -68,22 +68,23 @@ def _contest(draft: Floats, constant: Floats, ahead: Floats) -> Contest:
 
 def _commonest(tokens: Ints) -> Ints:
     """Return the token that came most often before each, [n]; -1 before the first."""
-    counts: dict[int, int] = {}
-    found, best = np.full(len(tokens), -1, np.int64), -1
-    for place, token in enumerate(tokens.tolist()):
-        found[place] = best
-        counts[token] = counts.get(token, 0) + 1
-        if counts[token] > counts.get(best, 0):
-            best = token
-    return found
+    counts, n = _came_before(tokens) + 1, len(tokens)
+    leads = np.diff(np.maximum.accumulate(counts), prepend=0) > 0
+    leader = np.maximum.accumulate(np.where(leads, np.arange(n), -1))
+    return np.append(-1, tokens[leader])[:n]
 
 
 def _table_nll(tokens: Ints, vocabulary: int) -> Floats:
     """Return the nats of each token, [n], by those before it and, half of it, by chance."""
-    counts: dict[int, int] = {}
-    before = np.zeros(len(tokens))
-    for place, token in enumerate(tokens.tolist()):
-        before[place] = counts.get(token, 0)
-        counts[token] = counts.get(token, 0) + 1
-    share = before / np.maximum(np.arange(len(tokens)), 1)
-    return -np.log(0.5 * share + 0.5 / vocabulary)
+    share = _came_before(tokens) / np.maximum(np.arange(len(tokens)), 1)
+    return np.asarray(-np.log(0.5 * share + 0.5 / vocabulary))
+
+
+def _came_before(tokens: Ints) -> Ints:
+    """Return how often each token came before, [n]."""
+    order = np.argsort(tokens, kind="stable")
+    ordered, place = tokens[order], np.arange(len(tokens))
+    begins = np.diff(ordered, prepend=ordered[:1] - 1) != 0
+    found = np.empty(len(tokens), np.int64)
+    found[order] = place - np.maximum.accumulate(np.where(begins, place, 0))
+    return found

@@ -9,6 +9,7 @@ over rounds; whether a difference is more than noise, the intervals say.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -253,14 +254,28 @@ def _beside_bursts(timed: Sequence[Plain], context: Ints, batch: int) -> Yardsti
 
     A step of a batch is a token of every sequence: each has its share, as of a round.
     """
+    at, medians, off = medians_of_steps(timed)
+    whole = np.interp(context, at, medians / batch)
+    return Yardstick(np.asarray(whole), float(whole.mean()), _half_width(off))
+
+
+def medians_of_steps(timed: Sequence[Plain]) -> tuple[Ints, Floats, Floats]:
+    """Return contexts, ascending, the median step at each, and how far every step lies off it.
+
+    [bursts], [bursts] in nanoseconds, [steps] relative to the median. Raises MissingEvidence where
+    a median step took no time.
+    """
     ordered = sorted(timed, key=lambda one: one.context)
-    medians = np.array([float(np.median(one.steps_ns)) for one in ordered])
+    steps = np.fromiter(chain.from_iterable(one.steps_ns for one in ordered), np.float64)
+    counts = np.fromiter((len(one.steps_ns) for one in ordered), np.int64, len(ordered))
+    begins, medians = counts.cumsum() - counts, np.empty(len(ordered))
+    for count in np.unique(counts):
+        alike = counts == count
+        medians[alike] = np.median(steps[begins[alike, None] + np.arange(count)], axis=1)
     if not medians.all():
         raise MissingEvidence("plain steps took no time that the clock could tell", NO_TIME)
-    whole = np.interp(context, [one.context for one in ordered], medians / batch)
-    pairs = zip(ordered, medians, strict=True)
-    off = np.concatenate([np.array(one.steps_ns) / median - 1 for one, median in pairs])
-    return Yardstick(np.asarray(whole), float(whole.mean()), _half_width(off))
+    contexts = np.fromiter((one.context for one in ordered), np.int64, len(ordered))
+    return contexts, medians, steps / np.repeat(medians, counts) - 1
 
 
 def _other_capture(baseline: Columns, context: Ints) -> Yardstick:

@@ -16,7 +16,7 @@ from specprof.analysis import likelihood
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.likelihood import Best
 from specprof.analysis.stats import Trial, fair_bets, fair_draws, fair_sums, fair_tails
-from specprof.analysis.tables import Bools, Floats, Ints, Places
+from specprof.analysis.tables import Bools, Floats, Ints, Places, Rounds
 from specprof.errors import MissingEvidence
 
 SLACK = 1e-3
@@ -27,28 +27,73 @@ EDGE = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class Finals:
-    """The last emitted token of every whole round, in order; arrays of one length."""
+    """The last emitted token of every whole round, in order, looked up when asked for.
 
-    round: Ints
+    Every property is an array, [finals], as those fields are that are no tables.
+    """
+
+    rounds: Rounds
+    """All rounds."""
     row: Ints
-    """Of the round among all rounds."""
-    context: Ints
-    """Committed tokens before it."""
+    """Of the final's round among them."""
+    fallen: Places
+    """All drafts that were rejected last of their round."""
+    seat: Ints
+    """Which of them fell before the final, -1 where none did or it was not judged alone."""
     correction: Bools
     """Whether it follows a rejection; else it is a bonus."""
     again: Bools
     """Whether it is a draft its own level rejected."""
-    target_prob: Floats
-    draft_prob: Floats
-    """nan for a bonus."""
-    rank: Floats
-    order: Floats
-    fallen_target: Floats
-    """The rejected draft's probabilities where it was judged alone, else nan."""
-    fallen_draft: Floats
-    overlap: Floats
     clean_draft_prob: Floats
     """Of the token under the draft's raw law, recomputed; nan where it was not."""
+
+    @property
+    def round(self) -> Ints:
+        """The round's index."""
+        return self.rounds.index[self.row]
+
+    @property
+    def context(self) -> Ints:
+        """Committed tokens before it."""
+        return (self.rounds.context + self.rounds.emitted - 1)[self.row]
+
+    @property
+    def target_prob(self) -> Floats:
+        """Under the target's law."""
+        return self.rounds.final_target_prob[self.row]
+
+    @property
+    def draft_prob(self) -> Floats:
+        """Under the draft's; nan for a bonus."""
+        return self.rounds.final_draft_prob[self.row]
+
+    @property
+    def rank(self) -> Floats:
+        """As `records.Round.final_rank`."""
+        return self.rounds.final_rank[self.row]
+
+    @property
+    def order(self) -> Floats:
+        """As `records.Round.final_order`."""
+        return self.rounds.final_order[self.row]
+
+    @property
+    def fallen_target(self) -> Floats:
+        """The rejected draft's target probability where it was judged alone, else nan."""
+        return self._of_fallen(self.fallen.target_prob)
+
+    @property
+    def fallen_draft(self) -> Floats:
+        """Its draft probability, likewise."""
+        return self._of_fallen(self.fallen.draft_prob)
+
+    @property
+    def overlap(self) -> Floats:
+        """Acceptance owed at its place before the draw, likewise."""
+        return self._of_fallen(self.fallen.overlap)
+
+    def _of_fallen(self, values: Floats) -> Floats:
+        return np.append(values, np.nan)[self.seat]  # -1 is the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,23 +144,13 @@ def finals(evidence: Evidence) -> Finals:
     seat[evidence.row(fallen.round)] = np.where(fallen.elder == 0, np.arange(len(fallen)), -1)
     row = np.flatnonzero(whole)
 
-    def of_fallen(values: Floats) -> Floats:
-        found = np.append(values, np.nan)[seat[row]]
-        return np.where(seat[row] < 0, np.nan, found)
-
     return Finals(
-        round=rounds.index[row],
+        rounds=rounds,
         row=row,
-        context=(rounds.context + rounds.emitted - 1)[row],
+        fallen=fallen,
+        seat=seat[row],
         correction=evidence.rejected[row],
         again=again[row],
-        target_prob=rounds.final_target_prob[row],
-        draft_prob=rounds.final_draft_prob[row],
-        rank=rounds.final_rank[row],
-        order=rounds.final_order[row],
-        fallen_target=of_fallen(fallen.target_prob),
-        fallen_draft=of_fallen(fallen.draft_prob),
-        overlap=of_fallen(fallen.overlap),
         clean_draft_prob=_clean_draft_prob(evidence, row),
     )
 

@@ -14,7 +14,15 @@ import numpy as np
 from specprof.analysis.columns import Columns
 from specprof.analysis.contradictions import Contradiction, contradictions, matched
 from specprof.analysis.stats import Estimate, ratio
-from specprof.analysis.tables import Bools, Floats, Ints, Places, RescoredTokens, Rounds
+from specprof.analysis.tables import (
+    Bools,
+    Floats,
+    Ints,
+    Places,
+    RecheckedPlaces,
+    RescoredTokens,
+    Rounds,
+)
 from specprof.errors import MissingEvidence
 from specprof.records import Header
 from specprof.settings import Settings
@@ -30,24 +38,77 @@ finals' law, the text's, the draft against a constant."""
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Places judged during the run and again by the cache-free recheck; arrays of one length."""
+    """Places judged during the run and again by the cache-free recheck, looked up when asked for.
 
-    round: Ints
-    index: Ints
-    """Draft index: the level in a tree."""
-    context: Ints
-    overlap_used: Floats
-    overlap_clean: Floats
-    target_used: Floats
-    """Target probability of the token as used."""
-    draft_used: Floats
-    target_shift: Floats
-    """The same, less as rechecked."""
-    draft_shift: Floats
-    margin: Floats
-    target_gap: Floats
-    """Total variation between the raw laws used and recomputed; nan where it was not recorded."""
-    draft_gap: Floats
+    Every property is an array, [pairs], in the order in which they were rechecked.
+    """
+
+    used: Places
+    """All places as they were judged."""
+    clean: RecheckedPlaces
+    """Those of the pairs, as rechecked."""
+    row: Ints
+    """Which place each pair is of."""
+
+    @property
+    def round(self) -> Ints:
+        """The round's index."""
+        return self.used.round[self.row]
+
+    @property
+    def index(self) -> Ints:
+        """Draft index: the level in a tree."""
+        return self.used.index[self.row]
+
+    @property
+    def context(self) -> Ints:
+        """Of the place."""
+        return self.used.context[self.row]
+
+    @property
+    def overlap_used(self) -> Floats:
+        """Acceptance owed before the draw, as used."""
+        return self.used.overlap[self.row]
+
+    @property
+    def overlap_clean(self) -> Floats:
+        """The same as rechecked; nan where that can't be said."""
+        return self.clean.overlap
+
+    @property
+    def target_used(self) -> Floats:
+        """Target probability of the token as used."""
+        return self.used.target_prob[self.row]
+
+    @property
+    def draft_used(self) -> Floats:
+        """The draft's, likewise."""
+        return self.used.draft_prob[self.row]
+
+    @property
+    def target_shift(self) -> Floats:
+        """Target probability as used, less as rechecked."""
+        return self.target_used - self.clean.target_prob
+
+    @property
+    def draft_shift(self) -> Floats:
+        """The draft's, likewise."""
+        return self.draft_used - self.clean.draft_prob
+
+    @property
+    def margin(self) -> Floats:
+        """Gap between the target's two largest logits, as rechecked."""
+        return self.clean.margin
+
+    @property
+    def target_gap(self) -> Floats:
+        """Total variation between the raw laws used and recomputed; nan where not recorded."""
+        return self.clean.target_gap
+
+    @property
+    def draft_gap(self) -> Floats:
+        """The draft's, likewise."""
+        return self.clean.draft_gap
 
 
 class Evidence:
@@ -154,21 +215,7 @@ class Evidence:
         both = keys[row] == wanted
         if not both.any():
             raise MissingEvidence("no place was rechecked without a cache", self._recheck_hint)
-        row = row[both]
-        return Pairs(
-            round=used.round[row],
-            index=used.index[row],
-            context=used.context[row],
-            overlap_used=used.overlap[row],
-            overlap_clean=clean.overlap[both],
-            target_used=used.target_prob[row],
-            draft_used=used.draft_prob[row],
-            target_shift=used.target_prob[row] - clean.target_prob[both],
-            draft_shift=used.draft_prob[row] - clean.draft_prob[both],
-            margin=clean.margin[both],
-            target_gap=clean.target_gap[both],
-            draft_gap=clean.draft_gap[both],
-        )
+        return Pairs(used, clean.where(both), row[both])
 
     @cached_property
     def rescored(self) -> RescoredTokens:
@@ -247,7 +294,11 @@ class Evidence:
 
     def row(self, index: Ints) -> Ints:
         """Return the rows of the rounds with these indices."""
-        return np.asarray(np.searchsorted(self.rounds.index, index), np.int64)
+        rounds = self.rounds
+        first, last = rounds.index[0], rounds.index[-1]
+        if last - first == len(rounds) - 1:  # none is missing, so each is known by its index
+            return np.asarray(np.clip(index - first, 0, len(rounds)), np.int64)
+        return np.asarray(np.searchsorted(rounds.index, index), np.int64)
 
     def per_round(self, rounds: Ints, values: Floats) -> Floats:
         """Return the sums of per-place values by round, [rounds]."""

@@ -4,7 +4,7 @@ Names, never accuses: that a declared law fails is for the always-valid tests to
 mixed with a little of everything, so that one event it rules out costs it much and not all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,25 +27,28 @@ class Best:
     n: int
 
 
-def best_of_coins(came: Bools, chances: Mapping[str, Floats]) -> Best:
-    """Return which of the chances [n], by name, the outcomes [n] fit best; the declared first."""
-    inside = {name: STRAY + (1 - 2 * STRAY) * law for name, law in chances.items()}
-    return _best(
-        {name: np.log(np.where(came, law, 1 - law)) for name, law in inside.items()}, len(came)
-    )
+def best_of_coins(came: Bools, chances: Iterable[tuple[str, Floats]]) -> Best:
+    """Return which of the chances [n], named, the outcomes [n] fit best; the declared first.
+
+    Each is asked for in turn and let go: a bank over a million places would take gigabytes.
+    """
+    total = dict[str, float]()
+    for name, law in chances:
+        inside = STRAY + (1 - 2 * STRAY) * law
+        total[name] = float(np.log(np.where(came, inside, 1 - inside)).sum())
+    return _best(total, len(came))
 
 
 def best_of_draws(densities: Mapping[str, Floats], vocabulary: int) -> Best:
     """Return which law drew the tokens; each gives its own mass on every one, [n]."""
-    logs = {
-        name: np.log((1 - STRAY) * np.clip(law, 0, 1) + STRAY / vocabulary)
+    total = {
+        name: float(np.log((1 - STRAY) * np.clip(law, 0, 1) + STRAY / vocabulary).sum())
         for name, law in densities.items()
     }
-    return _best(logs, len(next(iter(densities.values()))))
+    return _best(total, len(next(iter(densities.values()))))
 
 
-def _best(logs: Mapping[str, Floats], n: int) -> Best:
-    total = {name: float(each.sum()) for name, each in logs.items()}
+def _best(total: Mapping[str, float], n: int) -> Best:
     ranked = sorted(total, key=lambda name: -total[name])
     runner_up = total[ranked[1]] if len(ranked) > 1 else total[ranked[0]]
     declared = total[next(iter(total))]

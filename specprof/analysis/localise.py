@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from specprof.analysis import attribution
 from specprof.analysis.attribution import Side
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Bools, Floats, Ints
@@ -30,6 +31,8 @@ FEW = 8
 """Places astray that a clean side must have been due, by the other's share."""
 _KINDS = range(3)
 """What may have come before a round; nothing is said of those whose last one is missing."""
+_BEYOND = np.iinfo(np.int64).max
+"""Beyond every round and context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +77,21 @@ class Pattern:
 
 def localise(evidence: Evidence, side: Side) -> Pattern:
     """Return the pattern of a side that has astray places."""
-    kind = evidence.after[evidence.row(side.round)]
-    since, second = _since(side), _from_second(evidence, side)
-    deep = np.ones(len(side.round), np.bool_) if since is None else side.context >= since[1]
+    row = evidence.row(side.round)
+    kind, context = evidence.after[row], evidence.rounds.context[row] + side.index
+    since, second = _since(side, context), _from_second(evidence, side)
+    deep = np.ones(len(side.round), np.bool_) if since is None else context >= since[1]
     onset, hazards = _onset(evidence, side, deep)
     first = _first(side)
     clean_until, astray_from = _bursts(evidence, side)
+    used, clean = attribution.drafted_probs(evidence, side, first) or (None, None)
     where = Where(
         round=int(side.round[first]),
-        context=int(side.context[first]),
+        context=int(context[first]),
         index=int(side.index[first]),
         event=AFTER[int(kind[first])],
-        used=_known(side.used[first]),
-        clean=_known(side.clean[first]),
+        used=used,
+        clean=clean,
     )
     if max(hazards) >= 0.5 and onset not in {"at once", ""}:  # noqa: PLR2004 - oftener than not
         since = None if _explains(evidence, side, onset) else since
@@ -101,14 +106,14 @@ def localise(evidence: Evidence, side: Side) -> Pattern:
         begins_later=_clean(side.astray, side.index == 0, kind == 0),
         one_sequence_clean=_one_sequence_clean(evidence, side),
         branched_only=evidence.columns.trees
-        and _clean(side.astray, side.node == side.index - 1, kind == 0),
+        and _clean(side.astray, attribution.answering(evidence, side) == side.index - 1, kind == 0),
         uneven_only=_uneven_only(evidence, side, deep),
         from_second=second,
         since=since,
         clean_until=clean_until,
         astray_from=astray_from,
         builds_up=_builds_up(evidence, side),
-        deepens=_deepens(side),
+        deepens=_deepens(side, context),
     )
 
 
@@ -116,10 +121,6 @@ def _first(side: Side) -> int:
     """Return the row of the astray place that came first, one with a drafted token if there is."""
     rows = np.flatnonzero(side.astray)
     return int(rows[np.lexsort((side.index[rows], side.round[rows]))[0]])
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 def _clean(astray: Bools, one: Bools, among: Bools | None = None) -> bool:
@@ -141,19 +142,19 @@ def _onset(evidence: Evidence, side: Side, deep: Bools) -> tuple[Onset, list[flo
     rounds, inverse = np.unique(side.round[deep], return_inverse=True)
     astray = np.bincount(inverse, weights=side.astray[deep]) > 0
     row = evidence.row(rounds)
-    burst, kind = evidence.rounds.burst[row], evidence.after[row]
-    hits, seen = np.zeros(len(AFTER)), np.zeros(len(AFTER))
-    for one in np.unique(burst):
-        inside = np.flatnonzero(burst == one)
-        until = int(astray[inside].argmax()) + 1 if astray[inside].any() else len(inside)
-        seen += np.bincount(kind[inside[:until]], minlength=len(AFTER))
-        if astray[inside].any():
-            hits[kind[inside[until - 1]]] += 1
+    order = np.argsort(evidence.rounds.burst[row], kind="stable")
+    burst, kind = evidence.rounds.burst[row][order], evidence.after[row][order]
+    astray = astray[order]
+    before: Ints = np.cumsum(astray) - astray
+    begins = np.append(True, burst[1:] != burst[:-1])[: len(burst)]
+    none_yet: Bools = before == np.maximum.accumulate(np.where(begins, before, 0))
+    seen = np.bincount(kind[none_yet], minlength=len(AFTER))
+    hits = np.bincount(kind[none_yet & astray], minlength=len(AFTER))
     hazards = [float(hits[each] / seen[each]) if seen[each] else 0.0 for each in _KINDS]
     return _named(hazards, hits[: len(hazards)]), hazards
 
 
-def _named(hazards: list[float], hits: Floats) -> Onset:
+def _named(hazards: list[float], hits: Ints) -> Onset:
     start, rejection, accepted = hazards
     total = float(hits.sum())
     if hits[0] >= 0.5 * total and start >= 0.3:  # noqa: PLR2004 - most bursts, and not by chance
@@ -173,8 +174,9 @@ def _explains(evidence: Evidence, side: Side, onset: Onset) -> bool:
     burst, kind = evidence.rounds.burst[row], evidence.after[row]
     wanted = {"rejection": (1,), "all-accepted": (2,), "any round": (1, 2)}.get(onset, ())
     met = np.isin(kind, wanted)
-    clean = [one for one in np.unique(burst) if not astray[burst == one].any()]
-    exposed = sum(int(met[burst == one].sum()) for one in clean)
+    _, of = np.unique(burst, return_inverse=True)
+    dirty = np.bincount(of, weights=astray) > 0
+    exposed = int((met & ~dirty[of]).sum())
     return exposed <= CLEAN * max(int(met.sum()), 1)
 
 
@@ -183,8 +185,8 @@ def _lasts(evidence: Evidence, side: Side, onset: Onset) -> bool:
     if other is None:
         return True
     row = evidence.row(side.round)
-    _, burst = np.unique(evidence.rounds.burst[row], return_inverse=True)
-    begun = np.full(int(burst.max()) + 1, np.iinfo(np.int64).max)
+    bursts, burst = np.unique(evidence.rounds.burst[row], return_inverse=True)
+    begun = np.full(len(bursts), _BEYOND)
     np.minimum.at(begun, burst[side.astray], side.round[side.astray])
     after = (side.round > begun[burst]) & (evidence.after[row] == other)
     return bool(after.any()) and bool(side.astray[after].mean() >= 0.5 * _share_after(side, begun))
@@ -217,8 +219,8 @@ def _from_second(evidence: Evidence, side: Side) -> bool:
     """Whether each sequence's first burst is clean and later ones are astray as they begin."""
     row = evidence.row(side.round)
     burst = evidence.rounds.burst[row]
-    _, sequence = np.unique(evidence.rounds.sequence[row], return_inverse=True)
-    earliest = np.full(int(sequence.max()) + 1, np.iinfo(np.int64).max)
+    sequences, sequence = np.unique(evidence.rounds.sequence[row], return_inverse=True)
+    earliest = np.full(len(sequences), _BEYOND)
     np.minimum.at(earliest, sequence, burst)
     first = burst == earliest[sequence]
     begins = ~first & (evidence.after[row] == 0)
@@ -228,10 +230,10 @@ def _from_second(evidence: Evidence, side: Side) -> bool:
     return share >= 0.5 and bool(side.astray[first].mean() <= CLEAN * share)  # noqa: PLR2004
 
 
-def _since(side: Side) -> tuple[int, int] | None:
+def _since(side: Side, context: Ints) -> tuple[int, int] | None:
     """Return between which contexts places begin to go astray: the likeliest single split."""
-    order = np.argsort(side.context, kind="stable")
-    context, astray = side.context[order], side.astray[order]
+    order = np.argsort(context, kind="stable")
+    context, astray = context[order], side.astray[order]
     below, n = np.arange(1, len(order)), len(order)
     split = context[1:] > context[:-1]
     if not split.any():
@@ -251,14 +253,15 @@ def _bursts(evidence: Evidence, side: Side) -> tuple[int | None, int]:
 
     A burst counts as astray by a tenth of its places, and as clean by none below all of these.
     """
-    burst = evidence.rounds.burst[evidence.row(side.round)]
-    starts, dirty = list[int](), list[bool]()
-    for one in np.unique(burst):
-        starts.append(int(evidence.rounds.context[evidence.rounds.burst == one].min()))
-        dirty.append(bool(side.astray[burst == one].mean() > CLEAN))
-    astray = [start for start, is_dirty in zip(starts, dirty, strict=True) if is_dirty]
-    shallowest = min(astray, default=max(starts))
-    return max((start for start in starts if start < shallowest), default=None), shallowest
+    rounds = evidence.rounds
+    bursts, of = np.unique(rounds.burst[evidence.row(side.round)], return_inverse=True)
+    starts, place = np.full(len(bursts), _BEYOND), np.searchsorted(bursts, rounds.burst)
+    known = bursts[place.clip(max=len(bursts) - 1)] == rounds.burst
+    np.minimum.at(starts, place[known], rounds.context[known])
+    astray = starts[np.bincount(of, weights=side.astray) / np.bincount(of) > CLEAN]
+    shallowest = int(astray.min(initial=starts.max()))
+    below = starts[starts < shallowest]
+    return int(below.max()) if len(below) else None, shallowest
 
 
 def _entropy(share: Floats) -> Floats:
@@ -274,12 +277,11 @@ def _builds_up(evidence: Evidence, side: Side) -> bool:
     return _grown(side.gap, early, late, times=1.5)
 
 
-def _deepens(side: Side) -> bool:
+def _deepens(side: Side, context: Ints) -> bool:
     """Whether gaps in deep bursts are half as large again as in shallow ones."""
-    start = side.context[side.astray]
-    middle = float(np.median(start))
-    shallow = side.astray & (side.context <= middle)
-    return _grown(side.gap, shallow, side.astray & (side.context > middle), times=1.5)
+    middle = float(np.median(context[side.astray]))
+    shallow = side.astray & (context <= middle)
+    return _grown(side.gap, shallow, side.astray & (context > middle), times=1.5)
 
 
 def _grown(gap: Floats, before: Bools, after: Bools, times: float) -> bool:

@@ -7,6 +7,7 @@ section 3; Ramdas et al., arXiv 2210.01948). Every bootstrap and permutation is 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 TILTS = (0.1, 0.2, 0.35, 0.6, 1.0, 1.5)
 """Log-odds by which the Bernoulli alternatives differ from the null, both ways."""
 SHARPENED = (0.5, 2.0)
@@ -36,6 +38,17 @@ NINE_OF_TEN = 1.2816
 _EDGE = 1e-6
 _MOST_LOGS = 300.0
 """Beyond, an interval from exp(-this) to exp(this) says nothing."""
+MOST_BLOCKS, FEWEST_BLOCKS = 2000, 50
+"""Blocks that are dealt out at most; of a side, where it has as many, at least."""
+_PIECE = 1 << 15
+"""Observations whose bets are laid out at once; those of a million would take gigabytes."""
+_DEALT = 1 << 20
+"""Random numbers that blocks are dealt out by at once, likewise."""
+_NEARBY = 32
+"""Lags whose correlations are summed one by one; longer ones go by way of the spectrum."""
+_Bets = Callable[[slice], Floats]
+"""From a piece of the observations to the logarithm of what each alternative's capital grows by at
+each of them, [alternatives, piece]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +116,25 @@ def autocorrelation_time(series: Floats) -> float:
     power = float(centred @ centred)
     if n < 4 or power <= n * 1e-24:  # noqa: PLR2004 - nothing to correlate
         return 1.0
-    size = 1 << (2 * n - 1).bit_length()
-    spectrum = np.abs(np.fft.rfft(centred, size)) ** 2
-    rho = np.fft.irfft(spectrum, size)[: n // 2] / power
-    times = 2 * np.cumsum(rho) - 1
-    inside = np.arange(len(times)) >= 5 * times
+    time = 1.0
+    for lag in range(1, min(_NEARBY, n // 2)):
+        # Not by BLAS, whose threads wait for each other longer than one sum takes.
+        time += 2 * float(np.einsum("i,i", centred[lag:], centred[:-lag])) / power
+        if lag >= 5 * time:
+            return max(time, 1.0)
+    for lags in (n // 64, n // 2):  # the fewer, the smaller the spectrum
+        size = _fast_size(n + lags)
+        spectrum = np.abs(np.fft.rfft(centred, size)) ** 2
+        times = 2 * np.cumsum(np.fft.irfft(spectrum, size)[:lags] / power) - 1
+        inside = np.arange(lags) >= 5 * times
+        if inside.any():
+            break
     return float(max(times[int(inside.argmax()) if inside.any() else -1], 1.0))
+
+
+def _fast_size(least: int) -> int:
+    """Return a size from `least` on that is quickly transformed: of small factors only."""
+    return min(odd << (-(-least // odd) - 1).bit_length() for odd in (1, 3, 5, 9, 15, 25))
 
 
 def block_length(series: Floats) -> int:
@@ -133,7 +159,7 @@ def ratio(
     block = max(block_length(numerators - value * denominators), -(-n // 1000))
     starts = np.random.default_rng(0).integers(0, n, (draws, -(-n // block)))
     tops, bottoms = (
-        _block_sums(series, block)[starts].sum(1) for series in (numerators, denominators)
+        _block_sums(series, block, starts).sum(1) for series in (numerators, denominators)
     )
     values = tops[bottoms > 0] / bottoms[bottoms > 0]
     if not len(values):
@@ -155,10 +181,12 @@ def widened(gain: Estimate, spread: float) -> Estimate:
     return Estimate(gain.value, gain.value / times, gain.value * times, gain.n)
 
 
-def _block_sums(series: Floats, block: int) -> Floats:
-    """Return the sum of the `block` values from each place on, wrapping around; [n]."""
-    total = np.concatenate([[0.0], np.cumsum(np.concatenate([series, series[: block - 1]]))])
-    return np.asarray(total[block:] - total[:-block])
+def _block_sums(series: Floats, block: int, starts: Ints) -> Floats:
+    """Return the sum of the `block` values from each start on, wrapping around; as `starts`."""
+    total = np.concatenate([[0.0], np.cumsum(series)])
+    ends, n = starts + block, len(series)
+    around = np.where(ends > n, total[n] + total[ends - n], total[np.minimum(ends, n)])
+    return np.asarray(around - total[starts])
 
 
 def fair_coins(owed: Floats, came: Floats) -> Trial:
@@ -168,16 +196,21 @@ def fair_coins(owed: Floats, came: Floats) -> Trial:
     stretched: an outcome that follows the odds too closely was not drawn afresh. Chances
     are clipped to [1e-6, 1 - 1e-6]: leave certain events out and check them exactly.
     """
-    fair = np.clip(owed, _EDGE, 1 - _EDGE)
-    odds = special.logit(fair)
-    others = [odds + tilt for tilt in (*TILTS, *(-tilt for tilt in TILTS))]
-    others += [odds * factor for factor in SHARPENED]
-    logs = np.zeros((len(others), len(fair)))
-    for row, other in enumerate(others):
-        tilted = np.clip(special.expit(other), _EDGE, 1 - _EDGE)
-        logs[row] = np.where(came > 0, np.log(tilted / fair), np.log1p(-tilted) - np.log1p(-fair))
+    fair, won = np.clip(owed, _EDGE, 1 - _EDGE), came > 0
+    tilts = np.array([*TILTS, *(-tilt for tilt in TILTS)])[:, None]
+    factors = np.array(SHARPENED)[:, None]
+
+    def bets(piece: slice) -> Floats:
+        odds, chance, hit = special.logit(fair[piece]), fair[piece], won[piece]
+        others = special.expit(np.concatenate([odds + tilts, odds * factors]))
+        tilted = np.clip(others, _EDGE, 1 - _EDGE)
+        logs: Floats = np.empty_like(tilted)
+        logs[:, hit] = np.log(tilted[:, hit] / chance[hit])
+        logs[:, ~hit] = np.log1p(-tilted[:, ~hit]) - np.log1p(-chance[~hit])
+        return logs
+
     variance = float((fair * (1 - fair)).mean()) if len(fair) else 0.0
-    return _trial(logs, came - owed, variance)
+    return _trial(bets, len(tilts) + len(factors), came - owed, variance)
 
 
 def fair_bets(differences: Floats, *, both: bool = True) -> Trial:
@@ -190,7 +223,7 @@ def fair_bets(differences: Floats, *, both: bool = True) -> Trial:
     inside = np.clip(differences, -1, 1)
     stakes = np.array([*BETS, *(-bet for bet in BETS if both)])[:, None]
     variance = float((inside**2).mean()) if len(inside) else 0.0
-    return _trial(np.log1p(stakes * inside), inside, variance)
+    return _trial(lambda piece: np.log1p(stakes * inside[piece]), len(stakes), inside, variance)
 
 
 def fair_sums(differences: Floats, variances: Floats) -> Trial:
@@ -201,8 +234,13 @@ def fair_sums(differences: Floats, variances: Floats) -> Trial:
     Probability 14, 2009). Averages over slopes.
     """
     slopes = np.array([*SLOPES, *(-slope for slope in SLOPES)])[:, None]
-    logs = slopes * differences - slopes**2 * (differences**2 + 2 * variances) / 6
-    return _trial(logs, differences, float(variances.mean()) if len(variances) else 0.0)
+
+    def bets(piece: slice) -> Floats:
+        seen, expected = differences[piece], variances[piece]
+        return slopes * seen - slopes**2 * (seen**2 + 2 * expected) / 6
+
+    variance = float(variances.mean()) if len(variances) else 0.0
+    return _trial(bets, len(slopes), differences, variance)
 
 
 def fair_tails(places: Floats) -> Trial:
@@ -211,14 +249,16 @@ def fair_tails(places: Floats) -> Trial:
     Sees a few draws from far out of a law, which hardly move the mean of their places in it. The
     differences told are of the first tail.
     """
-    ends = np.array(TAILS)[:, None]
-    beyond = places >= ends  # [tails, n]
-    stakes = np.array(STAKES)[:, None, None]
-    logs = np.log1p(stakes * (beyond / (1 - ends) - 1)).reshape(
-        len(STAKES) * len(TAILS), len(places)
-    )
+    ends, stakes = np.array(TAILS)[:, None], np.array(STAKES)[:, None, None]
+    won, lost = np.log1p(stakes * (1 / (1 - ends) - 1)), np.log1p(-stakes)
+
+    def bets(piece: slice) -> Floats:
+        beyond = places[piece] >= ends  # [tails, piece]
+        return np.where(beyond, won, lost).reshape(len(STAKES) * len(TAILS), -1)
+
     share = 1 - TAILS[0]
-    return _trial(logs, beyond[0] - share, share * (1 - share))
+    differences = np.asarray((places >= TAILS[0]) - share, np.float64)
+    return _trial(bets, len(STAKES) * len(TAILS), differences, share * (1 - share))
 
 
 def fair_draws(ratios: Floats) -> Trial:
@@ -228,8 +268,8 @@ def fair_draws(ratios: Floats) -> Trial:
     mean at most over true draws. Averages over shares of the other law (theory 4.2 d). The
     differences told are the ratios less one.
     """
-    shares = np.array(MIXTURES)[:, None]
-    return _trial(np.log1p(shares * (ratios - 1)), ratios - 1, 1.0)
+    shares, excess = np.array(MIXTURES)[:, None], ratios - 1
+    return _trial(lambda piece: np.log1p(shares * excess[piece]), len(shares), excess, 1.0)
 
 
 def rare_events(came: NDArray[np.bool_], tolerated: float) -> Trial:
@@ -239,21 +279,37 @@ def rare_events(came: NDArray[np.bool_], tolerated: float) -> Trial:
     tolerated one, so that rarer ones only lose.
     """
     stakes = np.array(STAKES)[:, None]
-    logs = np.log1p(stakes * (came / tolerated - 1))
-    return _trial(logs, np.asarray(came - tolerated, np.float64), tolerated * (1 - tolerated))
+    won, lost = np.log1p(stakes * (1 / tolerated - 1)), np.log1p(-stakes)
+    differences = np.asarray(came - tolerated, np.float64)
+    variance = tolerated * (1 - tolerated)
+    return _trial(
+        lambda piece: np.where(came[piece], won, lost), len(stakes), differences, variance
+    )
 
 
-def _trial(logs: Floats, differences: Floats, variance: float) -> Trial:
-    n = logs.shape[1]
+def _trial(bets: _Bets, alternatives: int, differences: Floats, variance: float) -> Trial:
+    """Run the mixture of so many alternatives, piece by piece, over all differences."""
+    n, mixed = len(differences), math.log(alternatives)
     if n == 0:
         return Trial(0, 0.0, 0.0, 0, math.inf)
-    paths, mixed = logs.cumsum(axis=1), math.log(len(logs))
-    leader = paths.max(axis=0)  # the mixture is at most this, and less by `mixed` at most
-    near = np.flatnonzero(leader >= leader.max() - mixed)
-    fortune = special.logsumexp(paths[:, near], axis=0) - mixed
-    best = int(fortune.argmax())
-    limit = _detectable(len(logs)) * math.sqrt(variance / n)
-    return Trial(n, float(differences.mean()), float(fortune[best]), int(near[best]) + 1, limit)
+    fortunes, highest, best, ended = np.zeros(alternatives), -math.inf, -math.inf, 0
+    for start in range(0, n, _PIECE):
+        logs = bets(slice(start, start + _PIECE))
+        logs[:, 0] += fortunes
+        paths = logs.cumsum(axis=1, out=logs)
+        fortunes = paths[:, -1].copy()
+        leader = paths.max(axis=0)  # the mixture is at most this, and less by `mixed` at most
+        highest = max(highest, float(leader.max()))
+        near = np.flatnonzero((leader >= highest - mixed) & (leader > best))
+        if len(near):
+            mixture = special.logsumexp(paths[:, near], axis=0) - mixed
+            first = int(mixture.argmax())
+            if mixture[first] > best:
+                best, ended = float(mixture[first]), start + int(near[first]) + 1
+    if math.isnan(fortunes.sum()):
+        raise ValueError("a difference to be tested is no number")
+    limit = _detectable(alternatives) * math.sqrt(variance / n)
+    return Trial(n, float(differences.mean()), best, ended, limit)
 
 
 def _detectable(alternatives: int) -> float:
@@ -272,16 +328,40 @@ def block_permutation(
     """Return the p-value of mean(inside) > mean(outside) when blocks are dealt out at random.
 
     `sums` and `counts` are per block, [blocks]; `inside` says which blocks were inside. The
-    smallest p-value it can give is 1 / (draws + 1).
+    smallest p-value it can give is 1 / (draws + 1). Of more than `MOST_BLOCKS`, neighbours are
+    put together first.
     """
-    chosen = np.random.default_rng(0).random((draws, len(sums))).argsort(axis=1)
-    picks = chosen[:, : int(inside.sum())]
-    tops, bottoms = sums[picks].sum(axis=1), counts[picks].sum(axis=1)
-    dealt = _contrast(tops, bottoms, float(sums.sum()), float(counts.sum()))
-    seen = _contrast(
-        sums[inside].sum(), counts[inside].sum(), float(sums.sum()), float(counts.sum())
-    )
-    return float((1 + (dealt >= seen - 1e-12).sum()) / (draws + 1))
+    sums, counts, inside = _thinned(sums, counts, inside)
+    random, count, n = np.random.default_rng(0), int(inside.sum()), len(sums)
+    whole = float(sums.sum()), float(counts.sum())
+    seen = _contrast(sums[inside].sum(), counts[inside].sum(), *whole)
+    at_once, reached = max(_DEALT // n, 1), 0
+    for done in range(0, draws, at_once):
+        dealt = random.random((min(at_once, draws - done), n))
+        picks = dealt.argpartition(count - 1, axis=1)[:, :count]
+        tops, bottoms = sums[picks].sum(axis=1), counts[picks].sum(axis=1)
+        reached += int((_contrast(tops, bottoms, *whole) >= seen - 1e-12).sum())
+    return (1 + reached) / (draws + 1)
+
+
+def _thinned(
+    sums: Floats, counts: Floats, inside: NDArray[np.bool_]
+) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Return no more blocks than can be dealt out: of a million, neighbours of a side as one.
+
+    As many are put together on either side, so that under the null any may lie on any side; where
+    one side has few, the other's are thinned out evenly instead.
+    """
+    if len(sums) <= MOST_BLOCKS:
+        return sums, counts, inside
+    sides = np.flatnonzero(inside), np.flatnonzero(~inside)
+    fewest = min(len(rows) for rows in sides)
+    size = max(min(-(-len(sums) // MOST_BLOCKS), fewest // FEWEST_BLOCKS), 1)
+    groups = [rows[: len(rows) // size * size].reshape(-1, size) for rows in sides]
+    kept = [each[:: max(-(-len(each) // MOST_BLOCKS), 1)] for each in groups]
+    side = np.repeat([True, False], [len(each) for each in kept])
+    rows = np.concatenate(kept)
+    return sums[rows].sum(axis=1), counts[rows].sum(axis=1), side
 
 
 def _contrast(tops: Floats, bottoms: Floats, top: float, bottom: float) -> Floats:

@@ -5,72 +5,92 @@ only those rounds. What was not recorded is nan, never 0.
 """
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from specprof.analysis.room import Column
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 _TYPES: dict[Any, type[np.generic]] = {Ints: np.int64, Floats: np.float64, Bools: np.bool_}
-ROOM = 256
+
+
+def among(values: Ints, others: Ints) -> Bools:
+    """Return which of these numbers, [n], are among the others: a faster `numpy.isin`."""
+    if not len(others):
+        return np.zeros(len(values), np.bool_)
+    ordered = np.sort(others)
+    place = np.searchsorted(ordered, values).clip(max=len(ordered) - 1)
+    return np.asarray(ordered[place] == values)
 
 
 class Table:
     """Rows appended in batches; each annotated name is a column, a view of the rows so far.
 
-    A view taken before a later `extend` keeps the length it had.
+    A view taken before a later `extend` keeps the length it had. A table that was cut out of
+    another looks its columns up there, each when it is first asked for, and is never extended.
     """
 
+    _whole: "Table"
+    """What this one was cut out of."""
+    _taken: slice | Ints
+    """Which of its rows."""
+
     def __init__(self) -> None:
-        self._kinds = {name: _TYPES[kind] for name, kind in type(self).__annotations__.items()}
-        self._room = {name: np.empty(ROOM, dtype) for name, dtype in self._kinds.items()}
+        self._columns = {
+            name: Column(_TYPES[kind]) for name, kind in type(self).__annotations__.items()
+        }
         self._rows = 0
         self._show()
 
     def __len__(self) -> int:
         return self._rows
 
-    def extend(self, rows: Sequence[tuple[float | None, ...]]) -> None:
-        """Append rows whose values stand in the order of the annotated names; None becomes nan."""
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        """Look a column up in the table that this one was cut out of, and keep it."""
+        if name not in type(self).__annotations__:
+            raise AttributeError(name)
+        column: NDArray[Any] = getattr(self._whole, name)[self._taken]
+        setattr(self, name, column)
+        return column
+
+    def extend(self, columns: Sequence[NDArray[Any]]) -> None:
+        """Append rows, given as a column for each annotated name, in their order, [n] each."""
+        rows = len(columns[0])
+        if any(len(values) != rows for values in columns):
+            raise ValueError("a table's columns are of one length")
         if not rows:
             return
-        # Through float64: exact up to 2**53, which is 104 days in nanoseconds.
-        flat = np.fromiter(chain.from_iterable(rows), np.float64)
-        block = flat.reshape(len(rows), -1)
-        start, self._rows = self._rows, self._rows + len(rows)
-        for name, values in zip(self._room, block.T, strict=True):
-            self._room[name] = with_room(self._room[name], self._rows, start)
-            with np.errstate(invalid="ignore"):  # a number no int64 holds, in a damaged file
-                self._room[name][start : self._rows] = values
+        for column, values in zip(self._columns.values(), columns, strict=True):
+            column.extend(values)
+        self._rows += rows
         self._show()
 
     def first(self, rows: int) -> Self:
         """Return the first rows as a table of their own, which later feeding leaves alone."""
-        cut = object.__new__(type(self))
-        # A copy of the columns, not of the rows: an `extend` of the cut would take room of its own.
-        cut._kinds, cut._rows = self._kinds, min(rows, self._rows)
-        cut._room = {name: getattr(self, name)[: cut._rows] for name in self._kinds}
-        cut._show()
-        return cut
+        rows = min(rows, self._rows)
+        return self._cut(slice(rows), rows)
 
     def where(self, wanted: Bools) -> Self:
         """Return the rows `wanted` [rows] marks, as a table of their own."""
-        return self.taken(np.flatnonzero(wanted))
+        rows = np.flatnonzero(wanted)
+        return self.first(len(self)) if len(rows) == len(self) else self.taken(rows)
 
     def taken(self, rows: Ints) -> Self:
         """Return these rows in this order, as a table of their own."""
+        return self._cut(rows, len(rows))
+
+    def _cut(self, taken: slice | Ints, rows: int) -> Self:
         cut = object.__new__(type(self))
-        cut._kinds, cut._rows = self._kinds, len(rows)
-        cut._room = {name: getattr(self, name)[rows] for name in self._kinds}
-        cut._show()
+        cut._whole, cut._taken, cut._rows = self, taken, rows
         return cut
 
     def _show(self) -> None:
-        for name, room in self._room.items():
-            setattr(self, name, room[: self._rows])
+        for name, column in self._columns.items():
+            setattr(self, name, column.shown)
 
 
 class Rounds(Table):
@@ -235,12 +255,3 @@ class Samples(Table):
     utilisation_percent: Floats
     power_watts: Floats
     sm_clock_mhz: Floats
-
-
-def with_room(room: NDArray[Any], rows: int, used: int) -> NDArray[Any]:
-    """Return `room`, or a copy of its used part in twice the room needed, zero beyond it."""
-    if rows <= len(room):
-        return room
-    grown = np.zeros(2 * rows, room.dtype)
-    grown[:used] = room[:used]
-    return grown

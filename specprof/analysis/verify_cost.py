@@ -21,6 +21,8 @@ SPREAD = 1.5
 """Largest context over smallest from which the time is said to go by the context or not to."""
 SEEN = 3.0
 """Standard errors above 0 from which a term of the context is told."""
+_PIECE = 1 << 16
+"""Forwards that are fitted at once."""
 OUTLIER = 5.0
 """Robust standard deviations beyond which a forward was held up by something else."""
 
@@ -118,18 +120,32 @@ def _fitted(
     """Least squares over the terms that can be told apart; a context's only where it is seen."""
     spread = bool(context.max() > SPREAD * max(context.min(), 1.0))
     crossed = spread and len(np.unique(tokens)) > 2  # noqa: PLR2004 - plain and one width are two
-    terms = [np.ones_like(tokens), tokens]
-    terms += [context] if spread else []
-    terms += [tokens * context] if crossed else []
+    terms = 2 + spread + crossed
+    triangle = _triangle(tokens, context, ns)
+    told = triangle[:, -1]
     while True:
-        laid = np.stack(terms, axis=1)
-        found = np.linalg.lstsq(laid, ns, rcond=None)[0]
-        variance = float(((ns - laid @ found) ** 2).mean()) * np.linalg.pinv(laid.T @ laid)[-1, -1]
-        if len(terms) == 2 or found[-1] > SEEN * np.sqrt(variance):  # noqa: PLR2004 - v0 and v1
+        laid = triangle[:, :terms]
+        found = np.linalg.lstsq(laid, told, rcond=None)[0]
+        residual = float(((told - laid @ found) ** 2).sum()) / len(ns)
+        variance = residual * np.linalg.pinv(laid.T @ laid)[-1, -1]
+        if terms == 2 or found[-1] > SEEN * np.sqrt(variance):  # noqa: PLR2004 - v0 and v1
             break
-        terms.pop()
+        terms -= 1
     padded = [*found.tolist(), None, None]
     return padded[0], padded[1], padded[2], padded[3]
+
+
+def _triangle(tokens: Floats, context: Floats, ns: Floats) -> Floats:
+    """Return the triangle R of the QR decomposition of 1, n, L, n L and the times, [5, 5] or less.
+
+    Least squares over it are those over all rows, which are never laid out together.
+    """
+    triangle = np.empty((0, 5))
+    for start in range(0, len(ns), _PIECE):
+        n, at, took = (each[start : start + _PIECE] for each in (tokens, context, ns))
+        rows = np.stack([np.ones_like(n), n, at, n * at, took], axis=1)
+        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows]), mode="r"))
+    return triangle
 
 
 def _inflation(ns: Floats, steps_ns: Floats, spread: float) -> Estimate:

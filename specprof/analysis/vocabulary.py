@@ -10,7 +10,7 @@ import numpy as np
 
 from specprof.analysis import emission
 from specprof.analysis.evidence import Evidence
-from specprof.analysis.tables import Ints
+from specprof.analysis.tables import Ints, among
 
 OFTEN = 4
 """Rejections of one id that can show a habit."""
@@ -38,18 +38,25 @@ def exchanged(evidence: Evidence) -> Exchanged:
     whole = evidence.rounds.emitted[row] == evidence.rounds.accepted[row] + 1
     drafted, instead = fallen.token[whole], emission.last_tokens(evidence)[row[whole]]
     stood = reached.token[reached.accepted]
-    pairs = held = 0
-    for token, count in zip(*np.unique(drafted, return_counts=True), strict=True):
-        if count < OFTEN or (stood == token).sum() > SELDOM * count:
-            continue
-        partner, times = _commonest(instead[drafted == token])
-        back, _ = _commonest(drafted[instead == partner])
-        if back == token and times >= max(MOSTLY * count, 2):
-            pairs, held = pairs + 1, held + times
-    return Exchanged(pairs=pairs, held=held, rejected=len(drafted))
+    ids, numbers = np.unique(np.concatenate([drafted, instead]), return_inverse=True)
+    n, (fell, came) = len(ids), numbers.reshape(2, -1)
+    both, times = np.unique(fell * n + came, return_counts=True)
+    fell, came = np.divmod(both, max(n, 1))
+    count = np.bincount(fell, weights=times, minlength=n)
+    mostly, held = _commonest(fell, came, times, n)
+    back, _ = _commonest(came, fell, times, n)
+    stands = np.bincount(np.searchsorted(ids, stood[among(stood, ids)]), minlength=n)
+    pairs = (count >= OFTEN) & (stands <= SELDOM * count) & (back[mostly] == np.arange(n))
+    pairs &= held >= np.maximum(MOSTLY * count, 2)
+    return Exchanged(pairs=int(pairs.sum()), held=int(held[pairs].sum()), rejected=len(drafted))
 
 
-def _commonest(tokens: Ints) -> tuple[int, int]:
-    """Return the id that occurs most, and how often."""
-    ids, counts = np.unique(tokens, return_counts=True)
-    return int(ids[counts.argmax()]), int(counts.max())
+def _commonest(of: Ints, with_: Ints, times: Ints, n: int) -> tuple[Ints, Ints]:
+    """Return what came oftenest with each of `n` ids, and how often, [n]; 0 times: with none.
+
+    `times` says how often each pair was seen, [pairs].
+    """
+    order = np.lexsort((-with_, times, of))  # the last of an id's is its commonest, the least id
+    found, often = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    found[of[order]], often[of[order]] = with_[order], times[order]
+    return found, often

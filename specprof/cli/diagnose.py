@@ -113,25 +113,18 @@ def _evidence(paths: Sequence[Path]) -> "list[Evidence]":
 
     A run that was told to draft and did not is no baseline: its silence is what to judge.
     """
-    from specprof.analysis.columns import Columns
     from specprof.analysis.evidence import Evidence
-    from specprof.capture import CaptureReader, no_line
+    from specprof.analysis.recorded import read_columns
 
-    columns, readers = [Columns() for _ in paths], [CaptureReader(path) for path in paths]
-    for one, reader in zip(columns, readers, strict=True):
-        one.damaged = reader.damaged
-        for events in reader.pieces():
-            one.feed(events)
-        if one.header is None:
-            raise no_line(reader.path)
-    drafted = [not _baseline(one) for one in columns]
+    read = [read_columns(path) for path in paths]
+    drafted = [not _baseline(each.columns) for each in read]
     return [
         Evidence(
-            one,
-            name=str(reader.path),
-            beside=[other for other in columns if other is not one],
+            each.columns,
+            name=str(path),
+            beside=[other.columns for other in read if other is not each],
         )
-        for one, reader, drafts in zip(columns, readers, drafted, strict=True)
+        for each, path, drafts in zip(read, paths, drafted, strict=True)
         if drafts or not any(drafted)
     ]
 

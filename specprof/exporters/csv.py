@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import ClassVar
 
-from specprof.analysis.rows import levels
+from specprof.analysis.drafts import levels
 from specprof.capture import Capture
 from specprof.extend import Exporter
 from specprof.records import Drafted, Observed, Round, Scored

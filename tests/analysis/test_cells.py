@@ -7,6 +7,7 @@ import pytest
 import captures
 from specprof import sweep
 from specprof.analysis.cells import read_cells, steps
+from specprof.analysis.columns import Columns
 from specprof.errors import CaptureUnreadable, EnvironmentMissing
 from specprof.plan import expand
 from specprof.records import Header, Round
@@ -19,6 +20,12 @@ def respecced(events, spec):
     header, *rest = events
     assert isinstance(header, Header)
     return [msgspec.structs.replace(header, spec=spec), *rest]
+
+
+def fed(events):
+    columns = Columns()
+    columns.feed(events)
+    return columns
 
 
 def slower(events, factor):
@@ -78,8 +85,7 @@ def test_a_batch_shares_its_steps(tmp_path):
     for each in rest:
         if isinstance(each, Round):
             twice += [replace(each, sequence=s, shared=2) for s in (0, 1)]
-    found = steps(captures.in_memory([header, *twice]))
-    alone = steps(captures.in_memory([header, *rest]))
+    found, alone = (steps(fed([header, *each])) for each in (twice, rest))
     np.testing.assert_array_equal(found.wall_ns, alone.wall_ns)
     np.testing.assert_array_equal(found.emitted, 2 * alone.emitted)
     np.testing.assert_array_equal(found.target_forwards, alone.target_forwards)

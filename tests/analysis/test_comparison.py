@@ -10,7 +10,9 @@ import pytest
 import captures
 from specprof.analysis import comparison
 from specprof.analysis.cells import Cell
+from specprof.analysis.columns import Columns
 from specprof.analysis.comparison import compare
+from specprof.analysis.recorded import laid_out
 from specprof.records import Drafted, Plain, Prefill, Round, Scored
 from specprof.settings import RunSpec, Settings
 
@@ -22,8 +24,15 @@ def cell(label, made, state="complete", **settings):
     header, *rest = made
     spec = RunSpec(id=label, profile="t", settings=Settings(**settings), label=label)
     header = msgspec.structs.replace(header, spec=spec)
-    capture = captures.in_memory([header, *rest])
+    capture = laid_out(captures.in_memory([header, *rest]))
     return Cell(spec=spec, label=label, captures=[capture], states=[state])
+
+
+def with_header(one, **changed):
+    """Return a cell whose capture has these fields of its header changed."""
+    header, *rest = captures.events()
+    header = msgspec.structs.replace(one.header, **changed)
+    return replace(one, captures=[laid_out(captures.in_memory([header, *rest]))])
 
 
 def played(emitted, wall_ms, *, drafted=4, context=200, at=0):
@@ -155,8 +164,10 @@ def test_survival_counts_levels_of_a_tree_and_not_its_nodes():
     """Four siblings are one level."""
     tree = [Drafted(1, -1, True, i == 2) for i in range(4)] + [Drafted(2, 2, True, False)]
     one = msgspec.structs.replace(played(2, 10), drafted=tree, accepted=1)
-    assert comparison.levels(one) == 2
-    assert [each.value for each in comparison.survival([one, one])] == [1, 0]
+    columns = Columns()
+    columns.feed([one, msgspec.structs.replace(one, index=1)])
+    assert columns.rounds.levels.tolist() == [2, 2]
+    assert [each.value for each in comparison.survival(columns.rounds)] == [1, 0]
 
 
 def test_perplexity_is_that_of_the_scored_tokens():
@@ -215,11 +226,9 @@ def test_compressions_are_evictions_by_the_block():
 def test_what_would_mislead_is_noted():
     """Few rounds, a lossy rule, unfinished cells, unlike contexts."""
     few = fast_cell(label="few")
-    few.captures[0].events[5:] = []
-    lossy = fast_cell(label="lossy", context=300)
-    header = msgspec.structs.replace(lossy.captures[0].header, lossless=False)
-    lossy = msgspec.structs.replace(lossy.captures[0], header=header), lossy.spec
-    lossy = Cell(spec=lossy[1], label="lossy", captures=[lossy[0]], states=["interrupted"])
+    few = replace(few, captures=[replace(few.captures[0], columns=few.columns.first(5))])
+    lossy = with_header(fast_cell(label="lossy", context=300), lossless=False)
+    lossy = replace(lossy, states=["interrupted"])
     notes = "\n".join(compare([few, lossy]).notes)
     assert "too few rounds to estimate anything: 'few'" in notes
     assert "law is not kept: 'lossy'" in notes
@@ -234,10 +243,8 @@ def test_what_would_mislead_is_noted():
 def test_only_what_is_another_machine_is_called_so(differs, note):
     """The thread count is each cell's own choice; it is told, and compared all the same."""
     one, other = (cell(label, captures.events()) for label in "ab")
-    header = other.captures[0].header
-    machine = msgspec.structs.replace(header, machine=header.machine | differs)
-    moved = msgspec.structs.replace(other.captures[0], header=machine)
-    told = compare([one, replace(other, captures=[moved])]).notes
+    other = with_header(other, machine=other.header.machine | differs)
+    told = compare([one, other]).notes
     assert [each for each in told if note in each]
     assert sum("machine" in each or "threads" in each for each in told) == 1
 

@@ -96,7 +96,7 @@ def test_nothing_seen_says_nothing():
 def test_the_bank_names_the_law_by_hand():
     """Three coins that all came, owed 0.9: the law that gives 1 wins by what each earns more."""
     best = likelihood.best_of_coins(
-        np.array([True] * 3), {"declared": np.full(3, 0.9), "always": np.ones(3)}
+        np.array([True] * 3), {"declared": np.full(3, 0.9), "always": np.ones(3)}.items()
     )
     stray = likelihood.STRAY
     inside = [stray + (1 - 2 * stray) * law for law in (1.0, 0.9)]

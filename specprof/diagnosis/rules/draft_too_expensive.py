@@ -29,7 +29,7 @@ Try it
 from typing import ClassVar
 
 from specprof.analysis import cost_model
-from specprof.analysis.acceptance import rates
+from specprof.analysis.acceptance import alpha_cond
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
@@ -44,7 +44,7 @@ class DraftTooExpensive(Rule):
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare alpha with c."""
-        cost, alpha = evidence.ask(cost_model.costs), rates(evidence.columns).alpha_cond
+        cost, alpha = evidence.ask(cost_model.costs), alpha_cond(evidence.columns)
         if alpha is None:
             raise MissingEvidence("no drafted token was reached", "record a run that drafts")
         share = cost.draft_step_ns / cost.plain_step_ns

@@ -107,7 +107,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return a file's JSON object."""
     _check_kind(path)
     try:
-        text = read_bytes(path, most_bytes).decode("utf-8")
+        text = read_bytes(path, MOST_TEXT_BYTES).decode("utf-8")
         read = json.loads(text)
     except UnicodeDecodeError as trouble:
         raise Misfit(f"{path.name} is no UTF-8: {trouble.reason}") from trouble

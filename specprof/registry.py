@@ -101,7 +101,7 @@ def members(kind: str, also: Iterable[Path] = ()) -> dict[str, Member]:
     """Return every member of a kind by name, built-in ones first."""
     found: dict[str, Member] = {}
     for folder in _folders(kind, also):
-        for path in sorted(each for each in folder.glob("[!_]*.py") if each.is_file()):
+        for path in sorted(folder.glob("[!_]*.py")):
             name = path.stem.replace("_", "-")
             found.setdefault(name, Member(kind, name, path))
     return found

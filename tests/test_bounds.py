@@ -165,7 +165,7 @@ def test_two_captures_glued_together_are_not_one_run(tmp_path):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"depth": 400_000_000}, "depth is 400000000; it must be at most 4096"),
+        ({"depth": 400_000_000}, "depth is 400000000; it must be at most 1024"),
         ({"batch": 10**9}, "batch is 1000000000"),
         ({"stops": 2**53}, "stops is 9007199254740992"),
         ({"window": 0}, "window is 0; it must be at least 1"),

@@ -94,10 +94,8 @@ class _Aside(io.TextIOBase):
     @property
     def terminal(self) -> TextIO:
         """Where our own narration goes."""
-        now = sys.stderr
-        if now is not self:
-            return now
-        return self._before or sys.__stderr__ or _NOWHERE
+        now = self._before if sys.stderr is self else sys.stderr
+        return now or _NOWHERE  # a process may be started without any
 
     def goes_to(self, log: Path | None) -> None:
         """Send what is written here to a log from now on; None: to the terminal."""
@@ -158,7 +156,7 @@ class _Aside(io.TextIOBase):
                 self._hook(args)
 
     def _give_back(self) -> None:
-        if sys.stderr is self and self._before is not None:
+        if sys.stderr is self:
             sys.stderr = self._before
         if self._hook is not None:
             threading.excepthook = self._hook

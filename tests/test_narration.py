@@ -154,6 +154,16 @@ def test_no_link_is_followed(tmp_path):
     assert precious.read_text() == "precious"
 
 
+def test_a_process_without_a_stderr_narrates_to_nobody(tmp_path, monkeypatch):
+    """And libraries' words are in the log all the same."""
+    monkeypatch.setattr(sys, "stderr", None)
+    with aside(tmp_path / "a.log"):
+        tell("ours")
+        sys.stderr.write("said")
+    assert sys.stderr is None
+    assert (tmp_path / "a.log").read_text() == "said"
+
+
 def test_it_is_no_terminal_while_it_goes_to_a_log(tmp_path, monkeypatch):
     """Progress bars are drawn on terminals only."""
     screen = io.StringIO()

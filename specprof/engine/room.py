@@ -16,6 +16,8 @@ from specprof.records import ModelFacts
 GIB = 2**30
 LOGIT_BYTES = 4 * 4
 """A logit as float32, and with it the laws it becomes: the target's, the draft's, what is left."""
+COUNTS = 0.01
+"""Share of what is free from which on a part is worth a word."""
 SPARED = 0.8
 """Share of what is free that a remedy may ask for."""
 
@@ -56,9 +58,9 @@ def check_fits(
     of_all = f", {batch} sequences" if batch > 1 else ""
     parts = [f"the caches of {capacity} tokens need {caches / GIB:.1f} GiB "]
     parts[0] += f"({sum(each)} bytes a token{of_all})"
-    if logits:
+    if logits > COUNTS * available:
         parts.append(f"the logits of {batch * rows} rows {logits / GIB:.1f} GiB")
-    if weight_bytes:
+    if weight_bytes > COUNTS * available:
         parts.append(f"the weights {weight_bytes / GIB:.1f} GiB")
     title = f"{', '.join(parts)}; {available / GIB:.1f} GiB of {_memory(device)} are free"
     left = SPARED * available - logits - weight_bytes

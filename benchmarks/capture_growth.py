@@ -50,7 +50,10 @@ def make(kind: str, rounds: int, of: Path, path: Path) -> None:
 
 
 def timed(command: Sequence[str], path: Path) -> Row:
-    """Run a command on a capture and return what it took; raises SystemExit where it failed."""
+    """Run a command on a capture and return what it took; raises SystemExit where it failed.
+
+    A child's peak begins with its parent's, so this process has to stay small.
+    """
     asked = [sys.executable, "-m", "specprof", *command, str(path)]
     started, load = time.perf_counter(), os.getloadavg()[0]
     child = subprocess.Popen(asked, stdout=subprocess.DEVNULL)  # noqa: S603 - our own

@@ -316,7 +316,7 @@ def _with_bonuses(evidence: Evidence, side: Side) -> Side:
     scored, floor = evidence.rescored, evidence.ask(noise)
     level = scored.round * _ROOM + scored.slot
     alone = ~among(level, side.round * _ROOM + side.index) & ~np.isnan(scored.target_gap)
-    scored = scored.where(alone & among(scored.round, evidence.rounds.index))
+    scored = scored.where(alone)
     round_, index = (
         np.concatenate(both) for both in ((side.round, scored.round), (side.index, scored.slot))
     )

@@ -19,7 +19,7 @@ from specprof.analysis.tables import Floats, Ints, Passes, Rounds
 from specprof.errors import CaptureUnreadable
 from specprof.plain import whole
 from specprof.plan import stops
-from specprof.records import Header, Recheck
+from specprof.records import Header
 from specprof.settings import RunSpec, Settings
 from specprof.sweep import INDEX, read_index
 
@@ -201,7 +201,7 @@ def _begun(path: Path) -> bool:
 
 
 def _read(path: Path) -> _Run:
-    capture = read_columns(path, without=Recheck)
+    capture = read_columns(path)
     reason = capture.end.reason if capture.end and capture.end.status == "failed" else None
     state = "DAMAGED" if capture.damaged else capture.state
     return _Run(capture.header.spec, path.stem, state, reason, capture)

@@ -9,7 +9,7 @@ from pathlib import Path
 from specprof.analysis.columns import Columns
 from specprof.bounds import Damaged
 from specprof.capture import Capture, CaptureReader, no_line
-from specprof.records import End, Event, Header
+from specprof.records import End, Header
 
 PIECE_BYTES = 1 << 18
 """Of the file, read at a time: what is decoded of it stays in a processor's cache."""
@@ -37,15 +37,15 @@ class Recorded:
         return self.end.status if self.end else "INCOMPLETE"
 
 
-def read_columns(path: Path, without: type[Event] | tuple[()] = ()) -> Recorded:
-    """Read a whole capture, leaving out events of the type `without`.
+def read_columns(path: Path) -> Recorded:
+    """Read a whole capture, forgiving a torn last line and naming damaged ones.
 
-    Forgives a torn last line and names damaged ones. Raises CaptureUnreadable as `read_capture`.
+    Raises CaptureUnreadable as `read_capture`.
     """
     reader, columns, last = CaptureReader(path), Columns(), None
     columns.damaged = reader.damaged
     for events in reader.pieces(PIECE_BYTES):
-        columns.feed([event for event in events if not isinstance(event, without)])
+        columns.feed(events)
         last = events[-1] if events else last
     if columns.header is None:
         raise no_line(path)

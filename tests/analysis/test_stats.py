@@ -142,6 +142,83 @@ def test_block_permutation_is_calibrated_and_finds_a_step():
     assert stats.block_permutation(sums, counts, inside) < 0.001
 
 
+def trials(seed, n=700):
+    random = np.random.default_rng(seed)
+    owed, came = coins(seed, n, tilt=0.3 * (seed % 3))
+    moved = random.uniform(-1, 1, n) + 0.1 * (seed % 2)
+    yield stats.fair_coins(owed, came)
+    yield stats.fair_bets(moved)
+    yield stats.fair_bets(moved, both=False)
+    yield stats.fair_sums(3 * moved, random.random(n))
+    yield stats.fair_tails(random.random(n))
+    yield stats.fair_draws(np.exp(moved))
+    yield stats.rare_events(random.random(n) < 0.02, 0.002)
+    yield stats.fair_bets(np.zeros(n))
+
+
+@pytest.mark.parametrize("piece", [1, 64, 699])
+def test_a_trial_in_pieces_is_the_trial_at_once(monkeypatch, piece):
+    """Bit by bit: fortunes are carried from one piece to the next."""
+    at_once = [list(trials(seed)) for seed in range(6)]
+    monkeypatch.setattr(stats, "_PIECE", piece)
+    assert [list(trials(seed)) for seed in range(6)] == at_once
+
+
+def test_what_is_no_number_is_no_verdict():
+    """A trial that can't be worked out says so, wherever the number stands."""
+    for place in (0, 5, 9):
+        differences = np.zeros(10)
+        differences[place] = np.nan
+        with pytest.raises(ValueError, match="no number"):
+            stats.fair_bets(differences)
+
+
+@pytest.mark.parametrize("persistence", [-0.4, 0.0, 0.6, 0.97, 0.999])
+def test_lags_one_by_one_are_those_of_the_spectrum(monkeypatch, persistence):
+    """The same time, however far the correlation reaches."""
+    series = autoregressive(np.random.default_rng(3), 3000, persistence)
+    nearby = stats.autocorrelation_time(series)
+    monkeypatch.setattr(stats, "_NEARBY", 1)
+    assert stats.autocorrelation_time(series) == pytest.approx(nearby, rel=1e-9)
+    monkeypatch.setattr(stats, "_NEARBY", 3000)
+    assert stats.autocorrelation_time(series) == pytest.approx(nearby, rel=1e-9)
+
+
+def test_a_block_wraps_around():
+    """Sums of three from each place on, by hand."""
+    sums = stats._block_sums(np.array([1.0, 2.0, 4.0, 8.0]), 3, np.arange(4))
+    assert sums.tolist() == [7, 14, 13, 11]
+
+
+def test_dealing_in_pieces_is_dealing_at_once(monkeypatch):
+    """The same random numbers, so the same chance."""
+    random = np.random.default_rng(5)
+    sums, inside = random.integers(0, 9, 90).astype(float), np.arange(90) < 30
+    at_once = stats.block_permutation(sums, np.full(90, 9.0), inside, draws=500)
+    monkeypatch.setattr(stats, "_DEALT", 7 * 90)
+    assert stats.block_permutation(sums, np.full(90, 9.0), inside, draws=500) == at_once
+
+
+@pytest.mark.parametrize("share", [0.5, 0.01, 0.0001])
+def test_a_step_is_found_among_any_number_of_blocks(monkeypatch, share):
+    """Neighbours of a side stand together, and where one side has few the other is thinned out."""
+    monkeypatch.setattr(stats, "MOST_BLOCKS", 100)
+    monkeypatch.setattr(stats, "FEWEST_BLOCKS", 10)
+    n = 40_000
+    random, inside = np.random.default_rng(1), np.arange(n) % round(1 / share) == 0
+    counts, false_alarms = np.full(n, 50.0), 0
+    for seed in range(40):
+        sums = np.random.default_rng(seed).binomial(50, 0.5, n).astype(float)
+        found = stats.block_permutation(sums, counts, inside, draws=200)
+        false_alarms += found <= 0.05
+    assert false_alarms <= 7  # 5 % and three standard deviations
+    sums = random.binomial(50, np.where(inside, 0.9, 0.3)).astype(float)
+    thinned, _, side = stats._thinned(sums, counts, inside)
+    assert 4 <= len(thinned) <= 2 * 100
+    assert 0 < side.sum() < len(side)
+    assert stats.block_permutation(sums, counts, inside) < 0.001
+
+
 @pytest.mark.parametrize(
     ("low", "high", "spread", "told"),
     [

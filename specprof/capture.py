@@ -168,7 +168,7 @@ class CaptureReader:
         where it no longer holds what was read before.
         """
         try:
-            with contextlib.ExitStack() as stack, _no_collection():
+            with contextlib.ExitStack() as stack, no_collection():
                 file = file or stack.enter_context(open_regular(self.path))
                 return list(self._events(file, limit))
         except OSError as trouble:
@@ -194,11 +194,13 @@ class CaptureReader:
         self.torn = self._endless
         while self.offset < until and not self._endless:
             line = file.readline(LONGEST_LINE)
-            whole = line.endswith(b"\n") or self._skipped_to_the_next(file, line)
-            if not whole:
+            if line.endswith(b"\n"):
+                self.offset += len(line)
+            elif self._skipped_to_the_next(file, line):
+                self.offset = file.tell()
+            else:
                 self.torn = bool(line)
                 return
-            self.offset = file.tell()
             self._tail = line[-TAIL_BYTES:]
             if (event := self._decode(line)) is not None:
                 yield event
@@ -300,8 +302,8 @@ def unreadable(path: Path, trouble: OSError) -> CaptureUnreadable:
 
 
 @contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """Put garbage collection off: of new records none is garbage.
+def no_collection() -> Iterator[None]:
+    """Put garbage collection off while records are made and laid out: none of them is garbage.
 
     To look through them again and again takes as long as to decode them.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from specprof.analysis.columns import Columns
 from specprof.bounds import Damaged
-from specprof.capture import Capture, CaptureReader, no_line
+from specprof.capture import Capture, CaptureReader, no_collection, no_line
 from specprof.records import End, Header
 
 PIECE_BYTES = 1 << 18
@@ -44,9 +44,10 @@ def read_columns(path: Path) -> Recorded:
     """
     reader, columns, last = CaptureReader(path), Columns(), None
     columns.damaged = reader.damaged
-    for events in reader.pieces(PIECE_BYTES):
-        columns.feed(events)
-        last = events[-1] if events else last
+    with no_collection():
+        for events in reader.pieces(PIECE_BYTES):
+            columns.feed(events)
+            last = events[-1] if events else last
     if columns.header is None:
         raise no_line(path)
     end = last if isinstance(last, End) else None

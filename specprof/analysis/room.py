@@ -58,7 +58,7 @@ def fresh(rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     size = rows * dtype.itemsize
     if size < MAPPED_BYTES:
         return np.zeros(rows, dtype)
-    return np.frombuffer(mmap.mmap(-1, size), dtype)
+    return np.frombuffer(mmap.mmap(-1, size, access=mmap.ACCESS_COPY), dtype)
 
 
 def _alike(values: NDArray[Any], one: NDArray[Any]) -> bool:

@@ -113,13 +113,12 @@ def autocorrelation_time(series: Floats) -> float:
     """Return 1 + 2 * sum of autocorrelations, cut off where noise takes over (Sokal's window)."""
     n = len(series)
     centred = series - series.mean() if n else series
-    power = float(centred @ centred)
+    power = _product(centred, centred)
     if n < 4 or power <= n * 1e-24:  # noqa: PLR2004 - nothing to correlate
         return 1.0
     time = 1.0
     for lag in range(1, min(_NEARBY, n // 2)):
-        # Not by BLAS, whose threads wait for each other longer than one sum takes.
-        time += 2 * float(np.einsum("i,i", centred[lag:], centred[:-lag])) / power
+        time += 2 * _product(centred[lag:], centred[:-lag]) / power
         if lag >= 5 * time:
             return max(time, 1.0)
     for lags in (n // 64, n // 2):  # the fewer, the smaller the spectrum
@@ -130,6 +129,11 @@ def autocorrelation_time(series: Floats) -> float:
         if inside.any():
             break
     return float(max(times[int(inside.argmax()) if inside.any() else -1], 1.0))
+
+
+def _product(one: Floats, other: Floats) -> float:
+    """Return the sum of products, not by BLAS: its threads wait longer than one sum takes."""
+    return float(np.einsum("i,i", one, other))
 
 
 def _fast_size(least: int) -> int:
@@ -185,8 +189,10 @@ def _block_sums(series: Floats, block: int, starts: Ints) -> Floats:
     """Return the sum of the `block` values from each start on, wrapping around; as `starts`."""
     total = np.concatenate([[0.0], np.cumsum(series)])
     ends, n = starts + block, len(series)
-    around = np.where(ends > n, total[n] + total[ends - n], total[np.minimum(ends, n)])
-    return np.asarray(around - total[starts])
+    around = ends > n
+    sums = total[np.minimum(ends, n)]
+    sums[around] += total[ends[around] - n]
+    return np.asarray(sums - total[starts])
 
 
 def fair_coins(owed: Floats, came: Floats) -> Trial:

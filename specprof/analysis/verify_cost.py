@@ -21,8 +21,8 @@ SPREAD = 1.5
 """Largest context over smallest from which the time is said to go by the context or not to."""
 SEEN = 3.0
 """Standard errors above 0 from which a term of the context is told."""
-_PIECE = 1 << 16
-"""Forwards that are fitted at once."""
+_PIECE = 1 << 10
+"""Forwards that are fitted at once: so few that BLAS keeps to one thread."""
 OUTLIER = 5.0
 """Robust standard deviations beyond which a forward was held up by something else."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from specprof.analysis.columns import Columns
-from specprof.capture import CaptureReader, no_line, replaced, unreadable
+from specprof.capture import CaptureReader, no_collection, no_line, replaced, unreadable
 from specprof.errors import CaptureReplaced
 from specprof.locking import is_locked, this_boot
 from specprof.reading import open_regular, read_end
@@ -189,10 +189,11 @@ class _Silence:
 def read_all(path: Path) -> Reading:
     """Read a capture as far as it goes now. Raises CaptureUnreadable where it is none."""
     follower = Follower(path)
-    reading = follower.read()
-    end = follower.size
-    while reading.more and follower.taken < end:
+    with no_collection():
         reading = follower.read()
+        end = follower.size
+        while reading.more and follower.taken < end:
+            reading = follower.read()
     if reading.lost == "overwritten":
         raise replaced(path)
     if reading.columns.header is None:

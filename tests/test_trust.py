@@ -126,7 +126,6 @@ def test_a_profile_reads_texts_beside_it_only(tmp_path, monkeypatch):
         f"{tmp_path}:default",
         "..:default",
         f"{tmp_path}/t*",
-        "x" * 9000,
     ):
         with pytest.raises(UsageError, match="the dataset"):
             trust.check_profile(profile, specs(dataset=dataset), NOTHING)

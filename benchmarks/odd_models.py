@@ -150,16 +150,29 @@ def _begun(command: list[str], out: Path, place: Path, *, forked: bool) -> int:
 
 def _ended(child: int) -> tuple[int | None, int]:
     """Wait; return the exit code, None for one that had to be killed, and the most bytes taken."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline, peak = time.monotonic() + PATIENCE_S, 0
     while time.monotonic() < deadline:
-        ended, status, usage = os.wait4(child, os.WNOHANG)
+        peak = max(peak, _peak(child))
+        ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             code = os.waitstatus_to_exitcode(status)
-            return None if code == -signal.SIGXCPU else code, usage.ru_maxrss << 10
+            return None if code == -signal.SIGXCPU else code, peak
         time.sleep(0.01)
     os.kill(child, signal.SIGKILL)
-    _, _, usage = os.wait4(child, 0)
-    return None, usage.ru_maxrss << 10
+    os.waitpid(child, 0)
+    return None, peak
+
+
+def _peak(child: int) -> int:
+    """Return the most bytes a process has held so far; 0 once it has ended.
+
+    What the system counts for `wait4` includes what this process held when the child began.
+    """
+    try:
+        told = Path(f"/proc/{child}/status").read_text()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) << 10 for line in told.splitlines() if "VmHWM" in line)
 
 
 def judged(case: Case, code: int | None, said: str, peak: int) -> str:

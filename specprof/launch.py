@@ -41,7 +41,7 @@ def launch(
     heed_lifeline()
     specs = expand(profile)
     _refuse_absent_models(specs)
-    place = output or Path(f"specprof-{profile.name}-{_stamp()}")
+    place = output or Path(f"specprof-{writing.file_name(profile.name)}-{_stamp()}")
     if len(specs) * profile.repeats > 1:
         with sweep.held(place):  # another run's files are not removed under it
             index = sweep.begin(place, profile, specs, force=force)

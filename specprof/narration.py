@@ -45,18 +45,17 @@ def log_for(path: Path | None) -> Path:
 def aside(log: Path) -> Iterator[None]:
     """Send what libraries say inside the block to `log`; name it on stderr if they said anything.
 
-    The file is made with the first word; one that an earlier run left is removed.
+    The file is made with the first word. One that is there already may be the user's own: what
+    libraries say is appended to it.
     """
     shared = _is_stderr(log)
-    if not shared:
-        with contextlib.suppress(OSError):
-            log.unlink(missing_ok=True)
     before = put_aside(log)
+    _ASIDE.logged = False
     try:
         yield
     finally:
         _ASIDE.goes_to(before)
-        if not shared and os.path.lexists(log):
+        if not shared and _ASIDE.logged:
             tell(f"what libraries said is in {log}")
 
 
@@ -87,6 +86,8 @@ class _Aside(io.TextIOBase):
 
     def __init__(self) -> None:
         self.log: Path | None = None
+        self.logged = False
+        """Whether anything went to the log of its own since that was asked for last."""
         self._shared = self._midline = False
         self._before: TextIO | None = None
         self._hook: Callable[[Any], object] | None = None
@@ -141,6 +142,7 @@ class _Aside(io.TextIOBase):
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
         with open(os.open(log, flags, 0o666), "a", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - no link is followed
             file.write(text)
+        self.logged = True
 
     def _marked(self, text: str) -> str:
         lines = text.splitlines(keepends=True)

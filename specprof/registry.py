@@ -24,6 +24,7 @@ from typing import TypeVar, get_args
 from specprof import extend
 from specprof.errors import SpecprofError, UnknownName, UsageError
 from specprof.findings import Family
+from specprof.narration import tell
 from specprof.plain import plain
 from specprof.reading import read_bytes, read_text
 
@@ -142,8 +143,7 @@ def leave_out(what: str, trouble: object) -> None:
     line = plain(f"left out: {what}: {reason}")
     if line not in _left_out:
         _left_out.add(line)
-        sys.stderr.write(f"specprof: {line}\n")
-        sys.stderr.flush()
+        tell(f"specprof: {line}")
 
 
 def told(trouble: object) -> str:

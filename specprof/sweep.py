@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -26,6 +26,8 @@ from specprof.settings import Profile, RunSpec
 INDEX = "sweep.json"
 SCHEMA = "specprof.sweep/1"
 LONGEST_NAME = 40
+MOST_S = 1e9
+"""Of a run: thirty years."""
 LARGEST_BYTES = 64 << 20
 """Of an index: some 10,000 runs."""
 State = Literal["waiting", "complete", "interrupted", "failed"]
@@ -41,7 +43,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str | None = None
     """Why it failed."""
     exit_code: int = 0
-    wall_s: float | None = None
+    wall_s: Annotated[float, msgspec.Meta(ge=0, le=MOST_S)] | None = None
     """What it took, loading and all; None until it is complete."""
 
 

@@ -4,6 +4,8 @@ Knows settings, the embedded models and the named texts; nothing of how a run is
 data: it never chooses code to run, a model to load, or a file to read. `docs/trust.md` says it all.
 """
 
+import os
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ from specprof.settings import RunSpec, Settings
 MAX_SHOWN_SIGNS = 200
 """Of a name in a message: a file may hold one of a megabyte."""
 CODE = "--trust-remote-code"
+HUB_NAME = re.compile(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?").fullmatch
+"""Matches a hub's name of a dataset: NAME or OWNER/NAME."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +54,13 @@ def check_profile(file: Path | None, specs: Sequence[RunSpec], allowed: Allowed)
     """
     wanted, code = _wanted(spec.settings for spec in specs)
     places = {spec.settings.text for spec in specs} | {
-        each.settings.dataset for each in specs if Path(each.settings.dataset or "").exists()
+        each.settings.dataset for each in specs if _is_place(each.settings.dataset or "")
     }
     rest = {
         name: kind
         for name, kind in wanted.items()
         if kind != "model" and name in places and name not in allowed.names
-        if not _beside(file, name)
+        if not _beside(file, name.partition(":")[0] if kind == "dataset" else name)
     }
     _refuse(file or specs[0].profile, rest, code=code and not allowed.code)
 
@@ -94,6 +98,14 @@ def _named(settings: Settings) -> dict[str, str]:
         **({settings.text: "text"} if settings.text and settings.text not in NAMED else {}),
         **({settings.dataset: "dataset"} if settings.dataset else {}),
     }
+
+
+def _is_place(dataset: str) -> bool:
+    """Whether a dataset, NAME[:CONFIG], may be files on this machine: anything but a hub's name."""
+    name = dataset.partition(":")[0]
+    if not HUB_NAME(name):
+        return True
+    return os.path.lexists(name)
 
 
 def _beside(file: Path | None, name: str) -> bool:

@@ -46,7 +46,7 @@ def test_a_hostile_file_opens_in_the_dashboard(name):
     async def opened():
         app = Dashboard(FOLDER / f"{name}.jsonl", judge=findings_so_far, clock=lambda: 0.0)
         async with app.run_test(size=(120, 36)) as pilot:
-            await until(pilot, lambda: app.reading and app.reading.final)
+            await until(pilot, lambda: app.reading and not app.reading.more)
             await until(pilot, lambda: app.snapshot.diagnosis)
             for key in ("2", "3", "4", "5", "6", "7", "8", "left", "left", "right", "f", "enter"):
                 await pilot.press(key)

@@ -50,13 +50,15 @@ def test_a_run_s_screen_shows_no_chatter(chattered):
 
 
 def test_where_nothing_was_said_there_is_no_log(tmp_path):
-    """Nor a line about it; what an earlier run left beside the capture is gone."""
-    path = tmp_path / "a.jsonl"
-    log_for(path).write_text("of an earlier run")
-    done = specprof("--quiet", "run", "--no-tui", *SHORT, "-o", path)
-    assert done.returncode == 0, done.stderr
+    """Nor a line about it; a file of that name that was there already may be the user's own."""
+    path, other = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    log_for(other).write_text("precious")
+    for each in (path, other):
+        done = specprof("--quiet", "run", "--no-tui", *SHORT, "-o", each)
+        assert done.returncode == 0, done.stderr
+        assert ".log" not in done.stderr
     assert not log_for(path).exists()
-    assert ".log" not in done.stderr
+    assert log_for(other).read_text() == "precious"
 
 
 def test_errors_are_shown(tmp_path):

@@ -251,3 +251,12 @@ def test_a_damaged_capture_is_made_again(folder):
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:3], b"{half\n", *lines[3:]]))
     assert states(sweep.resumed(folder))[0] == "waiting"
+
+
+def test_a_time_that_no_run_can_take_is_no_index(tmp_path):
+    """The time left would be added up to infinity."""
+    index = sweep.begin(tmp_path, PROFILE, expand(PROFILE), force=False)
+    late = msgspec.structs.replace(index.runs[0], wall_s=1e308)
+    sweep._keep(tmp_path, msgspec.structs.replace(index, runs=[late]))
+    with pytest.raises(CaptureUnreadable, match="wall_s"):
+        sweep.read_index(tmp_path)

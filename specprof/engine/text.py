@@ -67,8 +67,12 @@ def area(width, height):
     return width * height
 
 """
-BUILDERS = frozenset({"pandas", "spark", "generator", "sql", "cache"})
-"""What `datasets` reads by when it is given no dataset: one of them unpickles, others run code."""
+BUILDERS = frozenset(
+    {"arrow", "audiofolder", "cache", "csv", "eval", "generator", "hdf5", "imagefolder", "json"}
+    | {"lance", "niftifolder", "pandas", "parquet", "pdffolder", "spark", "sql", "text"}
+    | {"videofolder", "webdataset", "xml"}
+)
+"""What `datasets` reads files by when it is given no dataset: one unpickles, others run code."""
 NAMED: dict[str, tuple[Callable[[], str], str]] = {
     "prose": (_prose, "Python standard library, pydoc topics"),
     "repetition": (_repetition, "a function of two lines, over and over"),

@@ -10,7 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import captures
 import evil
@@ -71,6 +73,7 @@ def test_the_mark_is_left_when_the_user_asks_for_it(place, mark):
     asked = ["--target", "models/evil", "--drafter", "none", "--depth", 0, "--context", 200]
     asked += ["--stops", 1, "--set", "draft=", "--trust-remote-code", "-o", "out.jsonl"]
     modules = str(place.parent / "modules")
+    save_file({"weight": np.zeros(1, np.float32)}, place / "models" / "evil" / "model.safetensors")
     ended = evil.typed("run", "--no-tui", *asked, cwd=place, HF_MODULES_CACHE=modules)
     assert ended.returncode
     assert "modeling_evil" in mark.read_text(), ended.stderr

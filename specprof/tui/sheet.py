@@ -45,13 +45,15 @@ class Sheet:
         if text.isascii():
             self._put(x, y, text, ink)
             return x + len(text)
+        if not 0 <= y < self.height:
+            return x + cell_len(text)
         for glyph in text:
             cells = cell_len(glyph)
             if x >= 0 and x + cells <= self.width:
                 # A wide glyph owns two cells: its own, and an empty one behind it.
                 self._put(x, y, glyph, ink)
                 if cells == 2:  # noqa: PLR2004 - the two cells of a wide glyph
-                    self.glyphs[y : y + 1, x + 1] = ""
+                    self.glyphs[y, x + 1] = ""
             x += cells
         return x
 

@@ -279,7 +279,8 @@ def test_every_theme_draws(path):
     async def look():
         async with opened(path, (80, 24)) as pilot:
             shown = set()
-            for theme in ("specprof-dark", "specprof-light", "textual-light", "ansi-dark"):
+            ansi = min(name for name in pilot.app.available_themes if "ansi" in name)
+            for theme in ("specprof-dark", "specprof-light", "textual-light", ansi):
                 pilot.app.theme = theme
                 await pilot.pause()
                 shown.add(screen_text(pilot.app))

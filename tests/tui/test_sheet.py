@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -10,6 +10,7 @@ from specprof.tui.sheet import Sheet, number_of, safe, wrapped
 
 
 @given(st.text(max_size=40), st.integers(-50, 50), st.integers(-3, 5))
+@example("ぁ", 0, -2)
 def test_no_text_leaves_the_sheet(text, x, y):
     """Whatever is written wherever, every row stays as wide as the sheet."""
     sheet = Sheet(20, 3)

@@ -143,9 +143,9 @@ class Plot:
         if not self._bits.size:
             return
         rows = 4 * self.height
-        scale = (rows - 1) / (self.ys[1] - self.ys[0] or 1.0)
-        top = np.rint((self.ys[1] - high) * scale)
-        bottom = np.rint((self.ys[1] - low) * scale)
+        span = self.ys[1] - self.ys[0] or 1.0  # divided by, not into: it may be next to nothing
+        top = np.rint((self.ys[1] - high) / span * (rows - 1))
+        bottom = np.rint((self.ys[1] - low) / span * (rows - 1))
         row = np.arange(rows)[:, None]
         dots = np.zeros((rows, 2 * self.width), np.bool_)
         dots[:, at] = (row >= top) & (row <= bottom)

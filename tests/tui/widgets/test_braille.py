@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -30,6 +30,7 @@ def test_decimation_keeps_every_columns_extremes(ys, columns):
 
 
 @given(arrays(float, st.integers(2, 300), elements=values))
+@example(np.array([2.2e-311, 0.0]))
 def test_the_whole_ranges_extremes_light_the_top_and_the_bottom_row(ys):
     """However many points share a column, the greatest touches the top and the least the floor."""
     low, high = float(ys.min()), float(ys.max())

@@ -319,3 +319,11 @@ def test_hooks_leave_the_target_with_the_features():
     del features
     assert not layer._forward_pre_hooks
     assert not read.model.norm._forward_hooks
+
+
+@pytest.mark.parametrize("key", ["text_config", "to_dict", "get_text_config", "from_pretrained"])
+def test_keys_that_no_layer_has_change_nothing(target, tmp_path, key):
+    """A publisher's own, or anybody's: they would stand in the place of what is called so."""
+    folder = heads.write(tmp_path, heads.eagle3(), **{key: 7})
+    config = checkpoint.load(str(folder), SETTINGS, target).model.config
+    assert config.get_text_config().num_hidden_layers == 1

@@ -17,6 +17,8 @@ from specprof.errors import EnvironmentMissing, UsageError
 from specprof.records import ModelFacts
 from specprof.settings import Settings
 
+KNOWN = frozenset({"rope_theta", "rope_scaling"})
+"""Keys of a layer's configuration that transformers reads, and writes in another form."""
 LAYER_IDS = "eagle_aux_hidden_state_layer_ids"
 
 
@@ -48,7 +50,8 @@ def load(name: str, settings: Settings, target: Loaded) -> Loaded:
 def _form(name: str, written: dict[str, Any], weights: Weights, target: Loaded) -> Form:
     """Read off the config and the tensors' shapes what to build."""
     layer = {"num_hidden_layers": 1} | written | written.get("transformer_layer_config", {})
-    config = LlamaConfig.from_dict(layer)
+    known = KNOWN | LlamaConfig().to_dict().keys()
+    config = LlamaConfig.from_dict({key: layer[key] for key in layer if key in known})
     config._attn_implementation = "sdpa"  # noqa: SLF001 - transformers has no other way
     shared = target.facts.vocabulary
     if config.vocab_size != shared:

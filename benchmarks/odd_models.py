@@ -152,7 +152,7 @@ def _ended(child: int) -> tuple[int | None, int]:
     """Wait; return the exit code, None for one that had to be killed, and the most bytes taken."""
     deadline, peak = time.monotonic() + PATIENCE_S, 0
     while time.monotonic() < deadline:
-        peak = max(peak, _peak(child))
+        peak = _peak(child) or peak  # of the last program: before it the child is a copy of this
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             code = os.waitstatus_to_exitcode(status)

@@ -17,7 +17,7 @@ from killed.left import Problems, capture_left, capture_state, sweep_left  # noq
 from killed.trials import KINDS, ONCE_MORE, Trial, play  # noqa: E402
 
 
-@pytest.mark.parametrize(("kind", "at_s"), [("run", 1.4), ("sweep", 1.8)])
+@pytest.mark.parametrize(("kind", "at_s"), [("run", 1.4), ("sweep", 1.8), ("recorder alone", 2.0)])
 def test_a_killed_run_can_be_gone_on_with(kind, at_s, tmp_path):
     """What it recorded is read, and a second run of the name works."""
     trial = Trial(kind=kind, number=0, at_s=at_s, room=tmp_path / "room", made_up=True)

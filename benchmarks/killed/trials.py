@@ -143,8 +143,11 @@ TEMPORARY = "temporary"
 class Started:
     """A run that was started, with all it says."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", terminal: int | None) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", terminal: int | None, capture: Path
+    ) -> None:
         self.process = process
+        self._capture = capture
         self._terminal = terminal
         self._said = bytearray()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -157,8 +160,8 @@ class Started:
 
     def kill(self, spared: str | None, problems: Problems) -> None:
         """Kill it at once: all its processes, or only one, and wait for the end of the other."""
-        if spared == "dashboard":  # there may be no recorder yet
-            _wait_until(lambda: len(self._family()) != 1, ENDING_S)
+        if spared == "dashboard":  # there may be no recorder yet, or none any more
+            _wait_until(lambda: len(self._family()) != 1 or _ended(self._capture), ENDING_S)
         family = self._family()
         if spared is None:
             for each in family:
@@ -235,7 +238,7 @@ def _started(kind: Kind, room: Path, *, made_up: bool) -> Iterator[Started]:
     )
     if kind.terminal:
         os.close(theirs)
-    run = Started(process, ours)
+    run = Started(process, ours, room / CAPTURE)
     try:
         yield run
     finally:

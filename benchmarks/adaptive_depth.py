@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from stamp import save, stamp
 
-from specprof.engine.replay import ready
-from specprof.engine.rounds import Scribe
-from specprof.engine.text import encode
-from specprof.engine.wiring import Wired, wire
+from specprof.engine.observe.scribe import Scribe
+from specprof.engine.replay.model import ready
+from specprof.engine.setup.text import encode
+from specprof.engine.setup.wiring import Wired, wire
 from specprof.pocket.corpus import HELD_OUT, held_out_text, module_text
 from specprof.settings import Settings
 

@@ -37,11 +37,11 @@ from stamp import RESULTS, stamp
 from specprof.analysis.comparison import Figure
 from specprof.analysis.interleaved import median
 from specprof.capture import CaptureWriter, read_capture
-from specprof.engine.replay import catch_up, ready
-from specprof.engine.threads import threads
+from specprof.engine.instruments.threads import threads
+from specprof.engine.replay.model import catch_up, ready
+from specprof.engine.setup.warmup import warm_up
+from specprof.engine.setup.wiring import Wired, wire
 from specprof.engine.walk import Walk
-from specprof.engine.warmup import warm_up
-from specprof.engine.wiring import Wired, wire
 from specprof.records import Event, Round, Sample
 from specprof.settings import Settings
 

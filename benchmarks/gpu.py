@@ -73,7 +73,7 @@ from on_gpu import cost, grid, memory, roofline, sampler, shapes, speed, syncs, 
 from on_gpu.rows import OPEN, VERDICTS, Ask, Row, judged, record, table
 from stamp import RESULTS, stamp
 
-from specprof.engine.model import device_for
+from specprof.engine.setup.loading import device_for
 from specprof.errors import EnvironmentMissing, SpecprofError, UsageError
 
 PARTS: dict[str, Callable[[Ask], Iterator[Row]]] = {

@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 from stamp import save, stamp
 
 from specprof.analysis.interleaved import median
-from specprof.engine.bout import Bout
-from specprof.engine.repeated import Repeated
-from specprof.engine.sampler import EVERY_S, Sampler
+from specprof.bench.repeated import Repeated
+from specprof.engine.instruments.bout import Bout
+from specprof.engine.instruments.counters import EVERY_S, Sampler
 from specprof.settings import Detail, Settings
 
 LEVELS: tuple[Detail, ...] = get_args(Detail)

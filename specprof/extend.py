@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from specprof.analysis.evidence import Evidence
     from specprof.capture import Capture
-    from specprof.engine.cache import Store
     from specprof.engine.decoder import Decoder
-    from specprof.engine.model import Loaded
-    from specprof.engine.stopwatch import Stopwatch
-    from specprof.engine.wiring import Wired
+    from specprof.engine.instruments.stopwatch import Stopwatch
+    from specprof.engine.setup.loading import Loaded
+    from specprof.engine.setup.wiring import Wired
+    from specprof.engine.stores.dense import Store
 
 # --- the engine's members ---------------------------------------------------------------------
 

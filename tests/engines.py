@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import torch
 
+from specprof.engine.instruments.stopwatch import HostClock, Stopwatch
 from specprof.engine.loop import Engine, Played
 from specprof.engine.sampling import ProcessedLaw
-from specprof.engine.stopwatch import HostClock, Stopwatch
-from specprof.engine.wiring import member
+from specprof.engine.setup.wiring import member
 from specprof.extend import Acceptance, Depth, Drafter, Rig
 from specprof.plan import acceptance_in_force
 from specprof.settings import Settings

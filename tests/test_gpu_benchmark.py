@@ -13,8 +13,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 import proofs
 import tiny
 from specprof import registry
-from specprof.engine import model
-from specprof.engine.stopwatch import HostClock
+from specprof.engine.instruments.stopwatch import HostClock
+from specprof.engine.setup import loading
 from specprof.settings import Settings
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -184,7 +184,7 @@ def test_shapes_are_those_published():
 def test_a_pass_reads_its_weights_once_and_the_keys_it_sees(tmp_path, tied):
     """Of a table only looked up in, next to nothing."""
     place = tiny.checkpoint(tmp_path, tie_word_embeddings=tied)
-    loaded = model.load(str(place), Settings(), CPU)
+    loaded = loading.load(str(place), Settings(), CPU)
     table = tiny.VOCABULARY * tiny.SHAPE["hidden_size"] * 4
     keys = 2 * 3 * 2 * 8 * 4  # and values: layers, heads, size, bytes
     wanted = loaded.facts.weight_bytes - (0 if tied else table)

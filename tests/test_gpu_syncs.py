@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import torch
 
-from specprof.engine.bout import Bout
+from specprof.engine.instruments.bout import Bout
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.append(str(BENCHMARKS))

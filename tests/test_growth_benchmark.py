@@ -12,13 +12,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import proofs
 import tiny
-from specprof.engine import model
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat import read
 from specprof.engine.flat.proof import way
-from specprof.engine.replay import ReplayedModel
-from specprof.engine.streaming import Window
-from specprof.engine.wiring import member
+from specprof.engine.replay.model import ReplayedModel
+from specprof.engine.setup import loading
+from specprof.engine.setup.wiring import member
+from specprof.engine.stores.window import Window
 from specprof.extend import Cache
 from specprof.settings import Settings
 
@@ -38,7 +38,7 @@ ROW = 3 * 2 * (2 * 8) * 4
 
 
 def loaded(folder, kind="llama", **changed):
-    return model.load(str(tiny.checkpoint(folder, kind, **changed)), Settings(), CPU)
+    return loading.load(str(tiny.checkpoint(folder, kind, **changed)), Settings(), CPU)
 
 
 def test_a_pass_multiplies_every_weight_and_looks_at_every_row_before(tmp_path):

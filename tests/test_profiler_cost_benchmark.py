@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from specprof.engine.bout import Bout
+from specprof.engine.instruments.bout import Bout
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.append(str(BENCHMARKS))

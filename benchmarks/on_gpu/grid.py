@@ -19,11 +19,11 @@ from msgspec.structs import replace
 from on_gpu.rows import Ask, Row
 
 from specprof import limits, registry
-from specprof.engine.contest import UNDRAFTED
+from specprof.bench.contest import UNDRAFTED
 from specprof.engine.flat.proof import COARSE
-from specprof.engine.graphs import replays
-from specprof.engine.replay import ready
-from specprof.engine.wiring import wire
+from specprof.engine.replay.model import ready
+from specprof.engine.replay.proof import replays
+from specprof.engine.setup.wiring import wire
 from specprof.errors import SpecprofError, UsageError
 from specprof.extend import Acceptance
 from specprof.settings import ForwardPath, Settings

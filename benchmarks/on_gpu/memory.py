@@ -8,12 +8,12 @@ from on_gpu.pairs import Pair, asked, ready, shaped
 from on_gpu.rows import NEEDS_CUDA, Ask, Bounds, Row, apart
 
 from specprof import registry
-from specprof.engine.cache import Store
+from specprof.bench.repeated import Repeated
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat.proof import way
-from specprof.engine.model import Loaded
-from specprof.engine.repeated import Repeated
-from specprof.engine.wiring import member
+from specprof.engine.setup.loading import Loaded
+from specprof.engine.setup.wiring import member
+from specprof.engine.stores.dense import Store
 from specprof.extend import Cache
 
 EXACT: Bounds = {"at_least": 0.99, "at_most": 1.01}

@@ -8,9 +8,9 @@ from on_gpu.passes import bandwidths, bytes_read, floor_ms, pass_ms
 from on_gpu.rows import Ask, Bounds, Row, apart, of
 
 from specprof.analysis.comparison import Figure
-from specprof.engine.contest import UNDRAFTED
-from specprof.engine.warmup import warm_up
-from specprof.engine.wiring import wire
+from specprof.bench.contest import UNDRAFTED
+from specprof.engine.setup.warmup import warm_up
+from specprof.engine.setup.wiring import wire
 
 FROM_FLOOR = 1.3
 CONTEXTS = (512, 4096, 20_000)

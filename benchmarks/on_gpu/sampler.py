@@ -8,8 +8,8 @@ from on_gpu.pairs import asked
 from on_gpu.rows import NEEDS_CUDA, Ask, Row, of
 
 from specprof.analysis.interleaved import faster
-from specprof.engine.repeated import Repeated
-from specprof.engine.sampler import EVERY_S, SLOW_S, Sampler
+from specprof.bench.repeated import Repeated
+from specprof.engine.instruments.counters import EVERY_S, SLOW_S, Sampler
 
 COSTS_AT_MOST = 1.01
 COUNTERS = (

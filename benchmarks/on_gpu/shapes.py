@@ -13,10 +13,10 @@ from on_gpu.pairs import Pair, ready, shaped
 from on_gpu.passes import pass_ms
 from on_gpu.rows import NEEDS_CUDA, Ask, Row, apart, of
 
-from specprof.engine import replay
-from specprof.engine.stopwatch import Clock, Mark
-from specprof.engine.warmup import warm_up
-from specprof.engine.wiring import Wired, wire
+from specprof.engine.instruments.stopwatch import Clock, Mark
+from specprof.engine.replay import model
+from specprof.engine.setup.warmup import warm_up
+from specprof.engine.setup.wiring import Wired, wire
 
 if TYPE_CHECKING:
     from specprof.analysis.comparison import Figure
@@ -84,7 +84,7 @@ def _passes(ask: Ask, pair: Pair, wired: Wired) -> Iterator[Row]:
         yield of(took[name], what=f"{pair.name}: {name}", unit="ms/pass")
     committed = list(wired.tokens[: pair.settings.context])
     new = pair.settings.max_new_tokens
-    replay.ready(engine)
+    model.ready(engine)
     rounds = engine.rounds(committed, new_tokens=new, stop=frozenset())
     played = [(one.lap, len(one.emitted)) for one in rounds]  # logits would count as memory
     walls = [lap.wall_ns() for lap, _ in played]

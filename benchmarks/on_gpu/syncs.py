@@ -19,8 +19,8 @@ import torch
 from on_gpu.pairs import asked
 from on_gpu.rows import NEEDS_CUDA, Ask, Bounds, Row, apart
 
-from specprof.engine.handed import replaced
-from specprof.engine.repeated import Repeated
+from specprof.backends.hf.prefilled import replaced
+from specprof.bench.repeated import Repeated
 from specprof.settings import Detail
 
 READS = ("tolist", "item", "cpu", "numpy", "nonzero", "__bool__", "__int__", "__float__")

@@ -19,10 +19,10 @@ from on_gpu.pairs import Pair, both
 from on_gpu.rows import Ask, Row, apart, of
 
 from specprof.analysis.interleaved import median
-from specprof.engine.bout import settle
-from specprof.engine.handed import replaced
-from specprof.engine.repeated import Repeated
-from specprof.engine.stopwatch import Clock, Lap, Mark, clock_facts, clock_for
+from specprof.backends.hf.prefilled import replaced
+from specprof.bench.repeated import Repeated
+from specprof.engine.instruments.bout import settle
+from specprof.engine.instruments.stopwatch import Clock, Lap, Mark, clock_facts, clock_for
 
 CLOSE = (0.98, 1.02)
 HELD = ("round", "draft", "verify")

@@ -19,12 +19,12 @@ from transformers.generation.streamers import BaseStreamer
 from transformers.utils import logging
 
 from specprof.capture import CaptureWriter
-from specprof.engine import model
 from specprof.engine.loop import Engine
-from specprof.engine.replay import catch_up
+from specprof.engine.replay.model import catch_up
+from specprof.engine.setup import loading
+from specprof.engine.setup.warmup import warm_up
+from specprof.engine.setup.wiring import wire
 from specprof.engine.walk import Walk
-from specprof.engine.warmup import warm_up
-from specprof.engine.wiring import wire
 from specprof.records import Burst, Event, Round
 from specprof.settings import ForwardPath, Settings
 
@@ -167,8 +167,8 @@ def prepare(asked: argparse.Namespace) -> tuple[Arms, dict[str, Any]]:
     logging.set_verbosity_error()  # it remarks on its own calls of `generate`
     flat, modules = Ours(asked, "flat"), Ours(asked, "modules")
     given = settings(asked)
-    target = model.load(given.target, given, CPU).model
-    draft = model.load(str(given.draft), given, CPU).model
+    target = loading.load(given.target, given, CPU).model
+    draft = loading.load(str(given.draft), given, CPU).model
     arms: Arms = {
         "transformers generate": Transformers(asked, target),
         "transformers assisted": Transformers(asked, target, draft),

@@ -8,17 +8,17 @@ from contextlib import nullcontext
 import msgspec
 import torch
 
-from specprof.engine.header import header
-from specprof.engine.inside import looked_into
-from specprof.engine.overlap import overlaps
-from specprof.engine.replay import catch_up
-from specprof.engine.sampler import Sampler
-from specprof.engine.scan import scans
-from specprof.engine.score import score
-from specprof.engine.threads import threads
+from specprof.engine.heads.conventions import scans
+from specprof.engine.instruments.counters import Sampler
+from specprof.engine.instruments.threads import threads
+from specprof.engine.known_text.overlap import overlaps
+from specprof.engine.known_text.perplexity import score
+from specprof.engine.module_spans import looked_into
+from specprof.engine.replay.model import catch_up
+from specprof.engine.setup.header import header
+from specprof.engine.setup.warmup import warm_up
+from specprof.engine.setup.wiring import Wired, wire
 from specprof.engine.walk import Walk
-from specprof.engine.warmup import warm_up
-from specprof.engine.wiring import Wired, wire
 from specprof.extend import Backend, Fault
 from specprof.plan import acceptance_in_force, stops
 from specprof.records import Event, Header, Note

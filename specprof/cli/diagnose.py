@@ -82,15 +82,15 @@ def diagnose(
 
 def _parted(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Return the tables among the files, and the captures."""
-    from specprof.analysis.aggregates import is_table
+    from specprof.published.read import is_table
 
     tables = [path for path in paths if is_table(path)]
     return tables, [path for path in paths if path not in tables]
 
 
 def _of_tables(paths: Sequence[Path]) -> "list[Diagnosis]":
-    from specprof.analysis.aggregates import read_results
-    from specprof.diagnosis.aggregates import diagnose_results
+    from specprof.published.judge import diagnose_results
+    from specprof.published.read import read_results
 
     return [diagnose_results(each) for path in paths for each in read_results(path)]
 

@@ -83,7 +83,7 @@ def _case(name: str, case: "Case") -> str:
 
 def _check(name: str) -> str | None:
     """Return what a check of printed tables looks for."""
-    from specprof.diagnosis.aggregates import checks
+    from specprof.published.judge import checks
 
     return checks().get(name)
 

@@ -9,7 +9,7 @@ from specprof.engine.heads import checkpoint
 from specprof.engine.heads.decoder import HeadDecoder
 from specprof.engine.heads.reference import HeadReference
 from specprof.engine.heads.taps import taps
-from specprof.engine.model import Loaded
+from specprof.engine.setup.loading import Loaded
 from specprof.engine.transfer import on_device
 from specprof.errors import UsageError
 from specprof.extend import Cache, Drafter, Proposal, Rig, Shape

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import torch
 from greenlet import getcurrent, greenlet
 
-from specprof.engine.batch_store import SharedStore
-from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel, Runs
 from specprof.engine.loop import Engine, Played
-from specprof.engine.masks import attention_mask
 from specprof.engine.releases import with_cache
+from specprof.engine.stores.batch import SharedStore
+from specprof.engine.stores.dense import Store
+from specprof.engine.stores.masks import attention_mask
 from specprof.errors import SpecprofError
 
 Step = dict[int, Played]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from specprof.engine.decoder import Decoder
-from specprof.engine.stopwatch import Lap, Stopwatch
+from specprof.engine.instruments.stopwatch import Lap, Stopwatch
 from specprof.engine.transfer import on_device
 from specprof.engine.tree import height, path
 from specprof.errors import NOT_FINITE, SpecprofError

@@ -9,13 +9,13 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
 from specprof.engine.batch import steps
-from specprof.engine.held import ROOM, Held
+from specprof.engine.instruments.threads import threads
 from specprof.engine.loop import Played
-from specprof.engine.recheck import Reference, recheck
-from specprof.engine.replay import catch_up, ready, ready_alone
-from specprof.engine.rounds import Scribe
-from specprof.engine.threads import threads
-from specprof.engine.wiring import Lane, Wired, member
+from specprof.engine.observe.scribe import Scribe
+from specprof.engine.recheck.kept_logits import ROOM, Held
+from specprof.engine.recheck.recheck import Reference, recheck
+from specprof.engine.replay.model import catch_up, ready, ready_alone
+from specprof.engine.setup.wiring import Lane, Wired, member
 from specprof.extend import Cache
 from specprof.records import Burst, Event, Plain, Prefill, Recheck, Round
 from specprof.settings import EVIDENT

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 
 from specprof.engine.sampling import laws_drafted_from
-from specprof.engine.wiring import Lane, Wired
+from specprof.engine.setup.wiring import Lane, Wired
 from specprof.extend import Law, Proposal
 from specprof.faults._patch import swapped
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from specprof.engine.drafting import ModelDrafter
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.errors import UsageError
 from specprof.extend import Law
 from specprof.faults._patch import swapped

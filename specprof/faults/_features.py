@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, cast
 
 from specprof.engine.features import Features
-from specprof.engine.wiring import Lane, Wired
+from specprof.engine.setup.wiring import Lane, Wired
 from specprof.errors import UsageError
 from specprof.faults._miscount import target_of
 

@@ -11,11 +11,11 @@ from typing import cast
 
 import torch
 
-from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel
 from specprof.engine.drafting import ModelDrafter, nothing
+from specprof.engine.setup.wiring import Lane, Wired
+from specprof.engine.stores.dense import Store
 from specprof.engine.transfer import on_device
-from specprof.engine.wiring import Lane, Wired
 from specprof.extend import Proposal
 from specprof.faults._during import in_each
 from specprof.faults._patch import swapped

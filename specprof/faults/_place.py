@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from specprof.engine.cache import Placement, Store
+from specprof.engine.stores.dense import Placement, Store
 from specprof.faults._patch import swapped
 
 Change = Callable[[Placement, int], Placement]

@@ -11,7 +11,7 @@ import torch
 
 from specprof.engine.decoder import Decoder
 from specprof.engine.loop import Engine
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.errors import UsageError
 from specprof.faults._patch import swapped
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from specprof.engine.model import Loaded
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.loading import Loaded
+from specprof.engine.setup.wiring import Wired
 from specprof.errors import UsageError
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 
 import torch
 
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.extend import Fault, Law, Proposal
 from specprof.faults._patch import swapped_in_all
 

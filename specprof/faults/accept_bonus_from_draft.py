@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 import torch
 
 from specprof.engine.decoder import Decoder
-from specprof.engine.wiring import Lane, Wired
+from specprof.engine.setup.wiring import Lane, Wired
 from specprof.errors import UsageError
 from specprof.extend import Fault, Law, Proposal
 from specprof.faults._accept import Decide, Step, deciding

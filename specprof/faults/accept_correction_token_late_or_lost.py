@@ -13,7 +13,7 @@ Shows
 
 from contextlib import AbstractContextManager
 
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.extend import Fault
 from specprof.faults._rounds import committing
 

@@ -15,7 +15,7 @@ Shows
 from contextlib import AbstractContextManager
 
 from specprof.acceptance.exact_match import ExactMatch
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.extend import Fault
 from specprof.faults._accept import deciding
 

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from typing import ClassVar
 
 from specprof.engine.sampling import ProcessedLaw
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.extend import Fault, Law
 from specprof.faults._accept import Step, deciding
 from specprof.settings import Value

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.extend import Fault
 from specprof.faults._accept import Step, deciding
 

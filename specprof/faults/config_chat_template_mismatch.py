@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import torch
 
 from specprof.engine.drafting import ModelDrafter
-from specprof.engine.wiring import Lane, Wired
+from specprof.engine.setup.wiring import Lane, Wired
 from specprof.errors import UsageError
 from specprof.extend import Fault, Proposal
 from specprof.faults._patch import swapped

@@ -15,7 +15,7 @@ Shows
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.extend import Fault
 from specprof.faults._drafts import drawing, first_choice
 from specprof.settings import Value

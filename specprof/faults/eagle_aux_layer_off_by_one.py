@@ -21,7 +21,7 @@ from typing import ClassVar
 from specprof.engine.features import Features
 from specprof.engine.heads.head import Form
 from specprof.engine.heads.taps import taps
-from specprof.engine.wiring import Lane, Wired
+from specprof.engine.setup.wiring import Lane, Wired
 from specprof.errors import UsageError
 from specprof.extend import Fault
 from specprof.faults._during import in_each

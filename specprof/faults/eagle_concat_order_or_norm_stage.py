@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.extend import Fault
 from specprof.faults._features import head_of
 from specprof.settings import Value

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager
 from typing import ClassVar
 
 from specprof.engine.decoder import CausalModel
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.extend import Fault
 from specprof.faults._miscount import TargetCount, target_counted
 from specprof.settings import Value

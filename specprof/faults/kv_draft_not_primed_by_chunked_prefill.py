@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager
 from typing import ClassVar
 
 from specprof.engine.decoder import PREFILL_CHUNK
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.extend import Fault
 from specprof.faults._miscount import DraftCount, draft_counted
 from specprof.settings import Value

@@ -15,7 +15,7 @@ Shows
 
 from contextlib import AbstractContextManager
 
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.extend import Fault
 from specprof.faults._miscount import DraftCount, draft_counted
 

@@ -16,8 +16,8 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from specprof.engine.drafting import nothing
+from specprof.engine.setup.wiring import Lane, Wired
 from specprof.engine.transfer import on_device
-from specprof.engine.wiring import Lane, Wired
 from specprof.extend import Fault, Proposal
 from specprof.faults._during import in_each
 from specprof.faults._miscount import draft_of

@@ -22,7 +22,7 @@ from typing import Any, ClassVar, cast
 import torch
 
 from specprof.engine.batch import Seat
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.errors import UsageError
 from specprof.extend import Fault
 from specprof.faults._patch import swapped

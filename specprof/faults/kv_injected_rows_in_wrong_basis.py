@@ -21,8 +21,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from specprof.engine.cache import Store
-from specprof.engine.wiring import Lane, Wired
+from specprof.engine.setup.wiring import Lane, Wired
+from specprof.engine.stores.dense import Store
 from specprof.extend import Fault
 from specprof.faults._during import during, in_each
 from specprof.faults._miscount import draft_of

@@ -17,13 +17,13 @@ Shows
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.extend import Fault
 from specprof.faults._miscount import TargetCount, target_counted
 from specprof.settings import Value
 
 if TYPE_CHECKING:
-    from specprof.engine.streaming import WindowStore
+    from specprof.engine.stores.window import WindowStore
 
 
 class RingCacheWrapNoRollback(Fault):

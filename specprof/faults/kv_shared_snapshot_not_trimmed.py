@@ -19,7 +19,7 @@ from typing import ClassVar
 
 import torch
 
-from specprof.engine.wiring import Lane, Wired
+from specprof.engine.setup.wiring import Lane, Wired
 from specprof.extend import Fault
 from specprof.faults._during import in_each
 from specprof.faults._features import features_of

@@ -20,8 +20,8 @@ from functools import partial
 
 import torch
 
-from specprof.engine.cache import Placement
-from specprof.engine.wiring import Lane, Wired
+from specprof.engine.setup.wiring import Lane, Wired
+from specprof.engine.stores.dense import Placement
 from specprof.extend import Fault
 from specprof.faults._during import during, in_each
 from specprof.faults._miscount import target_of

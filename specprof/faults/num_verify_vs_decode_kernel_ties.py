@@ -20,7 +20,7 @@ from typing import ClassVar
 
 import torch
 
-from specprof.engine.wiring import Lane, Wired
+from specprof.engine.setup.wiring import Lane, Wired
 from specprof.extend import Fault
 from specprof.faults._during import in_each
 from specprof.faults._miscount import target_of

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from typing import ClassVar
 
 from specprof.depths.hf_heuristic import LEAST, HfHeuristic
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.errors import UsageError
 from specprof.extend import Depth, Fault
 from specprof.faults._patch import swapped

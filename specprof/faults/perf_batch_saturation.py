@@ -17,7 +17,7 @@ from typing import ClassVar
 import torch
 
 from specprof.engine.batch import Request, Seat
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.errors import UsageError
 from specprof.extend import Fault
 from specprof.faults._patch import swapped

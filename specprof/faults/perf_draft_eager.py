@@ -14,7 +14,7 @@ Shows
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.extend import Fault
 from specprof.faults._waits import draft, feeding_slowly
 from specprof.settings import Value

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import ClassVar
 
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.extend import Fault
 from specprof.faults._waits import feeding_slowly, target
 from specprof.settings import Value

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import ClassVar
 
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.extend import Depth, Fault
 from specprof.faults._patch import swapped
 from specprof.faults._waits import wait

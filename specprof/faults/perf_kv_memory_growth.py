@@ -17,8 +17,8 @@ from typing import ClassVar
 
 import torch
 
-from specprof.engine.cache import PreallocatedLayer
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
+from specprof.engine.stores.dense import PreallocatedLayer
 from specprof.extend import Fault
 from specprof.faults._patch import swapped
 from specprof.settings import Value

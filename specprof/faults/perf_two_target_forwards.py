@@ -15,8 +15,8 @@ from contextlib import AbstractContextManager
 import torch
 
 from specprof.engine.loop import Engine
+from specprof.engine.setup.wiring import Wired
 from specprof.engine.transfer import on_device
-from specprof.engine.wiring import Wired
 from specprof.extend import Fault, Proposal
 from specprof.faults._patch import swapped
 

@@ -13,7 +13,7 @@ Shows
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.extend import Fault
 from specprof.faults._waits import feeding_slowly, target
 from specprof.settings import Value

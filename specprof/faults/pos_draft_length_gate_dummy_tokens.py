@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import torch
 
-from specprof.engine.wiring import Lane, Wired
+from specprof.engine.setup.wiring import Lane, Wired
 from specprof.errors import UsageError
 from specprof.extend import Fault, Proposal
 from specprof.faults._during import in_each

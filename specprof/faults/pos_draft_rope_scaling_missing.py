@@ -20,8 +20,8 @@ from typing import ClassVar
 
 import torch
 
-from specprof.engine.model import facts_of
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.loading import facts_of
+from specprof.engine.setup.wiring import Wired
 from specprof.errors import UsageError
 from specprof.extend import Fault
 from specprof.faults._patch import swapped

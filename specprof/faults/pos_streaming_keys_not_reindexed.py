@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 import torch
 
-from specprof.engine.cache import Placement
-from specprof.engine.wiring import Lane, Wired
+from specprof.engine.setup.wiring import Lane, Wired
+from specprof.engine.stores.dense import Placement
 from specprof.extend import Fault
 from specprof.faults._during import in_each
 from specprof.faults._miscount import target_of
@@ -29,7 +29,7 @@ from specprof.faults._place import misplaced
 from specprof.settings import Value
 
 if TYPE_CHECKING:
-    from specprof.engine.streaming import WindowStore
+    from specprof.engine.stores.window import WindowStore
 
 
 class StreamingKeysNotReindexed(Fault):

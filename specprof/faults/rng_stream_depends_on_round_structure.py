@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from specprof.engine.wiring import Lane, Wired
+from specprof.engine.setup.wiring import Lane, Wired
 from specprof.extend import Fault, Law, Proposal
 from specprof.faults._accept import Decide, deciding
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 from specprof.engine import loop
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.extend import Fault
 from specprof.faults._patch import swapped
 from specprof.settings import Value

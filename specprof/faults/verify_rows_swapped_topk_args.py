@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import torch
 
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.wiring import Wired
 from specprof.extend import Fault, Law, Proposal
 from specprof.faults._accept import deciding
 from specprof.settings import Value

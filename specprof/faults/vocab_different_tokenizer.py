@@ -16,8 +16,8 @@ from contextlib import contextmanager
 
 import torch
 
-from specprof.engine.model import Loaded
-from specprof.engine.wiring import Wired
+from specprof.engine.setup.loading import Loaded
+from specprof.engine.setup.wiring import Wired
 from specprof.extend import Fault
 from specprof.faults._patch import swapped
 from specprof.faults._weights import draft_of, embeddings, head

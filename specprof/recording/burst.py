@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 
-from specprof.engine.held import Held
 from specprof.engine.loop import Played
-from specprof.engine.recheck import Reference, recheck
-from specprof.engine.rounds import Scribe
+from specprof.engine.observe.scribe import Scribe
+from specprof.engine.recheck.kept_logits import Held
+from specprof.engine.recheck.recheck import Reference, recheck
 from specprof.records import Burst, Event, Plain, Round
 
 Now = Callable[[], int]

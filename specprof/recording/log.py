@@ -15,14 +15,14 @@ import msgspec
 
 from specprof import limits, registry
 from specprof.capture import CaptureWriter
-from specprof.engine.header import header
-from specprof.engine.held import ROOM, Held
+from specprof.engine.instruments.counters import Sampler
+from specprof.engine.instruments.stopwatch import Stopwatch, clock_for
 from specprof.engine.loop import Played
-from specprof.engine.model import device_for
-from specprof.engine.rounds import Scribe
-from specprof.engine.sampler import Sampler
+from specprof.engine.observe.scribe import Scribe
+from specprof.engine.recheck.kept_logits import ROOM, Held
 from specprof.engine.sampling import ProcessedLaw
-from specprof.engine.stopwatch import Stopwatch, clock_for
+from specprof.engine.setup.header import header
+from specprof.engine.setup.loading import device_for
 from specprof.errors import UsageError
 from specprof.extend import Acceptance, Depth
 from specprof.recorder import Ledger

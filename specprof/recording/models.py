@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from specprof import registry
-from specprof.engine.model import Loaded, facts_of
-from specprof.engine.recheck import Reference
+from specprof.engine.recheck.recheck import Reference
+from specprof.engine.setup.loading import Loaded, facts_of
 from specprof.errors import UsageError
 from specprof.extend import Acceptance, Cache, Law
 from specprof.settings import Settings

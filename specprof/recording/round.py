@@ -8,14 +8,14 @@ from typing import Self
 
 import torch
 
+from specprof.engine.instruments.stopwatch import Stopwatch
 from specprof.engine.loop import Played
 from specprof.engine.sampling import ProcessedLaw
-from specprof.engine.stopwatch import Stopwatch
 from specprof.errors import UsageError
 from specprof.extend import Law, Proposal
+from specprof.recording.checks import chosen, counted, ids, inside, known, ordered
 from specprof.recording.models import Rows
 from specprof.recording.rows import logs, rows
-from specprof.recording.told import chosen, counted, ids, inside, known, ordered
 
 AS_GIVEN = ProcessedLaw(1.0)
 """Of rows that are probabilities already, told as their logarithms."""

@@ -9,7 +9,7 @@ import pytest
 
 from specprof import registry
 from specprof.engine.batch import steps
-from specprof.engine.wiring import wire
+from specprof.engine.setup.wiring import wire
 from specprof.errors import SpecprofError
 from specprof.extend import Fault
 from specprof.faults._stage import staged

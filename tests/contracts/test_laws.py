@@ -16,7 +16,7 @@ import proofs
 from specprof.acceptance.rejection import Rejection
 from specprof.drafters.perturbed_self import PerturbedSelf
 from specprof.drafters.self import SelfDraft
-from specprof.engine.wiring import wire
+from specprof.engine.setup.wiring import wire
 from specprof.shapes import static_tree
 from tables import TableDecoder
 

@@ -13,9 +13,9 @@ import torch
 import proofs
 import tiny
 from specprof import registry
-from specprof.engine.graphs import replays
-from specprof.engine.replay import catch_up, ready
-from specprof.engine.wiring import wire
+from specprof.engine.replay.model import catch_up, ready
+from specprof.engine.replay.proof import replays
+from specprof.engine.setup.wiring import wire
 
 CELLS = proofs.greedy_cells()
 IDS = ["-".join(cell.values()) for cell in CELLS]

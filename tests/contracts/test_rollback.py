@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import proofs
-from specprof.engine.replay import catch_up, ready
-from specprof.engine.wiring import wire
+from specprof.engine.replay.model import catch_up, ready
+from specprof.engine.setup.wiring import wire
 
 CELLS = proofs.rollback_cells()
 ROUNDING = {"quantised": 1 / 127}

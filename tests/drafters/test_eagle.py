@@ -7,12 +7,12 @@ import heads
 import tiny
 from specprof.backends.native import Native
 from specprof.drafters.eagle import Eagle
-from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel
 from specprof.engine.features import Features
 from specprof.engine.heads.decoder import HeadDecoder
 from specprof.engine.heads.taps import taps
-from specprof.engine.wiring import wire
+from specprof.engine.setup.wiring import wire
+from specprof.engine.stores.dense import Store
 from specprof.errors import UsageError
 from specprof.records import Recheck, Round
 from specprof.settings import RunSpec, Settings

@@ -11,7 +11,7 @@ import tiny
 from specprof.caches.dense import Dense
 from specprof.drafters.layer_skip import LayerSkip, first_layers
 from specprof.engine.decoder import CausalModel
-from specprof.engine.model import Loaded, facts_of
+from specprof.engine.setup.loading import Loaded, facts_of
 from specprof.errors import UsageError
 from specprof.settings import Settings
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import engines
 from specprof.drafters.perturbed_self import PerturbedModule, PerturbedSelf, mixed, strayed
-from specprof.engine.observe import observe, sights
+from specprof.engine.observe.evidence import observe, sights
 from specprof.engine.sampling import ProcessedLaw
 from tables import TableDecoder
 

@@ -10,8 +10,8 @@ from engines import decode
 from engines import engine as wired_engine
 from specprof.engine import batch
 from specprof.engine.batch import Request, Table, steps
-from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel
+from specprof.engine.stores.dense import Store
 from specprof.errors import SpecprofError
 
 CPU = torch.device("cpu")

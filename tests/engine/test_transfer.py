@@ -12,7 +12,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 import proofs
-from specprof.engine.wiring import wire
+from specprof.engine.setup.wiring import wire
 
 WAITS = {
     torch.tensor,

@@ -5,7 +5,7 @@ import torch
 
 from broken import corrections, every, played, wired
 from specprof.acceptance.rejection import Rejection
-from specprof.engine.observe import drafted_tokens, observe, sights
+from specprof.engine.observe.evidence import drafted_tokens, observe, sights
 from specprof.engine.sampling import ProcessedLaw
 from specprof.extend import Proposal
 from specprof.faults._accept import Step

@@ -83,7 +83,7 @@ def follow(path: Path) -> str:
 
 def read_tables(path: Path) -> str:
     """Read a table of results, and show what was understood of it."""
-    from specprof.analysis.aggregates import is_table, read_results
+    from specprof.published.read import is_table, read_results
 
     read = read_results(path) if is_table(path) else []
     for arm in (arm for each in read for arm in each.arms):

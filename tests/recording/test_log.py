@@ -321,7 +321,7 @@ def test_rounds_do_not_nest(tmp_path):
 
 def test_a_round_read_late_is_kept_where_an_error_ends_the_burst(tmp_path, monkeypatch):
     """On a device a round is read once the next was played; the last one has no next."""
-    monkeypatch.setattr("specprof.engine.stopwatch.HostClock.late", True)
+    monkeypatch.setattr("specprof.engine.instruments.stopwatch.HostClock.late", True)
     path = tmp_path / "run.jsonl"
 
     def loop():

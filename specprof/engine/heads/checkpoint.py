@@ -11,8 +11,8 @@ from transformers import LlamaConfig
 from specprof.engine.checkpoints.guard import told_of
 from specprof.engine.heads.head import Form, Head
 from specprof.engine.heads.published import Weights, read
-from specprof.engine.model import Loaded, dtype_for
 from specprof.engine.releases import LlamaRotaryEmbedding
+from specprof.engine.setup.loading import Loaded, dtype_for
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.records import ModelFacts
 from specprof.settings import Settings

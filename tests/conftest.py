@@ -39,7 +39,9 @@ class Heard(logging.Handler):
 
 def pytest_configure(config):
     """Count what the tests share as our code, and hear what libraries log."""
-    shared = "|".join(sorted(path.stem for path in Path(__file__).parent.glob("*.py")))
+    shared = "|".join(
+        sorted(path.stem for path in (Path(__file__).parent / "support").glob("*.py"))
+    )
     config.addinivalue_line("filterwarnings", rf"error:::({shared}|recorded_loop)\Z")
     for name in LOGGERS:
         logging.getLogger(name).addHandler(Heard())

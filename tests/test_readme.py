@@ -46,7 +46,7 @@ def test_every_metric_is_explained():
 
 
 def test_the_table_of_proofs_is_what_is_proven():
-    """Row by row as `python tests/proofs.py` prints it."""
+    """Row by row as `python tests/support/proofs.py` prints it."""
     assert proofs.table() in README
 
 

@@ -5,11 +5,11 @@ import math
 import msgspec
 import numpy as np
 import pytest
+from tests.captures import events
 
 from specprof.analysis.columns import Columns
 from specprof.analysis.perplexity import by_depth, log_ratio, perplexity
 from specprof.records import Header, Scored
-from tests.captures import events
 
 
 def scored(nll, *, step=64, text="known text", target="pocket/target"):

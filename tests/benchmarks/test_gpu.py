@@ -17,7 +17,7 @@ from specprof.engine.instruments.stopwatch import HostClock
 from specprof.engine.setup import loading
 from specprof.settings import Settings
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
 import gpu  # noqa: E402 - scripts, found where the line above says

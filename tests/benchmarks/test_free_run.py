@@ -12,7 +12,7 @@ import proofs
 from specprof.records import Round, Sample
 from specprof.settings import Settings
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
 import free_run  # noqa: E402 - scripts, found where the line above says

@@ -11,7 +11,7 @@ from specprof.findings import Clear, Finding, Found, Measure, Unknown
 from specprof.tui.app import Dashboard
 
 WALK = {"stops": 8, "max_new_tokens": 60, "context": 6000, "seed": 5}
-GOLDEN = Path(__file__).parent / "tui" / "golden"
+GOLDEN = Path(__file__).parents[1] / "tui" / "golden"
 
 
 def diagnosis(columns: Columns) -> Diagnosis:

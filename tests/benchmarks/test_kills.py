@@ -8,7 +8,7 @@ import pytest
 
 import captures
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
 import kills  # noqa: E402 - scripts, found where the line above says

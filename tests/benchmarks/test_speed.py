@@ -5,7 +5,7 @@ from pathlib import Path
 
 from specprof.settings import Settings
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
 import speed  # noqa: E402 - a script, found where the line above says

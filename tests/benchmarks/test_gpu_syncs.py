@@ -11,7 +11,7 @@ import torch
 
 from specprof.engine.instruments.bout import Bout
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
 from on_gpu import syncs  # noqa: E402 - scripts, found where the line above says
@@ -28,7 +28,7 @@ def test_reads_are_counted_by_line_and_only_while_asked():
     with syncs._reads(CUDA) as none:
         number.item()
     (place,) = found
-    assert place.startswith("tests/test_gpu_syncs.py:")
+    assert place.startswith("benchmarks/test_gpu_syncs.py:")
     assert found[place] >= 4
     assert not none
     assert vars(torch.Tensor) == own

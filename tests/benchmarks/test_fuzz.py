@@ -20,7 +20,7 @@ from fuzzing.seeds import FOUND, SEEDS, corpus, seeds
 from fuzzing.watched import Bad, bounded_memory
 from specprof.errors import UsageError
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
 import fuzz  # noqa: E402 - a script, found where the line above says
@@ -235,7 +235,7 @@ def test_what_is_found_is_made_small(tmp_path, monkeypatch):
         if total.found:
             break
     ((kind, found),) = total.found.items()
-    assert kind == "ZeroDivisionError in test_fuzz_benchmark.py:picky"
+    assert kind == "ZeroDivisionError in test_fuzz.py:picky"
     assert found.data.count(b"\n") <= 2
     assert (found.reader, found.chunk) == ("picky", chunk)
 

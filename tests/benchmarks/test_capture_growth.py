@@ -12,7 +12,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.recorded import Recorded, read_columns
 from specprof.diagnosis import diagnose
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
 import capture_growth  # noqa: E402 - scripts, found where the line above says

@@ -7,7 +7,7 @@ from fuzzing.edits import Lines
 from fuzzing.readers import CAPTURE, INDEX, PROFILE, READERS, TABLE, Reader
 from specprof.plan import profiles
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 SEEDS = DATA / "fuzz" / "seeds"
 """Healthy files, small ones of every kind; `benchmarks/fuzz_seeds.py` records the captures."""
 FOUND = DATA / "fuzz" / "found"

@@ -7,7 +7,7 @@ import pytest
 
 from specprof.analysis.comparison import Figure
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
 import gpu  # noqa: E402 - scripts, found where the line above says

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from specprof.engine.instruments.bout import Bout
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
 import profiler_cost  # noqa: E402 - a script, found where the line above says

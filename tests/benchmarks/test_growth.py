@@ -22,7 +22,7 @@ from specprof.engine.stores.window import Window
 from specprof.extend import Cache
 from specprof.settings import Settings
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
 import growth  # noqa: E402 - scripts, found where the line above says

@@ -48,7 +48,7 @@ def typed(*arguments: object, cwd: Path, **environment: str) -> subprocess.Compl
     """Type a command of specprof in a folder; what isn't on the machine is not fetched."""
     import os
 
-    root = str(Path(__file__).parents[1])
+    root = str(Path(__file__).parents[2])
     given = os.environ | {"PYTHONPATH": root, "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"}
     return subprocess.run(
         [sys.executable, "-m", "specprof", *map(str, arguments)],

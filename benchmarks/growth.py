@@ -36,6 +36,7 @@ from on_cpu.grown import OVER, Pass, Place, passes, told
 from on_cpu.turns import Attention, Floats, Machine, Play, Reading, Round, repetition
 from stamp import RESULTS, stamp
 
+from specprof import registry
 from specprof.analysis.comparison import Figure
 from specprof.analysis.interleaved import FEWEST, median
 from specprof.cli._table import ABSENT, _lines
@@ -46,7 +47,7 @@ from specprof.engine.instruments.threads import threads
 from specprof.engine.replay.proof import opened, replays
 from specprof.engine.setup import loading
 from specprof.engine.setup.loading import Loaded
-from specprof.engine.setup.wiring import document, member
+from specprof.engine.setup.wiring import document
 from specprof.engine.stores.window import Window
 from specprof.extend import Cache
 from specprof.settings import ForwardPath, Settings
@@ -158,7 +159,7 @@ class Bench:
         key = loaded.facts.name, cache, context
         if key not in self._fed:
             settings = msgspec.structs.replace(self.settings, context=context)
-            kind = member(Cache, "cache", cache)(settings)
+            kind = registry.get(Cache, cache)(settings)
             store = kind.open(loaded.model, context + settings.depth + 1)
             self._fed[key] = {
                 path: opened(

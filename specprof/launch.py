@@ -126,7 +126,7 @@ def _recorded(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> 
     from specprof.extend import Backend
     from specprof.recorder import record
 
-    backend = registry.load(Backend, registry.member("backend", spec.settings.backend))()
+    backend = registry.get(Backend, spec.settings.backend)()
     with as_interrupts(), CaptureWriter(path, overwrite=force) as writer:
         try:
             if ending := endings.told():

@@ -19,27 +19,14 @@ from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar, get_args
+from typing import ClassVar, Protocol, TypeVar, get_args
 
-from specprof import extend
 from specprof.errors import SpecprofError, UnknownName, UsageError
 from specprof.findings import Family
 from specprof.narration import tell
 from specprof.plain import plain
 from specprof.reading import read_bytes, read_text
 
-KINDS: dict[str, type] = {
-    "drafter": extend.Drafter,
-    "shape": extend.Shape,
-    "depth": extend.Depth,
-    "cache": extend.Cache,
-    "acceptance": extend.Acceptance,
-    "backend": extend.Backend,
-    "rule": extend.Rule,
-    "exporter": extend.Exporter,
-    "fault": extend.Fault,
-    "probe": extend.Probe,
-}
 FOLDERS = {
     "drafter": "drafters",
     "shape": "shapes",
@@ -62,7 +49,16 @@ STOPPED = (KeyboardInterrupt, GeneratorExit)
 _left_out: set[str] = set()
 """What was told of once."""
 _OPENING = re.compile(r'\s*([rR]?"""(?:[^"\\]|\\.|"(?!""))*""")', re.DOTALL).match
-Added = TypeVar("Added")
+
+
+class Kind(Protocol):
+    """A base class of `specprof/extend.py`: it says which kind of member derives from it."""
+
+    member_kind: ClassVar[str]
+    """A key of FOLDERS."""
+
+
+Added = TypeVar("Added", bound=Kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +112,18 @@ def member(kind: str, name: str, also: Iterable[Path] = ()) -> Member:
     return known[name]
 
 
-def usable(base: type[Added], kind: str, also: Iterable[Path] = ()) -> dict[str, Added]:
+def get(base: type[Added], name: str) -> type[Added]:
+    """Return the member of that name; an unknown name lists the known ones, nearest first."""
+    return load(base, member(base.member_kind, name))
+
+
+def usable(base: type[Added], also: Iterable[Path] = ()) -> dict[str, Added]:
     """Return one of every member of a kind by name, without those that fail; these are told.
 
     What the package itself ships must not fail: its error is raised.
     """
     found: dict[str, Added] = {}
+    kind = base.member_kind
     for name, member in members(kind, also).items():
         try:
             one = load(base, member)()

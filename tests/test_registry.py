@@ -95,7 +95,7 @@ def test_finding_loads_nothing_heavy():
     """Names come from files: no torch, numpy, scipy or textual for a list."""
     code = (
         "import sys; from specprof import registry\n"
-        "for kind in registry.KINDS: [m.summary for m in registry.members(kind).values()]\n"
+        "for kind in registry.FOLDERS: [m.summary for m in registry.members(kind).values()]\n"
         "print([n for n in ('torch', 'numpy', 'scipy', 'textual') if n in sys.modules])"
     )
     told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -12,7 +12,6 @@ from specprof.bench.repeated import Repeated
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat.proof import way
 from specprof.engine.setup.loading import Loaded
-from specprof.engine.setup.wiring import member
 from specprof.engine.stores.dense import Store
 from specprof.extend import Cache
 
@@ -38,7 +37,7 @@ def _stores(ask: Ask, pair: Pair) -> Iterator[Row]:
     _opened(ask, pair, loaded, "dense", 64)  # so that workspaces and fused weights are there
     capacity = pair.settings.context + 64
     for kind in registry.members("cache"):
-        rows_ = member(Cache, "cache", kind)(pair.settings).held(capacity)
+        rows_ = registry.get(Cache, kind)(pair.settings).held(capacity)
         before = _allocated(ask)
         store = _opened(ask, pair, loaded, kind, capacity)
         given = _allocated(ask)
@@ -64,7 +63,7 @@ def _stores(ask: Ask, pair: Pair) -> Iterator[Row]:
 
 def _opened(ask: Ask, pair: Pair, loaded: Loaded, kind: str, capacity: int) -> Store:
     """Return a cache with its rows reserved, which they are when the first are written."""
-    store = member(Cache, "cache", kind)(pair.settings).open(loaded.model, capacity)
+    store = registry.get(Cache, kind)(pair.settings).open(loaded.model, capacity)
     runs = way(loaded.model, pair.settings.path).runs
     CausalModel(loaded.model, store, ask.device, runs=runs).prefill([1])
     return store

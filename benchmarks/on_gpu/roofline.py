@@ -47,11 +47,11 @@ def _by_path(ask: Ask, pair: Pair, bytes_per_s: float) -> Iterator[Row]:
 
 def _by_context(ask: Ask, pair: Pair, path: str, bytes_per_s: float) -> Iterator[Row]:
     settings = replace(pair.settings, **UNDRAFTED, path=path)
-    wired = wire(settings)
-    warm_up(wired)
-    decoder, loaded = wired.engine.target, wired.target
+    run = wire(settings)
+    warm_up(run)
+    decoder, loaded = run.engine.target, run.target
     for context in REDUCED if ask.reduced else CONTEXTS:
-        decoder.prefill(wired.tokens[decoder.length : context])
+        decoder.prefill(run.tokens[decoder.length : context])
         for name, width in (("decode", 1), (f"verify {ask.settings().depth + 1}", None)):
             fed = width or ask.settings().depth + 1
             took = pass_ms(decoder, fed, ask.few(REPEATS, 2))

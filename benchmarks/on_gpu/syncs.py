@@ -19,8 +19,8 @@ import torch
 from on_gpu.pairs import asked
 from on_gpu.rows import NEEDS_CUDA, Ask, Bounds, Row, apart
 
-from specprof.backends.hf.prefilled import replaced
 from specprof.bench.repeated import Repeated
+from specprof.engine.patch import swapped
 from specprof.settings import Detail
 
 READS = ("tolist", "item", "cpu", "numpy", "nonzero", "__bool__", "__int__", "__float__")
@@ -200,7 +200,7 @@ def _reads(device: torch.device) -> Iterator[Counted]:
 
     with ExitStack() as undo:
         for name in READS:
-            undo.enter_context(replaced(torch.Tensor, name, counting(name)))
+            undo.enter_context(swapped(torch.Tensor, **{name: counting(name)}))
         yield found
 
 

@@ -19,10 +19,10 @@ from on_gpu.pairs import Pair, both
 from on_gpu.rows import Ask, Row, apart, of
 
 from specprof.analysis.interleaved import median
-from specprof.backends.hf.prefilled import replaced
 from specprof.bench.repeated import Repeated
 from specprof.engine.instruments.bout import settle
 from specprof.engine.instruments.stopwatch import Clock, Lap, Mark, clock_facts, clock_for
+from specprof.engine.patch import swapped
 
 CLOSE = (0.98, 1.02)
 HELD = ("round", "draft", "verify")
@@ -155,10 +155,10 @@ def _over(times: Sequence[float], others: Sequence[float]) -> float:
 
 def _played(engine: Repeated, clock: Clock, seed: int) -> tuple[list[Lap], float]:
     """Return a play's laps, and its length by the clock over that by a host that waits."""
-    lane, device = engine.wired.lanes[0], engine.wired.device
+    lane, device = engine.run.lanes[0], engine.run.device
     lane.engine.generator.manual_seed(seed)
-    committed, new = list(engine.prompt), engine.wired.settings.max_new_tokens
-    with replaced(lane.engine.watch, "clock", clock):
+    committed, new = list(engine.prompt), engine.run.settings.max_new_tokens
+    with swapped(lane.engine.watch, clock=clock):
         settle(device)
         began_ns, began = time.perf_counter_ns(), clock.mark()
         decoding = lane.engine.rounds(committed, new_tokens=new, stop=frozenset())
@@ -166,7 +166,7 @@ def _played(engine: Repeated, clock: Clock, seed: int) -> tuple[list[Lap], float
         ended = clock.mark()
         settle(device)
         took_ns = time.perf_counter_ns() - began_ns
-    engine.wired.roll_back_to(len(engine.prompt))
+    engine.run.roll_back_to(len(engine.prompt))
     return laps, clock.between(began, ended) / took_ns
 
 

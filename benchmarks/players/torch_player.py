@@ -20,7 +20,7 @@ from transformers.utils import logging
 
 from specprof.capture import CaptureWriter
 from specprof.engine.loop import Engine
-from specprof.engine.replay.model import catch_up
+from specprof.engine.record_ahead import catch_up
 from specprof.engine.setup import loading
 from specprof.engine.setup.warmup import warm_up
 from specprof.engine.setup.wiring import wire

@@ -274,7 +274,7 @@ class _Hall:
         """Return whether an entry's short forwards are replayed, and whose are not, and why."""
         if entry.loop in PEERS:
             return None, None
-        engine = self._engine(entry).wired.engine
+        engine = self._engine(entry).run.engine
         draft = engine.drafter.draft if entry.loop == "speculative" else None
         ours, theirs = replays(engine.target)[1], replays(draft)[1]
         told = [ours, f"of the draft: {theirs}" if theirs and theirs != ours else None]
@@ -332,7 +332,7 @@ class _Hall:
     @property
     def _noise(self) -> float:
         """What rounding explains, in standard deviations of the logits."""
-        held = next(iter(self.engines.values())).wired.target.model
+        held = next(iter(self.engines.values())).run.target.model
         return NOISE.get(next(held.parameters()).dtype, COARSE)
 
 

@@ -12,16 +12,17 @@ from pathlib import Path
 import msgspec
 import torch
 
-from specprof.backends.hf.prefilled import replaced
 from specprof.capture import CaptureWriter
 from specprof.engine.instruments.bout import Bout, moment, settle, since
 from specprof.engine.instruments.stopwatch import Lap, Stopwatch
 from specprof.engine.instruments.threads import threads
 from specprof.engine.loop import Engine, Played
 from specprof.engine.module_spans import looked_into
-from specprof.engine.replay.model import ready
+from specprof.engine.patch import swapped
+from specprof.engine.record_ahead import ready
+from specprof.engine.run import Lane, Run
 from specprof.engine.setup.warmup import warm_up
-from specprof.engine.setup.wiring import Lane, Wired, wire
+from specprof.engine.setup.wiring import wire
 from specprof.engine.walk import Walk
 from specprof.settings import Detail, Settings
 
@@ -31,9 +32,9 @@ def silenced(watch: Stopwatch) -> Iterator[None]:
     """Let a stopwatch read no clock inside the block: the loop as it is without a profiler."""
     nothing, lap = nullcontext(), Lap(watch.clock, 0, None)
     with ExitStack() as undo:
-        undo.enter_context(replaced(watch, "begin", lambda: None))
-        undo.enter_context(replaced(watch, "span", lambda _: nothing))
-        undo.enter_context(replaced(watch, "finish", lambda: lap))
+        undo.enter_context(swapped(watch, begin=lambda: None))
+        undo.enter_context(swapped(watch, span=lambda _: nothing))
+        undo.enter_context(swapped(watch, finish=lambda: lap))
         yield
 
 
@@ -45,12 +46,12 @@ class Repeated:
 
         Raises whatever `wire` refuses the settings with.
         """
-        self.wired = wire(settings)
-        self.prefill_threads = warm_up(self.wired)
+        self.run = wire(settings)
+        self.prefill_threads = warm_up(self.run)
         self.threads = torch.get_num_threads()
         """What decoding was measured fastest with, or was asked to take."""
         self.place = folder / "repeated.jsonl"
-        lane = self.wired.lanes[0]
+        lane = self.run.lanes[0]
         self.prompt = lane.tokens[: settings.context]
         self._lanes = {
             False: lane,
@@ -69,11 +70,11 @@ class Repeated:
         lane = self._lanes[alone]
         lane.engine.generator.manual_seed(seed)
         ready(lane.engine)
-        settle(self.wired.device)
+        settle(self.run.device)
         try:
             return self._bare(lane) if detail == "off" else self._kept(lane, detail)
         finally:
-            self.wired.roll_back_to(len(self.prompt))
+            self.run.roll_back_to(len(self.prompt))
 
     def gap(self, tokens: list[int], other: int) -> float:
         """Return how far the last of `tokens` after the text lies from `other` at its place.
@@ -81,12 +82,12 @@ class Repeated:
         In standard deviations of the target's logits there; it is fed token by token, as plain
         decoding is.
         """
-        target = self.wired.engine.target
+        target = self.run.engine.target
         try:
             for token in (self.prompt[-1], *tokens[:-1]):
                 logits = target.feed(torch.tensor([token], device=target.device))[-1]  # [vocab]
         finally:
-            self.wired.roll_back_to(len(self.prompt))
+            self.run.roll_back_to(len(self.prompt))
         return float((logits[tokens[-1]] - logits[other]).abs() / logits.std())
 
     def _bare(self, lane: Lane) -> Bout:
@@ -110,10 +111,10 @@ class Repeated:
             return since(begun, rounds, committed[len(self.prompt) :])
 
     def _rounds(self, engine: Engine, committed: list[int]) -> Iterator[Played]:
-        new = self.wired.settings.max_new_tokens
+        new = self.run.settings.max_new_tokens
         return engine.rounds(committed, new_tokens=new, stop=frozenset())
 
-    def _told(self, lane: Lane, detail: Detail) -> Wired:
+    def _told(self, lane: Lane, detail: Detail) -> Run:
         """Return the run as it would be had that level of detail been asked for."""
-        settings = msgspec.structs.replace(self.wired.settings, detail=detail)
-        return replace(self.wired, settings=settings, lanes=[lane])
+        settings = msgspec.structs.replace(self.run.settings, detail=detail)
+        return replace(self.run, settings=settings, lanes=[lane])

@@ -59,7 +59,7 @@ def _members() -> dict[str, str]:
     from specprof import plan, registry
 
     found = {name: plan.read_profile(name).about for name in plan.profiles()}
-    for kind in registry.KINDS:
+    for kind in registry.FOLDERS:
         found |= {name: each.docstring for name, each in registry.members(kind).items()}
     return found
 

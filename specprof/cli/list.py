@@ -24,9 +24,9 @@ def list_(
 ) -> None:
     """List drafters, caches, rules, exporters, profiles ... and where each comes from."""
     from specprof.errors import UnknownName
-    from specprof.registry import KINDS
+    from specprof.registry import FOLDERS
 
-    kinds = [*KINDS, "profile", "setting"]
+    kinds = [*FOLDERS, "profile", "setting"]
     if kind is not None and kind not in kinds:
         raise UnknownName("kind of member", kind, kinds)
     rows = [row for each in ([kind] if kind else kinds) for row in _rows(each)]

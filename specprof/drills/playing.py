@@ -17,8 +17,8 @@ import msgspec
 
 from specprof import catalogue, registry
 from specprof.capture import CaptureWriter, read_capture
+from specprof.engine.fault import Fault
 from specprof.errors import CaptureUnreadable, UnknownName
-from specprof.extend import Fault
 from specprof.limits import check
 from specprof.plan import AUTO, expand, read_profile
 from specprof.recorder import record
@@ -110,7 +110,7 @@ def drill(name: str, given: Mapping[str, Value] | None = None) -> Drill:
     if known[asked] == "fault":
         from specprof.faults._stage import STAGE
 
-        fault = registry.load(Fault, registry.member("fault", asked.replace("/", "-", 1)))
+        fault = registry.get(Fault, asked.replace("/", "-", 1))
         written = STAGE | fault.stage
     elif known[asked] == "control":
         written = next(msgspec.to_builtins(s.settings) for s in _controls() if s.label == asked)

@@ -12,13 +12,13 @@ from typing import Any, cast
 
 import torch
 
-from specprof.backends.hf.prefilled import replaced
 from specprof.engine.decoder import CausalModel, innermost
 from specprof.engine.flat.decoder import Flat
 from specprof.engine.flat.parts import Block, Parts
 from specprof.engine.instruments.stopwatch import OpenSpan, Stopwatch
+from specprof.engine.patch import swapped
 from specprof.engine.replay.model import ReplayedModel
-from specprof.engine.setup.wiring import Wired
+from specprof.engine.run import Run
 
 PHASES = ("draft", "verify")
 """Spans whose forwards are looked into; a prefill's chunks would fill the capture."""
@@ -49,16 +49,16 @@ class Inside:
 
 
 @contextmanager
-def looked_into(wired: Wired) -> Iterator[None]:
+def looked_into(run: Run) -> Iterator[None]:
     """Time the parts of both models' forwards inside the block, if the run's detail asks for it."""
     with ExitStack() as undo:
-        if wired.settings.detail == "module":
-            inside = Inside(wired.rig.watch)
-            found = [innermost(each) for each in (wired.engine.target, wired.engine.drafter.draft)]
+        if run.settings.detail == "module":
+            inside = Inside(run.rig.watch)
+            found = [innermost(each) for each in (run.engine.target, run.engine.drafter.draft)]
             runs = {id(each.runs): each.runs for each in found if isinstance(each, CausalModel)}
             for model in found:
                 if isinstance(model, ReplayedModel):  # a replay calls nothing that could be timed
-                    undo.enter_context(replaced(model, "eager", True))
+                    undo.enter_context(swapped(model, eager=True))
             hooked = set[torch.nn.Module]()
             for each in sorted(runs.values(), key=lambda one: not isinstance(one, Flat)):
                 if isinstance(each, Flat):

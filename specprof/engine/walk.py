@@ -8,14 +8,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
+from specprof import registry
 from specprof.engine.batch import steps
 from specprof.engine.instruments.threads import threads
 from specprof.engine.loop import Played
 from specprof.engine.observe.scribe import Scribe
 from specprof.engine.recheck.kept_logits import ROOM, Held
 from specprof.engine.recheck.recheck import Reference, recheck
-from specprof.engine.replay.model import catch_up, ready, ready_alone
-from specprof.engine.setup.wiring import Lane, Wired, member
+from specprof.engine.record_ahead import catch_up, ready, ready_alone
+from specprof.engine.run import Lane, Run
 from specprof.extend import Cache
 from specprof.records import Burst, Event, Plain, Prefill, Recheck, Round
 from specprof.settings import EVIDENT
@@ -39,18 +40,18 @@ class Stretch:
 class Walk:
     """Decodes every sequence of a run at one depth after another, and tells what was measured."""
 
-    def __init__(self, wired: Wired, *, origin_ns: int, prefill_threads: int) -> None:
+    def __init__(self, run: Run, *, origin_ns: int, prefill_threads: int) -> None:
         """Count times from `origin_ns` on the host's clock."""
-        self.wired = wired
+        self.run = run
         self.origin_ns = origin_ns
         self.prefill_threads = prefill_threads
         self.scribe = Scribe(
-            law=wired.rig.law,
-            acceptance=wired.engine.acceptance,
-            policies=[lane.rig.policy for lane in wired.lanes],
-            detail=wired.settings.detail,
+            law=run.rig.law,
+            acceptance=run.engine.acceptance,
+            policies=[lane.rig.policy for lane in run.lanes],
+            detail=run.settings.detail,
             origin_ns=origin_ns,
-            late=wired.rig.watch.clock.late,
+            late=run.rig.watch.clock.late,
         )
 
     @property
@@ -64,17 +65,17 @@ class Walk:
         A batch decodes its sequences together: each has a burst of its own, that lasts as long as
         that of the last to end.
         """
-        wired, clock = self.wired, self.wired.rig.watch.clock
+        run, clock = self.run, self.run.rig.watch.clock
         started_ns, started = time.perf_counter_ns() - self.origin_ns, clock.mark()
         sequences = [
             Stretch(
-                burst=number * len(wired.lanes) + sequence,
+                burst=number * len(run.lanes) + sequence,
                 sequence=sequence,
                 lane=lane,
                 committed=lane.tokens[:context],
-                held=Held(ROOM // len(wired.lanes)) if self._rechecks(context) else None,
+                held=Held(ROOM // len(run.lanes)) if self._rechecks(context) else None,
             )
-            for sequence, lane in enumerate(wired.lanes)
+            for sequence, lane in enumerate(run.lanes)
         ]
         for each in sequences:
             yield self._prefill(each)
@@ -89,17 +90,17 @@ class Walk:
                 wall_ns=wall_ns,
                 rounds=each.played,
                 emitted=len(each.committed) - context,
-                finish="eos" if each.committed[-1] in wired.stop else "length",
+                finish="eos" if each.committed[-1] in run.stop else "length",
                 sequence=each.sequence,
             )
-        if wired.settings.plain_steps and wired.settings.drafter != "none":
+        if run.settings.plain_steps and run.settings.drafter != "none":
             yield from self._plain(sequences)
         for each in sequences:
             yield from self._recheck(each)
-        wired.roll_back_to(context)
+        run.roll_back_to(context)
 
     def _rechecks(self, context: int) -> bool:
-        settings = self.wired.settings
+        settings = self.run.settings
         return context <= settings.recheck_context and settings.detail in EVIDENT
 
     def _prefill(self, stretch: Stretch) -> Prefill:
@@ -126,8 +127,8 @@ class Walk:
         decoding = steps(
             [each.lane.engine for each in sequences],
             [each.committed for each in sequences],
-            new_tokens=self.wired.settings.max_new_tokens,
-            stop=self.wired.stop,
+            new_tokens=self.run.settings.max_new_tokens,
+            stop=self.run.stop,
         )
         with closing(decoding):  # a run told to stop lets go of its sequences here and not later
             try:
@@ -170,7 +171,7 @@ class Walk:
         played = steps(
             alone,
             [list(each.committed) for each in sequences],
-            new_tokens=self.wired.settings.plain_steps,
+            new_tokens=self.run.settings.plain_steps,
             stop=frozenset(),
         )
         for engine in alone:
@@ -185,10 +186,10 @@ class Walk:
 
     def _recheck(self, stretch: Stretch) -> Iterator[Recheck]:
         """Recompute a burst without a cache, where there is evidence to hold against it."""
-        engine, settings = stretch.lane.engine, self.wired.settings
-        kept = member(Cache, "cache", settings.cache)(settings)
+        engine, settings = stretch.lane.engine, self.run.settings
+        kept = registry.get(Cache, settings.cache)(settings)
         reference = Reference(
-            target=kept.plain(self.wired.target.model),
+            target=kept.plain(self.run.target.model),
             draft=engine.drafter.plain,
             certain=engine.drafter.draft is None,  # no model has no state to lose
             law=engine.law,

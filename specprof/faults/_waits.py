@@ -11,9 +11,9 @@ import torch
 
 from specprof.engine.decoder import Decoder
 from specprof.engine.loop import Engine
-from specprof.engine.setup.wiring import Wired
+from specprof.engine.patch import swapped
+from specprof.engine.run import Run
 from specprof.errors import UsageError
-from specprof.faults._patch import swapped
 
 
 def wait(ms: float) -> None:
@@ -23,11 +23,11 @@ def wait(ms: float) -> None:
 
 @contextmanager
 def feeding_slowly(
-    wired: Wired, of: Callable[[Engine], Decoder], cost_ms: Callable[[int], float]
+    run: Run, of: Callable[[Engine], Decoder], cost_ms: Callable[[int], float]
 ) -> Iterator[None]:
     """Have a decoder of every sequence wait with each feed of n tokens, `cost_ms(n)`."""
     with ExitStack() as stack:
-        for lane in wired.lanes:
+        for lane in run.lanes:
             stack.enter_context(_slowed(of(lane.engine), cost_ms))
         yield
 

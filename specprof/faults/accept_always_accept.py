@@ -17,16 +17,17 @@ from contextlib import contextmanager
 
 import torch
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault, Law, Proposal
-from specprof.faults._patch import swapped_in_all
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped_in_all
+from specprof.engine.run import Run
+from specprof.extend import Law, Proposal
 
 
 class AlwaysAccept(Fault):
     """All of the chain, then a bonus."""
 
     @contextmanager
-    def inject(self, wired: Wired) -> Iterator[None]:
+    def inject(self, run: Run) -> Iterator[None]:
         """Put an accept step without coins in the place of each sequence's own."""
 
         def decide(
@@ -38,6 +39,6 @@ class AlwaysAccept(Fault):
             bonus = law.draw(law.probs(target_logits[-1:]), generator)
             return torch.cat([bonus.new_full((1,), proposal.tokens.shape[0] - 1), bonus])
 
-        rules = [lane.engine.acceptance for lane in wired.lanes]
+        rules = [lane.engine.acceptance for lane in run.lanes]
         with swapped_in_all(rules, decide=decide):
             yield

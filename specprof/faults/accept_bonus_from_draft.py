@@ -16,18 +16,19 @@ from contextlib import AbstractContextManager
 import torch
 
 from specprof.engine.decoder import Decoder
-from specprof.engine.setup.wiring import Lane, Wired
+from specprof.engine.fault import Fault
+from specprof.engine.run import Lane, Run
 from specprof.errors import UsageError
-from specprof.extend import Fault, Law, Proposal
+from specprof.extend import Law, Proposal
 from specprof.faults._accept import Decide, Step, deciding
 
 
 class BonusFromDraft(Fault):
     """The draft has the last word."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Ask each sequence's draft for its bonuses."""
-        return deciding(wired, _step)
+        return deciding(run, _step)
 
 
 def _step(lane: Lane) -> Decide:

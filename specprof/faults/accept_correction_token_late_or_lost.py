@@ -13,17 +13,17 @@ Shows
 
 from contextlib import AbstractContextManager
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._rounds import committing
 
 
 class CorrectionTokenLateOrLost(Fault):
     """The round ends before its correction."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Drop corrections; a round that accepts nothing keeps its own, or it would never end."""
-        del wired
+        del run
         return committing(_without_correction)
 
 

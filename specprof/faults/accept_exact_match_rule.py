@@ -15,14 +15,14 @@ Shows
 from contextlib import AbstractContextManager
 
 from specprof.acceptance.exact_match import ExactMatch
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._accept import deciding
 
 
 class ExactMatchRule(Fault):
     """Another rule than the header says."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Decide by equality."""
-        return deciding(wired, lambda _: ExactMatch().decide)
+        return deciding(run, lambda _: ExactMatch().decide)

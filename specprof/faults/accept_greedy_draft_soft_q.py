@@ -13,14 +13,14 @@ Shows
 
 from contextlib import AbstractContextManager
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._drafts import drawing, first_choice
 
 
 class GreedyDraftSoftQ(Fault):
     """The law declared was never drawn from."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Take first choices in every draft step."""
-        return drawing(wired, first_choice)
+        return drawing(run, first_choice)

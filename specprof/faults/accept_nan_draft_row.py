@@ -17,8 +17,9 @@ from itertools import count
 
 import torch
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault, Law, Proposal
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
+from specprof.extend import Law, Proposal
 from specprof.faults._accept import Step, deciding
 
 EVERY = 8
@@ -28,9 +29,9 @@ EVERY = 8
 class NanDraftRow(Fault):
     """Nobody looks whether a row is finite."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Spoil a row of the laws, once in a while."""
-        return deciding(wired, lambda _: Broken().decide)
+        return deciding(run, lambda _: Broken().decide)
 
 
 class Broken(Step):

@@ -16,8 +16,9 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault, Law
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
+from specprof.extend import Law
 from specprof.faults._drafts import Draw, drawing
 
 KEPT = 5
@@ -27,9 +28,9 @@ KEPT = 5
 class QUnfilteredTokensFiltered(Fault):
     """The draft has a top-k of its own that nobody is told of."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Cut what every draft step draws from."""
-        return drawing(wired, _among_few)
+        return drawing(run, _among_few)
 
 
 def _among_few(law: Law) -> Draw:

@@ -15,17 +15,17 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._accept import Step, deciding
 
 
 class ResidualNotSubtracted(Fault):
     """The correction is a plain draw."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Draw every correction as if it were a bonus."""
-        return deciding(wired, lambda _: Broken().decide)
+        return deciding(run, lambda _: Broken().decide)
 
 
 class Broken(Step):

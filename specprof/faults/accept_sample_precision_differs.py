@@ -16,17 +16,18 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault, Law
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
+from specprof.extend import Law
 from specprof.faults._drafts import Draw, drawing
 
 
 class SamplePrecisionDiffers(Fault):
     """Two precisions of one law."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Round what every draft step draws from."""
-        return drawing(wired, _rounded)
+        return drawing(run, _rounded)
 
 
 def _rounded(law: Law) -> Draw:

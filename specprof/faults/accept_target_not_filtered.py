@@ -14,9 +14,10 @@ Shows
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.engine.sampling import ProcessedLaw
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault, Law
+from specprof.extend import Law
 from specprof.faults._accept import Step, deciding
 from specprof.settings import Value
 
@@ -26,10 +27,10 @@ class TargetNotFiltered(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"top_p": 0.8}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Give the accept step a target whose law is the temperature's alone."""
-        whole = ProcessedLaw(wired.settings.temperature, 0, 1.0)
-        return deciding(wired, lambda _: Broken(whole).decide)
+        whole = ProcessedLaw(run.settings.temperature, 0, 1.0)
+        return deciding(run, lambda _: Broken(whole).decide)
 
 
 class Broken(Step):

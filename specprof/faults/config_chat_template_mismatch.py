@@ -19,10 +19,11 @@ from typing import Any, ClassVar
 import torch
 
 from specprof.engine.drafting import ModelDrafter
-from specprof.engine.setup.wiring import Lane, Wired
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Lane, Run
 from specprof.errors import UsageError
-from specprof.extend import Fault, Proposal
-from specprof.faults._patch import swapped
+from specprof.extend import Proposal
 from specprof.settings import Value
 
 TEMPLATE = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
@@ -36,11 +37,11 @@ class ChatTemplateMismatch(Fault):
     stage: ClassVar[dict[str, Value]] = {"context": 200}
 
     @contextmanager
-    def inject(self, wired: Wired) -> Iterator[None]:
+    def inject(self, run: Run) -> Iterator[None]:
         """Wrap every sequence's prompt for its draft."""
-        written = wired.target.tokenizer(TEMPLATE * LENGTH)["input_ids"][:LENGTH]
+        written = run.target.tokenizer(TEMPLATE * LENGTH)["input_ids"][:LENGTH]
         with ExitStack() as stack:
-            for lane in wired.lanes:
+            for lane in run.lanes:
                 stack.enter_context(_wrapping(lane, written))
             yield
 

@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from specprof.engine.setup.wiring import Wired
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.errors import UsageError
-from specprof.extend import Fault
 from specprof.faults._features import head_of
 from specprof.settings import Value
 
@@ -30,9 +30,9 @@ class D2tMapMissing(Fault):
     stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     @contextmanager
-    def inject(self, wired: Wired) -> Iterator[None]:
+    def inject(self, run: Run) -> Iterator[None]:
         """Empty the head's table."""
-        head = head_of(wired)
+        head = head_of(run)
         if not head.form.third:
             title = "an EAGLE head has no table of ids"
             raise UsageError(title, "use an EAGLE-3 head, such as pocket/eagle")

@@ -14,19 +14,20 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from specprof.engine.drafting import nothing
-from specprof.engine.setup.wiring import Lane, Wired
-from specprof.extend import Fault, Proposal
-from specprof.faults._patch import swapped
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Lane, Run
+from specprof.extend import Proposal
 
 
 class ProposalsNeverReachVerifier(Fault):
     """Lost on the way."""
 
     @contextmanager
-    def inject(self, wired: Wired) -> Iterator[None]:
+    def inject(self, run: Run) -> Iterator[None]:
         """Lose every sequence's proposals."""
         with ExitStack() as stack:
-            for lane in wired.lanes:
+            for lane in run.lanes:
                 stack.enter_context(_losing(lane))
             yield
 

@@ -17,8 +17,8 @@ from typing import ClassVar
 
 import torch
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._features import head_of
 from specprof.settings import Value
 
@@ -29,12 +29,12 @@ class RotatedTargetBasis(Fault):
     stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     @contextmanager
-    def inject(self, wired: Wired) -> Iterator[None]:
+    def inject(self, run: Run) -> Iterator[None]:
         """Turn what the head's `fc` reads of the target: all of it, or what follows EAGLE's token.
 
         EAGLE-3 reads several layers' states, each turned alike.
         """
-        head = head_of(wired)
+        head = head_of(run)
         size = head.form.feature_width
         drawn = torch.randn(size, size, generator=torch.Generator().manual_seed(size))
         basis = torch.linalg.qr(drawn).Q.to(head.fc.weight)

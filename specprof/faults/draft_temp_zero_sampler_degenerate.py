@@ -16,8 +16,9 @@ from typing import ClassVar
 
 import torch
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault, Law
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
+from specprof.extend import Law
 from specprof.faults._drafts import Draw, drawing
 from specprof.settings import Value
 
@@ -27,9 +28,9 @@ class TempZeroSamplerDegenerate(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"temperature": 0.0}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Draw from laws without mass."""
-        return drawing(wired, _among_zeros)
+        return drawing(run, _among_zeros)
 
 
 def _among_zeros(law: Law) -> Draw:

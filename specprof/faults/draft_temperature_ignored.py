@@ -15,8 +15,8 @@ Shows
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._drafts import drawing, first_choice
 from specprof.settings import Value
 
@@ -26,6 +26,6 @@ class TemperatureIgnored(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"acceptance": "exact-match"}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Take first choices in every draft step."""
-        return drawing(wired, first_choice)
+        return drawing(run, first_choice)

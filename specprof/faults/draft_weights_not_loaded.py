@@ -16,9 +16,9 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
-from specprof.faults._patch import swapped
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Run
 from specprof.faults._weights import draft_of, head
 
 SPREAD = 0.02
@@ -28,9 +28,9 @@ SPREAD = 0.02
 class WeightsNotLoaded(Fault):
     """A checkpoint key of another name, silently skipped."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Give the draft a random output matrix."""
-        matrix = head(draft_of(wired))
-        generator = torch.Generator(wired.device).manual_seed(wired.settings.seed)
+        matrix = head(draft_of(run))
+        generator = torch.Generator(run.device).manual_seed(run.settings.seed)
         fresh = torch.empty_like(matrix.weight).normal_(0.0, SPREAD, generator=generator)
         return swapped(matrix, weight=fresh)

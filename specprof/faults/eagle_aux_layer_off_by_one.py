@@ -18,16 +18,16 @@ from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
+from specprof.engine.fault import Fault
 from specprof.engine.features import Features
 from specprof.engine.heads.head import Form
 from specprof.engine.heads.taps import taps
-from specprof.engine.setup.wiring import Lane, Wired
+from specprof.engine.patch import swapped
+from specprof.engine.run import Lane, Run
 from specprof.errors import UsageError
-from specprof.extend import Fault
 from specprof.faults._during import in_each
 from specprof.faults._features import head_of
 from specprof.faults._miscount import target_of
-from specprof.faults._patch import swapped
 from specprof.settings import Value
 
 
@@ -36,15 +36,15 @@ class AuxLayerOffByOne(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Tap each target one layer off."""
-        form = head_of(wired).form
+        form = head_of(run).form
         if not form.third:
             title = "an EAGLE head reads the target's last state and no layers of its choice"
             raise UsageError(title, "use an EAGLE-3 head, such as pocket/eagle")
         step = -1 if min(form.taps) else 1  # nothing is before the embedding
         astray = replace(form, taps=tuple(each + step for each in form.taps))
-        return in_each(wired, partial(_tapped, astray))
+        return in_each(run, partial(_tapped, astray))
 
 
 def _tapped(form: Form, lane: Lane) -> AbstractContextManager[None]:

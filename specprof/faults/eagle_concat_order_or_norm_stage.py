@@ -18,8 +18,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._features import head_of
 from specprof.settings import Value
 
@@ -30,9 +30,9 @@ class ConcatOrderOrNormStage(Fault):
     stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     @contextmanager
-    def inject(self, wired: Wired) -> Iterator[None]:
+    def inject(self, run: Run) -> Iterator[None]:
         """Exchange the halves where they are first read: attention, or EAGLE's `fc`."""
-        head: Any = head_of(wired)
+        head: Any = head_of(run)
         reader = head.layers[0].self_attn if head.form.third else head.fc
         hook = reader.register_forward_pre_hook(_exchanged)
         try:

@@ -19,12 +19,12 @@ from typing import ClassVar
 
 import torch
 
+from specprof.engine.fault import Fault
 from specprof.engine.features import Features
-from specprof.engine.setup.wiring import Lane, Wired
-from specprof.extend import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Lane, Run
 from specprof.faults._during import during, in_each
 from specprof.faults._features import features_of
-from specprof.faults._patch import swapped
 from specprof.settings import Value
 
 
@@ -33,9 +33,9 @@ class InputShiftMissing(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Pair each head's prompt wrongly."""
-        return in_each(wired, _broken)
+        return in_each(run, _broken)
 
 
 def _broken(lane: Lane) -> AbstractContextManager[None]:

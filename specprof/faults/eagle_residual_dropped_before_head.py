@@ -18,8 +18,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._features import head_of
 from specprof.settings import Value
 
@@ -30,9 +30,9 @@ class ResidualDroppedBeforeHead(Fault):
     stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     @contextmanager
-    def inject(self, wired: Wired) -> Iterator[None]:
+    def inject(self, run: Run) -> Iterator[None]:
         """Take out of the last block's answer what its last norm was given."""
-        block: Any = head_of(wired).layers[-1]
+        block: Any = head_of(run).layers[-1]
         residual = torch.empty(0)
 
         def norm(_: object, given: tuple[torch.Tensor]) -> None:

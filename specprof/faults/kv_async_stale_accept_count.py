@@ -19,8 +19,8 @@ from contextlib import AbstractContextManager
 from typing import ClassVar
 
 from specprof.engine.decoder import CausalModel
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._miscount import TargetCount, target_counted
 from specprof.settings import Value
 
@@ -33,10 +33,10 @@ class AsyncStaleAcceptCount(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"batch": 2, "stops": 7}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Let each target look at the next one's count."""
         batch: list[Neighbour] = []
-        return target_counted(wired, lambda target: Neighbour(target, batch))
+        return target_counted(run, lambda target: Neighbour(target, batch))
 
 
 class Neighbour(TargetCount):

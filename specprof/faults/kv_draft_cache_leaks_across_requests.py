@@ -16,8 +16,8 @@ Shows
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._miscount import DraftCount, draft_counted
 from specprof.settings import Value
 
@@ -27,9 +27,9 @@ class DraftCacheLeaksAcrossRequests(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"stops": 6, "context": 300, "max_new_tokens": 128}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Let each draft's cache live on from request to request."""
-        return draft_counted(wired, Leaking)
+        return draft_counted(run, Leaking)
 
 
 class Leaking(DraftCount):

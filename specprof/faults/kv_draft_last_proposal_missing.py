@@ -16,17 +16,17 @@ Shows
 
 from contextlib import AbstractContextManager
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._miscount import DraftCount, draft_counted
 
 
 class DraftLastProposalMissing(Fault):
     """The bonus is fed, the token before it not."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Let each drafter believe that its last draft was fed."""
-        return draft_counted(wired, Holed)
+        return draft_counted(run, Holed)
 
 
 class Holed(DraftCount):

@@ -17,8 +17,8 @@ from contextlib import AbstractContextManager
 from typing import ClassVar
 
 from specprof.engine.decoder import PREFILL_CHUNK
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._miscount import DraftCount, draft_counted
 from specprof.settings import Value
 
@@ -34,9 +34,9 @@ class DraftNotPrimedByChunkedPrefill(Fault):
         "max_new_tokens": 96,
     }
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Feed each draft the last chunk of its prompts."""
-        return draft_counted(wired, Unprimed)
+        return draft_counted(run, Unprimed)
 
 
 class Unprimed(DraftCount):

@@ -16,8 +16,8 @@ Shows
 
 from contextlib import AbstractContextManager
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._miscount import DraftCount, draft_counted
 
 EXTRA = 2
@@ -27,9 +27,9 @@ EXTRA = 2
 class DraftRollbackOverTrim(Fault):
     """Rejected + 1 instead of rejected - 1."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Trim each draft by the wrong count."""
-        return draft_counted(wired, OverTrimmed)
+        return draft_counted(run, OverTrimmed)
 
 
 class OverTrimmed(DraftCount):

@@ -15,17 +15,17 @@ Shows
 
 from contextlib import AbstractContextManager
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._miscount import DraftCount, draft_counted
 
 
 class DraftRollbackUnderTrim(Fault):
     """No trim at all."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Leave each draft's cache as its drafting left it."""
-        return draft_counted(wired, Untrimmed)
+        return draft_counted(run, Untrimmed)
 
 
 class Untrimmed(DraftCount):

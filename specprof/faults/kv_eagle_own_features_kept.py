@@ -16,12 +16,13 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from specprof.engine.drafting import nothing
-from specprof.engine.setup.wiring import Lane, Wired
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Lane, Run
 from specprof.engine.transfer import on_device
-from specprof.extend import Fault, Proposal
+from specprof.extend import Proposal
 from specprof.faults._during import in_each
 from specprof.faults._miscount import draft_of
-from specprof.faults._patch import swapped
 from specprof.settings import Value
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ class EagleOwnFeaturesKept(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Leave each head's drafts in its cache until they are rejected."""
-        return in_each(wired, _broken)
+        return in_each(run, _broken)
 
 
 def _broken(lane: Lane) -> AbstractContextManager[None]:

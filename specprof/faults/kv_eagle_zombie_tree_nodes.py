@@ -15,10 +15,11 @@ Shows
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault, Proposal
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Run
+from specprof.extend import Proposal
 from specprof.faults._miscount import DraftCount, draft_counted
-from specprof.faults._patch import swapped
 from specprof.settings import Value
 
 
@@ -27,9 +28,9 @@ class EagleZombieTreeNodes(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"shape": "static-tree", "widths": "3,1,1,1"}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Let no draft forget a tree."""
-        return draft_counted(wired, Haunted)
+        return draft_counted(run, Haunted)
 
 
 class Haunted(DraftCount):

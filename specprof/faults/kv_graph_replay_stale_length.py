@@ -16,17 +16,17 @@ Shows
 
 from contextlib import AbstractContextManager
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._miscount import DraftCount, draft_counted
 
 
 class GraphReplayStaleLength(Fault):
     """One round late."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Trim each draft by its last round."""
-        return draft_counted(wired, Replayed)
+        return draft_counted(run, Replayed)
 
 
 class Replayed(DraftCount):

@@ -22,10 +22,10 @@ from typing import Any, ClassVar, cast
 import torch
 
 from specprof.engine.batch import Seat
-from specprof.engine.setup.wiring import Wired
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Run
 from specprof.errors import UsageError
-from specprof.extend import Fault
-from specprof.faults._patch import swapped
 from specprof.settings import Value
 
 
@@ -35,15 +35,15 @@ class IndexMapStaleAfterStep0(Fault):
     stage: ClassVar[dict[str, Value]] = {"batch": 2, "stops": 7}
 
     @contextmanager
-    def inject(self, wired: Wired) -> Iterator[None]:
+    def inject(self, run: Run) -> Iterator[None]:
         """Count the steps between two answers of the target's; from the second on, misread."""
-        engine = wired.lanes[0].engine
+        engine = run.lanes[0].engine
         seats = engine.target, engine.drafter.draft
         if not all(isinstance(seat, Seat) for seat in seats):
             title = "the fault kv/index-map-stale-after-step0 needs a batch"
             raise UsageError(title, "use --batch 2")
         target, draft = (seat.table for seat in cast("tuple[Seat, Seat]", seats))
-        steps = Steps(wired.settings.depth)
+        steps = Steps(run.settings.depth)
         with ExitStack() as stack:
             stack.enter_context(swapped(target, answer=partial(steps.begin, target.answer)))
             stack.enter_context(swapped(draft, answer=partial(steps.step, draft.answer)))

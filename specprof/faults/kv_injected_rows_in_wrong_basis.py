@@ -21,12 +21,12 @@ from typing import Any, ClassVar
 
 import torch
 
-from specprof.engine.setup.wiring import Lane, Wired
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Lane, Run
 from specprof.engine.stores.dense import Store
-from specprof.extend import Fault
 from specprof.faults._during import during, in_each
 from specprof.faults._miscount import draft_of
-from specprof.faults._patch import swapped
 from specprof.settings import Value
 
 
@@ -35,9 +35,9 @@ class InjectedRowsInWrongBasis(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"draft_cache": "quantised"}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Turn what each draft writes while it drafts."""
-        return in_each(wired, _broken)
+        return in_each(run, _broken)
 
 
 def _broken(lane: Lane) -> AbstractContextManager[None]:

@@ -21,9 +21,9 @@ from typing import ClassVar
 
 import torch
 
-from specprof.engine.setup.wiring import Lane, Wired
+from specprof.engine.fault import Fault
+from specprof.engine.run import Lane, Run
 from specprof.engine.stores.dense import Placement
-from specprof.extend import Fault
 from specprof.faults._during import during, in_each
 from specprof.faults._miscount import draft_of
 from specprof.faults._place import drawn, misplaced
@@ -35,9 +35,9 @@ class PaddedDrafterSeqlenStale(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Let each draft's first step of a round say what all of it sees."""
-        return in_each(wired, lambda lane: during(lane.engine.drafter, "propose", _stale(lane)))
+        return in_each(run, lambda lane: during(lane.engine.drafter, "propose", _stale(lane)))
 
 
 def _stale(lane: Lane) -> Callable[[], AbstractContextManager[None]]:

@@ -14,17 +14,17 @@ Shows
 
 from contextlib import AbstractContextManager
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._miscount import TargetCount, target_counted
 
 
 class ResetInsteadOfRollback(Fault):
     """Length 0 instead of a lower one."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Reset each target's cache with every rejection."""
-        return target_counted(wired, Reset)
+        return target_counted(run, Reset)
 
 
 class Reset(TargetCount):

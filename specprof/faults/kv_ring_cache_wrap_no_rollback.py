@@ -17,8 +17,8 @@ Shows
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._miscount import TargetCount, target_counted
 from specprof.settings import Value
 
@@ -35,9 +35,9 @@ class RingCacheWrapNoRollback(Fault):
         "window": 252,
     }
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Refuse each target's rollback once its window is full."""
-        return target_counted(wired, Ring)
+        return target_counted(run, Ring)
 
 
 class Ring(TargetCount):

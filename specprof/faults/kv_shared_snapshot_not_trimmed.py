@@ -19,12 +19,12 @@ from typing import ClassVar
 
 import torch
 
-from specprof.engine.setup.wiring import Lane, Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Lane, Run
 from specprof.faults._during import in_each
 from specprof.faults._features import features_of
 from specprof.faults._miscount import target_of
-from specprof.faults._patch import swapped
 from specprof.settings import Value
 
 
@@ -33,9 +33,9 @@ class SharedSnapshotNotTrimmed(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Hand each head the end of the last verification."""
-        return in_each(wired, _broken)
+        return in_each(run, _broken)
 
 
 @contextmanager

@@ -15,17 +15,17 @@ Shows
 
 from contextlib import AbstractContextManager
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._miscount import TargetCount, target_counted
 
 
 class TargetRejectedKept(Fault):
     """A rollback that is none."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Leave each target's cache as verification left it."""
-        return target_counted(wired, Untrimmed)
+        return target_counted(run, Untrimmed)
 
 
 class Untrimmed(TargetCount):

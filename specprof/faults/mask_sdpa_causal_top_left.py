@@ -20,9 +20,9 @@ from functools import partial
 
 import torch
 
-from specprof.engine.setup.wiring import Lane, Wired
+from specprof.engine.fault import Fault
+from specprof.engine.run import Lane, Run
 from specprof.engine.stores.dense import Placement
-from specprof.extend import Fault
 from specprof.faults._during import during, in_each
 from specprof.faults._miscount import target_of
 from specprof.faults._place import drawn, misplaced
@@ -31,9 +31,9 @@ from specprof.faults._place import drawn, misplaced
 class SdpaCausalTopLeft(Fault):
     """The mask's corner is the wrong one."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Align each target's mask at the top left where it verifies."""
-        return in_each(wired, _broken)
+        return in_each(run, _broken)
 
 
 def _broken(lane: Lane) -> AbstractContextManager[None]:

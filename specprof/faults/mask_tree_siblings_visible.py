@@ -18,9 +18,9 @@ from typing import ClassVar
 
 import torch
 
-from specprof.engine.setup.wiring import Wired
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.engine.stores.dense import Placement
-from specprof.extend import Fault
 from specprof.faults._during import in_each
 from specprof.faults._miscount import target_of
 from specprof.faults._place import misplaced
@@ -32,9 +32,9 @@ class TreeSiblingsVisible(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"shape": "static-tree"}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Fill the triangle of each target's trees."""
-        return in_each(wired, lambda lane: misplaced(target_of(lane).store, _triangle))
+        return in_each(run, lambda lane: misplaced(target_of(lane).store, _triangle))
 
 
 def _triangle(place: Placement, before: int) -> Placement:

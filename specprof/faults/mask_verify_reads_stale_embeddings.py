@@ -20,8 +20,8 @@ from typing import Any
 
 import torch
 
-from specprof.engine.setup.wiring import Lane, Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Lane, Run
 from specprof.faults._during import during, in_each
 from specprof.faults._miscount import target_of
 
@@ -29,9 +29,9 @@ from specprof.faults._miscount import target_of
 class VerifyReadsStaleEmbeddings(Fault):
     """A buffer's old content."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Hold back what each target embeds by one verification."""
-        return in_each(wired, lambda lane: during(lane.engine.target, "feed", _held(lane)))
+        return in_each(run, lambda lane: during(lane.engine.target, "feed", _held(lane)))
 
 
 def _held(lane: Lane) -> Callable[[], AbstractContextManager[None]]:

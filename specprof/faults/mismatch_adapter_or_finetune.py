@@ -14,9 +14,9 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
-from specprof.faults._patch import swapped
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Run
 from specprof.faults._weights import head
 
 STRENGTH = 1.0
@@ -26,10 +26,10 @@ STRENGTH = 1.0
 class AdapterOrFinetune(Fault):
     """Another target than the draft was made for."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Bias the target's output."""
-        matrix = head(wired.target)
-        generator = torch.Generator(wired.device).manual_seed(wired.settings.seed)
+        matrix = head(run.target)
+        generator = torch.Generator(run.device).manual_seed(run.settings.seed)
         size = matrix.weight.shape[0]
-        bias = torch.randn(size, generator=generator, device=wired.device).to(matrix.weight.dtype)
+        bias = torch.randn(size, generator=generator, device=run.device).to(matrix.weight.dtype)
         return swapped(matrix, bias=STRENGTH * bias)

@@ -13,8 +13,8 @@ Shows
 from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.settings import Value
 
 
@@ -23,7 +23,7 @@ class TinyStreamingDraft(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"draft_cache": "sink-window", "window": 32, "sinks": 4}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Change nothing: the settings are the case."""
-        del wired
+        del run
         return nullcontext()

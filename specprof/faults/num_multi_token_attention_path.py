@@ -19,8 +19,8 @@ from typing import Any
 
 import torch
 
-from specprof.engine.setup.wiring import Lane, Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Lane, Run
 from specprof.faults._during import during, in_each
 from specprof.faults._miscount import target_of
 
@@ -32,9 +32,9 @@ TOKENS = range(2, 9)
 class MultiTokenAttentionPath(Fault):
     """A path that no single step takes."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Disturb each target's attention where it verifies."""
-        return in_each(wired, lambda lane: during(lane.engine.target, "feed", _noisy(lane)))
+        return in_each(run, lambda lane: during(lane.engine.target, "feed", _noisy(lane)))
 
 
 def _noisy(lane: Lane) -> Callable[[], AbstractContextManager[None]]:

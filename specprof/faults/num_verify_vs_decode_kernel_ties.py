@@ -20,11 +20,11 @@ from typing import ClassVar
 
 import torch
 
-from specprof.engine.setup.wiring import Lane, Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Lane, Run
 from specprof.faults._during import in_each
 from specprof.faults._miscount import target_of
-from specprof.faults._patch import swapped
 from specprof.settings import Value
 
 SIZE = 2e-2
@@ -36,9 +36,9 @@ class VerifyVsDecodeKernelTies(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"temperature": 0.0, "dtype": "bfloat16"}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Disturb each target's verdicts."""
-        return in_each(wired, _broken)
+        return in_each(run, _broken)
 
 
 @contextmanager

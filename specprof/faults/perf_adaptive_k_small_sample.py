@@ -16,10 +16,11 @@ from contextlib import ExitStack, contextmanager
 from typing import ClassVar
 
 from specprof.depths.hf_heuristic import LEAST, HfHeuristic
-from specprof.engine.setup.wiring import Wired
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Run
 from specprof.errors import UsageError
-from specprof.extend import Depth, Fault
-from specprof.faults._patch import swapped
+from specprof.extend import Depth
 from specprof.settings import Value
 
 
@@ -29,10 +30,10 @@ class AdaptiveKSmallSample(Fault):
     stage: ClassVar[dict[str, Value]] = {"depth_policy": "hf-heuristic"}
 
     @contextmanager
-    def inject(self, wired: Wired) -> Iterator[None]:
+    def inject(self, run: Run) -> Iterator[None]:
         """Let every sequence's policy give up at the first blow."""
         with ExitStack() as stack:
-            for lane in wired.lanes:
+            for lane in run.lanes:
                 stack.enter_context(_giving_up(lane.engine.policy))
             yield
 

@@ -17,10 +17,10 @@ from typing import ClassVar
 import torch
 
 from specprof.engine.batch import Request, Seat
-from specprof.engine.setup.wiring import Wired
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Run
 from specprof.errors import UsageError
-from specprof.extend import Fault
-from specprof.faults._patch import swapped
 from specprof.faults._waits import wait
 from specprof.settings import Value
 
@@ -34,9 +34,9 @@ class BatchSaturation(Fault):
     stage: ClassVar[dict[str, Value]] = {"batch": 3, "stops": 4}
 
     @contextmanager
-    def inject(self, wired: Wired) -> Iterator[None]:
+    def inject(self, run: Run) -> Iterator[None]:
         """Wait in proportion to all that the batch's shared forward is fed."""
-        seat = wired.engine.target
+        seat = run.engine.target
         if not isinstance(seat, Seat):
             raise UsageError("a batch of one saturates nothing", "show this fault with batch 2")
         answer = seat.table.answer

@@ -15,8 +15,8 @@ Shows
 from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.settings import Value
 
 
@@ -25,7 +25,7 @@ class DraftCostRatio(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"drafter": "perturbed-self", "draft": None}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Change nothing: the settings are the case."""
-        del wired
+        del run
         return nullcontext()

@@ -14,8 +14,8 @@ Shows
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._waits import draft, feeding_slowly
 from specprof.settings import Value
 
@@ -28,7 +28,7 @@ class DraftEager(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"stops": 6}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Wait in every draft step."""
-        layers = wired.draft.facts.layers if wired.draft else 1
-        return feeding_slowly(wired, draft, lambda _: LAUNCH_MS * layers)
+        layers = run.draft.facts.layers if run.draft else 1
+        return feeding_slowly(run, draft, lambda _: LAUNCH_MS * layers)

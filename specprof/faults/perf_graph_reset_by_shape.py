@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import ClassVar
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._waits import feeding_slowly, target
 from specprof.settings import Value
 
@@ -28,10 +28,10 @@ class GraphResetByShape(Fault):
     stage: ClassVar[dict[str, Value]] = {"depth_policy": "confidence", "depth": 6}
 
     @contextmanager
-    def inject(self, wired: Wired) -> Iterator[None]:
+    def inject(self, run: Run) -> Iterator[None]:
         """Wait for a graph of every new width of a target forward; decoding has its own."""
         with ExitStack() as stack:
-            stack.enter_context(feeding_slowly(wired, target, _capturing()))
+            stack.enter_context(feeding_slowly(run, target, _capturing()))
             yield
 
 

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import ClassVar
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Depth, Fault
-from specprof.faults._patch import swapped
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Run
+from specprof.extend import Depth
 from specprof.faults._waits import wait
 from specprof.settings import Value
 
@@ -29,10 +30,10 @@ class HostSyncAndBookkeeping(Fault):
     stage: ClassVar[dict[str, Value]] = {"stops": 6}
 
     @contextmanager
-    def inject(self, wired: Wired) -> Iterator[None]:
+    def inject(self, run: Run) -> Iterator[None]:
         """Wait whenever a round is told to its depth policy, after its last span."""
         with ExitStack() as stack:
-            for lane in wired.lanes:
+            for lane in run.lanes:
                 stack.enter_context(_keeping_books(lane.engine.policy))
             yield
 

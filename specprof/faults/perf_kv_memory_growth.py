@@ -17,10 +17,10 @@ from typing import ClassVar
 
 import torch
 
-from specprof.engine.setup.wiring import Wired
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Run
 from specprof.engine.stores.dense import PreallocatedLayer
-from specprof.extend import Fault
-from specprof.faults._patch import swapped
 from specprof.settings import Value
 
 
@@ -29,9 +29,9 @@ class KvMemoryGrowth(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"context": 2000, "stops": 6}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Have every layer written to by joining."""
-        del wired
+        del run
         update, per_token = PreallocatedLayer.update, PreallocatedLayer.bytes_per_token
         copies: dict[PreallocatedLayer, tuple[torch.Tensor, torch.Tensor]] = {}
 

@@ -13,8 +13,8 @@ Shows
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._waits import feeding_slowly, target
 from specprof.settings import Value
 
@@ -27,6 +27,6 @@ class MoeExpertUnion(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"stops": 6}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Wait for every token's experts but the first's."""
-        return feeding_slowly(wired, target, lambda n: EXPERTS_MS * (n - 1))
+        return feeding_slowly(run, target, lambda n: EXPERTS_MS * (n - 1))

@@ -14,19 +14,20 @@ from contextlib import AbstractContextManager
 
 import torch
 
+from specprof.engine.fault import Fault
 from specprof.engine.loop import Engine
-from specprof.engine.setup.wiring import Wired
+from specprof.engine.patch import swapped
+from specprof.engine.run import Run
 from specprof.engine.transfer import on_device
-from specprof.extend import Fault, Proposal
-from specprof.faults._patch import swapped
+from specprof.extend import Proposal
 
 
 class TwoTargetForwards(Fault):
     """Decode, then verify."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Decode before every verification, and forget it again."""
-        del wired
+        del run
         verify = Engine._verify  # noqa: SLF001 - the place to break
 
         def twice(engine: Engine, last: int, proposal: Proposal) -> torch.Tensor:

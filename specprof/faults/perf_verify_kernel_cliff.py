@@ -13,8 +13,8 @@ Shows
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._waits import feeding_slowly, target
 from specprof.settings import Value
 
@@ -28,6 +28,6 @@ class VerifyKernelCliff(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"stops": 6}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Wait wherever a forward is wider than decoding."""
-        return feeding_slowly(wired, target, lambda n: TILE_MS if n > LARGEST else 0.0)
+        return feeding_slowly(run, target, lambda n: TILE_MS if n > LARGEST else 0.0)

@@ -17,11 +17,12 @@ from typing import ClassVar
 
 import torch
 
-from specprof.engine.setup.wiring import Lane, Wired
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Lane, Run
 from specprof.errors import UsageError
-from specprof.extend import Fault, Proposal
+from specprof.extend import Proposal
 from specprof.faults._during import in_each
-from specprof.faults._patch import swapped
 from specprof.settings import Value
 
 
@@ -30,13 +31,13 @@ class DraftLengthGateDummyTokens(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"context": 1100, "stops": 10}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Gate each drafter by the length its draft was trained for."""
-        longest = wired.draft and wired.draft.facts.trained_context
+        longest = run.draft and run.draft.facts.trained_context
         if not longest:
             title = "the fault pos/draft-length-gate-dummy-tokens needs a draft of known length"
             raise UsageError(title, "use --drafter draft-model")
-        return in_each(wired, partial(_gated, longest))
+        return in_each(run, partial(_gated, longest))
 
 
 def _gated(longest: int, lane: Lane) -> AbstractContextManager[None]:

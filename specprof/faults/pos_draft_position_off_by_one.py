@@ -16,9 +16,9 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 
-from specprof.engine.setup.wiring import Lane, Wired
+from specprof.engine.fault import Fault
+from specprof.engine.run import Lane, Run
 from specprof.engine.stores.dense import Placement
-from specprof.extend import Fault
 from specprof.faults._during import during, in_each
 from specprof.faults._miscount import draft_of
 from specprof.faults._place import misplaced
@@ -27,9 +27,9 @@ from specprof.faults._place import misplaced
 class DraftPositionOffByOne(Fault):
     """One less."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Shift each draft's positions while it drafts."""
-        return in_each(wired, lambda lane: during(lane.engine.drafter, "propose", _early(lane)))
+        return in_each(run, lambda lane: during(lane.engine.drafter, "propose", _early(lane)))
 
 
 def _early(lane: Lane) -> Callable[[], AbstractContextManager[None]]:

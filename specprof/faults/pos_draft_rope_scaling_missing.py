@@ -20,11 +20,11 @@ from typing import ClassVar
 
 import torch
 
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Run
 from specprof.engine.setup.loading import facts_of
-from specprof.engine.setup.wiring import Wired
 from specprof.errors import UsageError
-from specprof.extend import Fault
-from specprof.faults._patch import swapped
 from specprof.settings import Value
 
 FACTOR = 2.0
@@ -37,10 +37,10 @@ class DraftRopeScalingMissing(Fault):
     stage: ClassVar[dict[str, Value]] = {"context": 480}
 
     @contextmanager
-    def inject(self, wired: Wired) -> Iterator[None]:
+    def inject(self, run: Run) -> Iterator[None]:
         """Turn the draft's keys faster, and tell its facts as they are then."""
-        draft = wired.draft
-        if draft is None or draft.model is wired.target.model:
+        draft = run.draft
+        if draft is None or draft.model is run.target.model:
             title = "the fault pos/draft-rope-scaling-missing needs a draft model of its own"
             raise UsageError(title, "use --drafter draft-model")
         with ExitStack() as stack:

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 import torch
 
-from specprof.engine.setup.wiring import Lane, Wired
+from specprof.engine.fault import Fault
+from specprof.engine.run import Lane, Run
 from specprof.engine.stores.dense import Placement
 from specprof.engine.stores.rotation import Rotation
-from specprof.extend import Fault
 from specprof.faults._during import in_each
 from specprof.faults._miscount import target_of
 from specprof.faults._place import misplaced
@@ -40,9 +40,9 @@ class RepeatedShiftError(Fault):
         "window": 124,
     }
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Turn each target's sinks as often as it evicted."""
-        return in_each(wired, _broken)
+        return in_each(run, _broken)
 
 
 def _broken(lane: Lane) -> AbstractContextManager[None]:

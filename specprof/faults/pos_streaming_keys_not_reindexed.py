@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 import torch
 
-from specprof.engine.setup.wiring import Lane, Wired
+from specprof.engine.fault import Fault
+from specprof.engine.run import Lane, Run
 from specprof.engine.stores.dense import Placement
-from specprof.extend import Fault
 from specprof.faults._during import in_each
 from specprof.faults._miscount import target_of
 from specprof.faults._place import misplaced
@@ -41,9 +41,9 @@ class StreamingKeysNotReindexed(Fault):
         "window": 252,
     }
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Turn no target's sinks."""
-        return in_each(wired, _broken)
+        return in_each(run, _broken)
 
 
 def _broken(lane: Lane) -> AbstractContextManager[None]:

@@ -20,9 +20,9 @@ from typing import ClassVar
 
 import torch
 
-from specprof.engine.setup.wiring import Wired
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.engine.stores.dense import Placement
-from specprof.extend import Fault
 from specprof.faults._during import in_each
 from specprof.faults._miscount import target_of
 from specprof.faults._place import misplaced
@@ -34,9 +34,9 @@ class TreeNodeIndexAsDepth(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"shape": "static-tree"}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Place the nodes each target verifies one after another."""
-        return in_each(wired, lambda lane: misplaced(target_of(lane).store, _numbered))
+        return in_each(run, lambda lane: misplaced(target_of(lane).store, _numbered))
 
 
 def _numbered(place: Placement, before: int) -> Placement:

@@ -16,17 +16,18 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault, Law
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
+from specprof.extend import Law
 from specprof.faults._accept import Step, deciding
 
 
 class AcceptUniformReused(Fault):
     """One uniform number for two draws."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Draw corrections by inverse transform at the coin they fell by."""
-        return deciding(wired, lambda _: Broken().decide)
+        return deciding(run, lambda _: Broken().decide)
 
 
 class Broken(Step):

@@ -15,17 +15,18 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from specprof.engine.setup.wiring import Lane, Wired
-from specprof.extend import Fault, Law, Proposal
+from specprof.engine.fault import Fault
+from specprof.engine.run import Lane, Run
+from specprof.extend import Law, Proposal
 from specprof.faults._accept import Decide, deciding
 
 
 class StreamDependsOnRoundStructure(Fault):
     """One stream for everything."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Draw in vain before every decision."""
-        return deciding(wired, _wasteful)
+        return deciding(run, _wasteful)
 
 
 def _wasteful(lane: Lane) -> Decide:

@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 from specprof.engine import loop
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
-from specprof.faults._patch import swapped
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Run
 from specprof.settings import Value
 
 APART = 40
@@ -33,10 +33,10 @@ class EosInsideAcceptedBlock(Fault):
     stage: ClassVar[dict[str, Value]] = {"ignore_eos": False}
 
     @contextmanager
-    def inject(self, wired: Wired) -> Iterator[None]:
+    def inject(self, run: Run) -> Iterator[None]:
         """Let the run have a stop token, and let rounds run over it."""
-        stop = frozenset({once_in(wired.tokens, APART)})
-        with swapped(wired, stop=stop), swapped(loop, _stopped=_cut_at_the_limit):
+        stop = frozenset({once_in(run.tokens, APART)})
+        with swapped(run, stop=stop), swapped(loop, _stopped=_cut_at_the_limit):
             yield
 
 

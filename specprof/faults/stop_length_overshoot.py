@@ -13,17 +13,17 @@ Shows
 from contextlib import AbstractContextManager
 
 from specprof.engine import loop
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
-from specprof.faults._patch import swapped
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Run
 
 
 class LengthOvershoot(Fault):
     """A whole round whatever the budget."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Cut rounds after stop tokens alone."""
-        del wired
+        del run
         stopped = loop._stopped  # noqa: SLF001 - the place to break
 
         def without_limit(emitted: list[int], room: int, stop: frozenset[int]) -> list[int]:

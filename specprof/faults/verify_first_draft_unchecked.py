@@ -15,17 +15,17 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
 from specprof.faults._accept import Step, deciding
 
 
 class FirstDraftUnchecked(Fault):
     """Judging begins with the second token."""
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Let every first token through."""
-        return deciding(wired, lambda _: Broken().decide)
+        return deciding(run, lambda _: Broken().decide)
 
 
 class Broken(Step):

@@ -16,8 +16,9 @@ from typing import ClassVar
 
 import torch
 
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault, Law, Proposal
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
+from specprof.extend import Law, Proposal
 from specprof.faults._accept import deciding
 from specprof.settings import Value
 
@@ -27,9 +28,9 @@ class RowsSwappedTopkArgs(Fault):
 
     stage: ClassVar[dict[str, Value]] = {"temperature": 0.0}
 
-    def inject(self, wired: Wired) -> AbstractContextManager[None]:
+    def inject(self, run: Run) -> AbstractContextManager[None]:
         """Judge all rows by the first."""
-        return deciding(wired, lambda _: _decide)
+        return deciding(run, lambda _: _decide)
 
 
 def _decide(

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 
 import torch
 
+from specprof.engine.fault import Fault
+from specprof.engine.patch import swapped
+from specprof.engine.run import Run
 from specprof.engine.setup.loading import Loaded
-from specprof.engine.setup.wiring import Wired
-from specprof.extend import Fault
-from specprof.faults._patch import swapped
 from specprof.faults._weights import draft_of, embeddings, head
 
 
@@ -27,9 +27,9 @@ class DifferentTokenizer(Fault):
     """A draft of another family that happens to be of the same size."""
 
     @contextmanager
-    def inject(self, wired: Wired) -> Iterator[None]:
+    def inject(self, run: Run) -> Iterator[None]:
         """Move a quarter of the ids by one, round in a ring; they are the commonest ones."""
-        draft = draft_of(wired)
+        draft = draft_of(run)
         inside, outside = embeddings(draft), head(draft)
         places = _places(draft.facts.vocabulary)
         with (

@@ -110,7 +110,7 @@ class Log:
         self._writer = writer
         self._ledger = Ledger(writer)
         self._sampler = Sampler(device, self.now)
-        policy = registry.load(Depth, registry.member("depth", settings.depth_policy))
+        policy = registry.get(Depth, settings.depth_policy)
         self._scribe = Scribe(
             law=self.law,
             acceptance=self.acceptance,

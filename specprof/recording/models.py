@@ -83,4 +83,4 @@ def _module(model: Model, settings: Settings, cache: str) -> torch.nn.Module | N
         return None
     if not isinstance(model, torch.nn.Module):
         return Answers(model)
-    return registry.load(Cache, registry.member("cache", cache))(settings).plain(model)
+    return registry.get(Cache, cache)(settings).plain(model)

@@ -220,12 +220,12 @@ def test_a_stray_is_found_and_weighed(pair, tmp_path):
         engine = hall.engines[entry.settings]
         tokens = torch.tensor([engine.prompt + right[:4]])
         with torch.inference_mode():
-            row = engine.wired.target.model(tokens).logits[0, -1].float()
+            row = engine.run.target.model(tokens).logits[0, -1].float()
         assert row.argmax() == right[4]
         expected = float((row[right[4]] - row[other]) / row.std())
         assert strayed.gap == pytest.approx(expected, rel=1e-4)
         assert engine.gap(right[:5], right[4]) == 0.0
-        assert engine.wired.engine.target.length == len(engine.prompt) - 1
+        assert engine.run.engine.target.length == len(engine.prompt) - 1
 
 
 def test_only_the_targets_cache_makes_another_law(pair):

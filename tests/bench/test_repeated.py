@@ -26,7 +26,7 @@ def test_a_play_is_the_same_at_every_level(engine):
     }
     assert bare.rounds < 10
     assert len(bare.emitted) == 9
-    assert engine.wired.engine.target.length == 59
+    assert engine.run.engine.target.length == 59
     assert engine.play("off", seed=4).emitted != bare.emitted
 
 

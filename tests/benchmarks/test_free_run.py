@@ -124,7 +124,7 @@ def test_a_fresh_engine_goes_on_as_the_old_one_does(settings, tmp_path):
     """Taken to its text by prefill, it emits the tokens that the old one emits next."""
     old, fresh = (free_run.Player(settings, tmp_path / name) for name in ("old", "fresh"))
     with old.writer, fresh.writer:
-        old.begin(old.wired.tokens[: settings.context])
+        old.begin(old.run.tokens[: settings.context])
         for _ in range(2):  # the second time it forgets what it had
             old.block(4)
             fresh.begin(old.committed)
@@ -206,7 +206,7 @@ def test_a_block_ends_with_the_run(settings, tmp_path):
     short = msgspec.structs.replace(settings, max_new_tokens=5)
     player = free_run.Player(short, tmp_path / "short")
     with player.writer:
-        player.begin(player.wired.tokens[: short.context])
+        player.begin(player.run.tokens[: short.context])
         found = player.block(50)
     assert found.emitted == 5
     assert found.rounds <= 5

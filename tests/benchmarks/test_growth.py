@@ -12,12 +12,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import proofs
 import tiny
+from specprof import registry
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat import read
 from specprof.engine.flat.proof import way
 from specprof.engine.replay.model import ReplayedModel
 from specprof.engine.setup import loading
-from specprof.engine.setup.wiring import member
 from specprof.engine.stores.window import Window
 from specprof.extend import Cache
 from specprof.settings import Settings
@@ -74,7 +74,7 @@ def test_rows_counted_are_those_the_cache_shows(tmp_path, block):
     """Before anything is evicted and after, for every token of a pass."""
     settings = Settings(window=12, sinks=2, block=block, context=40)
     held = loaded(tmp_path)
-    store = member(Cache, "cache", "sink-window")(settings).open(held.model, 48)
+    store = registry.get(Cache, "sink-window")(settings).open(held.model, 48)
     decoder = CausalModel(held.model, store, CPU)
     first = read.parts(held.model).blocks[0]
     window = Window(2, 12, block)
@@ -94,7 +94,7 @@ def test_rows_counted_are_those_the_cache_shows(tmp_path, block):
 def test_flops_are_those_torch_counts(tmp_path, kind, width):
     """Which multiplies what the mask then hides too: a token with those fed after it."""
     held = loaded(tmp_path, kind)
-    store = member(Cache, "cache", "dense")(Settings()).open(held.model, 64)
+    store = registry.get(Cache, "dense")(Settings()).open(held.model, 64)
     decoder = CausalModel(held.model, store, CPU, runs=way(held.model, "flat").runs)
     decoder.prefill([1] * 20)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
@@ -265,7 +265,7 @@ def test_a_round_leaves_everything_where_it_was(tmp_path):
     held = loaded(tmp_path)
     decoders = []
     for _ in range(2):
-        store = member(Cache, "cache", "dense")(Settings()).open(held.model, 32)
+        store = registry.get(Cache, "dense")(Settings()).open(held.model, 32)
         decoders.append(CausalModel(held.model, store, CPU))
         decoders[-1].prefill([1] * 9)
     draft, target = decoders

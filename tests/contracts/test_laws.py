@@ -39,13 +39,13 @@ def engine(drafter=None, draft=DRAFT, **cell):
     )
 
 
-def p_value(wired, decodings=DECODINGS):
+def p_value(run, decodings=DECODINGS):
     """Return how likely the counts of the first two tokens are under the target's law."""
     counts = torch.zeros(3, 3)
     for _ in range(decodings):
-        wired.target.rollback(0)
-        wired.drafter.rollback(1)
-        committed, _ = engines.decode(wired, new_tokens=2, prompt=(START,))
+        run.target.rollback(0)
+        run.drafter.rollback(1)
+        committed, _ = engines.decode(run, new_tokens=2, prompt=(START,))
         counts[tuple(committed[1:])] += 1
     wanted = decodings * TARGET[START][:, None] * TARGET
     assert wanted.min() >= 5
@@ -62,8 +62,8 @@ def test_a_lossless_method_samples_the_targets_law(cell):
 @pytest.mark.parametrize("shape", ["chain", "static-tree", "dynamic-tree"])
 def test_a_draft_made_of_the_target_leaves_its_law_alone(drafter, shape):
     """The controls: drafts that are the target, or the target perturbed."""
-    wired = engine(drafter, draft=TARGET, shape=shape, noise=0.5)
-    assert p_value(wired, 700) > ERROR
+    run = engine(drafter, draft=TARGET, shape=shape, noise=0.5)
+    assert p_value(run, 700) > ERROR
 
 
 class ResidualKept(Rejection):
@@ -115,8 +115,8 @@ class SiblingsForgotten(Rejection):
 )
 def test_a_wrong_rule_is_found_out(wrong, shape):
     """The same test, the same seed, one thing wrong: it fails, or it would prove nothing."""
-    wired = replace(engine(shape=shape, depth=1, acceptance="rejection"), acceptance=wrong())
-    assert p_value(wired) < ERROR
+    run = replace(engine(shape=shape, depth=1, acceptance="rejection"), acceptance=wrong())
+    assert p_value(run) < ERROR
 
 
 @pytest.mark.parametrize("shape", ["chain", "static-tree"])
@@ -156,16 +156,16 @@ def test_drafts_are_drawn_from_the_law_they_declare(family, drafter):
     A deterministic drafter declares no law, and drafts the same token each time.
     """
     given = {"temperature": 1.0, "top_k": 6, "depth": 1}
-    wired = wire(proofs.asked({"drafter": drafter}, family, **given))
-    committed = wired.tokens[: proofs.CONTEXT]
-    wired.engine.target.prefill(committed[:-1])
+    run = wire(proofs.asked({"drafter": drafter}, family, **given))
+    committed = run.tokens[: proofs.CONTEXT]
+    run.engine.target.prefill(committed[:-1])
     drawn, laws = [], []
     for _ in range(300):
-        wired.engine.drafter.prefill(committed)
-        proposal = wired.engine.drafter.propose(committed, 1)
+        run.engine.drafter.prefill(committed)
+        proposal = run.engine.drafter.propose(committed, 1)
         drawn.append(int(proposal.tokens[0]))
         laws.append(proposal.draft_probs)
-        wired.engine.drafter.rollback(proofs.CONTEXT)
+        run.engine.drafter.rollback(proofs.CONTEXT)
     if laws[0] is None:
         assert len(set(drawn)) == 1
         return

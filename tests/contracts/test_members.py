@@ -6,9 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from specprof import registry
+from specprof import extend, registry
+from specprof.engine.fault import Fault
 
-MEMBERS = [each for kind in registry.KINDS for each in registry.members(kind).values()]
+BASES = {
+    each.member_kind: each
+    for each in (*vars(extend).values(), Fault)
+    if isinstance(each, type) and hasattr(each, "member_kind")
+}
+"""Kind -> the base class its members derive from."""
+
+MEMBERS = [each for kind in registry.FOLDERS for each in registry.members(kind).values()]
 IDS = [f"{each.kind}-{each.name}" for each in MEMBERS]
 HEADINGS = ["Measures", "Fires when", "Why this is", "Likely causes", "Confirm", "Does not see",
             "Try it"]  # fmt: skip
@@ -18,8 +26,8 @@ RULES = [each for each in MEMBERS if each.kind == "rule"]
 @pytest.mark.parametrize("member", MEMBERS, ids=IDS)
 def test_it_loads_to_one_class_of_its_kind(member):
     """Importing its file gives one concrete class derived from the kind's base."""
-    kind = registry.load(registry.KINDS[member.kind], member)
-    assert issubclass(kind, registry.KINDS[member.kind])
+    kind = registry.load(BASES[member.kind], member)
+    assert issubclass(kind, BASES[member.kind])
 
 
 @pytest.mark.parametrize("member", MEMBERS, ids=IDS)
@@ -39,7 +47,7 @@ def test_no_name_is_given_twice():
     """A plugin's file can't hide behind a built-in's name of the same kind."""
     found = Counter(
         (kind, path.stem)
-        for kind in registry.KINDS
+        for kind in registry.FOLDERS
         for folder in registry._folders(kind, ())
         for path in folder.glob("[!_]*.py")
     )
@@ -49,7 +57,7 @@ def test_no_name_is_given_twice():
 
 def test_every_kind_has_members():
     """An empty kind would make these contracts true of nothing."""
-    assert {each.kind for each in MEMBERS} == set(registry.KINDS)
+    assert {each.kind for each in MEMBERS} == set(registry.FOLDERS)
 
 
 @pytest.mark.parametrize("member", RULES, ids=[each.name for each in RULES])

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import proofs
-from specprof.engine.replay.model import catch_up, ready
+from specprof.engine.record_ahead import catch_up, ready
 from specprof.engine.setup.wiring import wire
 
 CELLS = proofs.rollback_cells()
@@ -53,8 +53,8 @@ def test_no_rejected_token_outlives_its_round(family, cell):
     """Every pair of members, sampling, with rejections and all-accepted rounds as they come."""
     temperature = 0.0 if cell["acceptance"] == "greedy" else 1.0
     settings = proofs.asked(cell, family, temperature=temperature, max_new_tokens=24)
-    wired = wire(settings)
-    engine, committed = wired.engine, list(wired.tokens[: proofs.CONTEXT])
+    run = wire(settings)
+    engine, committed = run.engine, list(run.tokens[: proofs.CONTEXT])
     engine.target.prefill(committed[:-1])
     engine.drafter.prefill(committed)
     ready(engine)

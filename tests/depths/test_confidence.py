@@ -56,8 +56,8 @@ def test_greedy_output_is_plain_greedy():
     for _ in range(20):
         table, draft = (torch.randn(6, 6, generator=seeds) for _ in "ab")
         plain = engines.decode(engines.engine(TableDecoder(table)), new_tokens=30)[0]
-        wired = engine(table, draft, confidence=0.5)
-        assert engines.decode(wired, new_tokens=30)[0] == plain
+        run = engine(table, draft, confidence=0.5)
+        assert engines.decode(run, new_tokens=30)[0] == plain
 
 
 @pytest.mark.parametrize("policy", ["confidence", "hf-heuristic"])
@@ -68,8 +68,8 @@ def test_sampled_tokens_follow_the_targets_law(policy):
     """
     seeds = torch.Generator().manual_seed(11)
     table, draft = (torch.randn(5, 5, generator=seeds) * 1.5 for _ in "ab")
-    wired = engine(table, draft, depth_policy=policy, temperature=1.0, confidence=0.3, seed=2)
-    committed, played = engines.decode(wired, new_tokens=3000)
+    run = engine(table, draft, depth_policy=policy, temperature=1.0, confidence=0.3, seed=2)
+    committed, played = engines.decode(run, new_tokens=3000)
     assert len({len(one.drafted) for one in played}) > 2
     counts = torch.zeros(5, 5)
     for before, after in pairwise(committed[1:]):

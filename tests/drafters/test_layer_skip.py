@@ -108,8 +108,8 @@ def test_greedy_speculation_is_plain_greedy(kind):
     prompt = torch.arange(3, 40).tolist()
     plain = engines.decode(engines.engine(decoder(model)), new_tokens=40, prompt=prompt)[0]
     cut = decoder(first_layers(model, 3))
-    wired = engines.engine(decoder(model), cut, LayerSkip)
-    committed, played = engines.decode(wired, new_tokens=40, prompt=prompt)
+    run = engines.engine(decoder(model), cut, LayerSkip)
+    committed, played = engines.decode(run, new_tokens=40, prompt=prompt)
     assert committed == plain
     assert any(one.accepted < len(one.drafted) for one in played)
 

@@ -77,9 +77,9 @@ def test_an_engine_that_crashes_is_judged_by_what_it_left(tmp_path):
 
     class Broken(playing.drill("accept/always-accept").fault):
         @contextmanager
-        def inject(self, wired):
-            with super().inject(wired):
-                rule, calls = wired.engine.acceptance, iter(range(12))
+        def inject(self, run):
+            with super().inject(run):
+                rule, calls = run.engine.acceptance, iter(range(12))
                 decide = rule.decide
                 rule.decide = lambda *given: (next(calls), decide(*given))[1]
                 yield
@@ -95,7 +95,7 @@ def test_a_drill_that_never_began_says_why(tmp_path):
     """Its own error, and not that a capture without a header is none."""
 
     class Unfit(playing.drill("accept/always-accept").fault):
-        def inject(self, wired):
+        def inject(self, run):
             raise NotImplementedError("this engine has no such part")
 
     one = replace(playing.drill("accept/always-accept", SHORT), fault=Unfit)

@@ -59,8 +59,8 @@ def test_bookkeeping_identities_hold_every_round(seed, depth, temperature, alike
     """Emitted = accepted + 1, one target forward, and both caches hold just what was committed."""
     target = table(seed)
     draft = target if alike else table(seed + 1)
-    wired = engine(target, draft, temperature=temperature, seed=seed, depth=depth)
-    committed, played = decode(wired, new_tokens=40)
+    run = engine(target, draft, temperature=temperature, seed=seed, depth=depth)
+    committed, played = decode(run, new_tokens=40)
     length = 2
     for before, after in pairwise([*played, None]):
         length += len(before.emitted)
@@ -71,8 +71,8 @@ def test_bookkeeping_identities_hold_every_round(seed, depth, temperature, alike
         assert before.target_length == length - 1
         unfed = 2 if before.accepted == depth > 0 and not last else 1
         assert last or before.draft_length == length - (unfed if depth else 1) or depth == 0
-    assert wired.target.fed == committed[:-1]
-    assert wired.drafter.draft.fed == committed[: wired.drafter.draft.length]
+    assert run.target.fed == committed[:-1]
+    assert run.drafter.draft.fed == committed[: run.drafter.draft.length]
 
 
 def test_a_draft_equal_to_its_target_is_always_accepted():
@@ -87,9 +87,9 @@ def test_a_draft_equal_to_its_target_is_always_accepted():
 def test_the_token_drafted_last_is_fed_after_an_all_accepted_round():
     """After an all-accepted round the draft lacks two tokens and is fed both."""
     target = table(5)
-    wired = engine(target, target, depth=3)
-    decode(wired, new_tokens=8)
-    assert wired.drafter.draft.fed == plain_greedy(target, 8)[: len(wired.drafter.draft.fed)]
+    run = engine(target, target, depth=3)
+    decode(run, new_tokens=8)
+    assert run.drafter.draft.fed == plain_greedy(target, 8)[: len(run.drafter.draft.fed)]
 
 
 def test_the_baseline_drafts_nothing_and_emits_one_token_a_round():

@@ -5,8 +5,8 @@ import pytest
 
 import proofs
 from drilled import STILL, assert_astray, assert_still, drilled, fault
+from specprof.engine.patch import swapped
 from specprof.engine.setup.wiring import wire
-from specprof.faults._patch import swapped
 
 STREAMING = {"cache": "sink-window", "draft_cache": "dense", "context": 200, "stops": 2}
 

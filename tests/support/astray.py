@@ -20,7 +20,7 @@ def judged(name, events, **evidence) -> Outcome:
     """Return what one rule makes of events."""
     columns = Columns()
     columns.feed(events)
-    return registry.load(Rule, registry.member("rule", name))().judge(Evidence(columns, **evidence))
+    return registry.get(Rule, name)().judge(Evidence(columns, **evidence))
 
 
 def astray(side: str, where: Callable[[Rechecked], bool], gap=0.4, events=None, **settings):

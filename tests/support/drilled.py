@@ -7,7 +7,7 @@ from pathlib import Path
 import proofs
 from specprof import registry
 from specprof.backends.native import Native
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
 from specprof.records import Event, Recheck, Rechecked, Round
 from specprof.settings import RunSpec
 
@@ -53,7 +53,7 @@ class Drilled:
 
 
 def fault(name: str) -> type[Fault]:
-    return registry.load(Fault, registry.member("fault", name.replace("/", "-", 1)))
+    return registry.get(Fault, name.replace("/", "-", 1))
 
 
 @cache

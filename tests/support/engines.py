@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import torch
 
+from specprof import registry
 from specprof.engine.instruments.stopwatch import HostClock, Stopwatch
 from specprof.engine.loop import Engine, Played
 from specprof.engine.sampling import ProcessedLaw
-from specprof.engine.setup.wiring import member
 from specprof.extend import Acceptance, Depth, Drafter, Rig
 from specprof.plan import acceptance_in_force
 from specprof.settings import Settings
@@ -19,7 +19,7 @@ def rig(target, draft=None, **given) -> Rig:
     return Rig(
         settings=settings,
         law=ProcessedLaw(settings.temperature, settings.top_k, settings.top_p),
-        policy=member(Depth, "depth", settings.depth_policy)(settings),
+        policy=registry.get(Depth, settings.depth_policy)(settings),
         generator=torch.Generator().manual_seed(settings.seed),
         watch=Stopwatch(HostClock()),
         target=target,
@@ -34,12 +34,12 @@ def engine(target, draft=None, drafter=None, **given) -> Engine:
     """An engine over decoders; `drafter` may be a class of the test's own."""
     given.setdefault("drafter", "none" if draft is None else "draft-model")
     parts = rig(target, draft, **given)
-    made = drafter or member(Drafter, "drafter", parts.settings.drafter)
+    made = drafter or registry.get(Drafter, parts.settings.drafter)
     rule = acceptance_in_force(parts.settings)
     return Engine(
         target=target,
         drafter=made(parts),
-        acceptance=member(Acceptance, "acceptance", rule)(),
+        acceptance=registry.get(Acceptance, rule)(),
         law=parts.law,
         policy=parts.policy,
         generator=parts.generator,
@@ -47,12 +47,12 @@ def engine(target, draft=None, drafter=None, **given) -> Engine:
     )
 
 
-def decode(wired: Engine, *, new_tokens, stop=frozenset(), prompt=(1, 2)):
+def decode(run: Engine, *, new_tokens, stop=frozenset(), prompt=(1, 2)):
     """Decode after `prompt`; return all tokens and the rounds as they were played."""
     committed = list(prompt)
-    wired.target.prefill(committed[wired.target.length : -1])
-    wired.drafter.prefill(committed)
-    played: list[Played] = list(wired.rounds(committed, new_tokens=new_tokens, stop=stop))
+    run.target.prefill(committed[run.target.length : -1])
+    run.drafter.prefill(committed)
+    played: list[Played] = list(run.rounds(committed, new_tokens=new_tokens, stop=stop))
     return committed, played
 
 

@@ -9,7 +9,7 @@ from specprof.extend import Rule
 
 def judged(name, events):
     """Return a rule's outcome; raises as the rule does."""
-    return registry.load(Rule, registry.member("rule", name))().judge(gathered(events))
+    return registry.get(Rule, name)().judge(gathered(events))
 
 
 def suspected(events):

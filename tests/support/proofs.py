@@ -105,7 +105,7 @@ def _told(run: set[tuple[str, str]], proof: str, kind: str, name: str) -> str:
 
 def rule(name: str) -> type[Acceptance]:
     """Return an acceptance rule's class."""
-    return registry.load(Acceptance, registry.member("acceptance", name))
+    return registry.get(Acceptance, name)
 
 
 @cache

@@ -17,13 +17,14 @@ import torch
 from transformers import GenerationConfig
 from transformers.utils import logging as transformers_logging
 
-from specprof.backends.hf.prefilled import Model, Prefix, Tally, check_watchable, handed, replaced
+from specprof.backends.hf.prefilled import Model, Prefix, Tally, check_watchable, handed
 from specprof.backends.hf.watch import Chosen, Onlooker, Turn
 from specprof.engine.decoder import PREFILL_CHUNK
 from specprof.engine.instruments.bout import Bout, settle, since
 from specprof.engine.instruments.counters import Sampler
 from specprof.engine.instruments.stopwatch import Clock, Lap, clock_for
 from specprof.engine.instruments.threads import EVERY, fastest, threads
+from specprof.engine.patch import swapped
 from specprof.engine.releases import GENERATE_CACHE
 from specprof.engine.room import check_fits
 from specprof.engine.setup import loading
@@ -200,10 +201,10 @@ class Generate(Backend):
 
     def _pin(self, undo: ExitStack) -> None:
         """Set every generation setting that counts, so that no checkpoint's own leak in."""
-        undo.enter_context(replaced(self.target.model, "generation_config", self._config()))
+        undo.enter_context(swapped(self.target.model, generation_config=self._config()))
         if self.draft:
             pinned = self._config(**self.pins(self.settings))
-            undo.enter_context(replaced(self.draft.model, "generation_config", pinned))
+            undo.enter_context(swapped(self.draft.model, generation_config=pinned))
 
     def _config(self, **pins: object) -> GenerationConfig:
         """Return the law asked for; `generate` would cut to the 50 likeliest tokens by itself."""

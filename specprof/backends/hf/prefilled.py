@@ -16,6 +16,7 @@ from transformers import Cache, DynamicCache
 
 from specprof.engine.decoder import PREFILL_CHUNK
 from specprof.engine.instruments.bout import Moment, moment
+from specprof.engine.patch import swapped
 from specprof.engine.releases import GENERATE_CACHE, unfit, with_cache
 from specprof.engine.transfer import on_device
 from specprof.errors import EnvironmentMissing
@@ -120,8 +121,8 @@ def handed(
     sliced = _sliced(target.prepare_inputs_for_generation, prefix, tally)
     given = _given(target._get_candidate_generator, draft_prefix, tally)  # noqa: SLF001
     with (
-        replaced(target, "prepare_inputs_for_generation", sliced),
-        replaced(target, "_get_candidate_generator", given),
+        swapped(target, prepare_inputs_for_generation=sliced),
+        swapped(target, _get_candidate_generator=given),
     ):
         yield
 
@@ -170,19 +171,3 @@ def _given(
         return generator
 
     return get
-
-
-@contextmanager
-def replaced(thing: object, name: str, value: object) -> Iterator[None]:
-    """Give `thing` another attribute of its own inside the block; its class is left alone."""
-    own = vars(thing)
-    before = own.get(name)
-    had = name in own
-    setattr(thing, name, value)
-    try:
-        yield
-    finally:
-        if had:
-            setattr(thing, name, before)
-        else:
-            delattr(thing, name)

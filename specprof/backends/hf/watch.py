@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from transformers import DynamicCache, StoppingCriteria
 
-from specprof.backends.hf.prefilled import DEPTHS, Candidates, Model, Prefix, handed, replaced
+from specprof.backends.hf.prefilled import DEPTHS, Candidates, Model, Prefix, handed
 from specprof.engine.instruments.stopwatch import Clock, Lap, Mark
+from specprof.engine.patch import swapped
 from specprof.engine.releases import GENERATE_CACHE
 
 
@@ -92,7 +93,7 @@ class Onlooker:
                 undo.callback(each.register_forward_hook(self._pass_ends).remove)
             undo.enter_context(handed(target, *self._prefixes))
             wrapped = self._wrapped(target._get_candidate_generator)  # noqa: SLF001
-            undo.enter_context(replaced(target, "_get_candidate_generator", wrapped))
+            undo.enter_context(swapped(target, _get_candidate_generator=wrapped))
             yield
 
     def _wrapped(self, inner: Callable[..., Candidates]) -> Callable[..., Candidates]:

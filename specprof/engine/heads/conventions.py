@@ -14,13 +14,13 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from specprof.backends.hf.prefilled import replaced
 from specprof.engine.decoder import PREFILL_CHUNK, CausalModel
 from specprof.engine.features import Features, Taps
 from specprof.engine.heads.decoder import HeadDecoder
 from specprof.engine.heads.head import Head
 from specprof.engine.heads.taps import taps
-from specprof.engine.setup.wiring import Wired
+from specprof.engine.patch import swapped
+from specprof.engine.run import Run
 from specprof.engine.stores.dense import Store
 from specprof.engine.transfer import on_device
 from specprof.records import Scan
@@ -29,23 +29,23 @@ AS_RUN = "as run"
 Change = Callable[[], AbstractContextManager[None]]
 
 
-def scans(wired: Wired) -> Iterator[Scan]:
+def scans(run: Run) -> Iterator[Scan]:
     """Read the text once for each convention; all places but the text's first are counted."""
-    target = cast("CausalModel", wired.engine.target)
-    draft = cast("HeadDecoder", wired.engine.drafter.draft)
-    wired.roll_back_to(1)
-    wanted = _choices(target, wired.tokens)[1:]
-    changes = {AS_RUN: _nothing} | conventions(wired, draft)
+    target = cast("CausalModel", run.engine.target)
+    draft = cast("HeadDecoder", run.engine.drafter.draft)
+    run.roll_back_to(1)
+    wanted = _choices(target, run.tokens)[1:]
+    changes = {AS_RUN: _nothing} | conventions(run, draft)
     for name, change in changes.items():
         draft.rollback(0)
         with change():
-            found = _prefilled(wired, draft)
+            found = _prefilled(run, draft)
         agreed = int((found == wanted).sum())
-        yield Scan(convention=name, agreed=agreed, n=len(wired.tokens) - 1)
+        yield Scan(convention=name, agreed=agreed, n=len(run.tokens) - 1)
     draft.rollback(0)
 
 
-def conventions(wired: Wired, draft: HeadDecoder) -> dict[str, Change]:
+def conventions(run: Run, draft: HeadDecoder) -> dict[str, Change]:
     """Return what can be changed of this head's feeding, by name."""
     head, target = draft.head, draft.target
     features = target.features
@@ -55,7 +55,7 @@ def conventions(wired: Wired, draft: HeadDecoder) -> dict[str, Change]:
         def rows(start: int, end: int) -> torch.Tensor:
             return _moved(features, start, end, by)
 
-        return lambda: replaced(target, "features", _Rows(rows))
+        return lambda: swapped(target, features=_Rows(rows))
 
     found: dict[str, Change] = {
         "features a token earlier": moved(-1),
@@ -66,8 +66,8 @@ def conventions(wired: Wired, draft: HeadDecoder) -> dict[str, Change]:
     }
     if head.form.third:
         found["layers in reverse order"] = lambda: _reordered(head)
-    for name, places in _other_taps(wired, head).items():
-        found[name] = _tapped(wired, target, places)
+    for name, places in _other_taps(run, head).items():
+        found[name] = _tapped(run, target, places)
     return found
 
 
@@ -99,7 +99,7 @@ def _choices(decoder: CausalModel, tokens: Sequence[int]) -> torch.Tensor:
     return torch.cat(found)
 
 
-def _prefilled(wired: Wired, draft: HeadDecoder) -> torch.Tensor:
+def _prefilled(run: Run, draft: HeadDecoder) -> torch.Tensor:
     """Let the run's drafter take in the [n] known tokens; return [n - 1] first choices after each.
 
     The first token has none. By the same prefill as a run's, whose answers nobody else reads.
@@ -111,8 +111,8 @@ def _prefilled(wired: Wired, draft: HeadDecoder) -> torch.Tensor:
         found.append(draft.head.logits(answers)[:, : draft.target.vocabulary].argmax(-1))
         return answers
 
-    with replaced(draft, "_chain", caught):
-        wired.engine.drafter.prefill([*wired.tokens, wired.tokens[-1]])
+    with swapped(draft, _chain=caught):
+        run.engine.drafter.prefill([*run.tokens, run.tokens[-1]])
     return torch.cat(found)
 
 
@@ -173,13 +173,13 @@ def _last_state(head: Head, *, residual: bool) -> Iterator[None]:
         norm, last = layer.post_attention_layernorm, layer.mlp
         undo.callback(norm.register_forward_pre_hook(stream).remove)
         undo.callback(last.register_forward_hook(added).remove)
-        undo.enter_context(replaced(head, "logits", logits))
+        undo.enter_context(swapped(head, logits=logits))
         yield
 
 
-def _other_taps(wired: Wired, head: Head) -> dict[str, Taps]:
+def _other_taps(run: Run, head: Head) -> dict[str, Taps]:
     """Return other places of the target to take features from, by name."""
-    model, form, layers = wired.target.model, head.form, wired.target.facts.layers
+    model, form, layers = run.target.model, head.form, run.target.facts.layers
     configured = taps(model, form)
     if not form.third:
         ((norm, _),) = configured
@@ -195,16 +195,16 @@ def _other_taps(wired: Wired, head: Head) -> dict[str, Taps]:
     return found
 
 
-def _tapped(wired: Wired, target: CausalModel, places: Taps) -> Change:
+def _tapped(run: Run, target: CausalModel, places: Taps) -> Change:
     """Return what reads the features at other `places`, which are computed when it comes to it."""
 
     @contextmanager
     def change() -> Iterator[None]:
-        store = Store(wired.target.facts.layers, len(wired.tokens))
+        store = Store(run.target.facts.layers, len(run.tokens))
         read = CausalModel(target.model, store, target.device)
-        read.features = Features(places, len(wired.tokens) + 1)
-        read.prefill(wired.tokens)
-        with replaced(target, "features", read.features):
+        read.features = Features(places, len(run.tokens) + 1)
+        read.prefill(run.tokens)
+        with swapped(target, features=read.features):
             yield
         read.features = None
 

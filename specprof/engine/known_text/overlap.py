@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import torch
 
+from specprof import registry
 from specprof.engine.known_text.perplexity import surprise
 from specprof.engine.observe.evidence import short
-from specprof.engine.setup.wiring import Wired, member
+from specprof.engine.run import Run
 from specprof.extend import Acceptance, Cache, Law
 from specprof.plan import stops
 from specprof.records import Overlaps
@@ -36,19 +37,19 @@ class Reader:
     settings: Settings
 
 
-def overlaps(wired: Wired, origin_ns: int) -> Iterator[Overlaps]:
+def overlaps(run: Run, origin_ns: int) -> Iterator[Overlaps]:
     """Judge the places before each stop; times count from `origin_ns` on the host's clock.
 
     The shares of one forward's places in its time are told alike.
     """
-    settings, tokens = wired.settings, wired.tokens
-    kept = member(Cache, "cache", settings.cache)(settings)
-    draft = wired.engine.drafter.plain
+    settings, tokens = run.settings, run.tokens
+    kept = registry.get(Cache, settings.cache)(settings)
+    draft = run.engine.drafter.plain
     assert draft is not None  # noqa: S101 - `limits` refuses drafters without a plain forward
     reader = Reader(
-        kept.plain(wired.target.model), draft, wired.rig.law, wired.engine.acceptance, settings
+        kept.plain(run.target.model), draft, run.rig.law, run.engine.acceptance, settings
     )
-    at_once = 1 if settings.gap else LOGIT_BYTES // (4 * wired.target.facts.vocabulary)
+    at_once = 1 if settings.gap else LOGIT_BYTES // (4 * run.target.facts.vocabulary)
     for group in _groups(stretches(settings), at_once):
         started = time.perf_counter_ns()
         found = [columns.tolist() for columns in judged(reader, tokens, group)]

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 import torch
 
-from specprof import __version__
 from specprof.engine.decoder import Decoder
 from specprof.engine.instruments import machine
 from specprof.engine.instruments.stopwatch import Clock, clock_facts
@@ -12,6 +11,7 @@ from specprof.engine.setup.loading import Loaded
 from specprof.engine.setup.model_facts import looked_over
 from specprof.records import Header
 from specprof.settings import ForwardPath, RunSpec
+from specprof.version import __version__
 
 
 def header(

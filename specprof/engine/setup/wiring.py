@@ -1,9 +1,8 @@
 """From settings to the parts that play: loads, refuses early what can't work, wires the rest."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import count
-from typing import TypeVar, cast
+from typing import cast
 
 import torch
 
@@ -15,6 +14,7 @@ from specprof.engine.instruments.stopwatch import Stopwatch, clock_for
 from specprof.engine.loop import Engine
 from specprof.engine.replay.proof import check_replayed, opened, recorder, refusal
 from specprof.engine.room import check_fits
+from specprof.engine.run import Lane, Run
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.setup import loading, text
 from specprof.engine.stores.dense import Store
@@ -24,82 +24,11 @@ from specprof.plan import acceptance_in_force
 from specprof.records import ModelFacts
 from specprof.settings import Settings
 
-Added = TypeVar("Added")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
-    """One sequence of a run: the text it decodes over, and the parts that play it."""
-
-    rig: Rig
-    engine: Engine
-    tokens: list[int]
-    """The text to decode over."""
-
-    def roll_back_to(self, context: int) -> None:
-        """Forget everything but the first `context` tokens of the text."""
-        self.engine.target.rollback(context - 1)
-        self.engine.drafter.rollback(context)
-
-    def draw_anew(self) -> None:
-        """Begin the sequence's random draws from the start, and what its depth policy learns."""
-        self.rig.generator.manual_seed(self.rig.generator.initial_seed())
-        vars(self.rig.policy).update(vars(type(self.rig.policy)(self.rig.settings)))
-
-    def alone(self) -> Engine:
-        """Return the target playing by itself: the same loop, nothing drafted, its own draws."""
-        parts, drawn = self.engine, self.engine.generator
-        return Engine(
-            target=parts.target,
-            drafter=member(Drafter, "drafter", "none")(self.rig),
-            acceptance=parts.acceptance,
-            law=parts.law,
-            policy=member(Depth, "depth", "fixed")(self.rig.settings),
-            generator=torch.Generator(drawn.device).manual_seed(drawn.initial_seed()),
-            watch=parts.watch,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wired:
-    """A run ready to be played."""
-
-    settings: Settings
-    device: torch.device
-    target: loading.Loaded
-    draft: loading.Loaded | None
-    lanes: list[Lane]
-    """One a sequence; what is said of a run and not of a sequence is the first one's."""
-    source: str
-    """Where the text came from."""
-    stop: frozenset[int]
-    """Tokens that end a burst."""
-
-    @property
-    def rig(self) -> Rig:
-        """What the first sequence's parts were made from."""
-        return self.lanes[0].rig
-
-    @property
-    def engine(self) -> Engine:
-        """The first sequence's; the only one but in a batch."""
-        return self.lanes[0].engine
-
-    @property
-    def tokens(self) -> list[int]:
-        """The first sequence's text."""
-        return self.lanes[0].tokens
-
-    def roll_back_to(self, context: int) -> None:
-        """Forget everything but the first `context` tokens of each sequence's text."""
-        for lane in self.lanes:
-            lane.roll_back_to(context)
-
-
-def wire(settings: Settings) -> Wired:
+def wire(settings: Settings) -> Run:
     """Load and wire everything a run needs."""
     device = loading.device_for(settings.device)
-    drafter = member(Drafter, "drafter", settings.drafter)
+    drafter = registry.get(Drafter, settings.drafter)
     capacity = _capacity(settings)
     named = [settings.target] + [settings.draft] * (settings.drafter == "draft-model")
     looked = loading.look(named, settings, device)
@@ -117,7 +46,7 @@ def wire(settings: Settings) -> Wired:
         Rig(
             settings=settings,
             law=ProcessedLaw(settings.temperature, settings.top_k, settings.top_p),
-            policy=member(Depth, "depth", settings.depth_policy)(settings),
+            policy=registry.get(Depth, settings.depth_policy)(settings),
             generator=torch.Generator(device).manual_seed(settings.seed + sequence),
             watch=Stopwatch(clock),
             target=targets[sequence],
@@ -130,7 +59,7 @@ def wire(settings: Settings) -> Wired:
     ]
     lanes = [_lane(rig, drafter, tokens) for rig, tokens in zip(rigs, texts, strict=True)]
     check_replayed(lanes[0].engine.target, settings)
-    return Wired(
+    return Run(
         settings=settings,
         device=device,
         target=target,
@@ -149,7 +78,7 @@ def _check_room(
 ) -> None:
     """Refuse what memory can't hold: caches, logits, and of each model the bytes yet to load."""
     kinds = (settings.cache, settings.draft_cache or settings.cache)
-    held = [member(Cache, "cache", kind)(settings).held(capacity) for kind in kinds]
+    held = [registry.get(Cache, kind)(settings).held(capacity) for kind in kinds]
     check_fits(
         [facts for facts, _ in models],
         capacity,
@@ -184,7 +113,7 @@ class _Decoders:
 
     def open(self, cache: str, module: torch.nn.Module, *, patient: bool = False) -> list[Decoder]:
         """Return one decoder of `module` a sequence; those of a batch share their forwards."""
-        kind = member(Cache, "cache", cache)(self.settings)
+        kind = registry.get(Cache, cache)(self.settings)
         stores = [kind.open(module, self.capacity) for _ in range(self.settings.batch)]
         runs = way(module, self.settings.path).runs
         if len(stores) == 1:
@@ -221,7 +150,7 @@ class _Decoders:
         if self.settings.batch > 1:
             title = f"drafter {self.settings.drafter!r} was asked for batch {self.settings.batch}"
             raise UsageError(title, "it decodes in its own way, one sequence: use batch 1")
-        return member(Cache, "cache", self.draft_cache)(self.settings).open(module, self.capacity)
+        return registry.get(Cache, self.draft_cache)(self.settings).open(module, self.capacity)
 
 
 def _lane(rig: Rig, drafter: type[Drafter], tokens: list[int]) -> Lane:
@@ -229,7 +158,7 @@ def _lane(rig: Rig, drafter: type[Drafter], tokens: list[int]) -> Lane:
     engine = Engine(
         target=rig.target,
         drafter=drafter(rig),
-        acceptance=member(Acceptance, "acceptance", rule)(),
+        acceptance=registry.get(Acceptance, rule)(),
         law=rig.law,
         policy=rig.policy,
         generator=rig.generator,
@@ -238,15 +167,10 @@ def _lane(rig: Rig, drafter: type[Drafter], tokens: list[int]) -> Lane:
     return Lane(rig=rig, engine=engine, tokens=tokens)
 
 
-def member(base: type[Added], kind: str, name: str) -> type[Added]:
-    """Return the registry's member of that name; an unknown one lists the known."""
-    return registry.load(base, registry.member(kind, name))
-
-
 def _capacity(settings: Settings) -> int:
     """Return the most tokens a cache ever holds: text, new ones, one round's drafts."""
-    shape = member(Shape, "shape", settings.shape)
-    policy = member(Depth, "depth", settings.depth_policy)(settings)
+    shape = registry.get(Shape, settings.shape)
+    policy = registry.get(Depth, settings.depth_policy)(settings)
     new = settings.max_new_tokens + settings.plain_steps
     return settings.context + new + shape.room(settings, policy.bound) + 1
 

@@ -5,28 +5,28 @@ import torch
 
 import heads
 import tiny
-from specprof.backends.hf.prefilled import replaced
 from specprof.engine.features import Features
 from specprof.engine.heads.conventions import AS_RUN, _moved, _swapped, scans
 from specprof.engine.heads.taps import taps
+from specprof.engine.patch import swapped
 from specprof.engine.setup.wiring import wire
 from specprof.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def wired():
+def run():
     return wire(Settings(
         draft="pocket/eagle", drafter="eagle", workload="scan", context=400, device="cpu", threads=1
     ))  # fmt: skip
 
 
-def told(wired):
-    return {one.convention: one.agreed / one.n for one in scans(wired)}
+def told(run):
+    return {one.convention: one.agreed / one.n for one in scans(run)}
 
 
-def test_a_sound_head_agrees_best_as_it_is_run(wired):
+def test_a_sound_head_agrees_best_as_it_is_run(run):
     """Nothing else agrees more by much; what breaks it agrees far less; twice says the same."""
-    found = told(wired)
+    found = told(run)
     assert found[AS_RUN] > 0.4
     assert found["layers as configured"] == found[AS_RUN]
     assert found["logits with the residual"] == pytest.approx(found[AS_RUN], abs=0.01)
@@ -35,13 +35,13 @@ def test_a_sound_head_agrees_best_as_it_is_run(wired):
         assert found[f"features {broken}"] < found[AS_RUN] - 0.1
     assert found["embedding and features swapped"] < 0.1
     assert found["logits without the residual"] < 0.1
-    assert told(wired) == found
+    assert told(run) == found
 
 
-def test_a_wrong_pairing_agrees_once_it_is_moved_back(wired):
+def test_a_wrong_pairing_agrees_once_it_is_moved_back(run):
     """Features a token late: `earlier` undoes it, to the number."""
-    sound = told(wired)[AS_RUN]
-    target = wired.engine.target
+    sound = told(run)[AS_RUN]
+    target = run.engine.target
     features = target.features
 
     class Late:
@@ -51,28 +51,28 @@ def test_a_wrong_pairing_agrees_once_it_is_moved_back(wired):
         def take(self, start):
             features.take(start)
 
-    with replaced(target, "features", Late()):
-        found = told(wired)
+    with swapped(target, features=Late()):
+        found = told(run)
     assert found[AS_RUN] < sound - 0.1
     assert found["features a token earlier"] == pytest.approx(sound, abs=0.01)
 
 
-def test_swapped_halves_agree_once_they_are_swapped_back(wired):
+def test_swapped_halves_agree_once_they_are_swapped_back(run):
     """A second swap is the first one undone."""
-    sound = told(wired)[AS_RUN]
-    with _swapped(wired.draft.model):
-        found = told(wired)
+    sound = told(run)[AS_RUN]
+    with _swapped(run.draft.model):
+        found = told(run)
     assert found[AS_RUN] < 0.1
     assert found["embedding and features swapped"] == sound
 
 
-def test_wrong_layers_are_named_by_the_configured_ones(wired):
+def test_wrong_layers_are_named_by_the_configured_ones(run):
     """The run taps elsewhere than its head's configuration says."""
-    sound = told(wired)[AS_RUN]
-    target, head = wired.engine.target, wired.draft.model
-    wrong = [(module, True) for module, _ in taps(wired.target.model, head.form)][::-1]
-    with replaced(target, "features", Features(wrong, 500)):
-        found = told(wired)
+    sound = told(run)[AS_RUN]
+    target, head = run.engine.target, run.draft.model
+    wrong = [(module, True) for module, _ in taps(run.target.model, head.form)][::-1]
+    with swapped(target, features=Features(wrong, 500)):
+        found = told(run)
     assert found["layers as configured"] == sound
     assert found[AS_RUN] < sound
     assert found["layers in reverse order"] > found[AS_RUN]
@@ -98,12 +98,12 @@ def test_both_published_forms_are_scanned(tmp_path, head):
         assert found["features after the final norm"] == found[AS_RUN]
 
 
-def test_nothing_of_it_is_left_behind(wired):
+def test_nothing_of_it_is_left_behind(run):
     """The head's caches are empty and no hook of a convention remains."""
-    hooks = sum(len(each._forward_pre_hooks) for each in wired.target.model.modules())
-    list(scans(wired))
-    assert sum(len(each._forward_pre_hooks) for each in wired.target.model.modules()) == hooks
-    assert wired.engine.drafter.draft.length == 0
-    assert not any(each._forward_pre_hooks for each in wired.draft.model.modules())
-    assert isinstance(wired.engine.target.features, Features)
-    assert torch.is_tensor(wired.engine.target.features.rows(0, 1))
+    hooks = sum(len(each._forward_pre_hooks) for each in run.target.model.modules())
+    list(scans(run))
+    assert sum(len(each._forward_pre_hooks) for each in run.target.model.modules()) == hooks
+    assert run.engine.drafter.draft.length == 0
+    assert not any(each._forward_pre_hooks for each in run.draft.model.modules())
+    assert isinstance(run.engine.target.features, Features)
+    assert torch.is_tensor(run.engine.target.features.rows(0, 1))

@@ -241,13 +241,11 @@ def test_what_is_accepted_is_what_was_owed(rule, shape):
         return
     tables = [torch.randn(7, 7, generator=torch.Generator().manual_seed(each)) for each in (1, 2)]
     given = {"widths": "3,2", "branch": 2, "nodes": 6, "depth": 3, "seed": 6}
-    wired = engine(
-        *map(TableDecoder, tables), temperature=1.0, acceptance=rule, shape=shape, **given
-    )
-    _, rounds = decode(wired, new_tokens=600)
+    run = engine(*map(TableDecoder, tables), temperature=1.0, acceptance=rule, shape=shape, **given)
+    _, rounds = decode(run, new_tokens=600)
     differences, spread = [], 0.0
     for one in rounds[:-1]:
-        for each in drafted_tokens(one, seen_of(one, wired.law, wired.acceptance)):
+        for each in drafted_tokens(one, seen_of(one, run.law, run.acceptance)):
             if each.reached:
                 owed = each.seen.accept_owed
                 differences.append(each.accepted - owed)
@@ -321,10 +319,10 @@ def finals(rule=None, new_tokens=700, **given):
     """Ranks and orders [n] of the corrections and bonuses of a run between two tables."""
     tables = [torch.randn(31, 31, generator=torch.Generator().manual_seed(each)) for each in (1, 2)]
     given = {"widths": "3,2", "branch": 2, "nodes": 6, "depth": 3, "seed": 6} | given
-    wired = engine(*map(TableDecoder, tables), temperature=1.0, **given)
-    wired = replace(wired, acceptance=rule) if rule else wired
-    _, rounds = decode(wired, new_tokens=new_tokens)
-    seen = [standing(seen_of(one, wired.law, wired.acceptance)) for one in rounds[:-1]]
+    run = engine(*map(TableDecoder, tables), temperature=1.0, **given)
+    run = replace(run, acceptance=rule) if rule else run
+    _, rounds = decode(run, new_tokens=new_tokens)
+    seen = [standing(seen_of(one, run.law, run.acceptance)) for one in rounds[:-1]]
     return torch.tensor([each for each in seen if each[0] is not None]).unbind(1)
 
 

@@ -55,21 +55,21 @@ def rechecked(drafter, target_decoder=CausalModel, draft_decoder=CausalModel, **
         target_decoder(target, Store(3, 400), CPU),
         draft_decoder(draft, Store(3, 200), CPU) if drafts else None,
     )
-    wired = engine(*decoders, drafter=drafter, **({"temperature": 1.0, "depth": 3} | given))
+    run = engine(*decoders, drafter=drafter, **({"temperature": 1.0, "depth": 3} | given))
     committed = list(range(1, 31))
-    wired.target.prefill(committed[:-1])
-    wired.drafter.prefill(committed)
-    law, rule = wired.law, wired.acceptance
+    run.target.prefill(committed[:-1])
+    run.drafter.prefill(committed)
+    law, rule = run.law, run.acceptance
     scribe = Scribe(
         law=law,
         acceptance=rule,
-        policies=[wired.policy],
+        policies=[run.policy],
         detail="evidence",
         origin_ns=0,
         late=False,
     )
     rounds, held = [], Held(room)
-    for played in wired.rounds(committed, new_tokens=60, stop=frozenset()):
+    for played in run.rounds(committed, new_tokens=60, stop=frozenset()):
         held.keep(played)
         rounds += scribe.take(played, 0)
     rounds += scribe.flush()

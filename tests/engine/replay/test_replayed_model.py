@@ -10,8 +10,9 @@ from replays import CPU, SCRIPTED, Traced, both, tokens
 from specprof.drafters.perturbed_self import PerturbedDecoder
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat.proof import way
+from specprof.engine.record_ahead import catch_up, ready
 from specprof.engine.replay.cuda_graphs import LONGEST, Spans, spanned
-from specprof.engine.replay.model import MISSED, MOST, ReplayedModel, catch_up, ready
+from specprof.engine.replay.model import MISSED, MOST, ReplayedModel
 from specprof.engine.replay.torchscript import Scripts
 from specprof.engine.stores.dense import Store
 from specprof.errors import SpecprofError

@@ -1,4 +1,7 @@
-"""Putting something in the place of an attribute, for as long as a fault lasts."""
+"""Something else in the place of an attribute, inside a block.
+
+Faults break a run with it; watchers of transformers' loops and probes listen with it.
+"""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager

@@ -59,6 +59,10 @@ _kept: "dict[_Key, Loaded]" = {}
 """What this process has loaded: the runs of a sweep share it. A model is never changed by a run."""
 
 
+_looked: "dict[_Key, Survey]" = {}
+"""What the run that begins has looked over and not loaded yet: the hub is asked once a run."""
+
+
 def load(name: str, settings: Settings, device: torch.device) -> Loaded:
     """Load `name`: a pocket member, a local folder, or a Hugging Face id; once a process.
 
@@ -67,7 +71,8 @@ def load(name: str, settings: Settings, device: torch.device) -> Loaded:
     """
     known = _key(name, settings, device)
     if known not in _kept:
-        _kept[known] = _load(survey(name, settings, known.dtype), settings, device)
+        looked = _looked.pop(known, None) or survey(name, settings, known.dtype)
+        _kept[known] = _load(looked, settings, device)
     return _kept[known]
 
 
@@ -78,6 +83,7 @@ def look(
 
     Raises as `load` does.
     """
+    _looked.clear()
     found = list[tuple[ModelFacts, int]]()
     for name in names:
         if name is None:  # for its drafter to refuse
@@ -86,7 +92,8 @@ def look(
         if known in _kept:
             found.append((_kept[known].facts, 0))
             continue
-        looked = survey(name, settings, known.dtype)
+        looked = _looked.get(known) or survey(name, settings, known.dtype)
+        _looked[known] = looked
         with guarded(name, looked.hint):
             found.append((facts_of(name, looked.skeleton), looked.weight_bytes))
     return found

@@ -157,6 +157,23 @@ def test_a_model_fetched_before_is_loaded_without_a_hub(sound, tmp_path, monkeyp
     assert model.load("org/name", Settings(), CPU).facts.layers == 2
 
 
+def test_a_run_asks_the_hub_once_for_each_model(sound, tmp_path, monkeypatch):
+    """It looks a model over before it loads it: what it found is what is loaded."""
+    for name in ("one", "two"):
+        place = tmp_path / f"models--org--{name}"
+        (place / "refs").mkdir(parents=True)
+        (place / "refs" / "main").write_text("abc")
+        shutil.copytree(sound, place / "snapshots" / "abc")
+    asked = []
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(where, "trouble_with_hub", lambda name: asked.append(name) or "no network")
+    for _ in range(2):
+        model.look(["org/one", "org/two", "org/one"], Settings(), CPU)
+        for name in ("org/one", "org/two"):
+            model.load(name, Settings(), CPU)
+    assert asked == ["org/one", "org/two"]
+
+
 def test_a_model_that_looks_ahead_is_refused(tmp_path, monkeypatch):
     """An encoder's answers change with what follows: there is nothing to roll back to."""
     monkeypatch.setattr(model, "_kept", {})

@@ -123,9 +123,12 @@ def _record(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> st
 
 def _recorded(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> str:
     from specprof import registry
+    from specprof.engine.foreign import let_in_kernels
     from specprof.extend import Backend
     from specprof.recorder import record
 
+    if spec.settings.trust_remote_code:
+        let_in_kernels()
     backend = registry.load(Backend, registry.member("backend", spec.settings.backend))()
     with as_interrupts(), CaptureWriter(path, overwrite=force) as writer:
         try:

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import specprof.engine  # noqa: F401 - before transformers, as a run does: see engine/foreign.py
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 settings.register_profile("steady", deadline=None, derandomize=True)

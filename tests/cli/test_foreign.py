@@ -164,6 +164,26 @@ def test_a_model_named_by_hand_runs_no_code_of_its_own(place, mark, typed, form)
     assert form != "kernel" or "'stranger/kernel'" in said
 
 
+@pytest.mark.parametrize("trusted", [True, False])
+def test_no_kernel_is_fetched_for_a_plain_name(place, mark, tmp_path, trusted):
+    """The package `kernels` fetches some for names that look like transformers' own."""
+    folder = tmp_path / "plain"
+    tiny.checkpoint(folder)
+    written = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(
+        json.dumps(written | {"attn_implementation": "flash_attention_2"})
+    )
+    asked = ["--target", folder, "--drafter", "none", "--depth", 0, "--set", "draft="]
+    asked += ["--context", 200, "--stops", 1, "--max-new-tokens", 4, "--set", "threads=1"]
+    asked += ["--trust-remote-code"] * trusted
+    also = evil.kernels(tmp_path / "packages", mark)
+    ended = evil.typed("run", "--no-tui", *asked, "-o", "out.jsonl", cwd=place, PYTHONPATH=also)
+    assert ended.returncode == 3, ended.stderr
+    assert str(folder) in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert mark.exists() == trusted, ended.stderr
+
+
 def test_modules_in_the_current_folder_are_not_specprofs(place, mark, tmp_path):
     """The program's children look for modules where it does: `torch.py` here is a stranger's."""
     for name in ("torch", "msgspec", "specprof", "multiprocessing"):

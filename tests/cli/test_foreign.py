@@ -82,14 +82,14 @@ def test_the_mark_is_left_when_the_user_asks_for_it(place, mark):
 @pytest.mark.parametrize("probe", ["auto", "self-draft", "temp-zero", "self-draft,short-view"])
 def test_a_probe_of_a_foreign_capture_loads_nothing(place, mark, typed, probe):
     """Neither with nor without half of the user's word; nothing is made beside the capture."""
-    wanted = "asks for the model 'models/evil', running a model's own code"
+    wanted = "asks for the model 'models/evil', running the own code of 'models/evil'"
     ended = typed("diagnose", "probe-rce.jsonl", "--probe", probe)
     if probe == "auto" and ended[0] == 0:
         assert "none made" in ended[2]
     else:
         refused(ended, wanted, "--allow=models/evil --trust-remote-code")
         ended = typed("diagnose", "probe-rce.jsonl", "--probe", probe, "--allow", "models/evil")
-        refused(ended, "asks for running a model's own code", "by hand: --trust-remote-code")
+        refused(ended, "asks for running the own code of 'models/evil'", "by hand: --trust-remote-code")
         ended = typed("diagnose", "probe-rce.jsonl", "--probe", probe, "--trust-remote-code")
         refused(ended, "'models/evil'", "by hand: --allow=models/evil")
     assert not mark.exists()
@@ -123,7 +123,8 @@ def test_a_foreign_sweep_is_not_gone_on_with(place, mark, typed, state):
 def test_a_foreign_profile_runs_no_code(place, mark, typed):
     """Its model is what the user runs it for; its code is not."""
     ended = typed("run", "--no-tui", "--profile", "evil-profile.toml", "-o", "out.jsonl")
-    refused(ended, "evil-profile.toml asks for running a model's own code", "--trust-remote-code")
+    asked = "evil-profile.toml asks for running the own code of 'models/evil'"
+    refused(ended, asked, "--trust-remote-code")
     for hidden in ("[sweep]\ntrust_remote_code = [true]", "[[cell]]\ntrust_remote_code = true"):
         Path("hidden.toml").write_text(f'[run]\nbackend = "synthetic"\n{hidden}\n')
         refused(typed("run", "--no-tui", "--profile", "hidden.toml"), "own code")

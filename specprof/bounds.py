@@ -59,7 +59,7 @@ class Damaged:
         copied._count = self._count
         return copied
 
-    def told(self, shown: int = 3) -> list[str]:
+    def in_words(self, shown: int = 3) -> list[str]:
         """Return the first few in words, and how many more there are."""
         words = [f"line {each.line:,}: {each.reason}" for each in self.first[:shown]]
         more = len(self) - len(words)

@@ -56,7 +56,7 @@ def launch(
     status = _record(specs[0], path, progress, force=force)
     progress.report()
     if path.exists():
-        told(path)
+        _say_what_is_kept(path)
     if status == "interrupted":
         return INTERRUPTED
     follow(profile.probes, path, specs[0].settings)
@@ -132,7 +132,7 @@ def _recorded(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> 
     backend = registry.load(Backend, registry.member("backend", spec.settings.backend))()
     with as_interrupts(), CaptureWriter(path, overwrite=force) as writer:
         try:
-            if ending := endings.told():
+            if ending := endings.interrupt_due():
                 raise ending  # noqa: TRY301 - it came while modules were loaded, and was swallowed
             if not writer.locked:
                 tell(f"{path} can't be locked: let no other run record into it meanwhile")
@@ -205,14 +205,14 @@ def _told_of(path: Path, child: subprocess.Popen[bytes], log: Path, code: int) -
     """Say what was kept of a run that was shown, and what the run itself said last if it failed."""
     if child.returncode in {0, INTERRUPTED}:
         if path.exists():
-            told(path)
+            _say_what_is_kept(path)
         else:  # stopped before the child had anything to keep
             log.unlink(missing_ok=True)
         return code
     if not path.exists():
         return _failed_early(child, log)
     sys.stderr.writelines(_said(log).splitlines(keepends=True)[-2:])
-    told(path)
+    _say_what_is_kept(path)
     return code
 
 
@@ -309,7 +309,7 @@ def _forget_empty(writer: CaptureWriter) -> None:
         writer.forget()  # still locked: no other run can have begun in it
 
 
-def told(path: Path) -> None:
+def _say_what_is_kept(path: Path) -> None:
     """Say on stderr what was kept, and what to do with it."""
     capture = read_capture(path)
     rounds = capture.end.rounds if capture.end else "an unknown number of"

@@ -15,7 +15,8 @@ from specprof.settings import Settings
 
 COLDEST, HOTTEST = 1e-6, 1e6
 MOST_NODES = 1024
-"""Drafted tokens of one round: each takes a row of the target's logits."""
+"""Drafted tokens of one round that a run may ask for: each takes a row of the target's logits. A
+capture may hold more, `amounts.MOST_DRAFTED`: other engines make them too."""
 MOST_TOKENS = 2**27
 """Of a text, of an answer, of a window: no text here is longer, and loops go over them."""
 AT_MOST = {

@@ -30,20 +30,20 @@ def as_json(value: object) -> bytes:
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
-        return msgspec.json.encode(_whole(msgspec.to_builtins(value)))
+        return msgspec.json.encode(_encodable(msgspec.to_builtins(value)))
 
 
-def whole(text: str) -> str:
+def encodable(text: str) -> str:
     r"""Return a text that can be written as UTF-8: half characters become `\udcff`."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _whole(value: Any) -> Any:  # noqa: ANN401 - plain JSON, of any shape
+def _encodable(value: Any) -> Any:  # noqa: ANN401 - plain JSON, of any shape
     if isinstance(value, str):
-        return whole(value)
+        return encodable(value)
     if isinstance(value, dict):
-        return {_whole(key): _whole(each) for key, each in value.items()}
-    return [_whole(each) for each in value] if isinstance(value, list) else value
+        return {_encodable(key): _encodable(each) for key, each in value.items()}
+    return [_encodable(each) for each in value] if isinstance(value, list) else value
 
 
 def plain_json(encoded: bytes) -> bytes:

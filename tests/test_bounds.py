@@ -199,7 +199,7 @@ def test_a_flood_of_damage_is_counted_and_not_kept():
     for line in range(bounds.KEPT + 5):
         flood.add(line, "x" * 1000)
     assert (len(flood), len(flood.first)) == (bounds.KEPT + 5, bounds.KEPT)
-    assert flood.told(2)[-1] == f"and {bounds.KEPT + 3:,} more"
+    assert flood.in_words(2)[-1] == f"and {bounds.KEPT + 3:,} more"
     assert max(len(each.reason) for each in flood) == bounds.LONGEST_REASON
     before = flood.copy()
     flood.add(1, "later")

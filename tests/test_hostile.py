@@ -7,7 +7,7 @@ import pytest
 
 from captures import events, write
 from dashboards import screen_text, until
-from readers import COMMANDS, check, run, specprof
+from fuzzing.commands import COMMANDS, check, run, specprof
 from specprof.diagnosis.diagnose import findings_so_far
 from specprof.tui.app import Dashboard
 

@@ -17,7 +17,7 @@ from specprof.analysis.contradictions import Contradiction, contradictions
 from specprof.analysis.recorded import Recorded, read_columns
 from specprof.analysis.tables import Floats, Ints, Passes, Rounds
 from specprof.errors import CaptureUnreadable
-from specprof.plain import whole
+from specprof.plain import encodable
 from specprof.plan import stops
 from specprof.records import Header
 from specprof.settings import RunSpec, Settings
@@ -76,7 +76,8 @@ class Cell:
     def damage(self) -> list[str]:
         """The lines left out, of each repeat that has some."""
         return [
-            f"{len(each.damaged):,} damaged lines were left out: {'; '.join(each.damaged.told())}"
+            f"{len(each.damaged):,} damaged lines were left out: "
+            + "; ".join(each.damaged.in_words())
             for each in self.captures
             if each.damaged
         ]
@@ -212,7 +213,7 @@ def _cell(runs: Sequence[_Run]) -> Cell:
     complete = [run for run in runs if run.state == "complete"]
     return Cell(
         spec=runs[0].spec,
-        label=runs[0].spec.label or whole(runs[0].name),
+        label=runs[0].spec.label or encodable(runs[0].name),
         captures=[run.capture for run in complete or runs if run.capture],
         states=[run.state for run in runs],
         trouble=next((run.trouble for run in runs if run.trouble), None),

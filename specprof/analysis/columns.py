@@ -12,7 +12,7 @@ import numpy as np
 
 from specprof.analysis import rows
 from specprof.analysis.drafts import Drafts
-from specprof.analysis.room import ROOM, fresh, with_room
+from specprof.analysis.growing import ROOM, fresh, with_room
 from specprof.analysis.tables import (
     Emitted,
     Ints,

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from specprof.analysis.room import Column
+from specprof.analysis.growing import Column
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -20,11 +20,11 @@ from transformers.utils import logging as transformers_logging
 from specprof.engine import model
 from specprof.engine.bout import Bout, settle, since
 from specprof.engine.decoder import PREFILL_CHUNK
+from specprof.engine.fits import check_fits
 from specprof.engine.handed import Model, Prefix, Tally, check_watchable, handed, replaced
 from specprof.engine.header import header
 from specprof.engine.onlooker import Chosen, Onlooker, Turn
 from specprof.engine.releases import GENERATE_CACHE
-from specprof.engine.room import check_fits
 from specprof.engine.sampler import Sampler
 from specprof.engine.stopwatch import Clock, Lap, clock_for
 from specprof.engine.threads import EVERY, fastest, threads

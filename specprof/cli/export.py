@@ -56,7 +56,7 @@ def export(
 @contextlib.contextmanager
 def _named(member: "Member") -> "Iterator[None]":
     """Name an exporter that somebody added where it fails; our own errors stay as they are."""
-    from specprof.registry import told
+    from specprof.errors import in_a_line
 
     try:
         yield
@@ -65,7 +65,7 @@ def _named(member: "Member") -> "Iterator[None]":
     except (Exception, SystemExit) as trouble:
         if member.own:
             raise
-        title = f"the exporter {member.name} failed: {told(trouble)}"
+        title = f"the exporter {member.name} failed: {in_a_line(trouble)}"
         raise SpecprofError(title, f"mend {member.path}") from trouble
 
 
@@ -103,5 +103,5 @@ def _narrate(capture: "Capture", written: str | None) -> None:
     if capture.torn:
         sys.stderr.write("  its last line is torn and was left out\n")
     if capture.damaged:
-        told = "; ".join(map(plain, capture.damaged.told()))
+        told = "; ".join(map(plain, capture.damaged.in_words()))
         sys.stderr.write(f"  {len(capture.damaged):,} damaged lines were left out: {told}\n")

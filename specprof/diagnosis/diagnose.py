@@ -21,7 +21,7 @@ from specprof.analysis.evidence import Answer, Evidence
 from specprof.analysis.prospects import Prospects, prospects
 from specprof.diagnosis.outcomes import sound
 from specprof.diagnosis.sentence import sentence
-from specprof.errors import MissingEvidence
+from specprof.errors import MissingEvidence, in_a_line
 from specprof.extend import Rule
 from specprof.findings import Clear, Crashed, Family, Finding, Found, Outcome, Unknown
 
@@ -134,7 +134,7 @@ def _judged(rule: Rule, evidence: Evidence) -> Outcome:
     except MissingEvidence as missing:
         return Unknown(reason=f"{missing.title}; {missing.hint}")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - one broken rule must not hide the others
-        return Crashed(error=registry.told(error))
+        return Crashed(error=in_a_line(error))
 
 
 @cache

@@ -31,7 +31,7 @@ class Line(NamedTuple):
     text: str
 
 
-def told(diagnosis: Diagnosis) -> list[Line]:
+def lines(diagnosis: Diagnosis) -> list[Line]:
     """Return a diagnosis as lines: the sentence, what was found, then what was not."""
     lines = [Line("title", diagnosis.capture), Line("sentence", diagnosis.sentence)]
     for part in (

@@ -23,10 +23,11 @@ CHOSEN = ("_attn_implementation", "_experts_implementation")
 def keep_out_kernels() -> None:
     """Hide the package `kernels` from whatever this process imports from here on.
 
-    Once transformers is loaded it is too late: nothing is hidden, and `refuse_kernels` says so.
+    None is how Python says that there is no such module. Once transformers is loaded it is too
+    late: nothing is hidden, and `refuse_kernels` says so.
     """
     if TRANSFORMERS not in sys.modules:
-        sys.modules.setdefault(KERNELS, None)  # type: ignore[arg-type] - Python: there is none
+        sys.modules.setdefault(KERNELS, None)  # type: ignore[arg-type]
 
 
 def let_in_kernels() -> None:

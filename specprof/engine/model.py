@@ -16,10 +16,11 @@ from transformers.utils import logging as transformers_logging
 
 from specprof.engine.checkpoints import where
 from specprof.engine.checkpoints.files import Misfit
-from specprof.engine.checkpoints.guard import guarded, reason_of
+from specprof.engine.checkpoints.guard import guarded
+from specprof.engine.checkpoints.numbers import shown
 from specprof.engine.checkpoints.survey import Survey, survey
-from specprof.engine.room import check_loads
-from specprof.errors import NOT_FINITE, EnvironmentMissing, UsageError
+from specprof.engine.fits import check_loads
+from specprof.errors import NOT_FINITE, EnvironmentMissing, UsageError, in_a_line
 from specprof.records import ModelFacts
 from specprof.settings import Settings
 
@@ -225,7 +226,7 @@ def device_for(asked: str) -> torch.device:
         device = torch.empty(1, device=torch.device(asked)).device  # with its index
         torch.Generator(device)
     except Exception as trouble:
-        reason = str(trouble).partition("\n")[0]
+        reason = in_a_line(trouble, (Exception,))
         hint = "use --device cpu, or install the torch build for your accelerator (see README)"
         raise EnvironmentMissing(f"can't use device {asked!r}: {reason}", hint) from trouble
     if device.type != "cpu" and device.index is not None:
@@ -294,7 +295,7 @@ def _with_tokens(tokenizer: Any) -> Any:  # noqa: ANN401
         raise Misfit("it has no tokens")
     ids = tokenizer("a text", verbose=False)["input_ids"]
     if not isinstance(ids, list) or not all(type(each) is int and each >= 0 for each in ids):
-        raise Misfit(f"it makes no token ids of a text: {reason_of(ValueError(repr(ids)))}")
+        raise Misfit(f"it makes no token ids of a text: {shown(ids)}")
     return tokenizer
 
 

@@ -12,10 +12,10 @@ from specprof.engine import model, text
 from specprof.engine.batch import Table
 from specprof.engine.cache import Store
 from specprof.engine.decoder import Decoder, Runs
+from specprof.engine.fits import check_fits
 from specprof.engine.flat.proof import way
 from specprof.engine.graphs import check_replayed, opened, recorder, refusal
 from specprof.engine.loop import Engine
-from specprof.engine.room import check_fits
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.stopwatch import Stopwatch, clock_for
 from specprof.errors import EnvironmentMissing, UsageError

@@ -89,7 +89,9 @@ def test_a_probe_of_a_foreign_capture_loads_nothing(place, mark, typed, probe):
     else:
         refused(ended, wanted, "--allow=models/evil --trust-remote-code")
         ended = typed("diagnose", "probe-rce.jsonl", "--probe", probe, "--allow", "models/evil")
-        refused(ended, "asks for running the own code of 'models/evil'", "by hand: --trust-remote-code")
+        refused(
+            ended, "asks for running the own code of 'models/evil'", "by hand: --trust-remote-code"
+        )
         ended = typed("diagnose", "probe-rce.jsonl", "--probe", probe, "--trust-remote-code")
         refused(ended, "'models/evil'", "by hand: --allow=models/evil")
     assert not mark.exists()

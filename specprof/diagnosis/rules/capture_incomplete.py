@@ -57,7 +57,7 @@ class CaptureIncomplete(Rule):
         damaged = evidence.columns.damaged
         if damaged:
             lines = "1 line" if len(damaged) == 1 else f"{len(damaged):,} lines"
-            reasons.append(f"{lines} can't be read ({'; '.join(damaged.told())})")
+            reasons.append(f"{lines} can't be read ({'; '.join(damaged.in_words())})")
         if missing > 0:
             rounds = "1 round is" if missing == 1 else f"{missing:,} rounds are"
             where = "" if after is None else f", the first after round {after:,}"

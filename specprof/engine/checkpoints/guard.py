@@ -12,13 +12,11 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from specprof.engine.checkpoints.files import Misfit
-from specprof.errors import EnvironmentMissing, SpecprofError
+from specprof.errors import STOPPED, EnvironmentMissing, SpecprofError, in_a_line
 from specprof.narration import log_traceback
 
 PLAIN = (OSError, ValueError, ImportError)
 """Errors whose text says enough; of others the kind is said too."""
-LONGEST = 300
-STOPPED = (KeyboardInterrupt, SystemExit, GeneratorExit)
 PACKAGE = __name__.partition(".")[0]
 BUGS = (
     *(NameError, AttributeError, TypeError, ValueError),
@@ -38,7 +36,7 @@ def guarded(name: str, hint: str, *, doing: str = "load model") -> Iterator[None
     transformers_logging.set_verbosity_error()  # it reports at length what is told here in a line
     try:
         yield
-    except (SpecprofError, *STOPPED):
+    except (SpecprofError, SystemExit, *STOPPED):
         raise
     except Misfit as misfit:
         title = f"can't {doing} {name!r}: {misfit}"
@@ -56,7 +54,7 @@ def _refused(trouble: BaseException, title: str, hint: str) -> EnvironmentMissin
     if isinstance(trouble, MemoryError | torch.OutOfMemoryError):
         hint = "use a smaller model, or --dtype bfloat16"
         return EnvironmentMissing(f"{title}: there is no memory for it", hint)
-    return EnvironmentMissing(f"{title}: {reason_of(trouble)}", hint)
+    return EnvironmentMissing(f"{title}: {in_a_line(trouble, PLAIN)}", hint)
 
 
 def _is_bug(trouble: BaseException) -> bool:
@@ -73,13 +71,3 @@ def _raised_in(trace: TracebackType | None) -> str:
         trace = trace.tb_next
     name: str = trace.tb_frame.f_globals.get("__name__", "") if trace else ""
     return name.partition(".")[0]
-
-
-def reason_of(trouble: BaseException) -> str:
-    """Return an error in one line: its first sentence, and the second where the first announces."""
-    lines = [line.strip() for line in str(trouble).strip().splitlines() if line.strip()]
-    said = " ".join(lines[:2] if lines and lines[0].endswith(":") else lines[:1])
-    said = said if len(said) <= LONGEST else said[:LONGEST] + "..."
-    if isinstance(trouble, PLAIN) and said:
-        return said
-    return f"{type(trouble).__name__}: {said}" if said else type(trouble).__name__

@@ -30,8 +30,8 @@ from specprof.engine.checkpoints.files import (
     read_json,
     tensors,
 )
-from specprof.engine.checkpoints.guard import guarded, reason_of
-from specprof.engine.checkpoints.numbers import check_ends, check_numbers
+from specprof.engine.checkpoints.guard import guarded
+from specprof.engine.checkpoints.numbers import check_ends, check_numbers, shown
 from specprof.engine.foreign import refuse_kernels
 from specprof.errors import UsageError
 from specprof.settings import Settings
@@ -204,7 +204,7 @@ def _check_layers(text: Any) -> None:  # noqa: ANN401
     for key in ONE_FOR_ALL:
         value = getattr(text, key, None)
         if value is not None and type(value) is not int:
-            title = f"{CONFIG} says {key} {reason_of(ValueError(repr(value)))}"
+            title = f"{CONFIG} says {key} {shown(value)}"
             raise Misfit(title, "give a model whose layers are alike: one whole number for all")
     heads, kept = (
         getattr(text, each, None) for each in ("num_attention_heads", "num_key_value_heads")

@@ -9,7 +9,8 @@ import torch
 from transformers import LlamaConfig
 
 from specprof.engine.checkpoints.files import CONFIG, Misfit
-from specprof.engine.checkpoints.guard import guarded, reason_of
+from specprof.engine.checkpoints.guard import guarded
+from specprof.engine.checkpoints.numbers import shown
 from specprof.engine.heads.head import Form, Head
 from specprof.engine.heads.published import Weights, read
 from specprof.engine.model import MATRIX, Loaded, dtype_for
@@ -105,7 +106,7 @@ def _table(written: dict[str, Any], key: str) -> dict[str, Any]:
     """Return a table of a config's, empty where it has none; Misfit of anything else."""
     found = written.get(key) or {}
     if not isinstance(found, dict):
-        raise Misfit(f"{CONFIG} says {key} {reason_of(ValueError(repr(found)))}", "it is a table")
+        raise Misfit(f"{CONFIG} says {key} {shown(found)}", "it is a table")
     return found
 
 
@@ -113,7 +114,7 @@ def _layer_ids(table: dict[str, Any]) -> list[int]:
     """Return the layers a config lists, none where it lists none; Misfit of anything else."""
     found = table.get(LAYER_IDS) or []
     if not isinstance(found, list) or any(type(each) is not int for each in found):
-        title = f"{CONFIG} says {LAYER_IDS} {reason_of(ValueError(repr(found)))}"
+        title = f"{CONFIG} says {LAYER_IDS} {shown(found)}"
         raise Misfit(title, "it is a list of layers' numbers")
     return found
 

@@ -27,8 +27,6 @@ from specprof.engine.checkpoints.numbers import check_numbers
 from specprof.engine.checkpoints.survey import HubFiles
 from specprof.errors import UsageError
 
-LARGEST_BYTES = 16 << 20
-"""Of a config."""
 Weights = dict[str, torch.Tensor]
 
 RENAMED = (

@@ -12,7 +12,7 @@ import heads
 import runs
 import tiny
 from specprof.backends.native import Native
-from specprof.engine import model, room
+from specprof.engine import fits, model
 from specprof.engine.checkpoints import where
 from specprof.engine.checkpoints.survey import survey
 from specprof.errors import EnvironmentMissing, SpecprofError, UsageError
@@ -75,7 +75,7 @@ def test_what_is_odd_is_told_before_anything_is_loaded(copy, odd, monkeypatch):
     def look():
         found = survey(str(copy), Settings(), torch.float32)
         found.check_weights()
-        room.check_loads("odd", found.weight_bytes, CPU)
+        fits.check_loads("odd", found.weight_bytes, CPU)
 
     assert _well_told(odd, copy, _refusal(look))
 
@@ -120,7 +120,7 @@ def test_a_model_given_as_a_head_is_told_before_its_weights_are_read(pair, monke
 def test_weights_beyond_memory_are_refused_before_any_is_loaded(pair, monkeypatch):
     """Both models', with the caches and logits, are held against what is free."""
     monkeypatch.setattr(model, "_kept", {})
-    monkeypatch.setattr(room, "_available", lambda _device: 100_000)
+    monkeypatch.setattr(fits, "_available", lambda _device: 100_000)
     monkeypatch.setattr(model.AutoModelForCausalLM, "from_pretrained", None)
     with pytest.raises(EnvironmentMissing, match="the weights"):
         runs.events(pair)
@@ -130,7 +130,7 @@ def test_weights_beyond_memory_are_refused_before_any_is_loaded(pair, monkeypatc
 
 def test_a_depth_beyond_memory_is_refused(pair, monkeypatch):
     """Its rows of logits are counted: 8 GB were taken first."""
-    monkeypatch.setattr(room, "_available", lambda _device: 2**30)
+    monkeypatch.setattr(fits, "_available", lambda _device: 2**30)
     spec = RunSpec(id="x", profile="test", settings=runs.settings(pair, depth=1_000_000))
     with pytest.raises(EnvironmentMissing, match="the logits of 1000001 rows"):
         next(Native().run(spec, []))

@@ -21,6 +21,7 @@ from specprof.errors import INTERRUPTED, CaptureUnreadable, SpecprofError, Usage
 from specprof.locking import lock, refuse_recorded
 from specprof.plain import as_json
 from specprof.reading import is_regular, read_bytes
+from specprof.reasons import reason_of
 from specprof.settings import Profile, RunSpec
 
 INDEX = "sweep.json"
@@ -129,12 +130,15 @@ def read_index(folder: Path) -> Index:
     """Read a sweep's index; raises CaptureUnreadable where the folder holds none."""
     hint = "give a folder that a sweep of `specprof run` made"
     path = folder / INDEX
+    written = b""
     try:
-        index = msgspec.json.decode(read_bytes(path, LARGEST_BYTES), type=Index)
+        written = read_bytes(path, LARGEST_BYTES)
+        index = msgspec.json.decode(written, type=Index)
     except OSError as trouble:
         raise CaptureUnreadable(f"can't read {path}: {trouble.strerror}", hint) from trouble
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as trouble:
-        raise CaptureUnreadable(f"{path} is no sweep's index: {trouble}", hint) from trouble
+        reason = reason_of(trouble, written, Index)
+        raise CaptureUnreadable(f"{path} is no sweep's index: {reason}", hint) from trouble
     if index.schema != SCHEMA:
         raise CaptureUnreadable(f"{path} has schema {index.schema!r}, not {SCHEMA}", hint)
     for run in index.runs:  # it may come from anywhere, and names files that are written

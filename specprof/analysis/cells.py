@@ -75,11 +75,12 @@ class Cell:
     @property
     def damage(self) -> list[str]:
         """The lines left out, of each repeat that has some."""
-        return [
-            f"{len(each.damaged):,} damaged lines were left out: {'; '.join(each.damaged.told())}"
-            for each in self.captures
-            if each.damaged
-        ]
+        return [told for each in self.captures if (told := each.damaged.sentence())]
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether no result of it could be read, for lines are damaged."""
+        return bool(self.captures) and all(each.columns.unreadable for each in self.captures)
 
     @cached_property
     def columns(self) -> Columns:

@@ -82,13 +82,19 @@ class Comparison:
 
     rows: list[Row]
     notes: list[str]
+    damage: list[str] = field(default_factory=list)
+    """What of the captures could not be read: to be said before any figure."""
+    ruined: bool = False
+    """Whether no capture holds a result that could be read, for lines are damaged."""
 
 
 def compare(cells: Sequence[Cell]) -> Comparison:
     """Return every cell's figures, and the notes without which they would mislead."""
     baselines = [baseline(cell, cells) for cell in cells]
     rows = [_row(cell, base) for cell, base in zip(cells, baselines, strict=True)]
-    return Comparison(rows, _notes(rows, baselines))
+    damage = [f"{cell.label}: {told}" for cell in cells for told in cell.damage]
+    ruined = bool(damage) and all(cell.unreadable for cell in cells)
+    return Comparison(rows, _notes(rows, baselines), damage, ruined=ruined)
 
 
 def baseline(cell: Cell, cells: Sequence[Cell]) -> Cell | None:
@@ -301,7 +307,6 @@ def _warnings(rows: Sequence[Row]) -> list[str]:
     }
     notes = [f"{what}: {_few(labels)}" for what, labels in told.items() if labels]
     notes += [f"{row.cell.label}: {row.cell.trouble}" for row in rows if row.cell.trouble]
-    notes += [f"{row.cell.label}: {told}" for row in rows for told in row.cell.damage]
     notes += [
         f"{row.cell.label}: the capture contradicts itself: {each.told}; no figure that rests on "
         f"{each.of} is shown"

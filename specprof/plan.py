@@ -20,7 +20,7 @@ from specprof.plain import brief
 from specprof.reading import read_text
 from specprof.reasons import field_of, reason_of
 from specprof.registry import members, shipped
-from specprof.settings import Grid, Profile, RunSpec, Settings, Value
+from specprof.settings import MOST_RUNS, Grid, Profile, RunSpec, Settings, Value
 
 __all__ = [
     "AUTO",
@@ -45,8 +45,6 @@ SETTINGS = Path(written_settings.__file__)
 """Where each setting says what it means."""
 AUTO = "auto"
 """In place of a probe's name: whichever a diagnosis hangs on."""
-MOST_RUNS = 10_000
-"""Of one profile: its cells, each as often as it is repeated."""
 _Converted = TypeVar("_Converted")
 LABEL = "label"
 """A cell's key that is no setting: what its row is called."""

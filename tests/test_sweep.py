@@ -292,5 +292,5 @@ def test_an_index_of_more_runs_than_anybody_makes_is_refused(folder):
     one = index["runs"][0]
     index["runs"] = [one | {"file": f"{i}.jsonl"} for i in range(MOST_RUNS + 1)]
     (folder / sweep.INDEX).write_text(json.dumps(index), encoding="utf-8")
-    with pytest.raises(CaptureUnreadable, match="`runs` is .*at most 10,000 entries"):
+    with pytest.raises(CaptureUnreadable, match=r"`runs` is .*at most 10,000 entries"):
         sweep.read_index(folder)

@@ -49,6 +49,8 @@ def export(
             _to_stdout(exporter, read)
             _refuse_ruined(read)
             return
+    if output and str(output) in {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}:
+        raise UsageError(f"{output} is no place for a file", "give `-o -` to write to stdout")
     path = output or capture.with_name(capture.name.removesuffix(".jsonl") + exporter.suffix)
     _refuse_the_capture(path, capture)
     with writing.whole(path, overwrite=force) as part, _named(member):

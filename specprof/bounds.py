@@ -5,7 +5,7 @@ that rest on other lines: the header, and how much was read before. Nothing is j
 engine may do: more tokens than a round should commit, a cache of the wrong length.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from specprof import limits
 from specprof.amounts import MOST_DRAFTED, MOST_EXACT
 from specprof.errors import UsageError
+from specprof.plain import brief, counted
 from specprof.records import Burst, End, Event, Header, Overlaps, Round
 
 MOST_PHASES = 32
@@ -40,6 +41,8 @@ class Damaged:
     def __init__(self, lines: Iterable[Damage] = ()) -> None:
         self.first = list(lines)
         self._count = len(self.first)
+        self.of: int | None = None
+        """Lines of the file that were read, the header's and these included; None: not known."""
 
     def __len__(self) -> int:
         return self._count
@@ -47,16 +50,16 @@ class Damaged:
     def __iter__(self) -> Iterator[Damage]:
         return iter(self.first)
 
-    def add(self, line: int, reason: str) -> None:
-        """Count a line; keep its number and its reason while there are few."""
+    def add(self, line: int, reason: Callable[[], str]) -> None:
+        """Count a line; ask for its reason, and keep it with the number, while there are few."""
         self._count += 1
         if len(self.first) < KEPT:
-            self.first.append(Damage(line, _shortened(reason)))
+            self.first.append(Damage(line, brief(reason(), LONGEST_REASON)))
 
     def copy(self) -> "Damaged":
         """Return what is known now; later lines leave it alone."""
         copied = Damaged(self.first)
-        copied._count = self._count
+        copied._count, copied.of = self._count, self.of
         return copied
 
     def in_words(self, shown: int = 3) -> list[str]:
@@ -64,6 +67,25 @@ class Damaged:
         words = [f"line {each.line:,}: {each.reason}" for each in self.first[:shown]]
         more = len(self) - len(words)
         return [*words, f"and {more:,} more"] if more > 0 else words
+
+    @property
+    def total(self) -> bool:
+        """Whether nothing but the header could be read."""
+        return self._count > 0 and self._count + 1 == self.of
+
+    def sentence(self) -> str:
+        """Say how many lines of how many could not be read, and why; empty where all could."""
+        if not self._count:
+            return ""
+        if self.total:
+            lines = counted(self._count, "line")
+            count = f"none of the {lines} after the header could be read"
+            count = count if self._count > 1 else "the only line after the header could not be read"
+        else:
+            of = "" if self.of is None else f" of {self.of:,}"
+            count = f"{self._count:,}{of} {'line' if not of and self._count == 1 else 'lines'}"
+            count += " could not be read"
+        return f"{count} ({'; '.join(self.in_words())})"
 
 
 class Bounds:
@@ -145,7 +167,3 @@ def _of_overlaps(read: Overlaps) -> str | None:
 def _astray(parents: list[int]) -> bool:
     """Whether some parent does not come before its child."""
     return any(parent >= place for place, parent in enumerate(parents))
-
-
-def _shortened(reason: str) -> str:
-    return reason if len(reason) <= LONGEST_REASON else f"{reason[: LONGEST_REASON - 1]}…"

@@ -13,6 +13,7 @@ import os
 import time
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -24,7 +25,8 @@ from specprof.errors import CaptureReplaced, CaptureUnreadable
 from specprof.locking import claimed, leads_to, this_boot
 from specprof.plain import as_json
 from specprof.reading import open_regular
-from specprof.records import SCHEMA, End, Event, Header
+from specprof.reasons import reason_of
+from specprof.records import SCHEMA, End, Event, Header, Overlaps, Round, Scan, Scored
 from specprof.settings import Settings
 
 PIECE = 2**20
@@ -33,6 +35,8 @@ LONGEST_LINE = 64 << 20
 """Bytes; a longer line is damage. The longest real ones, rechecks, stay far below."""
 LONGEST_SKIP = 256 << 20
 """Bytes; where no line ends within so many, nothing that follows is looked for."""
+RESULTS = (Round, Scored, Overlaps, Scan)
+"""Events that a run is made for."""
 TAIL_BYTES = 64
 """Kept of what was read last: it tells a file that has grown from one that was recorded anew."""
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -226,6 +230,7 @@ class CaptureReader:
 
     def _decode(self, line: bytes) -> Event | None:
         self._lines += 1
+        self.damaged.of = self._lines
         if self._bounds is None:
             header = _header(self.path, line)
             self._bounds = Bounds(header)
@@ -233,11 +238,11 @@ class CaptureReader:
         try:
             event: Event = _decoder.decode(line)
         except _BROKEN as trouble:
-            self.damaged.add(self._lines, _reason(trouble))
+            self.damaged.add(self._lines, partial(reason_of, trouble, line, Event))
             return None
         broken = self._bounds.broken(event, self._lines)
         if broken is not None:
-            self.damaged.add(self._lines, broken)
+            self.damaged.add(self._lines, lambda: broken)
             return None
         return event
 
@@ -256,6 +261,13 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
         """The closing line; None while the run goes on, or when it was killed."""
         last = self.events[-1] if self.events else None
         return last if isinstance(last, End) else None
+
+    @property
+    def unreadable(self) -> str | None:
+        """Why it holds no result: lines are damaged, and no result could be read; else None."""
+        unasked = self.header.spec.settings.detail == "off"
+        read = unasked or any(isinstance(each, RESULTS) for each in self.events)
+        return None if read else self.damaged.sentence() or None
 
     @property
     def state(self) -> str:
@@ -281,6 +293,15 @@ def no_line(path: Path) -> CaptureUnreadable:
     """Return the error of a file that has not one whole line."""
     hint = "the run may have been stopped before its first line; record again"
     return CaptureUnreadable(f"{path} holds no complete line", hint)
+
+
+def ruined(path: Path | str, damage: str) -> CaptureUnreadable:
+    """Return the error of a capture whose lines are damaged, so that none of its results is left.
+
+    `damage` says how many and why.
+    """
+    title = f"{path} holds no result that could be read: {damage}"
+    return CaptureUnreadable(title, "record again, or copy the file anew")
 
 
 def no_capture(path: Path) -> CaptureUnreadable:
@@ -320,13 +341,6 @@ def _line(event: Event) -> bytes:
     return as_json(event) + b"\n"
 
 
-def _reason(trouble: Exception) -> str:
-    """Return why a line is no event, in a few words."""
-    if isinstance(trouble, RecursionError):
-        return "it is nested too deeply"
-    return "it is no UTF-8" if isinstance(trouble, UnicodeDecodeError) else str(trouble)
-
-
 class _Start(msgspec.Struct):
     event: str
     schema: int
@@ -344,10 +358,12 @@ def _header(path: Path, line: bytes) -> Header:
         raise CaptureUnreadable(
             found, "upgrade specprof, or read it with the version that wrote it"
         )
+    written: object = line
     try:
-        header = msgspec.convert(_known_settings(msgspec.json.decode(line)), Header)
+        written = _known_settings(msgspec.json.decode(line))
+        header = msgspec.convert(written, Header)
     except _BROKEN as broken:
-        raise _damaged_header(path, _reason(broken)) from broken
+        raise _damaged_header(path, reason_of(broken, written, Header)) from broken
     if (trouble := trouble_of(header)) is not None:
         raise _damaged_header(path, trouble)
     return header

@@ -23,11 +23,14 @@ from specprof.narration import aside, log_for, own_lines, tell
 from specprof.plan import expand
 from specprof.progress import SELDOM_S, Progress, SweepProgress
 from specprof.reading import open_regular, read_end
+from specprof.records import Event
 from specprof.settings import Profile, RunSpec, Settings
 
 POLL_S = 0.05
 LOG_BYTES = 1 << 20
 """Passed on of a failed run's own output, its end."""
+LOOK_S = 1.0
+"""Between two looks at whether the file that is recorded still has its name."""
 _Standing = tuple[int, int, int]
 
 Follow = Callable[[Sequence[str], Path, Settings], None]
@@ -136,7 +139,9 @@ def _recorded(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> 
                 raise ending  # noqa: TRY301 - it came while modules were loaded, and was swallowed
             if not writer.locked:
                 tell(f"{path} can't be locked: let no other run record into it meanwhile")
-            end = record(backend, spec, writer, command=sys.argv[1:], listener=progress.hear)
+            end = record(
+                backend, spec, writer, command=sys.argv[1:], listener=_watching(writer, progress)
+            )
             gone = writer.gone
         except BaseException:
             _forget_empty(writer)
@@ -150,6 +155,24 @@ def _recorded(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> 
         title = f"recording stopped: {writer.trouble}; {writer.lost} events were lost"
         raise SpecprofError(title, f"make room and run again; what came before is kept in {path}")
     return end.status
+
+
+def _watching(writer: CaptureWriter, progress: Progress) -> Callable[[Event], None]:
+    """Return a listener that ends the run soon after its file has lost its name.
+
+    What is recorded from then on is lost, and hours of a device with it.
+    """
+    looked = time.monotonic()
+
+    def hear(event: Event) -> None:
+        nonlocal looked
+        progress.hear(event)
+        if (now := time.monotonic()) - looked > LOOK_S:
+            looked = now
+            if writer.gone:
+                raise _lost(writer.path)
+
+    return hear
 
 
 def _lost(path: Path) -> SpecprofError:

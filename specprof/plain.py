@@ -8,6 +8,9 @@ from typing import Any
 
 import msgspec
 
+MAX_BRIEF_SIGNS = 160
+"""Of a stranger's text in a sentence: a name may be a megabyte long."""
+
 
 def plain(text: str) -> str:
     r"""Return `text` on one line, whatever could steer a terminal written as `\x1b`, `\u202e`.
@@ -16,6 +19,19 @@ def plain(text: str) -> str:
     lone surrogates.
     """
     return "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
+
+
+def brief(text: str, most: int = MAX_BRIEF_SIGNS) -> str:
+    """Return foreign text for a sentence: on one line, fit to print, an ellipsis for what is cut.
+
+    At most `most` characters of it, counted before any of them is escaped.
+    """
+    return plain(text) if len(text) <= most else f"{plain(text[: most - 1])}…"
+
+
+def counted(number: int, name: str, plural: str | None = None) -> str:
+    """Return `1 damaged line`, `1,200 damaged lines`."""
+    return f"{number:,} {name if number == 1 else plural or name + 's'}"
 
 
 def _escaped(sign: str) -> str:

@@ -15,6 +15,8 @@ from typing import Self
 from specprof import pocket
 from specprof.engine.text import NAMED
 from specprof.errors import UsageError
+from specprof.limits import refuse_empty
+from specprof.plain import brief
 from specprof.settings import RunSpec, Settings
 
 MAX_SHOWN_SIGNS = 200
@@ -41,6 +43,9 @@ class Allowed:
 
 def check(file: str | Path, asked: Iterable[Settings], allowed: Allowed) -> None:
     """Refuse, with UsageError, settings out of a file that ask for more than the user allowed."""
+    asked = list(asked)
+    for settings in asked:  # nobody can allow what has no name
+        refuse_empty(settings)
     wanted, code = _wanted(asked)
     rest = {name: kind for name, kind in wanted.items() if name not in allowed.names}
     _refuse(file, rest, [] if allowed.code else code)
@@ -131,4 +136,4 @@ def _option(name: str) -> str:
 
 
 def _shown(name: str) -> str:
-    return repr(name) if len(name) <= MAX_SHOWN_SIGNS else f"{name[:MAX_SHOWN_SIGNS]!r}..."
+    return repr(brief(name, MAX_SHOWN_SIGNS))

@@ -108,6 +108,17 @@ def test_a_capture_that_lost_its_name_is_told(tmp_path, done):
     assert path.exists() == (done == "replaced")
 
 
+def test_a_capture_that_lost_its_name_ends_its_run_at_once(tmp_path):
+    """Nobody has to stop it: hours of a device would be spent on a file that is lost."""
+    path = tmp_path / "a.jsonl"
+    child = started(path)
+    path.unlink()
+    told = child.communicate(timeout=30)[1]
+    assert child.returncode == 1
+    assert "was deleted or replaced while it was recorded" in told
+    assert not path.exists()
+
+
 KILLED = """
 import os, signal, sys, time
 from pathlib import Path

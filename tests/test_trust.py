@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from specprof import plan, trust
+from specprof import limits, plan, trust
 from specprof.cli import app
 from specprof.errors import UsageError
 from specprof.settings import RunSpec, Settings
@@ -150,3 +150,12 @@ def test_the_page_tells_of_every_command():
     assert len(rows) == len(commands)
     assert {len(cells.split("|")) for _, cells in rows} == {len(re.search(
         r"^\| command \|(.*)\|$", page, re.MULTILINE)[1].split("|"))}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", ["target", "draft", "text", "dataset"])
+def test_an_empty_name_is_nobodys_to_allow(field):
+    """It would be the folder the command is typed in, whatever lies there."""
+    with pytest.raises(UsageError, match=f"{field} is an empty name"):
+        trust.check("run.jsonl", [Settings(**{field: ""})], Allowed(frozenset([""])))
+    with pytest.raises(UsageError, match=f"{field} is an empty name"):
+        limits.check(Settings(**{field: ""}))

@@ -27,6 +27,8 @@ from specprof.findings import Clear, Crashed, Family, Finding, Found, Outcome, U
 
 ORDER: Final[tuple[Family, ...]] = ("measurement", "bug", "configuration", "mismatch", "cost")
 """Whether to trust the capture comes first, then what is broken, then what is merely costly."""
+INCOMPLETE: Final = "capture-incomplete"
+"""The rule that says what of a capture could not be read."""
 RECHECKS: Final = "recompute"
 """The probe that rechecks what a capture's own recheck left out."""
 
@@ -66,6 +68,10 @@ class Diagnosis:
     """One a rule, families in `ORDER`, rules by name; then one a probe that was run."""
     prospects: Prospects | None = None
     """What each remedy would gain; None where times are missing."""
+    damaged: bool = False
+    """Whether lines of the capture could not be read."""
+    unreadable: str | None = None
+    """Why nothing can be judged, where lines are damaged and no result could be read."""
 
     @property
     def found(self) -> tuple[Verdict, ...]:
@@ -110,6 +116,8 @@ def summed_up(evidence: Evidence, verdicts: Sequence[Verdict]) -> Diagnosis:
         waterfall=factors,
         prospects=_asked(evidence, prospects),
         verdicts=tuple(verdicts),
+        damaged=bool(evidence.columns.damaged),
+        unreadable=evidence.columns.unreadable,
     )
 
 

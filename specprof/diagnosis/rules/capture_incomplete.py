@@ -56,8 +56,7 @@ class CaptureIncomplete(Rule):
             reasons.append(f"the run {_told(end.status, end.reason)}")
         damaged = evidence.columns.damaged
         if damaged:
-            lines = "1 line" if len(damaged) == 1 else f"{len(damaged):,} lines"
-            reasons.append(f"{lines} can't be read ({'; '.join(damaged.in_words())})")
+            reasons.append(damaged.sentence())
         if missing > 0:
             rounds = "1 round is" if missing == 1 else f"{missing:,} rounds are"
             where = "" if after is None else f", the first after round {after:,}"

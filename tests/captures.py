@@ -72,7 +72,8 @@ def agreeing(made: Sequence[Event]) -> list[Event]:
             case Burst():
                 own = [one for one in played if one.burst == event.burst]
                 lasts_ns = max(event.wall_ns, over.get(event.burst, 0) - event.start_ns)
-                event = replace(event, rounds=len(own), wall_ns=lasts_ns)  # noqa: PLW2901
+                tokens = sum(len(one.emitted) for one in own)
+                event = replace(event, rounds=len(own), emitted=tokens, wall_ns=lasts_ns)  # noqa: PLW2901
             case Recheck():
                 emitted = {one.index: len(one.emitted) for one in played}
                 kept = [each for each in event.emitted if each.slot < emitted[each.round]]

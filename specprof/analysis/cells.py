@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from specprof.analysis.columns import Columns
-from specprof.analysis.contradictions import Contradiction, contradictions
+from specprof.analysis.contradictions import contradictions
+from specprof.analysis.doubts import Contradiction
 from specprof.analysis.recorded import Recorded, read_columns
 from specprof.analysis.tables import Floats, Ints, Passes, Rounds
 from specprof.errors import CaptureUnreadable

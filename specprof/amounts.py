@@ -52,6 +52,9 @@ Share = Annotated[float, Meta(ge=-ROUNDING, le=1 + ROUNDING)]
 """A probability, a mass, a total variation."""
 Nats = Annotated[float, Meta(ge=-1e9, le=1e9)]
 """Nats, logits, and their differences."""
+Surprise = Annotated[float, Meta(ge=-ROUNDING, le=1e6)]
+"""Nats a model is short of certain of a token. Half precision holds no two logits further apart
+than 131,008; an engine whose logits run astray must still be read."""
 Spread = Annotated[float, Meta(ge=-ROUNDING, le=1e18)]
 """A variance, in nats squared."""
 Watts = Annotated[float, Meta(ge=0, le=1e9)]

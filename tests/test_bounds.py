@@ -76,6 +76,17 @@ def test_a_number_that_no_engine_can_mean_costs_its_line(tmp_path, kind, field, 
     assert len(found.events) == len(written) - 2
 
 
+@pytest.mark.parametrize(("nats", "told"), [(1e9, "<= 1000000"), (-1.0, ">= -0.001")])
+def test_a_token_no_logits_are_short_of_costs_its_pass(tmp_path, nats, told):
+    """A likelihood above 1, or below what two numbers can be apart."""
+    written = lines(tmp_path, workload="ppl", context=900)
+    place = first(written, "scored")
+    written[place]["nll"][0] = nats
+    found = read(tmp_path, written)
+    assert [each.line for each in found.damaged] == [place + 1]
+    assert told in found.damaged.first[0].reason
+
+
 DRAFT = {"token": 0, "parent": 1, "seen": 4}
 PLACES = [
     (DRAFT["token"], 2**32, "from 0 to 4,294,967,295"),

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from specprof.analysis.columns import Columns
-from specprof.analysis.contradictions import Contradiction
+from specprof.analysis.doubts import Contradiction
 from specprof.analysis.recorded import read_columns
 from specprof.analysis.summaries import Figures, Steps, Summary, steps, summarised
 from specprof.errors import CaptureUnreadable

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from specprof.analysis.columns import Columns
-from specprof.analysis.contradictions import Contradiction, contradictions, matched
+from specprof.analysis.contradictions import contradictions, matched
+from specprof.analysis.doubts import Contradiction
 from specprof.analysis.stats import Estimate, ratio
 from specprof.analysis.tables import (
     Bools,

@@ -12,7 +12,7 @@ import numpy as np
 
 from specprof.analysis import acceptance, perplexity
 from specprof.analysis.columns import Columns
-from specprof.analysis.contradictions import Contradiction, contradictions
+from specprof.analysis.contradictions import contradictions
 from specprof.analysis.cost_model import medians_of_steps
 from specprof.analysis.recorded import Recorded
 from specprof.analysis.stats import Estimate, ratio

@@ -80,7 +80,10 @@ def _reason(evidence: Evidence) -> str:
 
 def _scored(evidence: Evidence) -> str | None:
     """Say the perplexity of a run that scored known text."""
-    found = perplexity.perplexity(evidence.columns)
+    found, nll = perplexity.perplexity(evidence.columns), evidence.columns.scored.nll
+    if found is None and len(nll):
+        mean = f"{nll.mean():,.0f} nats a token"
+        return f"The target gives the known text no chance: {mean} in the mean of {len(nll):,}."
     if found is None:
         return None
     spread = f"95 % interval {found.low:,.2f} to {found.high:,.2f}"

@@ -31,6 +31,8 @@ LOG_BYTES = 1 << 20
 """Passed on of a failed run's own output, its end."""
 LOOK_S = 1.0
 """Between two looks at whether the file that is recorded still has its name."""
+LOGS = 100
+"""Names tried for the log of one capture."""
 _Standing = tuple[int, int, int]
 
 Follow = Callable[[Sequence[str], Path, Settings], None]
@@ -54,7 +56,7 @@ def launch(
     path = output or place.with_name(place.name + ".jsonl")
     _refuse_existing(path, force=force)
     if tui and _on_terminal():
-        return _watched(path)
+        return _watched(path, force=force)
     progress = Progress(specs[0])
     status = _record(specs[0], path, progress, force=force)
     progress.report()
@@ -180,11 +182,11 @@ def _lost(path: Path) -> SpecprofError:
     return SpecprofError(title, "run again, and leave the file where it is until the run has ended")
 
 
-def _watched(path: Path) -> int:
+def _watched(path: Path, *, force: bool = False) -> int:
     """Run in a child process and follow its capture in the dashboard."""
-    log, before = log_for(path), _standing(path)
+    log, before = _free_log(path, force=force), _standing(path)
     command = [sys.executable, "-m", "specprof", *sys.argv[1:], "--no-tui", "--output", str(path)]
-    with _narration(log) as narration, lifeline("the dashboard was killed") as tied:
+    with _narration(log, force=force) as narration, lifeline("the dashboard was killed") as tied:
         child = subprocess.Popen(  # noqa: S603 - our own command line again
             command,
             stdin=subprocess.DEVNULL,
@@ -198,10 +200,28 @@ def _watched(path: Path) -> int:
         return _failed_early(child, log) if code is None else _told_of(path, child, log, code)
 
 
+def _free_log(path: Path, *, force: bool) -> Path:
+    """Return where the log of a run goes: CAPTURE.log, numbered where that may be the user's own.
+
+    `force` gives up CAPTURE.log with the capture.
+    """
+    names = [log_for(path), *(path.with_name(f"{path.name}.{n}.log") for n in range(2, LOGS + 1))]
+    return next((each for each in names if force or _is_unused(each)), names[0])
+
+
+def _is_unused(log: Path) -> bool:
+    """Whether nothing is lost by writing there: it is absent, or an empty file."""
+    kind = writing.found(log)
+    return kind == "nothing" or (kind == "file" and not log.lstat().st_size)
+
+
 @contextlib.contextmanager
-def _narration(log: Path) -> Iterator[int]:
-    """Open the log of a run; it is locked as long as the run or its viewer has it open."""
-    file, _ = claimed(log, overwrite=True)
+def _narration(log: Path, *, force: bool = False) -> Iterator[int]:
+    """Open the log of a run; it is locked as long as the run or its viewer has it open.
+
+    What holds something already is emptied only by `force`. Raises UsageError.
+    """
+    file, _ = claimed(log, overwrite=force)
     try:
         yield file
     finally:

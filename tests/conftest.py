@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import re
+import signal
 import warnings
 from pathlib import Path
 
@@ -40,7 +41,12 @@ class Heard(logging.Handler):
 
 
 def pytest_configure(config):
-    """Count what the tests share as our code, and hear what libraries log."""
+    """Count what the tests share as our code, and hear what libraries log.
+
+    Under `nohup` a closed terminal's signal is ignored, in every process the tests start too; tests
+    of that signal need it.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     shared = "|".join(sorted(path.stem for path in Path(__file__).parent.glob("*.py")))
     config.addinivalue_line("filterwarnings", rf"error:::({shared}|recorded_loop)\Z")
     for name in LOGGERS:

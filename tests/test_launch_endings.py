@@ -208,6 +208,25 @@ def test_a_log_that_another_run_writes_is_not_cut(tmp_path):
     assert (tmp_path / "elsewhere").read_text() == "precious"
 
 
+def test_a_log_that_may_be_the_users_own_is_left_alone(tmp_path):
+    """The run's narration goes to a numbered log beside it; --force gives the old one up."""
+    path, log = tmp_path / "a.jsonl", tmp_path / "a.jsonl.log"
+    assert launch._free_log(path, force=False) == log
+    log.touch()
+    assert launch._free_log(path, force=False) == log
+    log.write_text("precious")
+    second = tmp_path / "a.jsonl.2.log"
+    assert launch._free_log(path, force=False) == second
+    second.mkdir()
+    assert launch._free_log(path, force=False) == tmp_path / "a.jsonl.3.log"
+    assert launch._free_log(path, force=True) == log
+    with pytest.raises(UsageError, match="exists already"), launch._narration(log):
+        pass
+    assert log.read_text() == "precious"
+    with launch._narration(log, force=True):
+        assert not log.read_text()
+
+
 def test_what_stood_in_the_file_before_is_not_taken_for_the_run(tmp_path):
     """With --force the dashboard waits for the new header."""
     path = tmp_path / "a.jsonl"

@@ -14,6 +14,7 @@ from specprof.analysis import acceptance, perplexity
 from specprof.analysis.columns import Columns
 from specprof.analysis.contradictions import contradictions
 from specprof.analysis.cost_model import medians_of_steps
+from specprof.analysis.doubts import Contradiction
 from specprof.analysis.recorded import Recorded
 from specprof.analysis.stats import Estimate, ratio
 from specprof.analysis.tables import Floats, Ints, Passes, Rounds

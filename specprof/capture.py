@@ -2,9 +2,8 @@
 
 Knows lines and bytes; nothing of models, evidence or screens. A line goes out in one `write`, alone
 or with those that follow it at once, so a killed run leaves at most one torn last line, which every
-reader skips. A full disk stops the
-recording, never the run. A capture may come from anywhere: no file makes a reader do worse than
-raise CaptureUnreadable or count a damaged line.
+reader skips. A full disk stops the recording, never the run. A capture may come from anywhere: no
+file makes a reader do worse than raise CaptureUnreadable or count a damaged line.
 """
 
 import contextlib
@@ -29,6 +28,10 @@ from specprof.settings import Settings
 
 PIECE = 2**20
 """Bytes read at once where nobody needs all events together."""
+TOGETHER = 1 << 18
+"""Bytes of lines that are read together: what is decoded of them stays in a processor's cache."""
+MOST_TOGETHER = 4096
+"""Lines that are decoded together: a line of a few bytes takes more than these once it is read."""
 LONGEST_LINE = 64 << 20
 """Bytes; a longer line is damage. The longest real ones, rechecks, stay far below."""
 LONGEST_SKIP = 256 << 20
@@ -170,7 +173,7 @@ class CaptureReader:
         try:
             with contextlib.ExitStack() as stack, no_collection():
                 file = file or stack.enter_context(open_regular(self.path))
-                return list(self._events(file, limit))
+                return self._events(file, limit)
         except OSError as trouble:
             raise unreadable(self.path, trouble) from trouble
 
@@ -185,7 +188,15 @@ class CaptureReader:
             yield self.poll(size if end is None else min(size, end - before))
             end = self._size if end is None else end
 
-    def _events(self, file: BinaryIO, limit: int | None) -> Iterator[Event]:
+    def _events(self, file: BinaryIO, limit: int | None) -> list[Event]:
+        events = list[Event]()
+        for lines in self._whole_lines(file, limit):
+            for start in range(0, len(lines), MOST_TOGETHER):
+                events += self._decoded(lines[start : start + MOST_TOGETHER])
+        return events
+
+    def _whole_lines(self, file: BinaryIO, limit: int | None) -> Iterator[list[bytes]]:
+        """Yield lines that have ended, without their ends, and the beginnings of overlong ones."""
         size = self._size = file.seek(0, os.SEEK_END)
         self._refuse_replaced(file, size)
         started = file.seek(self.offset)
@@ -193,6 +204,13 @@ class CaptureReader:
         until = max(until, 1)  # some systems' files state no size: their first line tells
         self.torn = self._endless
         while self.offset < until and not self._endless:
+            piece = file.read(min(until - self.offset, TOGETHER, LONGEST_LINE))
+            whole, end, _ = piece.rpartition(b"\n")
+            file.seek(self.offset + len(whole) + len(end))
+            if end:
+                self.offset, self._tail = file.tell(), (whole + end)[-TAIL_BYTES:]
+                yield whole.split(b"\n")
+                continue
             line = file.readline(LONGEST_LINE)
             if line.endswith(b"\n"):
                 self.offset += len(line)
@@ -202,8 +220,7 @@ class CaptureReader:
                 self.torn = bool(line)
                 return
             self._tail = line[-TAIL_BYTES:]
-            if (event := self._decode(line)) is not None:
-                yield event
+            yield [line.removesuffix(b"\n")]
 
     def _refuse_replaced(self, file: BinaryIO, size: int) -> None:
         file.seek(max(0, self.offset - len(self._tail)))
@@ -214,7 +231,7 @@ class CaptureReader:
         """Skip the rest of an overlong line, holding no more than a piece of it at a time."""
         if len(line) < LONGEST_LINE:
             return False
-        if not self._lines:
+        if not self.offset:
             raise no_capture(self.path)
         left = LONGEST_SKIP
         while left > 0 and (piece := file.readline(PIECE)):
@@ -224,22 +241,27 @@ class CaptureReader:
         self._endless = left <= 0
         return False
 
-    def _decode(self, line: bytes) -> Event | None:
-        self._lines += 1
+    def _decoded(self, lines: list[bytes]) -> list[Event]:
+        """Return the events among the next lines of the file; count the others."""
         if self._bounds is None:
-            header = _header(self.path, line)
-            self._bounds = Bounds(header)
-            return header
-        try:
-            event: Event = _decoder.decode(line)
-        except _BROKEN as trouble:
-            self.damaged.add(self._lines, _reason(trouble))
-            return None
-        broken = self._bounds.broken(event, self._lines)
-        if broken is not None:
-            self.damaged.add(self._lines, broken)
-            return None
-        return event
+            header = _header(self.path, lines[0])
+            self._bounds, self._lines = Bounds(header), 1
+            return [header, *self._decoded(lines[1:])]
+        events, wrong, first = list[Event](), dict[int, str](), self._lines + 1
+        for number, line in enumerate(lines, first):
+            try:
+                events.append(_decoder.decode(line))
+            except _BROKEN:
+                wrong[number] = _reason_of(line)
+        self._lines += len(lines)
+        if not self._bounds.all_hold(events, first):
+            numbers = [each for each in range(first, first + len(lines)) if each not in wrong]
+            judged = [self._bounds.broken(*each) for each in zip(events, numbers, strict=True)]
+            wrong |= {number: why for number, why in zip(numbers, judged, strict=True) if why}
+            events = [event for event, why in zip(events, judged, strict=True) if why is None]
+        for number in sorted(wrong):
+            self.damaged.add(number, wrong[number])
+        return events
 
 
 class Capture(msgspec.Struct, frozen=True, kw_only=True):
@@ -325,6 +347,18 @@ def _reason(trouble: Exception) -> str:
     if isinstance(trouble, RecursionError):
         return "it is nested too deeply"
     return "it is no UTF-8" if isinstance(trouble, UnicodeDecodeError) else str(trouble)
+
+
+def _reason_of(line: bytes) -> str:
+    """Return why a line, given without its end, is no event; an overlong one was cut, and has none.
+
+    Asked with its end: where a text is not closed, that is what is wrong with it.
+    """
+    try:
+        _decoder.decode(line if len(line) >= LONGEST_LINE else line + b"\n")
+    except _BROKEN as trouble:
+        return _reason(trouble)
+    return "it is no event"
 
 
 class _Start(msgspec.Struct):

@@ -248,6 +248,13 @@ def test_a_damaged_line_is_counted_and_passed_over(tmp_path, recorded, line):
     assert len(read.events) == len(events()) - 1
 
 
+def test_a_text_that_is_not_closed_is_damage_for_that_and_not_for_being_short(tmp_path, recorded):
+    """A line is given to the decoder without its end; the reason is found with it."""
+    header, rest = recorded.split(b"\n", 1)
+    read = read_capture(put(tmp_path, header + b'\n{"event":"no\n' + rest))
+    assert "invalid character" in read.damaged.first[0].reason
+
+
 def test_long_digits_in_a_text_are_no_damage(tmp_path):
     """Only numbers are held to 53 bits, not what a note quotes; the largest number passes."""
     note = Note(at_ns=2**53, text="9" * 40)

@@ -5,7 +5,7 @@ that rest on other lines: the header, and how much was read before. Nothing is j
 engine may do: more tokens than a round should commit, a cache of the wrong length.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -25,6 +25,8 @@ KEPT = 1000
 LONGEST_REASON = 160
 """Characters."""
 _CHAIN = list(range(-1, MOST_DRAFTED))
+_LOOKED_INTO = frozenset({Header, Overlaps, End})
+"""Rare kinds of events, which are only judged one by one."""
 
 
 class Damage(NamedTuple):
@@ -97,6 +99,37 @@ class Bounds:
         self._phases: set[str] = set()
         self._spent_ns = 0
         self._ended = False
+
+    def all_hold(self, events: Sequence[Event], line: int) -> bool:
+        """Whether all of these can be; the first stands in that line of the file, the rest behind.
+
+        Quicker than to ask for each of them, which is what to do where this is False: some may be
+        fine then, and nothing is settled.
+        """
+        rounds = [each for each in events if type(each) is Round]
+        others = [each for each in events if type(each) is not Round]
+        if self._ended or not _LOOKED_INTO.isdisjoint(map(type, others)):
+            return False
+        if any(type(each) is Burst and each.sequence >= self._batch for each in others):
+            return False
+        spent_ns = self._spent_ns + sum([one.wall_ns for one in rounds])
+        names = {span.name for one in rounds for span in one.spans}
+        if spent_ns > MOST_EXACT or not names <= self._names:
+            return False
+        if not self._counts_hold(rounds, line):
+            return False
+        self._spent_ns = spent_ns
+        return True
+
+    def _counts_hold(self, rounds: Sequence[Round], line: int) -> bool:
+        batch = self._batch
+        for one in rounds:
+            drafted, parents = len(one.drafted), [each.parent for each in one.drafted]
+            if one.accepted > drafted or (parents != _CHAIN[:drafted] and _astray(parents)):
+                return False
+            if one.sequence >= batch or one.shared > batch or one.burst > one.index + line:
+                return False
+        return True
 
     def broken(self, event: Event, line: int) -> str | None:
         """Return what in an event can't be; it stands in that line of the file, from 1."""

@@ -14,7 +14,8 @@ from datetime import datetime
 from pathlib import Path
 
 from specprof import endings, sweep, trust, writing
-from specprof.capture import CaptureWriter, read_capture
+from specprof.capture import read_capture
+from specprof.capture_writer import CaptureWriter
 from specprof.endings import as_interrupts, close, heed_lifeline, lifeline
 from specprof.errors import INTERRUPTED, SpecprofError
 from specprof.limits import NEEDS_DRAFT, check

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Literal
 
-from specprof.capture import CaptureWriter
+from specprof.capture_writer import CaptureWriter
 from specprof.endings import interrupt_due, undisturbed
 from specprof.errors import SpecprofError
 from specprof.extend import Backend

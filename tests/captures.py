@@ -8,7 +8,8 @@ import msgspec
 
 from specprof.backends.synthetic import Synthetic
 from specprof.bounds import Damaged
-from specprof.capture import Capture, CaptureWriter
+from specprof.capture import Capture
+from specprof.capture_writer import CaptureWriter
 from specprof.locking import this_boot
 from specprof.records import (
     Burst,

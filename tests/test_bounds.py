@@ -3,12 +3,14 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from captures import events, write
 from specprof import amounts, bounds
 from specprof.bounds import Damage, Damaged
 from specprof.capture import read_capture
 from specprof.errors import CaptureUnreadable
+from specprof.records import End, Round
 
 BATCH = {"batch": 3, "recheck_context": 4096}
 TREE = {"shape": "static-tree"}
@@ -220,3 +222,25 @@ def test_a_flood_of_damage_is_counted_and_not_kept():
     before = flood.copy()
     flood.add(1, "later")
     assert len(before) == len(flood) - 1
+
+
+@pytest.mark.parametrize("settings", [{}, TREE, BATCH])
+def test_what_a_healthy_capture_says_holds_together_as_one_by_one(settings):
+    """Chains, trees and batches alike: else every piece of such a capture is looked at twice."""
+    header, *told = events(**settings)
+    told = [each for each in told if not isinstance(each, End)]
+    together, alone = bounds.Bounds(header), bounds.Bounds(header)
+    assert [alone.broken(each, line) for line, each in enumerate(told, 2)] == [None] * len(told)
+    assert not together.all_hold(told, 2)  # names that were never seen are looked at one by one
+    assert [together.broken(each, line) for line, each in enumerate(told, 2)] == [None] * len(told)
+    assert together.all_hold(told, 2 + len(told))
+
+
+def test_the_time_of_lines_judged_together_counts_as_that_of_others():
+    """Piece by piece the rounds may not last longer than a number can say."""
+    header, *told = events()
+    one = next(each for each in told if isinstance(each, Round))
+    day, judged = replace(one, wall_ns=amounts.LONGEST_NS), bounds.Bounds(header)
+    assert judged.broken(day, 2) is None
+    assert judged.all_hold([day] * 100, 3)
+    assert not judged.all_hold([day] * 10, 103)

@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 
 from captures import HOSTILE, events, header_only, healthy, in_memory, write
 from specprof import capture as module
-from specprof.capture import CaptureReader, CaptureWriter, read_capture
+from specprof.capture import CaptureReader, read_capture
+from specprof.capture_writer import CaptureWriter
 from specprof.errors import CaptureUnreadable, UsageError
 from specprof.records import Note, Round
 
 CHILD = """
 import sys
 from pathlib import Path
-from specprof.capture import CaptureWriter
+from specprof.capture_writer import CaptureWriter
 from specprof.records import (Header, ClockFacts, Note)
 from specprof.settings import (RunSpec, Settings)
 from specprof import capture
@@ -248,6 +249,13 @@ def test_a_damaged_line_is_counted_and_passed_over(tmp_path, recorded, line):
     assert len(read.events) == len(events()) - 1
 
 
+def test_a_text_that_is_not_closed_is_damage_for_that_and_not_for_being_short(tmp_path, recorded):
+    """A line is given to the decoder without its end; the reason is found with it."""
+    header, rest = recorded.split(b"\n", 1)
+    read = read_capture(put(tmp_path, header + b'\n{"event":"no\n' + rest))
+    assert "invalid character" in read.damaged.first[0].reason
+
+
 def test_long_digits_in_a_text_are_no_damage(tmp_path):
     """Only numbers are held to 53 bits, not what a note quotes; the largest number passes."""
     note = Note(at_ns=2**53, text="9" * 40)
@@ -337,7 +345,7 @@ import resource, sys
 from pathlib import Path
 sys.path[:0] = ["tests"]
 from captures import events
-from specprof.capture import CaptureWriter
+from specprof.capture_writer import CaptureWriter
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 with CaptureWriter(Path(sys.argv[1])) as writer:
     for event in events():

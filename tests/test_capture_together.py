@@ -4,7 +4,8 @@ import os
 
 from captures import events
 from specprof import capture as module
-from specprof.capture import CaptureWriter, read_capture
+from specprof.capture import read_capture
+from specprof.capture_writer import CaptureWriter
 
 
 def test_lines_that_follow_at_once_are_written_together(tmp_path, monkeypatch):

@@ -27,6 +27,12 @@ def among(values: Ints, others: Ints) -> Bools:
     return np.asarray(ordered[place] == values)
 
 
+def distinct(values: Ints) -> Ints:
+    """Return these numbers, [n], each once and in order: a faster `numpy.unique` of many."""
+    ordered = np.sort(values)
+    return np.asarray(ordered[np.diff(ordered, prepend=ordered[:1] - 1) > 0])
+
+
 class Table:
     """Rows appended in batches; each annotated name is a column, a view of the rows so far.
 

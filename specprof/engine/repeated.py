@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import torch
 
-from specprof.capture import CaptureWriter
+from specprof.capture_writer import CaptureWriter
 from specprof.engine.bout import Bout, moment, settle, since
 from specprof.engine.handed import replaced
 from specprof.engine.inside import looked_into

@@ -14,7 +14,7 @@ from typing import Any, Self
 import msgspec
 
 from specprof import limits, registry
-from specprof.capture import CaptureWriter
+from specprof.capture_writer import CaptureWriter
 from specprof.engine.header import header
 from specprof.engine.held import ROOM, Held
 from specprof.engine.loop import Played

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from readers import run
 
 import captures
+from fuzzing.commands import run
 
 READERS = ("diagnose", "compare", "view", "export csv", "export speedscope")
 

@@ -1,14 +1,16 @@
-"""Which lines are not in a capture although its header and its rounds imply that they were written.
+"""Which lines are not in a capture although they were written of its other bursts.
 
-Of specprof's own backends it is known what they write of every burst. What a loop of one's own
-writes beside its rounds is its own affair, and nothing is missed of it. Knows columns.
+Of specprof's own backends it is known what they write of every burst. An earlier version may have
+written less, so a kind of line is missed only where the capture has some of that kind. What a loop
+of one's own writes beside its rounds is its own affair, and nothing is missed of it. Knows columns.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 
 import numpy as np
 
 from specprof.analysis.columns import Columns
+from specprof.plain import counted
 from specprof.settings import EVIDENT, Settings
 
 WALKING = frozenset({"native", "synthetic", "hf-assisted", "hf-generate", "hf-prompt-lookup"})
@@ -27,16 +29,16 @@ def lines_missing(columns: Columns) -> list[str]:
         return []
     known, over = _bursts(columns, settings)
     ended = {one.burst for one in columns.bursts}
-    due = {
-        "the prefill": known - {one.burst for one in columns.prefills},
-        "the end": over - ended,
-        "the plain decoding": _plain(columns, settings, over),
-        "the recheck": _rechecks(columns, settings, over),
+    due: dict[str, tuple[Sized, set[int]]] = {
+        "the prefill": (columns.prefills, known - {one.burst for one in columns.prefills}),
+        "the end": (columns.bursts, over - ended),
+        "the plain decoding": (columns.plains, _plain(columns, settings, over)),
+        "the recheck": (columns.rescored, _rechecks(columns, settings, over)),
     }
     return [
-        f"{name} of {_of(len(bursts), len(known))}"
-        for name, bursts in due.items()
-        if len(bursts) > len(columns.damaged)
+        f"{name} of {counted(len(bursts), 'burst')}"
+        for name, (there, bursts) in due.items()
+        if len(there) and len(bursts) > len(columns.damaged)
     ]
 
 
@@ -71,9 +73,3 @@ def _rechecks(columns: Columns, settings: Settings, over: Iterable[int]) -> set[
     short = bursts[rounds.context[first] <= settings.recheck_context]
     again = np.isin(rounds.index, columns.rescored.round)
     return (set(short.tolist()) & set(over)) - set(np.unique(rounds.burst[again]).tolist())
-
-
-def _of(missing: int, known: int) -> str:
-    if missing == known:
-        return "every burst" if known > 1 else "its burst"
-    return "1 burst" if missing == 1 else f"{missing:,} bursts"

@@ -6,9 +6,9 @@ import re
 from copy import deepcopy
 
 import pytest
-from mauling import written
 
 from captures import events, write
+from fuzzing.mauling import written
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.recorded import read_columns

@@ -29,7 +29,7 @@ from stamp import save, stamp
 from textual import __version__ as textual_version
 
 from specprof.backends.synthetic import Synthetic
-from specprof.capture import CaptureWriter
+from specprof.capture_writer import CaptureWriter
 from specprof.records import Event, Round
 from specprof.settings import RunSpec, Settings
 from specprof.tui.app import RATES_HZ, Dashboard

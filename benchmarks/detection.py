@@ -33,7 +33,7 @@ from specprof.analysis.stats import clopper_pearson
 from specprof.backends import synthetic
 from specprof.backends._tables import Place, Tables
 from specprof.backends.synthetic import Synthetic
-from specprof.capture import CaptureWriter
+from specprof.capture_writer import CaptureWriter
 from specprof.diagnosis import diagnose
 from specprof.recorder import record
 from specprof.records import Event

@@ -36,7 +36,8 @@ from stamp import RESULTS, stamp
 
 from specprof.analysis.comparison import Figure
 from specprof.analysis.interleaved import median
-from specprof.capture import CaptureWriter, read_capture
+from specprof.capture import read_capture
+from specprof.capture_writer import CaptureWriter
 from specprof.engine.instruments.threads import threads
 from specprof.engine.record_ahead import catch_up, ready
 from specprof.engine.setup.warmup import warm_up

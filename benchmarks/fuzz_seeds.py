@@ -16,7 +16,8 @@ import msgspec
 from msgspec.structs import replace
 
 from specprof import pocket, sweep
-from specprof.capture import CaptureWriter, read_capture
+from specprof.capture import read_capture
+from specprof.capture_writer import CaptureWriter
 from specprof.extend import Backend
 from specprof.plan import expand, override, read_profile, swept
 from specprof.recorder import record

@@ -18,7 +18,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from specprof.backends.synthetic import Synthetic
-from specprof.capture import Capture, CaptureWriter, read_capture
+from specprof.capture import Capture, read_capture
+from specprof.capture_writer import CaptureWriter
 from specprof.records import Burst, End, Event, Plain, Prefill, Recheck, Round, Sample
 from specprof.settings import RunSpec, Settings
 

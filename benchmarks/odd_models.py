@@ -35,7 +35,7 @@ LIMIT_S, PATIENCE_S = 60, 600
 ADDRESSES = 8 * 2**30
 TAKEN = 2**30
 """Bytes a run that is refused may have taken."""
-NARRATED = ("[", "loading the models")
+NARRATED = ("[", "loading the models", "what libraries said is in ")
 """How lines of a run's progress begin; the two of an error come after them."""
 TOLD = 2
 """Lines of an error: what is wrong, what to do."""

@@ -16,7 +16,9 @@ MOST_EXACT = 1 << 53
 MOST_IDS = 1 << 32
 """Tokenizers hold ids in 32 bits."""
 MOST_DRAFTED = 4096
-"""Tokens of one round; the trees and chains in use have some hundreds at most."""
+"""Tokens of one round, of whatever engine; a run of ours may ask for fewer: `limits.MOST_NODES`."""
+LARGEST_TOKENIZER_BYTES = 256 << 20
+"""Of a checkpoint's tokenizer: the largest published ones have 35 MiB."""
 LONGEST_NS = 24 * 3600 * 10**9
 """A round, a step, a span: a day, which a stopped process may well have slept."""
 LONGEST_NAME = 256
@@ -50,6 +52,9 @@ Share = Annotated[float, Meta(ge=-ROUNDING, le=1 + ROUNDING)]
 """A probability, a mass, a total variation."""
 Nats = Annotated[float, Meta(ge=-1e9, le=1e9)]
 """Nats, logits, and their differences."""
+Surprise = Annotated[float, Meta(ge=-ROUNDING, le=1e6)]
+"""Nats a model is short of certain of a token. Half precision holds no two logits further apart
+than 131,008; an engine whose logits run astray must still be read."""
 Spread = Annotated[float, Meta(ge=-ROUNDING, le=1e18)]
 """A variance, in nats squared."""
 Watts = Annotated[float, Meta(ge=0, le=1e9)]

@@ -5,7 +5,7 @@ that rest on other lines: the header, and how much was read before. Nothing is j
 engine may do: more tokens than a round should commit, a cache of the wrong length.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from specprof import limits
 from specprof.amounts import MOST_DRAFTED, MOST_EXACT
 from specprof.errors import UsageError
+from specprof.plain import brief, counted
 from specprof.records import Burst, End, Event, Header, Overlaps, Round
 
 MOST_PHASES = 32
@@ -24,6 +25,8 @@ KEPT = 1000
 LONGEST_REASON = 160
 """Characters."""
 _CHAIN = list(range(-1, MOST_DRAFTED))
+_LOOKED_INTO = frozenset({Header, Overlaps, End})
+"""Rare kinds of events, which are only judged one by one."""
 
 
 class Damage(NamedTuple):
@@ -40,6 +43,8 @@ class Damaged:
     def __init__(self, lines: Iterable[Damage] = ()) -> None:
         self.first = list(lines)
         self._count = len(self.first)
+        self.of: int | None = None
+        """Lines of the file that were read, the header's and these included; None: not known."""
 
     def __len__(self) -> int:
         return self._count
@@ -47,23 +52,42 @@ class Damaged:
     def __iter__(self) -> Iterator[Damage]:
         return iter(self.first)
 
-    def add(self, line: int, reason: str) -> None:
-        """Count a line; keep its number and its reason while there are few."""
+    def add(self, line: int, reason: Callable[[], str]) -> None:
+        """Count a line; ask for its reason, and keep it with the number, while there are few."""
         self._count += 1
         if len(self.first) < KEPT:
-            self.first.append(Damage(line, _shortened(reason)))
+            self.first.append(Damage(line, brief(reason(), LONGEST_REASON)))
 
     def copy(self) -> "Damaged":
         """Return what is known now; later lines leave it alone."""
         copied = Damaged(self.first)
-        copied._count = self._count
+        copied._count, copied.of = self._count, self.of
         return copied
 
-    def told(self, shown: int = 3) -> list[str]:
+    def in_words(self, shown: int = 3) -> list[str]:
         """Return the first few in words, and how many more there are."""
         words = [f"line {each.line:,}: {each.reason}" for each in self.first[:shown]]
         more = len(self) - len(words)
         return [*words, f"and {more:,} more"] if more > 0 else words
+
+    @property
+    def total(self) -> bool:
+        """Whether nothing but the header could be read."""
+        return self._count > 0 and self._count + 1 == self.of
+
+    def sentence(self) -> str:
+        """Say how many lines of how many could not be read, and why; empty where all could."""
+        if not self._count:
+            return ""
+        if self.total:
+            lines = counted(self._count, "line")
+            count = f"none of the {lines} after the header could be read"
+            count = count if self._count > 1 else "the only line after the header could not be read"
+        else:
+            of = "" if self.of is None else f" of {self.of:,}"
+            count = f"{self._count:,}{of} {'line' if not of and self._count == 1 else 'lines'}"
+            count += " could not be read"
+        return f"{count} ({'; '.join(self.in_words())})"
 
 
 class Bounds:
@@ -75,6 +99,37 @@ class Bounds:
         self._phases: set[str] = set()
         self._spent_ns = 0
         self._ended = False
+
+    def all_hold(self, events: Sequence[Event], line: int) -> bool:
+        """Whether all of these can be; the first stands in that line of the file, the rest behind.
+
+        Quicker than to ask for each of them, which is what to do where this is False: some may be
+        fine then, and nothing is settled.
+        """
+        rounds = [each for each in events if type(each) is Round]
+        others = [each for each in events if type(each) is not Round]
+        if self._ended or not _LOOKED_INTO.isdisjoint(map(type, others)):
+            return False
+        if any(type(each) is Burst and each.sequence >= self._batch for each in others):
+            return False
+        spent_ns = self._spent_ns + sum([one.wall_ns for one in rounds])
+        names = {span.name for one in rounds for span in one.spans}
+        if spent_ns > MOST_EXACT or not names <= self._names:
+            return False
+        if not self._counts_hold(rounds, line):
+            return False
+        self._spent_ns = spent_ns
+        return True
+
+    def _counts_hold(self, rounds: Sequence[Round], line: int) -> bool:
+        batch = self._batch
+        for one in rounds:
+            drafted, parents = len(one.drafted), [each.parent for each in one.drafted]
+            if one.accepted > drafted or (parents != _CHAIN[:drafted] and _astray(parents)):
+                return False
+            if one.sequence >= batch or one.shared > batch or one.burst > one.index + line:
+                return False
+        return True
 
     def broken(self, event: Event, line: int) -> str | None:
         """Return what in an event can't be; it stands in that line of the file, from 1."""
@@ -145,7 +200,3 @@ def _of_overlaps(read: Overlaps) -> str | None:
 def _astray(parents: list[int]) -> bool:
     """Whether some parent does not come before its child."""
     return any(parent >= place for place, parent in enumerate(parents))
-
-
-def _shortened(reason: str) -> str:
-    return reason if len(reason) <= LONGEST_REASON else f"{reason[: LONGEST_REASON - 1]}…"

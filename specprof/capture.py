@@ -1,141 +1,43 @@
-"""The capture file: one JSON line an event, written at once, readable while it grows.
+"""The capture file: one JSON line an event, read whole or as it grows.
 
-Knows lines and bytes; nothing of models, evidence or screens. A line goes out in one `write`, alone
-or with those that follow it at once, so a killed run leaves at most one torn last line, which every
-reader skips. A full disk stops the
-recording, never the run. A capture may come from anywhere: no file makes a reader do worse than
-raise CaptureUnreadable or count a damaged line.
+Knows lines and bytes; nothing of models, evidence or screens. A killed run leaves at most one torn
+last line, which every reader skips. A capture may come from anywhere: no file makes a reader do
+worse than raise CaptureUnreadable or count a damaged line. `capture_writer` makes the file.
 """
 
 import contextlib
 import gc
 import os
-import time
-import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 import msgspec
 
 from specprof.bounds import Bounds, Damaged, trouble_of
 from specprof.errors import CaptureReplaced, CaptureUnreadable
-from specprof.locking import claimed, leads_to, this_boot
-from specprof.plain import as_json
 from specprof.reading import open_regular
-from specprof.records import SCHEMA, End, Event, Header
+from specprof.reasons import reason_of
+from specprof.records import SCHEMA, End, Event, Header, Overlaps, Round, Scan, Scored
 from specprof.settings import Settings
 
 PIECE = 2**20
 """Bytes read at once where nobody needs all events together."""
+TOGETHER = 1 << 18
+"""Bytes of lines that are read together: what is decoded of them stays in a processor's cache."""
+MOST_TOGETHER = 4096
+"""Lines that are decoded together: a line of a few bytes takes more than these once it is read."""
 LONGEST_LINE = 64 << 20
 """Bytes; a longer line is damage. The longest real ones, rechecks, stay far below."""
 LONGEST_SKIP = 256 << 20
 """Bytes; where no line ends within so many, nothing that follows is looked for."""
+RESULTS = (Round, Scored, Overlaps, Scan)
+"""Events that a run is made for."""
 TAIL_BYTES = 64
 """Kept of what was read last: it tells a file that has grown from one that was recorded anew."""
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _decoder = msgspec.json.Decoder[Event](Event)
-
-
-class CaptureWriter:
-    """Appends events to a new file; `lost` counts those that could not be written.
-
-    The file is locked while it is open, so that it has one writer. A process that is forked from
-    this one keeps no hold on it.
-    """
-
-    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
-        self.path = path
-        self.write_ns = 0
-        self.lost = 0
-        self.trouble: str | None = None
-        """Why recording stopped, in the system's words; None while all is well."""
-        self._place = Path(os.path.abspath(path))  # noqa: PTH100 - a link stays a link
-        self._file, self.locked = claimed(path, overwrite=overwrite)
-        self._length = 0
-        self._held: list[bytes] = []
-        _writers.add(self)
-
-    @property
-    def gone(self) -> bool:
-        """Whether the open file has lost its name: it was deleted, or another took its place."""
-        return not leads_to(self._place, self._file)
-
-    def write(self, event: Event, *, more: bool = False) -> None:
-        """Append one event; one that has `more` following at once is written with them.
-
-        Never raises: after a failed write events are only counted.
-        """
-        started = time.perf_counter_ns()
-        if isinstance(event, Header):
-            boot = this_boot() if self.locked else None
-            event = msgspec.structs.replace(event, locked_on=boot)
-        if self.trouble is None:
-            self._held.append(_line(event))
-            if not more:
-                self._append()
-        else:
-            self.lost += 1
-        self.write_ns += time.perf_counter_ns() - started
-
-    def close(self) -> None:
-        """Close the file; a second call does nothing."""
-        if self._held:
-            self._append()
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-    def forget(self) -> None:
-        """Remove the open file; one that has taken its name is left alone."""
-        if not self.gone:
-            self._place.unlink()
-
-    def let_go(self) -> None:
-        """Close the file, unwritten, in a process that was forked from the recording one."""
-        self._held, self.trouble = [], "this process was forked from the recording one"
-        self.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _append(self) -> None:
-        lines, written = b"".join(self._held), 0
-        self._held = []
-        try:
-            written = os.write(self._file, lines)
-            if written == len(lines):
-                self._length += written
-                return
-            reason = "no space left for a whole line"
-        except OSError as trouble:
-            reason = trouble.strerror or str(trouble)
-        whole = lines.rfind(b"\n", 0, written) + 1
-        self._length += whole
-        self.trouble, self.lost = reason, self.lost + lines.count(b"\n", whole)
-        with contextlib.suppress(OSError):  # a device has no length to cut back to
-            os.ftruncate(self._file, self._length)
-
-
-_writers: weakref.WeakSet[CaptureWriter] = weakref.WeakSet()
-
-
-def _let_go_all() -> None:
-    for writer in list(_writers):
-        writer.let_go()
-
-
-os.register_at_fork(after_in_child=_let_go_all)  # else a lock would outlive its holder
 
 
 class CaptureReader:
@@ -170,7 +72,7 @@ class CaptureReader:
         try:
             with contextlib.ExitStack() as stack, no_collection():
                 file = file or stack.enter_context(open_regular(self.path))
-                return list(self._events(file, limit))
+                return self._events(file, limit)
         except OSError as trouble:
             raise unreadable(self.path, trouble) from trouble
 
@@ -185,7 +87,15 @@ class CaptureReader:
             yield self.poll(size if end is None else min(size, end - before))
             end = self._size if end is None else end
 
-    def _events(self, file: BinaryIO, limit: int | None) -> Iterator[Event]:
+    def _events(self, file: BinaryIO, limit: int | None) -> list[Event]:
+        events = list[Event]()
+        for lines in self._whole_lines(file, limit):
+            for start in range(0, len(lines), MOST_TOGETHER):
+                events += self._decoded(lines[start : start + MOST_TOGETHER])
+        return events
+
+    def _whole_lines(self, file: BinaryIO, limit: int | None) -> Iterator[list[bytes]]:
+        """Yield lines that have ended, without their ends, and the beginnings of overlong ones."""
         size = self._size = file.seek(0, os.SEEK_END)
         self._refuse_replaced(file, size)
         started = file.seek(self.offset)
@@ -193,6 +103,13 @@ class CaptureReader:
         until = max(until, 1)  # some systems' files state no size: their first line tells
         self.torn = self._endless
         while self.offset < until and not self._endless:
+            piece = file.read(min(until - self.offset, TOGETHER, LONGEST_LINE))
+            whole, end, _ = piece.rpartition(b"\n")
+            file.seek(self.offset + len(whole) + len(end))
+            if end:
+                self.offset, self._tail = file.tell(), (whole + end)[-TAIL_BYTES:]
+                yield whole.split(b"\n")
+                continue
             line = file.readline(LONGEST_LINE)
             if line.endswith(b"\n"):
                 self.offset += len(line)
@@ -202,8 +119,7 @@ class CaptureReader:
                 self.torn = bool(line)
                 return
             self._tail = line[-TAIL_BYTES:]
-            if (event := self._decode(line)) is not None:
-                yield event
+            yield [line.removesuffix(b"\n")]
 
     def _refuse_replaced(self, file: BinaryIO, size: int) -> None:
         file.seek(max(0, self.offset - len(self._tail)))
@@ -214,7 +130,7 @@ class CaptureReader:
         """Skip the rest of an overlong line, holding no more than a piece of it at a time."""
         if len(line) < LONGEST_LINE:
             return False
-        if not self._lines:
+        if not self.offset:
             raise no_capture(self.path)
         left = LONGEST_SKIP
         while left > 0 and (piece := file.readline(PIECE)):
@@ -224,22 +140,33 @@ class CaptureReader:
         self._endless = left <= 0
         return False
 
-    def _decode(self, line: bytes) -> Event | None:
-        self._lines += 1
+    def _decoded(self, lines: list[bytes]) -> list[Event]:
+        """Return the events among the next lines of the file; count the others."""
         if self._bounds is None:
-            header = _header(self.path, line)
-            self._bounds = Bounds(header)
-            return header
-        try:
-            event: Event = _decoder.decode(line)
-        except _BROKEN as trouble:
-            self.damaged.add(self._lines, _reason(trouble))
-            return None
-        broken = self._bounds.broken(event, self._lines)
-        if broken is not None:
-            self.damaged.add(self._lines, broken)
-            return None
-        return event
+            header = _header(self.path, lines[0])
+            self._bounds, self._lines = Bounds(header), 1
+            self.damaged.of = 1
+            return [header, *self._decoded(lines[1:])]
+        events, wrong, first = list[Event](), dict[int, Callable[[], str]](), self._lines + 1
+        for number, line in enumerate(lines, first):
+            try:
+                events.append(_decoder.decode(line))
+            except _BROKEN:
+                wrong[number] = partial(_reason_of, line)
+        self._lines += len(lines)
+        self.damaged.of = self._lines
+        if not self._bounds.all_hold(events, first):
+            numbers = [each for each in range(first, first + len(lines)) if each not in wrong]
+            judged = [self._bounds.broken(*each) for each in zip(events, numbers, strict=True)]
+            wrong |= {
+                number: partial(str, why)
+                for number, why in zip(numbers, judged, strict=True)
+                if why
+            }
+            events = [event for event, why in zip(events, judged, strict=True) if why is None]
+        for number in sorted(wrong):
+            self.damaged.add(number, wrong[number])
+        return events
 
 
 class Capture(msgspec.Struct, frozen=True, kw_only=True):
@@ -256,6 +183,13 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
         """The closing line; None while the run goes on, or when it was killed."""
         last = self.events[-1] if self.events else None
         return last if isinstance(last, End) else None
+
+    @property
+    def unreadable(self) -> str | None:
+        """Why it holds no result: lines are damaged, and no result could be read; else None."""
+        unasked = self.header.spec.settings.detail == "off"
+        read = unasked or any(isinstance(each, RESULTS) for each in self.events)
+        return None if read else self.damaged.sentence() or None
 
     @property
     def state(self) -> str:
@@ -281,6 +215,15 @@ def no_line(path: Path) -> CaptureUnreadable:
     """Return the error of a file that has not one whole line."""
     hint = "the run may have been stopped before its first line; record again"
     return CaptureUnreadable(f"{path} holds no complete line", hint)
+
+
+def ruined(path: Path | str, damage: str) -> CaptureUnreadable:
+    """Return the error of a capture whose lines are damaged, so that none of its results is left.
+
+    `damage` says how many and why.
+    """
+    title = f"{path} holds no result that could be read: {damage}"
+    return CaptureUnreadable(title, "record again, or copy the file anew")
 
 
 def no_capture(path: Path) -> CaptureUnreadable:
@@ -316,15 +259,17 @@ def no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _line(event: Event) -> bytes:
-    return as_json(event) + b"\n"
+def _reason_of(line: bytes) -> str:
+    """Return why a line, given without its end, is no event; an overlong one was cut, and has none.
 
-
-def _reason(trouble: Exception) -> str:
-    """Return why a line is no event, in a few words."""
-    if isinstance(trouble, RecursionError):
-        return "it is nested too deeply"
-    return "it is no UTF-8" if isinstance(trouble, UnicodeDecodeError) else str(trouble)
+    Asked with its end: where a text is not closed, that is what is wrong with it.
+    """
+    whole = line if len(line) >= LONGEST_LINE else line + b"\n"
+    try:
+        _decoder.decode(whole)
+    except _BROKEN as trouble:
+        return reason_of(trouble, whole, Event)
+    return "it is no event"
 
 
 class _Start(msgspec.Struct):
@@ -344,10 +289,12 @@ def _header(path: Path, line: bytes) -> Header:
         raise CaptureUnreadable(
             found, "upgrade specprof, or read it with the version that wrote it"
         )
+    written: object = line
     try:
-        header = msgspec.convert(_known_settings(msgspec.json.decode(line)), Header)
+        written = _known_settings(msgspec.json.decode(line))
+        header = msgspec.convert(written, Header)
     except _BROKEN as broken:
-        raise _damaged_header(path, _reason(broken)) from broken
+        raise _damaged_header(path, reason_of(broken, written, Header)) from broken
     if (trouble := trouble_of(header)) is not None:
         raise _damaged_header(path, trouble)
     return header

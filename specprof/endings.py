@@ -63,7 +63,7 @@ def as_interrupts() -> Iterator[None]:
             _ending.number, _ending.reason = None, ""
 
 
-def told() -> KeyboardInterrupt | None:
+def interrupt_due() -> KeyboardInterrupt | None:
     """Return what this process was told to end by, inside `as_interrupts`; None if it wasn't.
 
     A foreign module may take the interrupt for an error of its own; a finaliser swallows it.

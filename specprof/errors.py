@@ -18,6 +18,10 @@ INTERRUPTED = 130
 """Exit code of a run that was stopped by Ctrl-C; what it recorded is kept."""
 LISTED, NEAREST = 40, 12
 """So many known names are listed whole; of more, so many of the nearest."""
+STOPPED = (KeyboardInterrupt, GeneratorExit)
+"""What is nobody's mistake, and goes through everything that catches somebody's."""
+LONGEST = 300
+"""Characters of an error that is shown on one line."""
 NOT_FINITE = "logits hold NaN"
 """In the title of each error that ends a run because a model's answer is no number."""
 
@@ -82,6 +86,22 @@ class MissingEvidence(SpecprofError):
     """A question was put to captures that hold no answer to it; a rule turns this into Unknown."""
 
     exit_code = 5
+
+
+def in_a_line(trouble: BaseException, plain: tuple[type[BaseException], ...] = ()) -> str:
+    """Return any error on one line: its kind, and its text's first line.
+
+    The kind is left out of `plain` errors, whose text says enough. Where the first line announces
+    another by a colon, that one follows. A long line is cut.
+    """
+    if isinstance(trouble, SystemExit):
+        return f"it called sys.exit({trouble.code!r})"
+    lines = [line.strip() for line in str(trouble).strip().splitlines() if line.strip()]
+    said = " ".join(lines[:2] if lines and lines[0].endswith(":") else lines[:1])
+    said = said if len(said) <= LONGEST else said[:LONGEST] + "..."
+    if isinstance(trouble, plain) and said:
+        return said
+    return f"{type(trouble).__name__}: {said}" if said else type(trouble).__name__
 
 
 def nearest(asked: str, known: Iterable[str]) -> list[str]:

@@ -14,7 +14,8 @@ from datetime import datetime
 from pathlib import Path
 
 from specprof import endings, sweep, trust, writing
-from specprof.capture import CaptureWriter, read_capture
+from specprof.capture import read_capture
+from specprof.capture_writer import CaptureWriter
 from specprof.endings import as_interrupts, close, heed_lifeline, lifeline
 from specprof.errors import INTERRUPTED, SpecprofError
 from specprof.limits import NEEDS_DRAFT, check
@@ -23,11 +24,16 @@ from specprof.narration import aside, log_for, own_lines, tell
 from specprof.plan import expand
 from specprof.progress import SELDOM_S, Progress, SweepProgress
 from specprof.reading import open_regular, read_end
+from specprof.records import Event
 from specprof.settings import Profile, RunSpec, Settings
 
 POLL_S = 0.05
 LOG_BYTES = 1 << 20
 """Passed on of a failed run's own output, its end."""
+LOOK_S = 1.0
+"""Between two looks at whether the file that is recorded still has its name."""
+LOGS = 100
+"""Names tried for the log of one capture."""
 _Standing = tuple[int, int, int]
 
 Follow = Callable[[Sequence[str], Path, Settings], None]
@@ -51,12 +57,12 @@ def launch(
     path = output or place.with_name(place.name + ".jsonl")
     _refuse_existing(path, force=force)
     if tui and _on_terminal():
-        return _watched(path)
+        return _watched(path, force=force)
     progress = Progress(specs[0])
     status = _record(specs[0], path, progress, force=force)
     progress.report()
     if path.exists():
-        told(path)
+        _say_what_is_kept(path)
     if status == "interrupted":
         return INTERRUPTED
     follow(profile.probes, path, specs[0].settings)
@@ -123,17 +129,22 @@ def _record(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> st
 
 def _recorded(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> str:
     from specprof import registry
+    from specprof.engine.foreign import let_in_kernels
     from specprof.extend import Backend
     from specprof.recorder import record
 
+    if spec.settings.trust_remote_code:
+        let_in_kernels()
     backend = registry.get(Backend, spec.settings.backend)()
     with as_interrupts(), CaptureWriter(path, overwrite=force) as writer:
         try:
-            if ending := endings.told():
+            if ending := endings.interrupt_due():
                 raise ending  # noqa: TRY301 - it came while modules were loaded, and was swallowed
             if not writer.locked:
                 tell(f"{path} can't be locked: let no other run record into it meanwhile")
-            end = record(backend, spec, writer, command=sys.argv[1:], listener=progress.hear)
+            end = record(
+                backend, spec, writer, command=sys.argv[1:], listener=_watching(writer, progress)
+            )
             gone = writer.gone
         except BaseException:
             _forget_empty(writer)
@@ -149,16 +160,34 @@ def _recorded(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> 
     return end.status
 
 
+def _watching(writer: CaptureWriter, progress: Progress) -> Callable[[Event], None]:
+    """Return a listener that ends the run soon after its file has lost its name.
+
+    What is recorded from then on is lost, and hours of a device with it.
+    """
+    looked = time.monotonic()
+
+    def hear(event: Event) -> None:
+        nonlocal looked
+        progress.hear(event)
+        if (now := time.monotonic()) - looked > LOOK_S:
+            looked = now
+            if writer.gone:
+                raise _lost(writer.path)
+
+    return hear
+
+
 def _lost(path: Path) -> SpecprofError:
     title = f"{path} was deleted or replaced while it was recorded: what was recorded is lost"
     return SpecprofError(title, "run again, and leave the file where it is until the run has ended")
 
 
-def _watched(path: Path) -> int:
+def _watched(path: Path, *, force: bool = False) -> int:
     """Run in a child process and follow its capture in the dashboard."""
-    log, before = log_for(path), _standing(path)
+    log, before = _free_log(path, force=force), _standing(path)
     command = [sys.executable, "-m", "specprof", *sys.argv[1:], "--no-tui", "--output", str(path)]
-    with _narration(log) as narration, lifeline("the dashboard was killed") as tied:
+    with _narration(log, force=force) as narration, lifeline("the dashboard was killed") as tied:
         child = subprocess.Popen(  # noqa: S603 - our own command line again
             command,
             stdin=subprocess.DEVNULL,
@@ -172,10 +201,28 @@ def _watched(path: Path) -> int:
         return _failed_early(child, log) if code is None else _told_of(path, child, log, code)
 
 
+def _free_log(path: Path, *, force: bool) -> Path:
+    """Return where the log of a run goes: CAPTURE.log, numbered where that may be the user's own.
+
+    `force` gives up CAPTURE.log with the capture.
+    """
+    names = [log_for(path), *(path.with_name(f"{path.name}.{n}.log") for n in range(2, LOGS + 1))]
+    return next((each for each in names if force or _is_unused(each)), names[0])
+
+
+def _is_unused(log: Path) -> bool:
+    """Whether nothing is lost by writing there: it is absent, or an empty file."""
+    kind = writing.found(log)
+    return kind == "nothing" or (kind == "file" and not log.lstat().st_size)
+
+
 @contextlib.contextmanager
-def _narration(log: Path) -> Iterator[int]:
-    """Open the log of a run; it is locked as long as the run or its viewer has it open."""
-    file, _ = claimed(log, overwrite=True)
+def _narration(log: Path, *, force: bool = False) -> Iterator[int]:
+    """Open the log of a run; it is locked as long as the run or its viewer has it open.
+
+    What holds something already is emptied only by `force`. Raises UsageError.
+    """
+    file, _ = claimed(log, overwrite=force)
     try:
         yield file
     finally:
@@ -202,14 +249,14 @@ def _told_of(path: Path, child: subprocess.Popen[bytes], log: Path, code: int) -
     """Say what was kept of a run that was shown, and what the run itself said last if it failed."""
     if child.returncode in {0, INTERRUPTED}:
         if path.exists():
-            told(path)
+            _say_what_is_kept(path)
         else:  # stopped before the child had anything to keep
             log.unlink(missing_ok=True)
         return code
     if not path.exists():
         return _failed_early(child, log)
     sys.stderr.writelines(_said(log).splitlines(keepends=True)[-2:])
-    told(path)
+    _say_what_is_kept(path)
     return code
 
 
@@ -306,7 +353,7 @@ def _forget_empty(writer: CaptureWriter) -> None:
         writer.forget()  # still locked: no other run can have begun in it
 
 
-def told(path: Path) -> None:
+def _say_what_is_kept(path: Path) -> None:
     """Say on stderr what was kept, and what to do with it."""
     capture = read_capture(path)
     rounds = capture.end.rounds if capture.end else "an unknown number of"

@@ -15,7 +15,8 @@ from specprof.settings import Settings
 
 COLDEST, HOTTEST = 1e-6, 1e6
 MOST_NODES = 1024
-"""Drafted tokens of one round: each takes a row of the target's logits."""
+"""Drafted tokens of one round that a run may ask for: each takes a row of the target's logits. A
+capture may hold more, `amounts.MOST_DRAFTED`: other engines make them too."""
 MOST_TOKENS = 2**27
 """Of a text, of an answer, of a window: no text here is longer, and loops go over them."""
 AT_MOST = {
@@ -216,8 +217,16 @@ def check_numbers(settings: Settings) -> None:
         raise UsageError(f"top_p is {settings.top_p}", "it must lie above 0 and at most at 1")
 
 
+def refuse_empty(settings: Settings) -> None:
+    """Refuse, with UsageError, a model or a text without a name: it would be the working folder."""
+    for field in ("target", "draft", "text", "dataset"):
+        if getattr(settings, field) == "":
+            raise UsageError(f"{field} is an empty name", "give a name, or leave it out")
+
+
 def _check_names(settings: Settings) -> None:
     """Refuse a name no member goes by; the known ones are listed, nearest first."""
+    refuse_empty(settings)
     for field, kind in NAMED.items():
         name = getattr(settings, field)
         if name is not None:

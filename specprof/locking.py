@@ -14,7 +14,7 @@ from pathlib import Path
 
 from specprof import writing
 from specprof.errors import UsageError
-from specprof.reading import open_regular, read_text
+from specprof.reading import irregular, open_regular, read_text
 
 PATIENCE_S = 0.5
 """A reader that looks holds the lock for microseconds; a writer tries again for so long."""
@@ -78,7 +78,7 @@ def claimed(path: Path, *, overwrite: bool) -> tuple[int, bool]:
     for _ in range(CLAIMS):
         file = writing.opened(path, overwrite=True)
         try:
-            if not _refuse_irregular(path, file):
+            if not _has_lock(path, file):
                 return file, False
             locked = _locked(path, file)
             if leads_to(path, file):
@@ -101,13 +101,14 @@ def _empty(path: Path, file: int, *, overwrite: bool) -> None:
         raise writing.refused(path, trouble) from trouble
 
 
-def _refuse_irregular(path: Path, file: int) -> bool:
+def _has_lock(path: Path, file: int) -> bool:
     """Whether it is a regular file: a device can be written to, and has no lock; others can't."""
     mode = os.fstat(file).st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):
+    kind = irregular(mode)
+    if kind and not stat.S_ISCHR(mode):
         hint = "choose a file with -o: a capture is read while it grows, and cut back when torn"
-        raise UsageError(f"can't write {path}: it is no regular file", hint)
-    return stat.S_ISREG(mode)
+        raise UsageError(f"can't write {path}: it is {kind}, no regular file", hint)
+    return kind is None
 
 
 def _locked(path: Path, file: int) -> bool:

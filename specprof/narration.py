@@ -14,6 +14,7 @@ import secrets
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -69,6 +70,15 @@ def put_aside(log: Path | None) -> Path | None:
 def said_to() -> Path | None:
     """Return the log that what libraries say goes to; None: nothing is put aside."""
     return _ASIDE.log
+
+
+def log_traceback(error: BaseException) -> None:
+    """Write where an error came from to the log of what libraries say; nothing where there is none.
+
+    For a library's error that is shown in one line: the line alone may not say enough.
+    """
+    if _ASIDE.log is not None:
+        _ASIDE.write("".join(traceback.format_exception(error)))
 
 
 def own_lines(text: str) -> str:

@@ -8,6 +8,9 @@ from typing import Any
 
 import msgspec
 
+MAX_BRIEF_SIGNS = 160
+"""Of a stranger's text in a sentence: a name may be a megabyte long."""
+
 
 def plain(text: str) -> str:
     r"""Return `text` on one line, whatever could steer a terminal written as `\x1b`, `\u202e`.
@@ -16,6 +19,19 @@ def plain(text: str) -> str:
     lone surrogates.
     """
     return "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
+
+
+def brief(text: str, most: int = MAX_BRIEF_SIGNS) -> str:
+    """Return foreign text for a sentence: on one line, fit to print, an ellipsis for what is cut.
+
+    At most `most` characters of it, counted before any of them is escaped.
+    """
+    return plain(text) if len(text) <= most else f"{plain(text[: most - 1])}…"
+
+
+def counted(number: int, name: str, plural: str | None = None) -> str:
+    """Return `1 damaged line`, `1,200 damaged lines`."""
+    return f"{number:,} {name if number == 1 else plural or name + 's'}"
 
 
 def _escaped(sign: str) -> str:
@@ -30,20 +46,20 @@ def as_json(value: object) -> bytes:
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
-        return msgspec.json.encode(_whole(msgspec.to_builtins(value)))
+        return msgspec.json.encode(_encodable(msgspec.to_builtins(value)))
 
 
-def whole(text: str) -> str:
+def encodable(text: str) -> str:
     r"""Return a text that can be written as UTF-8: half characters become `\udcff`."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _whole(value: Any) -> Any:  # noqa: ANN401 - plain JSON, of any shape
+def _encodable(value: Any) -> Any:  # noqa: ANN401 - plain JSON, of any shape
     if isinstance(value, str):
-        return whole(value)
+        return encodable(value)
     if isinstance(value, dict):
-        return {_whole(key): _whole(each) for key, each in value.items()}
-    return [_whole(each) for each in value] if isinstance(value, list) else value
+        return {_encodable(key): _encodable(each) for key, each in value.items()}
+    return [_encodable(each) for each in value] if isinstance(value, list) else value
 
 
 def plain_json(encoded: bytes) -> bytes:

@@ -9,16 +9,18 @@ import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, get_args, get_type_hints
+from typing import Annotated, TypeVar, get_args, get_type_hints
 
 import msgspec
 
 from specprof import settings as written_settings
 from specprof.errors import UnknownName, UsageError, nearest
 from specprof.limits import acceptance_in_force, check
+from specprof.plain import brief
 from specprof.reading import read_text
+from specprof.reasons import field_of, reason_of
 from specprof.registry import members, shipped
-from specprof.settings import Grid, Profile, RunSpec, Settings, Value
+from specprof.settings import MOST_RUNS, Grid, Profile, RunSpec, Settings, Value
 
 __all__ = [
     "AUTO",
@@ -43,8 +45,7 @@ SETTINGS = Path(written_settings.__file__)
 """Where each setting says what it means."""
 AUTO = "auto"
 """In place of a probe's name: whichever a diagnosis hangs on."""
-MOST_RUNS = 10_000
-"""Of one profile: its cells, each as often as it is repeated."""
+_Converted = TypeVar("_Converted")
 LABEL = "label"
 """A cell's key that is no setting: what its row is called."""
 SHORT = {"depth": "K", "temperature": "T", "max_new_tokens": "new"}
@@ -134,7 +135,8 @@ def typed(field: str, text: str) -> Value:
     try:
         value: Value = getattr(msgspec.convert(written, Settings, strict=False), field)
     except msgspec.ValidationError as trouble:
-        title = f"{field} can't be {text!r}: {trouble}"
+        admitted = reason_of(trouble, written, Settings).rpartition("; ")[2]
+        title = f"{field} can't be {brief(text)!r}: {admitted}"
         raise UsageError(title, _known(field, "give a value of the setting's type")) from trouble
     return value
 
@@ -248,10 +250,12 @@ def _word(field: str, value: Value) -> str:
 
 
 def _spec(profile: Profile, varied: dict[str, Value], label: str) -> RunSpec:
+    given = msgspec.to_builtins(profile.run) | varied
     try:
-        settings = msgspec.convert(msgspec.to_builtins(profile.run) | varied, Settings)
+        settings = msgspec.convert(given, Settings)
     except msgspec.ValidationError as trouble:
-        title = f"profile {profile.name!r} gives a field a wrong value: {trouble}"
+        reason = reason_of(trouble, given, Settings)
+        title = f"profile {profile.name!r} gives a field a wrong value: {reason}"
         raise UsageError(title, _mended(trouble)) from trouble
     check(settings)
     written = repr(settings).encode("utf-8", "surrogateescape")  # a path may be no UTF-8
@@ -268,11 +272,10 @@ def _checked(written: dict[str, object], path: Path) -> Profile:
         _refuse_unknown(table, (LABEL, *fields), path)
     for name, known in (("run", fields), ("sweep", fields), ("quick", (*fields, "repeats"))):
         _refuse_unknown(written.get(name), known, path)
-    try:
-        profile = msgspec.convert({"name": path.stem} | written, Profile)
-        _refuse_mistyped(profile)
-    except msgspec.ValidationError as trouble:
-        raise UsageError(f"profile {path}: {trouble}", _mended(trouble)) from trouble
+    profile = _converted({"name": path.stem} | written, Profile, path)
+    changed = {field: value for field, value in profile.quick.items() if field != "repeats"}
+    _converted(changed, Settings, path)
+    _converted({"repeats": profile.quick.get("repeats", 1)}, _Quick, path)
     if profile.repeats < 1 or any(
         value == [] for grid in _grids(profile) for value in grid.values()
     ):
@@ -295,13 +298,20 @@ def _refuse_unknown(table: object, known: Iterable[str], path: Path) -> None:
 
 
 def _mended(trouble: msgspec.ValidationError) -> str:
-    """Return what to do about a value that can't be; the trouble ends with the field's path."""
-    field = str(trouble).rstrip("`").rpartition(".")[2]
-    return _known(field, "correct the value's type")
+    """Return what to do about a value that can't be."""
+    return _known(field_of(trouble), "correct the value's type")
 
 
-def _refuse_mistyped(profile: Profile) -> None:
-    """Raise ValidationError where a quick form has a value that its field can't take."""
-    changed = {field: value for field, value in profile.quick.items() if field != "repeats"}
-    msgspec.convert(changed, Settings)
-    msgspec.convert(profile.quick.get("repeats", 1), Annotated[int, msgspec.Meta(ge=1)])
+class _Quick(msgspec.Struct):
+    """What a quick form sets beside the run's settings."""
+
+    repeats: Annotated[int, msgspec.Meta(ge=1)]
+
+
+def _converted(written: object, kind: type[_Converted], path: Path) -> _Converted:
+    """Return what a profile's table says; UsageError where a value is none its field can take."""
+    try:
+        return msgspec.convert(written, kind)
+    except msgspec.ValidationError as trouble:
+        title = f"profile {path}: {reason_of(trouble, written, kind)}"
+        raise UsageError(title, _mended(trouble)) from trouble

@@ -49,11 +49,11 @@ class Progress:
 
     def report(self) -> None:
         """Say the count so far."""
-        told = f"context {self.context}/{self.goal}: {self.told}"
+        told = f"context {self.context}/{self.goal}: {self.counted}"
         self._say(told if self.context else "loading the models, feeding the text")
 
     @property
-    def told(self) -> str:
+    def counted(self) -> str:
         """What was counted."""
         if not self.rounds:
             return f"{self.context} tokens fed"

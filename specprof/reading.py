@@ -15,6 +15,7 @@ from typing import BinaryIO
 MIB = 1 << 20
 PIECE_BYTES = 1 << 16
 _KINDS = {
+    stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
@@ -80,11 +81,15 @@ def is_regular(path: Path) -> bool:
         return False
 
 
+def irregular(mode: int) -> str | None:
+    """Return what a mode says it is, as `a pipe`; None of a regular file."""
+    return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "something else")
+
+
 def _refuse_irregular(path: Path, found: os.stat_result) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if not stat.S_ISREG(found.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "something else")
+    if kind := irregular(found.st_mode):
         reason = f"it is {kind}, no regular file; write it to a file first, and give that"
         raise OSError(errno.EINVAL, reason, str(path))
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Literal
 
-from specprof.capture import CaptureWriter
-from specprof.endings import told, undisturbed
+from specprof.capture_writer import CaptureWriter
+from specprof.endings import interrupt_due, undisturbed
 from specprof.errors import SpecprofError
 from specprof.extend import Backend
 from specprof.records import End, Event, Round
@@ -69,10 +69,10 @@ def record(
                 ledger.take(event, more=backend.more)
                 if listener:
                     listener(event)
-                if ending := told():
+                if ending := interrupt_due():
                     raise ending  # noqa: TRY301 - what it was raised in at first has swallowed it
     except BaseException as error:
-        cause = told() or error
+        cause = interrupt_due() or error
         with undisturbed(ending=True):
             end = ledger.end(cause, observe_ns=backend.observe_ns)
         if isinstance(cause, KeyboardInterrupt):

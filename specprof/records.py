@@ -246,7 +246,7 @@ class Scored(
 
     context: amounts.Count
     """Committed tokens before the first scored one."""
-    nll: list[amounts.Nats]
+    nll: list[amounts.Surprise]
     """Negative log-likelihood in nats of each token in turn, given all before it that is cached."""
     start_ns: amounts.Moment
     wall_ns: amounts.Stretch

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import ClassVar, Protocol, TypeVar, get_args
 
-from specprof.errors import SpecprofError, UnknownName, UsageError
+from specprof.errors import STOPPED, SpecprofError, UnknownName, UsageError, in_a_line
 from specprof.findings import Family
 from specprof.narration import tell
 from specprof.plain import plain
@@ -44,8 +44,6 @@ LARGEST_BYTES = 4 << 20
 """Of a member's file."""
 GROUP = "specprof.plugins"
 """Of entry points."""
-STOPPED = (KeyboardInterrupt, GeneratorExit)
-"""What is never somebody's mistake; `sys.exit` in a file of theirs is one."""
 _left_out: set[str] = set()
 """What was told of once."""
 _OPENING = re.compile(r'\s*([rR]?"""(?:[^"\\]|\\.|"(?!""))*""")', re.DOTALL).match
@@ -141,21 +139,12 @@ def usable(base: type[Added], also: Iterable[Path] = ()) -> dict[str, Added]:
 
 def leave_out(what: str, trouble: object) -> None:
     """Say on stderr, once a process, what was added and can't be used."""
-    reason = trouble.title if isinstance(trouble, SpecprofError) else told(trouble)
+    reason = in_a_line(trouble) if isinstance(trouble, BaseException) else str(trouble)
+    reason = trouble.title if isinstance(trouble, SpecprofError) else reason
     line = plain(f"left out: {what}: {reason}")
     if line not in _left_out:
         _left_out.add(line)
         tell(f"specprof: {line}")
-
-
-def told(trouble: object) -> str:
-    """Return what somebody's code raised, on one line."""
-    if isinstance(trouble, SystemExit):
-        return f"it called sys.exit({trouble.code!r})"
-    if isinstance(trouble, BaseException):
-        said = str(trouble).partition("\n")[0]
-        return f"{type(trouble).__name__}: {said}" if said else type(trouble).__name__
-    return str(trouble)
 
 
 def checked_folders(also: Iterable[Path]) -> list[Path]:
@@ -280,7 +269,7 @@ def _module(member: Member) -> ModuleType:
         raise
     except BaseException as trouble:
         sys.modules.pop(name, None)
-        said = trouble if isinstance(trouble, Exception) and str(trouble) else told(trouble)
+        said = trouble if isinstance(trouble, Exception) and str(trouble) else in_a_line(trouble)
         title = f"{member.path} can't be imported: {said}"
         raise SpecprofError(title, "mend the file, or take it out of the folder") from trouble
     return module

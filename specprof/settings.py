@@ -1,6 +1,6 @@
 """What the user asked: settings, the profile that varies them, and one run of it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -13,6 +13,8 @@ ForwardPath = Literal["auto", "flat", "modules"]
 Graphs = Literal["auto", "off", "on"]
 
 
+MOST_RUNS = 10_000
+"""Of one profile or sweep: its cells, each as often as it is repeated."""
 Value = str | int | float | bool | None
 Grid = dict[str, Value | list[Value]]
 
@@ -154,5 +156,5 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The swept fields and the values they have here."""
     label: str = ""
     """The few words that tell this cell from the others."""
-    repeat: int = 0
+    repeat: Annotated[int, msgspec.Meta(ge=0, le=MOST_RUNS)] = 0
     """Which repetition of the cell this is, from 0."""

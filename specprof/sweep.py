@@ -19,9 +19,10 @@ from specprof import __version__, writing
 from specprof.capture import read_capture
 from specprof.errors import INTERRUPTED, CaptureUnreadable, SpecprofError, UsageError
 from specprof.locking import lock, refuse_recorded
-from specprof.plain import as_json
+from specprof.plain import as_json, brief
 from specprof.reading import is_regular, read_bytes
-from specprof.settings import Profile, RunSpec
+from specprof.reasons import reason_of
+from specprof.settings import MOST_RUNS, Profile, RunSpec
 
 INDEX = "sweep.json"
 SCHEMA = "specprof.sweep/1"
@@ -42,7 +43,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     state: State = "waiting"
     trouble: str | None = None
     """Why it failed."""
-    exit_code: int = 0
+    exit_code: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
     wall_s: Annotated[float, msgspec.Meta(ge=0, le=MOST_S)] | None = None
     """What it took, loading and all; None until it is complete."""
 
@@ -53,7 +54,7 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     schema: str = SCHEMA
     specprof: str = __version__
     profile: Profile
-    runs: list[Run]
+    runs: Annotated[list[Run], msgspec.Meta(max_length=MOST_RUNS)]
     """In the order they are played."""
 
     @property
@@ -129,18 +130,25 @@ def read_index(folder: Path) -> Index:
     """Read a sweep's index; raises CaptureUnreadable where the folder holds none."""
     hint = "give a folder that a sweep of `specprof run` made"
     path = folder / INDEX
+    written = b""
     try:
-        index = msgspec.json.decode(read_bytes(path, LARGEST_BYTES), type=Index)
+        written = read_bytes(path, LARGEST_BYTES)
+        index = msgspec.json.decode(written, type=Index)
     except OSError as trouble:
         raise CaptureUnreadable(f"can't read {path}: {trouble.strerror}", hint) from trouble
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as trouble:
-        raise CaptureUnreadable(f"{path} is no sweep's index: {trouble}", hint) from trouble
+        reason = reason_of(trouble, written, Index)
+        raise CaptureUnreadable(f"{path} is no sweep's index: {reason}", hint) from trouble
     if index.schema != SCHEMA:
-        raise CaptureUnreadable(f"{path} has schema {index.schema!r}, not {SCHEMA}", hint)
+        raise CaptureUnreadable(f"{path} has schema {brief(index.schema)!r}, not {SCHEMA}", hint)
+    files = set[str]()
     for run in index.runs:  # it may come from anywhere, and names files that are written
         inside = Path(run.file).name == run.file and run.file.isprintable()
         if not inside or not run.file.endswith(".jsonl"):
-            raise CaptureUnreadable(f"{path} names a file outside: {run.file!r}", hint)
+            raise CaptureUnreadable(f"{path} names a file outside: {brief(run.file)!r}", hint)
+        if run.file in files:  # one run would be written over the other
+            raise CaptureUnreadable(f"{path} names a file twice: {brief(run.file)!r}", hint)
+        files.add(run.file)
     return index
 
 

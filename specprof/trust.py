@@ -15,6 +15,8 @@ from typing import Self
 from specprof import pocket
 from specprof.engine.setup.text import NAMED
 from specprof.errors import UsageError
+from specprof.limits import refuse_empty
+from specprof.plain import brief
 from specprof.settings import RunSpec, Settings
 
 MAX_SHOWN_SIGNS = 200
@@ -41,9 +43,12 @@ class Allowed:
 
 def check(file: str | Path, asked: Iterable[Settings], allowed: Allowed) -> None:
     """Refuse, with UsageError, settings out of a file that ask for more than the user allowed."""
+    asked = list(asked)
+    for settings in asked:  # nobody can allow what has no name
+        refuse_empty(settings)
     wanted, code = _wanted(asked)
     rest = {name: kind for name, kind in wanted.items() if name not in allowed.names}
-    _refuse(file, rest, code=code and not allowed.code)
+    _refuse(file, rest, [] if allowed.code else code)
 
 
 def check_profile(file: Path | None, specs: Sequence[RunSpec], allowed: Allowed) -> None:
@@ -62,7 +67,7 @@ def check_profile(file: Path | None, specs: Sequence[RunSpec], allowed: Allowed)
         if kind != "model" and name in places and name not in allowed.names
         if not _beside(file, name.partition(":")[0] if kind == "dataset" else name)
     }
-    _refuse(file or specs[0].profile, rest, code=code and not allowed.code)
+    _refuse(file or specs[0].profile, rest, [] if allowed.code else code)
 
 
 def options(asked: Iterable[Settings]) -> list[str]:
@@ -71,23 +76,30 @@ def options(asked: Iterable[Settings]) -> list[str]:
     return [*(_option(name) for name in wanted), *([CODE] if code else [])]
 
 
-def _refuse(file: str | Path, names: dict[str, str], *, code: bool) -> None:
+def _refuse(file: str | Path, names: dict[str, str], code: Sequence[str]) -> None:
+    """Refuse what a file asks for: names of each kind, and running the code of some models."""
     if not names and not code:
         return
-    told = [f"the {kind} {_shown(name)}" for name, kind in names.items()]
-    told += ["running a model's own code"] if code else []
-    title = f"{file} asks for {', '.join(told)}; a file's word is not enough for that"
+    asked = [f"the {kind} {_shown(name)}" for name, kind in names.items()]
+    asked += [f"running the own code of {' and '.join(map(_shown, code))}"] if code else []
+    title = f"{file} asks for {', '.join(asked)}; a file's word is not enough for that"
     typed = [*(_option(name) for name in names), *([CODE] if code else [])]
     raise UsageError(title, f"if you trust them, say so by hand: {' '.join(typed)}")
 
 
-def _wanted(asked: Iterable[Settings]) -> tuple[dict[str, str], bool]:
-    """Return name -> kind of all that isn't part of specprof, and whether code is to run."""
-    names, code = dict[str, str](), False
+def _wanted(asked: Iterable[Settings]) -> tuple[dict[str, str], list[str]]:
+    """Return name -> kind of all that isn't part of specprof, and the models whose code is to run.
+
+    Embedded models have none; where a file names no other, its target stands for what it asks.
+    """
+    names, code = dict[str, str](), dict[str, None]()
     for settings in asked:
-        names |= _named(settings)
-        code |= settings.trust_remote_code
-    return names, code
+        named = _named(settings)
+        names |= named
+        if settings.trust_remote_code:
+            models = [name for name, kind in named.items() if kind == "model"]
+            code |= dict.fromkeys(models or [settings.target])
+    return names, list(code)
 
 
 def _named(settings: Settings) -> dict[str, str]:
@@ -124,4 +136,4 @@ def _option(name: str) -> str:
 
 
 def _shown(name: str) -> str:
-    return repr(name) if len(name) <= MAX_SHOWN_SIGNS else f"{name[:MAX_SHOWN_SIGNS]!r}..."
+    return repr(brief(name, MAX_SHOWN_SIGNS))

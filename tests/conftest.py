@@ -7,11 +7,14 @@ import gc
 import logging
 import os
 import re
+import signal
 import warnings
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+import specprof.engine  # noqa: F401 - before transformers, as a run does: see engine/foreign.py
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -38,7 +41,12 @@ class Heard(logging.Handler):
 
 
 def pytest_configure(config):
-    """Count what the tests share as our code, and hear what libraries log."""
+    """Count what the tests share as our code, and hear what libraries log.
+
+    Under `nohup` a closed terminal's signal is ignored, in every process the tests start too; tests
+    of that signal need it.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     shared = "|".join(
         sorted(path.stem for path in (Path(__file__).parent / "support").glob("*.py"))
     )

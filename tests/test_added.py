@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import captures
-from specprof.capture import CaptureWriter
+from specprof.capture_writer import CaptureWriter
 
 RULE = '''"""{doc}"""
 from specprof.extend import Rule

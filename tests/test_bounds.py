@@ -3,12 +3,14 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from captures import events, write
 from specprof import amounts, bounds
 from specprof.bounds import Damage, Damaged
 from specprof.capture import read_capture
 from specprof.errors import CaptureUnreadable
+from specprof.records import End, Round
 
 BATCH = {"batch": 3, "recheck_context": 4096}
 TREE = {"shape": "static-tree"}
@@ -33,29 +35,34 @@ def first(told, kind):
 
 
 OUT = [
-    ("round", "index", -1, ">= 0"),
-    ("round", "index", 2**53, "<= 2147483648"),
+    ("round", "index", -1, "`index` is -1; it must be a whole number from 0 to 2,147,483,648"),
+    ("round", "index", 2**53, "from 0 to 2,147,483,648"),
     ("round", "burst", 10**9, "can't have begun"),
-    ("round", "context", 2**40, "<= 2147483648"),
-    ("round", "depth_asked", 400_000_000, "<= 4096"),
-    ("round", "accepted", -4, ">= 0"),
+    ("round", "context", 2**40, "from 0 to 2,147,483,648"),
+    ("round", "depth_asked", 400_000_000, "from 0 to 4,096"),
+    ("round", "accepted", -4, "`accepted` is -4"),
     ("round", "accepted", 7, "7 accepted of 4 drafted tokens"),
-    ("round", "emitted", [2**32], "<= 4294967295"),
-    ("round", "emitted", [1] * 10_000, "length <= 8192"),
-    ("round", "final_target_prob", 1e308, "<= 1.001"),
-    ("round", "final_rank", -0.5, ">= -0.001"),
-    ("round", "start_ns", -1, ">= 0"),
-    ("round", "wall_ns", -(10**9), ">= 0"),
-    ("round", "wall_ns", 10**15, "<= 86400000000000"),
-    ("round", "target_forwards", -1, ">= 0"),
-    ("round", "target_length", -1, ">= 0"),
-    ("round", "shared", 0, ">= 1"),
+    ("round", "emitted", [2**32], "to 4,294,967,295"),
+    ("round", "emitted", [1] * 10_000, "a list of at most 8,192 entries"),
+    (
+        "round",
+        "final_target_prob",
+        1e308,
+        "`final_target_prob` is 1e+308; it must be a number from -0.001 to 1.001",
+    ),
+    ("round", "final_rank", -0.5, "a number from -0.001 to"),
+    ("round", "start_ns", -1, "whole number from 0"),
+    ("round", "wall_ns", -(10**9), "whole number from 0"),
+    ("round", "wall_ns", 10**15, "from 0 to 86,400,000,000,000"),
+    ("round", "target_forwards", -1, "whole number from 0"),
+    ("round", "target_length", -1, "whole number from 0"),
+    ("round", "shared", 0, "whole number from 1"),
     ("round", "shared", 2**30, "shared by 1,073,741,824 of 1 sequences"),
     ("round", "sequence", 10**9, "sequence 1,000,000,000 of a batch of 1"),
     ("burst", "sequence", 1, "sequence 1 of a batch of 1"),
-    ("prefill", "fed", -1, ">= 0"),
-    ("plain", "steps_ns", [5, -5], ">= 0"),
-    ("end", "rounds", -1, ">= 0"),
+    ("prefill", "fed", -1, "whole number from 0"),
+    ("plain", "steps_ns", [5, -5], "`steps_ns[1]` is -5"),
+    ("end", "rounds", -1, "whole number from 0"),
 ]
 
 
@@ -71,13 +78,24 @@ def test_a_number_that_no_engine_can_mean_costs_its_line(tmp_path, kind, field, 
     assert len(found.events) == len(written) - 2
 
 
+@pytest.mark.parametrize(("nats", "told"), [(1e9, "1000000000.0; it"), (-1.0, "-1.0; it")])
+def test_a_token_no_logits_are_short_of_costs_its_pass(tmp_path, nats, told):
+    """A likelihood above 1, or below what two numbers can be apart."""
+    written = lines(tmp_path, workload="ppl", context=900)
+    place = first(written, "scored")
+    written[place]["nll"][0] = nats
+    found = read(tmp_path, written)
+    assert [each.line for each in found.damaged] == [place + 1]
+    assert told in found.damaged.first[0].reason
+
+
 DRAFT = {"token": 0, "parent": 1, "seen": 4}
 PLACES = [
-    (DRAFT["token"], 2**32, "<= 4294967295"),
+    (DRAFT["token"], 2**32, "from 0 to 4,294,967,295"),
     (DRAFT["parent"], 3, "hangs on one that comes later"),
-    (DRAFT["parent"], -2, ">= -1"),
-    (DRAFT["seen"], [2.0, 0.5, 0.5, 0.5], "<= 1.001"),
-    (DRAFT["seen"], [0.5, 0.5, 1e308, 0.5], "<= 1.001"),
+    (DRAFT["parent"], -2, "from -1 to"),
+    (DRAFT["seen"], [2.0, 0.5, 0.5, 0.5], "to 1.001"),
+    (DRAFT["seen"], [0.5, 0.5, 1e308, 0.5], "to 1.001"),
 ]
 
 
@@ -173,7 +191,7 @@ def test_two_captures_glued_together_are_not_one_run(tmp_path):
         ({"temperature": -1.0}, "temperature is -1.0"),
         ({"temperature": 1e308}, "temperature is 1e[+]308"),
         ({"context": -5}, "context is -5"),
-        ({"batch": "many"}, "Expected `int`, got `str`"),
+        ({"batch": "many"}, 'batch` is "many"; it must be a whole number'),
     ],
 )
 def test_a_header_that_no_run_can_have_is_refused(tmp_path, change, told):
@@ -197,10 +215,32 @@ def test_a_flood_of_damage_is_counted_and_not_kept():
     """The first few are named, however many there are."""
     flood = Damaged()
     for line in range(bounds.KEPT + 5):
-        flood.add(line, "x" * 1000)
+        flood.add(line, lambda: "x" * 1000)
     assert (len(flood), len(flood.first)) == (bounds.KEPT + 5, bounds.KEPT)
-    assert flood.told(2)[-1] == f"and {bounds.KEPT + 3:,} more"
+    assert flood.in_words(2)[-1] == f"and {bounds.KEPT + 3:,} more"
     assert max(len(each.reason) for each in flood) == bounds.LONGEST_REASON
     before = flood.copy()
     flood.add(1, "later")
     assert len(before) == len(flood) - 1
+
+
+@pytest.mark.parametrize("settings", [{}, TREE, BATCH])
+def test_what_a_healthy_capture_says_holds_together_as_one_by_one(settings):
+    """Chains, trees and batches alike: else every piece of such a capture is looked at twice."""
+    header, *told = events(**settings)
+    told = [each for each in told if not isinstance(each, End)]
+    together, alone = bounds.Bounds(header), bounds.Bounds(header)
+    assert [alone.broken(each, line) for line, each in enumerate(told, 2)] == [None] * len(told)
+    assert not together.all_hold(told, 2)  # names that were never seen are looked at one by one
+    assert [together.broken(each, line) for line, each in enumerate(told, 2)] == [None] * len(told)
+    assert together.all_hold(told, 2 + len(told))
+
+
+def test_the_time_of_lines_judged_together_counts_as_that_of_others():
+    """Piece by piece the rounds may not last longer than a number can say."""
+    header, *told = events()
+    one = next(each for each in told if isinstance(each, Round))
+    day, judged = replace(one, wall_ns=amounts.LONGEST_NS), bounds.Bounds(header)
+    assert judged.broken(day, 2) is None
+    assert judged.all_hold([day] * 100, 3)
+    assert not judged.all_hold([day] * 10, 103)

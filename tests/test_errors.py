@@ -58,3 +58,19 @@ def test_of_very_many_names_the_nearest_are_listed():
     many = UnknownName("case", "kv/b", [f"kv/{each}" for each in "abcdefghij" * 5])
     assert many.hint.startswith("known: kv/b, ")
     assert many.hint.endswith(", and 38 more")
+
+
+@pytest.mark.parametrize(
+    ("error", "shown", "plainly"),
+    [
+        (ValueError("first\nsecond"), "ValueError: first", "first"),
+        (ValueError("field 'a':\n   wrong"), "ValueError: field 'a': wrong", "field 'a': wrong"),
+        (ValueError(), "ValueError", "ValueError"),
+        (ValueError("x" * 1000), "ValueError: " + "x" * 300 + "...", "x" * 300 + "..."),
+        (SystemExit(3), "it called sys.exit(3)", "it called sys.exit(3)"),
+    ],
+)
+def test_any_error_fits_on_one_line(error, shown, plainly):
+    """With its kind, unless its text says enough."""
+    assert errors.in_a_line(error) == shown
+    assert errors.in_a_line(error, (ValueError,)) == plainly

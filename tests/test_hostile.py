@@ -7,7 +7,7 @@ import pytest
 
 from captures import events, write
 from dashboards import screen_text, until
-from readers import COMMANDS, check, run, specprof
+from fuzzing.commands import COMMANDS, check, run, specprof
 from specprof.diagnosis.diagnose import findings_so_far
 from specprof.tui.app import Dashboard
 
@@ -90,7 +90,7 @@ def test_whatever_is_told_twice_or_out_of_turn_accuses_nobody(tmp_path, way):
             assert "  bug: " not in told, (place, told)
             doubled = len(kept) > len(lines) and b'"event":"sample"' not in lines[place]
             if doubled and b'"event":"note"' not in lines[place]:
-                assert "contradicts itself" in told or "can't be read" in told, (place, told)
+                assert "contradicts itself" in told or "could not be read" in told, (place, told)
 
 
 @pytest.mark.parametrize("depth", [10, 100_000])

@@ -268,7 +268,7 @@ def test_a_profiles_probes_follow_the_first_run_of_each_cell(tmp_path):
     assert asked == [(["auto"], "a.jsonl")]
 
 
-@pytest.mark.parametrize("name", ["./nosuch", "/nosuch/model", "~nosuchuser/m", "a/b/c", ""])
+@pytest.mark.parametrize("name", ["./nosuch", "/nosuch/model", "~nosuchuser/m", "a/b/c"])
 @pytest.mark.parametrize("option", ["--target", "--draft"])
 def test_a_place_where_nothing_is_is_refused_before_anything_is_loaded(tmp_path, option, name):
     """Neither torch is loaded nor a hub asked: exit code 3 in a moment, and no file."""

@@ -108,6 +108,17 @@ def test_a_capture_that_lost_its_name_is_told(tmp_path, done):
     assert path.exists() == (done == "replaced")
 
 
+def test_a_capture_that_lost_its_name_ends_its_run_at_once(tmp_path):
+    """Nobody has to stop it: hours of a device would be spent on a file that is lost."""
+    path = tmp_path / "a.jsonl"
+    child = started(path)
+    path.unlink()
+    told = child.communicate(timeout=30)[1]
+    assert child.returncode == 1
+    assert "was deleted or replaced while it was recorded" in told
+    assert not path.exists()
+
+
 KILLED = """
 import os, signal, sys, time
 from pathlib import Path
@@ -195,6 +206,25 @@ def test_a_log_that_another_run_writes_is_not_cut(tmp_path):
     with pytest.raises(UsageError, match="can't write"), launch._narration(log):
         pass
     assert (tmp_path / "elsewhere").read_text() == "precious"
+
+
+def test_a_log_that_may_be_the_users_own_is_left_alone(tmp_path):
+    """The run's narration goes to a numbered log beside it; --force gives the old one up."""
+    path, log = tmp_path / "a.jsonl", tmp_path / "a.jsonl.log"
+    assert launch._free_log(path, force=False) == log
+    log.touch()
+    assert launch._free_log(path, force=False) == log
+    log.write_text("precious")
+    second = tmp_path / "a.jsonl.2.log"
+    assert launch._free_log(path, force=False) == second
+    second.mkdir()
+    assert launch._free_log(path, force=False) == tmp_path / "a.jsonl.3.log"
+    assert launch._free_log(path, force=True) == log
+    with pytest.raises(UsageError, match="exists already"), launch._narration(log):
+        pass
+    assert log.read_text() == "precious"
+    with launch._narration(log, force=True):
+        assert not log.read_text()
 
 
 def test_what_stood_in_the_file_before_is_not_taken_for_the_run(tmp_path):

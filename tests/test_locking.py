@@ -13,14 +13,15 @@ import pytest
 
 from captures import events, healthy
 from specprof import locking
-from specprof.capture import CaptureWriter, read_capture
+from specprof.capture import read_capture
+from specprof.capture_writer import CaptureWriter
 from specprof.errors import UsageError
 from specprof.locking import is_locked, lock, refuse_recorded, this_boot
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from specprof.capture import CaptureWriter
+from specprof.capture_writer import CaptureWriter
 from captures import events
 writer = CaptureWriter(Path(sys.argv[1]), overwrite=True)
 for event in events()[:-1]:

@@ -10,8 +10,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from captures import events, write
-from mauling import mauled, written
-from readers import check
+from fuzzing.commands import check
+from fuzzing.mauling import mauled, written
 
 BROKE = Path(tempfile.gettempdir()) / "specprof-mauled.jsonl"
 """Where the file that broke a reader is kept, to be looked at."""

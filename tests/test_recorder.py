@@ -6,7 +6,8 @@ from contextlib import suppress
 import pytest
 
 from specprof.backends.synthetic import Synthetic
-from specprof.capture import CaptureWriter, read_capture
+from specprof.capture import read_capture
+from specprof.capture_writer import CaptureWriter
 from specprof.endings import as_interrupts
 from specprof.errors import EnvironmentMissing
 from specprof.extend import Backend

@@ -1,6 +1,7 @@
 """A sweep's order, its index, and that stopping it loses and repeats nothing."""
 
 import errno
+import json
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,7 @@ from specprof.errors import (
     UsageError,
 )
 from specprof.plan import expand
-from specprof.settings import Profile
+from specprof.settings import MOST_RUNS, Profile
 
 PROFILE = Profile(name="k", sweep={"depth": [2, 4, 8]}, repeats=2)
 
@@ -260,3 +261,36 @@ def test_a_time_that_no_run_can_take_is_no_index(tmp_path):
     sweep._keep(tmp_path, msgspec.structs.replace(index, runs=[late]))
     with pytest.raises(CaptureUnreadable, match="wall_s"):
         sweep.read_index(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"exit_code": 10**30}, r"`runs\[1\].exit_code` is 1000000.*from 0 to 255"),
+        ({"exit_code": -1}, "from 0 to 255"),
+        ({"spec": {"repeat": -1}}, "`runs.1..spec.repeat` is -1; .* from 0 to 10,000"),
+        ({"spec": {"repeat": 2**70}}, "from 0 to 10,000"),
+        ({"file": None}, "names a file twice"),
+    ],
+)
+def test_an_index_out_of_bounds_is_refused(folder, change, told):
+    """A number no sweep has, and two runs that would be written over one another."""
+    begun(folder)
+    index = json.loads((folder / sweep.INDEX).read_bytes())
+    run = index["runs"][1]
+    run["spec"] |= change.pop("spec", {})
+    run |= {"file": index["runs"][0]["file"]} if "file" in change else change
+    (folder / sweep.INDEX).write_text(json.dumps(index), encoding="utf-8")
+    with pytest.raises(CaptureUnreadable, match=told):
+        sweep.read_index(folder)
+
+
+def test_an_index_of_more_runs_than_anybody_makes_is_refused(folder):
+    """The bound is the plan's own."""
+    begun(folder)
+    index = json.loads((folder / sweep.INDEX).read_bytes())
+    one = index["runs"][0]
+    index["runs"] = [one | {"file": f"{i}.jsonl"} for i in range(MOST_RUNS + 1)]
+    (folder / sweep.INDEX).write_text(json.dumps(index), encoding="utf-8")
+    with pytest.raises(CaptureUnreadable, match=r"`runs` is .*at most 10,000 entries"):
+        sweep.read_index(folder)

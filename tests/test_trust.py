@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from specprof import plan, trust
+from specprof import limits, plan, trust
 from specprof.cli import app
 from specprof.errors import UsageError
 from specprof.settings import RunSpec, Settings
@@ -28,7 +28,11 @@ def specs(**given):
         ({"target": "pocket//etc"}, "the model 'pocket//etc'"),
         ({"text": "/etc/passwd"}, "the text '/etc/passwd'"),
         ({"dataset": "owner/name"}, "the dataset 'owner/name'"),
-        ({"trust_remote_code": True}, "running a model's own code"),
+        ({"trust_remote_code": True}, "running the own code of 'pocket/target'"),
+        (
+            {"target": "a/b", "draft": "c/d", "trust_remote_code": True},
+            "running the own code of 'a/b' and 'c/d'",
+        ),
     ],
 )
 def test_what_isn_t_specprofs_own_must_be_said_by_hand(asked, told):
@@ -63,7 +67,7 @@ def test_one_word_allows_one_thing():
     asked = [Settings(target="a/b", draft="c/d", text="e", trust_remote_code=True)]
     with pytest.raises(UsageError) as raised:
         trust.check("run.jsonl", asked, Allowed(frozenset({"a/b"})))
-    assert "a/b" not in raised.value.title
+    assert "the model 'a/b'" not in raised.value.title
     for part in ("c/d", "'e'", "code"):
         assert part in raised.value.title
     with pytest.raises(UsageError, match="'c/d', the text 'e'; "):
@@ -100,8 +104,8 @@ def test_a_profiles_models_are_what_it_is_run_for(tmp_path):
     """Its code is not: neither a file's nor a shipped profile's."""
     trust.check_profile(tmp_path / "a.toml", specs(target="a/b", dataset="c/d"), NOTHING)
     for file in (tmp_path / "a.toml", None):
-        with pytest.raises(UsageError, match="own code"):
-            trust.check_profile(file, specs(trust_remote_code=True), NOTHING)
+        with pytest.raises(UsageError, match="own code of 'a/b';"):
+            trust.check_profile(file, specs(target="a/b", trust_remote_code=True), NOTHING)
         trust.check_profile(file, specs(trust_remote_code=True), Allowed(code=True))
 
 
@@ -146,3 +150,12 @@ def test_the_page_tells_of_every_command():
     assert len(rows) == len(commands)
     assert {len(cells.split("|")) for _, cells in rows} == {len(re.search(
         r"^\| command \|(.*)\|$", page, re.MULTILINE)[1].split("|"))}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", ["target", "draft", "text", "dataset"])
+def test_an_empty_name_is_nobodys_to_allow(field):
+    """It would be the folder the command is typed in, whatever lies there."""
+    with pytest.raises(UsageError, match=f"{field} is an empty name"):
+        trust.check("run.jsonl", [Settings(**{field: ""})], Allowed(frozenset([""])))
+    with pytest.raises(UsageError, match=f"{field} is an empty name"):
+        limits.check(Settings(**{field: ""}))

@@ -18,7 +18,7 @@ from transformers import GenerationConfig
 from transformers.generation.streamers import BaseStreamer
 from transformers.utils import logging
 
-from specprof.capture import CaptureWriter
+from specprof.capture_writer import CaptureWriter
 from specprof.engine.loop import Engine
 from specprof.engine.record_ahead import catch_up
 from specprof.engine.setup import loading

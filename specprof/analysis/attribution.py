@@ -25,7 +25,7 @@ import numpy as np
 
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Estimate, Trial, fair_bets, fair_coins, fair_tails, rare_events
-from specprof.analysis.tables import Bools, Floats, Ints, among
+from specprof.analysis.tables import Bools, Floats, Ints, among, distinct
 from specprof.errors import MissingEvidence
 
 Who = Literal["target", "draft"]
@@ -362,7 +362,7 @@ def _state(evidence: Evidence) -> tuple[float | None, Floats, int]:
     if not seen.any():
         return None, none, 0
     gap = evidence.per_round(pairs.round[seen], (pairs.overlap_clean - pairs.overlap_used)[seen])
-    levels = np.unique(pairs.round[seen] * _ROOM + pairs.index[seen])
+    levels = distinct(pairs.round[seen] * _ROOM + pairs.index[seen])
     return found.p_value, gap, len(levels)
 
 

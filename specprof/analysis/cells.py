@@ -5,7 +5,8 @@ sweep is deterministic, so repeats decode the same tokens: they are averaged rou
 their rounds are one sample of the text and several of the clock. Where they differ they are pooled.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from specprof.analysis.columns import Columns
-from specprof.analysis.contradictions import Contradiction, contradictions
-from specprof.analysis.recorded import Recorded, read_columns
-from specprof.analysis.tables import Floats, Ints, Passes, Rounds
+from specprof.analysis.doubts import Contradiction
+from specprof.analysis.recorded import read_columns
+from specprof.analysis.summaries import Figures, Steps, Summary, steps, summarised
 from specprof.errors import CaptureUnreadable
-from specprof.plain import whole
+from specprof.plain import encodable
 from specprof.plan import stops
 from specprof.records import Header
 from specprof.settings import RunSpec, Settings
@@ -27,35 +28,19 @@ WORST = ("complete", "waiting", "interrupted", "INCOMPLETE", "DAMAGED", "failed"
 """States of a run, a worse one later."""
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """Decoding steps in order, arrays of one length: a step is a round, or a batch's rounds."""
-
-    context: Ints
-    """Committed tokens before it, of its first sequence."""
-    emitted: Floats
-    """By all its sequences."""
-    wall_ns: Floats
-    target_forwards: Floats
-
-    def like(self, other: "Steps") -> bool:
-        """Whether the same tokens were decoded in the same steps."""
-        return np.array_equal(self.context, other.context) and np.array_equal(
-            self.emitted, other.emitted
-        )
-
-
 @dataclass(frozen=True)
 class Cell:
     """One cell's captures, its repeats; `captures` is empty where none was made."""
 
     spec: RunSpec
     label: str
-    captures: Sequence[Recorded]
+    captures: Sequence[Summary]
     states: Sequence[str]
     """Of each run that was asked for."""
     trouble: str | None = None
     """Why a run failed."""
+    damage: Sequence[str] = ()
+    """Of each run that was asked for: which lines could not be read, where there are some."""
 
     @property
     def settings(self) -> Settings:
@@ -73,28 +58,24 @@ class Cell:
         return max(self.states, key=lambda each: WORST.index(each) if each in WORST else 0)
 
     @property
-    def damage(self) -> list[str]:
-        """The lines left out, of each repeat that has some."""
-        return [
-            f"{len(each.damaged):,} damaged lines were left out: {'; '.join(each.damaged.told())}"
-            for each in self.captures
-            if each.damaged
-        ]
+    def unreadable(self) -> bool:
+        """Whether no result of it could be read, for lines are damaged."""
+        return bool(self.captures) and all(each.unreadable for each in self.captures)
 
-    @cached_property
-    def columns(self) -> Columns:
-        """The first repeat's events, laid out; empty where there is none."""
-        return self.captures[0].columns if self.captures else Columns()
+    @property
+    def figures(self) -> Figures | None:
+        """The first repeat's; None where there is none, or its counts contradict each other."""
+        return self.captures[0].figures if self.captures else None
 
     @cached_property
     def doubts(self) -> list[Contradiction]:
         """What in a repeat can't all be true."""
-        return [each for one in self.captures for each in contradictions(one.columns)]
+        return [each for one in self.captures for each in one.doubts]
 
     @cached_property
     def per_repeat(self) -> list[Steps]:
         """Each repeat's decoding steps."""
-        return [steps(capture.columns) for capture in self.captures]
+        return [capture.steps for capture in self.captures]
 
     @cached_property
     def steps(self) -> Steps:
@@ -117,54 +98,21 @@ class Cell:
         return (one.workload, tuple(stops(one)), one.max_new_tokens, one.text, one.dataset)
 
     def first_token_ns(self) -> list[int]:
-        """Return each repeat's first prefill and first round together, where both were recorded."""
-        return [
-            each.prefills[0].wall_ns + int(whole_ns(each.rounds)[0])
-            for each in (capture.columns for capture in self.captures)
-            if each.prefills and len(each.rounds)
-        ]
-
-    def deepest(self) -> Rounds | Passes:
-        """Return the first repeat's round, or pass over known text, of the longest context.
-
-        A table of one row, or of none where nothing was recorded.
-        """
-        rounds, passes = self.columns.rounds, self.columns.passes
-        before = passes.context - passes.scored
-        if before.max(initial=-1) > rounds.context.max(initial=-1):
-            return passes.taken(before.argmax(axis=0, keepdims=True))
-        return rounds.taken(rounds.context.argmax(axis=0, keepdims=True)) if len(rounds) else rounds
-
-
-def whole_ns(rounds: Rounds) -> Ints:
-    """Return how long each round took, [rounds]: a sequence waits for its whole batch step."""
-    return rounds.end_ns - rounds.start_ns
-
-
-def steps(columns: Columns) -> Steps:
-    """Return a capture's decoding steps; a batch's sequences share a step and its time."""
-    rounds = columns.rounds
-    leader, sharing = np.arange(len(rounds)), np.flatnonzero(rounds.shared > 1)
-    if len(sharing):  # rounds that began together are led by the first of them
-        _, first, of = np.unique(rounds.start_ns[sharing], return_index=True, return_inverse=True)
-        leader[sharing] = sharing[first[of]]
-    leaders, step = np.unique(leader, return_inverse=True)
-    return Steps(
-        context=rounds.context[leaders],
-        emitted=np.bincount(step, rounds.emitted, len(leaders)).astype(np.float64),
-        wall_ns=whole_ns(rounds)[leaders].astype(np.float64),
-        target_forwards=rounds.target_forwards[leaders].astype(np.float64),
-    )
+        """Return each repeat's time to its first token, where it was recorded."""
+        told = (capture.first_token_ns for capture in self.captures)
+        return [each for each in told if each is not None]
 
 
 def read_cells(paths: Sequence[Path]) -> list[Cell]:
     """Return the cells of sweeps' folders, of other folders' captures and of captures, in order.
 
-    Raises CaptureUnreadable where a path holds none of these.
+    One capture is held at a time; a repeat that decoded what an earlier one did keeps only its
+    times. Raises CaptureUnreadable where a path holds none of these.
     """
-    runs = [run for path in paths for run in _runs(path)]
+    places = [place for path in paths for place in _places(path)]
     grouped = dict[str, list[_Run]]()
-    for run in runs:
+    for place in places:
+        run = _read(place, grouped) if isinstance(place, Path) else place
         grouped.setdefault(run.spec.id, []).append(run)
     return _told_apart([_cell(alike) for alike in grouped.values()])
 
@@ -175,24 +123,24 @@ class _Run:
     name: str
     state: str
     trouble: str | None
-    capture: Recorded | None
+    capture: Summary | None
 
 
-def _runs(path: Path) -> list[_Run]:
+def _places(path: Path) -> Iterator[Path | _Run]:
+    """Yield the captures to read, and in their order the runs that left none."""
     if not path.is_dir():
-        return [_read(path)]
+        yield path
+        return
     if (path / INDEX).exists():
-        return [
-            _read(path / run.file)
-            if _begun(path / run.file)
-            else _Run(run.spec, run.file, run.state, run.trouble, None)
-            for run in read_index(path).runs
-        ]
+        for run in read_index(path).runs:
+            left_none = _Run(run.spec, run.file, run.state, run.trouble, None)
+            yield path / run.file if _begun(path / run.file) else left_none
+        return
     found = sorted(path.glob("*.jsonl"))
     if not found:
         hint = "give a sweep's folder, or captures that `specprof run` wrote"
         raise CaptureUnreadable(f"{path} holds no captures", hint)
-    return [_read(each) for each in found]
+    yield from found
 
 
 def _begun(path: Path) -> bool:
@@ -200,11 +148,19 @@ def _begun(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
-def _read(path: Path) -> _Run:
+def _read(path: Path, before: Mapping[str, Sequence[_Run]]) -> _Run:
+    """Return a run as its capture tells it; its figures only where no repeat's before it serve."""
     capture = read_columns(path)
     reason = capture.end.reason if capture.end and capture.end.status == "failed" else None
     state = "DAMAGED" if capture.damaged else capture.state
-    return _Run(capture.header.spec, path.stem, state, reason, capture)
+    alike = before.get(capture.header.spec.id, ())
+    served = any(run.state == "complete" and run.capture for run in alike)
+    told = summarised(capture, figures=not served)
+    for run in alike:
+        if run.capture and told.steps.like(run.capture.steps):  # the arrays are held once
+            told = replace(told, steps=replace(run.capture.steps, wall_ns=told.steps.wall_ns))
+            break
+    return _Run(capture.header.spec, path.stem, state, reason, told)
 
 
 def _cell(runs: Sequence[_Run]) -> Cell:
@@ -212,19 +168,20 @@ def _cell(runs: Sequence[_Run]) -> Cell:
     complete = [run for run in runs if run.state == "complete"]
     return Cell(
         spec=runs[0].spec,
-        label=runs[0].spec.label or whole(runs[0].name),
+        label=runs[0].spec.label or encodable(runs[0].name),
         captures=[run.capture for run in complete or runs if run.capture],
         states=[run.state for run in runs],
         trouble=next((run.trouble for run in runs if run.trouble), None),
+        damage=[run.capture.damage for run in runs if run.capture and run.capture.damage],
     )
 
 
 def _told_apart(cells: list[Cell]) -> list[Cell]:
     """Add the profile's name and the cell's number where two go by one label."""
-    labels = [cell.label for cell in cells]
+    labels = Counter(cell.label for cell in cells)
     return [
         replace(cell, label=f"{cell.spec.profile} {cell.label} {cell.spec.id}")
-        if labels.count(cell.label) > 1
+        if labels[cell.label] > 1
         else cell
         for cell in cells
     ]

@@ -5,14 +5,14 @@ tests, no rules. Columns are views of arrays with room to spare, so feeding a fe
 capture copies only those rounds. What was not recorded is nan, never 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Any
 
 import numpy as np
 
 from specprof.analysis import rows
 from specprof.analysis.drafts import Drafts
-from specprof.analysis.room import ROOM, fresh, with_room
+from specprof.analysis.growing import ROOM, fresh, with_room
 from specprof.analysis.tables import (
     Emitted,
     Ints,
@@ -100,6 +100,16 @@ class Columns:
     def trees(self) -> bool:
         """Whether any round drafted more than one token at a level."""
         return bool((self.rounds.drafted > self.rounds.levels).any())
+
+    @property
+    def unreadable(self) -> str | None:
+        """Why nothing can be judged: lines are damaged, and no result could be read; else None.
+
+        A run that was to record no rounds has none to lose.
+        """
+        tables: tuple[Sized, ...] = (self.rounds, self.scored, self.overlaps, self.scans)
+        unasked = self.header is not None and self.header.spec.settings.detail == "off"
+        return None if unasked or any(map(len, tables)) else self.damaged.sentence() or None
 
     @property
     def burst_order(self) -> Ints:

@@ -6,40 +6,22 @@ damaged. Knows columns; what rests on a contradiction is withheld by whoever is 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from specprof.analysis.altered import altered
 from specprof.analysis.columns import Columns
+from specprof.analysis.doubts import Contradiction, of_counts
+from specprof.analysis.impossible_times import impossible_times
 from specprof.analysis.tables import Bools, Ints
-
-SLACK_NS = 10_000_000
-"""An accelerator's clock and the host's may part by so much, and by `SLACK` of what is timed."""
-SLACK = 0.8
-"""Host and device overlap: the next round may begin before the device has ended this one."""
-SYNTHETIC = "synthetic"
-"""The backend whose rounds' times are made up, while its end line's are real."""
-FIRST = 5
-"""Rounds named of each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contradiction:
-    """Two things a capture says that can't both be true."""
-
-    of: Literal["counts", "times"]
-    told: str
-    rounds: tuple[int, ...] = ()
-    """Indices of the first rounds that show it."""
 
 
 def contradictions(columns: Columns) -> list[Contradiction]:
     """Return every contradiction found, those of counts first."""
     found = [*_order(columns), *_repeats(columns)]
     if not found:  # by here rounds have one place each, in order
-        found = [*_ends(columns), *_bursts(columns), *_outcomes(columns)]
-    return found or [*_times(columns)]
+        found = [*_ends(columns), *_bursts(columns), *_outcomes(columns), *altered(columns)]
+    return found or [*impossible_times(columns)]
 
 
 def _order(columns: Columns) -> Iterator[Contradiction]:
@@ -52,11 +34,11 @@ def _order(columns: Columns) -> Iterator[Contradiction]:
     if len(again):
         rounds = "1 round is" if len(again) == 1 else f"{len(again):,} rounds are"
         told = f"{rounds} told more than once, the first is round {again[0]:,}"
-        yield _of_counts(told, again)
+        yield of_counts(told, again)
     else:
         late, before = index[back[0] + 1], index[back[0]]
         told = f"rounds are out of order: round {late:,} stands behind round {before:,}"
-        yield _of_counts(told, index[back + 1])
+        yield of_counts(told, index[back + 1])
 
 
 def _repeats(columns: Columns) -> Iterator[Contradiction]:
@@ -67,12 +49,12 @@ def _repeats(columns: Columns) -> Iterator[Contradiction]:
     }
     for name, bursts in each.items():
         if _repeated(np.array(bursts, np.int64)):
-            yield _of_counts(f"the {name} of a burst are told more than once")
+            yield of_counts(f"the {name} of a burst are told more than once")
     places, tokens = columns.rechecked, columns.rescored
     if _repeated(places.round, places.node) or _repeated(tokens.round, tokens.slot):
-        yield _of_counts("the recheck of a place is told more than once")
+        yield of_counts("the recheck of a place is told more than once")
     if (np.diff(columns.scored.context) <= 0).any():
-        yield _of_counts("known text is scored more than once, or out of order")
+        yield of_counts("known text is scored more than once, or out of order")
 
 
 def _ends(columns: Columns) -> Iterator[Contradiction]:
@@ -82,28 +64,46 @@ def _ends(columns: Columns) -> Iterator[Contradiction]:
     last, emitted = int(rounds.index[-1]), int(rounds.emitted.sum())
     if end.rounds < len(rounds):
         told = f"its end line counts {end.rounds:,} rounds, and {len(rounds):,} stand before it"
-        yield _of_counts(told)
+        yield of_counts(told)
     elif end.rounds <= last:
         told = f"its end line counts {end.rounds:,} rounds, and one is numbered {last:,}, from 0"
-        yield _of_counts(told, rounds.index[-1:])
+        yield of_counts(told, rounds.index[-1:])
     elif end.emitted < emitted or (end.rounds == len(rounds) and end.emitted != emitted):
         told = f"its end line counts {end.emitted:,} tokens, and its rounds emit {emitted:,}"
-        yield _of_counts(told)
+        yield of_counts(told)
 
 
 def _bursts(columns: Columns) -> Iterator[Contradiction]:
+    """Compare what each burst's end counts with its rounds; fewer rounds than it counts are a gap.
+
+    Where no round is missing from the file, none is missing from a burst.
+    """
     rounds = columns.rounds
     if not len(rounds) or not columns.bursts:
         return
     bursts, of = np.unique(rounds.burst, return_inverse=True)
-    played = np.bincount(of)
-    said = np.array([(one.burst, one.rounds) for one in columns.bursts], np.int64)
-    row = np.searchsorted(bursts, said[:, 0]).clip(max=len(bursts) - 1)
-    wrong = (bursts[row] == said[:, 0]) & (said[:, 1] < played[row])
-    if wrong.any():
-        number, counted = said[wrong][0].tolist()
-        told = f"the end of burst {number:,} counts {counted:,} rounds, and it has more"
-        yield _of_counts(told, rounds.index[rounds.burst == number])
+    row = {burst: place for place, burst in enumerate(bursts.tolist())}
+    played, emitted = np.bincount(of), np.bincount(of, weights=rounds.emitted).astype(np.int64)
+    whole = _whole(columns)
+    for one in columns.bursts:
+        place = row.get(one.burst)
+        own = (0, 0) if place is None else (int(played[place]), int(emitted[place]))
+        said = (one.rounds, one.emitted)
+        more = own[0] > said[0] or own[1] > said[1]
+        if more or (one.burst < whole and said != own):
+            told = f"the end of burst {one.burst:,} counts {one.rounds:,} rounds and "
+            told += f"{one.emitted:,} tokens, and those that stand there are {own[0]:,} and "
+            yield of_counts(f"{told}{own[1]:,}", rounds.index[rounds.burst == one.burst])
+            return
+
+
+def _whole(columns: Columns) -> int:
+    """Return the number of the first burst that may lack a round: a gap in their count is one."""
+    rounds, end = columns.rounds, columns.end
+    if len(columns.damaged) or rounds.index[-1] != len(rounds) - 1:
+        return 0
+    last = int(rounds.burst.max())
+    return last + 1 if end and end.rounds == len(rounds) else last
 
 
 def _outcomes(columns: Columns) -> Iterator[Contradiction]:
@@ -113,50 +113,12 @@ def _outcomes(columns: Columns) -> Iterator[Contradiction]:
     wrong = stood != rounds.accepted
     if wrong.any():
         told = "rounds count other than the drafted tokens they mark as accepted"
-        yield _of_counts(told, rounds.index[wrong])
+        yield of_counts(told, rounds.index[wrong])
     row, known = matched(columns, tokens.round)
     beyond = known & (tokens.slot >= np.append(rounds.emitted, 0)[row])
     if beyond.any():
         told = "tokens are rechecked that their rounds did not emit"
-        yield _of_counts(told, np.unique(tokens.round[beyond]))
-
-
-def _times(columns: Columns) -> Iterator[Contradiction]:
-    rounds, order, end = columns.rounds, columns.burst_order, columns.end
-    burst, start = rounds.burst[order], rounds.start_ns[order]
-    ends, took = rounds.end_ns[order], (rounds.end_ns - rounds.start_ns)[order]
-    over = (burst[1:] == burst[:-1]) & (ends[:-1] - start[1:] > SLACK_NS + SLACK * took[:-1])
-    if over.any():
-        told = "rounds of one burst lie over one another in time"
-        yield Contradiction("times", told, _first(np.sort(rounds.index[order][:-1][over])))
-    header = columns.header
-    made_up = header is not None and header.spec.settings.backend == SYNTHETIC
-    latest_ns = int(ends.max(initial=0)) - SLACK_NS - int(took.max(initial=0))
-    if end and not made_up and latest_ns > end.wall_ns:
-        told = f"its end line counts {end.wall_ns / 1e9:,.1f} s, and rounds end later than that"
-        yield Contradiction("times", told, _first(rounds.index[rounds.end_ns == ends.max()]))
-    inside = -columns.gap_ns > SLACK_NS + SLACK * rounds.wall_ns
-    if inside.any():
-        yield Contradiction(
-            "times", "the spans of rounds last longer than they", _first(rounds.index[inside])
-        )
-    short = _outlasted(columns)
-    if len(short):
-        told = f"the rounds of burst {short[0]:,} last longer than the burst"
-        yield Contradiction("times", told, _first(rounds.index[rounds.burst == short[0]]))
-
-
-def _outlasted(columns: Columns) -> Ints:
-    """Return the bursts that took less time than their rounds together."""
-    rounds = columns.rounds
-    if not len(rounds) or not columns.bursts:
-        return np.zeros(0, np.int64)
-    bursts, of = np.unique(rounds.burst, return_inverse=True)
-    spent = np.bincount(of, weights=rounds.end_ns - rounds.start_ns)
-    said = np.array([(one.burst, one.wall_ns) for one in columns.bursts], np.int64)
-    row = np.searchsorted(bursts, said[:, 0]).clip(max=len(bursts) - 1)
-    over = (bursts[row] == said[:, 0]) & (spent[row] > 1.1 * said[:, 1] + SLACK_NS)
-    return np.asarray(said[over, 0], np.int64)
+        yield of_counts(told, np.unique(tokens.round[beyond]))
 
 
 def matched(columns: Columns, rounds: Ints) -> tuple[Ints, Bools]:
@@ -173,11 +135,3 @@ def _repeated(*columns: Ints) -> bool:
     order = np.lexsort(columns)
     same = [np.diff(column[order]) == 0 for column in columns]
     return bool(np.logical_and.reduce(same).any())
-
-
-def _of_counts(told: str, rounds: Ints | None = None) -> Contradiction:
-    return Contradiction("counts", told, () if rounds is None else _first(rounds))
-
-
-def _first(rounds: Ints) -> tuple[int, ...]:
-    return tuple(rounds[:FIRST].tolist())

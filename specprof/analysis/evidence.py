@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from specprof.analysis.columns import Columns
-from specprof.analysis.contradictions import Contradiction, contradictions, matched
+from specprof.analysis.contradictions import contradictions, matched
+from specprof.analysis.doubts import Contradiction
 from specprof.analysis.stats import Estimate, ratio
 from specprof.analysis.tables import (
     Bools,
@@ -163,6 +164,9 @@ class Evidence:
             if len(self.columns.scored):
                 hint = "record a run of the workload `walk` or `generate` for that"
                 raise MissingEvidence("known text was scored, no round was decoded", hint)
+            if damage := self.columns.unreadable:
+                hint = "record again, or copy the file anew"
+                raise MissingEvidence(f"no round could be read: {damage}", hint)
             hint = "record with --detail rounds or evidence"
             raise MissingEvidence("the capture holds no rounds", hint)
         self._refuse_contradictions("counts")

@@ -16,6 +16,9 @@ from specprof.analysis.tables import Floats
 
 FIRST = 128
 """Where the first bucket of depth ends; each further one ends twice as deep."""
+MOST_NATS = 100.0
+"""A token in the mean, at the interval's upper end; beyond, the exponential is no figure to read: a
+guess among all ids there can be is 22."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,10 @@ class DepthPerplexity:
 
 
 def perplexity(columns: Columns) -> Estimate | None:
-    """Return the perplexity of all scored tokens, `n` of them; None where none was scored."""
+    """Return the perplexity of all scored tokens, `n` of them.
+
+    None where none was scored, or where it is beyond all measure (`MOST_NATS`).
+    """
     return _perplexity(columns.scored.nll)
 
 
@@ -65,14 +71,10 @@ def _text(columns: Columns) -> tuple[str | None, str] | None:
 
 def _perplexity(nll: Floats) -> Estimate | None:
     mean = _mean(nll)
-    if mean is None:
+    if mean is None or max(mean.value, mean.high) > MOST_NATS:
         return None
-    value, low, high = (_exp(each) for each in (mean.value, mean.low, mean.high))
+    value, low, high = (math.exp(each) for each in (mean.value, mean.low, mean.high))
     return Estimate(value, low, high, mean.n)
-
-
-def _exp(nats: float) -> float:
-    return math.exp(nats) if nats < math.log(float(np.finfo(np.float64).max)) else math.inf
 
 
 def _mean(values: Floats) -> Estimate | None:

@@ -1,7 +1,8 @@
 """From records to the columns they fill: of many at once, in the order of the tables' names.
 
 Knows records and tables' names; nothing of how columns grow. Loops over records only look fields
-up: whatever follows from the fields is worked out on arrays.
+up: whatever follows from the fields is worked out on arrays. A record is taken apart as a whole,
+which takes half as long as to ask it for each of its fields.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,9 @@ from itertools import chain, compress
 from operator import attrgetter
 from typing import Any
 
+import msgspec
 import numpy as np
+from msgspec.structs import astuple
 from numpy.typing import NDArray
 
 from specprof.analysis.drafts import Drafts
@@ -32,23 +35,24 @@ _WORKED_OUT = frozenset(
     {"drafted", "levels", "reached", "reached_levels", "emitted", "end_ns", "wall_ns", "shared"}
 )
 _ROUND = tuple(name for name in Rounds.__annotations__ if name not in _WORKED_OUT)
+_PLACE_OF = {name: place for place, name in enumerate(Round.__struct_fields__)}
 _PASS = tuple(name for name in Passes.__annotations__ if name not in {"context", "scored"})
 _OBSERVED = Observed.__struct_fields__
-_observed = attrgetter(*_OBSERVED)
 _UNSEEN = (None,) * len(_OBSERVED)
 
 
 def round_columns(rounds: Sequence[Round], drafts: Drafts) -> Columns:
     """Return the columns of `Rounds`."""
-    told = dict(zip(_ROUND, _fields(rounds, _ROUND), strict=True))
-    wall_ns = _ints([one.wall_ns for one in rounds])
-    shared = np.maximum(_ints([one.shared for one in rounds]), 1)
+    fields = list(zip(*map(astuple, rounds), strict=True))
+    told = {name: _numbers(fields[_PLACE_OF[name]]) for name in _ROUND}
+    wall_ns = _ints(fields[_PLACE_OF["wall_ns"]])
+    shared = np.maximum(_ints(fields[_PLACE_OF["shared"]]), 1)
     worked_out = {
         "drafted": drafts.counts,
         "levels": drafts.levels,
         "reached": drafts.reached_counts,
         "reached_levels": drafts.reached_levels,
-        "emitted": _ints([len(one.emitted) for one in rounds]),
+        "emitted": _ints(list(map(len, fields[_PLACE_OF["emitted"]]))),
         "end_ns": told["start_ns"].astype(np.int64) + wall_ns,
         "wall_ns": wall_ns // shared,
         "shared": shared,
@@ -61,7 +65,7 @@ def place_columns(rounds: Sequence[Round], drafts: Drafts) -> Columns:
     """Return the columns of `Places`: of reached drafted tokens, level by level."""
     places = drafts.places()
     tokens, row, level = drafts.reached_tokens(places), drafts.row[places], drafts.level[places]
-    seen = (_UNSEEN if one.seen is None else _observed(one.seen) for one in tokens)
+    seen = [_UNSEEN if one.seen is None else astuple(one.seen) for one in tokens]
     columns = {
         "round": _ints([one.index for one in rounds])[row],
         "node": drafts.node[places],
@@ -91,24 +95,22 @@ def span_shares(rounds: Sequence[Round]) -> Iterator[tuple[str, Ints]]:
     told: list[Span] = list(compress(flat, top))
     shared = np.maximum(_ints([one.shared for one in rounds]), 1)
     ns = _ints([span.ns for span in told]) // shared[row]
-    numbers = dict[str, int]()
-    number = _ints([numbers.setdefault(span.name, len(numbers)) for span in told])
-    for name, mine in numbers.items():
-        share = np.zeros(len(rounds), np.int64)
-        np.add.at(share, row[number == mine], ns[number == mine])
-        yield name, share
+    names = [span.name for span in told]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    number = _ints(list(map(numbers.__getitem__, names)))
+    shares = np.zeros(len(numbers) * len(rounds), np.int64)
+    np.add.at(shares, number * len(rounds) + row, ns)
+    yield from zip(numbers, shares.reshape(len(numbers), len(rounds)), strict=True)
 
 
 def rechecked_columns(rechecks: Sequence[Recheck]) -> Columns:
     """Return the columns of `RecheckedPlaces`."""
-    places = list(chain.from_iterable(one.places for one in rechecks))
-    return _fields(places, Rechecked.__struct_fields__)
+    return _taken_apart(list(chain.from_iterable(one.places for one in rechecks)), Rechecked)
 
 
 def rescored_columns(rechecks: Sequence[Recheck]) -> Columns:
     """Return the columns of `RescoredTokens`."""
-    tokens = list(chain.from_iterable(one.emitted for one in rechecks))
-    return _fields(tokens, Rescored.__struct_fields__)
+    return _taken_apart(list(chain.from_iterable(one.emitted for one in rechecks)), Rescored)
 
 
 def overlap_columns(read: Sequence[Overlaps]) -> Columns:
@@ -144,12 +146,22 @@ def _fields(records: Sequence[object], names: Sequence[str]) -> Columns:
 
     Whole numbers stay exact up to 2**53, which is 104 days in nanoseconds.
     """
-    return _laid_out(map(attrgetter(*names), records), len(names))
+    return _laid_out(list(map(attrgetter(*names), records)), len(names))
 
 
-def _laid_out(rows: Iterator[tuple[float | None, ...]], width: int) -> Columns:
-    flat = np.fromiter(chain.from_iterable(rows), np.float64)
+def _taken_apart(records: Sequence[msgspec.Struct], kind: type[msgspec.Struct]) -> Columns:
+    """Return all fields of records of one kind, as `_fields` does."""
+    return _laid_out(list(map(astuple, records)), len(kind.__struct_fields__))
+
+
+def _laid_out(rows: Sequence[tuple[float | None, ...]], width: int) -> Columns:
+    flat = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * width)
     return list(flat.reshape(-1, width).T)
+
+
+def _numbers(values: Sequence[float | None]) -> NDArray[np.float64]:
+    """Return one field of all records as `_fields` does."""
+    return np.fromiter(values, np.float64, len(values))
 
 
 def _ints(values: Sequence[int]) -> Ints:

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from specprof.analysis.room import Column
+from specprof.analysis.growing import Column
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -25,6 +25,12 @@ def among(values: Ints, others: Ints) -> Bools:
     ordered = np.sort(others)
     place = np.searchsorted(ordered, values).clip(max=len(ordered) - 1)
     return np.asarray(ordered[place] == values)
+
+
+def distinct(values: Ints) -> Ints:
+    """Return these numbers, [n], each once and in order: a faster `numpy.unique` of many."""
+    ordered = np.sort(values)
+    return np.asarray(ordered[np.diff(ordered, prepend=ordered[:1] - 1) > 0])
 
 
 class Table:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import torch
 
-from specprof.capture import CaptureWriter
+from specprof.capture_writer import CaptureWriter
 from specprof.engine.instruments.bout import Bout, moment, settle, since
 from specprof.engine.instruments.stopwatch import Lap, Stopwatch
 from specprof.engine.instruments.threads import threads

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from specprof.errors import SpecprofError, UnknownName
+from specprof.reasons import reason_of
 
 Kind = Literal[
     "implementation bug",
@@ -63,12 +64,16 @@ def cases() -> dict[str, Case]:
     """
     found: dict[str, Case] = {}
     for path in sorted(Path(__file__).parent.glob("*.toml")):
+        hint = "mend it, or install specprof anew"
         try:
             tables = tomllib.loads(path.read_text(encoding="utf-8"))
-            told = msgspec.convert(tables, dict[str, Case])
-        except (tomllib.TOMLDecodeError, msgspec.ValidationError) as trouble:
-            hint = "mend it, or install specprof anew"
+        except tomllib.TOMLDecodeError as trouble:
             raise SpecprofError(f"{path} can't be read: {trouble}", hint) from trouble
+        try:
+            told = msgspec.convert(tables, dict[str, Case])
+        except msgspec.ValidationError as trouble:
+            reason = reason_of(trouble, tables, dict[str, Case])
+            raise SpecprofError(f"{path} can't be read: {reason}", hint) from trouble
         found |= {f"{path.stem}/{name}": case for name, case in told.items()}
     return found
 

@@ -91,7 +91,7 @@ def _run() -> None:
     except SpecprofError:
         raise
     except Exception as error:
-        raise (endings.told() or error) from error
+        raise (endings.interrupt_due() or error) from error
 
 
 def _fail(title: str, hint: str, code: int) -> NoReturn:

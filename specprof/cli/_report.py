@@ -63,7 +63,7 @@ def _print(diagnoses: Sequence["Diagnosis"]) -> None:
     for number, diagnosis in enumerate(diagnoses):
         if number:
             console.print()
-        for role, text in report.told(diagnosis):
+        for role, text in report.lines(diagnosis):
             if role == "heading":
                 console.print()
             console.print(Text(text, style=LOOKS[role]))

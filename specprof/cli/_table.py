@@ -117,18 +117,24 @@ def show(
     """Write the comparison of these captures and sweeps to stdout."""
     from specprof.analysis.cells import read_cells
     from specprof.analysis.comparison import compare
+    from specprof.capture import ruined
+    from specprof.plain import plain
 
     found = compare(read_cells(paths))
     if json:
         sys.stdout.write(document(found))
     elif csv_:
+        sys.stderr.writelines(f"{plain(line)}\n" for line in found.damage)
         _spreadsheet(found)
     else:
+        _print([*found.damage, ""] if found.damage else [])
         _print(table(found, width=None if wide else WIDTH))
         if by_depth:
             _print(depths(found))
         notes = found.notes + ([] if wide else _left_out(found, WIDTH))
         _print(["", *notes] if notes else [])
+    if found.ruined:
+        raise ruined(", ".join(map(str, paths)), found.damage[0])
 
 
 def table(found: "Comparison", width: int | None) -> list[str]:
@@ -167,7 +173,8 @@ def document(found: "Comparison") -> str:
         }
         for row in found.rows
     ]
-    whole = {"schema": SCHEMA, "cells": cells, "notes": found.notes}
+    notes = found.damage + found.notes
+    whole = {"schema": SCHEMA, "cells": cells, "notes": notes}
     return plain_json(msgspec.json.format(as_json(whole), indent=2)).decode() + "\n"
 
 

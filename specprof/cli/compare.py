@@ -24,7 +24,8 @@ def compare(
     """Compare cells: speed, acceptance, perplexity, memory, with intervals.
 
     Speed-up is told against a cell of plain decoding over the same contexts where there is one,
-    else against the plain steps timed beside each burst. Repeats of a cell are one row.
+    else against the plain steps timed beside each burst. Repeats of a cell are one row. The exit
+    code is 5 where the captures are so damaged that no result of theirs could be read.
     """
     from specprof.cli._table import show
 

@@ -53,7 +53,8 @@ def diagnose(
     """Tell mismatch from bug, and say which; a baseline beside a run gives its speed-up.
 
     Exit codes: 0 judged, whatever was found; 2 asked for what can't be done; 4 --fail-on found what
-    it names; 5 a file is no capture, or holds nothing a family of --fail-on could be judged by.
+    it names; 5 a file is no capture, holds nothing a family of --fail-on could be judged by, or is
+    so damaged that nothing can be judged.
     """
     from specprof.cli._report import form_of, show
 
@@ -140,6 +141,7 @@ def _baseline(columns: "Columns") -> bool:
 
 
 def _fail(diagnoses: "Sequence[Diagnosis]", families: set[str]) -> None:
+    from specprof.capture import ruined
     from specprof.errors import DiagnosisFailed, MissingEvidence
     from specprof.findings import Clear, Found
 
@@ -155,6 +157,8 @@ def _fail(diagnoses: "Sequence[Diagnosis]", families: set[str]) -> None:
         title = f"--fail-on {','.join(sorted(families))}: found {', '.join(found)}"
         raise DiagnosisFailed(title, f"specprof explain {found[0].rpartition(' ')[2]}")
     for diagnosis in diagnoses:
+        if diagnosis.unreadable:  # the report says so, and a script must not take it for health
+            raise ruined(diagnosis.capture, diagnosis.unreadable)
         looked = {v.family for v in diagnosis.verdicts if isinstance(v.outcome, Clear | Found)}
         blind = families.difference(looked, {ANY})
         if blind:  # silence is not health

@@ -33,7 +33,11 @@ def export(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Write a capture as speedscope, chrome (Perfetto), collapsed, csv, json ..."""
+    """Write a capture as speedscope, chrome (Perfetto), collapsed, csv, json ...
+
+    A capture that is damaged is written as far as it could be read; the exit code is 5 where no
+    result of it could.
+    """
     from specprof import extend, registry, writing
     from specprof.capture import read_capture
 
@@ -43,7 +47,10 @@ def export(
         exporter = registry.load(extend.Exporter, member)()
         if output == Path("-"):
             _to_stdout(exporter, read)
+            _refuse_ruined(read)
             return
+    if output and str(output) in {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}:
+        raise UsageError(f"{output} is no place for a file", "give `-o -` to write to stdout")
     path = output or capture.with_name(capture.name.removesuffix(".jsonl") + exporter.suffix)
     _refuse_the_capture(path, capture)
     with writing.whole(path, overwrite=force) as part, _named(member):
@@ -51,12 +58,13 @@ def export(
         if not part.exists():
             raise SpecprofError(f"nothing was written for {path}", "the exporter wrote elsewhere")
     _narrate(read, f"{path}\n  open it with {exporter.viewer}")
+    _refuse_ruined(read)
 
 
 @contextlib.contextmanager
 def _named(member: "Member") -> "Iterator[None]":
     """Name an exporter that somebody added where it fails; our own errors stay as they are."""
-    from specprof.registry import told
+    from specprof.errors import in_a_line
 
     try:
         yield
@@ -65,7 +73,7 @@ def _named(member: "Member") -> "Iterator[None]":
     except (Exception, SystemExit) as trouble:
         if member.own:
             raise
-        title = f"the exporter {member.name} failed: {told(trouble)}"
+        title = f"the exporter {member.name} failed: {in_a_line(trouble)}"
         raise SpecprofError(title, f"mend {member.path}") from trouble
 
 
@@ -93,15 +101,22 @@ def _to_stdout(exporter: "Exporter", capture: "Capture") -> None:
     _narrate(capture, None)
 
 
+def _refuse_ruined(capture: "Capture") -> None:
+    """Raise CaptureUnreadable where what was written holds no result, for lines are damaged."""
+    from specprof.capture import ruined
+
+    if damage := capture.unreadable:
+        raise ruined(capture.path, damage)
+
+
 def _narrate(capture: "Capture", written: str | None) -> None:
     from specprof.plain import plain
 
+    if damage := capture.damaged.sentence():
+        sys.stderr.write(f"{plain(damage)}; the rest was written\n")
     if written:
         sys.stderr.write("\n".join(map(plain, written.split("\n"))) + "\n")
     if capture.state != "complete":
         sys.stderr.write(f"  the capture is {capture.state}: this is what was recorded\n")
     if capture.torn:
         sys.stderr.write("  its last line is torn and was left out\n")
-    if capture.damaged:
-        told = "; ".join(map(plain, capture.damaged.told()))
-        sys.stderr.write(f"  {len(capture.damaged):,} damaged lines were left out: {told}\n")

@@ -22,14 +22,18 @@ def view(
 ) -> None:
     """Show a capture in the dashboard; without a terminal, print one screen of text.
 
-    Keys in the dashboard: ? explains them all, q closes it.
+    Keys in the dashboard: ? explains them all, q closes it. The exit code of the screen of text is
+    5 where the capture is so damaged that no result of it could be read.
     """
     if plain or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        from specprof.tui.summary import summary
+        from specprof.capture import ruined
+        from specprof.tui.follow import read_all
+        from specprof.tui.summary import drawn
 
-        sys.stdout.write(
-            summary(capture, ascii_only=ascii_only or not _unicode(sys.stdout.encoding))
-        )
+        reading = read_all(capture)
+        sys.stdout.write(drawn(reading, ascii_only=ascii_only or not _unicode(sys.stdout.encoding)))
+        if damage := reading.columns.unreadable:
+            raise ruined(capture, damage)
         return
     from specprof.tui.app import show
 

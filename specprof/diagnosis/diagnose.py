@@ -21,12 +21,14 @@ from specprof.analysis.evidence import Answer, Evidence
 from specprof.analysis.prospects import Prospects, prospects
 from specprof.diagnosis.outcomes import sound
 from specprof.diagnosis.sentence import sentence
-from specprof.errors import MissingEvidence
+from specprof.errors import MissingEvidence, in_a_line
 from specprof.extend import Rule
 from specprof.findings import Clear, Crashed, Family, Finding, Found, Outcome, Unknown
 
 ORDER: Final[tuple[Family, ...]] = ("measurement", "bug", "configuration", "mismatch", "cost")
 """Whether to trust the capture comes first, then what is broken, then what is merely costly."""
+INCOMPLETE: Final = "capture-incomplete"
+"""The rule that says what of a capture could not be read."""
 RECHECKS: Final = "recompute"
 """The probe that rechecks what a capture's own recheck left out."""
 
@@ -66,6 +68,10 @@ class Diagnosis:
     """One a rule, families in `ORDER`, rules by name; then one a probe that was run."""
     prospects: Prospects | None = None
     """What each remedy would gain; None where times are missing."""
+    damaged: bool = False
+    """Whether lines of the capture could not be read."""
+    unreadable: str | None = None
+    """Why nothing can be judged, where lines are damaged and no result could be read."""
 
     @property
     def found(self) -> tuple[Verdict, ...]:
@@ -110,6 +116,8 @@ def summed_up(evidence: Evidence, verdicts: Sequence[Verdict]) -> Diagnosis:
         waterfall=factors,
         prospects=_asked(evidence, prospects),
         verdicts=tuple(verdicts),
+        damaged=bool(evidence.columns.damaged),
+        unreadable=evidence.columns.unreadable,
     )
 
 
@@ -134,7 +142,7 @@ def _judged(rule: Rule, evidence: Evidence) -> Outcome:
     except MissingEvidence as missing:
         return Unknown(reason=f"{missing.title}; {missing.hint}")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - one broken rule must not hide the others
-        return Crashed(error=registry.told(error))
+        return Crashed(error=in_a_line(error))
 
 
 @cache

@@ -16,7 +16,7 @@ from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.diagnosis.diagnose import Diagnosis, Verdict, summed_up
 from specprof.diagnosis.outcomes import sound
-from specprof.errors import MissingEvidence, SpecprofError, UnknownName, UsageError
+from specprof.errors import MissingEvidence, SpecprofError, UnknownName, UsageError, in_a_line
 from specprof.extend import Probe
 from specprof.findings import Clear, Crashed, Found, Outcome, Unknown
 from specprof.plan import AUTO, stops
@@ -283,7 +283,7 @@ def _outcome(
     except SpecprofError as error:
         return Unknown(reason=f"a run could not be made: {error.title}")
     except (Exception, SystemExit) as error:  # noqa: BLE001 - it must not hide the diagnosis
-        return Crashed(error=registry.told(error))
+        return Crashed(error=in_a_line(error))
 
 
 def _with(diagnosis: Diagnosis, evidence: Evidence, choice: Choice, outcome: Outcome) -> Diagnosis:

@@ -15,7 +15,7 @@ from specprof.analysis.evidence import FAMILY_ERROR
 from specprof.analysis.prospects import Prospects
 from specprof.analysis.verify_cost import VerifyCost
 from specprof.catalogue import cases
-from specprof.diagnosis.diagnose import Diagnosis, Verdict
+from specprof.diagnosis.diagnose import INCOMPLETE, Diagnosis, Verdict
 from specprof.findings import Clear, Crashed, Finding, Found, Measure, Unknown, Where
 from specprof.plain import as_json, plain, plain_json
 
@@ -31,7 +31,7 @@ class Line(NamedTuple):
     text: str
 
 
-def told(diagnosis: Diagnosis) -> list[Line]:
+def lines(diagnosis: Diagnosis) -> list[Line]:
     """Return a diagnosis as lines: the sentence, what was found, then what was not."""
     lines = [Line("title", diagnosis.capture), Line("sentence", diagnosis.sentence)]
     for part in (
@@ -60,9 +60,13 @@ def document(diagnoses: Sequence[Diagnosis]) -> bytes:
 
 
 def in_order(diagnosis: Diagnosis) -> tuple[Verdict, ...]:
-    """Return what was found, the leading one first: the others may follow from it."""
-    leading = diagnosis.leading
-    return tuple(sorted(diagnosis.found, key=lambda verdict: verdict is not leading))
+    """Return what was found: damage to the file first, then what the others may follow from."""
+    leading, damaged = diagnosis.leading, diagnosis.damaged
+
+    def place(verdict: Verdict) -> tuple[bool, bool]:
+        return not (damaged and verdict.rule == INCOMPLETE), verdict is not leading
+
+    return tuple(sorted(diagnosis.found, key=place))
 
 
 def suspected(finding: Finding) -> list[str]:

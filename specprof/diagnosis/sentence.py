@@ -47,14 +47,21 @@ def sentence(
         opening += f" Speed: {'; '.join(costs)}."
     if undermined:
         opening += f" Trust no estimate here: {undermined.message}."
-    return opening
+    return f"{_damage(evidence)}{opening}"
+
+
+def _damage(evidence: Evidence) -> str:
+    """Say first what could not be read: what follows rests on the rest; empty where all could."""
+    damage = evidence.columns.damaged.sentence()
+    return f"{damage[0].upper()}{damage[1:]}. " if damage else ""
 
 
 def _unattributed(evidence: Evidence) -> str:
     try:
         levels = evidence.reached.levels()
     except MissingEvidence as missing:
-        return _scored(evidence) or f"Nothing to attribute: {missing.title}."
+        nothing = "no round could be read" if evidence.columns.unreadable else missing.title
+        return _scored(evidence) or f"Nothing to attribute: {nothing}."
     rejected = 1 - float(levels.accepted.mean())
     reached = "reached levels" if evidence.columns.trees else "reached drafted tokens"
     return (
@@ -73,7 +80,10 @@ def _reason(evidence: Evidence) -> str:
 
 def _scored(evidence: Evidence) -> str | None:
     """Say the perplexity of a run that scored known text."""
-    found = perplexity.perplexity(evidence.columns)
+    found, nll = perplexity.perplexity(evidence.columns), evidence.columns.scored.nll
+    if found is None and len(nll):
+        mean = f"{nll.mean():,.0f} nats a token"
+        return f"The target gives the known text no chance: {mean} in the mean of {len(nll):,}."
     if found is None:
         return None
     spread = f"95 % interval {found.low:,.2f} to {found.high:,.2f}"

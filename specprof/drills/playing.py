@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from specprof import catalogue, registry
-from specprof.capture import CaptureWriter, read_capture
+from specprof.capture import read_capture
+from specprof.capture_writer import CaptureWriter
 from specprof.engine.fault import Fault
 from specprof.errors import CaptureUnreadable, UnknownName
 from specprof.limits import check

@@ -1,20 +1,49 @@
 """What a checkpoint's own files may not bring along: code that is fetched and run.
 
 transformers runs a repository's modules only when it is asked to. A config may also name a kernel
-of a hub as its attention, which is code like any other.
+of a hub as its attention, which is code like any other. And where the package `kernels` is
+installed, transformers fetches kernels of its own choice, for an attention or a quantisation with a
+plain name. Its variable USE_HUB_KERNELS=0 stops some of these and not the others
+(`modeling_utils`, `integrations/mxfp4`); all of them stop where it can't find the package.
 """
 
+import importlib.util
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 from specprof.errors import UsageError
 
+KERNELS, TRANSFORMERS = "kernels", "transformers"
+"""Packages that fetch code from a hub, and that asks whether the first is there, once a process."""
 CHOSEN = ("_attn_implementation", "_experts_implementation")
 """Where a config says by which code a part is computed; a name with a slash is of a hub."""
 
 
+def keep_out_kernels() -> None:
+    """Hide the package `kernels` from whatever this process imports from here on.
+
+    None is how Python says that there is no such module. Once transformers is loaded it is too
+    late: nothing is hidden, and `refuse_kernels` says so.
+    """
+    if TRANSFORMERS not in sys.modules:
+        sys.modules.setdefault(KERNELS, None)  # type: ignore[arg-type]
+
+
+def let_in_kernels() -> None:
+    """Undo `keep_out_kernels` for a run that trusts its models, before transformers is loaded."""
+    if TRANSFORMERS not in sys.modules and sys.modules.get(KERNELS, sys) is None:
+        del sys.modules[KERNELS]
+
+
 def refuse_kernels(name: str, config: Any) -> None:  # noqa: ANN401 - transformers is untyped
-    """Refuse, with UsageError, a config that has kernels fetched from a hub."""
+    """Refuse, with UsageError, a config that has kernels fetched from a hub, or might have."""
+    if importlib.util.find_spec(KERNELS):
+        title = (
+            f"loading {name!r} may fetch code: the package {KERNELS!r} is in use in this process"
+        )
+        hint = "run it in a process of its own, without a run that trusts its models before it"
+        raise UsageError(title, hint)
     kernels = sorted({kernel for kernel in _chosen(config) if "/" in kernel})
     if kernels:
         title = f"the config of {name!r} asks for code of a hub, {kernels[0]!r}"

@@ -14,7 +14,7 @@ from typing import Any, Self
 import msgspec
 
 from specprof import limits, registry
-from specprof.capture import CaptureWriter
+from specprof.capture_writer import CaptureWriter
 from specprof.engine.instruments.counters import Sampler
 from specprof.engine.instruments.stopwatch import Stopwatch, clock_for
 from specprof.engine.loop import Played

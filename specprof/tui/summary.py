@@ -6,7 +6,8 @@ The same drawings as the dashboard's, without Textual: what the two say can't di
 from pathlib import Path
 
 from specprof.diagnosis.diagnose import findings_so_far
-from specprof.tui.follow import read_all
+from specprof.plain import plain
+from specprof.tui.follow import Reading, read_all
 from specprof.tui.panels import DRAWINGS
 from specprof.tui.panels.trust import draw_trust
 from specprof.tui.sheet import Sheet
@@ -19,7 +20,11 @@ _ROWS = {1: 8, 2: 10, 3: 9, 4: 5, 5: 10, 7: 12}
 
 def summary(path: Path, *, ascii_only: bool = False) -> str:
     """Return the text. Raises CaptureUnreadable where the file is no capture."""
-    reading = read_all(path)
+    return drawn(read_all(path), ascii_only=ascii_only)
+
+
+def drawn(reading: Reading, *, ascii_only: bool = False) -> str:
+    """Return the text on a capture that was read; what could not be read is said first."""
     snapshot = Snapshot(
         columns=reading.columns,
         state=reading.state,
@@ -33,7 +38,9 @@ def summary(path: Path, *, ascii_only: bool = False) -> str:
     )
     trust = Sheet(WIDTH, 4)
     draw_trust(trust, snapshot)
-    lines = _printed(trust, ascii_only=ascii_only)
+    damage = reading.columns.damaged.sentence()
+    lines = [plain(f"{damage[0].upper()}{damage[1:]}."), ""] if damage else []
+    lines += _printed(trust, ascii_only=ascii_only)
     for number, rows in _ROWS.items():
         drawing, sheet = DRAWINGS[number], Sheet(WIDTH - 2, rows)
         drawing.draw(sheet, snapshot)

@@ -7,14 +7,12 @@ network and never loads a model.
 from collections.abc import Callable
 from pathlib import Path
 
-from specprof.amounts import MOST_IDS
+from specprof.amounts import LARGEST_TOKENIZER_BYTES, MOST_IDS
 from specprof.pocket import PREFIX, folder, members
 from specprof.reading import is_regular, read_text
 from specprof.records import Header
 from specprof.tui.snapshot import ids_only
 
-MAX_TOKENIZER_BYTES = 128 << 20
-"""The largest published ones have 35 MiB."""
 _WORD_START = "▁"  # how SentencePiece writes a leading space
 
 
@@ -36,7 +34,7 @@ def _reading(path: Path) -> Callable[[int], str]:
     from tokenizers import Tokenizer
 
     try:
-        tokenizer = Tokenizer.from_str(read_text(path, MAX_TOKENIZER_BYTES))
+        tokenizer = Tokenizer.from_str(read_text(path, LARGEST_TOKENIZER_BYTES))
     except Exception:  # noqa: BLE001 - the package raises bare Exception for a broken file
         return ids_only
     known: dict[int, str] = {}

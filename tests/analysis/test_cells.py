@@ -1,13 +1,18 @@
 """Captures are grouped into cells; repeats are one sample of the text, several of the clock."""
 
+import gc
+import weakref
+
 import msgspec
 import numpy as np
 import pytest
 
 import captures
 from specprof import sweep
-from specprof.analysis.cells import read_cells, steps
+from specprof.analysis import cells
+from specprof.analysis.cells import read_cells
 from specprof.analysis.columns import Columns
+from specprof.analysis.summaries import steps
 from specprof.errors import CaptureUnreadable, EnvironmentMissing
 from specprof.plan import expand
 from specprof.records import Header, Round
@@ -135,3 +140,32 @@ def test_only_complete_repeats_are_laid_out_where_there_is_one(swept):
     cell = read_cells([swept])[0]
     assert cell.state == "INCOMPLETE"
     assert len(cell.captures) == 1
+
+
+def test_one_capture_is_held_at_a_time(swept, monkeypatch):
+    """A sweep has thousands; what was read of one is let go before the next."""
+    read, held = cells.read_columns, list[weakref.ref]()
+
+    def watched(path):
+        gc.collect()
+        assert not [each for each in held if each() is not None]
+        found = read(path)
+        held.append(weakref.ref(found.columns))
+        return found
+
+    monkeypatch.setattr(cells, "read_columns", watched)
+    found = read_cells([swept])
+    gc.collect()
+    assert len(held) == 4
+    assert not [each for each in held if each() is not None]
+    first, second = found[0].per_repeat
+    assert second.context is first.context  # alike: only the times are each repeat's own
+
+
+def test_damage_to_a_repeat_that_is_not_shown_is_told(swept):
+    """The row is the whole repeat's, and says that there was another."""
+    path = swept / sweep.read_index(swept).runs[0].file
+    path.write_bytes(path.read_bytes() + b"{half\n")
+    cell = read_cells([swept])[0]
+    assert (cell.state, len(cell.captures)) == ("DAMAGED", 1)
+    assert "could not be read" in cell.damage[0]

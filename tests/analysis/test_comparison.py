@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 import captures
-from specprof.analysis import comparison
+from specprof.analysis import comparison, summaries
 from specprof.analysis.cells import Cell
 from specprof.analysis.columns import Columns
 from specprof.analysis.comparison import compare
 from specprof.analysis.recorded import laid_out
+from specprof.analysis.summaries import summarised
 from specprof.records import Drafted, Plain, Prefill, Round, Scored
 from specprof.settings import RunSpec, Settings
 
@@ -25,14 +26,14 @@ def cell(label, made, state="complete", **settings):
     spec = RunSpec(id=label, profile="t", settings=Settings(**settings), label=label)
     header = msgspec.structs.replace(header, spec=spec)
     capture = laid_out(captures.in_memory([header, *rest]))
-    return Cell(spec=spec, label=label, captures=[capture], states=[state])
+    return Cell(spec=spec, label=label, captures=[summarised(capture)], states=[state])
 
 
 def with_header(one, **changed):
     """Return a cell whose capture has these fields of its header changed."""
     header, *rest = captures.events()
     header = msgspec.structs.replace(one.header, **changed)
-    return replace(one, captures=[laid_out(captures.in_memory([header, *rest]))])
+    return replace(one, captures=[summarised(laid_out(captures.in_memory([header, *rest])))])
 
 
 def played(emitted, wall_ms, *, drafted=4, context=200, at=0):
@@ -167,7 +168,7 @@ def test_survival_counts_levels_of_a_tree_and_not_its_nodes():
     columns = Columns()
     columns.feed([one, msgspec.structs.replace(one, index=1)])
     assert columns.rounds.levels.tolist() == [2, 2]
-    assert [each.value for each in comparison.survival(columns.rounds)] == [1, 0]
+    assert [each.value for each in summaries.survival(columns.rounds)] == [1, 0]
 
 
 def test_perplexity_is_that_of_the_scored_tokens():
@@ -225,8 +226,7 @@ def test_compressions_are_evictions_by_the_block():
 
 def test_what_would_mislead_is_noted():
     """Few rounds, a lossy rule, unfinished cells, unlike contexts."""
-    few = fast_cell(label="few")
-    few = replace(few, captures=[replace(few.captures[0], columns=few.columns.first(5))])
+    few = run_of([played(3, 12, context=200 + 3 * i, at=i) for i in range(5)], label="few")
     lossy = with_header(fast_cell(label="lossy", context=300), lossless=False)
     lossy = replace(lossy, states=["interrupted"])
     notes = "\n".join(compare([few, lossy]).notes)

@@ -66,7 +66,7 @@ COUNTS = [
     (changed(End, rounds=7), "its end line counts 7 rounds, and"),
     (changed(End, emitted=7), "its end line counts 7 tokens, and its rounds emit"),
     (changed(Round, at=-1, index=10**9), "one is numbered 1,000,000,000, from 0"),
-    (changed(Burst, rounds=1), "the end of burst 0 counts 1 rounds, and it has more"),
+    (changed(Burst, rounds=1), "the end of burst 0 counts 1 rounds and"),
 ]
 
 

@@ -14,7 +14,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Found
-from specprof.records import Burst, Header, Plain, Round
+from specprof.records import Burst, Event, Header, Plain, Round
 
 
 def fed(fault="none", **settings):
@@ -212,13 +212,15 @@ def test_a_clock_too_coarse_for_a_step_tells_no_speed(kind, changes, told):
 
 def test_a_round_that_commits_nothing_has_no_cost_a_token():
     """All of them empty: nothing is divided by the tokens that never came."""
-    columns = Columns()
+    made = list[Event]()
     for event in captures.events(stops=4, max_new_tokens=60):
         match event:
             case Round():
                 none = [structs.replace(each, accepted=False) for each in event.drafted]
-                columns.feed([structs.replace(event, emitted=[], accepted=0, drafted=none)])
+                made.append(structs.replace(event, emitted=[], accepted=0, drafted=none))
             case Header() | Burst() | Plain():
-                columns.feed([event])
+                made.append(event)
+    columns = Columns()
+    columns.feed(captures.agreeing(made))
     with pytest.raises(MissingEvidence, match="committed a token"):
         Evidence(columns).ask(cost_model.costs)

@@ -8,7 +8,9 @@ import pytest
 from tests.captures import events
 
 from specprof.analysis.columns import Columns
+from specprof.analysis.evidence import Evidence
 from specprof.analysis.perplexity import by_depth, log_ratio, perplexity
+from specprof.diagnosis.diagnose import diagnose
 from specprof.records import Header, Scored
 
 
@@ -48,6 +50,17 @@ def test_nothing_scored_is_not_known():
     assert perplexity(Columns()) is None
     assert by_depth(Columns()) == []
     assert log_ratio(Columns(), Columns()) is None
+
+
+@pytest.mark.parametrize("nats", [150.0, 1e6])
+def test_what_is_beyond_all_measure_has_no_perplexity(nats):
+    """No infinity is shown; the sentence tells the nats, and what can be measured stays."""
+    columns = scored([1.0] * 127 + [nats] * 400)
+    assert perplexity(columns) is None
+    assert [(one.low, one.high) for one in by_depth(columns)] == [(0, 128)]
+    told = diagnose(Evidence(columns)).sentence
+    assert "nats a token" in told
+    assert "inf" not in told
 
 
 def test_buckets_of_depth_hold_every_token_once():

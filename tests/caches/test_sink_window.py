@@ -13,7 +13,7 @@ from runs import kind
 from specprof.backends.native import Native
 from specprof.caches import sink_window
 from specprof.caches.sink_window import SinkWindow
-from specprof.engine import decoder, room
+from specprof.engine import decoder, fits
 from specprof.engine.decoder import CausalModel
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.records import Burst, Header, Note, Recheck, Round, Scored
@@ -159,8 +159,8 @@ def test_a_context_that_only_fits_through_its_window_is_not_refused(pair, monkey
     """What is asked of memory is what the store holds, not what the text is long."""
     small = {"cache": "sink-window", "max_new_tokens": 4, "plain_steps": 0, "stops": 1}
     events(pair, **small)  # loads the models, whose weights need not fit again
-    caches, logits = 120 * 2 * (3 + 2) * 2 * 8 * 4, (3 + 1) * 96 * room.LOGIT_BYTES
-    monkeypatch.setattr(room, "_available", lambda _device: caches + logits)
+    caches, logits = 120 * 2 * (3 + 2) * 2 * 8 * 4, (3 + 1) * 96 * fits.LOGIT_BYTES
+    monkeypatch.setattr(fits, "_available", lambda _device: caches + logits)
     monkeypatch.setattr(sink_window, "PREFILL_CHUNK", 40)
     monkeypatch.setattr(decoder, "PREFILL_CHUNK", 40)
     assert kind(events(pair, **small), Round)

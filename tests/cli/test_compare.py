@@ -143,7 +143,7 @@ def test_a_hostile_label_steers_no_terminal_and_no_spreadsheet(tmp_path):
     path = captures.hostile(tmp_path / "a.jsonl")
     for option in ((), ("--json",), ("--csv",)):
         told = specprof("compare", path, *option)
-        assert told.exit_code == 0, told.exception
+        assert isinstance(told.exception, CaptureUnreadable)  # its rounds are out of bounds
         assert "\x1b" not in told.stdout
         assert "\u202e" not in told.stdout
 

@@ -127,3 +127,11 @@ def test_no_hostile_text_reaches_the_terminal(tmp_path):
         told = ended.stdout + ended.stderr
         assert told
         assert "".join(told.splitlines()).isprintable()
+
+
+@pytest.mark.parametrize("place", ["/dev/stdout", "/proc/self/fd/1"])
+def test_stdout_by_its_path_is_answered_with_the_dash(capture, place):
+    """What to type instead."""
+    ended = specprof("export", "csv", capture, "-o", place)
+    assert ended.returncode == 2
+    assert "give `-o -` to write to stdout" in ended.stderr

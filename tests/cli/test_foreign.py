@@ -1,6 +1,6 @@
 """Strangers' captures, sweeps, profiles and models, as a user opens them: nothing of them runs.
 
-The proof is a mark: `tests/evil.py` makes a folder whose code leaves one wherever it is run.
+The proof is a mark: `tests/support/evil.py` makes a folder whose code leaves one wherever it is run.
 """
 
 import json
@@ -82,14 +82,16 @@ def test_the_mark_is_left_when_the_user_asks_for_it(place, mark):
 @pytest.mark.parametrize("probe", ["auto", "self-draft", "temp-zero", "self-draft,short-view"])
 def test_a_probe_of_a_foreign_capture_loads_nothing(place, mark, typed, probe):
     """Neither with nor without half of the user's word; nothing is made beside the capture."""
-    wanted = "asks for the model 'models/evil', running a model's own code"
+    wanted = "asks for the model 'models/evil', running the own code of 'models/evil'"
     ended = typed("diagnose", "probe-rce.jsonl", "--probe", probe)
     if probe == "auto" and ended[0] == 0:
         assert "none made" in ended[2]
     else:
         refused(ended, wanted, "--allow=models/evil --trust-remote-code")
         ended = typed("diagnose", "probe-rce.jsonl", "--probe", probe, "--allow", "models/evil")
-        refused(ended, "asks for running a model's own code", "by hand: --trust-remote-code")
+        refused(
+            ended, "asks for running the own code of 'models/evil'", "by hand: --trust-remote-code"
+        )
         ended = typed("diagnose", "probe-rce.jsonl", "--probe", probe, "--trust-remote-code")
         refused(ended, "'models/evil'", "by hand: --allow=models/evil")
     assert not mark.exists()
@@ -123,7 +125,8 @@ def test_a_foreign_sweep_is_not_gone_on_with(place, mark, typed, state):
 def test_a_foreign_profile_runs_no_code(place, mark, typed):
     """Its model is what the user runs it for; its code is not."""
     ended = typed("run", "--no-tui", "--profile", "evil-profile.toml", "-o", "out.jsonl")
-    refused(ended, "evil-profile.toml asks for running a model's own code", "--trust-remote-code")
+    asked = "evil-profile.toml asks for running the own code of 'models/evil'"
+    refused(ended, asked, "--trust-remote-code")
     for hidden in ("[sweep]\ntrust_remote_code = [true]", "[[cell]]\ntrust_remote_code = true"):
         Path("hidden.toml").write_text(f'[run]\nbackend = "synthetic"\n{hidden}\n')
         refused(typed("run", "--no-tui", "--profile", "hidden.toml"), "own code")
@@ -162,6 +165,26 @@ def test_a_model_named_by_hand_runs_no_code_of_its_own(place, mark, typed, form)
     assert "models/evil" in said
     assert not mark.exists()
     assert form != "kernel" or "'stranger/kernel'" in said
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_no_kernel_is_fetched_for_a_plain_name(place, mark, tmp_path, trusted):
+    """The package `kernels` fetches some for names that look like transformers' own."""
+    folder = tmp_path / "plain"
+    tiny.checkpoint(folder)
+    written = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(
+        json.dumps(written | {"attn_implementation": "flash_attention_2"})
+    )
+    asked = ["--target", folder, "--drafter", "none", "--depth", 0, "--set", "draft="]
+    asked += ["--context", 200, "--stops", 1, "--max-new-tokens", 4, "--set", "threads=1"]
+    asked += ["--trust-remote-code"] * trusted
+    also = evil.kernels(tmp_path / "packages", mark)
+    ended = evil.typed("run", "--no-tui", *asked, "-o", "out.jsonl", cwd=place, PYTHONPATH=also)
+    assert ended.returncode == 3, ended.stderr
+    assert str(folder) in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert mark.exists() == trusted, ended.stderr
 
 
 def test_modules_in_the_current_folder_are_not_specprofs(place, mark, tmp_path):

@@ -18,7 +18,7 @@ RECORDER = """
 import signal, sys, time
 from pathlib import Path
 from captures import events
-from specprof.capture import CaptureWriter
+from specprof.capture_writer import CaptureWriter
 from specprof.records import End
 signal.signal(signal.SIGTERM, signal.default_int_handler)  # as a real run takes it
 header, *rest = events(stops=40, max_new_tokens=50)

@@ -27,7 +27,7 @@ SICK = judged(captures.events("draft-cache-short", plain_steps=0, **LONG))
 
 def test_the_sentence_comes_first_and_every_rule_is_somewhere():
     """A title, the sentence, then what was found; silence is not health."""
-    lines = report.told(SICK)
+    lines = report.lines(SICK)
     assert [line.role for line in lines[:2]] == ["title", "sentence"]
     assert lines[1].text == SICK.sentence
     text = "\n".join(line.text for line in lines)
@@ -39,7 +39,7 @@ def test_the_sentence_comes_first_and_every_rule_is_somewhere():
 
 def test_what_was_not_rechecked_is_a_dash_not_a_zero():
     """Missing is never 0."""
-    lines = report.told(judged(captures.events(recheck_context=0)))
+    lines = report.lines(judged(captures.events(recheck_context=0)))
     (state,) = [line.text for line in lines if line.text.startswith("  + state")]
     assert report.ABSENT in state
     assert "0.0" not in state
@@ -51,7 +51,7 @@ def test_hostile_text_can_t_steer_a_terminal():
     end = type(end)(
         status="failed", reason=captures.HOSTILE, wall_ns=1, rounds=1, emitted=1, write_ns=1
     )
-    told = report.told(judged([*events, end], name=captures.HOSTILE))
+    told = report.lines(judged([*events, end], name=captures.HOSTILE))
     assert all(sign.isprintable() for line in told for sign in line.text)
     assert any("\\x1b" in line.text for line in told)
 
@@ -111,7 +111,7 @@ def test_the_schema_refuses_what_is_no_such_document():
 
 def test_the_leading_finding_comes_first():
     """Whatever its rule is called: the others may follow from it."""
-    lines = [line.text for line in report.told(verdicts.diagnosis()) if line.role == "found"]
+    lines = [line.text for line in report.lines(verdicts.diagnosis()) if line.role == "found"]
     assert [line.split(": ")[1] for line in lines] == [
         "cache-length-wrong",
         "state-drifts",
@@ -123,7 +123,7 @@ def test_the_leading_finding_comes_first():
 
 def test_a_finding_tells_its_suspects_its_place_and_the_catalogue_s_remedy():
     """Where the rule has no better one."""
-    text = "\n".join(line.text for line in report.told(verdicts.diagnosis()))
+    text = "\n".join(line.text for line in report.lines(verdicts.diagnosis()))
     known = cases()["kv/draft-rollback-under-trim"]
     place = "round 7, draft index 2, 512 tokens deep, after a rejection: used 0.5, clean 0.25"
     assert f"    likely: kv/draft-rollback-under-trim: {known.title}\n" in text

@@ -236,7 +236,7 @@ def test_an_unfinished_run_is_told(change, told):
     assert told in outcome.finding.message
     lines = [Damage(4, "torn"), Damage(9, "it is no UTF-8")]
     damaged = judged("capture-incomplete", [*events, end], damaged=lines)
-    both = "2 lines can't be read (line 4: torn; line 9: it is no UTF-8)"
+    both = "2 lines could not be read (line 4: torn; line 9: it is no UTF-8)"
     assert both in damaged.finding.message
     bare = judged(
         "capture-incomplete", [each for each in events if not isinstance(each, Round)] + [end]

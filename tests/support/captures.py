@@ -8,7 +8,8 @@ import msgspec
 
 from specprof.backends.synthetic import Synthetic
 from specprof.bounds import Damaged
-from specprof.capture import Capture, CaptureWriter
+from specprof.capture import Capture
+from specprof.capture_writer import CaptureWriter
 from specprof.locking import this_boot
 from specprof.records import (
     Burst,
@@ -56,23 +57,36 @@ def _events(fault: str, chosen: Settings) -> tuple[Event, ...]:
 def agreeing(made: Sequence[Event]) -> list[Event]:
     """Return events whose rounds were changed with ends that count and last as the rounds now do.
 
-    A round begins when its burst's last one is over; what it no longer emits is not rechecked.
+    A round begins when its burst's last one is over, a stop when the one before it is; what a round
+    no longer emits is not rechecked.
     """
     played = list[Round]()
     over = dict[int, int]()
     found = list[Event]()
+    batch = next((one.spec.settings.batch for one in made if isinstance(one, Header)), 1)
+    late = dict[int, int]()
     for event in made:
         match event:
+            case Prefill():
+                event = replace(event, start_ns=event.start_ns + _late(late, event.burst // batch))  # noqa: PLW2901
             case Round():
-                start_ns = max(event.start_ns, over.get(event.burst, 0))
+                start_ns = event.start_ns + _late(late, event.burst // batch)
+                start_ns = max(start_ns, over.get(event.burst, 0))
                 accepted = sum(each.accepted and each.reached for each in event.drafted)
                 event = replace(event, start_ns=start_ns, accepted=accepted)  # noqa: PLW2901
                 over[event.burst] = start_ns + event.wall_ns
                 played.append(event)
             case Burst():
                 own = [one for one in played if one.burst == event.burst]
-                lasts_ns = max(event.wall_ns, over.get(event.burst, 0) - event.start_ns)
-                event = replace(event, rounds=len(own), wall_ns=lasts_ns)  # noqa: PLW2901
+                start_ns = event.start_ns + _late(late, event.burst // batch)
+                lasts_ns = max(event.wall_ns, over.get(event.burst, 0) - start_ns)
+                later = start_ns + lasts_ns - event.start_ns - event.wall_ns
+                stop = event.burst // batch + 1
+                late[stop] = max(late.get(stop, 0), later)
+                tokens = sum(len(one.emitted) for one in own)
+                event = replace(  # noqa: PLW2901
+                    event, start_ns=start_ns, rounds=len(own), emitted=tokens, wall_ns=lasts_ns
+                )
             case Recheck():
                 emitted = {one.index: len(one.emitted) for one in played}
                 kept = [each for each in event.emitted if each.slot < emitted[each.round]]
@@ -83,6 +97,11 @@ def agreeing(made: Sequence[Event]) -> list[Event]:
                 event = replace(event, rounds=count, emitted=tokens, wall_ns=lasts_ns)  # noqa: PLW2901
         found.append(event)
     return found
+
+
+def _late(late: dict[int, int], stop: int) -> int:
+    """Return by how much later a stop now begins: as much as any before it ended later."""
+    return max((ns for before, ns in late.items() if before <= stop), default=0)
 
 
 def write(path: Path, recorded: Sequence[Event]) -> Path:

@@ -14,6 +14,23 @@ raise RuntimeError("foreign code ran")
 """
 
 
+KERNELS = """
+import pathlib
+__version__ = {version!r}
+def get_kernel(*asked, **given):
+    pathlib.Path({mark!r}).write_text(str(asked))
+    raise RuntimeError("a kernel was fetched")
+def use_kernel_forward_from_hub(*names):
+    return lambda made: made
+use_kernelized_func = use_kernel_func_from_hub = use_kernel_forward_from_hub
+def __getattr__(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return type(name, (), {{}})
+"""
+"""The package `kernels`, as far as transformers looks at it before it fetches one."""
+
+
 class Pickled:
     """Leaves the mark when it is unpickled."""
 
@@ -44,11 +61,23 @@ def folder(place: Path, mark: Path, **config: object) -> Path:
     return place
 
 
+def kernels(place: Path, mark: Path) -> str:
+    """Write a package `kernels` that leaves the mark where one is fetched; return its folder."""
+    from transformers.utils.import_utils import KERNELS_MIN_VERSION
+
+    (place / "kernels").mkdir(parents=True)
+    written = KERNELS.format(version=KERNELS_MIN_VERSION, mark=str(mark))
+    (place / "kernels" / "__init__.py").write_text(written)
+    return str(place)
+
+
 def typed(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
     """Type a command of specprof in a folder; what isn't on the machine is not fetched."""
     import os
 
     root = str(Path(__file__).parents[2])
+    also = environment.pop("PYTHONPATH", "")
+    root = os.pathsep.join([root, *([also] if also else [])])
     given = os.environ | {"PYTHONPATH": root, "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"}
     return subprocess.run(
         [sys.executable, "-m", "specprof", *map(str, arguments)],

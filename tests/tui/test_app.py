@@ -7,7 +7,7 @@ from textual.binding import Binding
 
 from captures import ODD, events, write
 from dashboards import diagnosis, matches_golden, opened, recorded, screen_text, until, walk
-from specprof.capture import CaptureWriter
+from specprof.capture_writer import CaptureWriter
 from specprof.errors import CaptureUnreadable
 from specprof.records import Round
 from specprof.tui.app import RATES_HZ, Dashboard

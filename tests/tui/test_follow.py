@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from captures import events, write
 from dashboards import diagnosis, walk
 from dashboards import until as shown
-from specprof.capture import CaptureWriter
+from specprof.capture_writer import CaptureWriter
 from specprof.errors import CaptureUnreadable
 from specprof.locking import this_boot
 from specprof.plain import as_json as encoded
@@ -33,7 +33,7 @@ RECORDER = """
 import sys, time
 from pathlib import Path
 from captures import events
-from specprof.capture import CaptureWriter
+from specprof.capture_writer import CaptureWriter
 with CaptureWriter(Path(sys.argv[1])) as writer:
     for event in events(stops=40, max_new_tokens=50):
         writer.write(event)

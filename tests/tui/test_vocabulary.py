@@ -5,7 +5,8 @@ import pytest
 from tokenizers import Tokenizer, decoders, models
 
 from captures import events
-from specprof.tui.vocabulary import MAX_TOKENIZER_BYTES, vocabulary
+from specprof.amounts import LARGEST_TOKENIZER_BYTES
+from specprof.tui.vocabulary import vocabulary
 
 
 def header(target):
@@ -59,5 +60,5 @@ def test_a_target_that_is_no_folder_shows_ids(target):
 def test_a_file_too_large_for_a_tokenizer_is_not_read(tmp_path):
     """A capture chooses what is opened; not how much memory that takes."""
     with (tmp_path / "tokenizer.json").open("wb") as file:
-        file.truncate(MAX_TOKENIZER_BYTES + 1)
+        file.truncate(LARGEST_TOKENIZER_BYTES + 1)
     assert vocabulary(header(tmp_path))(5) == "⟨5⟩"

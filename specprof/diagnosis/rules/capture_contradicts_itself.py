@@ -2,7 +2,8 @@
 
 Measures
     Rounds told more than once or out of order; counts of the end line and of bursts' ends against
-    the rounds that stand there; rounds that lie over one another in time, or outlast the run.
+    the rounds that stand there; what one round alone says of its burst, its start or its caches,
+    against all around it; parts that last longer than the whole, and times no clock can have told.
 
 Fires when
     Any two lines disagree so that no lost line could explain it. Verdicts that rest on the rounds
@@ -19,7 +20,8 @@ Confirm
     Record again, to a file of its own.
 
 Does not see
-    A file that was edited throughout, so that it agrees with itself.
+    A file that was edited throughout, so that it agrees with itself. An altered id of a token or
+    an altered probability: a wrong engine leaves the same.
 
 Try it
     specprof run -o run.jsonl, then repeat one of its round lines by hand

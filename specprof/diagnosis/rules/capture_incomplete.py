@@ -2,11 +2,12 @@
 
 Measures
     How the run ended; lines that could not be read, or say what no engine can mean; rounds that
-    the end line counts, or the numbers of others leave room for, and the file lacks.
+    the end line counts, or the numbers of others leave room for, and the file lacks; prefills,
+    ends, plain steps and rechecks that the backend writes for every burst.
 
 Fires when
     There is no end line (a killed run, a full disk), the run was interrupted or failed, lines are
-    damaged, or rounds are missing. A capture still being written need not have an end.
+    damaged, or any of these are missing. A capture still being written need not have an end.
 
 Why this is the measurement and not the engine
     What is there is true; what is missing may not resemble it. Nothing is said of neighbours
@@ -20,7 +21,7 @@ Confirm
     Record again, on a disk with room.
 
 Does not see
-    Rounds the backend never reported.
+    Rounds the backend never reported; what a loop of one's own leaves out beside its rounds.
 
 Try it
     specprof run, then Ctrl-C
@@ -31,6 +32,7 @@ from typing import ClassVar
 import numpy as np
 
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.lines_missing import lines_missing
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
 
@@ -56,13 +58,15 @@ class CaptureIncomplete(Rule):
             reasons.append(f"the run {_told(end.status, end.reason)}")
         damaged = evidence.columns.damaged
         if damaged:
-            lines = "1 line" if len(damaged) == 1 else f"{len(damaged):,} lines"
-            reasons.append(f"{lines} can't be read ({'; '.join(damaged.told())})")
+            reasons.append(damaged.sentence())
         if missing > 0:
             rounds = "1 round is" if missing == 1 else f"{missing:,} rounds are"
             where = "" if after is None else f", the first after round {after:,}"
             where = ", round 0 among them" if after == BEFORE_ALL else where
             reasons.append(f"{rounds} missing{where}")
+        lines = lines_missing(evidence.columns)
+        if lines:
+            reasons.append(f"{', '.join(lines)} {'is' if len(lines) == 1 else 'are'} missing")
         if not reasons and evidence.live:
             return Unknown(reason="the capture is still being written")
         if not reasons:

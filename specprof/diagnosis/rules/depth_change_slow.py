@@ -86,8 +86,11 @@ def _relative(evidence: Evidence) -> tuple[Floats, Bools]:
     relative, kept = np.zeros_like(ns), np.zeros(len(ns), bool)
     for each in np.unique(width[follows]):
         those = follows & (width == each)
-        if min((those & changed).sum(), (those & ~changed).sum()) >= ENOUGH:
-            relative[those] = ns[those] / np.median(ns[those & ~changed])
+        if min((those & changed).sum(), (those & ~changed).sum()) < ENOUGH:
+            continue
+        median_ns = float(np.median(ns[those & ~changed]))
+        if median_ns:  # else a clock too coarse to tell
+            relative[those] = ns[those] / median_ns
             kept |= those
     if not kept.any():
         title = f"no width was verified {ENOUGH} times both after its like and after another"

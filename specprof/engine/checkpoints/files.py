@@ -9,7 +9,6 @@ import itertools
 import json
 import math
 import os
-import stat
 import string
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,10 +17,12 @@ from typing import Any, Protocol
 
 from safetensors import safe_open
 
-from specprof.reading import read_bytes
+from specprof.amounts import LARGEST_TOKENIZER_BYTES
+from specprof.errors import in_a_line
+from specprof.reading import irregular, read_bytes
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
-MOST_CONFIG_BYTES, MOST_TEXT_BYTES = 2**24, 2**28
+MOST_CONFIG_BYTES, MOST_TEXT_BYTES = 2**24, LARGEST_TOKENIZER_BYTES
 """Of a configuration; of anything else that is read whole, a tokenizer above all."""
 READ_WHOLE = (
     *("*config.json", "*.index.json", "tokenizer*.json", "vocab.*", "merges.txt"),
@@ -163,7 +164,7 @@ def _header(path: Path) -> Iterator[tuple[str, Tensor]]:
                 part = file.get_slice(name)
                 yield name, Tensor(str(part.get_dtype()), tuple(part.get_shape()))
     except Exception as trouble:
-        reason = str(trouble).partition("\n")[0]
+        reason = in_a_line(trouble, (Exception,))
         raise Misfit(f"{path.name} is no whole safetensors file: {reason}") from trouble
 
 
@@ -177,8 +178,8 @@ def _check_kind(path: Path) -> None:
         found = path.stat()
     except OSError as trouble:
         raise Misfit(f"{path.name} can't be read: {trouble.strerror}") from trouble
-    if not stat.S_ISREG(found.st_mode):
-        raise Misfit(f"{path.name} is no regular file")
+    if kind := irregular(found.st_mode):
+        raise Misfit(f"{path.name} is {kind}, no regular file")
     most = MOST_CONFIG_BYTES if path.name.endswith(CONFIG) else MOST_TEXT_BYTES
     if _is_read_whole(path.name) and found.st_size > most:
         title = f"{path.name} is {found.st_size / 2**20:.0f} MiB long"

@@ -57,7 +57,7 @@ def check_numbers(written: dict[str, Any]) -> None:
     if names is not None and not (
         isinstance(names, list) and all(isinstance(e, str) for e in names)
     ):
-        raise Misfit(f"{CONFIG} says architectures {_short(names)}", "it is a list of names")
+        raise Misfit(f"{CONFIG} says architectures {shown(names)}", "it is a list of names")
     for key in ("dtype", "torch_dtype"):
         _check_dtype(key, written.get(key))
 
@@ -69,7 +69,7 @@ def check_ends(written: dict[str, Any], file: str = CONFIG) -> None:
         ids = value if isinstance(value, list) and key == "eos_token_id" else [value]
         for each in ids:
             if each is not None and (type(each) is not int or abs(each) > LARGEST):
-                raise Misfit(f"{file} says {key} {_short(value)}", "a token's id is a whole number")
+                raise Misfit(f"{file} says {key} {shown(value)}", "a token's id is a whole number")
 
 
 def _check_whole(key: str, value: int) -> None:
@@ -78,7 +78,7 @@ def _check_whole(key: str, value: int) -> None:
     most = MOST_LAYERS if LAYERS.search(key) else LARGEST
     most = MOST_EXPERTS if EXPERTS.search(key) else most
     if abs(value) > most:
-        raise Misfit(f"{CONFIG} says {key} {_short(value)}", f"no model has more than {most}")
+        raise Misfit(f"{CONFIG} says {key} {shown(value)}", f"no model has more than {most}")
 
 
 def _check_real(key: str, value: object) -> None:
@@ -89,11 +89,11 @@ def _check_real(key: str, value: object) -> None:
         return
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
     if not math.isfinite(number) or (number <= 0 and key in POSITIVE | SHARES):
-        raise Misfit(f"{CONFIG} says {key} {_short(value)}", "it is a number above 0")
+        raise Misfit(f"{CONFIG} says {key} {shown(value)}", "it is a number above 0")
     if number > 1 and key in SHARES:
-        raise Misfit(f"{CONFIG} says {key} {_short(value)}", "it is at most 1")
+        raise Misfit(f"{CONFIG} says {key} {shown(value)}", "it is at most 1")
     if number < 0 and EPSILON.search(key):
-        raise Misfit(f"{CONFIG} says {key} {_short(value)}", "it is a small number above 0")
+        raise Misfit(f"{CONFIG} says {key} {shown(value)}", "it is a small number above 0")
 
 
 def _check_size(key: str, value: object, least: int) -> None:
@@ -103,7 +103,7 @@ def _check_size(key: str, value: object, least: int) -> None:
         return
     sizes = value if isinstance(value, list) and value else [value]  # some kinds: one a layer
     if any(type(each) is not int or each < least for each in sizes):
-        raise Misfit(f"{CONFIG} says {key} {_short(value)}", f"it is a whole number from {least}")
+        raise Misfit(f"{CONFIG} says {key} {shown(value)}", f"it is a whole number from {least}")
 
 
 def _check_dtype(key: str, value: object) -> None:
@@ -111,7 +111,7 @@ def _check_dtype(key: str, value: object) -> None:
         return
     named = getattr(torch, value.removeprefix("torch."), None) if isinstance(value, str) else None
     if not isinstance(named, torch.dtype):
-        raise Misfit(f"{CONFIG} says {key} {_short(value)}", "it is one of torch's: bfloat16 ...")
+        raise Misfit(f"{CONFIG} says {key} {shown(value)}", "it is one of torch's: bfloat16 ...")
 
 
 def _pairs(table: object, levels: int) -> Iterator[tuple[str, object]]:
@@ -126,6 +126,7 @@ def _pairs(table: object, levels: int) -> Iterator[tuple[str, object]]:
                 yield from _pairs({key: each}, levels - 1)
 
 
-def _short(value: object) -> str:
-    told = repr(value)
-    return told if len(told) <= 40 else told[:40] + "..."  # noqa: PLR2004 - a glance
+def shown(value: object) -> str:
+    """Return what a configuration says for a message: it may be of any length."""
+    text = repr(value)
+    return text if len(text) <= 40 else text[:40] + "..."  # noqa: PLR2004 - a glance

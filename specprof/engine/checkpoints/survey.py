@@ -30,8 +30,8 @@ from specprof.engine.checkpoints.files import (
     read_json,
     tensors,
 )
-from specprof.engine.checkpoints.guard import told_of
-from specprof.engine.checkpoints.numbers import check_ends, check_numbers
+from specprof.engine.checkpoints.guard import guarded
+from specprof.engine.checkpoints.numbers import check_ends, check_numbers, shown
 from specprof.engine.foreign import refuse_kernels
 from specprof.errors import UsageError
 from specprof.settings import Settings
@@ -42,6 +42,11 @@ WHOLE_NUMBERS = ("I", "U", "BOOL", "C")
 """How headers name dtypes that no weight is multiplied in."""
 HEAD_MARKS = ("fc.weight", "model.fc.weight", "fusion_fc.weight", "d2t")
 """Weights that only a head on hidden states has."""
+ONE_FOR_ALL = (
+    *("num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim"),
+    *("hidden_size", "vocab_size", "max_position_embeddings"),
+)
+"""Sizes that a model's memory is reckoned from."""
 RECURRENT_LAYERS = frozenset({"linear_attention", "mamba", "mamba2", "recurrent", "conv", "rwkv"})
 
 
@@ -90,7 +95,7 @@ class Survey:
     @cached_property
     def headers(self) -> dict[str, Tensor]:
         """What the headers of its weights say; of a model of the hub they are fetched for it."""
-        with told_of(self.name, self.hint):
+        with guarded(self.name, self.hint):
             found = tensors(self.files)
             if found is None:
                 raise Misfit("it has no safetensors", "give one whose weights are safetensors")
@@ -99,7 +104,7 @@ class Survey:
     @cached_property
     def config(self) -> Any:  # noqa: ANN401 - transformers is untyped
         """Its configuration."""
-        with told_of(self.name, self.hint):
+        with guarded(self.name, self.hint):
             path = self.files.path(CONFIG)
             if path is None:
                 raise Misfit(f"it has no {CONFIG}")
@@ -117,7 +122,7 @@ class Survey:
     @cached_property
     def skeleton(self) -> Any:  # noqa: ANN401
         """The model, without memory for its weights."""
-        with told_of(self.name, self.hint), torch.device("meta"):
+        with guarded(self.name, self.hint), torch.device("meta"):
             return AutoModelForCausalLM.from_config(
                 self.config,
                 dtype=self.dtype,
@@ -137,7 +142,7 @@ class Survey:
         if self.dummy:
             return
         refuse_head(self.name, self.headers)
-        with told_of(self.name, self.hint):
+        with guarded(self.name, self.hint):
             if not self._packed:
                 _compare(self.headers, self.skeleton)
 
@@ -169,7 +174,7 @@ def survey(name: str, settings: Settings, dtype: torch.dtype) -> Survey:
     options: dict[str, Any] = {"trust_remote_code": settings.trust_remote_code}
     if isinstance(place, Path):
         folder = Folder(place)
-        with told_of(name, FOLDER_HINT):
+        with guarded(name, FOLDER_HINT):
             folder.check()
             if not dummy:
                 folder.check_weights()
@@ -180,7 +185,7 @@ def survey(name: str, settings: Settings, dtype: torch.dtype) -> Survey:
     trouble = where.trouble_with_hub(name)
     options["local_files_only"] = trouble is not None
     files = HubFiles(name, local_only=trouble is not None)
-    with told_of(name, where.known()):
+    with guarded(name, where.known()):
         if trouble and files.path(CONFIG) is None:
             raise where.unreached(name, trouble)
     return Survey(name, place, options, files, dtype, dummy)
@@ -196,6 +201,11 @@ def refuse_head(name: str, headers: dict[str, Tensor]) -> None:
 
 def _check_layers(text: Any) -> None:  # noqa: ANN401
     check_numbers({"num_hidden_layers": getattr(text, "num_hidden_layers", None)})
+    for key in ONE_FOR_ALL:
+        value = getattr(text, key, None)
+        if value is not None and type(value) is not int:
+            title = f"{CONFIG} says {key} {shown(value)}"
+            raise Misfit(title, "give a model whose layers are alike: one whole number for all")
     heads, kept = (
         getattr(text, each, None) for each in ("num_attention_heads", "num_key_value_heads")
     )

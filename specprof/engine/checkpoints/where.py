@@ -1,6 +1,6 @@
 """Where a model lies: a member of the pocket family, a folder here, or an id of the hub.
 
-A name that means a place here is never sought on the hub, and the hub is asked once, briefly.
+A name of something that lies here is never sought on the hub, and the hub is asked once, briefly.
 """
 
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from specprof import pocket
-from specprof.errors import EnvironmentMissing
+from specprof.errors import EnvironmentMissing, in_a_line
 
 REACHED_IN_S = 5.0
 """The hub answers within this, or isn't there: its client would try six times, over 23 s."""
@@ -34,11 +34,7 @@ def place_of(name: str, kind: Kind = "model") -> Path | str:
         raise _refused(kind, name, "it is no folder", "give the folder that holds config.json")
     if not _may_be_an_id(name):
         raise _refused(kind, name, "there is no such folder", known(kind))
-    first = name.partition("/")[0]
-    if first != name and os.path.isdir(first):  # noqa: PTH112
-        hint = f"an id of the hub is asked for where no folder is called {first!r}"
-        raise _refused(kind, name, f"there is no such folder in {first!r}", hint)
-    return name
+    return name  # also where a folder here is called like its owner: what is sought isn't in it
 
 
 def trouble_with_hub(name: str) -> str | None:
@@ -53,13 +49,16 @@ def trouble_with_hub(name: str) -> str | None:
     except HfHubHTTPError:  # what it says of the files is told to whoever asks for them
         return None
     except Exception as trouble:  # noqa: BLE001 - whatever the client's transport calls its errors
-        return str(trouble).strip().partition("\n")[0] or type(trouble).__name__
+        return in_a_line(trouble, (Exception,))
     return None
 
 
 def unreached(name: str, trouble: str, kind: Kind = "model") -> EnvironmentMissing:
     """Return the error of an id that is nowhere here while the hub can't be asked."""
-    found = f"it is no folder here, and no hub was reached: {trouble}"
+    owner = name.partition("/")[0]
+    here = owner != name and os.path.isdir(owner)  # noqa: PTH112
+    absent = f"there is no such folder in {owner!r}" if here else "it is no folder here"
+    found = f"{absent}, and no hub was reached: {trouble}"
     return _refused(kind, name, found, known(kind))
 
 

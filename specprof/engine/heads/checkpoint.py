@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from transformers import LlamaConfig
 
-from specprof.engine.checkpoints.guard import told_of
+from specprof.engine.checkpoints.files import CONFIG, Misfit
+from specprof.engine.checkpoints.guard import guarded
+from specprof.engine.checkpoints.numbers import shown
 from specprof.engine.heads.head import Form, Head
 from specprof.engine.heads.published import Weights, read
 from specprof.engine.releases import LlamaRotaryEmbedding
-from specprof.engine.setup.loading import Loaded, dtype_for
+from specprof.engine.setup.loading import MATRIX, Loaded, dtype_for
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.records import ModelFacts
 from specprof.settings import Settings
@@ -30,7 +32,7 @@ def load(name: str, settings: Settings, target: Loaded) -> Loaded:
     """
     written, weights = read(name)
     hint = "config.json and the weights must be those of one head"
-    with told_of(name, hint, doing="load head"):
+    with guarded(name, hint, doing="load head"):
         form = _form(name, written, weights, target)
         with torch.device("meta"):
             head = Head(form)
@@ -41,7 +43,7 @@ def load(name: str, settings: Settings, target: Loaded) -> Loaded:
         for each, weight in own.items()
     }
     head.load_state_dict(own, strict=False, assign=True)
-    with told_of(name, hint, doing="load head"):
+    with guarded(name, hint, doing="load head"):
         head.rotary = LlamaRotaryEmbedding(form.config).to(target.device)
     head.eval().requires_grad_(requires_grad=False)
     return Loaded(head, None, _facts(name, head, list(own.values())))
@@ -49,7 +51,7 @@ def load(name: str, settings: Settings, target: Loaded) -> Loaded:
 
 def _form(name: str, written: dict[str, Any], weights: Weights, target: Loaded) -> Form:
     """Read off the config and the tensors' shapes what to build."""
-    layer = {"num_hidden_layers": 1} | written | written.get("transformer_layer_config", {})
+    layer = {"num_hidden_layers": 1} | written | _table(written, "transformer_layer_config")
     known = KNOWN | LlamaConfig().to_dict().keys()
     config = LlamaConfig.from_dict({key: layer[key] for key in layer if key in known})
     config._attn_implementation = "sdpa"  # noqa: SLF001 - transformers has no other way
@@ -59,9 +61,9 @@ def _form(name: str, written: dict[str, Any], weights: Weights, target: Loaded) 
         title += f", and {target.facts.name} has {shared}"
         raise UsageError(title, "use a head that was trained for this target")
     width = _hidden_size(target)
-    third = "layers.0.hidden_norm.weight" in weights
+    third, own = "layers.0.hidden_norm.weight" in weights, "lm_head.weight"
     taps = _taps(name, written, target) if third else ()
-    reads = weights["fc.weight"].shape[1]
+    reads = _matrix(weights, "fc.weight").shape[1]
     expected = len(taps) * width if third else config.hidden_size + width
     if reads != expected:
         states = f"{len(taps)} states of" if third else "an embedding and a state of"
@@ -72,7 +74,7 @@ def _form(name: str, written: dict[str, Any], weights: Weights, target: Loaded) 
         config=config,
         feature_width=width,
         taps=taps,
-        draft_vocabulary=weights["lm_head.weight"].shape[0] if "lm_head.weight" in weights else 0,
+        draft_vocabulary=_matrix(weights, own).shape[0] if own in weights else 0,
         norm_before_residual=bool(written.get("norm_before_residual", False)),
         biases=frozenset(each.removesuffix(".bias") for each in weights if each.endswith(".bias")),
     )
@@ -86,8 +88,8 @@ def _taps(name: str, written: dict[str, Any], target: Loaded) -> tuple[int, ...]
     Where neither is given: entering the second, the middle and the third last (SafeAILab/EAGLE).
     """
     layers = target.facts.layers
-    entering = written.get(LAYER_IDS)
-    leaving = (written.get("eagle_config") or {}).get(LAYER_IDS)
+    entering = _layer_ids(written)
+    leaving = _layer_ids(_table(written, "eagle_config"))
     if entering:
         taps = tuple(entering)
     elif leaving:
@@ -98,6 +100,31 @@ def _taps(name: str, written: dict[str, Any], target: Loaded) -> tuple[int, ...]
         title = f"{name} reads layers {taps} of a target, and {target.facts.name} has {layers}"
         raise UsageError(title, "use a head that was trained for this target")
     return taps
+
+
+def _table(written: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return a table of a config's, empty where it has none; Misfit of anything else."""
+    found = written.get(key) or {}
+    if not isinstance(found, dict):
+        raise Misfit(f"{CONFIG} says {key} {shown(found)}", "it is a table")
+    return found
+
+
+def _layer_ids(table: dict[str, Any]) -> list[int]:
+    """Return the layers a config lists, none where it lists none; Misfit of anything else."""
+    found = table.get(LAYER_IDS) or []
+    if not isinstance(found, list) or any(type(each) is not int for each in found):
+        title = f"{CONFIG} says {LAYER_IDS} {shown(found)}"
+        raise Misfit(title, "it is a list of layers' numbers")
+    return found
+
+
+def _matrix(weights: Weights, key: str) -> torch.Tensor:
+    """Return a weight that has rows and columns; Misfit of another."""
+    found = weights[key]
+    if found.ndim != MATRIX:
+        raise Misfit(f"{key} has {found.ndim} dimensions", f"it is a matrix: {MATRIX}")
+    return found
 
 
 def _fit(name: str, head: Head, weights: Weights, target: Loaded) -> Weights:

@@ -22,13 +22,11 @@ from specprof.engine.checkpoints.files import (
     read_json,
     tensors,
 )
-from specprof.engine.checkpoints.guard import told_of
+from specprof.engine.checkpoints.guard import guarded
 from specprof.engine.checkpoints.numbers import check_numbers
 from specprof.engine.checkpoints.survey import HubFiles
 from specprof.errors import UsageError
 
-LARGEST_BYTES = 16 << 20
-"""Of a config."""
 Weights = dict[str, torch.Tensor]
 
 RENAMED = (
@@ -53,7 +51,7 @@ def read(name: str) -> tuple[dict[str, Any], Weights]:
     place = where.place_of(name, "head")
     hint = "the folder must hold config.json and model.safetensors (or pytorch_model.bin)"
     hint = hint if isinstance(place, Path) else where.known("head")
-    with told_of(name, hint, doing="load head"):
+    with guarded(name, hint, doing="load head"):
         files: Files = Folder(place) if isinstance(place, Path) else _of_hub(place)
         path = files.path(CONFIG)
         if path is None:

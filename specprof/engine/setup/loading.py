@@ -16,10 +16,11 @@ from transformers.utils import logging as transformers_logging
 
 from specprof.engine.checkpoints import where
 from specprof.engine.checkpoints.files import Misfit
-from specprof.engine.checkpoints.guard import reason_of, told_of
+from specprof.engine.checkpoints.guard import guarded
+from specprof.engine.checkpoints.numbers import shown
 from specprof.engine.checkpoints.survey import Survey, survey
-from specprof.engine.room import check_loads
-from specprof.errors import NOT_FINITE, EnvironmentMissing, UsageError
+from specprof.engine.fits import check_loads
+from specprof.errors import NOT_FINITE, EnvironmentMissing, UsageError, in_a_line
 from specprof.records import ModelFacts
 from specprof.settings import Settings
 
@@ -59,6 +60,10 @@ _kept: "dict[_Key, Loaded]" = {}
 """What this process has loaded: the runs of a sweep share it. A model is never changed by a run."""
 
 
+_looked: "dict[_Key, Survey]" = {}
+"""What the run that begins has looked over and not loaded yet: the hub is asked once a run."""
+
+
 def load(name: str, settings: Settings, device: torch.device) -> Loaded:
     """Load `name`: a pocket member, a local folder, or a Hugging Face id; once a process.
 
@@ -67,7 +72,8 @@ def load(name: str, settings: Settings, device: torch.device) -> Loaded:
     """
     known = _key(name, settings, device)
     if known not in _kept:
-        _kept[known] = _load(survey(name, settings, known.dtype), settings, device)
+        looked = _looked.pop(known, None) or survey(name, settings, known.dtype)
+        _kept[known] = _load(looked, settings, device)
     return _kept[known]
 
 
@@ -78,6 +84,7 @@ def look(
 
     Raises as `load` does.
     """
+    _looked.clear()
     found = list[tuple[ModelFacts, int]]()
     for name in names:
         if name is None:  # for its drafter to refuse
@@ -86,8 +93,9 @@ def look(
         if known in _kept:
             found.append((_kept[known].facts, 0))
             continue
-        looked = survey(name, settings, known.dtype)
-        with told_of(name, looked.hint):
+        looked = _looked.get(known) or survey(name, settings, known.dtype)
+        _looked[known] = looked
+        with guarded(name, looked.hint):
             found.append((facts_of(name, looked.skeleton), looked.weight_bytes))
     return found
 
@@ -134,12 +142,12 @@ def _load(looked: Survey, settings: Settings, device: torch.device) -> Loaded:
     name = looked.name
     looked.check_weights()
     check_loads(name, looked.weight_bytes, device)
-    with told_of(name, looked.hint):
+    with guarded(name, looked.hint):
         model = _made_up(looked, settings.seed) if looked.dummy else _read(looked)
         model = model.to(device).eval().requires_grad_(requires_grad=False)
         facts = facts_of(name, model)
     tokenizer = _tokenizer(looked)
-    with told_of(name, "check its config.json and its weights", doing="run model"):
+    with guarded(name, "check its config.json and its weights", doing="run model"):
         _check_finite(model)
         _try(model, facts.vocabulary, trained=not looked.dummy)
     return Loaded(model, tokenizer, facts)
@@ -190,8 +198,7 @@ def _try(model: Any, vocabulary: int, *, trained: bool) -> None:  # noqa: ANN401
     Raises Misfit where no answer is a number, or an answer changes with what follows it.
     """
     tokens = torch.arange(1, 1 + TRIED, device=next(model.parameters()).device)[None] % vocabulary
-    whole = model(tokens, use_cache=False).logits[0].float()
-    first = model(tokens[:, :1], use_cache=False).logits[0].float()
+    whole, first = _logits(model, tokens), _logits(model, tokens[:, :1])
     if whole.ndim != MATRIX or whole.shape[0] != TRIED or whole.shape[1] < vocabulary:
         title = f"its logits of {TRIED} tokens are {list(whole.shape)}"
         raise Misfit(f"{title}, and its vocabulary has {vocabulary}")
@@ -200,6 +207,14 @@ def _try(model: Any, vocabulary: int, *, trained: bool) -> None:  # noqa: ANN401
     spread = (first - first.mean()).square().mean().sqrt()
     if trained and (whole[:1] - first).square().mean().sqrt() > LOOKS_AHEAD * spread:
         raise Misfit("an answer changes with the tokens after it", "give a causal language model")
+
+
+def _logits(model: Any, tokens: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+    """Return what a model makes of a text, (tokens, vocabulary); Misfit where that is no logits."""
+    logits = getattr(model(tokens, use_cache=False), "logits", None)
+    if not torch.is_tensor(logits) or logits.ndim <= MATRIX or not len(logits):
+        raise Misfit("it returns no logits", "give a causal language model")
+    return logits[0].float()
 
 
 def device_for(asked: str) -> torch.device:
@@ -211,7 +226,7 @@ def device_for(asked: str) -> torch.device:
         device = torch.empty(1, device=torch.device(asked)).device  # with its index
         torch.Generator(device)
     except Exception as trouble:
-        reason = str(trouble).partition("\n")[0]
+        reason = in_a_line(trouble, (Exception,))
         hint = "use --device cpu, or install the torch build for your accelerator (see README)"
         raise EnvironmentMissing(f"can't use device {asked!r}: {reason}", hint) from trouble
     if device.type != "cpu" and device.index is not None:
@@ -262,7 +277,7 @@ def _check_same_tokens(target: Loaded, draft: Loaded) -> None:
 def _tokenizer(looked: Survey) -> Any:  # noqa: ANN401
     hint = "the folder must hold tokenizer.json; or time it with --load-format dummy"
     try:
-        with told_of(looked.name, hint, doing="load the tokenizer of"):
+        with guarded(looked.name, hint, doing="load the tokenizer of"):
             return _with_tokens(AutoTokenizer.from_pretrained(looked.place, **looked.options))
     except EnvironmentMissing:
         if looked.dummy:
@@ -280,7 +295,7 @@ def _with_tokens(tokenizer: Any) -> Any:  # noqa: ANN401
         raise Misfit("it has no tokens")
     ids = tokenizer("a text", verbose=False)["input_ids"]
     if not isinstance(ids, list) or not all(type(each) is int and each >= 0 for each in ids):
-        raise Misfit(f"it makes no token ids of a text: {reason_of(ValueError(repr(ids)))}")
+        raise Misfit(f"it makes no token ids of a text: {shown(ids)}")
     return tokenizer
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydoc_data import topics
 from typing import Any
 
-from specprof.errors import EnvironmentMissing, UsageError
+from specprof.errors import EnvironmentMissing, UsageError, in_a_line
 from specprof.pocket.corpus import held_out_text
 from specprof.reading import read_text
 from specprof.settings import Settings
@@ -137,7 +137,7 @@ def _dataset(name: str, context: int) -> str:
                 break
     except (OSError, ValueError, RuntimeError) as trouble:
         hint = "check the name (name[:config]) and the network, or use --text FILE"
-        reason = str(trouble).partition("\n")[0]
+        reason = in_a_line(trouble, (Exception,))
         raise EnvironmentMissing(f"can't read dataset {name!r}: {reason}", hint) from trouble
     return "\n\n".join(texts)
 

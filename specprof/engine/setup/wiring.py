@@ -9,11 +9,11 @@ import torch
 from specprof import limits, registry
 from specprof.engine.batch import Table
 from specprof.engine.decoder import Decoder, Runs
+from specprof.engine.fits import check_fits
 from specprof.engine.flat.proof import way
 from specprof.engine.instruments.stopwatch import Stopwatch, clock_for
 from specprof.engine.loop import Engine
 from specprof.engine.replay.proof import check_replayed, opened, recorder, refusal
-from specprof.engine.room import check_fits
 from specprof.engine.run import Lane, Run
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.setup import loading, text

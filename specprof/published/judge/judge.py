@@ -6,6 +6,7 @@ from typing import Final
 from specprof.diagnosis.diagnose import Diagnosis, Verdict
 from specprof.errors import MissingEvidence
 from specprof.findings import Crashed, Family, Found, Outcome, Unknown
+from specprof.plain import brief
 from specprof.published.judge import suspicious
 from specprof.published.judge.impossible import IMPOSSIBLE
 from specprof.published.judge.incomparable import INCOMPARABLE
@@ -13,7 +14,7 @@ from specprof.published.judge.inconsistent import INCONSISTENT
 from specprof.published.judge.suspicious import COUNTS
 from specprof.published.judge.times import TIMES
 from specprof.published.read.inference import fits
-from specprof.published.read.results import Results
+from specprof.published.read.results import SHOWN, Results
 
 Check = Callable[[Results], Outcome]
 FAMILIES: Final[dict[str, Family]] = {
@@ -26,6 +27,8 @@ FAMILIES: Final[dict[str, Family]] = {
 
 A draft of its target's name may still be of coarser weights, so it alone makes no bug.
 """
+MOST_HEADINGS = 40
+"""Headings that mean nothing known, named in the sentence."""
 MOST_CELLS = 6
 """Cells that could not be read, named in the sentence."""
 ROWS: Final = (
@@ -105,7 +108,9 @@ def _readings(results: Results) -> list[str]:
 
 
 def _unread(results: Results) -> list[str]:
-    names = ", ".join(repr(each) for each in results.unread)
+    more = len(results.unread) - MOST_HEADINGS
+    names = ", ".join(repr(brief(each, SHOWN)) for each in results.unread[:MOST_HEADINGS])
+    names += f" and {more:,} more" if more > 0 else ""
     said = [f"Not read, no known quantity or no unit: {names}"] if names else []
     if results.strange:
         more = len(results.strange) - MOST_CELLS

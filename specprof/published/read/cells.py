@@ -62,6 +62,8 @@ _SPREAD = re.compile(r"(?:\N{PLUS-MINUS SIGN}|\+/-)\s*(\d+(?:\.\d+)?)")
 
 LEAST, MOST, LONGEST = 1e-30, 1e30, 40
 """Beyond these, and with more signs, no number is of anything measured."""
+LONGEST_CELL = 400
+"""Signs; a longer cell is prose, and looking for numbers in it may take for ever."""
 
 
 class Cell(NamedTuple):
@@ -87,6 +89,8 @@ def read_cell(text: str, *, comma: bool = False) -> Cell | None:
 
     With `comma` a lone comma stands before the decimals, three of them too.
     """
+    if len(text) > LONGEST_CELL:
+        return None
     told = bare(text)
     counted = re.fullmatch(r"(\d+)\s*/\s*(\d+)", told)
     if counted and int(counted[2]):
@@ -99,7 +103,11 @@ def read_cell(text: str, *, comma: bool = False) -> Cell | None:
         return None
     digits = _plain_digits(found[0], comma=comma)
     rest = _rest(told.lstrip("+")[found.end() :])
-    if digits is None or len(digits) > LONGEST or not _sane(float(digits)):
+    if (
+        digits is None
+        or len(digits) > LONGEST
+        or not (_sane(float(digits)) and _sane_power(digits))
+    ):
         return None
     if rest and rest not in UNITS and rest not in COUNTED:
         return None
@@ -113,6 +121,11 @@ def _sane(value: float) -> bool:
     return value == 0 or LEAST < value < MOST
 
 
+def _sane_power(digits: str) -> bool:
+    """Whether a number is written with a power that it can have: `0e99999` is 0, and absurd."""
+    return abs(int(digits.lower().partition("e")[2] or 0)) <= LONGEST
+
+
 def is_below_zero(text: str) -> bool:
     """Whether a number below 0 is written here; nothing read from tables can be one."""
     told = BELOW_ZERO.match(bare(text))
@@ -121,7 +134,8 @@ def is_below_zero(text: str) -> bool:
 
 def decimal_commas(texts: Iterable[str]) -> bool:
     """Whether commas stand before decimals in a table: one can't group digits, no point is used."""
-    found = [number[0] for text in texts if (number := _NUMBER.match(bare(text)))]
+    short = (text for text in texts if len(text) <= LONGEST_CELL)
+    found = [number[0] for text in short if (number := _NUMBER.match(bare(text)))]
     points = any("." in each for each in found)
     return not points and any(
         re.fullmatch(r"(0|\d+ ?\d+),\d+|\d+,(\d{1,2}|\d{4,})", each) for each in found

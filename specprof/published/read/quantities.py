@@ -7,10 +7,15 @@ known, `our score` is not, and nothing is taken for what it only resembles.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from specprof.published.read.cells import UNITS, bare
 
+LONGEST_HEADING = 200
+"""Signs; a longer one is prose, and names nothing."""
+MOST_KEPT = 8192
+"""Headings whose meaning is remembered: a report has the same ones over every table."""
 Kind = Literal["share", "count", "number", "times", "time", "speed", "bytes", "text"]
 
 
@@ -182,7 +187,7 @@ def read_headings(texts: Sequence[str]) -> list[Heading]:
     found = [read_heading(text) for text in texts]
     if not any(each.quantity and each.quantity.name == "accepted" for each in found):
         return found
-    company = [" ".join(_words(bare_heading(each.text))) for each in found]
+    company = [" ".join(_words(bare_heading(each.text[:LONGEST_HEADING]))) for each in found]
     return [
         replace(each, quantity=_BY_SPELLING[BESIDE_COUNTS[told]]) if told in BESIDE_COUNTS else each
         for each, told in zip(found, company, strict=True)
@@ -203,8 +208,11 @@ def read_heading(text: str) -> Heading:
     return Heading(text, quantity, unit, None if quantity else position(text))
 
 
+@lru_cache(MOST_KEPT)
 def recognised(heading: str) -> tuple[Quantity | None, str | None]:
     """Return the quantity a heading names, and the unit it gives; None for either it doesn't."""
+    if len(heading) > LONGEST_HEADING:
+        return None, None
     whole = _BY_SPELLING.get(" ".join(_words(bare_heading(heading))))
     if whole and whole.kind == "speed":  # `tokens_s` is no time of tokens
         return whole, None
@@ -254,11 +262,14 @@ def _words(told: str) -> list[str]:
     return re.sub(r"[^a-z0-9]+", " ", told).split()
 
 
+@lru_cache(MOST_KEPT)
 def position(heading: str) -> tuple[str, int] | None:
     """Return what a heading says of one draft index: which rate, and the number it gives.
 
     `survival` where it says so, `conditional` likewise, `position` where it may be either.
     """
+    if len(heading) > LONGEST_HEADING:
+        return None
     told = " ".join(_words(bare_heading(heading).rstrip("%")))
     if chain := re.fullmatch(r"(\d) alpha", told):  # n self-fed features, so draft index n + 1
         return "conditional", int(chain[1]) + 1

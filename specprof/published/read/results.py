@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from specprof.errors import MissingEvidence, UsageError
+from specprof.plain import brief
 from specprof.published.read.cells import (
     COUNTED,
     UNITS,
@@ -28,8 +29,10 @@ from specprof.published.read.quantities import (
     read_headings,
     recognised,
 )
-from specprof.published.read.sheets import Sheet, read_sheets
+from specprof.published.read.sheets import MOST_COLUMNS, Sheet, read_sheets
 
+SHOWN = 60
+"""Signs of a heading or a cell in a sentence."""
 PERCENT_FROM = 1.5
 """A column of shares without a unit, one of them above this, is in percent."""
 PLAIN = ("baseline", "plain", "vanilla", "autoregressive", "ar", "none", "no draft", "no spec")
@@ -136,7 +139,7 @@ def read_results(path: Path) -> list[Results]:
     """Read every table of a file; raises UsageError where no column of any is known."""
     read = [understood(sheet) for sheet in read_sheets(path)]
     if not any(arm.figures or arm.survival for each in read for arm in each.arms):
-        unread = ", ".join(repr(heading) for heading in read[0].unread[:8])
+        unread = ", ".join(repr(brief(heading, SHOWN)) for heading in read[0].unread[:8])
         title = f"{path}: no column is known; its headings are {unread}"
         raise UsageError(title, "name columns like accept_frac, K, tokens_per_forward, latency_ms")
     return [each for each in read if any(arm.figures or arm.survival for arm in each.arms)]
@@ -155,7 +158,7 @@ def understood(sheet: Sheet) -> Results:
         heading = heading_by_cells(named, [each.unit for each in read if each])
         meant = heading.quantity.name if heading.quantity else heading.at
         if meant is not None and meant in seen:
-            unread.append(f"{text} (told twice; the first is read)")
+            unread.append(f"{brief(text, SHOWN)} (told twice; the first is read)")
             continue
         seen.add(meant)
         if heading.quantity and heading.quantity.kind == "text":
@@ -183,7 +186,7 @@ def _strange(
         if found is not None and _suits(found, heading):
             continue
         if bare(cell).lower() not in ABSENT:
-            where = f"{cell!r} ({heading.text}, row {number})"
+            where = f"{brief(cell, SHOWN)!r} ({brief(heading.text, SHOWN)}, row {number})"
             (told.below_zero if is_below_zero(cell) else told.strange).append(where)
 
 
@@ -197,6 +200,8 @@ def _parts(
 
 def _turned(sheet: Sheet) -> Sheet:
     side = [row[0] for row in sheet.rows]
+    if len(side) >= MOST_COLUMNS:  # as columns they would be too many
+        return sheet
     known = [
         sum(recognised(each)[0] is not None for each in those) for those in (sheet.headings, side)
     ]
@@ -281,7 +286,7 @@ def _share_scale(
         return None
     told = "in percent" if percent else "a fraction"
     if not cells[0].unit:
-        readings.append(f"{heading.text!r} {told}")
+        readings.append(f"{brief(heading.text, SHOWN)!r} {told}")
     return lambda cell: _unit_of(cell, "share") or (0.01 if percent else 1.0)
 
 

@@ -21,6 +21,8 @@ from specprof.reading import open_regular, read_text
 SUFFIXES = (".toml", ".csv", ".tsv", ".json", ".md", ".markdown")
 CAPTURE = b'{"event":'
 LARGEST_BYTES = 8 * 2**20
+MOST_COLUMNS, MOST_TABLES, MOST_CELLS = 4096, 1000, 1 << 20
+"""Of one table, of one file, and of one table again: short rows are filled up."""
 _RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*")
 _HOLD = "\x00"
 """Stands for an escaped pipe while a line is split; no file's own text keeps it."""
@@ -56,8 +58,13 @@ def read_sheets(path: Path) -> list[Sheet]:
     suffix = path.suffix.lower()
     readers = {".toml": _toml, ".json": _json, ".csv": _csv, ".tsv": _csv}
     read = readers.get(suffix, _markdown)
+    sheets = list[_Read]()
     try:
-        sheets = list(read(_text(path)))
+        for sheet in read(_text(path)):
+            sheets.append(sheet)
+            _refuse_more(len(sheets), MOST_TABLES, "tables")
+    except _TooMany as error:
+        raise UsageError(f"{path} {error}", "keep what is to be judged") from None
     except (ValueError, RecursionError, csv.Error) as error:
         title = f"{path} is no {suffix.lstrip('.')}: {type(error).__name__}: {error}"
         raise CaptureUnreadable(title, "name it by its format") from error
@@ -72,6 +79,21 @@ def read_sheets(path: Path) -> list[Sheet]:
 
 
 _Read = tuple[list[str], list[list[str]]]
+
+
+class _TooMany(Exception):
+    """A file holds more of something than anybody reads."""
+
+
+def _refuse_more(found: int, most: int, what: str) -> None:
+    if found > most:
+        raise _TooMany(f"has more than {most:,} {what}")
+
+
+def _fits(columns: int, rows: int) -> None:
+    """Raise _TooMany where a table is larger than anybody reads, before it is laid out."""
+    _refuse_more(columns, MOST_COLUMNS, "columns in a table")
+    _refuse_more(columns * rows, MOST_CELLS, "cells in a table")
 
 
 def _text(path: Path) -> str:
@@ -101,6 +123,7 @@ def _csv(text: str) -> Iterator[_Read]:
     lines = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(row)]
     if not lines:
         return
+    _fits(len(lines[0]), len(lines))
     for number, line in enumerate(lines[1:], start=1):
         if any(line[len(lines[0]) :]):
             title = f"row {number} has {len(line)} cells under {len(lines[0])} headings"
@@ -119,6 +142,7 @@ def _markdown(text: str) -> Iterator[_Read]:
                 if "|" not in below:
                     break
                 rows.append(_piped(below))
+            _fits(len(headings), len(rows))
             yield headings, _even(rows, len(headings))
 
 
@@ -138,6 +162,7 @@ def _records(made: object) -> Iterator[_Read]:
     elif isinstance(made, dict):
         lists = [each for each in made.values() if isinstance(each, list)]
         if _columns(made):
+            _fits(len(made), len(next(iter(made.values()))))
             yield (
                 list(made),
                 [list(map(_told, cells)) for cells in zip(*made.values(), strict=True)],
@@ -162,6 +187,7 @@ def _ruled(rows: Sequence[Mapping[str, Any]]) -> _Read:
     """Lay rows of any keys under one line of headings, in the order the keys first come."""
     flat = [dict(_flat(row)) for row in rows]
     headings = list(dict.fromkeys(key for row in flat for key in row))
+    _fits(len(headings), len(flat))
     return headings, [[_told(row.get(key)) for key in headings] for row in flat]
 
 

@@ -2,6 +2,7 @@
 
 from rich.cells import cell_len
 
+from specprof.plain import counted
 from specprof.records import Header
 from specprof.tui.figures import clock, count, percent, rate, ratio
 from specprof.tui.sheet import Ink, Sheet, safe
@@ -35,7 +36,7 @@ def draw_trust(sheet: Sheet, snapshot: Snapshot) -> None:
     x = sheet.write(x, 0, state, ink)
     sheet.write(x + 2, 0, _run(snapshot.columns.header), "strong")
     progress = f"  {_progress(snapshot)}"
-    damaged = f"  {count(snapshot.damaged)} damaged lines" if snapshot.damaged else ""
+    damaged = f"  {counted(snapshot.damaged, 'damaged line')}" if snapshot.damaged else ""
     sheet.right(sheet.width - cell_len(damaged), 0, progress, "plain")
     sheet.right(sheet.width, 0, damaged, "bad")
     items = _doubts(snapshot) + _results(snapshot) + _trust(snapshot)
@@ -82,9 +83,10 @@ def _results(snapshot: Snapshot) -> list[Item]:
 
 def _trust(snapshot: Snapshot) -> list[Item]:
     header = snapshot.columns.header
+    damaged = "damaged line" if snapshot.damaged == 1 else "damaged lines"
     items: list[Item] = [
         (safe(header.clock.kind) if header else "–", "clock", "plain"),
-        (count(snapshot.damaged), "damaged lines", "bad" if snapshot.damaged else "plain"),
+        (count(snapshot.damaged), damaged, "bad" if snapshot.damaged else "plain"),
         (percent(snapshot.recorder_share), "profiler/wall", "plain"),
         (percent(snapshot.viewer_share), "viewer/core", "plain"),
     ]

@@ -1,12 +1,16 @@
-"""Whatever a library raises over a checkpoint is one line with what to do."""
+"""Whatever a library raises over a checkpoint is one line with what to do; our bugs are ours."""
+
+import json
 
 import pytest
 import torch
 from transformers.utils import logging as transformers_logging
 
+from specprof.engine.checkpoints import guard
 from specprof.engine.checkpoints.files import Misfit
-from specprof.engine.checkpoints.guard import told_of
+from specprof.engine.checkpoints.guard import guarded
 from specprof.errors import EnvironmentMissing, UsageError
+from specprof.narration import aside
 
 
 class Panic(BaseException):
@@ -31,7 +35,7 @@ class Panic(BaseException):
 )
 def test_an_error_becomes_a_line(raised, said):
     """Exit code 3, one line, the cause kept for who debugs."""
-    with pytest.raises(EnvironmentMissing) as told, told_of("x", "do this"):
+    with pytest.raises(EnvironmentMissing) as told, guarded("x", "do this"):
         raise raised
     assert said in told.value.title
     assert "\n" not in told.value.title
@@ -39,16 +43,59 @@ def test_an_error_becomes_a_line(raised, said):
     assert told.value.__cause__ is raised
 
 
+BUGS = ["nowhere", "(1).nowhere", "None + 1", "{}['no']", "[][0]", "1 / 0", "int('x')"]
+
+
+def ours(code):
+    """Return a function that runs an expression as a line of specprof's own."""
+    made = {"__name__": "specprof.engine.somewhere"}
+    exec(f"def called(x=None): return {code}", made)  # noqa: S102 - the test's own text
+    return made["called"]
+
+
+@pytest.mark.parametrize("code", BUGS)
+def test_a_bug_of_ours_is_no_broken_checkpoint(code):
+    """It goes through as it is, also where a library called us."""
+    for call in (ours(code), lambda: torch.nn.Identity().apply(ours(code))):
+        with pytest.raises(guard.BUGS), guarded("x", "do this"):
+            call()
+
+
+def test_what_a_library_raises_where_we_call_it_is_the_library_s():
+    """Compiled code leaves no line of its own."""
+    with pytest.raises(EnvironmentMissing, match="RuntimeError"), guarded("x", "do this"):
+        ours("__import__('torch').zeros(2) @ __import__('torch').zeros(3)")()
+    with pytest.raises(EnvironmentMissing, match="no_such_file"), guarded("x", "do this"):
+        ours("open('no_such_file')")()
+
+
+def test_the_log_says_where_an_error_came_from(tmp_path):
+    """The user sees a line; whoever debugs sees the whole of it."""
+    log = tmp_path / "a.jsonl.log"
+    with pytest.raises(EnvironmentMissing), aside(log), guarded("x", "do this"):
+        json.loads("{")
+    assert "Traceback" in log.read_text()
+    assert "json/decoder.py" in log.read_text()
+
+
+def test_a_refusal_of_ours_needs_no_log(tmp_path):
+    """A Misfit says all there is to say."""
+    log = tmp_path / "a.jsonl.log"
+    with pytest.raises(EnvironmentMissing), aside(log), guarded("x", "do this"):
+        raise Misfit("it is odd")
+    assert not log.exists()
+
+
 @pytest.mark.parametrize("raised", [KeyboardInterrupt(), SystemExit(3), UsageError("a", "b")])
 def test_what_ends_a_process_and_our_own_errors_go_through(raised):
     """A Ctrl-C while a model loads is a Ctrl-C."""
-    with pytest.raises(type(raised)), told_of("x", "do this"):
+    with pytest.raises(type(raised)), guarded("x", "do this"):
         raise raised
 
 
 def test_the_library_says_nothing_meanwhile():
     """What it would report at length is told in a line; its verbosity is given back."""
     before = transformers_logging.get_verbosity()
-    with told_of("x", "do this"):
+    with guarded("x", "do this"):
         assert transformers_logging.get_verbosity() == transformers_logging.ERROR
     assert transformers_logging.get_verbosity() == before

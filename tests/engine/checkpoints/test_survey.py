@@ -12,7 +12,7 @@ import heads
 import runs
 import tiny
 from specprof.backends.native import Native
-from specprof.engine import room
+from specprof.engine import fits
 from specprof.engine.checkpoints import where
 from specprof.engine.checkpoints.survey import survey
 from specprof.engine.setup import loading
@@ -76,7 +76,7 @@ def test_what_is_odd_is_told_before_anything_is_loaded(copy, odd, monkeypatch):
     def look():
         found = survey(str(copy), Settings(), torch.float32)
         found.check_weights()
-        room.check_loads("odd", found.weight_bytes, CPU)
+        fits.check_loads("odd", found.weight_bytes, CPU)
 
     assert _well_told(odd, copy, _refusal(look))
 
@@ -121,7 +121,7 @@ def test_a_model_given_as_a_head_is_told_before_its_weights_are_read(pair, monke
 def test_weights_beyond_memory_are_refused_before_any_is_loaded(pair, monkeypatch):
     """Both models', with the caches and logits, are held against what is free."""
     monkeypatch.setattr(loading, "_kept", {})
-    monkeypatch.setattr(room, "_available", lambda _device: 100_000)
+    monkeypatch.setattr(fits, "_available", lambda _device: 100_000)
     monkeypatch.setattr(loading.AutoModelForCausalLM, "from_pretrained", None)
     with pytest.raises(EnvironmentMissing, match="the weights"):
         runs.events(pair)
@@ -131,7 +131,7 @@ def test_weights_beyond_memory_are_refused_before_any_is_loaded(pair, monkeypatc
 
 def test_a_depth_beyond_memory_is_refused(pair, monkeypatch):
     """Its rows of logits are counted: 8 GB were taken first."""
-    monkeypatch.setattr(room, "_available", lambda _device: 2**30)
+    monkeypatch.setattr(fits, "_available", lambda _device: 2**30)
     spec = RunSpec(id="x", profile="test", settings=runs.settings(pair, depth=1_000_000))
     with pytest.raises(EnvironmentMissing, match="the logits of 1000001 rows"):
         next(Native().run(spec, []))
@@ -156,6 +156,23 @@ def test_a_model_fetched_before_is_loaded_without_a_hub(sound, tmp_path, monkeyp
     found.check_weights()
     assert found.options["local_files_only"]
     assert loading.load("org/name", Settings(), CPU).facts.layers == 2
+
+
+def test_a_run_asks_the_hub_once_for_each_model(sound, tmp_path, monkeypatch):
+    """It looks a model over before it loads it: what it found is what is loaded."""
+    for name in ("one", "two"):
+        place = tmp_path / f"models--org--{name}"
+        (place / "refs").mkdir(parents=True)
+        (place / "refs" / "main").write_text("abc")
+        shutil.copytree(sound, place / "snapshots" / "abc")
+    asked = []
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(where, "trouble_with_hub", lambda name: asked.append(name) or "no network")
+    for _ in range(2):
+        loading.look(["org/one", "org/two", "org/one"], Settings(), CPU)
+        for name in ("org/one", "org/two"):
+            loading.load(name, Settings(), CPU)
+    assert asked == ["org/one", "org/two"]
 
 
 def test_a_model_that_looks_ahead_is_refused(tmp_path, monkeypatch):

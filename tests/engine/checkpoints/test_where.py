@@ -44,7 +44,7 @@ def test_a_member_of_the_family_is_its_folder():
     "name",
     [
         *("./nosuch", "../nosuch", "/nosuch/model", "~nosuchuser/model", "~/no-such-model"),
-        *("models/nosuch", "a/b/c", "org/name/", "org//name", "http://localhost/x", "org/na me"),
+        *("a/b/c", "org/name/", "org//name", "http://localhost/x", "org/na me"),
         *("", " ", "\n", "x" * 300, "x/" * 3000, "org/\u202ename", "org/\udcffname", "a\0b"),
         *("org/..", "-x/y", "org/name.git"),
     ],
@@ -64,10 +64,28 @@ def test_what_is_no_folder_is_told(here, name):
         where.place_of(name)
 
 
-@pytest.mark.parametrize("name", ["gpt2", "org/name", "Org-1/name_2.5-b", "nothere/nosuch"])
+@pytest.mark.parametrize("name", ["gpt2", "org/name", "Org-1/name_2.5-b", "models/nosuch"])
 def test_an_id_is_given_back_as_it_is(here, name):
-    """One or two parts of letters the hub knows, and no folder called like the first."""
+    """One or two parts of letters the hub knows; a folder may be called like its owner."""
     assert where.place_of(name) == name
+
+
+@pytest.mark.parametrize("name", ["models/file", "models/lost"])
+def test_what_lies_in_the_owner_s_folder_is_no_id(here, monkeypatch, name):
+    """Something is there, be it a file or a link to nowhere: that is what was meant."""
+    (here / "models" / "file").touch()
+    (here / "models" / "lost").symlink_to("nowhere")
+    with pytest.raises(EnvironmentMissing, match="it is no folder"):
+        where.place_of(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("models/nosuch", "no such folder in 'models'"), ("org/nosuch", "it is no folder here")],
+)
+def test_where_no_hub_is_reached_what_is_here_is_said(here, name, said):
+    """A slip of the pen in a folder's name is found so."""
+    assert said in where.unreached(name, "no network").title
 
 
 def test_a_head_is_asked_for_as_one(here):

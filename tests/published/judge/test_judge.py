@@ -278,6 +278,6 @@ def test_hostile_tables_steer_no_terminal():
     sheet = Sheet(
         captures.HOSTILE, [captures.HOSTILE, "K", "tau"], [[captures.HOSTILE, "3", "9.9"]]
     )
-    told = report.told(diagnose_results(understood(sheet)))
+    told = report.lines(diagnose_results(understood(sheet)))
     assert all(sign.isprintable() for line in told for sign in line.text)
     assert any("\\x1b" in line.text for line in told)

@@ -1,11 +1,13 @@
 """Tables are understood in many spellings, and what isn't understood is listed, not guessed."""
 
 import json
+import time
 
 import pytest
 
 from specprof.errors import CaptureUnreadable, MissingEvidence, UsageError
 from specprof.published.read import is_table, read_results
+from specprof.published.read.cells import read_cell
 from specprof.published.read.quantities import QUANTITIES, position, recognised
 
 
@@ -224,3 +226,68 @@ def test_a_capture_is_no_table_whatever_its_name(tmp_path):
     assert not is_table(path)
     assert is_table(tmp_path / "other.md")
     assert not is_table(tmp_path / "run.jsonl")
+
+
+def wide(columns):
+    """Return a table of one row as each format writes it."""
+    names = [f"a{i}" for i in range(columns)]
+    line = "|" + "|".join(names) + "|"
+    return {
+        ".csv": ",".join(names) + "\n" + ",".join("1" * columns),
+        ".json": json.dumps([dict.fromkeys(names, 1)]),
+        ".md": f"{line}\n{'|-' * columns}|\n{line}\n",
+        ".toml": "".join(f"{name} = [1]\n" for name in names),
+    }
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".md", ".toml"])
+def test_a_table_of_more_columns_than_anybody_reads_is_refused(tmp_path, suffix):
+    """In one line, before a heading of it is looked at."""
+    with pytest.raises(UsageError, match="more than 4,096 columns in a table"):
+        read(tmp_path, wide(5000)[suffix], suffix)
+
+
+def test_more_tables_than_anybody_reads_are_refused(tmp_path):
+    """A report of twenty thousand took minutes."""
+    text = "| K | alpha |\n|---|---|\n| 1 | 0.5 |\n\n"
+    assert len(read(tmp_path, text * 1000)) == 1000
+    with pytest.raises(UsageError, match="more than 1,000 tables"):
+        read(tmp_path, text * 1001)
+
+
+def test_short_rows_are_not_filled_up_without_end(tmp_path):
+    """A few megabytes of text would become gigabytes of empty cells."""
+    text = ",".join(f"a{i}" for i in range(4000)) + "\n" + "1\n" * 100_000
+    with pytest.raises(UsageError, match="more than 1,048,576 cells in a table"):
+        read(tmp_path, text, ".csv")
+
+
+def test_rows_that_share_no_key_are_not_laid_out(tmp_path):
+    """Each adds a column to all."""
+    rows = [{f"k{i}": 1} for i in range(5000)]
+    with pytest.raises(UsageError, match="more than 4,096 columns"):
+        read(tmp_path, json.dumps(rows), ".json")
+
+
+@pytest.mark.parametrize("text", ["(" * 20_000, "[ " * 10_000, "latency " + " " * 20_000 + "x"])
+def test_an_endless_heading_costs_nothing(text):
+    """It is prose: no pattern is tried on it."""
+    started = time.process_time()
+    assert recognised(text) == (None, None)
+    assert position(text) is None
+    assert read_cell(text) is None
+    assert time.process_time() - started < 0.5
+
+
+@pytest.mark.parametrize("text", ["0e9999", "9" * 5000 + "/" + "9" * 5000])
+def test_a_number_beyond_python_is_no_number(text):
+    """Nothing is raised."""
+    assert read_cell(text) is None
+
+
+def test_a_strangers_heading_does_not_flood_the_message(tmp_path):
+    """An ellipsis stands for the rest."""
+    with pytest.raises(UsageError, match="no column is known") as raised:
+        read(tmp_path, "| " + "x" * 5000 + " |\n|---|\n| 1 |\n")
+    assert len(str(raised.value)) < 1000
+    assert "…" in str(raised.value)

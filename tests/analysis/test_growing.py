@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specprof.analysis import room
-from specprof.analysis.room import Column
+from specprof.analysis import growing
+from specprof.analysis.growing import Column
 
 ALIKE = st.sampled_from([0.0, -0.0, float("nan"), 1.0])
 PIECES = st.lists(
@@ -50,7 +50,7 @@ def test_numbers_that_are_all_alike_take_no_room():
 @pytest.mark.parametrize("mapped", [1, 1 << 20])
 def test_a_column_grows_past_its_room(monkeypatch, mapped):
     """From whoever gives the room."""
-    monkeypatch.setattr(room, "MAPPED_BYTES", mapped)
+    monkeypatch.setattr(growing, "MAPPED_BYTES", mapped)
     column = Column(np.int64)
     for start in range(0, 5000, 7):
         column.extend(np.arange(start, start + 7, dtype=np.float64))
@@ -60,6 +60,6 @@ def test_a_column_grows_past_its_room(monkeypatch, mapped):
 
 def test_room_is_zero_beyond_what_is_used():
     """A span that first shows late took no time before."""
-    grown = room.with_room(np.ones(4, np.int64), 300_000, 3)
+    grown = growing.with_room(np.ones(4, np.int64), 300_000, 3)
     assert grown[:3].tolist() == [1, 1, 1]
     assert not grown[3:].any()

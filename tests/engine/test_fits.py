@@ -6,12 +6,12 @@ import psutil
 import pytest
 import torch
 
-from specprof.engine import room
+from specprof.engine import fits
 from specprof.errors import EnvironmentMissing
 from specprof.records import ModelFacts
 
 CPU = torch.device("cpu")
-GIB = room.GIB
+GIB = fits.GIB
 
 
 def facts(kv=1024, vocabulary=1000):
@@ -30,7 +30,7 @@ def facts(kv=1024, vocabulary=1000):
 @pytest.fixture
 def free(monkeypatch):
     """A machine of four GiB."""
-    monkeypatch.setattr(room, "_available", lambda _device: 4 * GIB)
+    monkeypatch.setattr(fits, "_available", lambda _device: 4 * GIB)
 
 
 @pytest.mark.usefixtures("free")
@@ -47,7 +47,7 @@ def test_what_is_too_much_is_named_in_the_remedy(given, hint):
     """Caches, logits, weights: whichever it is."""
     capacity = given.pop("capacity")
     with pytest.raises(EnvironmentMissing, match=r"4\.0 GiB of memory are free") as raised:
-        room.check_fits([facts()], capacity, CPU, **given)
+        fits.check_fits([facts()], capacity, CPU, **given)
     assert hint in raised.value.hint
 
 
@@ -55,36 +55,36 @@ def test_what_is_too_much_is_named_in_the_remedy(given, hint):
 def test_a_context_that_is_proposed_fits():
     """The remedy is one."""
     with pytest.raises(EnvironmentMissing) as raised:
-        room.check_fits([facts()], 10**8, CPU, rows=5, weight_bytes=GIB)
+        fits.check_fits([facts()], 10**8, CPU, rows=5, weight_bytes=GIB)
     context = int("".join(filter(str.isdigit, raised.value.hint)))
-    room.check_fits([facts()], context, CPU, rows=5, weight_bytes=GIB)
+    fits.check_fits([facts()], context, CPU, rows=5, weight_bytes=GIB)
     assert context > 10**6
 
 
 @pytest.mark.usefixtures("free")
 def test_parts_that_fit_alone_are_refused_together():
     """3 GiB of weights and 2 of caches are 5."""
-    room.check_fits([facts()], 2 * 2**20, CPU)
-    room.check_loads("m", 3 * GIB, CPU)
+    fits.check_fits([facts()], 2 * 2**20, CPU)
+    fits.check_loads("m", 3 * GIB, CPU)
     with pytest.raises(EnvironmentMissing, match=r"the weights 3\.0 GiB"):
-        room.check_fits([facts()], 2 * 2**20, CPU, weight_bytes=3 * GIB)
+        fits.check_fits([facts()], 2 * 2**20, CPU, weight_bytes=3 * GIB)
 
 
 @pytest.mark.usefixtures("free")
 def test_weights_beyond_memory_are_refused():
     """Their size and what is free are told."""
     with pytest.raises(EnvironmentMissing, match=r"need 5\.0 GiB; 4\.0 GiB of memory are free"):
-        room.check_loads("m", 5 * GIB, CPU)
+        fits.check_loads("m", 5 * GIB, CPU)
 
 
 def test_free_is_what_this_process_may_take(monkeypatch):
     """The least of the machine's, the group's, and the address limit less what is mapped."""
     machine = psutil.virtual_memory().available
-    assert 0 < room._available(CPU) <= 1.5 * machine
-    monkeypatch.setattr(room, "_of_group", lambda: [12345])
-    assert room._available(CPU) == 12345
+    assert 0 < fits._available(CPU) <= 1.5 * machine
+    monkeypatch.setattr(fits, "_of_group", lambda: [12345])
+    assert fits._available(CPU) == 12345
     mapped = psutil.Process().memory_info().vms
     limit = (mapped + 10_000_000, resource.RLIM_INFINITY)
-    monkeypatch.setattr(room, "_of_group", list)
+    monkeypatch.setattr(fits, "_of_group", list)
     monkeypatch.setattr(resource, "getrlimit", lambda _: limit)
-    assert 0 <= room._available(CPU) <= 10_000_000
+    assert 0 <= fits._available(CPU) <= 10_000_000

@@ -35,7 +35,7 @@ class Column:
         if self._room is None:
             one = self.shown[:1] if start else values[:1].copy()
             if _alike(values, one):
-                self.shown = np.broadcast_to(one, rows)
+                self.shown = _repeated(one, rows)
                 return
             self._room = fresh(max(ROOM, 2 * rows), dtype)
             self._room[:start] = one
@@ -59,6 +59,13 @@ def fresh(rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     if size < MAPPED_BYTES:
         return np.zeros(rows, dtype)
     return np.frombuffer(mmap.mmap(-1, size, access=mmap.ACCESS_COPY), dtype)
+
+
+def _repeated(one: NDArray[Any], rows: int) -> NDArray[Any]:
+    """Return this one number so many times over, in no memory: a quick `numpy.broadcast_to`."""
+    shown: NDArray[Any] = np.ndarray(rows, one.dtype, one.data, strides=(0,))
+    shown.flags.writeable = False
+    return shown
 
 
 def _alike(values: NDArray[Any], one: NDArray[Any]) -> bool:

@@ -14,6 +14,7 @@ from specprof.cli import explain
 from specprof.glossary import METRICS
 
 ROOT = Path(__file__).parents[1]
+PLACES = (ROOT, ROOT / "specprof")
 THEORY = (ROOT / "docs/theory.md").read_text(encoding="utf-8")
 FOLDERS = ("specprof", "plugins", "benchmarks", "tests", "profiles")
 SOURCES = sorted(
@@ -138,3 +139,12 @@ def test_the_tests_that_the_page_names_exist():
     named = set(re.findall(r"`(tests/[\w/]+\.py)`", THEORY))
     assert len(named) > 15
     assert not [path for path in named if not (ROOT / path).is_file()]
+
+
+def test_what_was_taken_went_where_the_page_says():
+    """Each file of ours that docs/taken-from.md names is in the package or the repository."""
+    page = (ROOT / "docs/taken-from.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    ours = {path for row in rows if len(row) >= 4 for path in re.findall(r"`(.*?)`", row[2])}
+    assert len(ours) > 20
+    assert not [path for path in ours if not any((at / path).exists() for at in PLACES)]

@@ -27,9 +27,9 @@ GPU can meet isn't judged, what has no stand-in says that it needs CUDA, and not
 unless --into says where. Exit code 1: a part failed; 2: what was asked can't be done; 3: no such
 device; 130: Ctrl-C.
 
-Where a GPU is lent as in `/work/.library/device/README.md`: the machine has torch, transformers,
-typer, rich, scipy, tokenizers, psutil and nvidia-ml-py, and no network. In this repository's root,
-once, on the machine that has pip (transformers==5.23.0 too, but only if the one there is older than
+Where a GPU is lent on a machine without a network, that has torch, transformers, typer, rich,
+scipy, tokenizers, psutil and nvidia-ml-py but not the rest. In this repository's root, once,
+on the machine that has pip (transformers==5.23.0 too, but only if the one there is older than
 pyproject asks):
 
     echo /.whl/ >> .git/info/exclude

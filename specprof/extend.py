@@ -64,7 +64,7 @@ class Proposal:
     draft_probs: "torch.Tensor | None"
     """[N, vocab] the law each token was drawn from: without the siblings before it where they are
     drawn without replacement. None for a deterministic draft, whose law puts all its mass on the
-    drafted token (theory: such a draft owes target_prob of it)."""
+    drafted token (theory 2.3: such a draft owes target_prob of it)."""
     parents: "torch.Tensor | None" = None
     """[N] int64 index of the token each follows, -1 the last committed one; None for a chain."""
     family: int = 1

@@ -14,12 +14,13 @@ from specprof.plan import profiles
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+HOUSE = (ROOT / "docs/how-it-works.md").read_text(encoding="utf-8")
 COMMANDS = {each.name or each.callback.__name__ for each in app.registered_commands}
 
 
-def table(header: str) -> list[list[str]]:
-    """Return the cells of the table whose header line starts so."""
-    _, _, rest = README.partition(f"\n| {header} |")
+def table(header: str, page: str = README) -> list[list[str]]:
+    """Return the cells of the page's table whose header line starts so."""
+    _, _, rest = page.partition(f"\n| {header} |")
     lines = rest.split("\n\n")[0].splitlines()[2:]
     assert lines, header
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
@@ -57,7 +58,7 @@ def test_every_profile_is_told():
 
 def test_the_tree_is_the_tree():
     """Every file and folder drawn is there, and every module of the package is drawn."""
-    drawn = re.search(r"```\nspecprof/\n(.*?)```", README, re.DOTALL)[1]
+    drawn = re.search(r"```\nspecprof/\n(.*?)```", HOUSE, re.DOTALL)[1]
     inside = {line.split()[0].rstrip("/") for line in drawn.splitlines() if line.startswith("  ")}
     beside = {line.split()[0] for line in drawn.splitlines() if not line.startswith(" ")}
     package = {
@@ -74,7 +75,7 @@ def test_the_floors_are_the_contracts():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
     told: dict[int, set[str]] = {}
-    for row in table("floor"):
+    for row in table("floor", HOUSE):
         told.setdefault(int(row[0]), set()).update(re.findall(r"`(\w+)`", row[1]))
     assert [told[floor] for floor in sorted(told, reverse=True)] == [
         set(layer.replace(":", " ").split()) for layer in layers

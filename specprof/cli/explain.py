@@ -1,5 +1,6 @@
 """``specprof explain``: what a rule looks at, a metric or a setting means, a known case is."""
 
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +27,12 @@ def explain(
     text = _all() if name is None else _one(name)
     from specprof.plain import plain
 
-    sys.stdout.write("".join(plain(line) + "\n" for line in text.splitlines()))
+    sys.stdout.write("".join(plain(line) + "\n" for line in cited(text).splitlines()))
+
+
+def cited(text: str) -> str:
+    """Return the text with "theory 5.7" spelled out as "docs/theory.md, 5.7", page and label."""
+    return re.sub(r"\b[Tt]heory(\.md)?\s+(section )?(?=[A-Z]?\d)", "docs/theory.md, ", text)
 
 
 def _one(name: str) -> str:

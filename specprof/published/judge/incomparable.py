@@ -1,4 +1,4 @@
-"""Rows that differ in more than what they are compared by (faults section 7)."""
+"""Rows that differ in more than what they are compared by (catalogue: meas/unequal-arms)."""
 
 from collections.abc import Sequence
 

@@ -15,7 +15,7 @@ from specprof.published.read.results import Arm, Results
 
 SELF = {"fp32": 0.98, "float32": 0.98, "f32": 0.98}
 SELF_ROUNDED = 0.95
-"""Least acceptance per reached token of a model that drafts for itself, greedily (faults S13): near
+"""Least acceptance per reached token of a model that drafts for itself, greedily (theory S13): near
 ties part the two, in two tokens of a hundred where logits are rounded to bfloat16 (theory 4.1)."""
 CHANCE = 1e-4
 """Chance that figures of no common K fit a way of counting, above which a fit says nothing."""
@@ -208,7 +208,7 @@ def self_draft_rejected(results: Results) -> Outcome:
 
 
 def _per_reached(arm: Arm) -> Figure | None:
-    """Return accepted/reached: as told, or from accepted/drafted at K as if independent (I7)."""
+    """Return accepted/reached: as printed, or from accepted/drafted at K by theory I7."""
     share, depth = arm.get("accept_frac"), arm.get("depth")
     if arm.get("alpha_cond") or share is None or depth is None or depth.value < 1:
         return arm.get("alpha_cond")

@@ -127,7 +127,7 @@ def _meets(arm: Arm, of: str, way: str, depth: int | None, *, exact: bool) -> bo
 
 
 def predicted(share: Figure, depth: Figure, way: str, full: Figure | None) -> Figure | None:
-    """Return tokens per forward, or per round, from accepted/drafted, K and S_K (I4, I10)."""
+    """Return tokens per forward or per round from accepted/drafted, K and S_K (theory I4, I10)."""
     accepted = share * depth
     tokens = exactly(1) + accepted
     if way == BONUS_OUT:

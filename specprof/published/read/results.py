@@ -70,7 +70,7 @@ class Arm:
     spreads: dict[str, float]
     """Relative, of the figures that were printed with a plus-minus."""
     survival: dict[int, Figure]
-    """Draft index, from 1 -> share of rounds that accepted it (theory: S_i)."""
+    """Draft index, from 1 -> share of rounds that accepted it (theory 0: S_i)."""
     positions: dict[int, Figure]
     """The same, or of those that reached it: the table doesn't say which."""
 

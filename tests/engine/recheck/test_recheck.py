@@ -29,7 +29,7 @@ class ShortDraft(DraftModel):
 
 
 class Shifted(CausalModel):
-    """Keeps a rejected token at every rollback (faults: kv/target-rejected-kept)."""
+    """Keeps a rejected token at every rollback (kv/target-rejected-kept)."""
 
     def rollback(self, length):
         super().rollback(min(self.length, length + 1))

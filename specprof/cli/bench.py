@@ -53,7 +53,7 @@ def bench(
     ] = None,
     force: Annotated[bool, typer.Option(help="Overwrite what is there.")] = False,
 ) -> None:
-    """Time transformers' generate and assisted generation against our loops, in one process.
+    """Time transformers' own loops against ours, in one process.
 
     Ours run by both paths (Hugging Face's modules, one flat function), plain and speculative, with
     the profiler off, recording rounds or evidence; `eager`: off, no short forward replayed. All go

@@ -50,7 +50,7 @@ def diagnose(
         float | None, typer.Option(help="Seconds that probes may take.", min=0)
     ] = None,
 ) -> None:
-    """Tell mismatch from bug, and say which; a baseline beside a run gives its speed-up.
+    """Tell mismatch from bug, and say which. A baseline beside a run gives its speed-up.
 
     Exit codes: 0 judged, whatever was found; 2 asked for what can't be done; 4 --fail-on found what
     it names; 5 a file is no capture, holds nothing a family of --fail-on could be judged by, or is

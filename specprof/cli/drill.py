@@ -50,7 +50,7 @@ def drill(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
 ) -> None:
-    """Break the engine in a known way, or don't, and diagnose it: test the instrument."""
+    """Break the engine in a known way, or don't, and diagnose it. This tests the diagnosis."""
     from specprof import writing
 
     given = _given(set_ or [])

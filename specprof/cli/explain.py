@@ -23,7 +23,7 @@ def explain(
         ),
     ] = None,
 ) -> None:
-    """Explain a rule, a probe, a metric, a setting or a known case; without a name, list them."""
+    """Explain a rule, probe, metric, setting or known case. Without a name, list them."""
     text = _all() if name is None else _one(name)
     from specprof.plain import plain
 

@@ -22,7 +22,7 @@ def list_(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """List drafters, caches, rules, exporters, profiles ... and where each comes from."""
+    """List all there is to choose from, and where each comes from."""
     from specprof.errors import UnknownName
     from specprof.registry import FOLDERS
 

@@ -76,7 +76,7 @@ def rows() -> list[Proven]:
 
 
 def table() -> str:
-    """Return the rows as the README shows them."""
+    """Return the rows as docs/methods.md shows them."""
     lines = [
         "| kind | member | greedy equality | sampled law | rollback |",
         "|---|---|---|---|---|",

@@ -39,6 +39,8 @@ FOLDERS = {
     "fault": "faults",
     "probe": "diagnosis/probes",
 }
+BY_TOPIC = frozenset({"fault"})
+"""Kinds of which members may lie in folders by topic: then a name is `topic/stem`."""
 PACKAGE = Path(__file__).parent
 LARGEST_BYTES = 4 << 20
 """Of a member's file."""
@@ -96,18 +98,22 @@ def members(kind: str, also: Iterable[Path] = ()) -> dict[str, Member]:
     """Return every member of a kind by name, built-in ones first."""
     found: dict[str, Member] = {}
     for folder in _folders(kind, also):
-        for path in sorted(folder.glob("[!_]*.py")):
-            name = path.stem.replace("_", "-")
+        for path in sorted(_files(kind, folder)):
+            name = path.relative_to(folder).with_suffix("").as_posix().replace("_", "-")
             found.setdefault(name, Member(kind, name, path))
     return found
 
 
 def member(kind: str, name: str, also: Iterable[Path] = ()) -> Member:
-    """Return one member; an unknown name lists the known ones, nearest first."""
+    """Return one member; an unknown name lists the known ones, nearest first.
+
+    The slash of a name by topic may be a dash.
+    """
     known = members(kind, also)
-    if name not in known:
+    asked = next((each for each in known if name in {each, each.replace("/", "-", 1)}), None)
+    if asked is None:
         raise UnknownName(kind, name, known)
-    return known[name]
+    return known[asked]
 
 
 def get(base: type[Added], name: str) -> type[Added]:
@@ -183,6 +189,11 @@ def _docstring(source: str) -> str:
     return ast.get_docstring(ast.parse(source)) or ""
 
 
+def _files(kind: str, folder: Path) -> list[Path]:
+    alone = folder.glob("[!_]*.py")
+    return [*alone, *(folder.glob("[!_]*/[!_]*.py") if kind in BY_TOPIC else ())]
+
+
 def _folders(kind: str, also: Iterable[Path]) -> list[Path]:
     own = PACKAGE / FOLDERS[kind]
     others = [shipped("plugins"), *_entry_point_folders(tuple(sys.path)), *also]
@@ -254,7 +265,7 @@ def _module(member: Member) -> ModuleType:
     if member.path.is_relative_to(PACKAGE) and "_shipped" not in member.path.parts:
         inside = member.path.relative_to(PACKAGE.parent).with_suffix("")
         return importlib.import_module(".".join(inside.parts))
-    name = f"specprof_plugin_{member.kind}_{member.path.stem}"
+    name = f"specprof_plugin_{member.kind}_{member.name}".replace("-", "_").replace("/", "_")
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, member.path)

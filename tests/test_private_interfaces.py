@@ -38,8 +38,8 @@ OF_OUR_OWN = {
     "engine/heads/conventions.py",
     "engine/instruments/stopwatch.py",
     "faults/_rounds.py",
-    "faults/perf_two_target_forwards.py",
-    "faults/stop_length_overshoot.py",
+    "faults/perf/two_target_forwards.py",
+    "faults/stop/length_overshoot.py",
 }
 """Files that look inside classes of ours."""
 INSIDE = re.compile(

@@ -37,7 +37,7 @@ def cited(text: str) -> str:
 
 def _one(name: str) -> str:
     from specprof import plan, registry
-    from specprof.catalogue import cases, slashed
+    from specprof.catalogue import cases, id_of
     from specprof.errors import UnknownName
     from specprof.glossary import METRICS
 
@@ -46,7 +46,7 @@ def _one(name: str) -> str:
             return f"{name}: {members[name].docstring}"
     if name in METRICS:
         return f"{name}: {METRICS[name]}"
-    if (known := slashed(name)) in cases():
+    if (known := id_of(name)) in cases():
         return _case(known, cases()[known])
     if check := _check(name):
         return f"{name}: {check}"
@@ -73,7 +73,6 @@ def _members() -> dict[str, str]:
 def _case(name: str, case: "Case") -> str:
     """Return the case, and how it is drilled where there is a fault of it."""
     from specprof import registry
-    from specprof.catalogue import dashed
 
     lines = [f"{name}: {case.title}.", "", f"{case.kind}; shows as: {case.group}"]
     lines.append(f"remedy: {case.remedy}")
@@ -82,7 +81,7 @@ def _case(name: str, case: "Case") -> str:
         lines.append(f"a capture can't tell it from: {', '.join(case.alike)}")
     if case.unseen:
         lines.append(f"no capture shows it: {case.unseen}")
-    if fault := registry.members("fault").get(dashed(name)):
+    if fault := registry.members("fault").get(name):
         lines += ["", f"specprof drill {fault.name}", "", fault.docstring]
     return "\n".join(lines)
 

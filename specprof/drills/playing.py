@@ -95,7 +95,7 @@ def names() -> dict[str, Kind]:
     """Return every drill's name, loading none of them."""
     from specprof.backends._tables import FAULTS
 
-    faults = {_case(name): "fault" for name in registry.members("fault")}
+    faults = dict.fromkeys(registry.members("fault"), "fault")
     controls = {spec.label: "control" for spec in _controls()}
     found: dict[str, Kind] = {**faults, **controls, **dict.fromkeys(FAULTS, "made-up")}  # type: ignore[dict-item]
     return found
@@ -111,7 +111,7 @@ def drill(name: str, given: Mapping[str, Value] | None = None) -> Drill:
     if known[asked] == "fault":
         from specprof.faults._stage import STAGE
 
-        fault = registry.get(Fault, asked.replace("/", "-", 1))
+        fault = registry.get(Fault, asked)
         written = STAGE | fault.stage
     elif known[asked] == "control":
         written = next(msgspec.to_builtins(s.settings) for s in _controls() if s.label == asked)
@@ -213,11 +213,6 @@ def _right(one: Drill, suspects: list[str], bugs: list[str]) -> tuple[bool | Non
     groups = {cases[each].group for each in suspects if each in cases}
     alike = {one.name, *cases[one.name].alike}
     return one.name in suspects and alike.issuperset(suspects), cases[one.name].group in groups
-
-
-def _case(member: str) -> str:
-    """Return the catalogue's id of a fault by its member's name."""
-    return member.replace("-", "/", 1)
 
 
 def _controls() -> Iterator[RunSpec]:

@@ -46,8 +46,8 @@ def test_a_case_is_explained_with_its_fault(name):
         "implementation bug; shows as: accept rule",
         f"remedy: {cases()['accept/always-accept'].remedy}",
         "seen in: huggingface/transformers#28508, ",
-        "specprof drill accept-always-accept",
-        registry.member("fault", "accept-always-accept").docstring,
+        "specprof drill accept/always-accept",
+        registry.member("fault", "accept/always-accept").docstring,
     ):
         assert part in told
 

@@ -39,20 +39,23 @@ def test_its_file_opens_with_a_sentence(member):
 
 @pytest.mark.parametrize("member", MEMBERS, ids=IDS)
 def test_its_name_can_be_typed(member):
-    """Lower case letters, digits and dashes."""
-    assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", member.name)
+    """Lower case letters, digits and dashes; a topic before it where its kind has topics."""
+    topic, _, name = member.name.rpartition("/")
+    assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name)
+    assert re.fullmatch(r"[a-z]*", topic)
+    assert not topic or member.kind in registry.BY_TOPIC
 
 
 def test_no_name_is_given_twice():
     """A plugin's file can't hide behind a built-in's name of the same kind."""
     found = Counter(
-        (kind, path.stem)
+        (kind, path.relative_to(folder).with_suffix("").as_posix().replace("_", "-"))
         for kind in registry.FOLDERS
         for folder in registry._folders(kind, ())
-        for path in folder.glob("[!_]*.py")
+        for path in registry._files(kind, folder)
     )
     assert [name for name, count in found.items() if count > 1] == []
-    assert set(found) == {(each.kind, each.path.stem) for each in MEMBERS}
+    assert set(found) == {(each.kind, each.name) for each in MEMBERS}
 
 
 def test_every_kind_has_members():

@@ -2,7 +2,7 @@
 
 from broken import every, played, wired
 from engines import decode
-from specprof.faults.stop_eos_inside_accepted_block import once_in
+from specprof.faults.stop.eos_inside_accepted_block import once_in
 
 EVEN = every([0.25] * 4)
 SURE = [[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [1, 0, 0, 0]]

@@ -53,7 +53,7 @@ class Drilled:
 
 
 def fault(name: str) -> type[Fault]:
-    return registry.get(Fault, name.replace("/", "-", 1))
+    return registry.get(Fault, name)
 
 
 @cache

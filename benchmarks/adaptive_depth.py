@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from stamp import save, stamp
 
-from specprof.engine.observe.scribe import Scribe
+from specprof.engine.observe.scribe import RoundRecorder
 from specprof.engine.record_ahead import ready
 from specprof.engine.run import Run
 from specprof.engine.setup.text import encode
@@ -49,7 +49,7 @@ class Arm:
     drafted: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.scribe = Scribe(
+        self.scribe = RoundRecorder(
             law=self.run.rig.law,
             acceptance=self.run.engine.acceptance,
             policies=[self.run.rig.policy],

@@ -47,7 +47,7 @@ from specprof.records import Event, Round, Sample
 from specprof.settings import Settings
 
 if TYPE_CHECKING:
-    from specprof.engine.loop import Played
+    from specprof.engine.loop import PlayedRound
     from specprof.engine.run import Run
 
 Floats = NDArray[np.float64]
@@ -87,7 +87,7 @@ class Player:
         self.writer = CaptureWriter(place, overwrite=True)
         self.committed: list[int] = []
         self._left = 0
-        self._rounds: Iterator[Played] = iter([])
+        self._rounds: Iterator[PlayedRound] = iter([])
         self._scribe = Walk(self.run, origin_ns=0, prefill_threads=self.prefill_threads).scribe
 
     def begin(self, tokens: Sequence[int]) -> None:

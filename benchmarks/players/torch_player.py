@@ -19,7 +19,7 @@ from transformers.generation.streamers import BaseStreamer
 from transformers.utils import logging
 
 from specprof.capture_writer import CaptureWriter
-from specprof.engine.loop import Engine
+from specprof.engine.loop import Loop
 from specprof.engine.record_ahead import catch_up
 from specprof.engine.setup import loading
 from specprof.engine.setup.warmup import warm_up
@@ -75,7 +75,7 @@ class Ours:
         """Draft and verify."""
         return self._bare(self._wired.engine, prompt)
 
-    def _bare(self, engine: Engine, prompt: list[int]) -> dict[str, Any]:
+    def _bare(self, engine: Loop, prompt: list[int]) -> dict[str, Any]:
         self._wired.roll_back_to(1)
         committed, stamps = list(prompt), []
         begun = time.perf_counter(), time.process_time()

@@ -16,7 +16,7 @@ from specprof.capture_writer import CaptureWriter
 from specprof.engine.instruments.bout import Bout, moment, settle, since
 from specprof.engine.instruments.stopwatch import Lap, Stopwatch
 from specprof.engine.instruments.threads import threads
-from specprof.engine.loop import Engine, Played
+from specprof.engine.loop import Loop, PlayedRound
 from specprof.engine.module_spans import looked_into
 from specprof.engine.patch import swapped
 from specprof.engine.record_ahead import ready
@@ -110,7 +110,7 @@ class Repeated:
                 writer.write(one, more=scribe.more)
             return since(begun, rounds, committed[len(self.prompt) :])
 
-    def _rounds(self, engine: Engine, committed: list[int]) -> Iterator[Played]:
+    def _rounds(self, engine: Loop, committed: list[int]) -> Iterator[PlayedRound]:
         new = self.run.settings.max_new_tokens
         return engine.rounds(committed, new_tokens=new, stop=frozenset())
 

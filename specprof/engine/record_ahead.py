@@ -6,11 +6,11 @@ Knows what widths the next rounds need; how a forward is recorded is `replay/`'s
 from collections.abc import Collection
 
 from specprof.engine.decoder import Decoder, innermost
-from specprof.engine.loop import Engine
+from specprof.engine.loop import Loop
 from specprof.engine.replay.model import MISSED, ReplayedModel
 
 
-def ready(engine: Engine) -> None:
+def ready(engine: Loop) -> None:
     """Record ahead, outside any round, what rounds will take.
 
     A draft is fed one token, or two after a round that took them all; a target one by itself, else
@@ -20,7 +20,7 @@ def ready(engine: Engine) -> None:
     _ready(engine.drafter.draft, (1, 2))
 
 
-def ready_alone(engine: Engine) -> None:
+def ready_alone(engine: Loop) -> None:
     """Record ahead what the target takes where nothing is drafted."""
     _ready(engine.target, (1,))
 
@@ -31,7 +31,7 @@ def _ready(decoder: Decoder | None, counts: Collection[int]) -> None:
         within.ready(counts)
 
 
-def catch_up(engine: Engine) -> None:
+def catch_up(engine: Loop) -> None:
     """Record, between rounds, what was missed often."""
     for decoder in map(innermost, (engine.target, engine.drafter.draft)):
         if isinstance(decoder, ReplayedModel) and max(decoder.missed.values(), default=0) >= MISSED:

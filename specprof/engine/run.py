@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from specprof import registry
-from specprof.engine.loop import Engine
+from specprof.engine.loop import Loop
 from specprof.engine.setup.loading import Loaded
 from specprof.extend import Depth, Drafter, Rig
 from specprof.settings import Settings
@@ -19,7 +19,7 @@ class Lane:
     """One sequence of a run: the text it decodes over, and the parts that play it."""
 
     rig: Rig
-    engine: Engine
+    engine: Loop
     tokens: list[int]
     """The text to decode over."""
 
@@ -33,10 +33,10 @@ class Lane:
         self.rig.generator.manual_seed(self.rig.generator.initial_seed())
         vars(self.rig.policy).update(vars(type(self.rig.policy)(self.rig.settings)))
 
-    def alone(self) -> Engine:
+    def alone(self) -> Loop:
         """Return the target playing by itself: the same loop, nothing drafted, its own draws."""
         parts, drawn = self.engine, self.engine.generator
-        return Engine(
+        return Loop(
             target=parts.target,
             drafter=registry.get(Drafter, "none")(self.rig),
             acceptance=parts.acceptance,
@@ -68,7 +68,7 @@ class Run:
         return self.lanes[0].rig
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> Loop:
         """The first sequence's; the only one but in a batch."""
         return self.lanes[0].engine
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from specprof import registry
 from specprof.engine.batch import steps
 from specprof.engine.instruments.threads import threads
-from specprof.engine.loop import Played
-from specprof.engine.observe.scribe import Scribe
-from specprof.engine.recheck.kept_logits import ROOM, Held
+from specprof.engine.loop import PlayedRound
+from specprof.engine.observe.scribe import RoundRecorder
+from specprof.engine.recheck.kept_logits import ROOM, KeptLogits
 from specprof.engine.recheck.recheck import Reference, recheck
 from specprof.engine.record_ahead import catch_up, ready, ready_alone
 from specprof.engine.run import Lane, Run
@@ -33,7 +33,7 @@ class Stretch:
     played: int = 0
     rounds: list[Round] = field(default_factory=list)
     """Those that were recorded, as long as a recheck will ask for them."""
-    held: Held | None = None
+    held: KeptLogits | None = None
     """What they acted on; None where the burst will not be rechecked."""
 
 
@@ -45,7 +45,7 @@ class Walk:
         self.run = run
         self.origin_ns = origin_ns
         self.prefill_threads = prefill_threads
-        self.scribe = Scribe(
+        self.scribe = RoundRecorder(
             law=run.rig.law,
             acceptance=run.engine.acceptance,
             policies=[lane.rig.policy for lane in run.lanes],
@@ -73,7 +73,7 @@ class Walk:
                 sequence=sequence,
                 lane=lane,
                 committed=lane.tokens[:context],
-                held=Held(ROOM // len(run.lanes)) if self._rechecks(context) else None,
+                held=KeptLogits(ROOM // len(run.lanes)) if self._rechecks(context) else None,
             )
             for sequence, lane in enumerate(run.lanes)
         ]
@@ -145,7 +145,7 @@ class Walk:
         yield from self._kept(sequences, self.scribe.flush())
 
     def _taken(
-        self, sequences: Sequence[Stretch], sequence: int, played: Played, shared: int
+        self, sequences: Sequence[Stretch], sequence: int, played: PlayedRound, shared: int
     ) -> Iterator[Round]:
         """Take in a round of one sequence; yield those readable now, whosever they are."""
         each = sequences[sequence]

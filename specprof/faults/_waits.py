@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 
 from specprof.engine.decoder import Decoder
-from specprof.engine.loop import Engine
+from specprof.engine.loop import Loop
 from specprof.engine.patch import swapped
 from specprof.engine.run import Run
 from specprof.errors import UsageError
@@ -23,7 +23,7 @@ def wait(ms: float) -> None:
 
 @contextmanager
 def feeding_slowly(
-    run: Run, of: Callable[[Engine], Decoder], cost_ms: Callable[[int], float]
+    run: Run, of: Callable[[Loop], Decoder], cost_ms: Callable[[int], float]
 ) -> Iterator[None]:
     """Have a decoder of every sequence wait with each feed of n tokens, `cost_ms(n)`."""
     with ExitStack() as stack:
@@ -32,12 +32,12 @@ def feeding_slowly(
         yield
 
 
-def target(engine: Engine) -> Decoder:
+def target(engine: Loop) -> Decoder:
     """Return what verifies."""
     return engine.target
 
 
-def draft(engine: Engine) -> Decoder:
+def draft(engine: Loop) -> Decoder:
     """Return what drafts; refuse a drafter without a model."""
     if engine.drafter.draft is None:
         title = f"{type(engine.drafter).__name__} has no model to wait for"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import engines
 from specprof.drafters.perturbed_self import PerturbedModule, PerturbedSelf, mixed, strayed
-from specprof.engine.observe.evidence import observe, sights
+from specprof.engine.observe.evidence import observe, read_evidence
 from specprof.engine.sampling import ProcessedLaw
 from tables import TableDecoder
 
@@ -83,7 +83,7 @@ def test_what_is_observed_is_the_law_declared(given):
         declared = one.proposal.draft_probs
         assert torch.equal(run.law.probs(one.proposal.logits), declared)
         numbers = observe([one], run.law, run.acceptance).tolist()
-        seen = sights([one], numbers, run.law, run.acceptance)[0].drafted
+        seen = read_evidence([one], numbers, run.law, run.acceptance)[0].drafted
         for index, each in enumerate(seen):
             own = declared[index, one.drafted[index]].item()
             assert each.draft_prob == pytest.approx(own, rel=1e-4)

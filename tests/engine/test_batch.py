@@ -9,7 +9,7 @@ import tiny
 from engines import decode
 from engines import engine as wired_engine
 from specprof.engine import batch
-from specprof.engine.batch import Request, Table, steps
+from specprof.engine.batch import Request, SharedModel, steps
 from specprof.engine.decoder import CausalModel
 from specprof.engine.stores.dense import Store
 from specprof.errors import SpecprofError
@@ -50,7 +50,7 @@ def alone(model):
 
 
 def table(model, count, *, patient=False):
-    return Table(model, stores(model, count), CPU, patient=patient)
+    return SharedModel(model, stores(model, count), CPU, patient=patient)
 
 
 def together(models, count, seed=0, **given):
@@ -289,12 +289,12 @@ def recorded(monkeypatch):
     """The players a batch makes, as it makes them."""
     players = []
 
-    class Recorded(batch.Player):
+    class Recorded(batch.SequenceLoop):
         def __init__(self, *given):
             super().__init__(*given)
             players.append(self)
 
-    monkeypatch.setattr(batch, "Player", Recorded)
+    monkeypatch.setattr(batch, "SequenceLoop", Recorded)
     return players
 
 

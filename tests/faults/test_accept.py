@@ -5,7 +5,7 @@ import torch
 
 from broken import corrections, every, played, wired
 from specprof.acceptance.rejection import Rejection
-from specprof.engine.observe.evidence import drafted_tokens, observe, sights
+from specprof.engine.observe.evidence import drafted_tokens, observe, read_evidence
 from specprof.engine.sampling import ProcessedLaw
 from specprof.extend import Proposal
 from specprof.faults._accept import Step
@@ -131,7 +131,7 @@ def test_no_accept_step_can_vouch_for_itself(name):
         run.engine.drafter.prefill(committed)
         one = next(run.engine.rounds(committed, new_tokens=9, stop=frozenset()))
         law, rule = ProcessedLaw(1.0), run.engine.acceptance
-        (seen,) = sights([one], observe([one], law, rule).tolist(), law, rule)
+        (seen,) = read_evidence([one], observe([one], law, rule).tolist(), law, rule)
     for each in drafted_tokens(one, seen):
         if each.reached:
             assert each.seen.target_prob == pytest.approx(TARGET[each.token], rel=1e-4)

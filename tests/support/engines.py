@@ -6,7 +6,7 @@ import torch
 
 from specprof import registry
 from specprof.engine.instruments.stopwatch import HostClock, Stopwatch
-from specprof.engine.loop import Engine, Played
+from specprof.engine.loop import Loop, PlayedRound
 from specprof.engine.sampling import ProcessedLaw
 from specprof.extend import Acceptance, Depth, Drafter, Rig
 from specprof.plan import acceptance_in_force
@@ -30,13 +30,13 @@ def rig(target, draft=None, **given) -> Rig:
     )
 
 
-def engine(target, draft=None, drafter=None, **given) -> Engine:
+def engine(target, draft=None, drafter=None, **given) -> Loop:
     """An engine over decoders; `drafter` may be a class of the test's own."""
     given.setdefault("drafter", "none" if draft is None else "draft-model")
     parts = rig(target, draft, **given)
     made = drafter or registry.get(Drafter, parts.settings.drafter)
     rule = acceptance_in_force(parts.settings)
-    return Engine(
+    return Loop(
         target=target,
         drafter=made(parts),
         acceptance=registry.get(Acceptance, rule)(),
@@ -47,16 +47,16 @@ def engine(target, draft=None, drafter=None, **given) -> Engine:
     )
 
 
-def decode(run: Engine, *, new_tokens, stop=frozenset(), prompt=(1, 2)):
+def decode(run: Loop, *, new_tokens, stop=frozenset(), prompt=(1, 2)):
     """Decode after `prompt`; return all tokens and the rounds as they were played."""
     committed = list(prompt)
     run.target.prefill(committed[run.target.length : -1])
     run.drafter.prefill(committed)
-    played: list[Played] = list(run.rounds(committed, new_tokens=new_tokens, stop=stop))
+    played: list[PlayedRound] = list(run.rounds(committed, new_tokens=new_tokens, stop=stop))
     return committed, played
 
 
-def played(proposal, target_logits, *, path, final, lap, parents=None, **given) -> Played:
+def played(proposal, target_logits, *, path, final, lap, parents=None, **given) -> PlayedRound:
     """A round as it might have been played, for what reads it afterwards."""
     drafted = proposal.tokens.tolist()
     facts = {
@@ -72,7 +72,7 @@ def played(proposal, target_logits, *, path, final, lap, parents=None, **given) 
         "draft_evicted": None,
         "emitted": [*(drafted[node] for node in path), final],
     }
-    return Played(
+    return PlayedRound(
         proposal=proposal,
         target_logits=target_logits,
         drafted=drafted,

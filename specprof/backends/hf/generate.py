@@ -18,7 +18,7 @@ from transformers import GenerationConfig
 from transformers.utils import logging as transformers_logging
 
 from specprof.backends.hf.prefilled import Model, Prefix, Tally, check_watchable, handed
-from specprof.backends.hf.watch import Chosen, Onlooker, Turn
+from specprof.backends.hf.watch import Chosen, GenerateWatcher, Turn
 from specprof.engine.decoder import PREFILL_CHUNK
 from specprof.engine.fits import check_fits
 from specprof.engine.instruments.bout import Bout, settle, since
@@ -190,7 +190,7 @@ class Generate(Backend):
         self.stop = frozenset() if settings.ignore_eos else self.target.stop_tokens
         self.clock: Clock = clock_for(self.device)
         drafting = self.draft.model if self.draft else None
-        self.onlooker = Onlooker(self.target.model, drafting, self.clock)
+        self.onlooker = GenerateWatcher(self.target.model, drafting, self.clock)
         self.prefix = Prefix(self.target.model)
         self.draft_prefix = self._draft_prefix()
         self._index = 0
@@ -395,6 +395,6 @@ def judged(turn: Turn, emitted: list[int]) -> list[Drafted]:
     ]
 
 
-def plain_options(onlooker: Onlooker) -> dict[str, Any]:
+def plain_options(onlooker: GenerateWatcher) -> dict[str, Any]:
     """Return what makes `generate` tell the onlooker when plain decoding has chosen a token."""
     return {"stopping_criteria": [Chosen(onlooker)]}

@@ -41,7 +41,7 @@ class Turn:
     """When the turn was over; transformers rolls the draft's cache back in the next one."""
 
 
-class Onlooker:
+class GenerateWatcher:
     """Watches one target, and the draft that assists it if there is one."""
 
     def __init__(self, target: Model, draft: Model | None, clock: Clock) -> None:
@@ -192,7 +192,7 @@ class Onlooker:
 class Chosen(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped here
     """Never stops anything: it tells the onlooker that a plain step has chosen its token."""
 
-    def __init__(self, onlooker: Onlooker) -> None:
+    def __init__(self, onlooker: GenerateWatcher) -> None:
         self.onlooker = onlooker
         self.never = torch.zeros(1, dtype=torch.bool, device=onlooker.target.device)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from specprof.engine.loop import Played
+from specprof.engine.loop import PlayedRound
 from specprof.engine.observe.judged import places, reached, turned_down
 from specprof.engine.observe.probabilities import FINALS, chains, first_choices, judged_rows, tree
 from specprof.extend import Acceptance, Law
@@ -19,7 +19,7 @@ from specprof.records import Drafted, Observed
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class RoundEvidence:
     """What was observed of a round, on the host."""
 
     drafted: list[Observed]
@@ -35,8 +35,8 @@ class Sight:
 
 
 @torch.inference_mode()
-def observe(rounds: Sequence[Played], law: Law, acceptance: Acceptance) -> torch.Tensor:
-    """Return [n] the numbers of rounds that drafted, still on the device, for `sights` to read.
+def observe(rounds: Sequence[PlayedRound], law: Law, acceptance: Acceptance) -> torch.Tensor:
+    """Return [n] the numbers of rounds that drafted, on the device, for `read_evidence` to read.
 
     How they lie is what `odds` says, group after group of `_alike`.
     """
@@ -52,11 +52,11 @@ def observe(rounds: Sequence[Played], law: Law, acceptance: Acceptance) -> torch
     return found[0] if len(found) == 1 else torch.cat(found)
 
 
-def sights(
-    rounds: Sequence[Played], numbers: list[float], law: Law, acceptance: Acceptance
-) -> list[Sight]:
+def read_evidence(
+    rounds: Sequence[PlayedRound], numbers: list[float], law: Law, acceptance: Acceptance
+) -> list[RoundEvidence]:
     """Read what `observe` returned of the same rounds, once it is on the host."""
-    seen: dict[int, Sight] = {}
+    seen: dict[int, RoundEvidence] = {}
     groups = _alike(rounds, law)
     if law.greedy:
         for group in groups:
@@ -79,7 +79,7 @@ def sights(
     return [seen[number] for number in range(len(rounds))]
 
 
-def drafted_tokens(played: Played, seen: Sight | None) -> list[Drafted]:
+def drafted_tokens(played: PlayedRound, seen: RoundEvidence | None) -> list[Drafted]:
     """Make the round's drafted tokens, with what was observed of those that were reached."""
     path, judged = played.path, reached(played)
     observed = dict(zip(judged, seen.drafted if seen else [None] * len(judged), strict=True))
@@ -94,7 +94,7 @@ def short(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def _alike(rounds: Sequence[Played], law: Law) -> list[list[int]]:
+def _alike(rounds: Sequence[PlayedRound], law: Law) -> list[list[int]]:
     """Return the numbers of rounds that can be observed in one go, those with a correction first.
 
     Of one width, and with a law to draft from or without; a sampled tree goes alone.
@@ -119,12 +119,12 @@ def _dealt(numbers: list[float], parts: int) -> list[list[float]]:
 
 
 def _sight(
-    played: Played,
+    played: PlayedRound,
     where: list[int],
     told: list[Observed],
     final: tuple[float, ...],
     acceptance: Acceptance,
-) -> Sight:
+) -> RoundEvidence:
     """Put a round's places in order, and read the six numbers of its final token."""
     judged = reached(played)
     if where != judged:
@@ -135,8 +135,10 @@ def _sight(
     finals = _finals(played, fallen, short(target), short(draft))
     due = acceptance.lossless and not (acceptance.joint and fallen is not None)
     if finals[0] is None or not due or not mass:
-        return Sight(told, *finals)
-    return Sight(told, *finals, short((likelier / mass + 1) / 2), short((lower + own / 2) / mass))
+        return RoundEvidence(told, *finals)
+    return RoundEvidence(
+        told, *finals, short((likelier / mass + 1) / 2), short((lower + own / 2) / mass)
+    )
 
 
 def _observed(
@@ -156,7 +158,7 @@ def _observed(
 
 
 def _finals(
-    played: Played, fallen: int | None, target: float, draft: float
+    played: PlayedRound, fallen: int | None, target: float, draft: float
 ) -> tuple[float | None, float | None]:
     """Keep the final token's two probabilities where the round has one and they are of it."""
     if len(played.emitted) <= played.accepted:  # the limit, or a stop token, cut it off
@@ -165,7 +167,7 @@ def _finals(
 
 
 def _read_choices(
-    group: Sequence[tuple[int, Played]], numbers: list[float], seen: dict[int, Sight]
+    group: Sequence[tuple[int, PlayedRound]], numbers: list[float], seen: dict[int, RoundEvidence]
 ) -> list[float]:
     """Read greedy rounds' first choices into `seen`; return the numbers after theirs."""
     rows = [judged_rows(one) for _, one in group]
@@ -177,7 +179,7 @@ def _read_choices(
     return numbers[draft:]
 
 
-def _agreement(played: Played, target: list[float], draft: list[float]) -> Sight:
+def _agreement(played: PlayedRound, target: list[float], draft: list[float]) -> RoundEvidence:
     """Read a greedy round: every number is 0 or 1, and a one-hot law has no ranks.
 
     A chain's token is held against the draft's own first choice; of siblings each is taken as the
@@ -192,4 +194,4 @@ def _agreement(played: Played, target: list[float], draft: list[float]) -> Sight
     tip = played.path[-1] if played.path else -1
     fallen = turned_down(played)
     instead = 0.0 if fallen is None else float(draft[fallen] == final)
-    return Sight(seen, *_finals(played, fallen, float(target[tip + 1] == final), instead))
+    return RoundEvidence(seen, *_finals(played, fallen, float(target[tip + 1] == final), instead))

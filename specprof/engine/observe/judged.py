@@ -1,9 +1,9 @@
 """Which of a round's drafted tokens were judged, and in what order. Knows no tensors, no laws."""
 
-from specprof.engine.loop import Played
+from specprof.engine.loop import PlayedRound
 
 
-def reached(played: Played) -> list[int]:
+def reached(played: PlayedRound) -> list[int]:
     """Return the drafted tokens that were judged: ancestors accepted, no elder sibling was."""
     if straight(played):
         return list(range(min(len(played.path) + 1, len(played.drafted))))
@@ -16,14 +16,14 @@ def reached(played: Played) -> list[int]:
     return found
 
 
-def straight(played: Played) -> bool:
+def straight(played: PlayedRound) -> bool:
     """Whether a chain was drafted, and its first tokens were accepted and no others."""
     if played.proposal.parents is not None:
         return False
     return played.path == list(range(len(played.path)))
 
 
-def families(played: Played) -> list[list[int]]:
+def families(played: PlayedRound) -> list[list[int]]:
     """Return the reached tokens by the one they follow, the eldest first, the largest first."""
     found: dict[int, list[int]] = {}
     for node in reached(played):
@@ -31,7 +31,7 @@ def families(played: Played) -> list[list[int]]:
     return sorted(found.values(), key=len, reverse=True)
 
 
-def places(played: Played, *, joint: bool) -> list[int]:
+def places(played: PlayedRound, *, joint: bool) -> list[int]:
     """Return the drafted tokens whose laws are looked at, in order.
 
     Those that were reached; all of a chain where its rule judges them together.
@@ -44,7 +44,7 @@ def places(played: Played, *, joint: bool) -> list[int]:
     return [family[rank] for rank in ranks for family in kin if len(family) > rank]
 
 
-def turned_down(played: Played) -> int | None:
+def turned_down(played: PlayedRound) -> int | None:
     """Return the eldest drafted token in whose place the correction came; None for a bonus."""
     tip = played.path[-1] if played.path else -1
     return next((node for node, parent in enumerate(played.parents) if parent == tip), None)

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 import torch
 
-from specprof.engine.loop import Played
+from specprof.engine.loop import PlayedRound
 from specprof.engine.observe.judged import families, places, straight, turned_down
 from specprof.engine.transfer import on_device
 from specprof.engine.tree import sibling_law
@@ -18,7 +18,7 @@ FINALS = 6
 """Numbers of a round's final token."""
 
 
-def first_choices(rounds: Sequence[Played]) -> torch.Tensor:
+def first_choices(rounds: Sequence[PlayedRound]) -> torch.Tensor:
     """Return [n] ids: the target's first choices of every round, then the draft's.
 
     Of a chain each has the rows of `judged_rows`, of a tree all. A deterministic draft's first
@@ -37,7 +37,7 @@ def first_choices(rounds: Sequence[Played]) -> torch.Tensor:
     return torch.cat([torch.cat(target).argmax(-1), torch.cat(draft).argmax(-1)])
 
 
-def judged_rows(played: Played) -> tuple[int, int]:
+def judged_rows(played: PlayedRound) -> tuple[int, int]:
     """Return how many first rows of the target's logits and of the draft's tell of a round."""
     count = len(played.drafted)
     if not straight(played):
@@ -45,7 +45,7 @@ def judged_rows(played: Played) -> tuple[int, int]:
     return played.accepted + 1, min(played.accepted + 1, count)
 
 
-def chains(rounds: Sequence[Played], law: Law, acceptance: Acceptance) -> torch.Tensor:
+def chains(rounds: Sequence[PlayedRound], law: Law, acceptance: Acceptance) -> torch.Tensor:
     """Return [columns * places + 6 * rounds], over the places of all rounds in order.
 
     Columns: draft_prob, target_prob, overlap, twice draft_rank less one and, where the rule has
@@ -71,7 +71,7 @@ def chains(rounds: Sequence[Played], law: Law, acceptance: Acceptance) -> torch.
     return torch.cat([*numbers, told, drafts, *_standing(due, finals)])
 
 
-def tree(played: Played, law: Law, acceptance: Acceptance) -> torch.Tensor:
+def tree(played: PlayedRound, law: Law, acceptance: Acceptance) -> torch.Tensor:
     """Return the same of one tree: every token that was reached is a place.
 
     Siblings are held in turn against the laws in force when each was judged, the eldest of all
@@ -118,7 +118,11 @@ def tree(played: Played, law: Law, acceptance: Acceptance) -> torch.Tensor:
 
 
 def _laws(
-    rounds: Sequence[Played], counts: Sequence[int], fallen: int, law: Law, tokens: torch.Tensor
+    rounds: Sequence[PlayedRound],
+    counts: Sequence[int],
+    fallen: int,
+    law: Law,
+    tokens: torch.Tensor,
 ) -> tuple[torch.Tensor, ...]:
     """Return [places, vocab] the draft's laws and the target's, and [rounds - fallen, vocab] after.
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from specprof.engine.loop import Played
-from specprof.engine.observe.evidence import Sight, drafted_tokens, observe, sights
+from specprof.engine.loop import PlayedRound
+from specprof.engine.observe.evidence import RoundEvidence, drafted_tokens, observe, read_evidence
 from specprof.extend import Acceptance, Depth, Law
 from specprof.records import Round
 from specprof.settings import EVIDENT, Detail
@@ -28,10 +28,10 @@ ROOM = 2**24
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class PendingRound:
     """A round that was played and not yet read."""
 
-    played: Played
+    played: PlayedRound
     burst: int
     index: int
     sequence: int
@@ -48,7 +48,7 @@ class Waiting:
 
 
 @dataclass(slots=True, kw_only=True)
-class Scribe:
+class RoundRecorder:
     """Numbers the rounds of a run and turns each into its record.
 
     At most `MOST` rounds wait, or `ROOM` bytes of them, or as many as `LONGEST_NS` allows: a round
@@ -68,13 +68,13 @@ class Scribe:
     most: int = MOST
     observe_ns: int = 0
     _index: int = 0
-    _waiting: list[Waiting] = field(default_factory=list)
+    _waiting: list[PendingRound] = field(default_factory=list)
     _bytes: int = 0
-    _observed: list[tuple[list[Waiting], torch.Tensor | None]] = field(default_factory=list)
+    _observed: list[tuple[list[PendingRound], torch.Tensor | None]] = field(default_factory=list)
     """Rounds whose evidence is on its way, and that evidence."""
     _queued_ns: int = 0
     """Host time when the last of it was queued."""
-    _untold: list[Waiting] = field(default_factory=list)
+    _untold: list[PendingRound] = field(default_factory=list)
     """Rounds whose policy has not been told of their times."""
     _ready: deque[Round] = field(default_factory=deque)
 
@@ -84,11 +84,11 @@ class Scribe:
         return bool(self._ready)
 
     def take(
-        self, played: Played, burst: int, *, sequence: int = 0, shared: int = 1
+        self, played: PlayedRound, burst: int, *, sequence: int = 0, shared: int = 1
     ) -> Iterator[Round]:
         """Take in a round that `shared` sequences played together; yield those readable now."""
         started = time.perf_counter_ns()
-        one = Waiting(played, burst, self._index, sequence, shared, started)
+        one = PendingRound(played, burst, self._index, sequence, shared, started)
         self._index += 1
         if self.late:
             begun = played.lap.at_ns
@@ -116,7 +116,7 @@ class Scribe:
         while self._ready:
             yield self._ready.popleft()
 
-    def _wait(self, one: Waiting) -> None:
+    def _wait(self, one: PendingRound) -> None:
         """Let a round wait; read all that do where the next one would come too late."""
         self._waiting.append(one)
         self._bytes += one.bytes
@@ -141,11 +141,11 @@ class Scribe:
     def _read(self) -> None:
         """Read what was observed, and make records of it."""
         for waiting, numbers in self._observed:
-            seen: Iterator[Sight] = iter(())
+            seen: Iterator[RoundEvidence] = iter(())
             if numbers is not None:
                 drafted = [one.played for one in waiting if one.played.drafted]
                 told = numbers.tolist()
-                seen = iter(sights(drafted, told, self.law, self.acceptance))
+                seen = iter(read_evidence(drafted, told, self.law, self.acceptance))
             self._ready += [
                 self._record(one, next(seen, None) if one.played.drafted else None)
                 for one in waiting
@@ -161,7 +161,7 @@ class Scribe:
             else:
                 self._untold.append(one)
 
-    def _record(self, one: Waiting, read: Sight | None) -> Round:
+    def _record(self, one: PendingRound, read: RoundEvidence | None) -> Round:
         played = one.played
         lap = played.lap
         return Round(

@@ -1,24 +1,24 @@
 """The raw logits a burst acted on, held until it is rechecked.
 
-Held as they are, where they lie: nothing is copied and nobody waits.
+KeptLogits as they are, where they lie: nothing is copied and nobody waits.
 """
 
 from dataclasses import dataclass, field
 
 import torch
 
-from specprof.engine.loop import Played
+from specprof.engine.loop import PlayedRound
 
 ROOM = 2**28
 """Bytes held of one stop, all sequences together: 256 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
-class Acted:
+class UsedLogits:
     """What one round acted on."""
 
     target: torch.Tensor
-    """[N+1, vocab], as `Played.target_logits`."""
+    """[N+1, vocab], as `PlayedRound.target_logits`."""
     draft: torch.Tensor | None
     """[N, vocab], as `Proposal.logits`."""
 
@@ -29,16 +29,16 @@ class Acted:
 
 
 @dataclass(slots=True)
-class Held:
+class KeptLogits:
     """What a burst's rounds acted on, in their order; None from where there was no more room."""
 
     room: int
     """Bytes left."""
-    rounds: list[Acted | None] = field(default_factory=list)
+    rounds: list[UsedLogits | None] = field(default_factory=list)
 
-    def keep(self, played: Played) -> None:
+    def keep(self, played: PlayedRound) -> None:
         """Hold what a round acted on, if it fits."""
-        acted = Acted(played.target_logits, played.proposal.logits)
+        acted = UsedLogits(played.target_logits, played.proposal.logits)
         fits = acted.bytes <= self.room
         self.room -= acted.bytes if fits else 0
         self.rounds.append(acted if fits else None)

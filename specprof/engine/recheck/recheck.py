@@ -11,7 +11,7 @@ import torch
 
 from specprof.engine.heads.reference import HeadReference, Line
 from specprof.engine.observe.evidence import short
-from specprof.engine.recheck.kept_logits import Acted
+from specprof.engine.recheck.kept_logits import UsedLogits
 from specprof.extend import Acceptance, Law
 from specprof.records import Observed, Recheck, Rechecked, Rescored, Round
 
@@ -56,7 +56,7 @@ def recheck(
     reference: Reference,
     committed: Sequence[int],
     rounds: Sequence[Round],
-    acted: Sequence[Acted | None],
+    acted: Sequence[UsedLogits | None],
 ) -> Recheck:
     """Recompute the reached drafted tokens of `rounds`, one burst, and what it emitted.
 
@@ -88,7 +88,7 @@ def recheck(
     )
 
 
-def _places(played: Round, acted: Acted | None) -> Iterator[_Place]:
+def _places(played: Round, acted: UsedLogits | None) -> Iterator[_Place]:
     """Yield each reached drafted token but younger siblings."""
     levels = [-1]  # of the chain's end, then of each drafted token
     parents: set[int] = set()
@@ -101,7 +101,7 @@ def _places(played: Round, acted: Acted | None) -> Iterator[_Place]:
         parents.add(one.parent)
 
 
-def _emitted(played: Round, acted: Acted | None) -> Iterator[_Place]:
+def _emitted(played: Round, acted: UsedLogits | None) -> Iterator[_Place]:
     """Yield each committed token, beside the row it was judged or drawn by."""
     rows = [0, *(node + 1 for node, one in enumerate(played.drafted) if one.accepted)]
     for slot, token in enumerate(played.emitted):
@@ -109,7 +109,7 @@ def _emitted(played: Round, acted: Acted | None) -> Iterator[_Place]:
         yield _Place(played.index, slot, (played.context + slot, 0), token, target)
 
 
-def _row(acted: Acted | None, number: int, *, of_draft: bool = False) -> torch.Tensor | None:
+def _row(acted: UsedLogits | None, number: int, *, of_draft: bool = False) -> torch.Tensor | None:
     """Return a row [vocab] of what a round acted on."""
     if acted is None:
         return None

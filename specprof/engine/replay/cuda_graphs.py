@@ -82,7 +82,7 @@ class Recording:
         return self.logits.clone()
 
 
-class Spans:
+class CudaRecordings:
     """The recordings of one decoder over a dense store."""
 
     def __init__(self, decoder: ReplayedModel, recorder: Recorder) -> None:

@@ -8,9 +8,9 @@ import torch
 
 from specprof.engine.decoder import CausalModel, Decoder, Runs, innermost
 from specprof.engine.flat.proof import small, unlike
-from specprof.engine.replay.cuda_graphs import CudaGraphs, Spans
+from specprof.engine.replay.cuda_graphs import CudaGraphs, CudaRecordings
 from specprof.engine.replay.model import Recordings, ReplayedModel
-from specprof.engine.replay.torchscript import Scripts
+from specprof.engine.replay.torchscript import TorchScripts
 from specprof.engine.stores.dense import Store
 from specprof.engine.stores.masks import slides
 from specprof.engine.stores.rotation import length_bound
@@ -38,8 +38,8 @@ Recorder = Callable[[ReplayedModel], Recordings]
 def recorder(device: torch.device) -> Recorder | None:
     """Return what records forwards on a device; None where nothing does."""
     if device.type == "cuda":
-        return partial(Spans, recorder=CudaGraphs(device))
-    return Scripts if device.type == "cpu" else None
+        return partial(CudaRecordings, recorder=CudaGraphs(device))
+    return TorchScripts if device.type == "cpu" else None
 
 
 def opened(
@@ -113,7 +113,7 @@ def _hindrance(
         return "a replay has no modules whose time could be told"
     if scaling := length_bound(model):  # beyond where the proof looks, a branch of Python's
         return f"the angles of its {scaling} RoPE depend on the length"
-    if records is Scripts:
+    if records is TorchScripts:
         return _unscriptable(model, store)
     return None if type(store) is Store else "its cache moves rows, or holds them otherwise"
 

@@ -32,7 +32,7 @@ _scripts: "WeakKeyDictionary[torch.nn.Module, dict[tuple[object, ...], Script]]"
 """Of a model by path, positions its tables have, state of the cache and count of tokens."""
 
 
-class Scripts:
+class TorchScripts:
     """The recordings one decoder replays; those of its model's other decoders are the same."""
 
     def __init__(self, decoder: ReplayedModel) -> None:

@@ -7,12 +7,12 @@ from typing import cast
 import torch
 
 from specprof import limits, registry
-from specprof.engine.batch import Table
+from specprof.engine.batch import SharedModel
 from specprof.engine.decoder import Decoder, Runs
 from specprof.engine.fits import check_fits
 from specprof.engine.flat.proof import way
 from specprof.engine.instruments.stopwatch import Stopwatch, clock_for
-from specprof.engine.loop import Engine
+from specprof.engine.loop import Loop
 from specprof.engine.replay.proof import check_replayed, opened, recorder, refusal
 from specprof.engine.run import Lane, Run
 from specprof.engine.sampling import ProcessedLaw
@@ -121,7 +121,9 @@ class _Decoders:
         if any(type(store) is not Store for store in stores):
             title = f"cache {cache!r} was asked for batch {len(stores)}"
             raise UsageError(title, "it keeps one sequence: use batch 1, or cache dense")
-        table = Table(module, stores, self.device, self.vocabulary, patient=patient, runs=runs)
+        table = SharedModel(
+            module, stores, self.device, self.vocabulary, patient=patient, runs=runs
+        )
         for seat in table.seats:
             seat.unreplayed = refusal(
                 module, seat.store, recorder(self.device), runs=runs, settings=self.settings
@@ -155,7 +157,7 @@ class _Decoders:
 
 def _lane(rig: Rig, drafter: type[Drafter], tokens: list[int]) -> Lane:
     rule = acceptance_in_force(rig.settings)
-    engine = Engine(
+    engine = Loop(
         target=rig.target,
         drafter=drafter(rig),
         acceptance=registry.get(Acceptance, rule)(),

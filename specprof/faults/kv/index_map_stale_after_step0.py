@@ -21,7 +21,7 @@ from typing import Any, ClassVar, cast
 
 import torch
 
-from specprof.engine.batch import Seat
+from specprof.engine.batch import SharedDecoder
 from specprof.engine.fault import Fault
 from specprof.engine.patch import swapped
 from specprof.engine.run import Run
@@ -39,10 +39,10 @@ class IndexMapStaleAfterStep0(Fault):
         """Count the steps between two answers of the target's; from the second on, misread."""
         engine = run.lanes[0].engine
         seats = engine.target, engine.drafter.draft
-        if not all(isinstance(seat, Seat) for seat in seats):
+        if not all(isinstance(seat, SharedDecoder) for seat in seats):
             title = "the fault kv/index-map-stale-after-step0 needs a batch"
             raise UsageError(title, "use --batch 2")
-        target, draft = (seat.table for seat in cast("tuple[Seat, Seat]", seats))
+        target, draft = (seat.table for seat in cast("tuple[SharedDecoder, SharedDecoder]", seats))
         steps = Steps(run.settings.depth)
         with ExitStack() as stack:
             stack.enter_context(swapped(target, answer=partial(steps.begin, target.answer)))

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import torch
 
-from specprof.engine.batch import Request, Seat
+from specprof.engine.batch import Request, SharedDecoder
 from specprof.engine.fault import Fault
 from specprof.engine.patch import swapped
 from specprof.engine.run import Run
@@ -37,7 +37,7 @@ class BatchSaturation(Fault):
     def inject(self, run: Run) -> Iterator[None]:
         """Wait in proportion to all that the batch's shared forward is fed."""
         seat = run.engine.target
-        if not isinstance(seat, Seat):
+        if not isinstance(seat, SharedDecoder):
             raise UsageError("a batch of one saturates nothing", "show this fault with batch 2")
         answer = seat.table.answer
 

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 import torch
 
 from specprof.engine.fault import Fault
-from specprof.engine.loop import Engine
+from specprof.engine.loop import Loop
 from specprof.engine.patch import swapped
 from specprof.engine.run import Run
 from specprof.engine.transfer import on_device
@@ -28,13 +28,13 @@ class TwoTargetForwards(Fault):
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Decode before every verification, and forget it again."""
         del run
-        verify = Engine._verify  # noqa: SLF001 - the place to break
+        verify = Loop._verify  # noqa: SLF001 - the place to break
 
-        def twice(engine: Engine, last: int, proposal: Proposal) -> torch.Tensor:
+        def twice(engine: Loop, last: int, proposal: Proposal) -> torch.Tensor:
             if proposal.tokens.shape[0]:
                 target = engine.target
                 target.feed(on_device([last], target.device))
                 target.rollback(target.length - 1)
             return verify(engine, last, proposal)
 
-        return swapped(Engine, _verify=twice)
+        return swapped(Loop, _verify=twice)

@@ -11,7 +11,7 @@ from specprof.acceptance.rejection import Rejection
 from specprof.depths.fixed import Fixed
 from specprof.engine.instruments.stopwatch import Stopwatch
 from specprof.engine.observe import scribe as scribing
-from specprof.engine.observe.scribe import Scribe
+from specprof.engine.observe.scribe import RoundRecorder
 from specprof.engine.sampling import ProcessedLaw
 from specprof.extend import Proposal
 from specprof.settings import Settings
@@ -63,7 +63,7 @@ def played(watch, context, *, took_s=0.0):
 
 
 def scribe(detail="evidence", *, late=False, policies=None, **given):
-    return Scribe(
+    return RoundRecorder(
         law=ProcessedLaw(1.0),
         acceptance=Rejection(),
         policies=policies or [Fixed(Settings())] * 2,
@@ -217,7 +217,7 @@ def test_records_do_not_depend_on_what_waits_together(temperature, given):
     _, run = decode(wired, new_tokens=50)
     told = []
     for most in (1, 7):
-        taken = Scribe(
+        taken = RoundRecorder(
             law=wired.law,
             acceptance=wired.acceptance,
             policies=[wired.policy],

@@ -9,8 +9,8 @@ from specprof.drafters.draft_model import DraftModel
 from specprof.drafters.ngram import Ngram
 from specprof.engine.decoder import CausalModel
 from specprof.engine.drafting import ModelDrafter
-from specprof.engine.observe.scribe import Scribe
-from specprof.engine.recheck.kept_logits import ROOM, Held
+from specprof.engine.observe.scribe import RoundRecorder
+from specprof.engine.recheck.kept_logits import ROOM, KeptLogits
 from specprof.engine.recheck.recheck import Reference, recheck
 from specprof.engine.stores.dense import Store
 
@@ -60,7 +60,7 @@ def rechecked(drafter, target_decoder=CausalModel, draft_decoder=CausalModel, **
     run.target.prefill(committed[:-1])
     run.drafter.prefill(committed)
     law, rule = run.law, run.acceptance
-    scribe = Scribe(
+    scribe = RoundRecorder(
         law=law,
         acceptance=rule,
         policies=[run.policy],
@@ -68,7 +68,7 @@ def rechecked(drafter, target_decoder=CausalModel, draft_decoder=CausalModel, **
         origin_ns=0,
         late=False,
     )
-    rounds, held = [], Held(room)
+    rounds, held = [], KeptLogits(room)
     for played in run.rounds(committed, new_tokens=60, stop=frozenset()):
         held.keep(played)
         rounds += scribe.take(played, 0)

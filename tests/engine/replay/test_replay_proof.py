@@ -13,12 +13,12 @@ from runs import events, kind
 from specprof.bench import contest
 from specprof.bench.contest import entries
 from specprof.engine.flat.proof import way
-from specprof.engine.loop import Engine
+from specprof.engine.loop import Loop
 from specprof.engine.replay import proof
-from specprof.engine.replay.cuda_graphs import Spans
+from specprof.engine.replay.cuda_graphs import CudaRecordings
 from specprof.engine.replay.model import ReplayedModel
 from specprof.engine.replay.proof import refusal
-from specprof.engine.replay.torchscript import Scripts
+from specprof.engine.replay.torchscript import TorchScripts
 from specprof.engine.setup import wiring
 from specprof.engine.stores.dense import PreallocatedLayer, Store
 from specprof.engine.stores.rotation import rotations
@@ -33,7 +33,7 @@ from specprof.settings import Settings
 def cuda(monkeypatch):
     """Let the CPU record as CUDA does, by a stand-in, and return that."""
     made = Traced()
-    records = partial(Spans, recorder=made)
+    records = partial(CudaRecordings, recorder=made)
     for module in (proof, wiring, contest):
         monkeypatch.setattr(module, "recorder", lambda device: records)
     monkeypatch.setattr(proof, "_refusals", weakref.WeakKeyDictionary())
@@ -79,7 +79,7 @@ def test_so_does_one_replayed_as_on_cuda(pair, cuda, path):
 def test_no_round_is_spent_on_recording(pair, cuda, monkeypatch):
     """What a burst will take is recorded before its first round, in nobody's time."""
     inside = []
-    rightly = Engine._round
+    rightly = Loop._round
 
     def watched(self, *given):
         before = cuda.made
@@ -87,7 +87,7 @@ def test_no_round_is_spent_on_recording(pair, cuda, monkeypatch):
         inside.append(cuda.made - before)
         return played
 
-    monkeypatch.setattr(Engine, "_round", watched)
+    monkeypatch.setattr(Loop, "_round", watched)
     events(pair, threads=1)
     assert cuda.made > 3
     assert inside
@@ -149,11 +149,11 @@ def refused(pair, changed):
 
 def test_a_large_model_and_a_sliding_one_are_not_scripted(monkeypatch):
     """Where it isn't worth it, and where a forward's shape depends on the length."""
-    assert tried(tiny.model("mistral"), Scripts) == (
+    assert tried(tiny.model("mistral"), TorchScripts) == (
         "its layers slide: what they compute depends on the length"
     )
     monkeypatch.setattr("specprof.engine.flat.proof.TWICE", 100)
-    assert str(tried(tiny.model("llama"), Scripts)).startswith("it is so large")
+    assert str(tried(tiny.model("llama"), TorchScripts)).startswith("it is so large")
     assert tried(tiny.model("llama"), None) == "nothing records them on its device"
 
 
@@ -162,7 +162,7 @@ def test_angles_that_depend_on_the_length_are_not_recorded(recorded):
     """They change beyond a length the proof never comes to: a recording would go on as before."""
     rope = {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 10000.0}
     model = tiny.model("llama", rope_parameters=rope)
-    told = tried(model, as_cuda if recorded == "cuda" else Scripts)
+    told = tried(model, as_cuda if recorded == "cuda" else TorchScripts)
     assert told == "the angles of its dynamic RoPE depend on the length"
 
 
@@ -170,7 +170,7 @@ def test_layers_of_an_unknown_view_are_not_scripted():
     """Chunked attention is causal in the proof's few tokens, and no longer beyond a chunk."""
     model = tiny.model("llama")
     model.config.layer_types = ["chunked_attention"] * model.config.num_hidden_layers
-    assert str(tried(model, Scripts)).startswith("it has chunked_attention layers")
+    assert str(tried(model, TorchScripts)).startswith("it has chunked_attention layers")
 
 
 def test_a_read_target_is_not_replayed(pair, tmp_path):
@@ -191,7 +191,7 @@ def tried(model, records):
 
 def as_cuda(decoder):
     """Make recordings as on CUDA."""
-    return Spans(decoder, Traced())
+    return CudaRecordings(decoder, Traced())
 
 
 def test_a_recording_that_freezes_a_place_is_found_out(monkeypatch):
@@ -211,7 +211,7 @@ def test_a_recording_that_freezes_a_place_is_found_out(monkeypatch):
     assert reason.startswith("replayed logits differ by ")
 
 
-@pytest.mark.parametrize("records", [as_cuda, Scripts])
+@pytest.mark.parametrize("records", [as_cuda, TorchScripts])
 def test_a_recorder_that_fails_is_told_of(records, monkeypatch):
     """Whatever it says: the eager way is always there."""
     model = tiny.model("llama")
@@ -243,7 +243,7 @@ def test_a_forward_that_looks_at_its_tokens_is_found_out(monkeypatch):
     embed = model.model.embed_tokens
     rightly = embed.forward
     monkeypatch.setattr(embed, "forward", lambda tokens: rightly(tokens) * float(tokens.sum()))
-    assert str(tried(model, Scripts)).startswith("replayed logits differ by ")
+    assert str(tried(model, TorchScripts)).startswith("replayed logits differ by ")
 
 
 def test_of_no_numbers_nothing_is_proven():
@@ -252,13 +252,13 @@ def test_of_no_numbers_nothing_is_proven():
     with torch.no_grad():
         model.model.norm.weight.fill_(torch.nan)
     assert way(model, "auto").reason == "its logits hold NaN or infinity"
-    assert tried(model, Scripts) == "its logits hold NaN or infinity"
+    assert tried(model, TorchScripts) == "its logits hold NaN or infinity"
 
 
 def test_a_model_is_proven_once():
     """Every decoder of it after that is opened at once."""
     model, recorder = tiny.model("llama"), Traced()
-    records = partial(Spans, recorder=recorder)
+    records = partial(CudaRecordings, recorder=recorder)
     assert tried(model, records) is None
     made = recorder.made
     assert made == 2  # one for each width of the proof
@@ -278,7 +278,7 @@ def test_a_window_is_proven_too(monkeypatch):
     model = tiny.model("llama")
     window = WindowStore(rotations(model), Window(4, 30), 90, reach=8, rows=90)
     dense = Store(model.config.num_hidden_layers, 64)
-    rightly = Scripts._given
+    rightly = TorchScripts._given
 
     def late(self, place):
         """Stand the sinks where the first forward's stood."""
@@ -288,10 +288,10 @@ def test_a_window_is_proven_too(monkeypatch):
             given[4:6] = self.first
         yield from given
 
-    monkeypatch.setattr(Scripts, "_given", late)
+    monkeypatch.setattr(TorchScripts, "_given", late)
     runs = way(model, "auto").runs
     told = {
-        type(store): refusal(model, store, Scripts, runs=runs, settings=Settings())
+        type(store): refusal(model, store, TorchScripts, runs=runs, settings=Settings())
         for store in (dense, window)
     }
     assert told[Store] is None

@@ -11,16 +11,16 @@ from specprof.drafters.perturbed_self import PerturbedDecoder
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat.proof import way
 from specprof.engine.record_ahead import catch_up, ready
-from specprof.engine.replay.cuda_graphs import LONGEST, Spans, spanned
+from specprof.engine.replay.cuda_graphs import LONGEST, CudaRecordings, spanned
 from specprof.engine.replay.model import MISSED, MOST, ReplayedModel
-from specprof.engine.replay.torchscript import Scripts
+from specprof.engine.replay.torchscript import TorchScripts
 from specprof.engine.stores.dense import Store
 from specprof.errors import SpecprofError
 
 
 def spans(decoder):
     """Record as on CUDA, by a stand-in."""
-    return Spans(decoder, Traced())
+    return CudaRecordings(decoder, Traced())
 
 
 def pair(kind, path="auto", capacity=700, records=spans):
@@ -32,7 +32,7 @@ def pair(kind, path="auto", capacity=700, records=spans):
     return replayed, CausalModel(model, Store(layers, capacity), CPU, runs=runs)
 
 
-CASES = [(spans, kind) for kind in tiny.ARCHITECTURES] + [(Scripts, kind) for kind in SCRIPTED]
+CASES = [(spans, kind) for kind in tiny.ARCHITECTURES] + [(TorchScripts, kind) for kind in SCRIPTED]
 
 
 @pytest.mark.parametrize("path", ["flat", "modules"])
@@ -75,7 +75,7 @@ def test_what_is_missed_often_is_recorded_between_rounds():
     torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("records", [spans, Scripts])
+@pytest.mark.parametrize("records", [spans, TorchScripts])
 def test_an_answer_outlives_the_next_replay(records):
     """Laws wait, up to 32 rounds, before they are observed."""
     replayed, _ = pair("gpt_neox", records=records)
@@ -87,7 +87,7 @@ def test_an_answer_outlives_the_next_replay(records):
     assert torch.equal(first, kept)
 
 
-@pytest.mark.parametrize("records", [spans, Scripts])
+@pytest.mark.parametrize("records", [spans, TorchScripts])
 def test_what_is_not_replayed_runs_as_ever(records):
     """Prefill, trees, wide forwards, forwards that somebody looks into."""
     decoders = pair("gpt_neox", records=records)
@@ -123,7 +123,7 @@ def test_a_span_may_be_too_long_to_be_worth_it():
     assert not replayed.recordings.recordings
 
 
-@pytest.mark.parametrize("records", [spans, Scripts])
+@pytest.mark.parametrize("records", [spans, TorchScripts])
 def test_a_full_cache_is_refused_before_anything_is_written(records):
     """As an eager forward would be; and what has no room is not recorded."""
     replayed, _ = pair("gpt_neox", capacity=10, records=records)
@@ -166,7 +166,7 @@ def test_a_decoder_within_another_is_made_ready():
     assert (3, 256) in replayed.recordings.recordings
 
 
-@pytest.mark.parametrize("records", [spans, Scripts])
+@pytest.mark.parametrize("records", [spans, TorchScripts])
 def test_a_recording_that_fails_is_not_tried_again(records, monkeypatch):
     """A device out of memory records no more; the run goes on as it would without."""
     decoders = pair("gpt_neox", records=records)

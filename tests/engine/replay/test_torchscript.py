@@ -12,7 +12,7 @@ from specprof.engine.decoder import CausalModel
 from specprof.engine.flat.proof import way
 from specprof.engine.replay import torchscript
 from specprof.engine.replay.model import ReplayedModel
-from specprof.engine.replay.torchscript import Scripts
+from specprof.engine.replay.torchscript import TorchScripts
 from specprof.engine.stores.dense import Store
 from specprof.engine.stores.rotation import rotations
 from specprof.engine.stores.window import Window, WindowStore
@@ -21,7 +21,7 @@ from specprof.engine.stores.window import Window, WindowStore
 def replaying(model, store, path="auto"):
     """Return a decoder of `model` over `store` that replays scripts."""
     runs = way(model, path).runs
-    return ReplayedModel(model, store, CPU, runs=runs, recordings=Scripts)
+    return ReplayedModel(model, store, CPU, runs=runs, recordings=TorchScripts)
 
 
 def windowed(model, sinks, block):

@@ -51,7 +51,7 @@ class Arm:
     def __post_init__(self) -> None:
         self.scribe = RoundRecorder(
             law=self.run.rig.law,
-            acceptance=self.run.engine.acceptance,
+            acceptance=self.run.loop.acceptance,
             policies=[self.run.rig.policy],
             detail="off",
             origin_ns=0,
@@ -66,13 +66,13 @@ class Arm:
     def decode(self, text: list[int], new_tokens: int) -> None:
         """Decode after `text`; its prefill isn't counted, nor kept for another text."""
         self._begin()
-        engine, committed = self.run.engine, list(text)
-        self.run.roll_back_to(min(len(text), engine.target.length + 1))
-        engine.target.prefill(committed[engine.target.length : -1])
-        engine.drafter.prefill(committed)
-        ready(engine)
+        loop, committed = self.run.loop, list(text)
+        self.run.roll_back_to(min(len(text), loop.target.length + 1))
+        loop.target.prefill(committed[loop.target.length : -1])
+        loop.drafter.prefill(committed)
+        ready(loop)
         wall, processor = time.perf_counter(), time.process_time()
-        for played in engine.rounds(committed, new_tokens=new_tokens, stop=frozenset()):
+        for played in loop.rounds(committed, new_tokens=new_tokens, stop=frozenset()):
             list(self.scribe.take(played, 0))
             self.rounds[-1] += 1
             self.drafted[-1] += len(played.drafted)

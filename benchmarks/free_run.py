@@ -94,14 +94,14 @@ class Player:
         """Forget everything; go on from these tokens, taken in by prefill."""
         self.run.roll_back_to(1)
         self.committed = list(tokens)
-        engine = self.run.engine
+        loop = self.run.loop
         with threads(self.prefill_threads):
-            engine.target.prefill(self.committed[:-1])
-            engine.drafter.prefill(self.committed)
-        ready(engine)
+            loop.target.prefill(self.committed[:-1])
+            loop.drafter.prefill(self.committed)
+        ready(loop)
         settings = self.run.settings
         left = settings.context + settings.max_new_tokens - len(self.committed)
-        self._rounds = engine.rounds(self.committed, new_tokens=left, stop=frozenset())
+        self._rounds = loop.rounds(self.committed, new_tokens=left, stop=frozenset())
 
     def block(self, count: int = BLOCK) -> Block:
         """Play `count` rounds, or as many as there is room for."""
@@ -113,7 +113,7 @@ class Player:
             played += 1
             if played == count:
                 break
-        catch_up(self.run.engine)
+        catch_up(self.run.loop)
         for one in self._scribe.flush():
             self.writer.write(one, more=self._scribe.more)
         took = time.perf_counter_ns() - begun

@@ -88,13 +88,13 @@ def test_the_pages_drafter_is_lossless():
     made = space["RepeatLast"]
     assert issubclass(made, Drafter)
     table = torch.eye(5)
-    wired = engines.engine(TableDecoder(table), drafter=made, depth=3)
-    plain = engines.engine(TableDecoder(table), depth=0)
+    wired = engines.loop(TableDecoder(table), drafter=made, depth=3)
+    plain = engines.loop(TableDecoder(table), depth=0)
     committed, rounds = engines.decode(wired, new_tokens=12)
     assert committed == engines.decode(plain, new_tokens=12)[0]
     assert max(one.accepted for one in rounds) == 3
     mixed = torch.randn(5, 5, generator=torch.Generator().manual_seed(3))
-    wired = engines.engine(TableDecoder(mixed), drafter=made, depth=3)
-    plain = engines.engine(TableDecoder(mixed), depth=0)
+    wired = engines.loop(TableDecoder(mixed), drafter=made, depth=3)
+    plain = engines.loop(TableDecoder(mixed), depth=0)
     both = [engines.decode(each, new_tokens=20)[0] for each in (wired, plain)]
     assert both[0] == both[1]

@@ -176,14 +176,14 @@ def _tokens(settings: Settings, logits: list[torch.Tensor] | None = None) -> tup
     """
     run = wire(settings)
     committed = list(run.tokens[: settings.context])
-    run.engine.target.prefill(committed[:-1])
-    run.engine.drafter.prefill(committed)
-    ready(run.engine)
+    run.loop.target.prefill(committed[:-1])
+    run.loop.drafter.prefill(committed)
+    ready(run.loop)
     new = settings.max_new_tokens
-    for played in run.engine.rounds(committed, new_tokens=new, stop=frozenset()):
+    for played in run.loop.rounds(committed, new_tokens=new, stop=frozenset()):
         if logits is not None:
             logits.append(played.target_logits[:1])
-    return committed[settings.context :], bool(replays(run.engine.target)[0])
+    return committed[settings.context :], bool(replays(run.loop.target)[0])
 
 
 def _told(tally: Tally, name: str, seconds: float) -> Iterator[Row]:

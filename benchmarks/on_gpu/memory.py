@@ -82,12 +82,12 @@ def own(thing: object) -> int:
 def _growth(ask: Ask) -> Iterator[Row]:
     """Yield what many plays leave allocated that one does not, and what a play has at its peak."""
     pair = asked(ask)
-    engine = Repeated(pair.settings, ask.folder)
-    engine.play("evidence")
+    loop = Repeated(pair.settings, ask.folder)
+    loop.play("evidence")
     before = _allocated(ask)
     if ask.cuda:
         torch.cuda.reset_peak_memory_stats(ask.device)
-    rounds = sum(engine.play("evidence", seed=seed).rounds for seed in range(PLAYS))
+    rounds = sum(loop.play("evidence", seed=seed).rounds for seed in range(PLAYS))
     after = _allocated(ask)
     left = None if before is None or after is None else float(after - before)
     note = f"{rounds} rounds" if ask.cuda else f"{rounds} rounds; {NEEDS_CUDA}"

@@ -49,7 +49,7 @@ def _by_context(ask: Ask, pair: Pair, path: str, bytes_per_s: float) -> Iterator
     settings = replace(pair.settings, **UNDRAFTED, path=path)
     run = wire(settings)
     warm_up(run)
-    decoder, loaded = run.engine.target, run.target
+    decoder, loaded = run.loop.target, run.target
     for context in REDUCED if ask.reduced else CONTEXTS:
         decoder.prefill(run.tokens[decoder.length : context])
         for name, width in (("decode", 1), (f"verify {ask.settings().depth + 1}", None)):

@@ -57,11 +57,11 @@ def _shape(ask: Ask, pair: Pair) -> Iterator[Row]:
 
 def _prefills(pair: Pair, run: Run) -> Iterator[Row]:
     clock, tokens = run.rig.watch.clock, run.tokens[: pair.settings.context]
-    engine = run.engine
+    loop = run.loop
     began = clock.mark()
-    engine.target.prefill(tokens[engine.target.length : -1])
+    loop.target.prefill(tokens[loop.target.length : -1])
     between = clock.mark()
-    engine.drafter.prefill(tokens)
+    loop.drafter.prefill(tokens)
     ended = clock.mark()
     of_ = f"{len(tokens)} tokens"
     yield _lasted(clock, f"{pair.name}: prefill of the target, {of_}", began, between)
@@ -73,11 +73,11 @@ def _lasted(clock: Clock, what: str, began: Mark, ended: Mark) -> Row:
 
 
 def _passes(ask: Ask, pair: Pair, run: Run) -> Iterator[Row]:
-    engine, depth, repeats = run.engine, pair.settings.depth, ask.few(REPEATS, 2)
+    loop, depth, repeats = run.loop, pair.settings.depth, ask.few(REPEATS, 2)
     steps = {
-        "draft step": (engine.drafter.draft, 1),
-        "decode": (engine.target, 1),
-        f"verify {depth + 1}": (engine.target, depth + 1),
+        "draft step": (loop.drafter.draft, 1),
+        "decode": (loop.target, 1),
+        f"verify {depth + 1}": (loop.target, depth + 1),
     }
     took: dict[str, Figure | None] = {}
     for name, (decoder, width) in steps.items():
@@ -85,8 +85,8 @@ def _passes(ask: Ask, pair: Pair, run: Run) -> Iterator[Row]:
         yield of(took[name], what=f"{pair.name}: {name}", unit="ms/pass")
     committed = list(run.tokens[: pair.settings.context])
     new = pair.settings.max_new_tokens
-    model.ready(engine)
-    rounds = engine.rounds(committed, new_tokens=new, stop=frozenset())
+    model.ready(loop)
+    rounds = loop.rounds(committed, new_tokens=new, stop=frozenset())
     played = [(one.lap, len(one.emitted)) for one in rounds]  # logits would count as memory
     walls = [lap.wall_ns() for lap, _ in played]
     emitted = sum(count for _, count in played)

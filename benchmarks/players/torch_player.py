@@ -73,18 +73,18 @@ class Ours:
 
     def speculative(self, prompt: list[int]) -> dict[str, Any]:
         """Draft and verify."""
-        return self._bare(self._wired.engine, prompt)
+        return self._bare(self._wired.loop, prompt)
 
-    def _bare(self, engine: Loop, prompt: list[int]) -> dict[str, Any]:
+    def _bare(self, loop: Loop, prompt: list[int]) -> dict[str, Any]:
         self._wired.roll_back_to(1)
         committed, stamps = list(prompt), []
         begun = time.perf_counter(), time.process_time()
-        engine.target.prefill(prompt[:-1])
-        engine.drafter.prefill(prompt)
-        rounds = engine.rounds(committed, new_tokens=self._tokens, stop=frozenset())
+        loop.target.prefill(prompt[:-1])
+        loop.drafter.prefill(prompt)
+        rounds = loop.rounds(committed, new_tokens=self._tokens, stop=frozenset())
         stamps.extend((time.perf_counter(), len(one.emitted)) for one in rounds)
         told = _since(begun, committed[len(prompt) :], stamps)
-        catch_up(engine)
+        catch_up(loop)
         return told
 
     def evidence(self, prompt: list[int]) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class Native(Backend):
         """Score the text, with as many threads as its forwards are wide enough for."""
         run, step = self.playing, self.playing.settings.score_step
         passes = score(
-            run.engine.target,
+            run.loop.target,
             run.tokens,
             step=step,
             watch=run.rig.watch,
@@ -101,7 +101,7 @@ class Native(Backend):
         with threads(self.prefill_threads if step > 1 else torch.get_num_threads()):
             for one in passes:
                 yield one
-                catch_up(run.engine)
+                catch_up(run.loop)
                 yield from self.sampler.drain()
 
     def _begin(self, run: Run) -> None:
@@ -120,12 +120,12 @@ class Native(Backend):
             target=run.target,
             draft=run.draft,
             acceptance=acceptance_in_force(run.settings),
-            lossless=run.engine.acceptance.lossless,
+            lossless=run.loop.acceptance.lossless,
             clock=run.rig.watch.clock,
             device=run.device,
             source=run.source,
             path=run.settings.path,
-            decoders=(run.engine.target, run.engine.drafter.draft),
+            decoders=(run.loop.target, run.loop.drafter.draft),
         )
 
     def _notes(self) -> Iterator[Note]:

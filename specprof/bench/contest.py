@@ -274,7 +274,7 @@ class _Hall:
         """Return whether an entry's short forwards are replayed, and whose are not, and why."""
         if entry.loop in PEERS:
             return None, None
-        engine = self._engine(entry).run.engine
+        engine = self._engine(entry).run.loop
         draft = engine.drafter.draft if entry.loop == "speculative" else None
         ours, theirs = replays(engine.target)[1], replays(draft)[1]
         told = [ours, f"of the draft: {theirs}" if theirs and theirs != ours else None]

@@ -55,11 +55,11 @@ class Repeated:
         self.prompt = lane.tokens[: settings.context]
         self._lanes = {
             False: lane,
-            True: replace(lane, engine=lane.alone()),
+            True: replace(lane, loop=lane.alone()),
         }
         with threads(self.prefill_threads):
-            lane.engine.target.prefill(self.prompt[:-1])
-            lane.engine.drafter.prefill(self.prompt)
+            lane.loop.target.prefill(self.prompt[:-1])
+            lane.loop.drafter.prefill(self.prompt)
 
     def play(self, detail: Detail, *, alone: bool = False, seed: int = 0) -> Bout:
         """Decode `max_new_tokens` on from the text's end; draws begin anew from `seed`.
@@ -68,8 +68,8 @@ class Repeated:
         a capture. `alone`: plain decoding, by the target over the same cache.
         """
         lane = self._lanes[alone]
-        lane.engine.generator.manual_seed(seed)
-        ready(lane.engine)
+        lane.loop.generator.manual_seed(seed)
+        ready(lane.loop)
         settle(self.run.device)
         try:
             return self._bare(lane) if detail == "off" else self._kept(lane, detail)
@@ -82,7 +82,7 @@ class Repeated:
         In standard deviations of the target's logits there; it is fed token by token, as plain
         decoding is.
         """
-        target = self.run.engine.target
+        target = self.run.loop.target
         try:
             for token in (self.prompt[-1], *tokens[:-1]):
                 logits = target.feed(torch.tensor([token], device=target.device))[-1]  # [vocab]
@@ -92,9 +92,9 @@ class Repeated:
 
     def _bare(self, lane: Lane) -> Bout:
         committed = list(self.prompt)
-        with silenced(lane.engine.watch):
+        with silenced(lane.loop.watch):
             begun = moment()
-            rounds = sum(1 for _ in self._rounds(lane.engine, committed))
+            rounds = sum(1 for _ in self._rounds(lane.loop, committed))
             return since(begun, rounds, committed[len(self.prompt) :])
 
     def _kept(self, lane: Lane, detail: Detail) -> Bout:
@@ -102,7 +102,7 @@ class Repeated:
         scribe = Walk(told, origin_ns=0, prefill_threads=self.prefill_threads).scribe
         with CaptureWriter(self.place, overwrite=True) as writer, looked_into(told):
             begun = moment()
-            for played in self._rounds(lane.engine, committed):
+            for played in self._rounds(lane.loop, committed):
                 rounds += 1
                 for one in scribe.take(played, 0):
                     writer.write(one, more=scribe.more)
@@ -110,9 +110,9 @@ class Repeated:
                 writer.write(one, more=scribe.more)
             return since(begun, rounds, committed[len(self.prompt) :])
 
-    def _rounds(self, engine: Loop, committed: list[int]) -> Iterator[PlayedRound]:
+    def _rounds(self, loop: Loop, committed: list[int]) -> Iterator[PlayedRound]:
         new = self.run.settings.max_new_tokens
-        return engine.rounds(committed, new_tokens=new, stop=frozenset())
+        return loop.rounds(committed, new_tokens=new, stop=frozenset())
 
     def _told(self, lane: Lane, detail: Detail) -> Run:
         """Return the run as it would be had that level of detail been asked for."""

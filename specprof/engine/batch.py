@@ -36,8 +36,8 @@ def steps(
     Each stops as `Loop.rounds` does; the others go on. Rounds of a step share their times.
     """
     rounds = [
-        engine.rounds(tokens, new_tokens=new_tokens, stop=stop)
-        for engine, tokens in zip(engines, committed, strict=True)
+        loop.rounds(tokens, new_tokens=new_tokens, stop=stop)
+        for loop, tokens in zip(engines, committed, strict=True)
     ]
     if len(rounds) == 1:
         for played in rounds[0]:

@@ -54,7 +54,7 @@ def looked_into(run: Run) -> Iterator[None]:
     with ExitStack() as undo:
         if run.settings.detail == "module":
             inside = Inside(run.rig.watch)
-            found = [innermost(each) for each in (run.engine.target, run.engine.drafter.draft)]
+            found = [innermost(each) for each in (run.loop.target, run.loop.drafter.draft)]
             runs = {id(each.runs): each.runs for each in found if isinstance(each, CausalModel)}
             for model in found:
                 if isinstance(model, ReplayedModel):  # a replay calls nothing that could be timed

@@ -19,14 +19,14 @@ class Lane:
     """One sequence of a run: the text it decodes over, and the parts that play it."""
 
     rig: Rig
-    engine: Loop
+    loop: Loop
     tokens: list[int]
     """The text to decode over."""
 
     def roll_back_to(self, context: int) -> None:
         """Forget everything but the first `context` tokens of the text."""
-        self.engine.target.rollback(context - 1)
-        self.engine.drafter.rollback(context)
+        self.loop.target.rollback(context - 1)
+        self.loop.drafter.rollback(context)
 
     def draw_anew(self) -> None:
         """Begin the sequence's random draws from the start, and what its depth policy learns."""
@@ -35,7 +35,7 @@ class Lane:
 
     def alone(self) -> Loop:
         """Return the target playing by itself: the same loop, nothing drafted, its own draws."""
-        parts, drawn = self.engine, self.engine.generator
+        parts, drawn = self.loop, self.loop.generator
         return Loop(
             target=parts.target,
             drafter=registry.get(Drafter, "none")(self.rig),
@@ -68,9 +68,9 @@ class Run:
         return self.lanes[0].rig
 
     @property
-    def engine(self) -> Loop:
+    def loop(self) -> Loop:
         """The first sequence's; the only one but in a batch."""
-        return self.lanes[0].engine
+        return self.lanes[0].loop
 
     @property
     def tokens(self) -> list[int]:

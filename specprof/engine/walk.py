@@ -47,7 +47,7 @@ class Walk:
         self.prefill_threads = prefill_threads
         self.scribe = RoundRecorder(
             law=run.rig.law,
-            acceptance=run.engine.acceptance,
+            acceptance=run.loop.acceptance,
             policies=[lane.rig.policy for lane in run.lanes],
             detail=run.settings.detail,
             origin_ns=origin_ns,
@@ -80,7 +80,7 @@ class Walk:
         for each in sequences:
             yield self._prefill(each)
         for each in sequences:
-            ready(each.lane.engine)
+            ready(each.lane.loop)
         yield from self._rounds(sequences)
         wall_ns = clock.between(started, clock.mark())
         for each in sequences:
@@ -104,7 +104,7 @@ class Walk:
         return context <= settings.recheck_context and settings.detail in EVIDENT
 
     def _prefill(self, stretch: Stretch) -> Prefill:
-        parts, committed = stretch.lane.engine, stretch.committed
+        parts, committed = stretch.lane.loop, stretch.committed
         target, watch = parts.target, parts.watch
         fed = len(committed) - 1 - target.length
         watch.begin()
@@ -125,7 +125,7 @@ class Walk:
 
     def _rounds(self, sequences: Sequence[Stretch]) -> Iterator[Round]:
         decoding = steps(
-            [each.lane.engine for each in sequences],
+            [each.lane.loop for each in sequences],
             [each.committed for each in sequences],
             new_tokens=self.run.settings.max_new_tokens,
             stop=self.run.stop,
@@ -135,7 +135,7 @@ class Walk:
                 for step in decoding:
                     for sequence, played in step.items():
                         yield from self._taken(sequences, sequence, played, len(step))
-                        catch_up(sequences[sequence].lane.engine)
+                        catch_up(sequences[sequence].lane.loop)
             except GeneratorExit:
                 raise
             except BaseException:  # a failure, a Ctrl-C: what was played before it is told
@@ -174,26 +174,26 @@ class Walk:
             new_tokens=self.run.settings.plain_steps,
             stop=frozenset(),
         )
-        for engine in alone:
-            ready_alone(engine)
+        for loop in alone:
+            ready_alone(loop)
         for step in played:
             laps.append(step[0].lap)
-            for engine in alone:
-                ready_alone(engine)
+            for loop in alone:
+                ready_alone(loop)
         steps_ns = [lap.wall_ns() for lap in laps]
         first = sequences[0]
         yield Plain(burst=first.burst, context=len(first.committed), steps_ns=steps_ns)
 
     def _recheck(self, stretch: Stretch) -> Iterator[Recheck]:
         """Recompute a burst without a cache, where there is evidence to hold against it."""
-        engine, settings = stretch.lane.engine, self.run.settings
+        loop, settings = stretch.lane.loop, self.run.settings
         kept = registry.get(Cache, settings.cache)(settings)
         reference = Reference(
             target=kept.plain(self.run.target.model),
-            draft=engine.drafter.plain,
-            certain=engine.drafter.draft is None,  # no model has no state to lose
-            law=engine.law,
-            acceptance=engine.acceptance,
+            draft=loop.drafter.plain,
+            certain=loop.drafter.draft is None,  # no model has no state to lose
+            law=loop.law,
+            acceptance=loop.acceptance,
         )
         held, stretch.held = stretch.held, None
         if held is not None and stretch.rounds:

@@ -77,5 +77,5 @@ def deciding(run: Run, decided: Callable[[Lane], Decide]) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for lane in run.lanes:
-            stack.enter_context(swapped(lane.engine.acceptance, decide=decided(lane)))
+            stack.enter_context(swapped(lane.loop.acceptance, decide=decided(lane)))
         yield

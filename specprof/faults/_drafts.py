@@ -41,7 +41,7 @@ def drawing(run: Run, draw: Callable[[Law], Draw]) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for lane in run.lanes:
-            drafter = lane.engine.drafter
+            drafter = lane.loop.drafter
             if not isinstance(drafter, ModelDrafter):
                 title = f"drafter {run.settings.drafter!r} draws its drafts in its own way"
                 raise UsageError(title, "show this fault with the drafter draft-model")

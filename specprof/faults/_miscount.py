@@ -100,7 +100,7 @@ def draft_counted(
     """Let each sequence's draft go by a count of this kind."""
 
     def counted(lane: Lane) -> AbstractContextManager[None]:
-        drafter = cast("ModelDrafter", lane.engine.drafter)
+        drafter = cast("ModelDrafter", lane.loop.drafter)
         return _counted(drafter, draft_of(lane).store, kind(drafter), ("propose", *COMMON))
 
     return in_each(run, counted)
@@ -130,9 +130,9 @@ def _counted(
 
 def target_of(lane: Lane) -> CausalModel:
     """Return a sequence's target as what it is in a run."""
-    return cast("CausalModel", lane.engine.target)
+    return cast("CausalModel", lane.loop.target)
 
 
 def draft_of(lane: Lane) -> CausalModel:
     """Return what a sequence drafts with, a model with a cache."""
-    return cast("CausalModel", lane.engine.drafter.draft)
+    return cast("CausalModel", lane.loop.drafter.draft)

@@ -28,21 +28,21 @@ def feeding_slowly(
     """Have a decoder of every sequence wait with each feed of n tokens, `cost_ms(n)`."""
     with ExitStack() as stack:
         for lane in run.lanes:
-            stack.enter_context(_slowed(of(lane.engine), cost_ms))
+            stack.enter_context(_slowed(of(lane.loop), cost_ms))
         yield
 
 
-def target(engine: Loop) -> Decoder:
+def target(loop: Loop) -> Decoder:
     """Return what verifies."""
-    return engine.target
+    return loop.target
 
 
-def draft(engine: Loop) -> Decoder:
+def draft(loop: Loop) -> Decoder:
     """Return what drafts; refuse a drafter without a model."""
-    if engine.drafter.draft is None:
-        title = f"{type(engine.drafter).__name__} has no model to wait for"
+    if loop.drafter.draft is None:
+        title = f"{type(loop.drafter).__name__} has no model to wait for"
         raise UsageError(title, "show this fault with the drafter draft-model")
-    return engine.drafter.draft
+    return loop.drafter.draft
 
 
 @contextmanager

@@ -217,15 +217,15 @@ def test_a_stray_is_found_and_weighed(pair, tmp_path):
         strayed = standings[1].strayed
         assert standings[0].strayed is None
         assert (strayed.at, strayed.of, strayed.tie) == (4, "modules plain off", False)
-        engine = hall.engines[entry.settings]
-        tokens = torch.tensor([engine.prompt + right[:4]])
+        loop = hall.engines[entry.settings]
+        tokens = torch.tensor([loop.prompt + right[:4]])
         with torch.inference_mode():
-            row = engine.run.target.model(tokens).logits[0, -1].float()
+            row = loop.run.target.model(tokens).logits[0, -1].float()
         assert row.argmax() == right[4]
         expected = float((row[right[4]] - row[other]) / row.std())
         assert strayed.gap == pytest.approx(expected, rel=1e-4)
-        assert engine.gap(right[:5], right[4]) == 0.0
-        assert engine.run.engine.target.length == len(engine.prompt) - 1
+        assert loop.gap(right[:5], right[4]) == 0.0
+        assert loop.run.loop.target.length == len(loop.prompt) - 1
 
 
 def test_only_the_targets_cache_makes_another_law(pair):

@@ -79,7 +79,7 @@ def test_a_wait_for_an_event_is_held_to_what_one_that_has_passed_takes():
 
 def test_a_profiler_that_hears_nothing_meets_no_goal(monkeypatch):
     """A round can't do without its one wait: fewer were not counted."""
-    monkeypatch.setattr(syncs, "_runtime", lambda engine, detail: (Counter(), engine))
+    monkeypatch.setattr(syncs, "_runtime", lambda loop, detail: (Counter(), loop))
     ask = SimpleNamespace(cuda=True, kept={})
     told = list(syncs._called(ask, syncs.Plays(5, 20), "off", "x", 1.0))
     assert [row.met for row in told if row.what == "x: waits"] == [False]

@@ -47,9 +47,9 @@ def decode(run):
     committed = [lane.tokens[:CONTEXT] for lane in run.lanes]
     for lane, tokens in zip(run.lanes, committed, strict=True):
         lane.draw_anew()
-        lane.engine.target.prefill(tokens[:-1])
-        lane.engine.drafter.prefill(tokens)
-    engines = [lane.engine for lane in run.lanes]
+        lane.loop.target.prefill(tokens[:-1])
+        lane.loop.drafter.prefill(tokens)
+    engines = [lane.loop for lane in run.lanes]
     for _ in steps(engines, committed, new_tokens=NEW, stop=run.stop):
         pass
     return committed

@@ -33,8 +33,8 @@ CASES = [
 ]
 
 
-def engine(drafter=None, draft=DRAFT, **cell):
-    return engines.engine(
+def loop(drafter=None, draft=DRAFT, **cell):
+    return engines.loop(
         TableDecoder(TARGET.log()), TableDecoder(draft.log()), drafter, **(WIDE | cell)
     )
 
@@ -55,14 +55,14 @@ def p_value(run, decodings=DECODINGS):
 @pytest.mark.parametrize("cell", CASES)
 def test_a_lossless_method_samples_the_targets_law(cell):
     """Each rule with every shape it claims, each depth policy."""
-    assert p_value(engine(**cell)) > ERROR
+    assert p_value(loop(**cell)) > ERROR
 
 
 @pytest.mark.parametrize("drafter", [SelfDraft, PerturbedSelf])
 @pytest.mark.parametrize("shape", ["chain", "static-tree", "dynamic-tree"])
 def test_a_draft_made_of_the_target_leaves_its_law_alone(drafter, shape):
     """The controls: drafts that are the target, or the target perturbed."""
-    run = engine(drafter, draft=TARGET, shape=shape, noise=0.5)
+    run = loop(drafter, draft=TARGET, shape=shape, noise=0.5)
     assert p_value(run, 700) > ERROR
 
 
@@ -115,7 +115,7 @@ class SiblingsForgotten(Rejection):
 )
 def test_a_wrong_rule_is_found_out(wrong, shape):
     """The same test, the same seed, one thing wrong: it fails, or it would prove nothing."""
-    run = replace(engine(shape=shape, depth=1, acceptance="rejection"), acceptance=wrong())
+    run = replace(loop(shape=shape, depth=1, acceptance="rejection"), acceptance=wrong())
     assert p_value(run) < ERROR
 
 
@@ -123,7 +123,7 @@ def test_a_wrong_rule_is_found_out(wrong, shape):
 def test_a_rule_that_says_it_is_lossy_is(shape):
     """Typical acceptance fails the test the others pass."""
     assert not proofs.rule("typical").lossless
-    assert p_value(engine(shape=shape, acceptance="typical")) < ERROR
+    assert p_value(loop(shape=shape, acceptance="typical")) < ERROR
 
 
 def test_a_draft_law_that_is_not_the_drafts_is_found_out():
@@ -135,13 +135,13 @@ def test_a_draft_law_that_is_not_the_drafts_is_found_out():
             uniform = torch.full_like(proposal.draft_probs, 1 / 3)
             return replace(proposal, draft_probs=uniform)
 
-    assert p_value(engine(Misdeclared)) < ERROR
+    assert p_value(loop(Misdeclared)) < ERROR
 
 
 def test_a_siblings_law_that_forgets_its_elders_is_found_out(monkeypatch):
     """Drawn without replacement, declared as if with: the output is bent."""
     monkeypatch.setattr(static_tree, "sibling_law", lambda law, elders, tokens: law)
-    assert p_value(engine(shape="static-tree", depth=1, acceptance="rejection")) < ERROR
+    assert p_value(loop(shape="static-tree", depth=1, acceptance="rejection")) < ERROR
 
 
 @pytest.fixture(scope="module")
@@ -158,14 +158,14 @@ def test_drafts_are_drawn_from_the_law_they_declare(family, drafter):
     given = {"temperature": 1.0, "top_k": 6, "depth": 1}
     run = wire(proofs.asked({"drafter": drafter}, family, **given))
     committed = run.tokens[: proofs.CONTEXT]
-    run.engine.target.prefill(committed[:-1])
+    run.loop.target.prefill(committed[:-1])
     drawn, laws = [], []
     for _ in range(300):
-        run.engine.drafter.prefill(committed)
-        proposal = run.engine.drafter.propose(committed, 1)
+        run.loop.drafter.prefill(committed)
+        proposal = run.loop.drafter.propose(committed, 1)
         drawn.append(int(proposal.tokens[0]))
         laws.append(proposal.draft_probs)
-        run.engine.drafter.rollback(proofs.CONTEXT)
+        run.loop.drafter.rollback(proofs.CONTEXT)
     if laws[0] is None:
         assert len(set(drawn)) == 1
         return

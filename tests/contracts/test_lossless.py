@@ -37,13 +37,13 @@ def plain(family, cache):
 def decode(run, new_tokens=proofs.NEW, stop=frozenset()):
     """Decode after the text, forgetting first whatever was decoded before."""
     committed = list(run.tokens[: proofs.CONTEXT])
-    run.engine.target.prefill(committed[run.engine.target.length : -1])
-    run.engine.drafter.prefill(committed)
-    ready(run.engine)
+    run.loop.target.prefill(committed[run.loop.target.length : -1])
+    run.loop.drafter.prefill(committed)
+    ready(run.loop)
     rounds = []
-    for played in run.engine.rounds(committed, new_tokens=new_tokens, stop=stop):
+    for played in run.loop.rounds(committed, new_tokens=new_tokens, stop=stop):
         rounds.append(played)
-        catch_up(run.engine)
+        catch_up(run.loop)
     run.roll_back_to(proofs.CONTEXT)
     return committed[proofs.CONTEXT :], rounds
 
@@ -66,10 +66,10 @@ def test_replayed_methods_are_among_the_cells(family):
     found = set()
     for cell in CELLS:
         if cell["graphs"] == "auto" and cell["shape"] == "chain":
-            engine = wire(proofs.asked(cell, family)).engine
-            if replays(engine.target)[0]:
+            loop = wire(proofs.asked(cell, family)).loop
+            if replays(loop.target)[0]:
                 found |= {cell["drafter"], cell["cache"]}
-            if replays(engine.drafter.draft)[0]:
+            if replays(loop.drafter.draft)[0]:
                 found.add(cell["draft_cache"])
     drafters = set(registry.members("drafter")) - {"eagle"}
     assert found == drafters | {"dense", "sink-window"}

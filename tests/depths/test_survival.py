@@ -262,7 +262,7 @@ def test_the_targets_law_is_kept(temperature):
     seeds = torch.Generator().manual_seed(11)
     table, draft = (torch.randn(5, 5, generator=seeds) * 1.5 for _ in "ab")
     given = {"depth": 6, "depth_policy": "survival", "temperature": temperature, "seed": 2}
-    run = engines.engine(TableDecoder(table), TableDecoder(draft), **given)
+    run = engines.loop(TableDecoder(table), TableDecoder(draft), **given)
     committed, depths = [1, 2], set()
     run.target.prefill([1])
     run.drafter.prefill(committed)

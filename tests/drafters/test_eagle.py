@@ -45,10 +45,10 @@ def pocket(**given):
 
 def play(run, check=None, new=NEW):
     """Decode after the text; returns all tokens, and each round as it was played."""
-    engine, committed, rounds = run.engine, list(run.tokens), []
-    engine.target.prefill(committed[:-1])
-    engine.drafter.prefill(committed)
-    for played in engine.rounds(committed, new_tokens=new, stop=frozenset()):
+    loop, committed, rounds = run.loop, list(run.tokens), []
+    loop.target.prefill(committed[:-1])
+    loop.drafter.prefill(committed)
+    for played in loop.rounds(committed, new_tokens=new, stop=frozenset()):
         rounds.append(played)
         if check:
             check(committed, played)
@@ -112,7 +112,7 @@ def test_after_every_round_the_cache_is_one_fed_committed_tokens_only(
     """No key or value of a guess outlives its round: accepted tokens are fed anew."""
     given = {"temperature": float(temperature), "shape": shape, "seed": 3}
     run = wire(pocket(**given) if case == "pocket" else settings(tmp_path, **given))
-    store = run.engine.drafter.draft.store
+    store = run.loop.drafter.draft.store
 
     def check(committed, played):
         assert played.draft_length == played.context
@@ -148,7 +148,7 @@ def test_nothing_is_drafted_after_a_first_token(tmp_path):
     """No state stands before a text's first token: that round is plain, the next drafts."""
     run = wire(settings(tmp_path))
     committed = run.tokens[:1]
-    rounds = list(run.engine.rounds(committed, new_tokens=6, stop=frozenset()))
+    rounds = list(run.loop.rounds(committed, new_tokens=6, stop=frozenset()))
     assert [len(each.drafted) for each in rounds[:2]] == [0, 3]
     assert committed == plain(run, committed[:1], new=6)
 
@@ -156,7 +156,7 @@ def test_nothing_is_drafted_after_a_first_token(tmp_path):
 def test_a_head_is_asked_for(tmp_path):
     """Without --draft there is nothing to draft with."""
     made = settings(tmp_path)
-    kind = type(wire(made).engine.drafter)
+    kind = type(wire(made).loop.drafter)
     with pytest.raises(UsageError, match="needs a head"):
         kind.load(Settings(draft=None), None)
 

@@ -106,9 +106,9 @@ def test_greedy_speculation_is_plain_greedy(kind):
     """Drafting with three of four layers changes no token, and some drafts are rejected."""
     model = whole(kind, num_hidden_layers=4, tie_word_embeddings=False, **_cycle(kind))
     prompt = torch.arange(3, 40).tolist()
-    plain = engines.decode(engines.engine(decoder(model)), new_tokens=40, prompt=prompt)[0]
+    plain = engines.decode(engines.loop(decoder(model)), new_tokens=40, prompt=prompt)[0]
     cut = decoder(first_layers(model, 3))
-    run = engines.engine(decoder(model), cut, LayerSkip)
+    run = engines.loop(decoder(model), cut, LayerSkip)
     committed, played = engines.decode(run, new_tokens=40, prompt=prompt)
     assert committed == plain
     assert any(one.accepted < len(one.drafted) for one in played)

@@ -21,7 +21,7 @@ def table(seed=3):
 
 
 def play(logits, *, new_tokens, **given):
-    run = engines.engine(TableDecoder(logits), TableDecoder(logits), PerturbedSelf, **given)
+    run = engines.loop(TableDecoder(logits), TableDecoder(logits), PerturbedSelf, **given)
     return run, *engines.decode(run, new_tokens=new_tokens)
 
 
@@ -100,9 +100,9 @@ def test_greedy_speculation_is_plain_greedy(seed, depth, noise, new_tokens, stop
     """However often it strays, not one token differs, and both caches hold what was committed."""
     given = {"depth": depth, "noise": noise, "seed": seed}
     logits = table(seed)
-    run = engines.engine(TableDecoder(logits), TableDecoder(logits), PerturbedSelf, **given)
+    run = engines.loop(TableDecoder(logits), TableDecoder(logits), PerturbedSelf, **given)
     committed, _ = engines.decode(run, new_tokens=new_tokens, stop=stop)
-    plain = engines.engine(TableDecoder(logits), depth=0)
+    plain = engines.loop(TableDecoder(logits), depth=0)
     assert committed == engines.decode(plain, new_tokens=new_tokens, stop=stop)[0]
     assert run.drafter.draft.inner.fed == committed[: run.drafter.draft.length]
 

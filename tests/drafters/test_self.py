@@ -17,7 +17,7 @@ from tables import TableDecoder
 def test_every_drafted_token_is_accepted(temperature):
     """min(1, 1) = 1 at any temperature, and the first choices are the same."""
     table = torch.randn(7, 7, generator=torch.Generator().manual_seed(1))
-    run = engines.engine(
+    run = engines.loop(
         TableDecoder(table),
         TableDecoder(table),
         SelfDraft,

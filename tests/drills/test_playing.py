@@ -79,7 +79,7 @@ def test_an_engine_that_crashes_is_judged_by_what_it_left(tmp_path):
         @contextmanager
         def inject(self, run):
             with super().inject(run):
-                rule, calls = run.engine.acceptance, iter(range(12))
+                rule, calls = run.loop.acceptance, iter(range(12))
                 decide = rule.decide
                 rule.decide = lambda *given: (next(calls), decide(*given))[1]
                 yield

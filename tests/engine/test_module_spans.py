@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import tiny
-from engines import engine
+from engines import loop
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat.proof import way
 from specprof.engine.module_spans import looked_into
@@ -22,15 +22,15 @@ def wired(kind, path, detail="module"):
     for seed in (1, 2):
         model = tiny.model(kind, seed)
         decoders.append(CausalModel(model, Store(3, 200), CPU, runs=way(model, path).runs))
-    made = engine(*decoders, depth=2)
+    made = loop(*decoders, depth=2)
     made.target.prefill([1, 2, 3])
     made.drafter.prefill([1, 2, 3, 4])
     settings = Settings(detail=detail)
-    return SimpleNamespace(settings=settings, engine=made, rig=SimpleNamespace(watch=made.watch))
+    return SimpleNamespace(settings=settings, loop=made, rig=SimpleNamespace(watch=made.watch))
 
 
 def rounds(run, new_tokens=6):
-    return list(run.engine.rounds([1, 2, 3, 4], new_tokens=new_tokens, stop=frozenset()))
+    return list(run.loop.rounds([1, 2, 3, 4], new_tokens=new_tokens, stop=frozenset()))
 
 
 def names(played):
@@ -84,8 +84,8 @@ def test_being_looked_into_changes_no_token_and_ends_with_the_block(path):
     without = [played.emitted for played in rounds(plain)]
     with looked_into(looked):
         assert [played.emitted for played in rounds(looked)] == without
-    looked.engine.target.rollback(3)
-    looked.engine.drafter.rollback(4)
+    looked.loop.target.rollback(3)
+    looked.loop.drafter.rollback(4)
     assert len(names(rounds(looked)[0])) == 6
     lesser = wired("llama", path, detail="evidence")
     with looked_into(lesser):
@@ -97,8 +97,8 @@ def test_a_prefill_is_not_looked_into(path):
     """Only what lies in a round's own phases is."""
     run = wired("llama", path)
     with looked_into(run):
-        run.engine.watch.begin()
-        with run.engine.watch.span("prefill-target"):
-            run.engine.target.prefill([4, 5, 6])
-        run.engine.target.prefill([7])
-        assert len(run.engine.watch.finish().spans()) == 1
+        run.loop.watch.begin()
+        with run.loop.watch.span("prefill-target"):
+            run.loop.target.prefill([4, 5, 6])
+        run.loop.target.prefill([7])
+        assert len(run.loop.watch.finish().spans()) == 1

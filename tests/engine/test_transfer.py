@@ -55,10 +55,10 @@ def test_a_round_waits_once(family, drafter, shape, cache):
     asked = proofs.asked(cell, family, temperature=1.0)
     run = wire(msgspec.structs.replace(asked, graphs="off"))  # scripts are a CPU's own
     committed = list(run.tokens[: proofs.CONTEXT])
-    run.engine.target.prefill(committed[:-1])
-    run.engine.drafter.prefill(committed)
+    run.loop.target.prefill(committed[:-1])
+    run.loop.drafter.prefill(committed)
     with Waits() as waits:
-        rounds = list(run.engine.rounds(committed, new_tokens=40, stop=frozenset()))
+        rounds = list(run.loop.rounds(committed, new_tokens=40, stop=frozenset()))
     assert shape == "chain" or any(one.path != list(range(len(one.path))) for one in rounds)
     assert set(waits.seen) == {"on_device", "_to_host"}
     assert waits.seen.count("_to_host") == len(rounds)

@@ -127,10 +127,10 @@ def test_no_accept_step_can_vouch_for_itself(name):
     """What is owed is computed from the raw logits: the same, whoever decided the round."""
     with wired(name, every(TARGET), every(DRAFT)) as run:
         committed = [0, 0]
-        run.engine.target.prefill([0])
-        run.engine.drafter.prefill(committed)
-        one = next(run.engine.rounds(committed, new_tokens=9, stop=frozenset()))
-        law, rule = ProcessedLaw(1.0), run.engine.acceptance
+        run.loop.target.prefill([0])
+        run.loop.drafter.prefill(committed)
+        one = next(run.loop.rounds(committed, new_tokens=9, stop=frozenset()))
+        law, rule = ProcessedLaw(1.0), run.loop.acceptance
         (seen,) = read_evidence([one], observe([one], law, rule).tolist(), law, rule)
     for each in drafted_tokens(one, seen):
         if each.reached:

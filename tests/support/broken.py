@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import torch
 
 from drilled import fault
-from engines import decode, engine
+from engines import decode, loop
 from tables import TableDecoder
 
 
@@ -14,12 +14,12 @@ from tables import TableDecoder
 def wired(name, target, draft, *, stop=frozenset(), text=(), **given):
     """Wire two [vocab, vocab] tables of probabilities, and break them for as long as this lasts."""
     given = {"temperature": 1.0, "depth": 2} | given
-    parts = engine(table(target), table(draft), **given)
+    parts = loop(table(target), table(draft), **given)
     rig = parts.drafter.rig
-    lane = SimpleNamespace(engine=parts, rig=rig)
+    lane = SimpleNamespace(loop=parts, rig=rig)
     facts = SimpleNamespace(layers=2)
     run = SimpleNamespace(
-        lanes=[lane], engine=parts, settings=rig.settings, tokens=list(text), stop=stop
+        lanes=[lane], loop=parts, settings=rig.settings, tokens=list(text), stop=stop
     )
     run.draft = SimpleNamespace(facts=facts)
     if name is None:
@@ -32,7 +32,7 @@ def wired(name, target, draft, *, stop=frozenset(), text=(), **given):
 def played(name, target, draft, *, new_tokens=400, **given):
     """Decode from tokens 0, 0; return all tokens and the rounds as they were played."""
     with wired(name, target, draft, **given) as run:
-        return decode(run.engine, new_tokens=new_tokens, stop=run.stop, prompt=(0, 0))
+        return decode(run.loop, new_tokens=new_tokens, stop=run.stop, prompt=(0, 0))
 
 
 def table(rows):

@@ -30,7 +30,7 @@ def rig(target, draft=None, **given) -> Rig:
     )
 
 
-def engine(target, draft=None, drafter=None, **given) -> Loop:
+def loop(target, draft=None, drafter=None, **given) -> Loop:
     """An engine over decoders; `drafter` may be a class of the test's own."""
     given.setdefault("drafter", "none" if draft is None else "draft-model")
     parts = rig(target, draft, **given)

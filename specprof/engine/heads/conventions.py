@@ -31,8 +31,8 @@ Change = Callable[[], AbstractContextManager[None]]
 
 def scans(run: Run) -> Iterator[Scan]:
     """Read the text once for each convention; all places but the text's first are counted."""
-    target = cast("CausalModel", run.engine.target)
-    draft = cast("HeadDecoder", run.engine.drafter.draft)
+    target = cast("CausalModel", run.loop.target)
+    draft = cast("HeadDecoder", run.loop.drafter.draft)
     run.roll_back_to(1)
     wanted = _choices(target, run.tokens)[1:]
     changes = {AS_RUN: _nothing} | conventions(run, draft)
@@ -112,7 +112,7 @@ def _prefilled(run: Run, draft: HeadDecoder) -> torch.Tensor:
         return answers
 
     with swapped(draft, _chain=caught):
-        run.engine.drafter.prefill([*run.tokens, run.tokens[-1]])
+        run.loop.drafter.prefill([*run.tokens, run.tokens[-1]])
     return torch.cat(found)
 
 

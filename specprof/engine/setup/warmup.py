@@ -41,7 +41,7 @@ def warm_up(run: Run) -> int:
 def _prefill(run: Run) -> None:
     run.roll_back_to(1)
     length = min(PREFILL_CHUNK, run.settings.context) - 1
-    run.engine.target.prefill(run.tokens[:length])
+    run.loop.target.prefill(run.tokens[:length])
 
 
 def _decode(run: Run) -> None:
@@ -49,11 +49,11 @@ def _decode(run: Run) -> None:
     context = min(FIRST_STOP, settings.context)
     committed = [lane.tokens[:context] for lane in lanes]
     for lane, tokens in zip(lanes, committed, strict=True):
-        lane.roll_back_to(min(context, lane.engine.target.length + 1))
-        lane.engine.target.prefill(tokens[lane.engine.target.length : -1])
-        lane.engine.drafter.prefill(tokens)
-        ready(lane.engine)
-    engines, new = [lane.engine for lane in lanes], min(TOKENS, settings.max_new_tokens)
+        lane.roll_back_to(min(context, lane.loop.target.length + 1))
+        lane.loop.target.prefill(tokens[lane.loop.target.length : -1])
+        lane.loop.drafter.prefill(tokens)
+        ready(lane.loop)
+    engines, new = [lane.loop for lane in lanes], min(TOKENS, settings.max_new_tokens)
     for _ in steps(engines, committed, new_tokens=new, stop=frozenset()):
         pass
     run.roll_back_to(context)

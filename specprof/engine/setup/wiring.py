@@ -58,7 +58,7 @@ def wire(settings: Settings) -> Run:
         for sequence in range(settings.batch)
     ]
     lanes = [_lane(rig, drafter, tokens) for rig, tokens in zip(rigs, texts, strict=True)]
-    check_replayed(lanes[0].engine.target, settings)
+    check_replayed(lanes[0].loop.target, settings)
     return Run(
         settings=settings,
         device=device,
@@ -157,7 +157,7 @@ class _Decoders:
 
 def _lane(rig: Rig, drafter: type[Drafter], tokens: list[int]) -> Lane:
     rule = acceptance_in_force(rig.settings)
-    engine = Loop(
+    loop = Loop(
         target=rig.target,
         drafter=drafter(rig),
         acceptance=registry.get(Acceptance, rule)(),
@@ -166,7 +166,7 @@ def _lane(rig: Rig, drafter: type[Drafter], tokens: list[int]) -> Lane:
         generator=rig.generator,
         watch=rig.watch,
     )
-    return Lane(rig=rig, engine=engine, tokens=tokens)
+    return Lane(rig=rig, loop=loop, tokens=tokens)
 
 
 def _capacity(settings: Settings) -> int:

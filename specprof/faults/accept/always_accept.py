@@ -39,6 +39,6 @@ class AlwaysAccept(Fault):
             bonus = law.draw(law.probs(target_logits[-1:]), generator)
             return torch.cat([bonus.new_full((1,), proposal.tokens.shape[0] - 1), bonus])
 
-        rules = [lane.engine.acceptance for lane in run.lanes]
+        rules = [lane.loop.acceptance for lane in run.lanes]
         with swapped_in_all(rules, decide=decide):
             yield

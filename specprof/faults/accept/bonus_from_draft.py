@@ -32,7 +32,7 @@ class BonusFromDraft(Fault):
 
 
 def _step(lane: Lane) -> Decide:
-    draft = lane.engine.drafter.draft
+    draft = lane.loop.drafter.draft
     if draft is None:
         title = f"drafter {lane.rig.settings.drafter!r} has no model to take a bonus from"
         raise UsageError(title, "show this fault with the drafter draft-model")

@@ -48,7 +48,7 @@ class ChatTemplateMismatch(Fault):
 
 @contextmanager
 def _wrapping(lane: Lane, written: list[int]) -> Iterator[None]:
-    drafter = lane.engine.drafter
+    drafter = lane.loop.drafter
     if not isinstance(drafter, ModelDrafter) or drafter.plain is None:
         title = f"drafter {lane.rig.settings.drafter!r} reads no prompt of its own"
         raise UsageError(title, "show this fault with the drafter draft-model")

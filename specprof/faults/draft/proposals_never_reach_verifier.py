@@ -34,7 +34,7 @@ class ProposalsNeverReachVerifier(Fault):
 
 @contextmanager
 def _losing(lane: Lane) -> Iterator[None]:
-    drafter, propose = lane.engine.drafter, lane.engine.drafter.propose
+    drafter, propose = lane.loop.drafter, lane.loop.drafter.propose
 
     def lost(committed: list[int], depth: int) -> Proposal:
         return nothing(propose(committed, depth).tokens.device)

@@ -39,7 +39,7 @@ class InputShiftMissing(Fault):
 
 
 def _broken(lane: Lane) -> AbstractContextManager[None]:
-    return during(lane.engine.drafter, "prefill", partial(_late, features_of(lane)))
+    return during(lane.loop.drafter, "prefill", partial(_late, features_of(lane)))
 
 
 def _late(features: Features) -> AbstractContextManager[None]:

@@ -40,7 +40,7 @@ class EagleOwnFeaturesKept(Fault):
 
 
 def _broken(lane: Lane) -> AbstractContextManager[None]:
-    drafter, draft = cast("Eagle", lane.engine.drafter), draft_of(lane)
+    drafter, draft = cast("Eagle", lane.loop.drafter), draft_of(lane)
 
     def propose(committed: list[int], depth: int) -> Proposal:
         if depth == 0 or len(committed) == 1:

@@ -37,8 +37,8 @@ class IndexMapStaleAfterStep0(Fault):
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:
         """Count the steps between two answers of the target's; from the second on, misread."""
-        engine = run.lanes[0].engine
-        seats = engine.target, engine.drafter.draft
+        loop = run.lanes[0].loop
+        seats = loop.target, loop.drafter.draft
         if not all(isinstance(seat, SharedDecoder) for seat in seats):
             title = "the fault kv/index-map-stale-after-step0 needs a batch"
             raise UsageError(title, "use --batch 2")

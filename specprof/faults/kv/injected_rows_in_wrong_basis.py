@@ -42,7 +42,7 @@ class InjectedRowsInWrongBasis(Fault):
 
 def _broken(lane: Lane) -> AbstractContextManager[None]:
     turned = partial(_turned, draft_of(lane).store)
-    return during(lane.engine.drafter, "propose", turned)
+    return during(lane.loop.drafter, "propose", turned)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ class PaddedDrafterSeqlenStale(Fault):
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Let each draft's first step of a round say what all of it sees."""
-        return in_each(run, lambda lane: during(lane.engine.drafter, "propose", _stale(lane)))
+        return in_each(run, lambda lane: during(lane.loop.drafter, "propose", _stale(lane)))
 
 
 def _stale(lane: Lane) -> Callable[[], AbstractContextManager[None]]:

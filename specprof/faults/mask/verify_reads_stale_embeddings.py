@@ -31,7 +31,7 @@ class VerifyReadsStaleEmbeddings(Fault):
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Hold back what each target embeds by one verification."""
-        return in_each(run, lambda lane: during(lane.engine.target, "feed", _held(lane)))
+        return in_each(run, lambda lane: during(lane.loop.target, "feed", _held(lane)))
 
 
 def _held(lane: Lane) -> Callable[[], AbstractContextManager[None]]:

@@ -34,7 +34,7 @@ class MultiTokenAttentionPath(Fault):
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Disturb each target's attention where it verifies."""
-        return in_each(run, lambda lane: during(lane.engine.target, "feed", _noisy(lane)))
+        return in_each(run, lambda lane: during(lane.loop.target, "feed", _noisy(lane)))
 
 
 def _noisy(lane: Lane) -> Callable[[], AbstractContextManager[None]]:

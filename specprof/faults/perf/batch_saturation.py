@@ -36,7 +36,7 @@ class BatchSaturation(Fault):
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:
         """Wait in proportion to all that the batch's shared forward is fed."""
-        seat = run.engine.target
+        seat = run.loop.target
         if not isinstance(seat, SharedDecoder):
             raise UsageError("a batch of one saturates nothing", "show this fault with batch 2")
         answer = seat.table.answer

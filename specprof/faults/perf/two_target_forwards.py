@@ -30,11 +30,11 @@ class TwoTargetForwards(Fault):
         del run
         verify = Loop._verify  # noqa: SLF001 - the place to break
 
-        def twice(engine: Loop, last: int, proposal: Proposal) -> torch.Tensor:
+        def twice(loop: Loop, last: int, proposal: Proposal) -> torch.Tensor:
             if proposal.tokens.shape[0]:
-                target = engine.target
+                target = loop.target
                 target.feed(on_device([last], target.device))
                 target.rollback(target.length - 1)
-            return verify(engine, last, proposal)
+            return verify(loop, last, proposal)
 
         return swapped(Loop, _verify=twice)

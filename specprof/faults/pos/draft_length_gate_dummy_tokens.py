@@ -41,7 +41,7 @@ class DraftLengthGateDummyTokens(Fault):
 
 
 def _gated(longest: int, lane: Lane) -> AbstractContextManager[None]:
-    return swapped(lane.engine.drafter, propose=Gate(lane, longest).propose)
+    return swapped(lane.loop.drafter, propose=Gate(lane, longest).propose)
 
 
 class Gate:
@@ -49,7 +49,7 @@ class Gate:
 
     def __init__(self, lane: Lane, longest: int) -> None:
         self.law = lane.rig.law
-        self.drafter = lane.engine.drafter
+        self.drafter = lane.loop.drafter
         self.longest = longest
         self._whole = self.drafter.propose
 

@@ -29,7 +29,7 @@ class DraftPositionOffByOne(Fault):
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Shift each draft's positions while it drafts."""
-        return in_each(run, lambda lane: during(lane.engine.drafter, "propose", _early(lane)))
+        return in_each(run, lambda lane: during(lane.loop.drafter, "propose", _early(lane)))
 
 
 def _early(lane: Lane) -> Callable[[], AbstractContextManager[None]]:

@@ -30,7 +30,7 @@ class StreamDependsOnRoundStructure(Fault):
 
 
 def _wasteful(lane: Lane) -> Decide:
-    fair = lane.engine.acceptance.decide
+    fair = lane.loop.acceptance.decide
 
     def decide(
         target_logits: torch.Tensor, proposal: Proposal, law: Law, generator: torch.Generator

@@ -41,7 +41,7 @@ def test_a_sound_head_agrees_best_as_it_is_run(run):
 def test_a_wrong_pairing_agrees_once_it_is_moved_back(run):
     """Features a token late: `earlier` undoes it, to the number."""
     sound = told(run)[AS_RUN]
-    target = run.engine.target
+    target = run.loop.target
     features = target.features
 
     class Late:
@@ -69,7 +69,7 @@ def test_swapped_halves_agree_once_they_are_swapped_back(run):
 def test_wrong_layers_are_named_by_the_configured_ones(run):
     """The run taps elsewhere than its head's configuration says."""
     sound = told(run)[AS_RUN]
-    target, head = run.engine.target, run.draft.model
+    target, head = run.loop.target, run.draft.model
     wrong = [(module, True) for module, _ in taps(run.target.model, head.form)][::-1]
     with swapped(target, features=Features(wrong, 500)):
         found = told(run)
@@ -103,7 +103,7 @@ def test_nothing_of_it_is_left_behind(run):
     hooks = sum(len(each._forward_pre_hooks) for each in run.target.model.modules())
     list(scans(run))
     assert sum(len(each._forward_pre_hooks) for each in run.target.model.modules()) == hooks
-    assert run.engine.drafter.draft.length == 0
+    assert run.loop.drafter.draft.length == 0
     assert not any(each._forward_pre_hooks for each in run.draft.model.modules())
-    assert isinstance(run.engine.target.features, Features)
-    assert torch.is_tensor(run.engine.target.features.rows(0, 1))
+    assert isinstance(run.loop.target.features, Features)
+    assert torch.is_tensor(run.loop.target.features.rows(0, 1))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from engines import decode, engine
+from engines import decode, loop
 from engines import played as a_round
 from specprof.acceptance.block import Block
 from specprof.acceptance.exact_match import ExactMatch
@@ -241,7 +241,7 @@ def test_what_is_accepted_is_what_was_owed(rule, shape):
         return
     tables = [torch.randn(7, 7, generator=torch.Generator().manual_seed(each)) for each in (1, 2)]
     given = {"widths": "3,2", "branch": 2, "nodes": 6, "depth": 3, "seed": 6}
-    run = engine(*map(TableDecoder, tables), temperature=1.0, acceptance=rule, shape=shape, **given)
+    run = loop(*map(TableDecoder, tables), temperature=1.0, acceptance=rule, shape=shape, **given)
     _, rounds = decode(run, new_tokens=600)
     differences, spread = [], 0.0
     for one in rounds[:-1]:
@@ -319,7 +319,7 @@ def finals(rule=None, new_tokens=700, **given):
     """Ranks and orders [n] of the corrections and bonuses of a run between two tables."""
     tables = [torch.randn(31, 31, generator=torch.Generator().manual_seed(each)) for each in (1, 2)]
     given = {"widths": "3,2", "branch": 2, "nodes": 6, "depth": 3, "seed": 6} | given
-    run = engine(*map(TableDecoder, tables), temperature=1.0, **given)
+    run = loop(*map(TableDecoder, tables), temperature=1.0, **given)
     run = replace(run, acceptance=rule) if rule else run
     _, rounds = decode(run, new_tokens=new_tokens)
     seen = [standing(seen_of(one, run.law, run.acceptance)) for one in rounds[:-1]]

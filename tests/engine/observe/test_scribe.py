@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from engines import decode, engine
+from engines import decode, loop
 from engines import played as a_round
 from specprof.acceptance.rejection import Rejection
 from specprof.depths.fixed import Fixed
@@ -213,7 +213,7 @@ def test_lesser_detail_records_less():
 def test_records_do_not_depend_on_what_waits_together(temperature, given):
     """Seven rounds at a time, or one by one: the same lines."""
     tables = [torch.randn(7, 7, generator=torch.Generator().manual_seed(each)) for each in (1, 2)]
-    wired = engine(*map(TableDecoder, tables), temperature=temperature, depth=3, **given)
+    wired = loop(*map(TableDecoder, tables), temperature=temperature, depth=3, **given)
     _, run = decode(wired, new_tokens=50)
     told = []
     for most in (1, 7):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import tiny
-from engines import engine
+from engines import loop
 from specprof.drafters.draft_model import DraftModel
 from specprof.drafters.ngram import Ngram
 from specprof.engine.decoder import CausalModel
@@ -55,7 +55,7 @@ def rechecked(drafter, target_decoder=CausalModel, draft_decoder=CausalModel, **
         target_decoder(target, Store(3, 400), CPU),
         draft_decoder(draft, Store(3, 200), CPU) if drafts else None,
     )
-    run = engine(*decoders, drafter=drafter, **({"temperature": 1.0, "depth": 3} | given))
+    run = loop(*decoders, drafter=drafter, **({"temperature": 1.0, "depth": 3} | given))
     committed = list(range(1, 31))
     run.target.prefill(committed[:-1])
     run.drafter.prefill(committed)

@@ -155,14 +155,14 @@ def test_a_decoder_within_another_is_made_ready():
     replayed, target = pair("gpt_neox")
     replayed.prefill(tokens(0, 8).tolist())
     around = PerturbedDecoder(replayed, torch.neg)
-    engine = SimpleNamespace(
+    loop = SimpleNamespace(
         policy=SimpleNamespace(bound=3), target=target, drafter=SimpleNamespace(draft=around)
     )
-    ready(engine)
+    ready(loop)
     assert sorted(replayed.recordings.recordings) == [(1, 256), (2, 256)]
     for number in range(MISSED):
         around.feed(tokens(number, 3))
-    catch_up(engine)
+    catch_up(loop)
     assert (3, 256) in replayed.recordings.recordings
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tiny
-from engines import decode, engine
+from engines import decode, loop
 from specprof.engine.decoder import CausalModel
 from specprof.engine.recheck.reference import Rounded
 from specprof.engine.stores.dense import Store
@@ -90,7 +90,7 @@ def test_greedy_speculation_is_greedy_plain_decoding():
     """Over a rounded cache as over any other."""
     target = tiny.model("llama", 1)
     prompt = TOKENS[:10].tolist()
-    expected, _ = decode(engine(decoder(target)), new_tokens=40, prompt=prompt)
-    fast = engine(decoder(target), decoder(tiny.model("llama", 2)), depth=3)
+    expected, _ = decode(loop(decoder(target)), new_tokens=40, prompt=prompt)
+    fast = loop(decoder(target), decoder(tiny.model("llama", 2)), depth=3)
     found, _ = decode(fast, new_tokens=40, prompt=prompt)
     assert found == expected

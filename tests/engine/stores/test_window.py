@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tiny
-from engines import decode, engine
+from engines import decode, loop
 from specprof.engine.decoder import CausalModel
 from specprof.engine.recheck.reference import Windowed
 from specprof.engine.stores.rotation import rotations
@@ -228,11 +228,11 @@ def test_greedy_speculation_is_greedy_plain_decoding(shape, draft):
     for weight in alike.parameters():
         weight.add_(0.05 * weight.std() * torch.randn(weight.shape))
     prompt = TOKENS[:10].tolist()
-    plain = engine(decoder(target))
+    plain = loop(decoder(target))
     expected, _ = decode(plain, new_tokens=80, prompt=prompt)
     wide = Window(0, 400)
     drafts = decoder(alike, WINDOW if draft == "streaming" else wide)
-    fast = engine(decoder(target), drafts, shape=shape, widths="2,2,1", depth=3)
+    fast = loop(decoder(target), drafts, shape=shape, widths="2,2,1", depth=3)
     found, rounds = decode(fast, new_tokens=80, prompt=prompt)
     assert found == expected
     assert 0 < sum(len(one.path) for one in rounds) < sum(len(one.drafted) for one in rounds)

@@ -21,8 +21,8 @@ from specprof.reading import open_regular, read_text
 SUFFIXES = (".toml", ".csv", ".tsv", ".json", ".md", ".markdown")
 CAPTURE = b'{"event":'
 LARGEST_BYTES = 8 * 2**20
-MOST_COLUMNS, MOST_TABLES, MOST_CELLS = 4096, 1000, 1 << 20
-"""Of one table, of one file, and of one table again: short rows are filled up."""
+MOST_COLUMNS, MOST_TABLES, MOST_CELLS, MOST_ROWS = 4096, 1000, 1 << 20, 50_000
+"""Of one table, of one file, and of one table again, twice: short rows are filled up."""
 _RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*")
 _HOLD = "\x00"
 """Stands for an escaped pipe while a line is split; no file's own text keeps it."""
@@ -93,6 +93,7 @@ def _refuse_more(found: int, most: int, what: str) -> None:
 def _fits(columns: int, rows: int) -> None:
     """Raise _TooMany where a table is larger than anybody reads, before it is laid out."""
     _refuse_more(columns, MOST_COLUMNS, "columns in a table")
+    _refuse_more(rows, MOST_ROWS, "rows in a table")
     _refuse_more(columns * rows, MOST_CELLS, "cells in a table")
 
 

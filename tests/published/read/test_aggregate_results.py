@@ -257,7 +257,7 @@ def test_more_tables_than_anybody_reads_are_refused(tmp_path):
 
 def test_short_rows_are_not_filled_up_without_end(tmp_path):
     """A few megabytes of text would become gigabytes of empty cells."""
-    text = ",".join(f"a{i}" for i in range(4000)) + "\n" + "1\n" * 100_000
+    text = ",".join(f"a{i}" for i in range(4000)) + "\n" + "1\n" * 40_000
     with pytest.raises(UsageError, match="more than 1,048,576 cells in a table"):
         read(tmp_path, text, ".csv")
 

@@ -13,8 +13,8 @@ from on_gpu.pairs import Pair, ready, shaped
 from on_gpu.passes import pass_ms
 from on_gpu.rows import NEEDS_CUDA, Ask, Row, apart, of
 
+from specprof.engine import record_ahead
 from specprof.engine.instruments.stopwatch import Clock, Mark
-from specprof.engine.replay import model
 from specprof.engine.run import Run
 from specprof.engine.setup.warmup import warm_up
 from specprof.engine.setup.wiring import wire
@@ -85,7 +85,7 @@ def _passes(ask: Ask, pair: Pair, run: Run) -> Iterator[Row]:
         yield of(took[name], what=f"{pair.name}: {name}", unit="ms/pass")
     committed = list(run.tokens[: pair.settings.context])
     new = pair.settings.max_new_tokens
-    model.ready(loop)
+    record_ahead.ready(loop)
     rounds = loop.rounds(committed, new_tokens=new, stop=frozenset())
     played = [(one.lap, len(one.emitted)) for one in rounds]  # logits would count as memory
     walls = [lap.wall_ns() for lap, _ in played]

@@ -5,8 +5,8 @@ import math
 import msgspec
 import numpy as np
 import pytest
-from tests.captures import events
 
+from captures import events
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.perplexity import by_depth, log_ratio, perplexity

@@ -98,7 +98,7 @@ def test_warned_waits_are_told_by_their_line(monkeypatch):
 
     counted, _ = syncs._debugged(Engine(play), "off")
     ((place, number),) = counted.items()
-    assert (place.rpartition(":")[0], number) == ("tests/test_gpu_syncs.py", 3)
+    assert (place.rpartition(":")[0], number) == ("benchmarks/test_gpu_syncs.py", 3)
     assert modes == ["as before", "warn", "as before"]
 
 

@@ -49,7 +49,7 @@ def test_a_checkpoint_drafts_for_itself(tmp_path, temperature):
     assert all(one.accepted == len(one.drafted) == 4 for one in rounds)
     overlaps = [one.seen.overlap for each in rounds for one in each.drafted if one.seen]
     assert overlaps == pytest.approx([1.0] * len(overlaps), abs=1e-4)
-    assert backend.run.draft is backend.run.target
+    assert backend.playing.draft is backend.playing.target
 
 
 def _letters(folder):

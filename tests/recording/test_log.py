@@ -258,7 +258,7 @@ def test_what_was_recorded_before_a_crash_is_kept(tmp_path):
 def test_a_killed_process_leaves_a_readable_capture(tmp_path):
     """Every round is a line written at once; and specprof alone loads no torch."""
     code = (
-        "import os, sys; sys.path.insert(0, 'tests'); import loops, specprof\n"
+        "import os, sys; sys.path.insert(0, 'tests/support'); import loops, specprof\n"
         "assert 'torch' not in sys.modules\n"
         f"log = specprof.record({str(tmp_path / 'run.jsonl')!r}, target='a', draft='b', depth=3,\n"
         "                      temperature=1.0).__enter__()\n"

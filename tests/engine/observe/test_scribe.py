@@ -107,8 +107,8 @@ def test_on_a_device_the_rounds_of_one_step_wait_for_the_next():
 
 def test_on_a_device_evidence_is_read_before_more_is_queued(monkeypatch):
     """A transfer waits for all that was queued before it: the new rounds' evidence comes after."""
-    order, really = [], scribing.sights
-    monkeypatch.setattr(scribing, "sights", lambda *a: order.append("read") or really(*a))
+    order, really = [], scribing.read_evidence
+    monkeypatch.setattr(scribing, "read_evidence", lambda *a: order.append("read") or really(*a))
     queue = scribing.observe
     monkeypatch.setattr(scribing, "observe", lambda *a: order.append("queue") or queue(*a))
     watch, taken = Stopwatch(LateClock(passed=10**9)), scribe(late=True, most=2)

@@ -21,10 +21,11 @@ import numpy as np
 import torch
 from stamp import save, stamp
 
-from specprof.engine.replay import ready
-from specprof.engine.rounds import Scribe
-from specprof.engine.text import encode
-from specprof.engine.wiring import Wired, wire
+from specprof.engine.observe.scribe import RoundRecorder
+from specprof.engine.record_ahead import ready
+from specprof.engine.run import Run
+from specprof.engine.setup.text import encode
+from specprof.engine.setup.wiring import wire
 from specprof.pocket.corpus import HELD_OUT, held_out_text, module_text
 from specprof.settings import Settings
 
@@ -40,7 +41,7 @@ class Arm:
     """One depth policy, wired, and what it did with each stretch."""
 
     name: str
-    wired: Wired
+    run: Run
     tokens: list[int] = field(default_factory=list)
     processor_s: list[float] = field(default_factory=list)
     wall_s: list[float] = field(default_factory=list)
@@ -48,10 +49,10 @@ class Arm:
     drafted: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.scribe = Scribe(
-            law=self.wired.rig.law,
-            acceptance=self.wired.engine.acceptance,
-            policies=[self.wired.rig.policy],
+        self.scribe = RoundRecorder(
+            law=self.run.rig.law,
+            acceptance=self.run.loop.acceptance,
+            policies=[self.run.rig.policy],
             detail="off",
             origin_ns=0,
             late=False,
@@ -65,13 +66,13 @@ class Arm:
     def decode(self, text: list[int], new_tokens: int) -> None:
         """Decode after `text`; its prefill isn't counted, nor kept for another text."""
         self._begin()
-        engine, committed = self.wired.engine, list(text)
-        self.wired.roll_back_to(min(len(text), engine.target.length + 1))
-        engine.target.prefill(committed[engine.target.length : -1])
-        engine.drafter.prefill(committed)
-        ready(engine)
+        loop, committed = self.run.loop, list(text)
+        self.run.roll_back_to(min(len(text), loop.target.length + 1))
+        loop.target.prefill(committed[loop.target.length : -1])
+        loop.drafter.prefill(committed)
+        ready(loop)
         wall, processor = time.perf_counter(), time.process_time()
-        for played in engine.rounds(committed, new_tokens=new_tokens, stop=frozenset()):
+        for played in loop.rounds(committed, new_tokens=new_tokens, stop=frozenset()):
             list(self.scribe.take(played, 0))
             self.rounds[-1] += 1
             self.drafted[-1] += len(played.drafted)
@@ -81,7 +82,7 @@ class Arm:
 
     def forget(self) -> None:
         """Drop the text."""
-        self.wired.roll_back_to(1)
+        self.run.roll_back_to(1)
 
 
 def arms(temperature: float, context: int, tokens: int) -> list[Arm]:
@@ -173,7 +174,7 @@ def main() -> None:
     for context in (IN_RANGE, DEEP):
         for temperature in TEMPERATURES:
             found = arms(temperature, context, asked.tokens)
-            tokenizer = found[0].wired.target.tokenizer
+            tokenizer = found[0].run.target.tokenizer
             modules = [module_text(name) for name in HELD_OUT[: asked.modules]]
             sources = modules if context == IN_RANGE else [held_out_text()]
             texts = [encode(tokenizer, source, context) for source in sources]

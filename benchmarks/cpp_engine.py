@@ -51,7 +51,7 @@ from players.paired import compared, table
 from stamp import RESULTS, save, stamp
 
 from specprof import pocket
-from specprof.engine import model, text
+from specprof.engine.setup import loading, text
 from specprof.settings import Settings
 
 REFERENCE = "transformers generate"
@@ -91,7 +91,7 @@ def _needed(home: Path, name: str) -> Path:
 def prompts(context: int, count: int) -> list[list[int]]:
     """Return `count` stretches of the pocket family's held-out text, evenly apart."""
     settings = Settings(device="cpu", context=context, batch=count)
-    loaded = model.load(settings.target, settings, torch.device("cpu"))
+    loaded = loading.load(settings.target, settings, torch.device("cpu"))
     return text.stretches(loaded.tokenizer, text.document(settings)[0], context, count)
 
 
@@ -139,7 +139,7 @@ def _parting(tokens: list[int], known: list[int]) -> int:
 @torch.no_grad()
 def _gap(before: list[int], one: int, other: int) -> float:
     settings = Settings(device="cpu", dtype="float32")
-    target = model.load(settings.target, settings, torch.device("cpu")).model
+    target = loading.load(settings.target, settings, torch.device("cpu")).model
     logits = target(torch.tensor([before]), logits_to_keep=1).logits[0, -1]  # [vocab]
     return float((logits[one] - logits[other]).abs() / logits.std())
 

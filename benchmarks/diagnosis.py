@@ -12,8 +12,9 @@ import msgspec
 import torch
 from stamp import RESULTS, save, stamp
 
-from specprof import catalogue, drills_matrix
-from specprof.drills import Judged
+from specprof import catalogue
+from specprof.drills import matrix
+from specprof.drills.playing import Judged
 
 
 def play(only: str, seeds: int, jobs: int, budget_s: float) -> list[Judged]:
@@ -21,9 +22,7 @@ def play(only: str, seeds: int, jobs: int, budget_s: float) -> list[Judged]:
     judged = []
     for timed in (False, True):
         at_once = 1 if timed else jobs
-        for one in drills_matrix.played(
-            only, range(seeds), {}, at_once, budget_s=budget_s, timed=timed
-        ):
+        for one in matrix.played(only, range(seeds), {}, at_once, budget_s=budget_s, timed=timed):
             print(one.name, one.seed, one.named, one.leading, one.suspects, file=sys.stderr)
             judged.append(one)
     return judged
@@ -46,12 +45,12 @@ def main() -> None:
     asked = parser.parse_args()
     judged = play(asked.only, asked.seeds, asked.jobs, asked.probe)
     name = "diagnosis-probed" if asked.probe else "diagnosis"
-    table = drills_matrix.table(judged)
+    table = matrix.table(judged)
     print(table)
     if asked.only:
         return
     (RESULTS / f"{name}.txt").write_text(table, encoding="utf-8")
-    made = msgspec.json.decode(drills_matrix.document(judged))
+    made = msgspec.json.decode(matrix.document(judged))
     print(save(name, stamp(torch.device("cpu")) | {"not_named": unseen(judged)} | made))
 
 

@@ -38,16 +38,17 @@ from specprof.analysis.comparison import Figure
 from specprof.analysis.interleaved import median
 from specprof.capture import read_capture
 from specprof.capture_writer import CaptureWriter
-from specprof.engine.replay import catch_up, ready
-from specprof.engine.threads import threads
+from specprof.engine.instruments.threads import threads
+from specprof.engine.record_ahead import catch_up, ready
+from specprof.engine.setup.warmup import warm_up
+from specprof.engine.setup.wiring import wire
 from specprof.engine.walk import Walk
-from specprof.engine.warmup import warm_up
-from specprof.engine.wiring import Wired, wire
 from specprof.records import Event, Round, Sample
 from specprof.settings import Settings
 
 if TYPE_CHECKING:
-    from specprof.engine.loop import Played
+    from specprof.engine.loop import PlayedRound
+    from specprof.engine.run import Run
 
 Floats = NDArray[np.float64]
 STRETCHES = (1_000, 2_000, 5_000, 10_000, 15_000, 20_000)
@@ -81,26 +82,26 @@ class Player:
 
     def __init__(self, settings: Settings, place: Path) -> None:
         """Load and warm up; the capture is written to `place`."""
-        self.wired: Wired = wire(settings)
-        self.prefill_threads = warm_up(self.wired)
+        self.run: Run = wire(settings)
+        self.prefill_threads = warm_up(self.run)
         self.writer = CaptureWriter(place, overwrite=True)
         self.committed: list[int] = []
         self._left = 0
-        self._rounds: Iterator[Played] = iter([])
-        self._scribe = Walk(self.wired, origin_ns=0, prefill_threads=self.prefill_threads).scribe
+        self._rounds: Iterator[PlayedRound] = iter([])
+        self._scribe = Walk(self.run, origin_ns=0, prefill_threads=self.prefill_threads).scribe
 
     def begin(self, tokens: Sequence[int]) -> None:
         """Forget everything; go on from these tokens, taken in by prefill."""
-        self.wired.roll_back_to(1)
+        self.run.roll_back_to(1)
         self.committed = list(tokens)
-        engine = self.wired.engine
+        loop = self.run.loop
         with threads(self.prefill_threads):
-            engine.target.prefill(self.committed[:-1])
-            engine.drafter.prefill(self.committed)
-        ready(engine)
-        settings = self.wired.settings
+            loop.target.prefill(self.committed[:-1])
+            loop.drafter.prefill(self.committed)
+        ready(loop)
+        settings = self.run.settings
         left = settings.context + settings.max_new_tokens - len(self.committed)
-        self._rounds = engine.rounds(self.committed, new_tokens=left, stop=frozenset())
+        self._rounds = loop.rounds(self.committed, new_tokens=left, stop=frozenset())
 
     def block(self, count: int = BLOCK) -> Block:
         """Play `count` rounds, or as many as there is room for."""
@@ -112,7 +113,7 @@ class Player:
             played += 1
             if played == count:
                 break
-        catch_up(self.wired.engine)
+        catch_up(self.run.loop)
         for one in self._scribe.flush():
             self.writer.write(one, more=self._scribe.more)
         took = time.perf_counter_ns() - begun
@@ -179,7 +180,7 @@ def compared(settings: Settings, stretches: Sequence[int], pairs: int) -> list[d
         old, fresh = (Player(settings, folder / f"{name}.jsonl") for name in ("old", "fresh"))
         for each in (old, fresh):
             undo.enter_context(each.writer)
-        old.begin(old.wired.tokens[: settings.context])
+        old.begin(old.run.tokens[: settings.context])
         for stretch in stretches:
             while len(old.committed) < stretch:
                 old.block()

@@ -9,10 +9,10 @@
 Readers: captures at once, in pieces and as they grow; tables of results; profiles; sweeps' indices;
 whole diagnoses, summaries, the dashboard's panels, comparisons and exports; and `acquit`, which
 diagnoses what is left of healthy captures that lost, doubled or damaged lines, and takes any bug
-found for a false accusation (tests/fuzzing/readers.py says what else counts). The inputs are edits
-to the committed seeds, drawn by hypothesis in numbered chunks that are the same whenever they are
-played. Beside them a small capture is ended after each of its bytes, and every file of the corpus
-is read again.
+found for a false accusation (tests/support/fuzzing/readers.py says what else counts). The inputs
+are edits to the committed seeds, drawn by hypothesis in numbered chunks that are the same whenever
+they are played. Beside them a small capture is ended after each of its bytes, and every file of the
+corpus is read again.
 
 Bad is: an error that is no clear refusal, a crashed rule, a warning, more than 5 s or 1 GiB, a
 control character in what would be printed, a process that died, or something untrue. Each kind is
@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "tests" / "support")]
 
 from fuzzing.hunt import SCRIPTS, Found  # noqa: E402 - found where the line above says
 from fuzzing.readers import READERS  # noqa: E402

@@ -27,35 +27,27 @@ GPU can meet isn't judged, what has no stand-in says that it needs CUDA, and not
 unless --into says where. Exit code 1: a part failed; 2: what was asked can't be done; 3: no such
 device; 130: Ctrl-C.
 
-Where a GPU is lent as in `/work/.library/device/README.md`: the machine has torch, transformers,
-typer, rich, scipy, tokenizers, psutil and nvidia-ml-py, and no network. In this repository's root,
-once, on the machine that has pip (transformers==5.23.0 too, but only if the one there is older than
-pyproject asks):
+What it needs is a machine with CUDA, Python 3.11 or later, a build of torch for its driver, and the
+packages of `requirements.lock`. It needs no network. Where there is none, download the packages on
+a machine that has one, for the other machine's Python and platform, and carry FOLDER over:
 
-    echo /.whl/ >> .git/info/exclude
-    python3 -m pip download --no-deps --only-binary=:all: --python-version 3.12 \
-        --implementation cp --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 \
-        --platform manylinux_2_24_x86_64 --platform manylinux2014_x86_64 -d .whl \
-        msgspec==0.22.0 greenlet==3.5.6
+    python -m pip download --no-deps --only-binary=:all: --python-version 3.12 \
+        --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 \
+        -r requirements.lock -d FOLDER
+    python -m pip install --no-index --no-deps --find-links FOLDER -r requirements.lock
 
-then in each call of `run`, with `.whl` in `carry` and timeout_s 600, first
+Begin with `all --reduced`: it shows at once what is missing. Where a machine can be had for some
+minutes at a time, play the parts in groups. These should take about 25 minutes together, which is
+an estimate: they have not been run on a GPU.
 
-    python3 -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade \
-        --target /tmp/site .whl/*.whl && export PYTHONPATH=/tmp/site:. PYTHONUNBUFFERED=1 || exit
+    python benchmarks/gpu.py speed cost --seconds 220
+    python benchmarks/gpu.py roofline shapes grid --seconds 300
+    python benchmarks/gpu.py timing syncs memory sampler --seconds 120
+    specprof run --workload generate --context 512 --max-new-tokens 4000 --ignore-eos -o gpu.jsonl
 
-and then one of these; HASH is what `git rev-parse --short HEAD` says where the repository is. The
-machine goes back half a minute after a call and takes minutes to start: have the next call ready.
-Together they ask for some 25 of 30 minutes. What the first shows broken, mend before the next:
-
-    python3 benchmarks/gpu.py all --reduced
-    O="--commit HASH --into $OUT"; python3 benchmarks/gpu.py speed cost --seconds 220 $O
-    O="--commit HASH --into $OUT"; python3 benchmarks/gpu.py roofline shapes grid --seconds 300 $O
-    O="--commit HASH --into $OUT"; python3 benchmarks/gpu.py timing syncs memory sampler \
-        --seconds 120 $O; python3 -m specprof run --workload generate --context 512 \
-        --max-new-tokens 4000 --ignore-eos -o $OUT/gpu-run.jsonl
-
-The files come back under `files_at`: copy them to benchmarks/results, and commit them. The capture
-is for the dashboard's panels of memory and power (`specprof view`, `benchmarks/screenshot.py`).
+`--commit HASH` names the commit where the copy of the repository has no history. The capture of the
+last line is for the dashboard's panels of memory and power (`specprof view`,
+`benchmarks/screenshot.py`).
 """
 
 import argparse
@@ -73,7 +65,7 @@ from on_gpu import cost, grid, memory, roofline, sampler, shapes, speed, syncs, 
 from on_gpu.rows import OPEN, VERDICTS, Ask, Row, judged, record, table
 from stamp import RESULTS, stamp
 
-from specprof.engine.model import device_for
+from specprof.engine.setup.loading import device_for
 from specprof.errors import EnvironmentMissing, SpecprofError, UsageError
 
 PARTS: dict[str, Callable[[Ask], Iterator[Row]]] = {

@@ -36,18 +36,19 @@ from on_cpu.grown import OVER, Pass, Place, passes, told
 from on_cpu.turns import Attention, Floats, Machine, Play, Reading, Round, repetition
 from stamp import RESULTS, stamp
 
+from specprof import registry
 from specprof.analysis.comparison import Figure
 from specprof.analysis.interleaved import FEWEST, median
 from specprof.cli._table import ABSENT, _lines
-from specprof.engine import model
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat import read
 from specprof.engine.flat.proof import way
-from specprof.engine.graphs import opened, replays
-from specprof.engine.model import Loaded
-from specprof.engine.streaming import Window
-from specprof.engine.threads import threads
-from specprof.engine.wiring import document, member
+from specprof.engine.instruments.threads import threads
+from specprof.engine.replay.proof import opened, replays
+from specprof.engine.setup import loading
+from specprof.engine.setup.loading import Loaded
+from specprof.engine.setup.wiring import document
+from specprof.engine.stores.window import Window
 from specprof.extend import Cache
 from specprof.settings import ForwardPath, Settings
 
@@ -78,9 +79,9 @@ class Bench:
         device = torch.device("cpu")
         self.settings = settings
         self.window = Window(settings.sinks, settings.window, settings.block)
-        self.target = model.load(settings.target, settings, device)
-        self.draft = model.load(settings.draft or settings.target, settings, device)
-        self.vocabulary = model.shared_vocabulary(self.target, self.draft)
+        self.target = loading.load(settings.target, settings, device)
+        self.draft = loading.load(settings.draft or settings.target, settings, device)
+        self.vocabulary = loading.shared_vocabulary(self.target, self.draft)
         self.tokens = document(settings, self.target)[0]
         self.places = [Place(caches, context) for caches in CACHES for context in sorted(contexts)]
         heads = read.parts(self.target.model).blocks[0].heads
@@ -158,7 +159,7 @@ class Bench:
         key = loaded.facts.name, cache, context
         if key not in self._fed:
             settings = msgspec.structs.replace(self.settings, context=context)
-            kind = member(Cache, "cache", cache)(settings)
+            kind = registry.get(Cache, cache)(settings)
             store = kind.open(loaded.model, context + settings.depth + 1)
             self._fed[key] = {
                 path: opened(

@@ -22,10 +22,10 @@ from torch.nn import functional
 from specprof.analysis.columns import Columns
 from specprof.analysis.stats import Estimate, ratio
 from specprof.backends.native import Native
-from specprof.engine import model
-from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel
-from specprof.engine.text import encode
+from specprof.engine.setup import loading
+from specprof.engine.setup.text import encode
+from specprof.engine.stores.dense import Store
 from specprof.plan import expand
 from specprof.pocket import PREFIX, folder
 from specprof.pocket.corpus import HELD_OUT, held_out_text, module_text
@@ -50,7 +50,7 @@ DOCUMENT_TOKENS = 20_000
 
 def losses(name: str) -> dict[str, float]:
     """Return the mean next-token loss in nats, by context, over one 20k-token document."""
-    loaded = model.load(name, Settings(device="cpu"), CPU)
+    loaded = loading.load(name, Settings(device="cpu"), CPU)
     tokens = encode(loaded.tokenizer, held_out_text(), DOCUMENT_TOKENS)
     stream = torch.tensor(tokens)
     decoder = CausalModel(loaded.model, Store(loaded.facts.layers, len(tokens)), CPU)

@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 from stamp import save, stamp
 
 from specprof.analysis.interleaved import median
-from specprof.engine.bout import Bout
-from specprof.engine.repeated import Repeated
-from specprof.engine.sampler import EVERY_S, Sampler
+from specprof.bench.repeated import Repeated
+from specprof.engine.instruments.bout import Bout
+from specprof.engine.instruments.counters import EVERY_S, Sampler
 from specprof.settings import Detail, Settings
 
 LEVELS: tuple[Detail, ...] = get_args(Detail)
@@ -98,11 +98,11 @@ def main() -> None:
                     plain_steps=0,
                     threads=1,
                 )
-                engine = Repeated(settings, Path(folder))
-                off = partial(engine.play, "off")
+                loop = Repeated(settings, Path(folder))
+                off = partial(loop.play, "off")
                 for level in LEVELS[1:]:
                     name = f"{level}, path {path}, temperature {temperature:g}"
-                    result[name] = cost(partial(engine.play, level), off, asked.quadruples)
+                    result[name] = cost(partial(loop.play, level), off, asked.quadruples)
                     print(name, result[name], flush=True)
     print(save("profiler_cost", result))
 

@@ -3,7 +3,7 @@
     python benchmarks/speed.py [--contexts 256 2000 8000 20000] [--temperatures 0 1] [--seconds 60]
 
 The pocket family. A contest for each context and temperature, all of it in one interleaved run (see
-specprof/engine/contest.py): generate, assisted generation, and our loops by both paths, plain and
+specprof/bench/contest.py): generate, assisted generation, and our loops by both paths, plain and
 speculative, profiler off, rounds and evidence. Past the window's width ours play with the profiler
 off, and also with a window for the draft alone, and for both models; nobody else has those, and the
 second reads by another law than the rest. Each contest has as many repetitions as an interval
@@ -21,8 +21,8 @@ import torch
 from stamp import save, stamp
 
 from specprof.analysis.interleaved import FEWEST
+from specprof.bench.contest import PEERS, Entry, entries, ours, play
 from specprof.cli._contest import figures, shown, table
-from specprof.engine.contest import PEERS, Entry, entries, ours, play
 from specprof.settings import Settings
 
 WINDOW = 256

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from specprof import __version__
-from specprof.engine.machine import machine_facts, package_versions
+from specprof.engine.instruments.machine import machine_facts, package_versions
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -6,10 +6,10 @@
 import importlib
 from typing import TYPE_CHECKING
 
+from specprof.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from specprof.recording import record as record
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:

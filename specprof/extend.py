@@ -8,13 +8,12 @@ members enter by the same door, and the contract tests run over whatever the reg
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from specprof.findings import Family, Outcome
 from specprof.records import Event, Header, Round
-from specprof.settings import RunSpec, Settings, Value
+from specprof.settings import RunSpec, Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,11 +22,10 @@ if TYPE_CHECKING:
 
     from specprof.analysis.evidence import Evidence
     from specprof.capture import Capture
-    from specprof.engine.cache import Store
     from specprof.engine.decoder import Decoder
-    from specprof.engine.model import Loaded
-    from specprof.engine.stopwatch import Stopwatch
-    from specprof.engine.wiring import Wired
+    from specprof.engine.instruments.stopwatch import Stopwatch
+    from specprof.engine.setup.loading import Loaded
+    from specprof.engine.stores.dense import Store
 
 # --- the engine's members ---------------------------------------------------------------------
 
@@ -66,7 +64,7 @@ class Proposal:
     draft_probs: "torch.Tensor | None"
     """[N, vocab] the law each token was drawn from: without the siblings before it where they are
     drawn without replacement. None for a deterministic draft, whose law puts all its mass on the
-    drafted token (theory: such a draft owes target_prob of it)."""
+    drafted token (theory 2.3: such a draft owes target_prob of it)."""
     parents: "torch.Tensor | None" = None
     """[N] int64 index of the token each follows, -1 the last committed one; None for a chain."""
     family: int = 1
@@ -75,6 +73,8 @@ class Proposal:
 
 class Drafter(ABC):
     """Proposes tokens. Owns its own cache; is told after every round what was committed."""
+
+    member_kind: ClassVar[str] = "drafter"
 
     refed: ClassVar[bool] = False
     """Whether every round feeds anew what the last one drafted: after a round the draft's cache
@@ -119,6 +119,8 @@ class Drafter(ABC):
 class Shape(ABC):
     """Says how a model's drafted tokens hang together: a chain, a tree."""
 
+    member_kind: ClassVar[str] = "shape"
+
     tree: ClassVar[bool] = True
 
     def __init__(self, rig: Rig) -> None:
@@ -144,6 +146,8 @@ class Depth(ABC):
 
     It may stop drafting after a token, never drop one that was drawn: that would be lossy.
     """
+
+    member_kind: ClassVar[str] = "depth"
 
     watches: ClassVar[bool] = False
     """Whether it wants each drafted token's probability as it is drawn: a wait for the device."""
@@ -190,6 +194,8 @@ class Law(ABC):
 
 class Acceptance(ABC):
     """Decides how many drafted tokens stand, and the token that follows them."""
+
+    member_kind: ClassVar[str] = "acceptance"
 
     lossless: ClassVar[bool] = True
     """Whether the emitted tokens follow the target's own law. A contract test holds it to this."""
@@ -246,6 +252,8 @@ class Acceptance(ABC):
 class Cache(ABC):
     """Makes the key-value store a model decodes with; owns tokens' positions."""
 
+    member_kind: ClassVar[str] = "cache"
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
@@ -265,6 +273,8 @@ class Cache(ABC):
 class Backend(ABC):
     """Turns a RunSpec into the events of a capture: a Header first, no End (the recorder's)."""
 
+    member_kind: ClassVar[str] = "backend"
+
     observe_ns: int = 0
     """Time this backend spent computing evidence so far."""
 
@@ -278,25 +288,6 @@ class Backend(ABC):
         """Yield the events as they happen; closing the iterator must release every resource."""
 
 
-class Fault(ABC):
-    """A known bug, to be put into a wired run at the place where the real one was.
-
-    Its file's stem is the case's id in the catalogue, the slash a dash: `kv_draft_rollback_...` is
-    `kv/draft-rollback-...`. The docstring opens with what is broken, and has these headings, in
-    order: Seen in (the threads), Breaks (what the patch does), Shows (the signals it leaves).
-    """
-
-    stage: ClassVar[dict[str, Value]] = {}
-    """Settings on which it shows, over those of `specprof drill`."""
-
-    @abstractmethod
-    def inject(self, wired: "Wired") -> AbstractContextManager[None]:
-        """Break the run as long as the block lasts; leaves nothing broken behind it.
-
-        Only what the run acts on: the models themselves answer the recheck as they would without.
-        """
-
-
 # --- the readers' members ---------------------------------------------------------------------
 
 
@@ -307,6 +298,8 @@ class Rule(ABC):
     Measures, Fires when, Why this is a bug and not a mismatch (or the like), Likely causes,
     Confirm, Does not see, Try it.
     """
+
+    member_kind: ClassVar[str] = "rule"
 
     family: ClassVar[Family]
     undermines: ClassVar[bool] = False
@@ -333,6 +326,8 @@ class Probe(ABC):
     Its module's docstring has these headings, in order: Changes, Confirms, Overturns, Does not see.
     """
 
+    member_kind: ClassVar[str] = "probe"
+
     bears_on: ClassVar[frozenset[str]]
     """Rules whose findings, or whose Unknown, its outcome would settle."""
     family: ClassVar[Family]
@@ -358,6 +353,8 @@ class Probe(ABC):
 
 class Exporter(ABC):
     """Writes a capture in another tool's format."""
+
+    member_kind: ClassVar[str] = "exporter"
 
     suffix: ClassVar[str]
     """What the file's name ends in, with its dot."""

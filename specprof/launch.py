@@ -135,7 +135,7 @@ def _recorded(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> 
 
     if spec.settings.trust_remote_code:
         let_in_kernels()
-    backend = registry.load(Backend, registry.member("backend", spec.settings.backend))()
+    backend = registry.get(Backend, spec.settings.backend)()
     with as_interrupts(), CaptureWriter(path, overwrite=force) as writer:
         try:
             if ending := endings.interrupt_due():

@@ -7,10 +7,12 @@ and errors: an exception that ends the run, or a thread of it, is shown where it
 """
 
 import contextlib
+import errno
 import io
 import logging
 import os
 import secrets
+import stat
 import sys
 import tempfile
 import threading
@@ -149,8 +151,7 @@ class _Aside(io.TextIOBase):
             self.terminal.write(self._marked(text))
             self.terminal.flush()
             return
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
-        with open(os.open(log, flags, 0o666), "a", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - no link is followed
+        with open(_appendable(log), "a", encoding="utf-8", errors="replace") as file:
             file.write(text)
         self.logged = True
 
@@ -173,6 +174,20 @@ class _Aside(io.TextIOBase):
         if self._hook is not None:
             threading.excepthook = self._hook
         self._hook = None
+
+
+def _appendable(log: Path) -> int:
+    """Open a log to be appended to; OSError where it is no regular file, or has another name.
+
+    A pipe would be waited for, and what has another name may be a file of the user's own.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+    file = os.open(log, flags, 0o666)
+    facts = os.fstat(file)
+    if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
+        os.close(file)
+        raise OSError(errno.EINVAL, "it is no regular file with one name", str(log))
+    return file
 
 
 def _redirect(streams: set[int], stream: "_Aside") -> None:

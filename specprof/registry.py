@@ -19,27 +19,14 @@ from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar, get_args
+from typing import ClassVar, Protocol, TypeVar, get_args
 
-from specprof import extend
 from specprof.errors import STOPPED, SpecprofError, UnknownName, UsageError, in_a_line
 from specprof.findings import Family
 from specprof.narration import tell
 from specprof.plain import plain
 from specprof.reading import read_bytes, read_text
 
-KINDS: dict[str, type] = {
-    "drafter": extend.Drafter,
-    "shape": extend.Shape,
-    "depth": extend.Depth,
-    "cache": extend.Cache,
-    "acceptance": extend.Acceptance,
-    "backend": extend.Backend,
-    "rule": extend.Rule,
-    "exporter": extend.Exporter,
-    "fault": extend.Fault,
-    "probe": extend.Probe,
-}
 FOLDERS = {
     "drafter": "drafters",
     "shape": "shapes",
@@ -52,6 +39,8 @@ FOLDERS = {
     "fault": "faults",
     "probe": "diagnosis/probes",
 }
+BY_TOPIC = frozenset({"fault"})
+"""Kinds of which members may lie in folders by topic: then a name is `topic/stem`."""
 PACKAGE = Path(__file__).parent
 LARGEST_BYTES = 4 << 20
 """Of a member's file."""
@@ -60,7 +49,16 @@ GROUP = "specprof.plugins"
 _left_out: set[str] = set()
 """What was told of once."""
 _OPENING = re.compile(r'\s*([rR]?"""(?:[^"\\]|\\.|"(?!""))*""")', re.DOTALL).match
-Added = TypeVar("Added")
+
+
+class Kind(Protocol):
+    """A base class of `specprof/extend.py`: it says which kind of member derives from it."""
+
+    member_kind: ClassVar[str]
+    """A key of FOLDERS."""
+
+
+Added = TypeVar("Added", bound=Kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,26 +98,36 @@ def members(kind: str, also: Iterable[Path] = ()) -> dict[str, Member]:
     """Return every member of a kind by name, built-in ones first."""
     found: dict[str, Member] = {}
     for folder in _folders(kind, also):
-        for path in sorted(folder.glob("[!_]*.py")):
-            name = path.stem.replace("_", "-")
+        for path in sorted(_files(kind, folder)):
+            name = path.relative_to(folder).with_suffix("").as_posix().replace("_", "-")
             found.setdefault(name, Member(kind, name, path))
     return found
 
 
 def member(kind: str, name: str, also: Iterable[Path] = ()) -> Member:
-    """Return one member; an unknown name lists the known ones, nearest first."""
+    """Return one member; an unknown name lists the known ones, nearest first.
+
+    The slash of a name by topic may be a dash.
+    """
     known = members(kind, also)
-    if name not in known:
+    asked = next((each for each in known if name in {each, each.replace("/", "-", 1)}), None)
+    if asked is None:
         raise UnknownName(kind, name, known)
-    return known[name]
+    return known[asked]
 
 
-def usable(base: type[Added], kind: str, also: Iterable[Path] = ()) -> dict[str, Added]:
+def get(base: type[Added], name: str) -> type[Added]:
+    """Return the member of that name; an unknown name lists the known ones, nearest first."""
+    return load(base, member(base.member_kind, name))
+
+
+def usable(base: type[Added], also: Iterable[Path] = ()) -> dict[str, Added]:
     """Return one of every member of a kind by name, without those that fail; these are told.
 
     What the package itself ships must not fail: its error is raised.
     """
     found: dict[str, Added] = {}
+    kind = base.member_kind
     for name, member in members(kind, also).items():
         try:
             one = load(base, member)()
@@ -179,6 +187,11 @@ def _docstring(source: str) -> str:
     if opening := _OPENING(source):  # parsing whole files would triple the time of `list`
         return inspect.cleandoc(ast.literal_eval(opening[1]))
     return ast.get_docstring(ast.parse(source)) or ""
+
+
+def _files(kind: str, folder: Path) -> list[Path]:
+    alone = folder.glob("[!_]*.py")
+    return [*alone, *(folder.glob("[!_]*/[!_]*.py") if kind in BY_TOPIC else ())]
 
 
 def _folders(kind: str, also: Iterable[Path]) -> list[Path]:
@@ -252,7 +265,7 @@ def _module(member: Member) -> ModuleType:
     if member.path.is_relative_to(PACKAGE) and "_shipped" not in member.path.parts:
         inside = member.path.relative_to(PACKAGE.parent).with_suffix("")
         return importlib.import_module(".".join(inside.parts))
-    name = f"specprof_plugin_{member.kind}_{member.path.stem}"
+    name = f"specprof_plugin_{member.kind}_{member.name}".replace("-", "_").replace("/", "_")
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, member.path)

@@ -16,17 +16,23 @@ from typing import Annotated, Literal
 import msgspec
 
 from specprof import __version__, writing
-from specprof.capture import read_capture
+from specprof.capture import CaptureReader, read_capture
 from specprof.errors import INTERRUPTED, CaptureUnreadable, SpecprofError, UsageError
+from specprof.limits import check_numbers
 from specprof.locking import lock, refuse_recorded
 from specprof.plain import as_json, brief
 from specprof.reading import is_regular, read_bytes
 from specprof.reasons import reason_of
+from specprof.records import Header
 from specprof.settings import MOST_RUNS, Profile, RunSpec
 
 INDEX = "sweep.json"
 SCHEMA = "specprof.sweep/1"
 LONGEST_NAME = 40
+BEGINNING = b'{"event":"header"'
+"""Of a capture."""
+PIECE = 1 << 20
+"""Bytes of a capture in which its first line ends."""
 MOST_S = 1e9
 """Of a run: thirty years."""
 LARGEST_BYTES = 64 << 20
@@ -149,16 +155,24 @@ def read_index(folder: Path) -> Index:
         if run.file in files:  # one run would be written over the other
             raise CaptureUnreadable(f"{path} names a file twice: {brief(run.file)!r}", hint)
         files.add(run.file)
+        try:
+            check_numbers(run.spec.settings)
+        except UsageError as trouble:  # what is made from them would never end
+            title = f"{path} asks for what no run can have: {trouble.title}, {trouble.hint}"
+            raise CaptureUnreadable(title, hint) from trouble
     return index
 
 
 def resumed(folder: Path) -> Index:
     """Return the index with every run waiting that is not complete in its capture.
 
-    Raises UsageError where one of its files is a link: a run would be written somewhere else.
+    Raises UsageError where one of its files is a link, for a run would be written somewhere else,
+    and where one is no capture of the run, for it would be lost.
     """
     index = read_index(folder)
     writing.refuse_links(folder, [INDEX, *(run.file for run in index.runs)])
+    for run in index.runs:
+        _refuse_others(folder / run.file, run)
     return msgspec.structs.replace(index, runs=[_standing(folder, run) for run in index.runs])
 
 
@@ -238,6 +252,27 @@ def _standing(folder: Path, run: Run) -> Run:
     )
 
 
+def _refuse_others(path: Path, run: Run) -> None:
+    """Refuse a file that is there and holds something else than this run's capture.
+
+    An index may come from anywhere, and name a file of the user's own. A capture whose first line
+    is torn is the run's as far as can be seen: a kill leaves that.
+    """
+    if not is_regular(path) or not path.stat().st_size:
+        return
+    try:
+        first = next(iter(CaptureReader(path).poll(PIECE)), None)
+        with path.open("rb") as file:
+            torn = first is None and file.read(len(BEGINNING)) == BEGINNING
+    except (CaptureUnreadable, OSError):
+        first, torn = None, False
+    spec = first.spec if isinstance(first, Header) else None
+    ours = spec is not None and (spec.id, spec.repeat) == (run.spec.id, run.spec.repeat)
+    if not (ours or torn):
+        title = f"{path} holds something else than the run that {INDEX} names"
+        raise UsageError(title, "move it away, or move the sweep to a folder of its own")
+
+
 def _make_room(folder: Path, *, force: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is no folder", "a sweep writes a folder: choose another -o")
@@ -249,9 +284,11 @@ def _make_room(folder: Path, *, force: bool) -> None:
         raise UsageError(f"{folder} holds other files", "choose another -o")
     if not force:
         raise UsageError(f"{folder} holds a sweep already", hint)
-    files = [folder / run.file for run in read_index(folder).runs]
-    for path in files:
+    runs = read_index(folder).runs
+    files = [folder / run.file for run in runs]
+    for path, run in zip(files, runs, strict=True):
         refuse_recorded(path)
+        _refuse_others(path, run)
     for path in files:
         path.unlink(missing_ok=True)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from specprof import pocket
-from specprof.engine.text import NAMED
+from specprof.engine.setup.text import NAMED
 from specprof.errors import UsageError
 from specprof.limits import refuse_empty
 from specprof.plain import brief

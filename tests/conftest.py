@@ -43,11 +43,15 @@ class Heard(logging.Handler):
 def pytest_configure(config):
     """Count what the tests share as our code, and hear what libraries log.
 
-    Under `nohup` a closed terminal's signal is ignored, in every process the tests start too; tests
-    of that signal need it.
+    Under `nohup` a closed terminal's signal is ignored, and in a script's background Ctrl-C is, in
+    every process the tests start too; tests of these signals need them.
     """
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    shared = "|".join(sorted(path.stem for path in Path(__file__).parent.glob("*.py")))
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    shared = "|".join(
+        sorted(path.stem for path in (Path(__file__).parent / "support").glob("*.py"))
+    )
     config.addinivalue_line("filterwarnings", rf"error:::({shared}|recorded_loop)\Z")
     for name in LOGGERS:
         logging.getLogger(name).addHandler(Heard())

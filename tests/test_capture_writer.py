@@ -57,7 +57,7 @@ def test_a_full_disk_stops_the_recording_and_not_the_run():
 LIMITED = """
 import resource, sys
 from pathlib import Path
-sys.path[:0] = ["tests"]
+sys.path[:0] = ["tests/support"]
 from captures import events
 from specprof.capture_writer import CaptureWriter
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)

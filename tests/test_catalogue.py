@@ -6,7 +6,7 @@ import re
 import pytest
 
 from specprof import registry
-from specprof.catalogue import case, cases, dashed, slashed
+from specprof.catalogue import case, cases, id_of
 from specprof.errors import UnknownName
 
 CASES = cases()
@@ -91,16 +91,15 @@ def test_ids_are_found_in_code(tmp_path):
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_a_case(name):
-    """Its file's name is the case's, the slash a dash; and it isn't one that nothing shows."""
-    assert slashed(name) in CASES
-    assert dashed(slashed(name)) == name
+    """Its file's path is the case's id; and it isn't one that nothing shows."""
+    assert name in CASES
 
 
 def test_a_name_with_dashes_is_found():
-    """As the fault's file is called; anything else is left as it is."""
-    assert slashed("kv-draft-rollback-over-trim") == "kv/draft-rollback-over-trim"
-    assert slashed("kv/draft-rollback-over-trim") == "kv/draft-rollback-over-trim"
-    assert slashed("state-drifts") == "state-drifts"
+    """As faults were called once; anything else is left as it is."""
+    assert id_of("kv-draft-rollback-over-trim") == "kv/draft-rollback-over-trim"
+    assert id_of("kv/draft-rollback-over-trim") == "kv/draft-rollback-over-trim"
+    assert id_of("state-drifts") == "state-drifts"
 
 
 def test_an_unknown_case_lists_the_nearest():

@@ -176,3 +176,21 @@ def test_it_is_no_terminal_while_it_goes_to_a_log(tmp_path, monkeypatch):
         assert narration.said_to() == tmp_path / "a.log"
     assert narration.said_to() is None
     assert sys.stderr is screen
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "second name"])
+def test_a_log_that_is_no_file_of_its_own_is_left_alone(tmp_path, kind, capsys):
+    """A pipe would be waited for; a file with another name may be the user's: the screen has it."""
+    log, other = tmp_path / "a.jsonl.log", tmp_path / "other"
+    other.write_text("precious")
+    match kind:
+        case "pipe":
+            os.mkfifo(log)
+        case "link":
+            log.symlink_to(other)
+        case _:
+            log.hardlink_to(other)
+    with narration.aside(log):
+        sys.stderr.write("said by a library\n")
+    assert other.read_text() == "precious"
+    assert "said by a library" in capsys.readouterr().err

@@ -29,6 +29,8 @@ NEEDED_FIGURES = {"diagnosis.json", "dashboard.svg"}
 """What a test reads, and what the README shows."""
 TOP_FILES = {
     Path(".gitignore"),
+    Path(".pre-commit-config.yaml"),
+    Path("CHANGELOG.md"),
     Path("CONTRIBUTING.md"),
     Path("LICENSE"),
     Path("README.md"),

@@ -21,12 +21,13 @@ import tiny
 from specprof.backends.hf_assisted import HfAssisted
 from specprof.backends.hf_generate import HfGenerate
 from specprof.drafters import layer_skip
-from specprof.engine import reference, releases
-from specprof.engine.facts import rotation_configured
+from specprof.engine import releases
 from specprof.engine.flat import decoder
 from specprof.engine.flat.proof import way
-from specprof.engine.rope import rotations
-from specprof.engine.streaming import Window
+from specprof.engine.recheck import reference
+from specprof.engine.setup.model_facts import rotation_configured
+from specprof.engine.stores.rotation import rotations
+from specprof.engine.stores.window import Window
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.records import Header, Round
 from specprof.settings import RunSpec
@@ -34,11 +35,11 @@ from specprof.settings import RunSpec
 ROOT = Path(__file__).parent.parent
 LISTED = (ROOT / "docs" / "private-interfaces.md").read_text()
 OF_OUR_OWN = {
-    "engine/scan.py",
-    "engine/stopwatch.py",
+    "engine/heads/conventions.py",
+    "engine/instruments/stopwatch.py",
     "faults/_rounds.py",
-    "faults/perf_two_target_forwards.py",
-    "faults/stop_length_overshoot.py",
+    "faults/perf/two_target_forwards.py",
+    "faults/stop/length_overshoot.py",
 }
 """Files that look inside classes of ours."""
 INSIDE = re.compile(

@@ -1,4 +1,4 @@
-"""The README tells the truth: its commands, codes, names, tree and floors are the code's."""
+"""The README and the pages of docs/ are true: commands, codes, names, members and links."""
 
 import re
 import tomllib
@@ -14,12 +14,23 @@ from specprof.plan import profiles
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+PAGES += [*sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks" / "README.md"]
+LONGEST = 12_000
+"""Bytes of the README."""
+CODE = ("specprof", "plugins", "benchmarks")
+IN_SDIST = (ROOT / "PKG-INFO").exists()
+"""An sdist leaves out most result files."""
 COMMANDS = {each.name or each.callback.__name__ for each in app.registered_commands}
 
 
-def table(header: str) -> list[list[str]]:
+def docs(name: str) -> str:
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def table(header: str, text: str = README) -> list[list[str]]:
     """Return the cells of the table whose header line starts so."""
-    _, _, rest = README.partition(f"\n| {header} |")
+    _, _, rest = text.partition(f"\n| {header} |")
     lines = rest.split("\n\n")[0].splitlines()[2:]
     assert lines, header
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
@@ -41,23 +52,25 @@ def test_every_exit_code_is_in_the_table():
 
 
 def test_every_metric_is_explained():
-    """What the README names, `specprof explain` knows."""
-    assert {row[0].strip("`") for row in table("name")} <= set(glossary.METRICS)
+    """What the page of diagnosis names, `specprof explain` knows."""
+    named = {row[0].strip("`") for row in table("name", docs("diagnosis.md"))}
+    assert named <= set(glossary.METRICS)
 
 
 def test_the_table_of_proofs_is_what_is_proven():
-    """Row by row as `python tests/proofs.py` prints it."""
-    assert proofs.table() in README
+    """Row by row as `python tests/support/proofs.py` prints it."""
+    assert proofs.table() in docs("methods.md")
 
 
-def test_every_profile_is_told():
+def test_every_profile_is_listed():
     """The shipped profiles, no more and no less."""
-    assert {row[0].strip("`") for row in table("profile")} == set(profiles())
+    listed = {row[0].strip("`") for row in table("profile", docs("experiments.md"))}
+    assert listed == set(profiles())
 
 
 def test_the_tree_is_the_tree():
     """Every file and folder drawn is there, and every module of the package is drawn."""
-    drawn = re.search(r"```\nspecprof/\n(.*?)```", README, re.DOTALL)[1]
+    drawn = re.search(r"```\nspecprof/\n(.*?)```", docs("how-it-works.md"), re.DOTALL)[1]
     inside = {line.split()[0].rstrip("/") for line in drawn.splitlines() if line.startswith("  ")}
     beside = {line.split()[0] for line in drawn.splitlines() if not line.startswith(" ")}
     package = {
@@ -73,12 +86,17 @@ def test_the_floors_are_the_contracts():
     """The table's floors are the layers that import-linter holds."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
-    told: dict[int, set[str]] = {}
-    for row in table("floor"):
-        told.setdefault(int(row[0]), set()).update(re.findall(r"`(\w+)`", row[1]))
-    assert [told[floor] for floor in sorted(told, reverse=True)] == [
+    drawn: dict[int, set[str]] = {}
+    for row in table("floor", docs("how-it-works.md")):
+        drawn.setdefault(int(row[0]), set()).update(re.findall(r"`(\w+)`", row[1]))
+    assert [drawn[floor] for floor in sorted(drawn, reverse=True)] == [
         set(layer.replace(":", " ").split()) for layer in layers
     ]
+
+
+def test_the_readme_is_short():
+    """It is read at one sitting; what needs more room has a page in docs/."""
+    assert len((ROOT / "README.md").read_bytes()) <= LONGEST
 
 
 @pytest.mark.parametrize("mark", ["run", "test"])
@@ -98,7 +116,50 @@ def test_one_torch_is_named_everywhere():
 
 
 def test_no_path_of_a_machine_is_committed():
-    """Nothing that is read first leads outside the repository or to a private place."""
-    for name in ("README.md", "CONTRIBUTING.md", "requirements.lock"):
-        text = (ROOT / name).read_text(encoding="utf-8")
-        assert not re.search(r"(^|[\s(`])/(home|root|work|tmp|opt)/", text)
+    """No page, script or module leads outside the repository or to a private place."""
+    code = [path for folder in CODE for path in (ROOT / folder).rglob("*.py")]
+    scripts = [path for path in (ROOT / ".ci").iterdir() if path.is_file()]
+    for path in [*PAGES, ROOT / "requirements.lock", *code, *scripts]:
+        found = re.search(r"(^|[\s(`'\"])/(home|root|work|opt)/", path.read_text(encoding="utf-8"))
+        assert not found, path
+
+
+def slug(heading: str) -> str:
+    """Return the anchor that a heading gets on a page of GitHub."""
+    return re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def missing_links(page: Path) -> set[str]:
+    """Return the links of a page that lead to no file or to no heading."""
+    text = re.sub(
+        r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
+    missing = set()
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        place, _, anchor = link.partition("#")
+        if place.startswith(("http:", "https:")):
+            continue
+        file = (page.parent / place) if place else page
+        if not file.exists():
+            missing.add(place)
+        elif anchor:
+            headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            if anchor not in map(slug, headings):
+                missing.add(link)
+    return missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page):
+    """To a file that is there, and to a heading in it."""
+    missing = set(missing_links(page))
+    if IN_SDIST:
+        missing = {each for each in missing if "results/" not in each}
+    assert not missing
+
+
+def test_a_dead_link_is_seen(tmp_path):
+    """A file that isn't there and a heading that isn't there; code blocks hold no links."""
+    page = tmp_path / "page.md"
+    page.write_text("# One thing\n[a](page.md#one-thing) [b](no.md) [c](#two)\n```\n[d](e)\n```\n")
+    assert missing_links(page) == {"no.md", "#two"}

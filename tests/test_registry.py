@@ -95,8 +95,21 @@ def test_finding_loads_nothing_heavy():
     """Names come from files: no torch, numpy, scipy or textual for a list."""
     code = (
         "import sys; from specprof import registry\n"
-        "for kind in registry.KINDS: [m.summary for m in registry.members(kind).values()]\n"
+        "for kind in registry.FOLDERS: [m.summary for m in registry.members(kind).values()]\n"
         "print([n for n in ('torch', 'numpy', 'scipy', 'textual') if n in sys.modules])"
     )
     told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert told.stdout.strip() == "[]"
+
+
+def test_a_name_by_topic_is_found_with_a_dash_too(tmp_path):
+    """A fault lies in a folder by topic; its old name, with a dash, still finds it."""
+    (tmp_path / "faults" / "mine").mkdir(parents=True)
+    path = tmp_path / "faults" / "mine" / "odd_one.py"
+    path.write_text('"""Breaks nothing."""\n')
+    (tmp_path / "exporters" / "mine").mkdir(parents=True)
+    (tmp_path / "exporters" / "mine" / "odd_one.py").write_text('"""Of a kind without topics."""\n')
+    found = registry.member("fault", "mine/odd-one", also=[tmp_path])
+    assert (found.name, found.path) == ("mine/odd-one", path)
+    assert registry.member("fault", "mine-odd-one", also=[tmp_path]) == found
+    assert "mine/odd-one" not in registry.members("exporter", also=[tmp_path])

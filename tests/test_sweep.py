@@ -31,12 +31,18 @@ def begun(folder, profile=PROFILE):
     return sweep.begin(folder, profile, expand(profile), force=False)
 
 
+def made_by(spec, **given):
+    """Return a run's events, whose header says that they are of `spec`."""
+    header, *rest = captures.events(**given)
+    return [msgspec.structs.replace(header, spec=spec), *rest]
+
+
 def recorded(log):
     """Return a play that notes what it played and writes a whole capture of it."""
 
     def play(spec, path):
         log.append((spec.label, spec.repeat))
-        captures.write(path, captures.events(depth=spec.settings.depth))
+        captures.write(path, made_by(spec, depth=spec.settings.depth))
         return "complete"
 
     return play
@@ -105,7 +111,7 @@ def test_a_stopped_sweep_goes_on_where_it_was(folder, within):
     def play(spec, path):
         if len(log) < 2:
             return recorded(log)(spec, path)
-        captures.write(path, captures.events()[:5])
+        captures.write(path, made_by(spec)[:5])
         if within:
             return "interrupted"
         raise KeyboardInterrupt
@@ -125,9 +131,54 @@ def test_a_stopped_sweep_goes_on_where_it_was(folder, within):
 def test_a_kill_between_capture_and_index_repeats_nothing(folder):
     """A capture whose last line says complete is complete, whatever the index knows."""
     index = begun(folder)
-    captures.healthy(folder / index.runs[0].file)
-    captures.truncated(folder / index.runs[1].file)
+    first, second = index.runs[:2]
+    captures.write(folder / first.file, made_by(first.spec))
+    whole = captures.write(folder / second.file, made_by(second.spec)).read_bytes()
+    (folder / second.file).write_bytes(whole[: len(whole) * 2 // 3])
     assert states(sweep.resumed(folder))[:3] == ["complete", "waiting", "waiting"]
+
+
+@pytest.mark.parametrize("kept", ["precious", '{"my": "precious"}\n', "another run", ""])
+def test_a_file_that_is_not_the_runs_is_not_recorded_over(folder, kept):
+    """An index may name a file of the user's own; an empty one is nobody's."""
+    index = begun(folder)
+    path = folder / index.runs[0].file
+    path.write_text(kept)
+    if kept == "another run":
+        captures.healthy(path)
+    before = path.read_bytes()
+    if not kept:
+        assert states(sweep.resumed(folder))[0] == "waiting"
+        return
+    with pytest.raises(UsageError, match="something else than the run"):
+        sweep.resumed(folder)
+    with pytest.raises(UsageError, match="something else than the run"):
+        sweep.begin(folder, PROFILE, expand(PROFILE), force=True)
+    assert path.read_bytes() == before
+
+
+def test_a_first_line_that_a_kill_tore_is_the_runs(folder):
+    """It is recorded again."""
+    index = begun(folder)
+    path = folder / index.runs[0].file
+    path.write_bytes(captures.write(path, made_by(index.runs[0].spec)[:1]).read_bytes()[:50])
+    assert states(sweep.resumed(folder))[0] == "waiting"
+
+
+@pytest.mark.parametrize("changed", [{"stops": 10**9}, {"context": 0}])
+def test_an_index_whose_settings_no_run_can_have_is_none(folder, changed):
+    """What is worked out from them would never end, or divide by nothing."""
+    index = begun(folder)
+    asked = index.runs[0].spec
+    settings = msgspec.structs.replace(asked.settings)
+    for field, value in changed.items():
+        msgspec.structs.force_setattr(settings, field, value)
+    run = msgspec.structs.replace(
+        index.runs[0], spec=msgspec.structs.replace(asked, settings=settings)
+    )
+    sweep._keep(folder, msgspec.structs.replace(index, runs=[run, *index.runs[1:]]))
+    with pytest.raises(CaptureUnreadable, match="what no run can have"):
+        sweep.read_index(folder)
 
 
 def test_a_capture_that_was_removed_is_made_again(folder):
@@ -248,7 +299,7 @@ def test_a_damaged_capture_is_made_again(folder):
     """Lines that two writers mixed up are no complete run, whatever the last one says."""
     index = begun(folder)
     path = folder / index.runs[0].file
-    captures.healthy(path)
+    captures.write(path, made_by(index.runs[0].spec))
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:3], b"{half\n", *lines[3:]]))
     assert states(sweep.resumed(folder))[0] == "waiting"

@@ -10,8 +10,8 @@ from on_gpu.passes import bytes_read
 
 from specprof.engine.flat import read
 from specprof.engine.flat.parts import Block
-from specprof.engine.model import Loaded
-from specprof.engine.streaming import Window
+from specprof.engine.setup.loading import Loaded
+from specprof.engine.stores.window import Window
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat.parts import Heads
-from specprof.engine.replay import ReplayedModel
+from specprof.engine.replay.model import ReplayedModel
 
 Floats = NDArray[np.float64]
 Play = Callable[[], Sequence[float]]

@@ -6,9 +6,9 @@ from msgspec.structs import replace
 from on_gpu.pairs import Pair, both
 from on_gpu.rows import Ask, Bounds, Row, apart, inverse, of
 
+from specprof.bench.contest import PEERS, entries, play
 from specprof.cli._contest import figures
 from specprof.cli._contest import rows as told
-from specprof.engine.contest import PEERS, entries, play
 
 COSTS_AT_MOST = 1.01
 SECONDS = 80.0

@@ -19,11 +19,11 @@ from msgspec.structs import replace
 from on_gpu.rows import Ask, Row
 
 from specprof import limits, registry
-from specprof.engine.contest import UNDRAFTED
+from specprof.bench.contest import UNDRAFTED
 from specprof.engine.flat.proof import COARSE
-from specprof.engine.graphs import replays
-from specprof.engine.replay import ready
-from specprof.engine.wiring import wire
+from specprof.engine.record_ahead import ready
+from specprof.engine.replay.proof import replays
+from specprof.engine.setup.wiring import wire
 from specprof.errors import SpecprofError, UsageError
 from specprof.extend import Acceptance
 from specprof.settings import ForwardPath, Settings
@@ -95,7 +95,7 @@ def allowed(ask: Ask) -> list[Cell]:
     found = []
     for chosen in itertools.product(*known.values()):
         cell = dict(zip(FIELDS, chosen, strict=True))
-        rule = registry.load(Acceptance, registry.member("acceptance", cell["acceptance"]))
+        rule = registry.get(Acceptance, cell["acceptance"])
         with suppress(UsageError):
             limits.check(_settings(ask, cell))
             found += [cell] if rule.lossless else []
@@ -174,16 +174,16 @@ def _tokens(settings: Settings, logits: list[torch.Tensor] | None = None) -> tup
 
     `logits` gathers each round's first row.
     """
-    wired = wire(settings)
-    committed = list(wired.tokens[: settings.context])
-    wired.engine.target.prefill(committed[:-1])
-    wired.engine.drafter.prefill(committed)
-    ready(wired.engine)
+    run = wire(settings)
+    committed = list(run.tokens[: settings.context])
+    run.loop.target.prefill(committed[:-1])
+    run.loop.drafter.prefill(committed)
+    ready(run.loop)
     new = settings.max_new_tokens
-    for played in wired.engine.rounds(committed, new_tokens=new, stop=frozenset()):
+    for played in run.loop.rounds(committed, new_tokens=new, stop=frozenset()):
         if logits is not None:
             logits.append(played.target_logits[:1])
-    return committed[settings.context :], bool(replays(wired.engine.target)[0])
+    return committed[settings.context :], bool(replays(run.loop.target)[0])
 
 
 def _told(tally: Tally, name: str, seconds: float) -> Iterator[Row]:

@@ -8,12 +8,11 @@ from on_gpu.pairs import Pair, asked, ready, shaped
 from on_gpu.rows import NEEDS_CUDA, Ask, Bounds, Row, apart
 
 from specprof import registry
-from specprof.engine.cache import Store
+from specprof.bench.repeated import Repeated
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat.proof import way
-from specprof.engine.model import Loaded
-from specprof.engine.repeated import Repeated
-from specprof.engine.wiring import member
+from specprof.engine.setup.loading import Loaded
+from specprof.engine.stores.dense import Store
 from specprof.extend import Cache
 
 EXACT: Bounds = {"at_least": 0.99, "at_most": 1.01}
@@ -38,7 +37,7 @@ def _stores(ask: Ask, pair: Pair) -> Iterator[Row]:
     _opened(ask, pair, loaded, "dense", 64)  # so that workspaces and fused weights are there
     capacity = pair.settings.context + 64
     for kind in registry.members("cache"):
-        rows_ = member(Cache, "cache", kind)(pair.settings).held(capacity)
+        rows_ = registry.get(Cache, kind)(pair.settings).held(capacity)
         before = _allocated(ask)
         store = _opened(ask, pair, loaded, kind, capacity)
         given = _allocated(ask)
@@ -64,7 +63,7 @@ def _stores(ask: Ask, pair: Pair) -> Iterator[Row]:
 
 def _opened(ask: Ask, pair: Pair, loaded: Loaded, kind: str, capacity: int) -> Store:
     """Return a cache with its rows reserved, which they are when the first are written."""
-    store = member(Cache, "cache", kind)(pair.settings).open(loaded.model, capacity)
+    store = registry.get(Cache, kind)(pair.settings).open(loaded.model, capacity)
     runs = way(loaded.model, pair.settings.path).runs
     CausalModel(loaded.model, store, ask.device, runs=runs).prefill([1])
     return store
@@ -83,12 +82,12 @@ def own(thing: object) -> int:
 def _growth(ask: Ask) -> Iterator[Row]:
     """Yield what many plays leave allocated that one does not, and what a play has at its peak."""
     pair = asked(ask)
-    engine = Repeated(pair.settings, ask.folder)
-    engine.play("evidence")
+    loop = Repeated(pair.settings, ask.folder)
+    loop.play("evidence")
     before = _allocated(ask)
     if ask.cuda:
         torch.cuda.reset_peak_memory_stats(ask.device)
-    rounds = sum(engine.play("evidence", seed=seed).rounds for seed in range(PLAYS))
+    rounds = sum(loop.play("evidence", seed=seed).rounds for seed in range(PLAYS))
     after = _allocated(ask)
     left = None if before is None or after is None else float(after - before)
     note = f"{rounds} rounds" if ask.cuda else f"{rounds} rounds; {NEEDS_CUDA}"

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from on_gpu.rows import Ask
 
-from specprof.engine import model
-from specprof.engine.model import Loaded
+from specprof.engine.setup import loading
+from specprof.engine.setup.loading import Loaded
 from specprof.settings import Settings
 
 RANDOM = "random weights: nothing is meant by what they accept"
@@ -149,9 +149,9 @@ def ready(settings: Settings) -> Loaded:
     gc.collect()
     if settings.device != "cpu":
         torch.accelerator.empty_cache()
-    device = model.device_for(settings.device)
+    device = loading.device_for(settings.device)
     dummy = settings.load_format == "dummy"
     with device if dummy else nullcontext():
         if settings.draft:
-            model.load(settings.draft, settings, device)
-        return model.load(settings.target, settings, device)
+            loading.load(settings.draft, settings, device)
+        return loading.load(settings.target, settings, device)

@@ -5,12 +5,12 @@ import torch
 
 from specprof.analysis.comparison import Figure
 from specprof.analysis.interleaved import median
-from specprof.engine.bout import settle
 from specprof.engine.decoder import Decoder
-from specprof.engine.machine import bandwidth
-from specprof.engine.model import Loaded
-from specprof.engine.replay import ReplayedModel
-from specprof.engine.stopwatch import Clock, clock_for
+from specprof.engine.instruments.bout import settle
+from specprof.engine.instruments.machine import bandwidth
+from specprof.engine.instruments.stopwatch import Clock, clock_for
+from specprof.engine.replay.model import ReplayedModel
+from specprof.engine.setup.loading import Loaded
 
 WARM = 3
 """Passes before any counts."""

@@ -8,9 +8,9 @@ from on_gpu.passes import bandwidths, bytes_read, floor_ms, pass_ms
 from on_gpu.rows import Ask, Bounds, Row, apart, of
 
 from specprof.analysis.comparison import Figure
-from specprof.engine.contest import UNDRAFTED
-from specprof.engine.warmup import warm_up
-from specprof.engine.wiring import wire
+from specprof.bench.contest import UNDRAFTED
+from specprof.engine.setup.warmup import warm_up
+from specprof.engine.setup.wiring import wire
 
 FROM_FLOOR = 1.3
 CONTEXTS = (512, 4096, 20_000)
@@ -47,11 +47,11 @@ def _by_path(ask: Ask, pair: Pair, bytes_per_s: float) -> Iterator[Row]:
 
 def _by_context(ask: Ask, pair: Pair, path: str, bytes_per_s: float) -> Iterator[Row]:
     settings = replace(pair.settings, **UNDRAFTED, path=path)
-    wired = wire(settings)
-    warm_up(wired)
-    decoder, loaded = wired.engine.target, wired.target
+    run = wire(settings)
+    warm_up(run)
+    decoder, loaded = run.loop.target, run.target
     for context in REDUCED if ask.reduced else CONTEXTS:
-        decoder.prefill(wired.tokens[decoder.length : context])
+        decoder.prefill(run.tokens[decoder.length : context])
         for name, width in (("decode", 1), (f"verify {ask.settings().depth + 1}", None)):
             fed = width or ask.settings().depth + 1
             took = pass_ms(decoder, fed, ask.few(REPEATS, 2))

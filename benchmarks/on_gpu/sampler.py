@@ -8,8 +8,8 @@ from on_gpu.pairs import asked
 from on_gpu.rows import NEEDS_CUDA, Ask, Row, of
 
 from specprof.analysis.interleaved import faster
-from specprof.engine.repeated import Repeated
-from specprof.engine.sampler import EVERY_S, SLOW_S, Sampler
+from specprof.bench.repeated import Repeated
+from specprof.engine.instruments.counters import EVERY_S, SLOW_S, Sampler
 
 COSTS_AT_MOST = 1.01
 COUNTERS = (
@@ -29,10 +29,10 @@ LEAST_S = 4 * EVERY_S
 def rows(ask: Ask) -> Iterator[Row]:
     """Yield decoding with the sampler over without, and what a reading takes and tells."""
     pair = asked(ask)
-    engine = Repeated(pair.settings, ask.folder)
+    loop = Repeated(pair.settings, ask.folder)
     played: list[list[float]] = []
     while len(played) < LEAST or (len(played) < ask.few(MOST, LEAST) and ask.left_s > 0):
-        played.append(_quadruple(ask, engine))
+        played.append(_quadruple(ask, loop))
     times = np.array(played)  # [repetitions, 4]
     with_, without = times[:, [1, 2]], times[:, [0, 3]]
     yield of(
@@ -45,7 +45,7 @@ def rows(ask: Ask) -> Iterator[Row]:
     yield from _readings(ask)
 
 
-def _quadruple(ask: Ask, engine: Repeated) -> list[float]:
+def _quadruple(ask: Ask, loop: Repeated) -> list[float]:
     """Return nanoseconds a play without, with, with, without the sampler."""
     arms = []
     for sampled in (False, True, True, False):
@@ -55,7 +55,7 @@ def _quadruple(ask: Ask, engine: Repeated) -> list[float]:
         walls: list[int] = []
         began = time.monotonic()
         while not walls or (not ask.reduced and time.monotonic() - began < LEAST_S):
-            walls.append(engine.play("evidence", seed=len(walls)).wall_ns)
+            walls.append(loop.play("evidence", seed=len(walls)).wall_ns)
         sampler.stop()
         arms.append(float(np.mean(walls)))
     return arms

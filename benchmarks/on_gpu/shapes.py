@@ -13,10 +13,11 @@ from on_gpu.pairs import Pair, ready, shaped
 from on_gpu.passes import pass_ms
 from on_gpu.rows import NEEDS_CUDA, Ask, Row, apart, of
 
-from specprof.engine import replay
-from specprof.engine.stopwatch import Clock, Mark
-from specprof.engine.warmup import warm_up
-from specprof.engine.wiring import Wired, wire
+from specprof.engine import record_ahead
+from specprof.engine.instruments.stopwatch import Clock, Mark
+from specprof.engine.run import Run
+from specprof.engine.setup.warmup import warm_up
+from specprof.engine.setup.wiring import wire
 
 if TYPE_CHECKING:
     from specprof.analysis.comparison import Figure
@@ -47,20 +48,20 @@ def _shape(ask: Ask, pair: Pair) -> Iterator[Row]:
     if ask.cuda:
         torch.cuda.reset_peak_memory_stats(ask.device)
         before = torch.cuda.memory_allocated(ask.device)
-    wired = wire(pair.settings)
-    warm_up(wired)
-    yield from _prefills(pair, wired)
-    yield from _passes(ask, pair, wired)
-    yield from _fits(ask, pair, wired, before)
+    run = wire(pair.settings)
+    warm_up(run)
+    yield from _prefills(pair, run)
+    yield from _passes(ask, pair, run)
+    yield from _fits(ask, pair, run, before)
 
 
-def _prefills(pair: Pair, wired: Wired) -> Iterator[Row]:
-    clock, tokens = wired.rig.watch.clock, wired.tokens[: pair.settings.context]
-    engine = wired.engine
+def _prefills(pair: Pair, run: Run) -> Iterator[Row]:
+    clock, tokens = run.rig.watch.clock, run.tokens[: pair.settings.context]
+    loop = run.loop
     began = clock.mark()
-    engine.target.prefill(tokens[engine.target.length : -1])
+    loop.target.prefill(tokens[loop.target.length : -1])
     between = clock.mark()
-    engine.drafter.prefill(tokens)
+    loop.drafter.prefill(tokens)
     ended = clock.mark()
     of_ = f"{len(tokens)} tokens"
     yield _lasted(clock, f"{pair.name}: prefill of the target, {of_}", began, between)
@@ -71,21 +72,21 @@ def _lasted(clock: Clock, what: str, began: Mark, ended: Mark) -> Row:
     return Row(what=what, figure=clock.between(began, ended) / 1e6, unit="ms")
 
 
-def _passes(ask: Ask, pair: Pair, wired: Wired) -> Iterator[Row]:
-    engine, depth, repeats = wired.engine, pair.settings.depth, ask.few(REPEATS, 2)
+def _passes(ask: Ask, pair: Pair, run: Run) -> Iterator[Row]:
+    loop, depth, repeats = run.loop, pair.settings.depth, ask.few(REPEATS, 2)
     steps = {
-        "draft step": (engine.drafter.draft, 1),
-        "decode": (engine.target, 1),
-        f"verify {depth + 1}": (engine.target, depth + 1),
+        "draft step": (loop.drafter.draft, 1),
+        "decode": (loop.target, 1),
+        f"verify {depth + 1}": (loop.target, depth + 1),
     }
     took: dict[str, Figure | None] = {}
     for name, (decoder, width) in steps.items():
         took[name] = pass_ms(decoder, width, repeats) if decoder else None
         yield of(took[name], what=f"{pair.name}: {name}", unit="ms/pass")
-    committed = list(wired.tokens[: pair.settings.context])
+    committed = list(run.tokens[: pair.settings.context])
     new = pair.settings.max_new_tokens
-    replay.ready(engine)
-    rounds = engine.rounds(committed, new_tokens=new, stop=frozenset())
+    record_ahead.ready(loop)
+    rounds = loop.rounds(committed, new_tokens=new, stop=frozenset())
     played = [(one.lap, len(one.emitted)) for one in rounds]  # logits would count as memory
     walls = [lap.wall_ns() for lap, _ in played]
     emitted = sum(count for _, count in played)
@@ -104,7 +105,7 @@ def _passes(ask: Ask, pair: Pair, wired: Wired) -> Iterator[Row]:
     )
 
 
-def _fits(ask: Ask, pair: Pair, wired: Wired, before: int) -> Iterator[Row]:
+def _fits(ask: Ask, pair: Pair, run: Run, before: int) -> Iterator[Row]:
     """Yield the most that was allocated: of the device, and beside what was so `before`.
 
     The first counts the models of the pairs before this one as well.
@@ -117,8 +118,8 @@ def _fits(ask: Ask, pair: Pair, wired: Wired, before: int) -> Iterator[Row]:
         return
     has = torch.cuda.get_device_properties(ask.device).total_memory
     most = torch.cuda.max_memory_allocated(ask.device)
-    facts = [each.facts for each in (wired.target, wired.draft) if each]
-    owed = wired.rig.capacity * sum(each.kv_bytes_per_token for each in facts)
+    facts = [each.facts for each in (run.target, run.draft) if each]
+    owed = run.rig.capacity * sum(each.kv_bytes_per_token for each in facts)
     yield Row(what=whole, figure=most / has, unit=units[0], note=f"{most / 2**30:.3g} GiB")
     yield Row(
         what=beside,

@@ -7,10 +7,10 @@ from msgspec.structs import replace
 from on_gpu.pairs import Pair, asked, ready, shaped
 from on_gpu.rows import Ask, Row, apart, of
 
+from specprof.bench.contest import PEERS, Standing, entries, play
 from specprof.cli._contest import Row as Told
 from specprof.cli._contest import figures
 from specprof.cli._contest import rows as told
-from specprof.engine.contest import PEERS, Standing, entries, play
 
 if TYPE_CHECKING:
     from specprof.analysis.comparison import Figure

@@ -19,8 +19,8 @@ import torch
 from on_gpu.pairs import asked
 from on_gpu.rows import NEEDS_CUDA, Ask, Bounds, Row, apart
 
-from specprof.engine.handed import replaced
-from specprof.engine.repeated import Repeated
+from specprof.bench.repeated import Repeated
+from specprof.engine.patch import swapped
 from specprof.settings import Detail
 
 READS = ("tolist", "item", "cpu", "numpy", "nonzero", "__bool__", "__int__", "__float__")
@@ -89,9 +89,9 @@ def _plays(ask: Ask, path: str) -> Plays:
 
 
 def _read(ask: Ask, plays: Plays, detail: Detail, name: str, goal: float) -> Iterator[Row]:
-    def count(engine: Repeated) -> tuple[Counted, int]:
+    def count(loop: Repeated) -> tuple[Counted, int]:
         with _reads(ask.device) as found:
-            rounds = engine.play(detail).rounds
+            rounds = loop.play(detail).rounds
         return found, rounds
 
     places = _kept(plays.per_round(count))
@@ -113,7 +113,7 @@ def _called(ask: Ask, plays: Plays, detail: Detail, name: str, goal: float) -> I
         why = f"{NEEDS_CUDA}: no runtime of it is here"
         yield Row(what=f"{name}: waits", unit="calls/round", at_most=goal, note=why)
         return
-    counted = plays.per_round(lambda engine: _runtime(engine, detail))
+    counted = plays.per_round(lambda loop: _runtime(loop, detail))
     ask.kept[f"{name}: CUDA runtime calls and µs a round"] = counted
     for kind, names in kinds.items():
         calls = {each: number for each, number in counted.items() if each.startswith(names)}
@@ -137,12 +137,12 @@ def _passed(name: str, counted: dict[str, float]) -> Row:
     return Row(what=what, figure=lasted, unit="µs/call", at_most=PASSES_IN)
 
 
-def _runtime(engine: Repeated, detail: Detail) -> tuple[Counted, int]:
+def _runtime(loop: Repeated, detail: Detail) -> tuple[Counted, int]:
     """Return calls of the CUDA runtime by name, and their microseconds under the name and µs."""
     activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
     found: Counted = Counter()
     with torch.profiler.profile(activities=activities) as profiler:
-        rounds = engine.play(detail).rounds
+        rounds = loop.play(detail).rounds
     for event in profiler.events() or ():
         if event.name.startswith((*WAITS, PASSED, COPIES)):
             if event.name.startswith("cudaMemcpy") and event.name != "cudaMemcpy":
@@ -158,7 +158,7 @@ def _warned(ask: Ask, plays: Plays, detail: Detail, name: str, goal: float) -> I
         why = f"{NEEDS_CUDA}: only there torch warns"
         yield Row(what=what, unit="waits/round", at_most=goal, note=why)
         return
-    places = _kept(plays.per_round(lambda engine: _debugged(engine, detail)))
+    places = _kept(plays.per_round(lambda loop: _debugged(loop, detail)))
     ask.kept[what] = places
     told = "; ".join(f"{place} {each:.3g}" for place, each in places.items())
     yield Row(
@@ -171,13 +171,13 @@ def _warned(ask: Ask, plays: Plays, detail: Detail, name: str, goal: float) -> I
     )
 
 
-def _debugged(engine: Repeated, detail: Detail) -> tuple[Counted, int]:
+def _debugged(loop: Repeated, detail: Detail) -> tuple[Counted, int]:
     """Return the waits of a play by the line that asked for them."""
     with warnings.catch_warnings(record=True) as found, ExitStack() as undo:
         warnings.simplefilter("always")
         undo.callback(torch.cuda.set_sync_debug_mode, torch.cuda.get_sync_debug_mode())
         torch.cuda.set_sync_debug_mode("warn")
-        rounds = engine.play(detail).rounds
+        rounds = loop.play(detail).rounds
     told = [each for each in found if "synchroniz" in str(each.message)]
     return Counter(_place(each.filename, each.lineno) for each in told), rounds
 
@@ -200,7 +200,7 @@ def _reads(device: torch.device) -> Iterator[Counted]:
 
     with ExitStack() as undo:
         for name in READS:
-            undo.enter_context(replaced(torch.Tensor, name, counting(name)))
+            undo.enter_context(swapped(torch.Tensor, **{name: counting(name)}))
         yield found
 
 

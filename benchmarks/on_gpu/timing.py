@@ -19,10 +19,10 @@ from on_gpu.pairs import Pair, both
 from on_gpu.rows import Ask, Row, apart, of
 
 from specprof.analysis.interleaved import median
-from specprof.engine.bout import settle
-from specprof.engine.handed import replaced
-from specprof.engine.repeated import Repeated
-from specprof.engine.stopwatch import Clock, Lap, Mark, clock_facts, clock_for
+from specprof.bench.repeated import Repeated
+from specprof.engine.instruments.bout import settle
+from specprof.engine.instruments.stopwatch import Clock, Lap, Mark, clock_facts, clock_for
+from specprof.engine.patch import swapped
 
 CLOSE = (0.98, 1.02)
 HELD = ("round", "draft", "verify")
@@ -77,14 +77,14 @@ def rows(ask: Ask) -> Iterator[Row]:
 
 
 def _compared(ask: Ask, pair: Pair) -> Iterator[Row]:
-    engine, events = Repeated(pair.settings, ask.folder), clock_for(ask.device)
+    loop, events = Repeated(pair.settings, ask.folder), clock_for(ask.device)
     waiting = Waiting(ask.device, events)
     ratios: dict[str, Ratios] = {"same": defaultdict(list), "alone": defaultdict(list)}
     bursts, covered = list[float](), list[float]()
     for repetition in range(ask.few(8, 2)):
         alone, both = list[Lap](), list[Lap]()
         for clock in (events, waiting, waiting, events):
-            laps, over = _played(engine, clock, seed=repetition)
+            laps, over = _played(loop, clock, seed=repetition)
             if clock is waiting:
                 both += laps
             else:
@@ -153,20 +153,20 @@ def _over(times: Sequence[float], others: Sequence[float]) -> float:
     return float(np.median(times) / np.median(others))
 
 
-def _played(engine: Repeated, clock: Clock, seed: int) -> tuple[list[Lap], float]:
+def _played(loop: Repeated, clock: Clock, seed: int) -> tuple[list[Lap], float]:
     """Return a play's laps, and its length by the clock over that by a host that waits."""
-    lane, device = engine.wired.lanes[0], engine.wired.device
-    lane.engine.generator.manual_seed(seed)
-    committed, new = list(engine.prompt), engine.wired.settings.max_new_tokens
-    with replaced(lane.engine.watch, "clock", clock):
+    lane, device = loop.run.lanes[0], loop.run.device
+    lane.loop.generator.manual_seed(seed)
+    committed, new = list(loop.prompt), loop.run.settings.max_new_tokens
+    with swapped(lane.loop.watch, clock=clock):
         settle(device)
         began_ns, began = time.perf_counter_ns(), clock.mark()
-        decoding = lane.engine.rounds(committed, new_tokens=new, stop=frozenset())
+        decoding = lane.loop.rounds(committed, new_tokens=new, stop=frozenset())
         laps = [played.lap for played in decoding]
         ended = clock.mark()
         settle(device)
         took_ns = time.perf_counter_ns() - began_ns
-    engine.wired.roll_back_to(len(engine.prompt))
+    loop.run.roll_back_to(len(loop.prompt))
     return laps, clock.between(began, ended) / took_ns
 
 

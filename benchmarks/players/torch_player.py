@@ -19,12 +19,12 @@ from transformers.generation.streamers import BaseStreamer
 from transformers.utils import logging
 
 from specprof.capture_writer import CaptureWriter
-from specprof.engine import model
-from specprof.engine.loop import Engine
-from specprof.engine.replay import catch_up
+from specprof.engine.loop import Loop
+from specprof.engine.record_ahead import catch_up
+from specprof.engine.setup import loading
+from specprof.engine.setup.warmup import warm_up
+from specprof.engine.setup.wiring import wire
 from specprof.engine.walk import Walk
-from specprof.engine.warmup import warm_up
-from specprof.engine.wiring import wire
 from specprof.records import Burst, Event, Round
 from specprof.settings import ForwardPath, Settings
 
@@ -73,18 +73,18 @@ class Ours:
 
     def speculative(self, prompt: list[int]) -> dict[str, Any]:
         """Draft and verify."""
-        return self._bare(self._wired.engine, prompt)
+        return self._bare(self._wired.loop, prompt)
 
-    def _bare(self, engine: Engine, prompt: list[int]) -> dict[str, Any]:
+    def _bare(self, loop: Loop, prompt: list[int]) -> dict[str, Any]:
         self._wired.roll_back_to(1)
         committed, stamps = list(prompt), []
         begun = time.perf_counter(), time.process_time()
-        engine.target.prefill(prompt[:-1])
-        engine.drafter.prefill(prompt)
-        rounds = engine.rounds(committed, new_tokens=self._tokens, stop=frozenset())
+        loop.target.prefill(prompt[:-1])
+        loop.drafter.prefill(prompt)
+        rounds = loop.rounds(committed, new_tokens=self._tokens, stop=frozenset())
         stamps.extend((time.perf_counter(), len(one.emitted)) for one in rounds)
         told = _since(begun, committed[len(prompt) :], stamps)
-        catch_up(engine)
+        catch_up(loop)
         return told
 
     def evidence(self, prompt: list[int]) -> dict[str, Any]:
@@ -167,8 +167,8 @@ def prepare(asked: argparse.Namespace) -> tuple[Arms, dict[str, Any]]:
     logging.set_verbosity_error()  # it remarks on its own calls of `generate`
     flat, modules = Ours(asked, "flat"), Ours(asked, "modules")
     given = settings(asked)
-    target = model.load(given.target, given, CPU).model
-    draft = model.load(str(given.draft), given, CPU).model
+    target = loading.load(given.target, given, CPU).model
+    draft = loading.load(str(given.draft), given, CPU).model
     arms: Arms = {
         "transformers generate": Transformers(asked, target),
         "transformers assisted": Transformers(asked, target, draft),

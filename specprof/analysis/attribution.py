@@ -295,7 +295,8 @@ def _owed_by_place(evidence: Evidence) -> None:
         raise MissingEvidence(title, "judge its text; no acceptance is owed to a draft there")
     if rule == "block":
         title = "block verification decides a round's drafts together"
-        raise MissingEvidence(title, "no draft is owed an acceptance of its own (theory 2.10)")
+        hint = "no draft is owed an acceptance of its own (docs/theory.md, 2.10)"
+        raise MissingEvidence(title, hint)
 
 
 def _side(evidence: Evidence, of: Who, gap: Floats, shift: Floats, excused: Bools) -> Side:

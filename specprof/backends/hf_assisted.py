@@ -6,9 +6,9 @@ from typing import ClassVar
 from transformers.generation import candidate_generator
 from transformers.utils import is_sklearn_available
 
-from specprof.backends._generate import Generate
-from specprof.engine import model
-from specprof.engine.handed import Model, Prefix
+from specprof.backends.hf.generate import Generate
+from specprof.backends.hf.prefilled import Model, Prefix
+from specprof.engine.setup import loading
 from specprof.errors import UsageError
 from specprof.settings import Settings
 
@@ -77,7 +77,7 @@ class HfAssisted(Generate):
         assert self.draft is not None  # noqa: S101 - it needs one
         ours, theirs = self.target, self.draft
         if ours.facts.vocabulary == theirs.facts.vocabulary:
-            model.shared_vocabulary(ours, theirs)
+            loading.shared_vocabulary(ours, theirs)
             return False
         if ours.tokenizer is None or theirs.tokenizer is None:
             title = f"{ours.facts.name} and {theirs.facts.name} have different vocabularies"

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from specprof.backends._generate import Generate, plain_options
+from specprof.backends.hf.generate import Generate, plain_options
 from specprof.settings import Settings
 
 

@@ -8,18 +8,20 @@ from contextlib import nullcontext
 import msgspec
 import torch
 
-from specprof.engine.header import header
-from specprof.engine.inside import looked_into
-from specprof.engine.overlap import overlaps
-from specprof.engine.replay import catch_up
-from specprof.engine.sampler import Sampler
-from specprof.engine.scan import scans
-from specprof.engine.score import score
-from specprof.engine.threads import threads
+from specprof.engine.fault import Fault
+from specprof.engine.heads.conventions import scans
+from specprof.engine.instruments.counters import Sampler
+from specprof.engine.instruments.threads import threads
+from specprof.engine.known_text.overlap import overlaps
+from specprof.engine.known_text.perplexity import score
+from specprof.engine.module_spans import looked_into
+from specprof.engine.record_ahead import catch_up
+from specprof.engine.run import Run
+from specprof.engine.setup.header import header
+from specprof.engine.setup.warmup import warm_up
+from specprof.engine.setup.wiring import wire
 from specprof.engine.walk import Walk
-from specprof.engine.warmup import warm_up
-from specprof.engine.wiring import Wired, wire
-from specprof.extend import Backend, Fault
+from specprof.extend import Backend
 from specprof.plan import acceptance_in_force, stops
 from specprof.records import Event, Header, Note
 from specprof.settings import RunSpec, Settings
@@ -48,13 +50,13 @@ class Native(Backend):
             settings = _drafting_nothing(settings)
         if self.fault:
             settings = msgspec.structs.replace(settings, path="modules", graphs="off")
-        wired = wire(settings)
-        with self.fault.inject(wired) if self.fault else nullcontext(), looked_into(wired):
-            yield from self._measured(spec, command, wired)
+        run = wire(settings)
+        with self.fault.inject(run) if self.fault else nullcontext(), looked_into(run):
+            yield from self._measured(spec, command, run)
 
-    def _measured(self, spec: RunSpec, command: list[str], wired: Wired) -> Iterator[Event]:
-        """Yield a header and, burst by burst, all that is measured of a wired run."""
-        self._begin(wired)
+    def _measured(self, spec: RunSpec, command: list[str], run: Run) -> Iterator[Event]:
+        """Yield a header and, burst by burst, all that is measured of a run."""
+        self._begin(run)
         yield self._header(spec, command)
         yield from self._notes()
         self.sampler.start()
@@ -73,10 +75,10 @@ class Native(Backend):
                 yield from self._scored()
             case "overlap":
                 with threads(self.prefill_threads):
-                    yield from overlaps(self.wired, self.origin_ns)
+                    yield from overlaps(self.playing, self.origin_ns)
             case "scan":
                 with threads(self.prefill_threads):
-                    yield from scans(self.wired)
+                    yield from scans(self.playing)
             case _:
                 yield from self._walked(stops(settings))
 
@@ -88,48 +90,48 @@ class Native(Backend):
 
     def _scored(self) -> Iterator[Event]:
         """Score the text, with as many threads as its forwards are wide enough for."""
-        wired, step = self.wired, self.wired.settings.score_step
+        run, step = self.playing, self.playing.settings.score_step
         passes = score(
-            wired.engine.target,
-            wired.tokens,
+            run.loop.target,
+            run.tokens,
             step=step,
-            watch=wired.rig.watch,
+            watch=run.rig.watch,
             origin_ns=self.origin_ns,
         )
         with threads(self.prefill_threads if step > 1 else torch.get_num_threads()):
             for one in passes:
                 yield one
-                catch_up(wired.engine)
+                catch_up(run.loop)
                 yield from self.sampler.drain()
 
-    def _begin(self, wired: Wired) -> None:
+    def _begin(self, run: Run) -> None:
         """Warm up, and start the clock all times are told on."""
-        self.wired = wired
-        self.prefill_threads = warm_up(wired)
+        self.playing = run
+        self.prefill_threads = warm_up(run)
         self.origin_ns = time.perf_counter_ns()
-        self.sampler = Sampler(wired.device, self._now)
-        self.walk = Walk(wired, origin_ns=self.origin_ns, prefill_threads=self.prefill_threads)
+        self.sampler = Sampler(run.device, self._now)
+        self.walk = Walk(run, origin_ns=self.origin_ns, prefill_threads=self.prefill_threads)
 
     def _header(self, spec: RunSpec, command: list[str]) -> Header:
-        wired = self.wired
+        run = self.playing
         return header(
             spec,
             command,
-            target=wired.target,
-            draft=wired.draft,
-            acceptance=acceptance_in_force(wired.settings),
-            lossless=wired.engine.acceptance.lossless,
-            clock=wired.rig.watch.clock,
-            device=wired.device,
-            source=wired.source,
-            path=wired.settings.path,
-            decoders=(wired.engine.target, wired.engine.drafter.draft),
+            target=run.target,
+            draft=run.draft,
+            acceptance=acceptance_in_force(run.settings),
+            lossless=run.loop.acceptance.lossless,
+            clock=run.rig.watch.clock,
+            device=run.device,
+            source=run.source,
+            path=run.settings.path,
+            decoders=(run.loop.target, run.loop.drafter.draft),
         )
 
     def _notes(self) -> Iterator[Note]:
         if self.sampler.absent:
             yield Note(at_ns=self._now(), text=self.sampler.absent)
-        loaded = (self.wired.target, self.wired.draft)
+        loaded = (self.playing.target, self.playing.draft)
         widths = {each.facts.vocabulary for each in loaded if each}
         if len(widths) > 1:
             text = f"embeddings of {max(widths)} and {min(widths)} ids: those past the "

@@ -2,7 +2,7 @@
 
 import torch
 
-from specprof.engine.cache import Store
+from specprof.engine.stores.dense import Store
 from specprof.extend import Cache
 
 

@@ -8,8 +8,8 @@ token too: the same law in any chunks, after any rollback.
 
 import torch
 
-from specprof.engine.reference import Rounded
-from specprof.engine.rounding import RoundedStore
+from specprof.engine.recheck.reference import Rounded
+from specprof.engine.stores.quantised import RoundedStore
 from specprof.extend import Cache
 
 

@@ -3,9 +3,9 @@
 import torch
 
 from specprof.engine.decoder import PREFILL_CHUNK
-from specprof.engine.reference import Windowed
-from specprof.engine.rope import rotations
-from specprof.engine.streaming import Window, WindowStore
+from specprof.engine.recheck.reference import Windowed
+from specprof.engine.stores.rotation import rotations
+from specprof.engine.stores.window import Window, WindowStore
 from specprof.errors import UsageError
 from specprof.extend import Cache
 

@@ -85,11 +85,6 @@ def case(name: str) -> Case:
     return cases()[name]
 
 
-def dashed(name: str) -> str:
-    """Return an id as the name of its fault: `kv/draft-...` is `kv-draft-...`."""
-    return name.replace("/", "-", 1)
-
-
-def slashed(name: str) -> str:
-    """Return the id that a fault's name, or an id itself, stands for; others as they are."""
-    return next((each for each in cases() if name in {each, dashed(each)}), name)
+def id_of(name: str) -> str:
+    """Return the id that a name stands for, whose slash may be a dash; other names as they are."""
+    return next((each for each in cases() if name in {each, each.replace("/", "-", 1)}), name)

@@ -20,9 +20,34 @@ from specprof import __version__, endings
 from specprof.errors import INTERRUPTED, SpecprofError, UsageError
 from specprof.plain import plain
 
+WISHES: Final = (
+    ("see where time and acceptance go", "run"),
+    ("measure models of your own", "run --target BIG --draft SMALL"),
+    ("compare settings", "run --sweep depth=2,4,8"),
+    ("lay runs side by side", "compare a.jsonl b.jsonl"),
+    ("open a run, or follow a live one", "view run.jsonl"),
+    ("know whether it is a bug", "diagnose run.jsonl"),
+    ("check a printed table of results", "diagnose results.csv"),
+    ("understand a finding or a number", "explain tau"),
+    ("see a fault found, to test this tool", "drill kv/target-rejected-kept"),
+    ("time it against transformers", "bench"),
+    ("use another viewer", "export speedscope run.jsonl"),
+    ("know all there is to choose from", "list"),
+)
+"""What a user wants -> the command line that serves it; `specprof --help` opens with these."""
+
+
+def _help() -> str:
+    """Return the opening of `specprof --help`: a table of at most 80 columns, indented by two."""
+    width = max(len(wish) for wish, _ in WISHES) + 2
+    rows = [("You want to", "Type"), *((wish, f"specprof {line}") for wish, line in WISHES)]
+    table = "\n".join(f"{wish:{width}}{line}" for wish, line in rows)
+    return f"Profile and diagnose speculative decoding.\n\n\b\n{table}"  # \b: not rewrapped
+
+
 app = typer.Typer(
     name="specprof",
-    help="Profile and diagnose speculative decoding.",
+    help=_help(),
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -51,8 +76,8 @@ def options(
     version: Annotated[
         bool, typer.Option("--version", callback=lambda asked: _version(asked=asked), is_eager=True)
     ] = False,
-) -> None:
-    """Profile and diagnose speculative decoding."""
+) -> None:  # its help text is the app's
+    """Take the options that stand before any command."""
 
 
 def main() -> None:

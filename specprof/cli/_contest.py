@@ -9,7 +9,7 @@ from specprof.cli._table import ABSENT, _lines
 
 if TYPE_CHECKING:
     from specprof.analysis.comparison import Figure
-    from specprof.engine.contest import Contest, Standing, Strayed
+    from specprof.bench.contest import Contest, Standing, Strayed
 
 SCHEMA = "specprof.bench/1"
 VARIED = ("path", "graphs", "detail", "cache", "draft_cache")
@@ -208,7 +208,7 @@ def _agreement(found: "Contest") -> list[str]:
 
 
 def _law(standing: "Standing") -> object:
-    from specprof.engine.contest import law
+    from specprof.bench.contest import law
 
     return law(standing.entry.settings)
 

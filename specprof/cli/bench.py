@@ -10,7 +10,7 @@ from specprof import writing
 from specprof.cli import app
 
 if TYPE_CHECKING:
-    from specprof.engine.contest import Contest
+    from specprof.bench.contest import Contest
     from specprof.settings import Value
 
 
@@ -53,7 +53,7 @@ def bench(
     ] = None,
     force: Annotated[bool, typer.Option(help="Overwrite what is there.")] = False,
 ) -> None:
-    """Time transformers' generate and assisted generation against our loops, in one process.
+    """Time transformers' own loops against ours, in one process.
 
     Ours run by both paths (Hugging Face's modules, one flat function), plain and speculative, with
     the profiler off, recording rounds or evidence; `eager`: off, no short forward replayed. All go
@@ -87,7 +87,7 @@ def _played(given: "dict[str, Value]", seconds: float, output: Path | None) -> "
 
     (spec,) = expand(override(Profile(name="bench"), **given))
     with aside(log_for(output)), tempfile.TemporaryDirectory() as folder:
-        from specprof.engine import contest
+        from specprof.bench import contest
 
         everybody = contest.entries(spec.settings)
         try:
@@ -102,7 +102,7 @@ def _circumstances(device: str) -> dict[str, object]:
     import torch
 
     from specprof import __version__
-    from specprof.engine.machine import machine_facts, package_versions
+    from specprof.engine.instruments.machine import machine_facts, package_versions
 
     return {
         "specprof": __version__,

@@ -21,7 +21,7 @@ def compare(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values on stdout.")] = False,
 ) -> None:
-    """Compare cells: speed, acceptance, perplexity, memory, with intervals.
+    """Compare runs: speed, acceptance, perplexity, memory.
 
     Speed-up is told against a cell of plain decoding over the same contexts where there is one,
     else against the plain steps timed beside each burst. Repeats of a cell are one row. The exit

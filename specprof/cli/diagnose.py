@@ -50,7 +50,7 @@ def diagnose(
         float | None, typer.Option(help="Seconds that probes may take.", min=0)
     ] = None,
 ) -> None:
-    """Tell mismatch from bug, and say which; a baseline beside a run gives its speed-up.
+    """Tell mismatch from bug, and say which. A baseline beside a run gives its speed-up.
 
     Exit codes: 0 judged, whatever was found; 2 asked for what can't be done; 4 --fail-on found what
     it names; 5 a file is no capture, holds nothing a family of --fail-on could be judged by, or is
@@ -83,15 +83,15 @@ def diagnose(
 
 def _parted(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Return the tables among the files, and the captures."""
-    from specprof.analysis.aggregates import is_table
+    from specprof.published.read import is_table
 
     tables = [path for path in paths if is_table(path)]
     return tables, [path for path in paths if path not in tables]
 
 
 def _of_tables(paths: Sequence[Path]) -> "list[Diagnosis]":
-    from specprof.analysis.aggregates import read_results
-    from specprof.diagnosis.aggregates import diagnose_results
+    from specprof.published.judge import diagnose_results
+    from specprof.published.read import read_results
 
     return [diagnose_results(each) for path in paths for each in read_results(path)]
 

@@ -50,7 +50,7 @@ def drill(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
 ) -> None:
-    """Break the engine in a known way, or don't, and diagnose it: test the instrument."""
+    """Break the engine in a known way, or don't, and diagnose it. This tests the diagnosis."""
     from specprof import writing
 
     given = _given(set_ or [])
@@ -78,9 +78,9 @@ def _given(written: Sequence[str]) -> "dict[str, Value]":
 
 
 def _listed() -> str:
-    from specprof import drills
+    from specprof.drills import playing
 
-    known, lines = drills.names(), list[str]()
+    known, lines = playing.names(), list[str]()
     for kind, heading in HEADINGS.items():
         lines += [heading, *(f"  {name}" for name, each in known.items() if each == kind)]
     return "".join(f"{line}\n" for line in lines)
@@ -97,19 +97,19 @@ def _one(
 ) -> None:
     from dataclasses import replace
 
-    from specprof import drills
     from specprof.cli._report import show
+    from specprof.drills import playing
     from specprof.narration import aside, log_for
 
-    one = drills.drill(name, given)
+    one = playing.drill(name, given)
     with aside(log_for(output)):
-        judged, diagnosis = drills.judge(one, output, budget_s=budget_s, overwrite=force)
+        judged, diagnosis = playing.judge(one, output, budget_s=budget_s, overwrite=force)
     show([replace(diagnosis, capture=f"drill {judged.name}")], json=json)
     if judged.named is not None:
         sys.stderr.write(_verdict(judged) + "\n")
 
 
-def _verdict(judged: "drills.Judged") -> str:
+def _verdict(judged: "Judged") -> str:
     """Say whether the diagnosis was right: narration, for whoever watches."""
     if judged.kind != "fault":
         return "accused of no bug, rightly" if judged.named else "WRONGLY accused of a bug"
@@ -128,19 +128,20 @@ def _all(
     output: Path | None,
     force: bool,
 ) -> None:
-    from specprof import drills_matrix, writing
+    from specprof import writing
+    from specprof.drills import matrix
     from specprof.narration import aside, log_for, tell
 
     judged = []
     with aside(log_for(output)):
-        for one in drills_matrix.played(only or "", range(seeds), given, jobs, budget_s=budget_s):
+        for one in matrix.played(only or "", range(seeds), given, jobs, budget_s=budget_s):
             tell(f"{one.name} seed {one.seed}: {_verdict(one)} ({one.seconds} s)")
             judged.append(one)
-    document = drills_matrix.document(judged)
-    sys.stdout.write(document.decode() if json else drills_matrix.table(judged))
+    document = matrix.document(judged)
+    sys.stdout.write(document.decode() if json else matrix.table(judged))
     if output:
         writing.write(output, document, overwrite=force)
 
 
 if TYPE_CHECKING:
-    from specprof import drills
+    from specprof.drills.playing import Judged

@@ -1,5 +1,6 @@
 """``specprof explain``: what a rule looks at, a metric or a setting means, a known case is."""
 
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,16 +23,21 @@ def explain(
         ),
     ] = None,
 ) -> None:
-    """Explain a rule, a probe, a metric, a setting or a known case; without a name, list them."""
+    """Explain a rule, probe, metric, setting or known case. Without a name, list them."""
     text = _all() if name is None else _one(name)
     from specprof.plain import plain
 
-    sys.stdout.write("".join(plain(line) + "\n" for line in text.splitlines()))
+    sys.stdout.write("".join(plain(line) + "\n" for line in cited(text).splitlines()))
+
+
+def cited(text: str) -> str:
+    """Return the text with "theory 5.7" spelled out as "docs/theory.md, 5.7", page and label."""
+    return re.sub(r"\b[Tt]heory(\.md)?\s+(section )?(?=[A-Z]?\d)", "docs/theory.md, ", text)
 
 
 def _one(name: str) -> str:
     from specprof import plan, registry
-    from specprof.catalogue import cases, slashed
+    from specprof.catalogue import cases, id_of
     from specprof.errors import UnknownName
     from specprof.glossary import METRICS
 
@@ -40,7 +46,7 @@ def _one(name: str) -> str:
             return f"{name}: {members[name].docstring}"
     if name in METRICS:
         return f"{name}: {METRICS[name]}"
-    if (known := slashed(name)) in cases():
+    if (known := id_of(name)) in cases():
         return _case(known, cases()[known])
     if check := _check(name):
         return f"{name}: {check}"
@@ -59,7 +65,7 @@ def _members() -> dict[str, str]:
     from specprof import plan, registry
 
     found = {name: plan.read_profile(name).about for name in plan.profiles()}
-    for kind in registry.KINDS:
+    for kind in registry.FOLDERS:
         found |= {name: each.docstring for name, each in registry.members(kind).items()}
     return found
 
@@ -67,7 +73,6 @@ def _members() -> dict[str, str]:
 def _case(name: str, case: "Case") -> str:
     """Return the case, and how it is drilled where there is a fault of it."""
     from specprof import registry
-    from specprof.catalogue import dashed
 
     lines = [f"{name}: {case.title}.", "", f"{case.kind}; shows as: {case.group}"]
     lines.append(f"remedy: {case.remedy}")
@@ -76,14 +81,14 @@ def _case(name: str, case: "Case") -> str:
         lines.append(f"a capture can't tell it from: {', '.join(case.alike)}")
     if case.unseen:
         lines.append(f"no capture shows it: {case.unseen}")
-    if fault := registry.members("fault").get(dashed(name)):
+    if fault := registry.members("fault").get(name):
         lines += ["", f"specprof drill {fault.name}", "", fault.docstring]
     return "\n".join(lines)
 
 
 def _check(name: str) -> str | None:
     """Return what a check of printed tables looks for."""
-    from specprof.diagnosis.aggregates import checks
+    from specprof.published.judge import checks
 
     return checks().get(name)
 

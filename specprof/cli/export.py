@@ -33,7 +33,7 @@ def export(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Write a capture as speedscope, chrome (Perfetto), collapsed, csv, json ...
+    """Write a capture in another tool's format, such as speedscope.
 
     A capture that is damaged is written as far as it could be read; the exit code is 5 where no
     result of it could.

@@ -22,11 +22,11 @@ def list_(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """List drafters, caches, rules, exporters, profiles ... and where each comes from."""
+    """List all there is to choose from, and where each comes from."""
     from specprof.errors import UnknownName
-    from specprof.registry import KINDS
+    from specprof.registry import FOLDERS
 
-    kinds = [*KINDS, "profile", "setting"]
+    kinds = [*FOLDERS, "profile", "setting"]
     if kind is not None and kind not in kinds:
         raise UnknownName("kind of member", kind, kinds)
     rows = [row for each in ([kind] if kind else kinds) for row in _rows(each)]

@@ -20,7 +20,7 @@ def view(
         bool, typer.Option("--plain", help="Print one screen of text instead of the dashboard.")
     ] = False,
 ) -> None:
-    """Show a capture in the dashboard; without a terminal, print one screen of text.
+    """Show a capture in the dashboard. Without a terminal, print one screen of text.
 
     Keys in the dashboard: ? explains them all, q closes it. The exit code of the screen of text is
     5 where the capture is so damaged that no result of it could be read.

@@ -148,5 +148,5 @@ def _judged(rule: Rule, evidence: Evidence) -> Outcome:
 @cache
 def _rules(also: tuple[Path, ...]) -> list[tuple[str, Rule]]:
     """Return every rule by name, in the order they are to judge."""
-    rules = registry.usable(Rule, "rule", also).items()
+    rules = registry.usable(Rule, also).items()
     return sorted(rules, key=lambda named: (ORDER.index(named[1].family), named[0]))

@@ -303,4 +303,4 @@ def _with(diagnosis: Diagnosis, evidence: Evidence, choice: Choice, outcome: Out
 
 def _probes(also: Iterable[Path] = ()) -> dict[str, Probe]:
     """Return every probe by name."""
-    return registry.usable(Probe, "probe", also)
+    return registry.usable(Probe, also)

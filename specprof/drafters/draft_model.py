@@ -1,9 +1,9 @@
 """A smaller model of the same vocabulary drafts."""
 
 from specprof import pocket
-from specprof.engine import model
 from specprof.engine.drafting import ModelDrafter
-from specprof.engine.model import Loaded
+from specprof.engine.setup import loading
+from specprof.engine.setup.loading import Loaded
 from specprof.errors import UsageError
 from specprof.settings import Settings
 
@@ -21,4 +21,4 @@ class DraftModel(ModelDrafter):
             title = f"{settings.draft} is a head on the target's hidden states, no model of its own"
             hint = f"use --drafter eagle, or --draft {pocket.members()[0]}"
             raise UsageError(title, hint)
-        return model.load(settings.draft, settings, target.device)
+        return loading.load(settings.draft, settings, target.device)

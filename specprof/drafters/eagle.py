@@ -9,7 +9,7 @@ from specprof.engine.heads import checkpoint
 from specprof.engine.heads.decoder import HeadDecoder
 from specprof.engine.heads.reference import HeadReference
 from specprof.engine.heads.taps import taps
-from specprof.engine.model import Loaded
+from specprof.engine.setup.loading import Loaded
 from specprof.engine.transfer import on_device
 from specprof.errors import UsageError
 from specprof.extend import Cache, Drafter, Proposal, Rig, Shape
@@ -43,7 +43,7 @@ class Eagle(Drafter):
             _kept(settings.cache, rig),
         )
         self.plain = HeadReference(head, ours.plain(head), theirs.plain(target.model), read)
-        self.shape = registry.load(Shape, registry.member("shape", rig.settings.shape))(rig)
+        self.shape = registry.get(Shape, rig.settings.shape)(rig)
 
     @classmethod
     def load(cls, settings: Settings, target: Loaded) -> Loaded:
@@ -68,4 +68,4 @@ class Eagle(Drafter):
 
 def _kept(name: str, rig: Rig) -> Cache:
     """Return the cache of that name, for what it says of a plain forward."""
-    return registry.load(Cache, registry.member("cache", name))(rig.settings)
+    return registry.get(Cache, name)(rig.settings)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import torch
 
-from specprof.engine import model
 from specprof.engine.drafting import ModelDrafter
-from specprof.engine.model import Loaded
+from specprof.engine.setup import loading
+from specprof.engine.setup.loading import Loaded
 from specprof.errors import UsageError
 from specprof.settings import Settings
 
@@ -36,7 +36,7 @@ class LayerSkip(ModelDrafter):
             raise UsageError(title, hint if layers > 1 else "use drafter self, or another target")
         cut = first_layers(target.model, count)
         name = f"{target.facts.name}, first {count} of {layers} layers"
-        return Loaded(cut, target.tokenizer, model.facts_of(name, cut))
+        return Loaded(cut, target.tokenizer, loading.facts_of(name, cut))
 
 
 def first_layers(whole: torch.nn.Module, count: int) -> torch.nn.Module:

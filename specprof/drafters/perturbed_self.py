@@ -14,7 +14,7 @@ import torch
 
 from specprof.engine.decoder import Decoder
 from specprof.engine.drafting import ModelDrafter
-from specprof.engine.model import Loaded
+from specprof.engine.setup.loading import Loaded
 from specprof.extend import Law, Rig
 from specprof.settings import Settings
 

@@ -5,7 +5,7 @@ of the engine or the rounding of batched against single forwards (theory 2.11).
 """
 
 from specprof.engine.drafting import ModelDrafter
-from specprof.engine.model import Loaded
+from specprof.engine.setup.loading import Loaded
 from specprof.settings import Settings
 
 

@@ -12,20 +12,20 @@ from dataclasses import dataclass
 import torch
 from greenlet import getcurrent, greenlet
 
-from specprof.engine.batch_store import SharedStore
-from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel, Runs
-from specprof.engine.loop import Engine, Played
-from specprof.engine.masks import attention_mask
+from specprof.engine.loop import Loop, PlayedRound
 from specprof.engine.releases import with_cache
+from specprof.engine.stores.batch import SharedStore
+from specprof.engine.stores.dense import Store
+from specprof.engine.stores.masks import attention_mask
 from specprof.errors import SpecprofError
 
-Step = dict[int, Played]
+Step = dict[int, PlayedRound]
 """A round of every sequence that still decodes, by its number in the batch."""
 
 
 def steps(
-    engines: Sequence[Engine],
+    engines: Sequence[Loop],
     committed: Sequence[list[int]],
     *,
     new_tokens: int,
@@ -33,17 +33,17 @@ def steps(
 ) -> Generator[Step]:
     """Extend each of `committed` in place by its own engine, a round of all of them at a time.
 
-    Each stops as `Engine.rounds` does; the others go on. Rounds of a step share their times.
+    Each stops as `Loop.rounds` does; the others go on. Rounds of a step share their times.
     """
     rounds = [
-        engine.rounds(tokens, new_tokens=new_tokens, stop=stop)
-        for engine, tokens in zip(engines, committed, strict=True)
+        loop.rounds(tokens, new_tokens=new_tokens, stop=stop)
+        for loop, tokens in zip(engines, committed, strict=True)
     ]
     if len(rounds) == 1:
         for played in rounds[0]:
             yield {0: played}
         return
-    players = {number: Player(number, each) for number, each in enumerate(rounds)}
+    players = {number: SequenceLoop(number, each) for number, each in enumerate(rounds)}
     try:
         while step := _step({number: each for number, each in players.items() if not each.dead}):
             yield step
@@ -53,7 +53,7 @@ def steps(
                 player.throw()
 
 
-def _step(players: Mapping[int, "Player"]) -> Step:
+def _step(players: Mapping[int, "SequenceLoop"]) -> Step:
     """Let every player play one round, if it has one left."""
     said = {number: player.switch() for number, player in players.items()}
     while asked := {n: each for n, each in said.items() if isinstance(each, Request)}:
@@ -62,22 +62,22 @@ def _step(players: Mapping[int, "Player"]) -> Step:
         answers = next(iter(group.values())).table.answer(group)
         for number, logits in answers.items():
             said[number] = players[number].switch(logits)
-    step = {number: played for number, played in said.items() if isinstance(played, Played)}
+    step = {number: played for number, played in said.items() if isinstance(played, PlayedRound)}
     _share_times(list(step.values()))
     return step
 
 
-def _share_times(step: Sequence[Played]) -> None:
+def _share_times(step: Sequence[PlayedRound]) -> None:
     """Make every round of a step last from when the first began to when the last was over."""
     for played in step:
         played.lap.at_ns, played.lap.start = step[0].lap.at_ns, step[0].lap.start
         played.lap.end = step[-1].lap.end
 
 
-class Player(greenlet):  # type: ignore[misc]  # greenlet is untyped
+class SequenceLoop(greenlet):  # type: ignore[misc]  # greenlet is untyped
     """Plays a sequence's rounds, giving way with each and wherever a model is asked."""
 
-    def __init__(self, number: int, rounds: Iterator[Played]) -> None:
+    def __init__(self, number: int, rounds: Iterator[PlayedRound]) -> None:
         super().__init__()
         self.number = number
         self.rounds = rounds
@@ -96,24 +96,24 @@ class Player(greenlet):  # type: ignore[misc]  # greenlet is untyped
 class Request:
     """What a player asks of a model."""
 
-    table: "Table"
+    table: "SharedModel"
     tokens: torch.Tensor
     """[n] to be fed."""
     parents: torch.Tensor | None
     """[n] where they are nodes of a tree."""
 
 
-class Seat(CausalModel):
+class SharedDecoder(CausalModel):
     """A sequence's place at a table: alone a model like any other, in a step one of many."""
 
-    def __init__(self, table: "Table", store: Store) -> None:
+    def __init__(self, table: "SharedModel", store: Store) -> None:
         super().__init__(table.model, store, table.device, table.vocabulary, runs=table.runs)
         self.table = table
 
     def feed(self, tokens: torch.Tensor, parents: torch.Tensor | None = None) -> torch.Tensor:
         """Append [n] tokens, a chain or with `parents` a tree; return [n, vocab] float32 logits."""
         player = getcurrent()
-        if not isinstance(player, Player):
+        if not isinstance(player, SequenceLoop):
             return super().feed(tokens, parents)
         if torch.is_inference_mode_enabled():  # a mode of the thread: the next player would get it
             title = "a model was fed inside a block of inference mode, which a batch can't be"
@@ -123,7 +123,7 @@ class Seat(CausalModel):
         return logits
 
 
-class Table:
+class SharedModel:
     """A model and the stores of all sequences that ask it."""
 
     def __init__(
@@ -143,7 +143,7 @@ class Table:
         self.vocabulary = vocabulary
         self.patient = patient
         self.store = SharedStore(stores)
-        self.seats = [Seat(self, store) for store in stores]
+        self.seats = [SharedDecoder(self, store) for store in stores]
 
     @torch.inference_mode()
     def answer(self, requests: Mapping[int, Request]) -> dict[int, torch.Tensor]:

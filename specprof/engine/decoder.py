@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from specprof.engine.cache import Store
-from specprof.engine.masks import attention_mask
 from specprof.engine.releases import with_cache
+from specprof.engine.stores.dense import Store
+from specprof.engine.stores.masks import attention_mask
 from specprof.engine.transfer import on_device
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ class ModelDrafter(Drafter):
         super().__init__(rig)
         assert rig.draft is not None  # noqa: S101 - every such drafter's `load` returns a model
         cache = rig.settings.draft_cache or rig.settings.cache
-        kept = registry.load(Cache, registry.member("cache", cache))(rig.settings)
+        kept = registry.get(Cache, cache)(rig.settings)
         self.plain = kept.plain(rig.draft.model)
         self.draft: Decoder = rig.decoder(rig.draft.model)
-        self.shape = registry.load(Shape, registry.member("shape", rig.settings.shape))(rig)
+        self.shape = registry.get(Shape, rig.settings.shape)(rig)
 
     def propose(self, committed: list[int], depth: int) -> Proposal:
         """Draft `depth` tokens, or levels of a tree, from the law the target is sampled by.

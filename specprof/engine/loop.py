@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from specprof.engine.decoder import Decoder
-from specprof.engine.stopwatch import Lap, Stopwatch
+from specprof.engine.instruments.stopwatch import Lap, Stopwatch
 from specprof.engine.transfer import on_device
 from specprof.engine.tree import height, path
 from specprof.errors import NOT_FINITE, SpecprofError
@@ -19,7 +19,7 @@ from specprof.extend import Acceptance, Depth, Drafter, Law, Proposal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Played:
+class PlayedRound:
     """One round as it was played: what `observe` and the capture need, nothing resolved yet."""
 
     context: int
@@ -56,7 +56,7 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
+class Loop:
     """The parts that play a round, wired once a run."""
 
     target: Decoder
@@ -69,7 +69,7 @@ class Engine:
 
     def rounds(
         self, committed: list[int], *, new_tokens: int, stop: frozenset[int]
-    ) -> Iterator[Played]:
+    ) -> Iterator[PlayedRound]:
         """Extend `committed` in place, a round at a time, by `new_tokens` or up to a `stop` token.
 
         All of `committed` but its last token has been fed to the target; the last is fed first.
@@ -81,7 +81,7 @@ class Engine:
             ended = played.emitted[-1] in stop
             yield played
 
-    def _round(self, committed: list[int], limit: int, stop: frozenset[int]) -> Played:
+    def _round(self, committed: list[int], limit: int, stop: frozenset[int]) -> PlayedRound:
         target, drafter, draft = self.target, self.drafter, self.drafter.draft
         watch, context = self.watch, len(committed)
         forwards = target.forwards, draft.forwards if draft else 0
@@ -104,7 +104,7 @@ class Engine:
             target.rollback(len(committed) - 1)
             drafter.rollback(len(committed))
         self.policy.learn(height(parents), len(branch))
-        return Played(
+        return PlayedRound(
             context=context,
             depth_asked=depth,
             proposal=proposal,

@@ -8,14 +8,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 
+from specprof import registry
 from specprof.engine.batch import steps
-from specprof.engine.held import ROOM, Held
-from specprof.engine.loop import Played
-from specprof.engine.recheck import Reference, recheck
-from specprof.engine.replay import catch_up, ready, ready_alone
-from specprof.engine.rounds import Scribe
-from specprof.engine.threads import threads
-from specprof.engine.wiring import Lane, Wired, member
+from specprof.engine.instruments.threads import threads
+from specprof.engine.loop import PlayedRound
+from specprof.engine.observe.scribe import RoundRecorder
+from specprof.engine.recheck.kept_logits import ROOM, KeptLogits
+from specprof.engine.recheck.recheck import Reference, recheck
+from specprof.engine.record_ahead import catch_up, ready, ready_alone
+from specprof.engine.run import Lane, Run
 from specprof.extend import Cache
 from specprof.records import Burst, Event, Plain, Prefill, Recheck, Round
 from specprof.settings import EVIDENT
@@ -32,25 +33,25 @@ class Stretch:
     played: int = 0
     rounds: list[Round] = field(default_factory=list)
     """Those that were recorded, as long as a recheck will ask for them."""
-    held: Held | None = None
+    held: KeptLogits | None = None
     """What they acted on; None where the burst will not be rechecked."""
 
 
 class Walk:
     """Decodes every sequence of a run at one depth after another, and tells what was measured."""
 
-    def __init__(self, wired: Wired, *, origin_ns: int, prefill_threads: int) -> None:
+    def __init__(self, run: Run, *, origin_ns: int, prefill_threads: int) -> None:
         """Count times from `origin_ns` on the host's clock."""
-        self.wired = wired
+        self.run = run
         self.origin_ns = origin_ns
         self.prefill_threads = prefill_threads
-        self.scribe = Scribe(
-            law=wired.rig.law,
-            acceptance=wired.engine.acceptance,
-            policies=[lane.rig.policy for lane in wired.lanes],
-            detail=wired.settings.detail,
+        self.scribe = RoundRecorder(
+            law=run.rig.law,
+            acceptance=run.loop.acceptance,
+            policies=[lane.rig.policy for lane in run.lanes],
+            detail=run.settings.detail,
             origin_ns=origin_ns,
-            late=wired.rig.watch.clock.late,
+            late=run.rig.watch.clock.late,
         )
 
     @property
@@ -64,22 +65,22 @@ class Walk:
         A batch decodes its sequences together: each has a burst of its own, that lasts as long as
         that of the last to end.
         """
-        wired, clock = self.wired, self.wired.rig.watch.clock
+        run, clock = self.run, self.run.rig.watch.clock
         started_ns, started = time.perf_counter_ns() - self.origin_ns, clock.mark()
         sequences = [
             Stretch(
-                burst=number * len(wired.lanes) + sequence,
+                burst=number * len(run.lanes) + sequence,
                 sequence=sequence,
                 lane=lane,
                 committed=lane.tokens[:context],
-                held=Held(ROOM // len(wired.lanes)) if self._rechecks(context) else None,
+                held=KeptLogits(ROOM // len(run.lanes)) if self._rechecks(context) else None,
             )
-            for sequence, lane in enumerate(wired.lanes)
+            for sequence, lane in enumerate(run.lanes)
         ]
         for each in sequences:
             yield self._prefill(each)
         for each in sequences:
-            ready(each.lane.engine)
+            ready(each.lane.loop)
         yield from self._rounds(sequences)
         wall_ns = clock.between(started, clock.mark())
         for each in sequences:
@@ -89,21 +90,21 @@ class Walk:
                 wall_ns=wall_ns,
                 rounds=each.played,
                 emitted=len(each.committed) - context,
-                finish="eos" if each.committed[-1] in wired.stop else "length",
+                finish="eos" if each.committed[-1] in run.stop else "length",
                 sequence=each.sequence,
             )
-        if wired.settings.plain_steps and wired.settings.drafter != "none":
+        if run.settings.plain_steps and run.settings.drafter != "none":
             yield from self._plain(sequences)
         for each in sequences:
             yield from self._recheck(each)
-        wired.roll_back_to(context)
+        run.roll_back_to(context)
 
     def _rechecks(self, context: int) -> bool:
-        settings = self.wired.settings
+        settings = self.run.settings
         return context <= settings.recheck_context and settings.detail in EVIDENT
 
     def _prefill(self, stretch: Stretch) -> Prefill:
-        parts, committed = stretch.lane.engine, stretch.committed
+        parts, committed = stretch.lane.loop, stretch.committed
         target, watch = parts.target, parts.watch
         fed = len(committed) - 1 - target.length
         watch.begin()
@@ -124,17 +125,17 @@ class Walk:
 
     def _rounds(self, sequences: Sequence[Stretch]) -> Iterator[Round]:
         decoding = steps(
-            [each.lane.engine for each in sequences],
+            [each.lane.loop for each in sequences],
             [each.committed for each in sequences],
-            new_tokens=self.wired.settings.max_new_tokens,
-            stop=self.wired.stop,
+            new_tokens=self.run.settings.max_new_tokens,
+            stop=self.run.stop,
         )
         with closing(decoding):  # a run told to stop lets go of its sequences here and not later
             try:
                 for step in decoding:
                     for sequence, played in step.items():
                         yield from self._taken(sequences, sequence, played, len(step))
-                        catch_up(sequences[sequence].lane.engine)
+                        catch_up(sequences[sequence].lane.loop)
             except GeneratorExit:
                 raise
             except BaseException:  # a failure, a Ctrl-C: what was played before it is told
@@ -144,7 +145,7 @@ class Walk:
         yield from self._kept(sequences, self.scribe.flush())
 
     def _taken(
-        self, sequences: Sequence[Stretch], sequence: int, played: Played, shared: int
+        self, sequences: Sequence[Stretch], sequence: int, played: PlayedRound, shared: int
     ) -> Iterator[Round]:
         """Take in a round of one sequence; yield those readable now, whosever they are."""
         each = sequences[sequence]
@@ -170,29 +171,29 @@ class Walk:
         played = steps(
             alone,
             [list(each.committed) for each in sequences],
-            new_tokens=self.wired.settings.plain_steps,
+            new_tokens=self.run.settings.plain_steps,
             stop=frozenset(),
         )
-        for engine in alone:
-            ready_alone(engine)
+        for loop in alone:
+            ready_alone(loop)
         for step in played:
             laps.append(step[0].lap)
-            for engine in alone:
-                ready_alone(engine)
+            for loop in alone:
+                ready_alone(loop)
         steps_ns = [lap.wall_ns() for lap in laps]
         first = sequences[0]
         yield Plain(burst=first.burst, context=len(first.committed), steps_ns=steps_ns)
 
     def _recheck(self, stretch: Stretch) -> Iterator[Recheck]:
         """Recompute a burst without a cache, where there is evidence to hold against it."""
-        engine, settings = stretch.lane.engine, self.wired.settings
-        kept = member(Cache, "cache", settings.cache)(settings)
+        loop, settings = stretch.lane.loop, self.run.settings
+        kept = registry.get(Cache, settings.cache)(settings)
         reference = Reference(
-            target=kept.plain(self.wired.target.model),
-            draft=engine.drafter.plain,
-            certain=engine.drafter.draft is None,  # no model has no state to lose
-            law=engine.law,
-            acceptance=engine.acceptance,
+            target=kept.plain(self.run.target.model),
+            draft=loop.drafter.plain,
+            certain=loop.drafter.draft is None,  # no model has no state to lose
+            law=loop.law,
+            acceptance=loop.acceptance,
         )
         held, stretch.held = stretch.held, None
         if held is not None and stretch.rounds:

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from specprof import __version__
 from specprof.capture import Capture
 from specprof.exporters._slices import RUN, Slice, lanes, run_ns
 from specprof.exporters.collapsed import stacks
 from specprof.extend import Exporter
 from specprof.plain import as_json, plain_json
+from specprof.version import __version__
 
 SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 Json = dict[str, Any]

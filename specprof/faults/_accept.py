@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 
+from specprof.engine.patch import swapped
+from specprof.engine.run import Lane, Run
 from specprof.engine.sampling import laws_drafted_from
-from specprof.engine.wiring import Lane, Wired
 from specprof.extend import Law, Proposal
-from specprof.faults._patch import swapped
 
 
 class Step:
@@ -70,12 +70,12 @@ Decide = Callable[[torch.Tensor, Proposal, Law, torch.Generator], torch.Tensor]
 
 
 @contextmanager
-def deciding(wired: Wired, decided: Callable[[Lane], Decide]) -> Iterator[None]:
+def deciding(run: Run, decided: Callable[[Lane], Decide]) -> Iterator[None]:
     """Have every sequence's rounds decided by what `decided` makes for it.
 
     What is owed, and what `observe` makes of a round, stays the declared rule's own.
     """
     with ExitStack() as stack:
-        for lane in wired.lanes:
-            stack.enter_context(swapped(lane.engine.acceptance, decide=decided(lane)))
+        for lane in run.lanes:
+            stack.enter_context(swapped(lane.loop.acceptance, decide=decided(lane)))
         yield

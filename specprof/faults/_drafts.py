@@ -7,10 +7,10 @@ from dataclasses import replace
 import torch
 
 from specprof.engine.drafting import ModelDrafter
-from specprof.engine.wiring import Wired
+from specprof.engine.patch import swapped
+from specprof.engine.run import Run
 from specprof.errors import UsageError
 from specprof.extend import Law
-from specprof.faults._patch import swapped
 
 Draw = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 """From [rows, vocab] what a shape hands over, a law's probabilities or greedy logits, to [rows]."""
@@ -34,16 +34,16 @@ class DrawnOtherwise(Law):
 
 
 @contextmanager
-def drawing(wired: Wired, draw: Callable[[Law], Draw]) -> Iterator[None]:
+def drawing(run: Run, draw: Callable[[Law], Draw]) -> Iterator[None]:
     """Have every sequence's drafts drawn by what `draw` makes of its law, and declared as before.
 
     Raises UsageError where no model drafts.
     """
     with ExitStack() as stack:
-        for lane in wired.lanes:
-            drafter = lane.engine.drafter
+        for lane in run.lanes:
+            drafter = lane.loop.drafter
             if not isinstance(drafter, ModelDrafter):
-                title = f"drafter {wired.settings.drafter!r} draws its drafts in its own way"
+                title = f"drafter {run.settings.drafter!r} draws its drafts in its own way"
                 raise UsageError(title, "show this fault with the drafter draft-model")
             rig = drafter.shape.rig
             law = DrawnOtherwise(rig.law, draw(rig.law))

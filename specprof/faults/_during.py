@@ -4,17 +4,17 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
-from specprof.engine.wiring import Lane, Wired
-from specprof.faults._patch import swapped
+from specprof.engine.patch import swapped
+from specprof.engine.run import Lane, Run
 
 Broken = AbstractContextManager[None]
 
 
 @contextmanager
-def in_each(wired: Wired, broken: Callable[[Lane], Broken]) -> Iterator[None]:
+def in_each(run: Run, broken: Callable[[Lane], Broken]) -> Iterator[None]:
     """Hold what `broken` makes of each sequence for as long as the block lasts."""
     with ExitStack() as stack:
-        for lane in wired.lanes:
+        for lane in run.lanes:
             stack.enter_context(broken(lane))
         yield
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, cast
 
 from specprof.engine.features import Features
-from specprof.engine.wiring import Lane, Wired
+from specprof.engine.run import Lane, Run
 from specprof.errors import UsageError
 from specprof.faults._miscount import target_of
 
@@ -20,8 +20,8 @@ def features_of(lane: Lane) -> Features:
     return features
 
 
-def head_of(wired: Wired) -> "Head":
+def head_of(run: Run) -> "Head":
     """Return the head a run drafts with."""
-    features_of(wired.lanes[0])
-    assert wired.draft is not None  # noqa: S101 - whose features are read is loaded
-    return cast("Head", wired.draft.model)
+    features_of(run.lanes[0])
+    assert run.draft is not None  # noqa: S101 - whose features are read is loaded
+    return cast("Head", run.draft.model)

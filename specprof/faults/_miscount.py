@@ -11,14 +11,14 @@ from typing import cast
 
 import torch
 
-from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel
 from specprof.engine.drafting import ModelDrafter, nothing
+from specprof.engine.patch import swapped
+from specprof.engine.run import Lane, Run
+from specprof.engine.stores.dense import Store
 from specprof.engine.transfer import on_device
-from specprof.engine.wiring import Lane, Wired
 from specprof.extend import Proposal
 from specprof.faults._during import in_each
-from specprof.faults._patch import swapped
 from specprof.faults._room import roomier
 
 COMMON = ("prefill", "rollback")
@@ -95,19 +95,19 @@ class TargetCount:
 
 
 def draft_counted(
-    wired: Wired, kind: Callable[[ModelDrafter], DraftCount]
+    run: Run, kind: Callable[[ModelDrafter], DraftCount]
 ) -> AbstractContextManager[None]:
     """Let each sequence's draft go by a count of this kind."""
 
     def counted(lane: Lane) -> AbstractContextManager[None]:
-        drafter = cast("ModelDrafter", lane.engine.drafter)
+        drafter = cast("ModelDrafter", lane.loop.drafter)
         return _counted(drafter, draft_of(lane).store, kind(drafter), ("propose", *COMMON))
 
-    return in_each(wired, counted)
+    return in_each(run, counted)
 
 
 def target_counted(
-    wired: Wired, kind: Callable[[CausalModel], TargetCount]
+    run: Run, kind: Callable[[CausalModel], TargetCount]
 ) -> AbstractContextManager[None]:
     """Let each sequence's target go by a count of this kind."""
 
@@ -115,7 +115,7 @@ def target_counted(
         target = target_of(lane)
         return _counted(target, target.store, kind(target), ("feed", *COMMON))
 
-    return in_each(wired, counted)
+    return in_each(run, counted)
 
 
 @contextmanager
@@ -129,10 +129,10 @@ def _counted(
 
 
 def target_of(lane: Lane) -> CausalModel:
-    """Return a sequence's target as what it is in a wired run."""
-    return cast("CausalModel", lane.engine.target)
+    """Return a sequence's target as what it is in a run."""
+    return cast("CausalModel", lane.loop.target)
 
 
 def draft_of(lane: Lane) -> CausalModel:
     """Return what a sequence drafts with, a model with a cache."""
-    return cast("CausalModel", lane.engine.drafter.draft)
+    return cast("CausalModel", lane.loop.drafter.draft)

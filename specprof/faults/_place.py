@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import torch
 
-from specprof.engine.cache import Placement, Store
-from specprof.faults._patch import swapped
+from specprof.engine.patch import swapped
+from specprof.engine.stores.dense import Placement, Store
 
 Change = Callable[[Placement, int], Placement]
 """From a right placement, and the tokens stored before it, to a wrong one."""

@@ -7,8 +7,8 @@ end the run with an error instead of showing what the error does.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from specprof.engine.cache import Store
-from specprof.faults._patch import swapped
+from specprof.engine.patch import swapped
+from specprof.engine.stores.dense import Store
 
 ROWS = 4096
 """Tokens that may pile up over a run."""

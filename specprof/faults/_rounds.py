@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 import torch
 
 from specprof.engine import loop
+from specprof.engine.patch import swapped
 from specprof.extend import Proposal
-from specprof.faults._patch import swapped
 
 Outcome = tuple[int, int, list[int], list[int]]
 

@@ -3,7 +3,7 @@
 Everything is as healthy as it gets there, so what a diagnosis finds is what was broken.
 """
 
-from specprof.extend import Fault
+from specprof.engine.fault import Fault
 from specprof.settings import Settings, Value
 
 STAGE: dict[str, Value] = {

@@ -10,10 +10,10 @@ from contextlib import ExitStack, contextmanager
 import torch
 
 from specprof.engine.decoder import Decoder
-from specprof.engine.loop import Engine
-from specprof.engine.wiring import Wired
+from specprof.engine.loop import Loop
+from specprof.engine.patch import swapped
+from specprof.engine.run import Run
 from specprof.errors import UsageError
-from specprof.faults._patch import swapped
 
 
 def wait(ms: float) -> None:
@@ -23,26 +23,26 @@ def wait(ms: float) -> None:
 
 @contextmanager
 def feeding_slowly(
-    wired: Wired, of: Callable[[Engine], Decoder], cost_ms: Callable[[int], float]
+    run: Run, of: Callable[[Loop], Decoder], cost_ms: Callable[[int], float]
 ) -> Iterator[None]:
     """Have a decoder of every sequence wait with each feed of n tokens, `cost_ms(n)`."""
     with ExitStack() as stack:
-        for lane in wired.lanes:
-            stack.enter_context(_slowed(of(lane.engine), cost_ms))
+        for lane in run.lanes:
+            stack.enter_context(_slowed(of(lane.loop), cost_ms))
         yield
 
 
-def target(engine: Engine) -> Decoder:
+def target(loop: Loop) -> Decoder:
     """Return what verifies."""
-    return engine.target
+    return loop.target
 
 
-def draft(engine: Engine) -> Decoder:
+def draft(loop: Loop) -> Decoder:
     """Return what drafts; refuse a drafter without a model."""
-    if engine.drafter.draft is None:
-        title = f"{type(engine.drafter).__name__} has no model to wait for"
+    if loop.drafter.draft is None:
+        title = f"{type(loop.drafter).__name__} has no model to wait for"
         raise UsageError(title, "show this fault with the drafter draft-model")
-    return engine.drafter.draft
+    return loop.drafter.draft
 
 
 @contextmanager

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from specprof.engine.model import Loaded
-from specprof.engine.wiring import Wired
+from specprof.engine.run import Run
+from specprof.engine.setup.loading import Loaded
 from specprof.errors import UsageError
 
 
-def draft_of(wired: Wired) -> Loaded:
+def draft_of(run: Run) -> Loaded:
     """Return the draft; refuse one whose weights are the target's as well, or none."""
-    draft = wired.draft
-    if draft is None or draft.model is wired.target.model:
-        title = f"drafter {wired.settings.drafter!r} has no weights of its own"
+    draft = run.draft
+    if draft is None or draft.model is run.target.model:
+        title = f"drafter {run.settings.drafter!r} has no weights of its own"
         raise UsageError(title, "show this fault with the drafter draft-model")
     return draft
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 
-from specprof.engine.held import Held
-from specprof.engine.loop import Played
-from specprof.engine.recheck import Reference, recheck
-from specprof.engine.rounds import Scribe
+from specprof.engine.loop import PlayedRound
+from specprof.engine.observe.scribe import RoundRecorder
+from specprof.engine.recheck.kept_logits import KeptLogits
+from specprof.engine.recheck.recheck import Reference, recheck
 from specprof.records import Burst, Event, Plain, Round
 
 Now = Callable[[], int]
@@ -16,7 +16,12 @@ class OpenBurst:
     """Rounds that extend one text, written down as they are played."""
 
     def __init__(
-        self, number: int, committed: list[int], scribe: Scribe, held: Held | None, now: Now
+        self,
+        number: int,
+        committed: list[int],
+        scribe: RoundRecorder,
+        held: KeptLogits | None,
+        now: Now,
     ) -> None:
         """Extend `committed`; `held`: what the rounds acted on, where they will be rechecked."""
         self.number = number
@@ -32,7 +37,7 @@ class OpenBurst:
         self._context = len(committed)
         self._started_ns = now()
 
-    def play(self, played: Played, *, raw: bool | None) -> Iterator[Round]:
+    def play(self, played: PlayedRound, *, raw: bool | None) -> Iterator[Round]:
         """Take in a round; yield those readable now.
 
         `raw`: its rows are the models' own logits; None: it came without rows.

@@ -15,14 +15,14 @@ import msgspec
 
 from specprof import limits, registry
 from specprof.capture_writer import CaptureWriter
-from specprof.engine.header import header
-from specprof.engine.held import ROOM, Held
-from specprof.engine.loop import Played
-from specprof.engine.model import device_for
-from specprof.engine.rounds import Scribe
-from specprof.engine.sampler import Sampler
+from specprof.engine.instruments.counters import Sampler
+from specprof.engine.instruments.stopwatch import Stopwatch, clock_for
+from specprof.engine.loop import PlayedRound
+from specprof.engine.observe.scribe import RoundRecorder
+from specprof.engine.recheck.kept_logits import ROOM, KeptLogits
 from specprof.engine.sampling import ProcessedLaw
-from specprof.engine.stopwatch import Stopwatch, clock_for
+from specprof.engine.setup.header import header
+from specprof.engine.setup.loading import device_for
 from specprof.errors import UsageError
 from specprof.extend import Acceptance, Depth
 from specprof.recorder import Ledger
@@ -110,8 +110,8 @@ class Log:
         self._writer = writer
         self._ledger = Ledger(writer)
         self._sampler = Sampler(device, self.now)
-        policy = registry.load(Depth, registry.member("depth", settings.depth_policy))
-        self._scribe = Scribe(
+        policy = registry.get(Depth, settings.depth_policy)
+        self._scribe = RoundRecorder(
             law=self.law,
             acceptance=self.acceptance,
             policies=[policy(settings)],
@@ -168,7 +168,7 @@ class Log:
             self._bursts,
             list(committed),
             self._scribe,
-            Held(ROOM) if self._rechecks(len(committed)) else None,
+            KeptLogits(ROOM) if self._rechecks(len(committed)) else None,
             self.now,
         )
         self._bursts += 1
@@ -194,7 +194,7 @@ class Log:
             lawless=self.settings.drafter in limits.CHAIN_ONLY,
         )
 
-        def play(played: Played, raw: bool | None) -> None:  # noqa: FBT001 - a callback's argument
+        def play(played: PlayedRound, raw: bool | None) -> None:  # noqa: FBT001 - a callback's argument
             self._settle(raw=raw)
             for one in burst.play(played, raw=raw):
                 self.take(one)

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from specprof import registry
-from specprof.engine.model import Loaded, facts_of
-from specprof.engine.recheck import Reference
+from specprof.engine.recheck.recheck import Reference
+from specprof.engine.setup.loading import Loaded, facts_of
 from specprof.errors import UsageError
 from specprof.extend import Acceptance, Cache, Law
 from specprof.settings import Settings
@@ -83,4 +83,4 @@ def _module(model: Model, settings: Settings, cache: str) -> torch.nn.Module | N
         return None
     if not isinstance(model, torch.nn.Module):
         return Answers(model)
-    return registry.load(Cache, registry.member("cache", cache))(settings).plain(model)
+    return registry.get(Cache, cache)(settings).plain(model)

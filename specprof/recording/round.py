@@ -8,14 +8,14 @@ from typing import Self
 
 import torch
 
-from specprof.engine.loop import Played
+from specprof.engine.instruments.stopwatch import Stopwatch
+from specprof.engine.loop import PlayedRound
 from specprof.engine.sampling import ProcessedLaw
-from specprof.engine.stopwatch import Stopwatch
 from specprof.errors import UsageError
 from specprof.extend import Law, Proposal
+from specprof.recording.checks import chosen, counted, ids, inside, known, ordered
 from specprof.recording.models import Rows
 from specprof.recording.rows import logs, rows
-from specprof.recording.told import chosen, counted, ids, inside, known, ordered
 
 AS_GIVEN = ProcessedLaw(1.0)
 """Of rows that are probabilities already, told as their logarithms."""
@@ -43,7 +43,7 @@ class OpenRound:
         watch: Stopwatch,
         duty: Duty,
         context: int,
-        play: Callable[[Played, bool | None], None],
+        play: Callable[[PlayedRound, bool | None], None],
     ) -> None:
         self._watch = watch
         self._duty = duty
@@ -169,7 +169,7 @@ class OpenRound:
             shared = min(self._target.shape[-1], self._draft.shape[-1])
             self._target, self._draft = self._target[:, :shared], self._draft[:, :shared]
 
-    def _played(self) -> Played:
+    def _played(self) -> PlayedRound:
         if self._verdict is None:
             hint = "call verdict(accepted, emitted) before the round's block ends"
             raise UsageError("a round ended without a verdict", hint)
@@ -177,7 +177,7 @@ class OpenRound:
         path, emitted = self._verdict
         self._fits(path, emitted)  # drafted may have come after the verdict
         chain = list(range(-1, len(self._tokens) - 1))
-        return Played(
+        return PlayedRound(
             context=self._context,
             depth_asked=len(self._tokens) if self._asked is None else self._asked,
             proposal=self._proposal(target.device),

@@ -6,12 +6,12 @@ import msgspec
 import numpy as np
 import pytest
 
+from captures import events
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.perplexity import by_depth, log_ratio, perplexity
 from specprof.diagnosis.diagnose import diagnose
 from specprof.records import Header, Scored
-from tests.captures import events
 
 
 def scored(nll, *, step=64, text="known text", target="pocket/target"):

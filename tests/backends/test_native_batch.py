@@ -112,12 +112,12 @@ def test_a_run_told_to_stop_lets_its_sequences_go(pair, monkeypatch):
     """Closed in the middle of a burst, it leaves no loop set aside with its caches."""
     players = []
 
-    class Recorded(batch.Player):
+    class Recorded(batch.SequenceLoop):
         def __init__(self, *given):
             super().__init__(*given)
             players.append(self)
 
-    monkeypatch.setattr(batch, "Player", Recorded)
+    monkeypatch.setattr(batch, "SequenceLoop", Recorded)
     running = Native().run(RunSpec(id="x", profile="test", settings=settings(pair)), ["run"])
     for event in running:
         if isinstance(event, Round):

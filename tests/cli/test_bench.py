@@ -7,11 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 import runs
+from specprof.bench import contest
+from specprof.bench.contest import Contest, Standing, Strayed, entries
 from specprof.cli import _contest, app
 from specprof.cli._table import ABSENT
-from specprof.engine import contest
-from specprof.engine.bout import Bout
-from specprof.engine.contest import Contest, Standing, Strayed, entries
+from specprof.engine.instruments.bout import Bout
 from specprof.errors import INTERRUPTED, UnknownName, UsageError
 
 

@@ -1,6 +1,7 @@
 """Strangers' captures, sweeps, profiles and models, as a user opens them: nothing of them runs.
 
-The proof is a mark: `tests/evil.py` makes a folder whose code leaves one wherever it is run.
+The proof is a mark: `tests/support/evil.py` makes a folder whose code leaves
+one wherever it is run.
 """
 
 import json

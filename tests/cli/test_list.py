@@ -18,7 +18,7 @@ def specprof(*arguments) -> subprocess.CompletedProcess:
 def test_everything_is_listed_by_kind():
     """Every member of every kind and every profile, each with its line."""
     told = specprof("list").stdout
-    for kind in registry.KINDS:
+    for kind in registry.FOLDERS:
         for member in registry.members(kind).values():
             assert f"  {member.name} " in told
             assert member.summary in told

@@ -17,7 +17,7 @@ CELLS = [(name, odd) for name in EXPORTERS for odd in ODD]
 
 @pytest.fixture
 def exporter(request):
-    return registry.load(extend.Exporter, registry.member("exporter", request.param))()
+    return registry.get(extend.Exporter, request.param)()
 
 
 @pytest.mark.parametrize(("exporter", "odd"), CELLS, indirect=["exporter"])

@@ -9,9 +9,9 @@ import pytest
 
 from specprof import registry
 from specprof.engine.batch import steps
-from specprof.engine.wiring import wire
+from specprof.engine.fault import Fault
+from specprof.engine.setup.wiring import wire
 from specprof.errors import SpecprofError
-from specprof.extend import Fault
 from specprof.faults._stage import staged
 
 FAULTS = list(registry.members("fault").values())
@@ -35,22 +35,22 @@ def test_nothing_is_broken_afterwards(member):
     """The same parts, broken and let go of, decode what parts that never were broken do."""
     kind = registry.load(Fault, member)
     settings = staged(kind, **SMALL)
-    wired, sound = wire(settings), untouched(msgspec.json.encode(settings))
-    with suppress(SpecprofError), kind().inject(wired):  # a NaN ends a run, as it should
-        decode(wired)
-    assert decode(wired) == sound
+    run, sound = wire(settings), untouched(msgspec.json.encode(settings))
+    with suppress(SpecprofError), kind().inject(run):  # a NaN ends a run, as it should
+        decode(run)
+    assert decode(run) == sound
 
 
-def decode(wired):
+def decode(run):
     """Return every sequence's text after a few rounds from the start."""
-    wired.roll_back_to(1)
-    committed = [lane.tokens[:CONTEXT] for lane in wired.lanes]
-    for lane, tokens in zip(wired.lanes, committed, strict=True):
+    run.roll_back_to(1)
+    committed = [lane.tokens[:CONTEXT] for lane in run.lanes]
+    for lane, tokens in zip(run.lanes, committed, strict=True):
         lane.draw_anew()
-        lane.engine.target.prefill(tokens[:-1])
-        lane.engine.drafter.prefill(tokens)
-    engines = [lane.engine for lane in wired.lanes]
-    for _ in steps(engines, committed, new_tokens=NEW, stop=wired.stop):
+        lane.loop.target.prefill(tokens[:-1])
+        lane.loop.drafter.prefill(tokens)
+    engines = [lane.loop for lane in run.lanes]
+    for _ in steps(engines, committed, new_tokens=NEW, stop=run.stop):
         pass
     return committed
 

@@ -16,7 +16,7 @@ import proofs
 from specprof.acceptance.rejection import Rejection
 from specprof.drafters.perturbed_self import PerturbedSelf
 from specprof.drafters.self import SelfDraft
-from specprof.engine.wiring import wire
+from specprof.engine.setup.wiring import wire
 from specprof.shapes import static_tree
 from tables import TableDecoder
 
@@ -33,19 +33,19 @@ CASES = [
 ]
 
 
-def engine(drafter=None, draft=DRAFT, **cell):
-    return engines.engine(
+def loop(drafter=None, draft=DRAFT, **cell):
+    return engines.loop(
         TableDecoder(TARGET.log()), TableDecoder(draft.log()), drafter, **(WIDE | cell)
     )
 
 
-def p_value(wired, decodings=DECODINGS):
+def p_value(run, decodings=DECODINGS):
     """Return how likely the counts of the first two tokens are under the target's law."""
     counts = torch.zeros(3, 3)
     for _ in range(decodings):
-        wired.target.rollback(0)
-        wired.drafter.rollback(1)
-        committed, _ = engines.decode(wired, new_tokens=2, prompt=(START,))
+        run.target.rollback(0)
+        run.drafter.rollback(1)
+        committed, _ = engines.decode(run, new_tokens=2, prompt=(START,))
         counts[tuple(committed[1:])] += 1
     wanted = decodings * TARGET[START][:, None] * TARGET
     assert wanted.min() >= 5
@@ -55,15 +55,15 @@ def p_value(wired, decodings=DECODINGS):
 @pytest.mark.parametrize("cell", CASES)
 def test_a_lossless_method_samples_the_targets_law(cell):
     """Each rule with every shape it claims, each depth policy."""
-    assert p_value(engine(**cell)) > ERROR
+    assert p_value(loop(**cell)) > ERROR
 
 
 @pytest.mark.parametrize("drafter", [SelfDraft, PerturbedSelf])
 @pytest.mark.parametrize("shape", ["chain", "static-tree", "dynamic-tree"])
 def test_a_draft_made_of_the_target_leaves_its_law_alone(drafter, shape):
     """The controls: drafts that are the target, or the target perturbed."""
-    wired = engine(drafter, draft=TARGET, shape=shape, noise=0.5)
-    assert p_value(wired, 700) > ERROR
+    run = loop(drafter, draft=TARGET, shape=shape, noise=0.5)
+    assert p_value(run, 700) > ERROR
 
 
 class ResidualKept(Rejection):
@@ -115,15 +115,15 @@ class SiblingsForgotten(Rejection):
 )
 def test_a_wrong_rule_is_found_out(wrong, shape):
     """The same test, the same seed, one thing wrong: it fails, or it would prove nothing."""
-    wired = replace(engine(shape=shape, depth=1, acceptance="rejection"), acceptance=wrong())
-    assert p_value(wired) < ERROR
+    run = replace(loop(shape=shape, depth=1, acceptance="rejection"), acceptance=wrong())
+    assert p_value(run) < ERROR
 
 
 @pytest.mark.parametrize("shape", ["chain", "static-tree"])
 def test_a_rule_that_says_it_is_lossy_is(shape):
     """Typical acceptance fails the test the others pass."""
     assert not proofs.rule("typical").lossless
-    assert p_value(engine(shape=shape, acceptance="typical")) < ERROR
+    assert p_value(loop(shape=shape, acceptance="typical")) < ERROR
 
 
 def test_a_draft_law_that_is_not_the_drafts_is_found_out():
@@ -135,13 +135,13 @@ def test_a_draft_law_that_is_not_the_drafts_is_found_out():
             uniform = torch.full_like(proposal.draft_probs, 1 / 3)
             return replace(proposal, draft_probs=uniform)
 
-    assert p_value(engine(Misdeclared)) < ERROR
+    assert p_value(loop(Misdeclared)) < ERROR
 
 
 def test_a_siblings_law_that_forgets_its_elders_is_found_out(monkeypatch):
     """Drawn without replacement, declared as if with: the output is bent."""
     monkeypatch.setattr(static_tree, "sibling_law", lambda law, elders, tokens: law)
-    assert p_value(engine(shape="static-tree", depth=1, acceptance="rejection")) < ERROR
+    assert p_value(loop(shape="static-tree", depth=1, acceptance="rejection")) < ERROR
 
 
 @pytest.fixture(scope="module")
@@ -156,16 +156,16 @@ def test_drafts_are_drawn_from_the_law_they_declare(family, drafter):
     A deterministic drafter declares no law, and drafts the same token each time.
     """
     given = {"temperature": 1.0, "top_k": 6, "depth": 1}
-    wired = wire(proofs.asked({"drafter": drafter}, family, **given))
-    committed = wired.tokens[: proofs.CONTEXT]
-    wired.engine.target.prefill(committed[:-1])
+    run = wire(proofs.asked({"drafter": drafter}, family, **given))
+    committed = run.tokens[: proofs.CONTEXT]
+    run.loop.target.prefill(committed[:-1])
     drawn, laws = [], []
     for _ in range(300):
-        wired.engine.drafter.prefill(committed)
-        proposal = wired.engine.drafter.propose(committed, 1)
+        run.loop.drafter.prefill(committed)
+        proposal = run.loop.drafter.propose(committed, 1)
         drawn.append(int(proposal.tokens[0]))
         laws.append(proposal.draft_probs)
-        wired.engine.drafter.rollback(proofs.CONTEXT)
+        run.loop.drafter.rollback(proofs.CONTEXT)
     if laws[0] is None:
         assert len(set(drawn)) == 1
         return

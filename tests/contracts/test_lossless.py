@@ -13,9 +13,9 @@ import torch
 import proofs
 import tiny
 from specprof import registry
-from specprof.engine.graphs import replays
-from specprof.engine.replay import catch_up, ready
-from specprof.engine.wiring import wire
+from specprof.engine.record_ahead import catch_up, ready
+from specprof.engine.replay.proof import replays
+from specprof.engine.setup.wiring import wire
 
 CELLS = proofs.greedy_cells()
 IDS = ["-".join(cell.values()) for cell in CELLS]
@@ -34,31 +34,31 @@ def plain(family, cache):
     return decode(wire(proofs.asked(cell, family)))[0]
 
 
-def decode(wired, new_tokens=proofs.NEW, stop=frozenset()):
+def decode(run, new_tokens=proofs.NEW, stop=frozenset()):
     """Decode after the text, forgetting first whatever was decoded before."""
-    committed = list(wired.tokens[: proofs.CONTEXT])
-    wired.engine.target.prefill(committed[wired.engine.target.length : -1])
-    wired.engine.drafter.prefill(committed)
-    ready(wired.engine)
+    committed = list(run.tokens[: proofs.CONTEXT])
+    run.loop.target.prefill(committed[run.loop.target.length : -1])
+    run.loop.drafter.prefill(committed)
+    ready(run.loop)
     rounds = []
-    for played in wired.engine.rounds(committed, new_tokens=new_tokens, stop=stop):
+    for played in run.loop.rounds(committed, new_tokens=new_tokens, stop=stop):
         rounds.append(played)
-        catch_up(wired.engine)
-    wired.roll_back_to(proofs.CONTEXT)
+        catch_up(run.loop)
+    run.roll_back_to(proofs.CONTEXT)
     return committed[proofs.CONTEXT :], rounds
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=IDS)
 def test_greedy_output_is_the_targets_own(family, cell):
     """Every pair of members, wired as a run wires them; then cut short, and stopped, anywhere."""
-    wired = wire(proofs.asked(cell, family))
+    run = wire(proofs.asked(cell, family))
     wanted = plain(family, cell["cache"])
-    assert decode(wired)[0] == wanted
+    assert decode(run)[0] == wanted
     for length in LENGTHS:
-        assert decode(wired, length)[0] == wanted[:length]
+        assert decode(run, length)[0] == wanted[:length]
     for stop in {wanted[place] for place in (1, 4, 9, 30)}:
         cut = wanted[: wanted.index(stop) + 1]
-        assert decode(wired, stop=frozenset([stop]))[0] == cut
+        assert decode(run, stop=frozenset([stop]))[0] == cut
 
 
 def test_replayed_methods_are_among_the_cells(family):
@@ -66,10 +66,10 @@ def test_replayed_methods_are_among_the_cells(family):
     found = set()
     for cell in CELLS:
         if cell["graphs"] == "auto" and cell["shape"] == "chain":
-            engine = wire(proofs.asked(cell, family)).engine
-            if replays(engine.target)[0]:
+            loop = wire(proofs.asked(cell, family)).loop
+            if replays(loop.target)[0]:
                 found |= {cell["drafter"], cell["cache"]}
-            if replays(engine.drafter.draft)[0]:
+            if replays(loop.drafter.draft)[0]:
                 found.add(cell["draft_cache"])
     drafters = set(registry.members("drafter")) - {"eagle"}
     assert found == drafters | {"dense", "sink-window"}
@@ -80,14 +80,14 @@ def test_replayed_methods_are_among_the_cells(family):
 def test_the_edges_are_really_met(family, shape, cache):
     """A draft that is the target: all accepted, the limit and a stop token inside a block."""
     cell = {"drafter": "self", "shape": shape, "cache": cache, "draft_cache": cache}
-    wired = wire(proofs.asked(cell, family))
+    run = wire(proofs.asked(cell, family))
     wanted = plain(family, cache)
-    told, rounds = decode(wired)
+    told, rounds = decode(run)
     assert told == wanted
     assert sum(one.accepted > 1 and _leaf(one) for one in rounds) >= 5
-    limited = [decode(wired, length)[1][-1] for length in range(2, 7)]
+    limited = [decode(run, length)[1][-1] for length in range(2, 7)]
     assert any(map(_cut, limited)), "no limit fell inside a block"
-    stopped = [decode(wired, stop=frozenset([token]))[1][-1] for token in wanted[:6]]
+    stopped = [decode(run, stop=frozenset([token]))[1][-1] for token in wanted[:6]]
     assert any(map(_cut, stopped)), "no stop token fell inside a block"
     if cache == "sink-window":
         evicted = [one.target_evicted for one in rounds]
@@ -113,9 +113,9 @@ def test_every_architecture_decodes_as_transformers_own_generate(tmp_path, kind)
     for shape, path, graphs in ways:
         if graphs == "auto" and shape != "chain":
             continue  # a tree is not replayed
-        wired = wire(proofs.asked({"shape": shape, "path": path, "graphs": graphs}, folder))
-        wanted = wanted or generated(wired.target.model, wired.tokens[: proofs.CONTEXT])
-        told, rounds = decode(wired)
+        run = wire(proofs.asked({"shape": shape, "path": path, "graphs": graphs}, folder))
+        wanted = wanted or generated(run.target.model, run.tokens[: proofs.CONTEXT])
+        told, rounds = decode(run)
         assert any(one.accepted for one in rounds)
         assert told == wanted
 

@@ -6,9 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from specprof import registry
+from specprof import extend, registry
+from specprof.engine.fault import Fault
 
-MEMBERS = [each for kind in registry.KINDS for each in registry.members(kind).values()]
+BASES = {
+    each.member_kind: each
+    for each in (*vars(extend).values(), Fault)
+    if isinstance(each, type) and hasattr(each, "member_kind")
+}
+"""Kind -> the base class its members derive from."""
+
+MEMBERS = [each for kind in registry.FOLDERS for each in registry.members(kind).values()]
 IDS = [f"{each.kind}-{each.name}" for each in MEMBERS]
 HEADINGS = ["Measures", "Fires when", "Why this is", "Likely causes", "Confirm", "Does not see",
             "Try it"]  # fmt: skip
@@ -18,8 +26,8 @@ RULES = [each for each in MEMBERS if each.kind == "rule"]
 @pytest.mark.parametrize("member", MEMBERS, ids=IDS)
 def test_it_loads_to_one_class_of_its_kind(member):
     """Importing its file gives one concrete class derived from the kind's base."""
-    kind = registry.load(registry.KINDS[member.kind], member)
-    assert issubclass(kind, registry.KINDS[member.kind])
+    kind = registry.load(BASES[member.kind], member)
+    assert issubclass(kind, BASES[member.kind])
 
 
 @pytest.mark.parametrize("member", MEMBERS, ids=IDS)
@@ -31,25 +39,28 @@ def test_its_file_opens_with_a_sentence(member):
 
 @pytest.mark.parametrize("member", MEMBERS, ids=IDS)
 def test_its_name_can_be_typed(member):
-    """Lower case letters, digits and dashes."""
-    assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", member.name)
+    """Lower case letters, digits and dashes; a topic before it where its kind has topics."""
+    topic, _, name = member.name.rpartition("/")
+    assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name)
+    assert re.fullmatch(r"[a-z]*", topic)
+    assert not topic or member.kind in registry.BY_TOPIC
 
 
 def test_no_name_is_given_twice():
     """A plugin's file can't hide behind a built-in's name of the same kind."""
     found = Counter(
-        (kind, path.stem)
-        for kind in registry.KINDS
+        (kind, path.relative_to(folder).with_suffix("").as_posix().replace("_", "-"))
+        for kind in registry.FOLDERS
         for folder in registry._folders(kind, ())
-        for path in folder.glob("[!_]*.py")
+        for path in registry._files(kind, folder)
     )
     assert [name for name, count in found.items() if count > 1] == []
-    assert set(found) == {(each.kind, each.path.stem) for each in MEMBERS}
+    assert set(found) == {(each.kind, each.name) for each in MEMBERS}
 
 
 def test_every_kind_has_members():
     """An empty kind would make these contracts true of nothing."""
-    assert {each.kind for each in MEMBERS} == set(registry.KINDS)
+    assert {each.kind for each in MEMBERS} == set(registry.FOLDERS)
 
 
 @pytest.mark.parametrize("member", RULES, ids=[each.name for each in RULES])

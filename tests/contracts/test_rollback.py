@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import proofs
-from specprof.engine.replay import catch_up, ready
-from specprof.engine.wiring import wire
+from specprof.engine.record_ahead import catch_up, ready
+from specprof.engine.setup.wiring import wire
 
 CELLS = proofs.rollback_cells()
 ROUNDING = {"quantised": 1 / 127}
@@ -53,25 +53,25 @@ def test_no_rejected_token_outlives_its_round(family, cell):
     """Every pair of members, sampling, with rejections and all-accepted rounds as they come."""
     temperature = 0.0 if cell["acceptance"] == "greedy" else 1.0
     settings = proofs.asked(cell, family, temperature=temperature, max_new_tokens=24)
-    wired = wire(settings)
-    engine, committed = wired.engine, list(wired.tokens[: proofs.CONTEXT])
-    engine.target.prefill(committed[:-1])
-    engine.drafter.prefill(committed)
-    ready(engine)
+    run = wire(settings)
+    loop, committed = run.loop, list(run.tokens[: proofs.CONTEXT])
+    loop.target.prefill(committed[:-1])
+    loop.drafter.prefill(committed)
+    ready(loop)
     rounds = 0
-    for played in engine.rounds(committed, new_tokens=24, stop=frozenset()):
-        catch_up(engine)
+    for played in loop.rounds(committed, new_tokens=24, stop=frozenset()):
+        catch_up(loop)
         rounds += 1
         if rounds % 3:
             continue
-        fresh = wire(settings).engine
+        fresh = wire(settings).loop
         fresh.target.prefill(committed[:-1])
-        assert played.target_length == engine.target.length == len(committed) - 1
-        same(engine.target, fresh.target, len(committed) - 1, cell["cache"])
-        if engine.drafter.draft is not None:
+        assert played.target_length == loop.target.length == len(committed) - 1
+        same(loop.target, fresh.target, len(committed) - 1, cell["cache"])
+        if loop.drafter.draft is not None:
             fresh.drafter.prefill(committed)
-            assert played.draft_length == engine.drafter.draft.length < len(committed)
-            draft = engine.drafter.draft
+            assert played.draft_length == loop.drafter.draft.length < len(committed)
+            draft = loop.drafter.draft
             same(draft, fresh.drafter.draft, draft.length, cell["draft_cache"])
     assert rounds > 3
 
@@ -82,8 +82,8 @@ def test_another_tokens_row_is_found_out(family, cache):
     settings = proofs.asked({"drafter": "none", "cache": cache}, family)
     one, other = wire(settings), wire(settings)
     committed = list(one.tokens[: proofs.CONTEXT])
-    one.engine.target.prefill(committed)
+    one.loop.target.prefill(committed)
     committed[-2] += 1
-    other.engine.target.prefill(committed)
+    other.loop.target.prefill(committed)
     with pytest.raises(AssertionError):
-        same(one.engine.target, other.engine.target, proofs.CONTEXT, cache)
+        same(one.loop.target, other.loop.target, proofs.CONTEXT, cache)

@@ -135,7 +135,7 @@ def test_an_exports_place_steers_nothing(typed, tmp_path, name):
     code, shown, said = typed(f"export {name} FILE", file)
     assert (code, shown) == (0, b""), said
     payloads.check_lines(said)
-    kind = registry.load(Exporter, registry.member("exporter", name))
+    kind = registry.get(Exporter, name)
     made = file.with_name(file.name.removesuffix(".jsonl") + kind.suffix)
     assert made.exists()
     assert len(list(tmp_path.iterdir())) == 2

@@ -14,7 +14,7 @@ def at(name, category=FutureWarning):
 
 
 def test_ours():
-    at("specprof.engine.cache", DeprecationWarning)
+    at("specprof.engine.stores.dense", DeprecationWarning)
 
 
 def test_plugin():

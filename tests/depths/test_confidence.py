@@ -21,9 +21,9 @@ TABLE = torch.tensor(
 )
 
 
-def engine(table=TABLE, draft=TABLE, **given):
+def loop(table=TABLE, draft=TABLE, **given):
     given = {"depth": 6, "depth_policy": "confidence"} | given
-    return engines.engine(TableDecoder(table), TableDecoder(draft), **given)
+    return engines.loop(TableDecoder(table), TableDecoder(draft), **given)
 
 
 def test_it_goes_on_down_to_its_threshold():
@@ -38,7 +38,7 @@ def test_it_goes_on_down_to_its_threshold():
 @pytest.mark.parametrize(("confidence", "drafted"), [(0.0, 6), (0.4, 6), (0.6, 1), (1.0, 1)])
 def test_the_doubtful_token_is_still_verified(confidence, drafted):
     """Drafting from 2: the first token has 0.5; at a higher threshold it is the only one."""
-    _, played = engines.decode(engine(confidence=confidence), new_tokens=7, prompt=(1, 2))
+    _, played = engines.decode(loop(confidence=confidence), new_tokens=7, prompt=(1, 2))
     assert len(played[0].drafted) == drafted
     assert played[0].accepted == drafted
     assert played[0].depth_asked == 6
@@ -46,7 +46,7 @@ def test_the_doubtful_token_is_still_verified(confidence, drafted):
 
 def test_greedy_confidence_is_the_drafts_own_softmax():
     """Sure tokens are drafted through, up to and with the doubtful one."""
-    _, played = engines.decode(engine(confidence=0.6), new_tokens=7, prompt=(1, 0))
+    _, played = engines.decode(loop(confidence=0.6), new_tokens=7, prompt=(1, 0))
     assert played[0].drafted == [1, 2, 0]
 
 
@@ -55,9 +55,9 @@ def test_greedy_output_is_plain_greedy():
     seeds = torch.Generator().manual_seed(3)
     for _ in range(20):
         table, draft = (torch.randn(6, 6, generator=seeds) for _ in "ab")
-        plain = engines.decode(engines.engine(TableDecoder(table)), new_tokens=30)[0]
-        wired = engine(table, draft, confidence=0.5)
-        assert engines.decode(wired, new_tokens=30)[0] == plain
+        plain = engines.decode(engines.loop(TableDecoder(table)), new_tokens=30)[0]
+        run = loop(table, draft, confidence=0.5)
+        assert engines.decode(run, new_tokens=30)[0] == plain
 
 
 @pytest.mark.parametrize("policy", ["confidence", "hf-heuristic"])
@@ -68,8 +68,8 @@ def test_sampled_tokens_follow_the_targets_law(policy):
     """
     seeds = torch.Generator().manual_seed(11)
     table, draft = (torch.randn(5, 5, generator=seeds) * 1.5 for _ in "ab")
-    wired = engine(table, draft, depth_policy=policy, temperature=1.0, confidence=0.3, seed=2)
-    committed, played = engines.decode(wired, new_tokens=3000)
+    run = loop(table, draft, depth_policy=policy, temperature=1.0, confidence=0.3, seed=2)
+    committed, played = engines.decode(run, new_tokens=3000)
     assert len({len(one.drafted) for one in played}) > 2
     counts = torch.zeros(5, 5)
     for before, after in pairwise(committed[1:]):

@@ -50,8 +50,8 @@ def test_it_stops_at_its_bound(depth, bound):
 def test_a_draft_equal_to_its_target_is_drafted_to_the_bound():
     """In the loop: 4, 6, 8 and so on, every round accepted whole."""
     table = torch.randn(5, 5, generator=torch.Generator().manual_seed(0))
-    wired = engines.engine(TableDecoder(table), TableDecoder(table), depth_policy="hf-heuristic")
-    _, played = engines.decode(wired, new_tokens=200)
+    run = engines.loop(TableDecoder(table), TableDecoder(table), depth_policy="hf-heuristic")
+    _, played = engines.decode(run, new_tokens=200)
     depths = [len(one.drafted) for one in played]
     assert depths[:10] == [4, 6, 8, 10, 12, 14, 16, 18, 20, 20]
 

@@ -262,19 +262,19 @@ def test_the_targets_law_is_kept(temperature):
     seeds = torch.Generator().manual_seed(11)
     table, draft = (torch.randn(5, 5, generator=seeds) * 1.5 for _ in "ab")
     given = {"depth": 6, "depth_policy": "survival", "temperature": temperature, "seed": 2}
-    wired = engines.engine(TableDecoder(table), TableDecoder(draft), **given)
+    run = engines.loop(TableDecoder(table), TableDecoder(draft), **given)
     committed, depths = [1, 2], set()
-    wired.target.prefill([1])
-    wired.drafter.prefill(committed)
-    for one in wired.rounds(committed, new_tokens=3000, stop=frozenset()):
+    run.target.prefill([1])
+    run.drafter.prefill(committed)
+    for one in run.rounds(committed, new_tokens=3000, stop=frozenset()):
         levels = len(one.drafted)
-        wired.policy.timed(played(levels, one.accepted, rest=ROUND_NS + GROWTH_NS * levels))
+        run.policy.timed(played(levels, one.accepted, rest=ROUND_NS + GROWTH_NS * levels))
         depths.add(levels)
     assert len(depths) > 2
     counts = torch.zeros(5, 5)
     for before, after in pairwise(committed[1:]):
         counts[before, after] += 1
-    expected = counts.sum(1, keepdim=True) * wired.law.probs(table)
+    expected = counts.sum(1, keepdim=True) * run.law.probs(table)
     possible = expected > 0
     assert counts[~possible].sum() == 0
     assert ((counts - expected)[possible] ** 2 / expected[possible]).sum() < 45.3  # 20 degrees

@@ -13,6 +13,7 @@ from specprof.diagnosis import diagnose
 from specprof.diagnosis.diagnose import Diagnosis, Verdict, summed_up
 from specprof.diagnosis.probing import chosen, judged, next_probe, seconds
 from specprof.errors import MissingEvidence, UnknownName, UsageError
+from specprof.extend import Probe
 from specprof.findings import Clear, Crashed, Finding, Found, Unknown
 from specprof.limits import check
 from specprof.records import Overlaps, Scan
@@ -93,7 +94,7 @@ def test_a_probe_asks_only_for_runs_that_can_be_made(name, given):
     header = evidence().header
     settings = msgspec.structs.replace(header.spec.settings, **given)
     spec = msgspec.structs.replace(header.spec, settings=settings)
-    probe = registry.load(registry.KINDS["probe"], PROBES[name])()
+    probe = registry.load(Probe, PROBES[name])()
     for each in probe.runs(msgspec.structs.replace(header, spec=spec)):
         check(each)
         assert each != settings or name in {"shifted-control", "temp-zero", "k-sweep"}
@@ -103,7 +104,7 @@ def test_other_engines_runs_are_not_made_again():
     """Their settings say nothing of their own."""
     foreign = taken(captures.events())
     for name, member in PROBES.items():
-        assert registry.load(registry.KINDS["probe"], member)().runs(foreign.header) == [], name
+        assert registry.load(Probe, member)().runs(foreign.header) == [], name
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ import heads
 import tiny
 from specprof.backends.native import Native
 from specprof.drafters.eagle import Eagle
-from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel
 from specprof.engine.features import Features
 from specprof.engine.heads.decoder import HeadDecoder
 from specprof.engine.heads.taps import taps
-from specprof.engine.wiring import wire
+from specprof.engine.setup.wiring import wire
+from specprof.engine.stores.dense import Store
 from specprof.errors import UsageError
 from specprof.records import Recheck, Round
 from specprof.settings import RunSpec, Settings
@@ -43,21 +43,21 @@ def pocket(**given):
     return Settings(draft="pocket/eagle", drafter="eagle", device="cpu", threads=1, **given)
 
 
-def play(wired, check=None, new=NEW):
+def play(run, check=None, new=NEW):
     """Decode after the text; returns all tokens, and each round as it was played."""
-    engine, committed, rounds = wired.engine, list(wired.tokens), []
-    engine.target.prefill(committed[:-1])
-    engine.drafter.prefill(committed)
-    for played in engine.rounds(committed, new_tokens=new, stop=frozenset()):
+    loop, committed, rounds = run.loop, list(run.tokens), []
+    loop.target.prefill(committed[:-1])
+    loop.drafter.prefill(committed)
+    for played in loop.rounds(committed, new_tokens=new, stop=frozenset()):
         rounds.append(played)
         if check:
             check(committed, played)
     return committed, rounds
 
 
-def plain(wired, committed, new=NEW):
+def plain(run, committed, new=NEW):
     """Greedy decoding by the target alone, a token a forward."""
-    decoder = CausalModel(wired.target.model, Store(wired.target.facts.layers, 400), wired.device)
+    decoder = CausalModel(run.target.model, Store(run.target.facts.layers, 400), run.device)
     tokens = list(committed)
     decoder.prefill(tokens[:-1])
     for _ in range(new):
@@ -65,13 +65,13 @@ def plain(wired, committed, new=NEW):
     return tokens
 
 
-def fed_only(wired, committed, length):
+def fed_only(run, committed, length):
     """A head's store that was fed the first `length` tokens in one go, beside a fresh target."""
-    head, target = wired.draft.model, wired.target
-    read = CausalModel(target.model, Store(target.facts.layers, 200), wired.device)
+    head, target = run.draft.model, run.target
+    read = CausalModel(target.model, Store(target.facts.layers, 200), run.device)
     read.features = Features(taps(target.model, head.form), 200)
     read.prefill(committed[:-1])
-    fresh = HeadDecoder(head, Store(wired.draft.facts.layers, 200), read)
+    fresh = HeadDecoder(head, Store(run.draft.facts.layers, 200), read)
     fresh.prefill(committed[:length])
     return fresh.store
 
@@ -89,17 +89,17 @@ def fed_only(wired, committed, length):
 @pytest.mark.parametrize(("kind", "head", "layers"), PAIRS)
 def test_greedy_output_is_plain_greedy_decoding(tmp_path, kind, head, layers, given):
     """Whatever a random head drafts, in whatever shape and cache, the target's choices come out."""
-    wired = wire(settings(tmp_path, kind, head, layers, **given))
-    drafted, rounds = play(wired)
-    assert drafted == plain(wired, drafted[:CONTEXT])
+    run = wire(settings(tmp_path, kind, head, layers, **given))
+    drafted, rounds = play(run)
+    assert drafted == plain(run, drafted[:CONTEXT])
     assert all(played.target_forwards == 1 for played in rounds)
 
 
 def test_the_pocket_head_is_lossless_and_mostly_accepted():
     """Greedy output of the pocket target, in far fewer target forwards than tokens."""
-    wired = wire(pocket(depth=4, context=200, max_new_tokens=80))
-    drafted, rounds = play(wired, new=80)
-    assert drafted == plain(wired, drafted[:200], new=80)
+    run = wire(pocket(depth=4, context=200, max_new_tokens=80))
+    drafted, rounds = play(run, new=80)
+    assert drafted == plain(run, drafted[:200], new=80)
     assert len(rounds) < 40
     assert any(played.accepted == 4 for played in rounds)
 
@@ -111,19 +111,19 @@ def test_after_every_round_the_cache_is_one_fed_committed_tokens_only(
 ):
     """No key or value of a guess outlives its round: accepted tokens are fed anew."""
     given = {"temperature": float(temperature), "shape": shape, "seed": 3}
-    wired = wire(pocket(**given) if case == "pocket" else settings(tmp_path, **given))
-    store = wired.engine.drafter.draft.store
+    run = wire(pocket(**given) if case == "pocket" else settings(tmp_path, **given))
+    store = run.loop.drafter.draft.store
 
     def check(committed, played):
         assert played.draft_length == played.context
-        fresh = fed_only(wired, committed, played.context)
+        fresh = fed_only(run, committed, played.context)
         assert store.length == fresh.length == played.context - 1
         for ours, theirs in zip(store.layers, fresh.layers, strict=True):
             for mine, other in ((ours.keys, theirs.keys), (ours.values, theirs.values)):
                 rows = slice(0, store.length)
                 assert torch.allclose(mine[:, :, rows], other[:, :, rows], atol=2e-5, rtol=1e-4)
 
-    _, rounds = play(wired, check)
+    _, rounds = play(run, check)
     assert len(rounds) > 4
     if case == "pocket":
         assert any(played.accepted for played in rounds)
@@ -131,9 +131,9 @@ def test_after_every_round_the_cache_is_one_fed_committed_tokens_only(
 
 def test_draft_laws_are_the_heads_over_the_whole_vocabulary(tmp_path):
     """An id the head can't draft has probability 0; every row is a law."""
-    wired = wire(settings(tmp_path, temperature=1.0))
-    known = wired.draft.model.known_ids()
-    _, rounds = play(wired)
+    run = wire(settings(tmp_path, temperature=1.0))
+    known = run.draft.model.known_ids()
+    _, rounds = play(run)
     laws = torch.cat([played.proposal.draft_probs for played in rounds])
     assert laws.shape[1] == tiny.VOCABULARY
     assert torch.allclose(laws.sum(-1), torch.ones(len(laws)))
@@ -146,17 +146,17 @@ def test_draft_laws_are_the_heads_over_the_whole_vocabulary(tmp_path):
 
 def test_nothing_is_drafted_after_a_first_token(tmp_path):
     """No state stands before a text's first token: that round is plain, the next drafts."""
-    wired = wire(settings(tmp_path))
-    committed = wired.tokens[:1]
-    rounds = list(wired.engine.rounds(committed, new_tokens=6, stop=frozenset()))
+    run = wire(settings(tmp_path))
+    committed = run.tokens[:1]
+    rounds = list(run.loop.rounds(committed, new_tokens=6, stop=frozenset()))
     assert [len(each.drafted) for each in rounds[:2]] == [0, 3]
-    assert committed == plain(wired, committed[:1], new=6)
+    assert committed == plain(run, committed[:1], new=6)
 
 
 def test_a_head_is_asked_for(tmp_path):
     """Without --draft there is nothing to draft with."""
     made = settings(tmp_path)
-    kind = type(wire(made).engine.drafter)
+    kind = type(wire(made).loop.drafter)
     with pytest.raises(UsageError, match="needs a head"):
         kind.load(Settings(draft=None), None)
 

@@ -11,7 +11,7 @@ import tiny
 from specprof.caches.dense import Dense
 from specprof.drafters.layer_skip import LayerSkip, first_layers
 from specprof.engine.decoder import CausalModel
-from specprof.engine.model import Loaded, facts_of
+from specprof.engine.setup.loading import Loaded, facts_of
 from specprof.errors import UsageError
 from specprof.settings import Settings
 
@@ -106,10 +106,10 @@ def test_greedy_speculation_is_plain_greedy(kind):
     """Drafting with three of four layers changes no token, and some drafts are rejected."""
     model = whole(kind, num_hidden_layers=4, tie_word_embeddings=False, **_cycle(kind))
     prompt = torch.arange(3, 40).tolist()
-    plain = engines.decode(engines.engine(decoder(model)), new_tokens=40, prompt=prompt)[0]
+    plain = engines.decode(engines.loop(decoder(model)), new_tokens=40, prompt=prompt)[0]
     cut = decoder(first_layers(model, 3))
-    wired = engines.engine(decoder(model), cut, LayerSkip)
-    committed, played = engines.decode(wired, new_tokens=40, prompt=prompt)
+    run = engines.loop(decoder(model), cut, LayerSkip)
+    committed, played = engines.decode(run, new_tokens=40, prompt=prompt)
     assert committed == plain
     assert any(one.accepted < len(one.drafted) for one in played)
 

@@ -120,17 +120,17 @@ def test_a_round_reads_only_what_is_new():
 def test_greedy_speculation_is_plain_greedy(seed, depth, new_tokens, stop):
     """A loop of a greedy table is soon drafted in full; not one token differs."""
     table = torch.randn(7, 7, generator=torch.Generator().manual_seed(seed))
-    wired = engines.engine(TableDecoder(table), drafter=Ngram, depth=depth)
-    plain = engines.engine(TableDecoder(table), depth=0)
-    committed, _ = engines.decode(wired, new_tokens=new_tokens, stop=stop)
+    run = engines.loop(TableDecoder(table), drafter=Ngram, depth=depth)
+    plain = engines.loop(TableDecoder(table), depth=0)
+    committed, _ = engines.decode(run, new_tokens=new_tokens, stop=stop)
     assert committed == engines.decode(plain, new_tokens=new_tokens, stop=stop)[0]
 
 
 def test_sampled_tokens_follow_the_targets_law():
     """Pair counts of 6000 sampled tokens against the table: chi-square, seed fixed, 1 in 1000."""
     table = torch.randn(4, 4, generator=torch.Generator().manual_seed(5))
-    wired = engines.engine(TableDecoder(table), drafter=Ngram, depth=4, temperature=1.0, seed=7)
-    committed, played = engines.decode(wired, new_tokens=6000)
+    run = engines.loop(TableDecoder(table), drafter=Ngram, depth=4, temperature=1.0, seed=7)
+    committed, played = engines.decode(run, new_tokens=6000)
     counts = torch.zeros(4, 4)
     for before, after in pairwise(committed[1:]):
         counts[before, after] += 1

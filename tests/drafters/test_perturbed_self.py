@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import engines
 from specprof.drafters.perturbed_self import PerturbedModule, PerturbedSelf, mixed, strayed
-from specprof.engine.observe import observe, sights
+from specprof.engine.observe.evidence import observe, read_evidence
 from specprof.engine.sampling import ProcessedLaw
 from tables import TableDecoder
 
@@ -21,8 +21,8 @@ def table(seed=3):
 
 
 def play(logits, *, new_tokens, **given):
-    wired = engines.engine(TableDecoder(logits), TableDecoder(logits), PerturbedSelf, **given)
-    return wired, *engines.decode(wired, new_tokens=new_tokens)
+    run = engines.loop(TableDecoder(logits), TableDecoder(logits), PerturbedSelf, **given)
+    return run, *engines.decode(run, new_tokens=new_tokens)
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
@@ -78,12 +78,12 @@ def test_greedy_acceptance_is_the_formulas(noise):
 def test_what_is_observed_is_the_law_declared(given):
     """`observe` reads the proposal's logits by itself and finds the law drawn from, cut or not."""
     given = {"temperature": 1.0} | given
-    wired, _, played = play(table(), new_tokens=60, noise=0.3, **given)
+    run, _, played = play(table(), new_tokens=60, noise=0.3, **given)
     for one in played[:-1]:
         declared = one.proposal.draft_probs
-        assert torch.equal(wired.law.probs(one.proposal.logits), declared)
-        numbers = observe([one], wired.law, wired.acceptance).tolist()
-        seen = sights([one], numbers, wired.law, wired.acceptance)[0].drafted
+        assert torch.equal(run.law.probs(one.proposal.logits), declared)
+        numbers = observe([one], run.law, run.acceptance).tolist()
+        seen = read_evidence([one], numbers, run.law, run.acceptance)[0].drafted
         for index, each in enumerate(seen):
             own = declared[index, one.drafted[index]].item()
             assert each.draft_prob == pytest.approx(own, rel=1e-4)
@@ -100,22 +100,22 @@ def test_greedy_speculation_is_plain_greedy(seed, depth, noise, new_tokens, stop
     """However often it strays, not one token differs, and both caches hold what was committed."""
     given = {"depth": depth, "noise": noise, "seed": seed}
     logits = table(seed)
-    wired = engines.engine(TableDecoder(logits), TableDecoder(logits), PerturbedSelf, **given)
-    committed, _ = engines.decode(wired, new_tokens=new_tokens, stop=stop)
-    plain = engines.engine(TableDecoder(logits), depth=0)
+    run = engines.loop(TableDecoder(logits), TableDecoder(logits), PerturbedSelf, **given)
+    committed, _ = engines.decode(run, new_tokens=new_tokens, stop=stop)
+    plain = engines.loop(TableDecoder(logits), depth=0)
     assert committed == engines.decode(plain, new_tokens=new_tokens, stop=stop)[0]
-    assert wired.drafter.draft.inner.fed == committed[: wired.drafter.draft.length]
+    assert run.drafter.draft.inner.fed == committed[: run.drafter.draft.length]
 
 
 @pytest.mark.parametrize("given", [{}, {"top_k": 3}, {"top_p": 0.8}])
 def test_sampled_tokens_follow_the_targets_law(given):
     """Pair counts of 6000 tokens against the table: chi-square, seed fixed, below 1 in 1000."""
     logits = table()
-    wired, committed, _ = play(logits, new_tokens=6000, noise=0.5, temperature=1.0, seed=8, **given)
+    run, committed, _ = play(logits, new_tokens=6000, noise=0.5, temperature=1.0, seed=8, **given)
     counts = torch.zeros(VOCABULARY, VOCABULARY)
     for before, after in pairwise(committed[1:]):
         counts[before, after] += 1
-    expected = counts.sum(1, keepdim=True) * wired.law.probs(logits)
+    expected = counts.sum(1, keepdim=True) * run.law.probs(logits)
     possible = expected > 0
     assert counts[~possible].sum() == 0
     far = ((counts - expected)[possible] ** 2 / expected[possible]).sum()
@@ -124,12 +124,12 @@ def test_sampled_tokens_follow_the_targets_law(given):
 
 def test_the_recheck_gets_the_mixture_and_a_greedy_stray_none():
     """A plain forward has the sampled draft's law again; where greedy strayed is chance."""
-    wired, _, _ = play(table(), new_tokens=5, noise=0.3, temperature=0.7)
-    plain = wired.drafter.plain
+    run, _, _ = play(table(), new_tokens=5, noise=0.3, temperature=0.7)
+    plain = run.drafter.plain
     assert isinstance(plain, PerturbedModule)
     plain = PerturbedModule(torch.nn.Identity(), plain.perturb)
     plain.inner.forward = lambda tokens, **_: type("Out", (), {"logits": table()[tokens]})
-    found = wired.law.probs(plain(torch.tensor([[1, 4]]), use_cache=False).logits[0])
-    law = wired.law.probs(table()[[1, 4]])
+    found = run.law.probs(plain(torch.tensor([[1, 4]]), use_cache=False).logits[0])
+    law = run.law.probs(table()[[1, 4]])
     assert found.allclose(0.7 * law + 0.3 / VOCABULARY, atol=1e-6)
     assert play(table(), new_tokens=5, noise=0.3)[0].drafter.plain is None

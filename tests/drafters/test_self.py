@@ -17,13 +17,13 @@ from tables import TableDecoder
 def test_every_drafted_token_is_accepted(temperature):
     """min(1, 1) = 1 at any temperature, and the first choices are the same."""
     table = torch.randn(7, 7, generator=torch.Generator().manual_seed(1))
-    wired = engines.engine(
+    run = engines.loop(
         TableDecoder(table),
         TableDecoder(table),
         SelfDraft,
         temperature=temperature,
     )
-    _, played = engines.decode(wired, new_tokens=50)
+    _, played = engines.decode(run, new_tokens=50)
     assert [one.accepted for one in played] == [4] * 10
 
 
@@ -49,7 +49,7 @@ def test_a_checkpoint_drafts_for_itself(tmp_path, temperature):
     assert all(one.accepted == len(one.drafted) == 4 for one in rounds)
     overlaps = [one.seen.overlap for each in rounds for one in each.drafted if one.seen]
     assert overlaps == pytest.approx([1.0] * len(overlaps), abs=1e-4)
-    assert backend.wired.draft is backend.wired.target
+    assert backend.playing.draft is backend.playing.target
 
 
 def _letters(folder):

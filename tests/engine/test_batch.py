@@ -7,11 +7,11 @@ import torch
 
 import tiny
 from engines import decode
-from engines import engine as wired_engine
+from engines import loop as wired_loop
 from specprof.engine import batch
-from specprof.engine.batch import Request, Table, steps
-from specprof.engine.cache import Store
+from specprof.engine.batch import Request, SharedModel, steps
 from specprof.engine.decoder import CausalModel
+from specprof.engine.stores.dense import Store
 from specprof.errors import SpecprofError
 
 CPU = torch.device("cpu")
@@ -50,7 +50,7 @@ def alone(model):
 
 
 def table(model, count, *, patient=False):
-    return Table(model, stores(model, count), CPU, patient=patient)
+    return SharedModel(model, stores(model, count), CPU, patient=patient)
 
 
 def together(models, count, seed=0, **given):
@@ -58,14 +58,14 @@ def together(models, count, seed=0, **given):
     target, draft = models
     targets = table(target, count, patient=True).seats
     drafts = table(draft, count).seats if draft is not None else [None] * count
-    return [wired_engine(targets[n], drafts[n], seed=seed + n, **given) for n in range(count)]
+    return [wired_loop(targets[n], drafts[n], seed=seed + n, **given) for n in range(count)]
 
 
 def begin(engines, texts):
     committed = [list(text) for text in texts]
-    for engine, tokens in zip(engines, committed, strict=True):
-        engine.target.prefill(tokens[:-1])
-        engine.drafter.prefill(tokens)
+    for loop, tokens in zip(engines, committed, strict=True):
+        loop.target.prefill(tokens[:-1])
+        loop.drafter.prefill(tokens)
     return committed
 
 
@@ -80,8 +80,8 @@ def each_alone(models, texts, seed=0, new_tokens=24, stop=frozenset(), **given):
     found = []
     for number, text in enumerate(texts):
         decoders = alone(target), None if draft is None else alone(draft)
-        engine = wired_engine(*decoders, seed=seed + number, **given)
-        found.append(decode(engine, new_tokens=new_tokens, stop=stop, prompt=text))
+        loop = wired_loop(*decoders, seed=seed + number, **given)
+        found.append(decode(loop, new_tokens=new_tokens, stop=stop, prompt=text))
     return [tokens for tokens, _ in found], [rounds for _, rounds in found]
 
 
@@ -289,12 +289,12 @@ def recorded(monkeypatch):
     """The players a batch makes, as it makes them."""
     players = []
 
-    class Recorded(batch.Player):
+    class Recorded(batch.SequenceLoop):
         def __init__(self, *given):
             super().__init__(*given)
             players.append(self)
 
-    monkeypatch.setattr(batch, "Player", Recorded)
+    monkeypatch.setattr(batch, "SequenceLoop", Recorded)
     return players
 
 
@@ -329,8 +329,8 @@ def test_one_sequence_is_the_plain_loop(monkeypatch):
     """No greenlet is made for it."""
     players = recorded(monkeypatch)
     models = pair("llama")
-    engine = wired_engine(alone(models[0]), alone(models[1]), depth=2)
-    committed, _ = play([engine], prompts(1))
+    loop = wired_loop(alone(models[0]), alone(models[1]), depth=2)
+    committed, _ = play([loop], prompts(1))
     assert committed == each_alone(models, prompts(1), depth=2)[0]
     assert players == []
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines import decode
-from engines import engine as wired_engine
+from engines import loop as wired_loop
 from specprof.errors import NOT_FINITE, SpecprofError
 from tables import TableDecoder
 
@@ -19,10 +19,8 @@ def table(seed):
     return torch.randn(VOCABULARY, VOCABULARY, generator=torch.Generator().manual_seed(seed))
 
 
-def engine(target, draft=None, **given):
-    return wired_engine(
-        TableDecoder(target), None if draft is None else TableDecoder(draft), **given
-    )
+def loop(target, draft=None, **given):
+    return wired_loop(TableDecoder(target), None if draft is None else TableDecoder(draft), **given)
 
 
 def plain_greedy(target, new_tokens, stop=frozenset(), prompt=(1, 2)):
@@ -45,7 +43,7 @@ def test_greedy_speculation_is_plain_greedy(seeds, depth, new_tokens, stop, alik
     """Whatever the draft, depth, length limit and stop tokens, not one token differs."""
     target = table(seeds[0])
     draft = target if alike else table(seeds[1])
-    committed, _ = decode(engine(target, draft, depth=depth), new_tokens=new_tokens, stop=stop)
+    committed, _ = decode(loop(target, draft, depth=depth), new_tokens=new_tokens, stop=stop)
     assert committed == plain_greedy(target, new_tokens, stop)
 
 
@@ -59,8 +57,8 @@ def test_bookkeeping_identities_hold_every_round(seed, depth, temperature, alike
     """Emitted = accepted + 1, one target forward, and both caches hold just what was committed."""
     target = table(seed)
     draft = target if alike else table(seed + 1)
-    wired = engine(target, draft, temperature=temperature, seed=seed, depth=depth)
-    committed, played = decode(wired, new_tokens=40)
+    run = loop(target, draft, temperature=temperature, seed=seed, depth=depth)
+    committed, played = decode(run, new_tokens=40)
     length = 2
     for before, after in pairwise([*played, None]):
         length += len(before.emitted)
@@ -71,15 +69,15 @@ def test_bookkeeping_identities_hold_every_round(seed, depth, temperature, alike
         assert before.target_length == length - 1
         unfed = 2 if before.accepted == depth > 0 and not last else 1
         assert last or before.draft_length == length - (unfed if depth else 1) or depth == 0
-    assert wired.target.fed == committed[:-1]
-    assert wired.drafter.draft.fed == committed[: wired.drafter.draft.length]
+    assert run.target.fed == committed[:-1]
+    assert run.drafter.draft.fed == committed[: run.drafter.draft.length]
 
 
 def test_a_draft_equal_to_its_target_is_always_accepted():
     """Draft = target accepts every token at any temperature: min(1, 1) = 1."""
     target = table(3)
     for temperature in (0.0, 1.0):
-        _, played = decode(engine(target, target, temperature=temperature), new_tokens=30)
+        _, played = decode(loop(target, target, temperature=temperature), new_tokens=30)
         assert all(one.accepted == 4 for one in played)
         assert len(played) == 6
 
@@ -87,15 +85,15 @@ def test_a_draft_equal_to_its_target_is_always_accepted():
 def test_the_token_drafted_last_is_fed_after_an_all_accepted_round():
     """After an all-accepted round the draft lacks two tokens and is fed both."""
     target = table(5)
-    wired = engine(target, target, depth=3)
-    decode(wired, new_tokens=8)
-    assert wired.drafter.draft.fed == plain_greedy(target, 8)[: len(wired.drafter.draft.fed)]
+    run = loop(target, target, depth=3)
+    decode(run, new_tokens=8)
+    assert run.drafter.draft.fed == plain_greedy(target, 8)[: len(run.drafter.draft.fed)]
 
 
 def test_the_baseline_drafts_nothing_and_emits_one_token_a_round():
     """The drafter `none` is the same loop with nothing drafted."""
     target = table(7)
-    committed, played = decode(engine(target), new_tokens=9)
+    committed, played = decode(loop(target), new_tokens=9)
     assert committed == plain_greedy(target, 9)
     assert [len(one.emitted) for one in played] == [1] * 9
     assert {one.draft_length for one in played} == {None}
@@ -108,12 +106,12 @@ def test_broken_logits_are_told_and_not_decoded(broken, side):
     target, draft = table(1), table(2)
     (target if side == "target" else draft)[2, 3] = broken
     with pytest.raises(SpecprofError, match=f"the {side}'s {NOT_FINITE}"):
-        decode(engine(target, draft, depth=2), new_tokens=4)
+        decode(loop(target, draft, depth=2), new_tokens=4)
 
 
 def test_spans_cover_the_round_in_order():
     """draft holds its steps, and draft, verify, accept, rollback follow one another."""
-    _, played = decode(engine(table(1), table(2), depth=3), new_tokens=5)
+    _, played = decode(loop(table(1), table(2), depth=3), new_tokens=5)
     spans = played[0].lap.spans()
     top = [span for span in spans if span.parent is None]
     assert [span.name for span in top] == ["draft", "verify", "accept", "rollback"]

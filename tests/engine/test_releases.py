@@ -10,10 +10,10 @@ from transformers import DynamicCache, GenerationMixin
 
 import tiny
 from specprof.engine import releases
-from specprof.engine.cache import PreallocatedLayer, Store
 from specprof.engine.flat.decoder import Flat
 from specprof.engine.flat.proof import way
 from specprof.engine.releases import GENERATE_CACHE, with_cache
+from specprof.engine.stores.dense import PreallocatedLayer, Store
 
 OURS = inspect.signature(GenerationMixin.prepare_inputs_for_generation).parameters
 TOKENS = torch.tensor([[1, 2, 3]])

@@ -12,7 +12,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 import proofs
-from specprof.engine.wiring import wire
+from specprof.engine.setup.wiring import wire
 
 WAITS = {
     torch.tensor,
@@ -53,12 +53,12 @@ def test_a_round_waits_once(family, drafter, shape, cache):
     """Rejections, branches that move rows, a window that turns over: one read a round."""
     cell = {"drafter": drafter, "shape": shape, "cache": cache}
     asked = proofs.asked(cell, family, temperature=1.0)
-    wired = wire(msgspec.structs.replace(asked, graphs="off"))  # scripts are a CPU's own
-    committed = list(wired.tokens[: proofs.CONTEXT])
-    wired.engine.target.prefill(committed[:-1])
-    wired.engine.drafter.prefill(committed)
+    run = wire(msgspec.structs.replace(asked, graphs="off"))  # scripts are a CPU's own
+    committed = list(run.tokens[: proofs.CONTEXT])
+    run.loop.target.prefill(committed[:-1])
+    run.loop.drafter.prefill(committed)
     with Waits() as waits:
-        rounds = list(wired.engine.rounds(committed, new_tokens=40, stop=frozenset()))
+        rounds = list(run.loop.rounds(committed, new_tokens=40, stop=frozenset()))
     assert shape == "chain" or any(one.path != list(range(len(one.path))) for one in rounds)
     assert set(waits.seen) == {"on_device", "_to_host"}
     assert waits.seen.count("_to_host") == len(rounds)

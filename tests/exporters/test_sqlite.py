@@ -11,7 +11,7 @@ from specprof.records import Round, Sample
 
 
 def exported(folder, recorded):
-    exporter = registry.load(extend.Exporter, registry.member("exporter", "sqlite"))
+    exporter = registry.get(extend.Exporter, "sqlite")
     exporter().write(in_memory(recorded), folder / "a.sqlite")
     return closing(sqlite3.connect(folder / "a.sqlite"))
 

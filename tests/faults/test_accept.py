@@ -5,7 +5,7 @@ import torch
 
 from broken import corrections, every, played, wired
 from specprof.acceptance.rejection import Rejection
-from specprof.engine.observe import drafted_tokens, observe, sights
+from specprof.engine.observe.evidence import drafted_tokens, observe, read_evidence
 from specprof.engine.sampling import ProcessedLaw
 from specprof.extend import Proposal
 from specprof.faults._accept import Step
@@ -127,11 +127,11 @@ def test_no_accept_step_can_vouch_for_itself(name):
     """What is owed is computed from the raw logits: the same, whoever decided the round."""
     with wired(name, every(TARGET), every(DRAFT)) as run:
         committed = [0, 0]
-        run.engine.target.prefill([0])
-        run.engine.drafter.prefill(committed)
-        one = next(run.engine.rounds(committed, new_tokens=9, stop=frozenset()))
-        law, rule = ProcessedLaw(1.0), run.engine.acceptance
-        (seen,) = sights([one], observe([one], law, rule).tolist(), law, rule)
+        run.loop.target.prefill([0])
+        run.loop.drafter.prefill(committed)
+        one = next(run.loop.rounds(committed, new_tokens=9, stop=frozenset()))
+        law, rule = ProcessedLaw(1.0), run.loop.acceptance
+        (seen,) = read_evidence([one], observe([one], law, rule).tolist(), law, rule)
     for each in drafted_tokens(one, seen):
         if each.reached:
             assert each.seen.target_prob == pytest.approx(TARGET[each.token], rel=1e-4)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from drilled import assert_astray, assert_still, drilled
-from specprof.faults import kv_draft_not_primed_by_chunked_prefill
+from specprof.faults.kv import draft_not_primed_by_chunked_prefill
 
 DRAFT_SIDE = [
     "kv/draft-rollback-over-trim",
@@ -143,7 +143,7 @@ def test_a_leak_shows_from_the_second_request_on(family):
 
 def test_a_long_prompts_first_chunk_is_lost_on_the_draft(family, monkeypatch):
     """With chunks of 48 the draft knows the last 47 of 95 tokens, and strays at once."""
-    monkeypatch.setattr(kv_draft_not_primed_by_chunked_prefill, "PREFILL_CHUNK", 48)
+    monkeypatch.setattr(draft_not_primed_by_chunked_prefill, "PREFILL_CHUNK", 48)
     run = drilled(family, "kv/draft-not-primed-by-chunked-prefill", drafter="self")
     assert set(lacking(run)[whole(run)]) == {48}
     assert_astray(run, "draft", 0.8)

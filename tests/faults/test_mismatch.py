@@ -7,16 +7,16 @@ from specprof import registry
 from specprof.faults._stage import STAGE, staged
 from specprof.limits import check
 
-NAMES = [name for name in registry.members("fault") if name.startswith("mismatch-")]
+NAMES = [name for name in registry.members("fault") if name.startswith("mismatch/")]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_settings_can_be_run(name):
     """And differ from the stage's, unless the weights are what differs."""
-    kind = fault(name.replace("-", "/", 1))
+    kind = fault(name)
     check(staged(kind))
     changed = {field for field, value in kind.stage.items() if STAGE.get(field) != value}
-    assert bool(changed) is (name != "mismatch-adapter-or-finetune")
+    assert bool(changed) is (name != "mismatch/adapter-or-finetune")
 
 
 def test_a_target_tuned_further_is_owed_less_with_nothing_broken(family):

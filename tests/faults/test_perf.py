@@ -27,9 +27,9 @@ def test_the_wait_lies_where_the_real_cost_did(name, expected, monkeypatch):
     """In its span and of its length; the text is the sound run's, token for token."""
     waits = set()
     with wired(name, every(TARGET), every(DRAFT)) as run:
-        committed, spans = prefilled(run), run.engine.watch._open
+        committed, spans = prefilled(run), run.loop.watch._open
         monkeypatch.setattr(_waits.time, "sleep", lambda s: s and waits.add((tuple(spans), s)))
-        list(run.engine.rounds(committed, new_tokens=40, stop=frozenset()))
+        list(run.loop.rounds(committed, new_tokens=40, stop=frozenset()))
     places, ms = expected
     assert {where for where, _ in waits} == places
     assert max(seconds for _, seconds in waits) == pytest.approx(ms / 1000)
@@ -43,8 +43,8 @@ def test_a_graph_is_captured_with_every_new_width(monkeypatch):
         committed = prefilled(run)
         monkeypatch.setattr(_waits.time, "sleep", lambda s: waits.append(s > 0))
         for depth in (2, 2, 3, 2):
-            run.engine.policy.ask = lambda depth=depth: depth
-            run.engine._round(committed, 99, frozenset())
+            run.loop.policy.ask = lambda depth=depth: depth
+            run.loop._round(committed, 99, frozenset())
     assert waits == [True, False, True, True]
 
 
@@ -84,8 +84,8 @@ def test_a_case_that_is_all_settings_can_be_run(name):
 def prefilled(run):
     """Return the two tokens a run starts from, once both models have what they need of them."""
     committed = [0, 0]
-    run.engine.target.prefill(committed[:-1])
-    run.engine.drafter.prefill(committed)
+    run.loop.target.prefill(committed[:-1])
+    run.loop.drafter.prefill(committed)
     return committed
 
 

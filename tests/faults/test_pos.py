@@ -5,8 +5,8 @@ import pytest
 
 import proofs
 from drilled import STILL, assert_astray, assert_still, drilled, fault
-from specprof.engine.wiring import wire
-from specprof.faults._patch import swapped
+from specprof.engine.patch import swapped
+from specprof.engine.setup.wiring import wire
 
 STREAMING = {"cache": "sink-window", "draft_cache": "dense", "context": 200, "stops": 2}
 
@@ -51,10 +51,10 @@ def test_dummies_past_the_gate(family):
     facts = msgspec.structs.replace(wired.draft.facts, trained_context=112)
     committed = list(wired.tokens[:96])
     with swapped(wired.draft, facts=facts), broken.inject(wired):
-        engine = wired.engine
-        engine.target.prefill(committed[:-1])
-        engine.drafter.prefill(committed)
-        rounds = list(engine.rounds(committed, new_tokens=40, stop=frozenset()))
+        loop = wired.loop
+        loop.target.prefill(committed[:-1])
+        loop.drafter.prefill(committed)
+        rounds = list(loop.rounds(committed, new_tokens=40, stop=frozenset()))
     gated = [one for one in rounds if one.context + 3 > 112]
     assert gated
     assert {token for one in gated for token in one.drafted} == {0}

@@ -2,7 +2,7 @@
 
 from broken import every, played, wired
 from engines import decode
-from specprof.faults.stop_eos_inside_accepted_block import once_in
+from specprof.faults.stop.eos_inside_accepted_block import once_in
 
 EVEN = every([0.25] * 4)
 SURE = [[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [1, 0, 0, 0]]
@@ -15,7 +15,7 @@ def test_a_stop_token_inside_a_block_is_passed_over():
     name = "stop/eos-inside-accepted-block"
     with wired(name, SURE, SURE, text=text) as run:
         assert run.stop == {2}
-        committed, rounds = decode(run.engine, new_tokens=50, stop=run.stop, prompt=(3, 0))
+        committed, rounds = decode(run.loop, new_tokens=50, stop=run.stop, prompt=(3, 0))
     assert committed[2:] == [1, 2, 3, 0, 1, 2]
     assert [one.emitted[-1] for one in rounds] == [3, 2]
 
@@ -31,5 +31,5 @@ def test_a_burst_goes_past_its_length_and_still_stops_at_a_stop_token():
     sound, _ = played(None, EVEN, EVEN, new_tokens=10)
     assert (len(sound), len(committed)) == (12, 14)
     with wired("stop/length-overshoot", SURE, SURE) as run:
-        committed, _ = decode(run.engine, new_tokens=50, stop=frozenset({2}), prompt=(3, 0))
+        committed, _ = decode(run.loop, new_tokens=50, stop=frozenset({2}), prompt=(3, 0))
     assert committed[2:] == [1, 2]

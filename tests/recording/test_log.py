@@ -258,7 +258,7 @@ def test_what_was_recorded_before_a_crash_is_kept(tmp_path):
 def test_a_killed_process_leaves_a_readable_capture(tmp_path):
     """Every round is a line written at once; and specprof alone loads no torch."""
     code = (
-        "import os, sys; sys.path.insert(0, 'tests'); import loops, specprof\n"
+        "import os, sys; sys.path.insert(0, 'tests/support'); import loops, specprof\n"
         "assert 'torch' not in sys.modules\n"
         f"log = specprof.record({str(tmp_path / 'run.jsonl')!r}, target='a', draft='b', depth=3,\n"
         "                      temperature=1.0).__enter__()\n"
@@ -321,7 +321,7 @@ def test_rounds_do_not_nest(tmp_path):
 
 def test_a_round_read_late_is_kept_where_an_error_ends_the_burst(tmp_path, monkeypatch):
     """On a device a round is read once the next was played; the last one has no next."""
-    monkeypatch.setattr("specprof.engine.stopwatch.HostClock.late", True)
+    monkeypatch.setattr("specprof.engine.instruments.stopwatch.HostClock.late", True)
     path = tmp_path / "run.jsonl"
 
     def loop():

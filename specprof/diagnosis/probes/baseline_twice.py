@@ -28,7 +28,7 @@ from specprof.settings import Settings
 
 
 class BaselineTwice(Probe):
-    """The noise floor of greedy equality (faults.md, non-reproducible-baseline)."""
+    """The noise floor of greedy equality (meas/non-reproducible-baseline)."""
 
     bears_on: ClassVar[frozenset[str]] = STATE | {"output-not-greedy", "near-ties-flipped"}
     family: ClassVar[Family] = "measurement"

@@ -29,7 +29,7 @@ from specprof.settings import Settings
 
 
 class KSweep(Probe):
-    """The first index' rate, beside what its own prefixes owed (faults.md, index0-depends-on-k)."""
+    """The first index' rate, beside what its own prefixes owed (meas/index0-depends-on-k)."""
 
     bears_on: ClassVar[frozenset[str]] = LAWS
     family: ClassVar[Family] = "bug"

@@ -9,7 +9,7 @@ Fires when
     probability where that is more.
 
 Why this is a bug and not a mismatch
-    Two equal models have equal laws (theory 2.11, 3 S13): nothing is left to mismatch.
+    Two equal models have equal laws (theory 2.11, S13): nothing is left to mismatch.
 
 Likely causes
     The draft's cache, positions or masks; another data type or attention kernel for the draft;

@@ -109,6 +109,10 @@ class Survey:
             if path is None:
                 raise Misfit(f"it has no {CONFIG}")
             written = read_json(path)
+            if (
+                isinstance(written, dict) and "configuration_files" in written
+            ):  # what transformers would read instead
+                raise Misfit(f"its {CONFIG} names other files to be read in its place")
             check_numbers(written)
             check_ends(written)
             self._check_generation()

@@ -14,7 +14,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from specprof.engine.flat.parts import Block, Heads, Parts
-from specprof.engine.masks import Mask
+from specprof.engine.stores.masks import Mask
 
 Turns = tuple[torch.Tensor, torch.Tensor]
 """[batch, n, 1, head size] cosines and signed sines of one kind of layer."""

@@ -7,12 +7,12 @@ from weakref import WeakKeyDictionary, WeakSet
 import torch
 from transformers import PreTrainedModel
 
-from specprof.engine.cache import Store
 from specprof.engine.decoder import CausalModel, Runs
 from specprof.engine.flat import read
 from specprof.engine.flat.decoder import Flat
 from specprof.engine.flat.parts import turned
 from specprof.engine.releases import unfit
+from specprof.engine.stores.dense import Store
 from specprof.errors import NOT_FINITE, SpecprofError, UsageError
 from specprof.settings import ForwardPath
 

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from specprof.engine.flat.parts import Block, Circle, Heads, Linear, Norm, Parts
-from specprof.engine.rope import LENGTH_BOUND
+from specprof.engine.stores.rotation import LENGTH_BOUND
 from specprof.errors import UsageError
 
 Module = Any

@@ -13,8 +13,8 @@ from specprof.engine.checkpoints.guard import guarded
 from specprof.engine.checkpoints.numbers import shown
 from specprof.engine.heads.head import Form, Head
 from specprof.engine.heads.published import Weights, read
-from specprof.engine.model import MATRIX, Loaded, dtype_for
 from specprof.engine.releases import LlamaRotaryEmbedding
+from specprof.engine.setup.loading import MATRIX, Loaded, dtype_for
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.records import ModelFacts
 from specprof.settings import Settings

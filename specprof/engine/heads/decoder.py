@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import torch
 
-from specprof.engine.cache import Placement, Store
 from specprof.engine.decoder import PREFILL_CHUNK, CausalModel
 from specprof.engine.heads.head import Head
-from specprof.engine.masks import attention_mask
+from specprof.engine.stores.dense import Placement, Store
+from specprof.engine.stores.masks import attention_mask
 from specprof.engine.transfer import on_device
 from specprof.errors import SpecprofError
 

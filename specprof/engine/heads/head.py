@@ -11,13 +11,13 @@ import torch
 from torch import nn
 from transformers import LlamaConfig
 
-from specprof.engine.masks import Mask
 from specprof.engine.releases import (
     LlamaDecoderLayer,
     LlamaRMSNorm,
     LlamaRotaryEmbedding,
     with_cache,
 )
+from specprof.engine.stores.masks import Mask
 
 NEVER = torch.finfo(torch.float32).min
 """The logit of an id outside the draft vocabulary: no probability, and still a finite number."""

@@ -52,7 +52,7 @@ def test_the_law_of_the_finals_is_named(step):
 
 
 def test_a_reused_coin_leaves_every_correction_supported():
-    """Only its order in the residual shows it: 0.67 in the mean, not 0.5 (faults, section 3)."""
+    """Only its order in the residual shows rng/accept-uniform-reused: 0.67 in the mean, not 0.5."""
     made = events(CoinReused(1))
     assert isinstance(judged("residual-unsupported", made), Clear)
     measures = judged("final-law-differs", made).finding.measures

@@ -12,9 +12,10 @@ import heads
 import runs
 import tiny
 from specprof.backends.native import Native
-from specprof.engine import fits, model
+from specprof.engine import fits
 from specprof.engine.checkpoints import where
 from specprof.engine.checkpoints.survey import survey
+from specprof.engine.setup import loading
 from specprof.errors import EnvironmentMissing, SpecprofError, UsageError
 from specprof.settings import RunSpec, Settings
 
@@ -45,7 +46,7 @@ def sound(tmp_path_factory):
 
 @pytest.fixture
 def copy(sound, tmp_path, monkeypatch):
-    monkeypatch.setattr(model, "_kept", {})
+    monkeypatch.setattr(loading, "_kept", {})
     return Path(shutil.copytree(sound, tmp_path / "odd"))
 
 
@@ -70,7 +71,7 @@ def _well_told(odd, place, error):
 def test_what_is_odd_is_told_before_anything_is_loaded(copy, odd, monkeypatch):
     """Sizes, dtypes, headers, shards, places: no loader of weights is ever asked."""
     odd.make(copy)
-    monkeypatch.setattr(model.AutoModelForCausalLM, "from_pretrained", None)
+    monkeypatch.setattr(loading.AutoModelForCausalLM, "from_pretrained", None)
 
     def look():
         found = survey(str(copy), Settings(), torch.float32)
@@ -84,7 +85,7 @@ def test_what_is_odd_is_told_before_anything_is_loaded(copy, odd, monkeypatch):
 def test_what_only_loading_shows_is_a_line_too(copy, odd):
     """Kinds of models, rotations, tokenizers, files of others' forms."""
     odd.make(copy)
-    error = _refusal(lambda: model.load(str(copy), Settings(), CPU))
+    error = _refusal(lambda: loading.load(str(copy), Settings(), CPU))
     assert _well_told(odd, copy, error)
     assert not list(copy.rglob("RAN")), "code of the folder ran"
 
@@ -97,7 +98,7 @@ def test_weights_that_are_no_numbers_or_not_there_are_refused(copy, name):
     (odd,) = [each for each in WEIGHTS if each.name == name]
     odd.make(copy)
     with pytest.raises(EnvironmentMissing, match=r"NaN or infinity|lacks \d+ weights|metadata"):
-        model.load(str(copy), Settings(), CPU)
+        loading.load(str(copy), Settings(), CPU)
 
 
 def test_a_head_given_as_a_model_is_told_how_to_draft_with_it(pair, tmp_path):
@@ -119,9 +120,9 @@ def test_a_model_given_as_a_head_is_told_before_its_weights_are_read(pair, monke
 
 def test_weights_beyond_memory_are_refused_before_any_is_loaded(pair, monkeypatch):
     """Both models', with the caches and logits, are held against what is free."""
-    monkeypatch.setattr(model, "_kept", {})
+    monkeypatch.setattr(loading, "_kept", {})
     monkeypatch.setattr(fits, "_available", lambda _device: 100_000)
-    monkeypatch.setattr(model.AutoModelForCausalLM, "from_pretrained", None)
+    monkeypatch.setattr(loading.AutoModelForCausalLM, "from_pretrained", None)
     with pytest.raises(EnvironmentMissing, match="the weights"):
         runs.events(pair)
     with pytest.raises(EnvironmentMissing, match="the weights"):
@@ -154,7 +155,7 @@ def test_a_model_fetched_before_is_loaded_without_a_hub(sound, tmp_path, monkeyp
     found = survey("org/name", Settings(), torch.float32)
     found.check_weights()
     assert found.options["local_files_only"]
-    assert model.load("org/name", Settings(), CPU).facts.layers == 2
+    assert loading.load("org/name", Settings(), CPU).facts.layers == 2
 
 
 def test_a_run_asks_the_hub_once_for_each_model(sound, tmp_path, monkeypatch):
@@ -168,15 +169,15 @@ def test_a_run_asks_the_hub_once_for_each_model(sound, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(where, "trouble_with_hub", lambda name: asked.append(name) or "no network")
     for _ in range(2):
-        model.look(["org/one", "org/two", "org/one"], Settings(), CPU)
+        loading.look(["org/one", "org/two", "org/one"], Settings(), CPU)
         for name in ("org/one", "org/two"):
-            model.load(name, Settings(), CPU)
+            loading.load(name, Settings(), CPU)
     assert asked == ["org/one", "org/two"]
 
 
 def test_a_model_that_looks_ahead_is_refused(tmp_path, monkeypatch):
     """An encoder's answers change with what follows: there is nothing to roll back to."""
-    monkeypatch.setattr(model, "_kept", {})
+    monkeypatch.setattr(loading, "_kept", {})
     tiny.checkpoint(tmp_path)
     made = tiny.model("llama")
     real = type(made).forward
@@ -188,14 +189,14 @@ def test_a_model_that_looks_ahead_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr(type(made), "forward", bidirectional)
     with pytest.raises(EnvironmentMissing, match="an answer changes with the tokens after it"):
-        model.load(str(tmp_path), Settings(), CPU)
+        loading.load(str(tmp_path), Settings(), CPU)
 
 
 def test_ends_that_no_token_is_end_nothing(copy):
     """An id past the vocabulary, or -1, can't be drawn."""
     (odd,) = [each for each in FILES if each.name == "generation eos far"]
     odd.make(copy)
-    assert model.load(str(copy), Settings(), CPU).stop_tokens == {0}
+    assert loading.load(str(copy), Settings(), CPU).stop_tokens == {0}
 
 
 def test_a_folder_nobody_may_read_is_told(copy):
@@ -204,4 +205,4 @@ def test_a_folder_nobody_may_read_is_told(copy):
     if os.access(copy / "tokenizer.json", os.R_OK):
         pytest.skip("this user may read everything")
     with pytest.raises(EnvironmentMissing, match="permission"):
-        model.load(str(copy), Settings(), CPU)
+        loading.load(str(copy), Settings(), CPU)

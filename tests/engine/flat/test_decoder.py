@@ -6,15 +6,15 @@ from torch.nn.attention.bias import causal_lower_right
 from torch.nn.functional import scaled_dot_product_attention
 
 import tiny
-from specprof.engine.batch import Table
-from specprof.engine.cache import Store
+from specprof.engine.batch import SharedModel
 from specprof.engine.decoder import CausalModel
 from specprof.engine.features import Features, caught
 from specprof.engine.flat.decoder import Flat, _attention
 from specprof.engine.flat.parts import Heads
 from specprof.engine.flat.read import READERS, parts
-from specprof.engine.rope import rotations
-from specprof.engine.streaming import Window, WindowStore
+from specprof.engine.stores.dense import Store
+from specprof.engine.stores.rotation import rotations
+from specprof.engine.stores.window import Window, WindowStore
 
 CPU = torch.device("cpu")
 TOKENS = torch.randint(tiny.VOCABULARY, (120,), generator=torch.Generator().manual_seed(1))
@@ -112,7 +112,7 @@ def test_a_batch_is_one_forward(name):
 
     def answers(runs):
         stores = [Store(layers, 60) for _ in starts]
-        table = Table(model, stores, CPU, runs=runs)
+        table = SharedModel(model, stores, CPU, runs=runs)
         for seat, start in zip(table.seats, starts, strict=True):
             seat.prefill(TOKENS[:start].tolist())
         asked = {

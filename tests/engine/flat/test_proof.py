@@ -6,10 +6,10 @@ from transformers import __version__
 
 import tiny
 from specprof.engine import releases
-from specprof.engine.cache import Store
 from specprof.engine.flat import proof, read
 from specprof.engine.flat.decoder import Flat
 from specprof.engine.flat.proof import way
+from specprof.engine.stores.dense import Store
 from specprof.errors import EnvironmentMissing, UsageError
 
 

@@ -1,8 +1,0 @@
-"""Judges results without rounds: what can't be, what can't be compared, what should be asked about.
-
-Public: `diagnose_results(results)`, `checks()`.
-"""
-
-from specprof.diagnosis.aggregates.judge import checks, diagnose_results
-
-__all__ = ["checks", "diagnose_results"]

@@ -1,0 +1,1 @@
+"""Clocks, counters and threads: they read the machine, and change nothing of a run."""

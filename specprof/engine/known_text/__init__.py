@@ -1,0 +1,1 @@
+"""What the models think of a text that is given: perplexity and overlap."""

@@ -1,0 +1,1 @@
+"""Rounds as they were played become the evidence that a capture holds."""

@@ -1,0 +1,50 @@
+"""Which of a round's drafted tokens were judged, and in what order. Knows no tensors, no laws."""
+
+from specprof.engine.loop import PlayedRound
+
+
+def reached(played: PlayedRound) -> list[int]:
+    """Return the drafted tokens that were judged: ancestors accepted, no elder sibling was."""
+    if straight(played):
+        return list(range(min(len(played.path) + 1, len(played.drafted))))
+    ends, passed, found = {-1, *played.path}, set[int](), []
+    for node, parent in enumerate(played.parents):
+        if parent in ends and parent not in passed:
+            found.append(node)
+        if node in ends:
+            passed.add(parent)
+    return found
+
+
+def straight(played: PlayedRound) -> bool:
+    """Whether a chain was drafted, and its first tokens were accepted and no others."""
+    if played.proposal.parents is not None:
+        return False
+    return played.path == list(range(len(played.path)))
+
+
+def families(played: PlayedRound) -> list[list[int]]:
+    """Return the reached tokens by the one they follow, the eldest first, the largest first."""
+    found: dict[int, list[int]] = {}
+    for node in reached(played):
+        found.setdefault(played.parents[node], []).append(node)
+    return sorted(found.values(), key=len, reverse=True)
+
+
+def places(played: PlayedRound, *, joint: bool) -> list[int]:
+    """Return the drafted tokens whose laws are looked at, in order.
+
+    Those that were reached; all of a chain where its rule judges them together.
+    """
+    if played.proposal.parents is None:
+        whole = joint or not straight(played)
+        return list(range(len(played.drafted))) if whole else reached(played)
+    kin = families(played)
+    ranks = range(len(kin[0]))
+    return [family[rank] for rank in ranks for family in kin if len(family) > rank]
+
+
+def turned_down(played: PlayedRound) -> int | None:
+    """Return the eldest drafted token in whose place the correction came; None for a bonus."""
+    tip = played.path[-1] if played.path else -1
+    return next((node for node, parent in enumerate(played.parents) if parent == tip), None)

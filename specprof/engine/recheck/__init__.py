@@ -1,0 +1,1 @@
+"""What was used beside what a forward without a cache gives."""

@@ -1,0 +1,258 @@
+"""The reference: a burst recomputed from the bare tokens, without any cache.
+
+Deliberately plain and slow. It shares no cache code with the loop, so whatever a wrong rollback,
+position or mask did to the laws the run acted on shows as a difference from these (theory 3, T4).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from specprof.engine.heads.reference import HeadReference, Line
+from specprof.engine.observe.evidence import short
+from specprof.engine.recheck.kept_logits import UsedLogits
+from specprof.extend import Acceptance, Law
+from specprof.records import Observed, Recheck, Rechecked, Rescored, Round
+
+UNSAID = 1e6
+"""Nats no law gives a token: those of an id outside a head's own vocabulary."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """What a burst is held against."""
+
+    target: torch.nn.Module
+    draft: torch.nn.Module | None
+    """None where nothing can say the draft's law again."""
+    certain: bool
+    """Whether the drafted tokens are all there is of the draft's law, which has no model."""
+    law: Law
+    acceptance: Acceptance
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A row of the run's logits, and where the bare text has the same."""
+
+    round: int
+    number: int
+    """Draft index, or slot of an emitted token."""
+    line: Line
+    token: int
+    target: torch.Tensor | None
+    """[vocab] raw, as the run acted on it; None where it isn't held."""
+    draft: torch.Tensor | None = None
+    seen: Observed | None = None
+
+    @property
+    def context(self) -> int:
+        """Tokens before it."""
+        return sum(self.line)
+
+
+def recheck(
+    reference: Reference,
+    committed: Sequence[int],
+    rounds: Sequence[Round],
+    acted: Sequence[UsedLogits | None],
+) -> Recheck:
+    """Recompute the reached drafted tokens of `rounds`, one burst, and what it emitted.
+
+    A reached place's prefix is the committed text up to it: all it descends from was accepted. So
+    one forward of each model over the `committed` tokens answers for every place at once. A place
+    whose prefix the length limit cut off, in a burst's last round, is left out. So are younger
+    siblings: their row is the eldest's, and they were judged by what the fall of their elders left
+    of both laws; where that is little, rounding is a large part of it.
+
+    `acted` holds the raw logits each round acted on, where they could be held.
+    """
+    first, last = rounds[0].context, len(committed)
+    pairs = [*zip(rounds, acted, strict=True)]
+    places = [each for pair in pairs for each in _places(*pair) if first <= each.context <= last]
+    emitted = [each for pair in pairs for each in _emitted(*pair) if first <= each.context <= last]
+    rows = _plain_forward(reference.target, committed, first)  # [rows, vocab]
+    both = [*places, *emitted]
+    target = rows[[each.context - first for each in both]]
+    draft = _drafts(reference.draft, committed, [each.line for each in both])
+    if draft is not None:
+        shared = min(target.shape[-1], draft.shape[-1])  # one may be padded further
+        target, draft = target[:, :shared], draft[:, :shared]
+    count = len(places)
+    judged, drawn = (None, None) if draft is None else (draft[:count], draft[count:])
+    return Recheck(
+        burst=rounds[0].burst,
+        places=_rechecked(reference, places, target[:count], judged) if places else [],
+        emitted=_rescored(reference.law, emitted, target[count:], drawn) if emitted else [],
+    )
+
+
+def _places(played: Round, acted: UsedLogits | None) -> Iterator[_Place]:
+    """Yield each reached drafted token but younger siblings."""
+    levels = [-1]  # of the chain's end, then of each drafted token
+    parents: set[int] = set()
+    for index, one in enumerate(played.drafted):
+        levels.append(levels[one.parent + 1] + 1)
+        if one.reached and one.parent not in parents:
+            line = played.context, levels[-1]
+            target, draft = _row(acted, one.parent + 1), _row(acted, index, of_draft=True)
+            yield _Place(played.index, index, line, one.token, target, draft, one.seen)
+        parents.add(one.parent)
+
+
+def _emitted(played: Round, acted: UsedLogits | None) -> Iterator[_Place]:
+    """Yield each committed token, beside the row it was judged or drawn by."""
+    rows = [0, *(node + 1 for node, one in enumerate(played.drafted) if one.accepted)]
+    for slot, token in enumerate(played.emitted):
+        target = _row(acted, rows[slot]) if slot < len(rows) else None  # a broken round's surplus
+        yield _Place(played.index, slot, (played.context + slot, 0), token, target)
+
+
+def _row(acted: UsedLogits | None, number: int, *, of_draft: bool = False) -> torch.Tensor | None:
+    """Return a row [vocab] of what a round acted on."""
+    if acted is None:
+        return None
+    logits = acted.draft if of_draft else acted.target
+    return logits[number] if logits is not None and number < logits.shape[0] else None
+
+
+def _rechecked(
+    reference: Reference,
+    places: Sequence[_Place],
+    target_logits: torch.Tensor,
+    draft_logits: torch.Tensor | None,
+) -> list[Rechecked]:
+    """Say of [places, vocab] clean logits what `observe` said of those acted on."""
+    law, tokens = reference.law, torch.tensor([each.token for each in places])[:, None]
+    target_probs = law.probs(target_logits)
+    best = target_logits.topk(2, -1).values
+    columns = [target_probs.gather(1, tokens)[:, 0], best[:, 0] - best[:, 1]]
+    draft_probs = _declared(reference, places, target_probs, draft_logits)
+    if draft_probs is not None:
+        owed = reference.acceptance.owed(target_probs, draft_probs)
+        columns += [draft_probs.gather(1, tokens)[:, 0], owed]
+    numbers = torch.stack(columns, 1)
+    if draft_logits is not None:
+        numbers[draft_logits.isnan().any(-1), 2:] = torch.nan
+    gaps = zip(
+        _gaps([each.target for each in places], target_logits),
+        _gaps([each.draft for each in places], draft_logits),
+        strict=True,
+    )
+    return [
+        Rechecked(
+            round=place.round,
+            index=place.number,
+            target_prob=short(prob),
+            draft_prob=_known(said[0]) if said else None,
+            overlap=_known(said[1]) if said else None,
+            margin=short(margin),
+            target_gap=target_gap,
+            draft_gap=draft_gap,
+        )
+        for place, (prob, margin, *said), (target_gap, draft_gap) in zip(
+            places, numbers.tolist(), gaps, strict=True
+        )
+    ]
+
+
+def _declared(
+    reference: Reference,
+    places: Sequence[_Place],
+    target_probs: torch.Tensor,
+    draft_logits: torch.Tensor | None,
+) -> torch.Tensor | None:
+    """Return [places, vocab] the laws the draft declares; None where nothing can say them."""
+    if draft_logits is not None:
+        draft_probs = reference.law.probs(draft_logits)
+        choice = draft_probs.argmax(-1, keepdim=True)  # [places, 1]
+    elif reference.certain:
+        draft_probs, choice = None, torch.tensor([each.token for each in places])[:, None]
+    else:
+        return None
+    if draft_probs is None or all(each.seen and each.seen.draft_prob == 1 for each in places):
+        # A deterministic draft: what it declares is all mass on its choice.
+        draft_probs = torch.zeros_like(target_probs).scatter_(1, choice, 1.0)
+    return draft_probs
+
+
+def _rescored(
+    law: Law,
+    emitted: Sequence[_Place],
+    target_logits: torch.Tensor,
+    draft_logits: torch.Tensor | None,
+) -> list[Rescored]:
+    """Say of [emitted, vocab] clean logits what `Rescored` tells of the tokens."""
+    tokens = torch.tensor([each.token for each in emitted])[:, None]
+    probs = law.probs(target_logits)
+    surprise = -probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
+    entropy = (probs * surprise).sum(-1, keepdim=True)
+    columns = (
+        probs.gather(1, tokens),
+        entropy,
+        (probs * (surprise - entropy).square()).sum(-1, keepdim=True),
+        target_logits.amax(-1, keepdim=True) - target_logits.gather(1, tokens),
+    )
+    gaps = _gaps([each.target for each in emitted], target_logits)
+    nlls: list[float | None] = [None] * len(emitted)
+    if draft_logits is not None:
+        told = -draft_logits.log_softmax(-1).gather(1, tokens)[:, 0]
+        nlls = [_known(each) if each < UNSAID else None for each in told.tolist()]
+    return [
+        Rescored(
+            round=place.round,
+            slot=place.number,
+            target_prob=short(prob),
+            entropy=short(level),
+            spread=short(spread),
+            shortfall=short(shortfall),
+            target_gap=gap,
+            draft_nll=nll,
+        )
+        for place, (prob, level, spread, shortfall), gap, nll in zip(
+            emitted, torch.cat(columns, 1).tolist(), gaps, nlls, strict=True
+        )
+    ]
+
+
+def _gaps(used: Sequence[torch.Tensor | None], clean: torch.Tensor | None) -> list[float | None]:
+    """Return the total variation between the raw laws of each row used and of [rows, vocab]."""
+    found: list[float | None] = [None] * len(used)
+    held = [number for number, row in enumerate(used) if row is not None]
+    if clean is None or not held:
+        return found
+    rows = torch.stack([row for row in used if row is not None])  # [held, vocab]
+    shared = min(rows.shape[-1], clean.shape[-1])
+    laws = rows[:, :shared].float().cpu().softmax(-1), clean[held, :shared].softmax(-1)
+    apart = (laws[0] - laws[1]).abs().sum(-1) / 2
+    for number, gap in zip(held, apart.tolist(), strict=True):
+        found[number] = _known(gap)
+    return found
+
+
+def _known(value: float) -> float | None:
+    """Return a number to be recorded, None for nan."""
+    return None if value != value else short(value)  # noqa: PLR0124 - nan alone differs from itself
+
+
+def _drafts(
+    draft: torch.nn.Module | None, committed: Sequence[int], lines: Sequence[Line]
+) -> torch.Tensor | None:
+    """Return [lines, vocab] float32 host logits of the draft, nan where it can't say."""
+    if draft is None:
+        return None
+    if isinstance(draft, HeadReference):
+        return draft.answers(committed, lines)
+    first = min(start for start, _ in lines)
+    return _plain_forward(draft, committed, first)[[sum(line) - first for line in lines]]
+
+
+@torch.inference_mode()
+def _plain_forward(model: torch.nn.Module, committed: Sequence[int], first: int) -> torch.Tensor:
+    """Return [rows, vocab] float32 host logits; row i answers the first `first + i` tokens."""
+    device = next(model.parameters()).device
+    tokens = torch.tensor([list(committed)], device=device)
+    keep = len(committed) - first + 1
+    logits: torch.Tensor = model(tokens, use_cache=False, logits_to_keep=keep).logits[0]
+    return logits.float().cpu()

@@ -1,0 +1,178 @@
+"""Models whose attention is replaced: references for caches that change what a token sees.
+
+Plain and slow: a forward over the bare tokens, in which each token attends as the cache's law says.
+It shares the law with the cache, and none of its bookkeeping: no rows, no copies, no rollback.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import AttentionInterface
+
+from specprof.engine.stores.quantised import restored, rounded
+from specprof.engine.stores.rotation import Rotation
+from specprof.engine.stores.window import Window
+from specprof.errors import UsageError
+
+NAME = "specprof-reference"
+FOREVER = 2**40
+"""A window no text leaves."""
+ROWS = 256
+"""Queries attended at once: bounds the memory of a long text."""
+
+
+class Attending(torch.nn.Module):
+    """A Hugging Face model that for the time of a forward attends by `attend`."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model: Any = model
+
+    def forward(self, tokens: torch.Tensor, **options: object) -> Any:  # noqa: ANN401 - as the model does
+        """Return what the model returns for [1, n] tokens."""
+        asked = False
+
+        def attend(*states: Any, **given: Any) -> tuple[torch.Tensor, None]:  # noqa: ANN401
+            nonlocal asked
+            asked = True
+            return self.attend(*states, **given)
+
+        with attending(self.model, attend):
+            answer = self.model(tokens, **options)
+        if not asked:
+            title = f"the attention of {type(self.model).__name__} can't be replaced"
+            raise UsageError(title, "run it without the recheck: --recheck-context 0")
+        return answer
+
+    def attend(
+        self,
+        module: Any,  # noqa: ANN401 - an attention layer of transformers
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+        **options: Any,  # noqa: ANN401
+    ) -> tuple[torch.Tensor, None]:
+        """Return [1, n, heads, head size] for states [1, heads, n, head size] of all tokens."""
+        raise NotImplementedError
+
+
+@contextmanager
+def attending(model: torch.nn.Module, attend: Callable[..., object]) -> Iterator[None]:
+    """Let every layer of `model` attend by `attend` inside the block.
+
+    Layers read their own config, which need not be the model's: modules may be shared.
+    """
+    AttentionInterface.register(NAME, attend)
+    found: list[Any] = [getattr(module, "config", None) for module in model.modules()]
+    configs = {id(one): one for one in found if hasattr(one, "_attn_implementation")}.values()
+    before = [one._attn_implementation for one in configs]  # noqa: SLF001 - its own setter's name
+    for one in configs:
+        one._attn_implementation = NAME  # noqa: SLF001
+    try:
+        yield
+    finally:
+        for one, kind in zip(configs, before, strict=True):
+            one._attn_implementation = kind  # noqa: SLF001
+
+
+class Windowed(Attending):
+    """Attends as StreamingLLM does: token by token, its sinks and its window.
+
+    The queries are turned back to meet the sinks, where the cache turns the sinks on.
+    """
+
+    def __init__(
+        self, model: torch.nn.Module, rotations: Sequence[Rotation], window: Window
+    ) -> None:
+        super().__init__(model)
+        self.rotations = rotations
+        self.window = window
+
+    def attend(
+        self,
+        module: Any,  # noqa: ANN401 - an attention layer of transformers
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+        **options: Any,  # noqa: ANN401
+    ) -> tuple[torch.Tensor, None]:
+        """Return [1, n, heads, head size] for states [1, heads, n, head size] of all tokens."""
+        del mask
+        groups = query.shape[1] // key.shape[1]
+        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+        rotation = self.rotations[module.layer_idx]
+        rows = [
+            self._rows(start, rotation, query, key, value, options)
+            for start in range(0, query.shape[2], ROWS)
+        ]
+        return torch.cat(rows, 2).transpose(1, 2), None
+
+    def _rows(  # noqa: PLR0917 - the states, and what the layer says of them
+        self,
+        start: int,
+        rotation: Rotation,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        options: dict[str, Any],
+    ) -> torch.Tensor:
+        """Return [1, heads, rows, head size] of the queries from `start` on."""
+        sinks, end = self.window.sinks, min(start + ROWS, query.shape[2])
+        places = torch.arange(start, end, device=query.device)[:, None]  # [rows, 1]
+        evicted = self.window.evicted_each(places)
+        first = min(sinks + self.window.evicted(start), end)
+        columns = torch.arange(first, end, device=query.device)
+        heads = torch.arange(min(sinks, end), device=query.device)
+        near = options.get("sliding_window") or query.shape[2] + sinks
+        seen = (columns >= sinks + evicted) & (columns <= places) & (places - columns < near)
+        greeted = (heads <= places) & (places - evicted - heads < near)
+        asking = query[:, :, start:end].float()
+        back = rotation.turn(asking, -evicted[:, 0])
+        scores = torch.cat(
+            [
+                back @ key[:, :, : heads.shape[0]].float().mT,
+                asking @ key[:, :, first:end].float().mT,
+            ],
+            -1,
+        )
+        scores *= query.shape[-1] ** -0.5 if options.get("scaling") is None else options["scaling"]
+        if options.get("softcap"):
+            scores = options["softcap"] * (scores / options["softcap"]).tanh()
+        scores = scores.masked_fill(~torch.cat([greeted, seen], 1), -torch.inf)
+        shares = _shares(scores, options.get("s_aux"))
+        values = torch.cat([value[:, :, : heads.shape[0]], value[:, :, first:end]], 2)
+        return (shares @ values.float()).to(value.dtype)
+
+
+class Rounded(Windowed):
+    """Attends to keys and values rounded as `RoundedStore` holds them; nothing is evicted."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        layers = model.config.get_text_config().num_hidden_layers  # type: ignore[operator,union-attr]
+        still = Rotation(torch.zeros(1, device=next(model.parameters()).device), 0)
+        super().__init__(model, [still] * layers, Window(sinks=0, recent=FOREVER))
+
+    def attend(
+        self,
+        module: Any,  # noqa: ANN401 - an attention layer of transformers
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+        **options: Any,  # noqa: ANN401
+    ) -> tuple[torch.Tensor, None]:
+        """Return [1, n, heads, head size] for states [1, heads, n, head size] of all tokens."""
+        key, value = (restored(*rounded(each), each.dtype) for each in (key, value))
+        return super().attend(module, query, key, value, mask, **options)
+
+
+def _shares(scores: torch.Tensor, aside: torch.Tensor | None) -> torch.Tensor:
+    """Return the softmax of [1, heads, rows, columns], beside learned logits `aside` [heads]."""
+    if aside is None:
+        return scores.softmax(-1)
+    extra = aside.float().view(1, -1, 1, 1).expand(*scores.shape[:-1], 1)
+    return torch.cat([scores, extra], -1).softmax(-1)[..., :-1]

@@ -1,0 +1,83 @@
+"""A run that is ready to be played: its models, and one lane for each sequence.
+
+Knows the parts and how they are reset; what loads and joins them is `setup/wiring`.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from specprof import registry
+from specprof.engine.loop import Loop
+from specprof.engine.setup.loading import Loaded
+from specprof.extend import Depth, Drafter, Rig
+from specprof.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """One sequence of a run: the text it decodes over, and the parts that play it."""
+
+    rig: Rig
+    loop: Loop
+    tokens: list[int]
+    """The text to decode over."""
+
+    def roll_back_to(self, context: int) -> None:
+        """Forget everything but the first `context` tokens of the text."""
+        self.loop.target.rollback(context - 1)
+        self.loop.drafter.rollback(context)
+
+    def draw_anew(self) -> None:
+        """Begin the sequence's random draws from the start, and what its depth policy learns."""
+        self.rig.generator.manual_seed(self.rig.generator.initial_seed())
+        vars(self.rig.policy).update(vars(type(self.rig.policy)(self.rig.settings)))
+
+    def alone(self) -> Loop:
+        """Return the target playing by itself: the same loop, nothing drafted, its own draws."""
+        parts, drawn = self.loop, self.loop.generator
+        return Loop(
+            target=parts.target,
+            drafter=registry.get(Drafter, "none")(self.rig),
+            acceptance=parts.acceptance,
+            law=parts.law,
+            policy=registry.get(Depth, "fixed")(self.rig.settings),
+            generator=torch.Generator(drawn.device).manual_seed(drawn.initial_seed()),
+            watch=parts.watch,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run ready to be played."""
+
+    settings: Settings
+    device: torch.device
+    target: Loaded
+    draft: Loaded | None
+    lanes: list[Lane]
+    """One a sequence; what is said of a run and not of a sequence is the first one's."""
+    source: str
+    """Where the text came from."""
+    stop: frozenset[int]
+    """Tokens that end a burst."""
+
+    @property
+    def rig(self) -> Rig:
+        """What the first sequence's parts were made from."""
+        return self.lanes[0].rig
+
+    @property
+    def loop(self) -> Loop:
+        """The first sequence's; the only one but in a batch."""
+        return self.lanes[0].loop
+
+    @property
+    def tokens(self) -> list[int]:
+        """The first sequence's text."""
+        return self.lanes[0].tokens
+
+    def roll_back_to(self, context: int) -> None:
+        """Forget everything but the first `context` tokens of each sequence's text."""
+        for lane in self.lanes:
+            lane.roll_back_to(context)

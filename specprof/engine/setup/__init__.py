@@ -1,0 +1,1 @@
+"""Settings become models, decoders and a run that is ready to be played."""

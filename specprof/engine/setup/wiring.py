@@ -1,0 +1,203 @@
+"""From settings to the parts that play: loads, refuses early what can't work, wires the rest."""
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import cast
+
+import torch
+
+from specprof import limits, registry
+from specprof.engine.batch import SharedModel
+from specprof.engine.decoder import Decoder, Runs
+from specprof.engine.fits import check_fits
+from specprof.engine.flat.proof import way
+from specprof.engine.instruments.stopwatch import Stopwatch, clock_for
+from specprof.engine.loop import Loop
+from specprof.engine.replay.proof import check_replayed, opened, recorder, refusal
+from specprof.engine.run import Lane, Run
+from specprof.engine.sampling import ProcessedLaw
+from specprof.engine.setup import loading, text
+from specprof.engine.stores.dense import Store
+from specprof.errors import EnvironmentMissing, UsageError
+from specprof.extend import Acceptance, Cache, Depth, Drafter, Rig, Shape
+from specprof.plan import acceptance_in_force
+from specprof.records import ModelFacts
+from specprof.settings import Settings
+
+
+def wire(settings: Settings) -> Run:
+    """Load and wire everything a run needs."""
+    device = loading.device_for(settings.device)
+    drafter = registry.get(Drafter, settings.drafter)
+    capacity = _capacity(settings)
+    named = [settings.target] + [settings.draft] * (settings.drafter == "draft-model")
+    looked = loading.look(named, settings, device)
+    _check_room(settings, capacity, device, looked)
+    target = loading.load(settings.target, settings, device)
+    draft = drafter.load(settings, target)
+    loaded = [(each.facts, 0) for each in ([target, draft] if draft else [target])]
+    _check_room(settings, capacity, device, loaded)
+    texts, source = _texts(settings, target)
+    vocabulary = loading.shared_vocabulary(target, draft) if draft else target.facts.vocabulary
+    decoders = _Decoders(settings, capacity, device, vocabulary)
+    targets = decoders.open(settings.cache, target.model, patient=True)
+    clock = clock_for(device)
+    rigs = [
+        Rig(
+            settings=settings,
+            law=ProcessedLaw(settings.temperature, settings.top_k, settings.top_p),
+            policy=registry.get(Depth, settings.depth_policy)(settings),
+            generator=torch.Generator(device).manual_seed(settings.seed + sequence),
+            watch=Stopwatch(clock),
+            target=targets[sequence],
+            draft=draft,
+            decoder=decoders.drafts(sequence),
+            store=decoders.store,
+            capacity=capacity,
+        )
+        for sequence in range(settings.batch)
+    ]
+    lanes = [_lane(rig, drafter, tokens) for rig, tokens in zip(rigs, texts, strict=True)]
+    check_replayed(lanes[0].loop.target, settings)
+    return Run(
+        settings=settings,
+        device=device,
+        target=target,
+        draft=draft,
+        lanes=lanes,
+        source=source,
+        stop=frozenset() if settings.ignore_eos else target.stop_tokens,
+    )
+
+
+def _check_room(
+    settings: Settings,
+    capacity: int,
+    device: torch.device,
+    models: Sequence[tuple[ModelFacts, int]],
+) -> None:
+    """Refuse what memory can't hold: caches, logits, and of each model the bytes yet to load."""
+    kinds = (settings.cache, settings.draft_cache or settings.cache)
+    held = [registry.get(Cache, kind)(settings).held(capacity) for kind in kinds]
+    check_fits(
+        [facts for facts, _ in models],
+        capacity,
+        device,
+        settings.batch,
+        held[: len(models)],
+        rows=_logit_rows(settings),
+        weight_bytes=sum(size for _, size in models),
+    )
+
+
+def _logit_rows(settings: Settings) -> int:
+    """Return the most rows of logits that are there at once, of one sequence."""
+    if settings.workload == "ppl":
+        return min(settings.score_step, settings.context)
+    expanded = limits.expanded_at_most(settings) if settings.shape == "dynamic-tree" else 0
+    return limits.drafted_at_most(settings) + expanded + 1
+
+
+class _Decoders:
+    """Opens models to decode with: a decoder for every sequence, over caches of the run's kinds."""
+
+    def __init__(
+        self, settings: Settings, capacity: int, device: torch.device, vocabulary: int
+    ) -> None:
+        self.settings = settings
+        self.capacity = capacity
+        self.device = device
+        self.vocabulary = vocabulary
+        self.draft_cache = settings.draft_cache or settings.cache
+        self._drafts: list[list[Decoder]] = []
+
+    def open(self, cache: str, module: torch.nn.Module, *, patient: bool = False) -> list[Decoder]:
+        """Return one decoder of `module` a sequence; those of a batch share their forwards."""
+        kind = registry.get(Cache, cache)(self.settings)
+        stores = [kind.open(module, self.capacity) for _ in range(self.settings.batch)]
+        runs = way(module, self.settings.path).runs
+        if len(stores) == 1:
+            return [self._alone(module, stores[0], runs)]
+        if any(type(store) is not Store for store in stores):
+            title = f"cache {cache!r} was asked for batch {len(stores)}"
+            raise UsageError(title, "it keeps one sequence: use batch 1, or cache dense")
+        table = SharedModel(
+            module, stores, self.device, self.vocabulary, patient=patient, runs=runs
+        )
+        for seat in table.seats:
+            seat.unreplayed = refusal(
+                module, seat.store, recorder(self.device), runs=runs, settings=self.settings
+            )
+        return [*table.seats]
+
+    def _alone(self, module: torch.nn.Module, store: Store, runs: Runs) -> Decoder:
+        return opened(
+            module, store, self.device, self.vocabulary, runs=runs, settings=self.settings
+        )
+
+    def drafts(self, sequence: int) -> Callable[[torch.nn.Module], Decoder]:
+        """Return what opens a drafter's models for one sequence: its nth is every other's nth."""
+        asked = count()
+
+        def decoder(module: torch.nn.Module) -> Decoder:
+            number = next(asked)
+            if number == len(self._drafts):
+                self._drafts.append(self.open(self.draft_cache, module))
+            return self._drafts[number][sequence]
+
+        return decoder
+
+    def store(self, module: torch.nn.Module) -> Store:
+        """Return a cache alone; refused in a batch, whose forwards are shared."""
+        if self.settings.batch > 1:
+            title = f"drafter {self.settings.drafter!r} was asked for batch {self.settings.batch}"
+            raise UsageError(title, "it decodes in its own way, one sequence: use batch 1")
+        return registry.get(Cache, self.draft_cache)(self.settings).open(module, self.capacity)
+
+
+def _lane(rig: Rig, drafter: type[Drafter], tokens: list[int]) -> Lane:
+    rule = acceptance_in_force(rig.settings)
+    loop = Loop(
+        target=rig.target,
+        drafter=drafter(rig),
+        acceptance=registry.get(Acceptance, rule)(),
+        law=rig.law,
+        policy=rig.policy,
+        generator=rig.generator,
+        watch=rig.watch,
+    )
+    return Lane(rig=rig, loop=loop, tokens=tokens)
+
+
+def _capacity(settings: Settings) -> int:
+    """Return the most tokens a cache ever holds: text, new ones, one round's drafts."""
+    shape = registry.get(Shape, settings.shape)
+    policy = registry.get(Depth, settings.depth_policy)(settings)
+    new = settings.max_new_tokens + settings.plain_steps
+    return settings.context + new + shape.room(settings, policy.bound) + 1
+
+
+def document(settings: Settings, target: loading.Loaded) -> tuple[list[int], str]:
+    """Return the text's tokens, and where it came from."""
+    texts, source = _texts(settings, target)
+    return texts[0], source
+
+
+def _texts(settings: Settings, target: loading.Loaded) -> tuple[list[list[int]], str]:
+    """Return each sequence's tokens; without a tokenizer (dummy weights) any tokens will do."""
+    if target.tokenizer is None:
+        generator = torch.Generator().manual_seed(settings.seed)
+        size = (settings.batch, settings.context)
+        drawn = torch.randint(target.facts.vocabulary, size, generator=generator)
+        return cast("list[list[int]]", drawn.tolist()), f"random tokens, seed {settings.seed}"
+    found, source = text.document(settings)
+    if settings.batch > 1:
+        source += f"; {settings.batch} stretches of it, evenly apart"
+    texts = text.stretches(target.tokenizer, found, settings.context, settings.batch)
+    known, last = target.facts.vocabulary, max(map(max, texts))
+    if last >= known:
+        title = (
+            f"the tokenizer of {target.facts.name} makes the id {last}, and its model has {known}"
+        )
+        raise EnvironmentMissing(title, "its tokenizer belongs to another model: download it again")
+    return texts, source

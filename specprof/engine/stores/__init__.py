@@ -1,0 +1,1 @@
+"""Where tokens stand: the key-value stores, their masks and their rotations."""

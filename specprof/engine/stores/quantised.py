@@ -1,0 +1,78 @@
+"""A store of rows rounded to 8 bits, each by a scale of its own."""
+
+import torch
+
+from specprof.engine.stores.dense import PreallocatedLayer, Store
+
+LEVELS = 127
+"""Steps from 0 to a row's largest number."""
+
+
+def rounded(states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return [..., size] int8 of states of that shape, and [..., 1] float32 scales.
+
+    Symmetric and to the nearest: no number moves by more than half its row's scale.
+    """
+    scale = states.abs().amax(-1, keepdim=True).float() / LEVELS
+    steps = states.float() / scale.clamp(min=torch.finfo(torch.float32).tiny)
+    return steps.round().to(torch.int8), scale
+
+
+def restored(steps: torch.Tensor, scale: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Return what `rounded` left of the states."""
+    return (steps * scale).to(dtype)
+
+
+class RoundedStore(Store):
+    """Keys and values in 8 bits; positions, trees and rollback as in any store."""
+
+    def _layer(self, number: int) -> PreallocatedLayer:
+        del number
+        return RoundedLayer(self)
+
+
+class RoundedLayer(PreallocatedLayer):
+    """One layer's rows as int8, beside a scale for each row of each head."""
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        """Reserve room for `capacity` rows; states are [1, heads, new, head size]."""
+        rooms = []
+        for states in (key_states, value_states):
+            batch, heads, _, size = states.shape
+            shape = (batch, heads, self.store.capacity)
+            rooms += [
+                states.new_zeros(*shape, size, dtype=torch.int8),
+                states.new_zeros(*shape, 1, dtype=torch.float32),
+            ]
+        self.keys, self.key_scales, self.values, self.value_scales = rooms
+        self.is_initialized = True
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write the new rows [1, heads, new, head size]; return all rows so far, as rounded."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        start, end = self.store.length, self.store.length + key_states.shape[2]
+        found = []
+        for states, room, scales in (
+            (key_states, self.keys, self.key_scales),
+            (value_states, self.values, self.value_scales),
+        ):
+            room[:, :, start:end], scales[:, :, start:end] = rounded(states)
+            found.append(restored(room[:, :, :end], scales[:, :, :end], states.dtype))
+        return found[0], found[1]
+
+    def move(self, rows: torch.Tensor, start: int) -> None:
+        """Move [n] `rows` together, in their order, from row `start` on."""
+        super().move(rows, start)
+        for scales in (self.key_scales, self.value_scales):
+            scales[:, :, start : start + rows.shape[0]] = scales[:, :, rows]
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Bytes of one token's key and value and their scales; 0 before the first token."""
+        if not self.is_initialized:
+            return 0
+        held = (self.keys, self.values, self.key_scales, self.value_scales)
+        return sum(each[:, :, 0].numel() * each.element_size() for each in held)

@@ -1,0 +1,1 @@
+"""Faults of the draft model and what it proposes."""

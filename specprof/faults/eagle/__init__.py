@@ -1,0 +1,1 @@
+"""Faults of EAGLE heads and what they are fed."""

@@ -1,0 +1,1 @@
+"""Faults of key-value caches: what stays, what goes, what is counted."""

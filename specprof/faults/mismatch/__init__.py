@@ -1,0 +1,1 @@
+"""No bugs: drafts and targets that merely differ."""

@@ -1,0 +1,29 @@
+"""The draft sees a few sinks and the last few tokens, the target everything.
+
+Seen in
+    Infini-AI-Lab/TriForce#8: about 0.35, by design.
+
+Breaks
+    Nothing: the draft's cache is `sink-window` with a window of 32.
+
+Shows
+    What the draft is owed is low; held against a recompute over the same window it is clean.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import ClassVar
+
+from specprof.engine.fault import Fault
+from specprof.engine.run import Run
+from specprof.settings import Value
+
+
+class TinyStreamingDraft(Fault):
+    """A view of 36 tokens."""
+
+    stage: ClassVar[dict[str, Value]] = {"draft_cache": "sink-window", "window": 32, "sinks": 4}
+
+    def inject(self, run: Run) -> AbstractContextManager[None]:
+        """Change nothing: the settings are the case."""
+        del run
+        return nullcontext()

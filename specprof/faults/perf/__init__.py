@@ -1,0 +1,1 @@
+"""Faults of time and memory; what is emitted stays right."""

@@ -1,0 +1,1 @@
+"""Faults of the target's pass over the drafts."""

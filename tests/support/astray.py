@@ -1,0 +1,48 @@
+"""Captures whose models are astray at chosen places, and what a rule makes of them."""
+
+from collections.abc import Callable
+
+import msgspec
+
+import captures
+from specprof import registry
+from specprof.analysis.columns import Columns
+from specprof.analysis.evidence import Evidence
+from specprof.extend import Rule
+from specprof.findings import Outcome
+from specprof.records import Header, Recheck, Rechecked
+
+LONG = {"stops": 8, "max_new_tokens": 160, "context": 4000, "temperature": 1.0}
+replace = msgspec.structs.replace
+
+
+def judged(name, events, **evidence) -> Outcome:
+    """Return what one rule makes of events."""
+    columns = Columns()
+    columns.feed(events)
+    return registry.get(Rule, name)().judge(Evidence(columns, **evidence))
+
+
+def astray(side: str, where: Callable[[Rechecked], bool], gap=0.4, events=None, **settings):
+    """Return a healthy run's events, its `side` astray by `gap` at the rechecked places `where`."""
+    made = events or captures.events(**(LONG | settings))
+    names = {f"{each}_gap": 1e-6 for each in ("target", "draft")}
+
+    def placed(one):
+        told = names | ({f"{side}_gap": gap} if where(one) else {})
+        return replace(one, **told)
+
+    return [
+        replace(e, places=[placed(one) for one in e.places], emitted=[])
+        if isinstance(e, Recheck)
+        else e
+        for e in made
+    ]
+
+
+def with_settings(events, **changed):
+    """Return events of a run that was asked for otherwise."""
+    header, *rest = events
+    assert isinstance(header, Header)
+    settings = replace(header.spec.settings, **changed)
+    return [replace(header, spec=replace(header.spec, settings=settings)), *rest]

@@ -1,0 +1,54 @@
+"""Engines over tables of numbers, broken by a fault of the registry: every probability is known."""
+
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import torch
+
+from drilled import fault
+from engines import decode, loop
+from tables import TableDecoder
+
+
+@contextmanager
+def wired(name, target, draft, *, stop=frozenset(), text=(), **given):
+    """Wire two [vocab, vocab] tables of probabilities, and break them for as long as this lasts."""
+    given = {"temperature": 1.0, "depth": 2} | given
+    parts = loop(table(target), table(draft), **given)
+    rig = parts.drafter.rig
+    lane = SimpleNamespace(loop=parts, rig=rig)
+    facts = SimpleNamespace(layers=2)
+    run = SimpleNamespace(
+        lanes=[lane], loop=parts, settings=rig.settings, tokens=list(text), stop=stop
+    )
+    run.draft = SimpleNamespace(facts=facts)
+    if name is None:
+        yield run
+    else:
+        with fault(name)().inject(run):
+            yield run
+
+
+def played(name, target, draft, *, new_tokens=400, **given):
+    """Decode from tokens 0, 0; return all tokens and the rounds as they were played."""
+    with wired(name, target, draft, **given) as run:
+        return decode(run.loop, new_tokens=new_tokens, stop=run.stop, prompt=(0, 0))
+
+
+def table(rows):
+    """Return a decoder whose answer after token i is row i."""
+    return TableDecoder(torch.as_tensor(rows, dtype=torch.float64).log().float())
+
+
+def every(row):
+    """Return the table that answers alike after every token."""
+    return [row] * len(row)
+
+
+def corrections(rounds):
+    """Return (rejected, correction) of every round that turned a draft down and wasn't cut."""
+    return [
+        (one.drafted[one.accepted], one.emitted[-1])
+        for one in rounds
+        if one.accepted < len(one.drafted) and len(one.emitted) > one.accepted
+    ]

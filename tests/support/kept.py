@@ -1,0 +1,57 @@
+"""Makes the captures of a release that are kept for ever: `python tests/support/kept.py FOLDER`.
+
+Run it once a schema, before the release, and commit what it wrote to tests/data. A file that was
+released is never made anew: it is there to show that later readers still read it.
+"""
+
+import contextlib
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import loops
+import runs
+import specprof
+from specprof.backends.native import Native
+from specprof.capture import CaptureWriter
+from specprof.recorder import record
+from specprof.records import SCHEMA
+from specprof.settings import RunSpec
+
+KINDS = {
+    "chain": {"temperature": 0.0, "drafter": "perturbed-self", "draft": None, "noise": 0.3},
+    "tree": {"temperature": 1.0, "shape": "static-tree", "seed": 3},
+    "sampled": {"temperature": 0.8, "top_p": 0.9, "depth_policy": "hf-heuristic", "batch": 2},
+}
+"""With evidence and a recheck each: a greedy chain, a tree, a sampled batch."""
+
+
+def make(folder):
+    """Write a capture of each kind, and one by `specprof.record`."""
+    with tempfile.TemporaryDirectory() as place, contextlib.chdir(runs.write_pair(Path(place))):
+        here = Path()
+        for kind, changed in KINDS.items():
+            given = {"stops": 2, "max_new_tokens": 24, "recheck_context": 400} | changed
+            spec = RunSpec(id=kind, profile="kept", settings=runs.settings(here, **given))
+            with CaptureWriter(folder / f"schema-{SCHEMA}-{kind}.jsonl") as writer:
+                record(Native(), spec, writer, command=["specprof", "run"])
+        path = folder / f"schema-{SCHEMA}-record.jsonl"
+        models = {"target": loops.target, "draft": loops.draft, "temperature": 1.0, "depth": 3}
+        with specprof.record(path, **models) as log:
+            loops.play(log, loops.Loop(), [1, 2, 3], 90)
+    for path in folder.glob(f"schema-{SCHEMA}-*.jsonl"):
+        anonymous(path)
+
+
+def anonymous(path):
+    """Take out of a capture's header what names the machine it was made on."""
+    first, *rest = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    header = json.loads(first) | {"locked_on": None, "machine": {"system": "Linux", "cores": 2}}
+    header["command"] = ["specprof", "run"]
+    line = json.dumps(header, ensure_ascii=False, separators=(",", ":"))
+    path.write_text(line + "\n" + "".join(rest), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]).resolve())

@@ -67,6 +67,8 @@ class Columns:
         self.passes = Passes()
         self.samples = Samples()
         self.damaged = Damaged()
+        self.torn = False
+        """Whether something stands behind the last whole line."""
         """The capture's lines that could not be read, as far as its reader says."""
         self._spans: dict[str, Ints] = {}
         self._lists: dict[type[Event], list[Any]] = {
@@ -148,7 +150,7 @@ class Columns:
             return self._so_far()
         cut = Columns()
         cut.header, cut.rounds = self.header, self.rounds.first(rounds)
-        cut.damaged = self.damaged.copy()
+        cut.damaged, cut.torn = self.damaged.copy(), self.torn
         now_ns, below = int(cut.rounds.end_ns.max(initial=0)), self.rounds.index[rounds]
         cut.notes = [note for note in self.notes if note.at_ns <= now_ns]
         cut.prefills = [one for one in self.prefills if one.start_ns + one.wall_ns <= now_ns]
@@ -172,7 +174,7 @@ class Columns:
     def _so_far(self) -> "Columns":
         cut = Columns()
         cut.header, cut.end, cut.throttled = self.header, self.end, list(self.throttled)
-        cut.damaged = self.damaged.copy()
+        cut.damaged, cut.torn = self.damaged.copy(), self.torn
         for kind, alike in self._lists.items():
             cut._lists[kind] += alike
         for name, table in vars(self).items():

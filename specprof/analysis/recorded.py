@@ -48,6 +48,7 @@ def read_columns(path: Path) -> Recorded:
         for events in reader.pieces(PIECE_BYTES):
             columns.feed(events)
             last = events[-1] if events else last
+    columns.torn = reader.torn
     if columns.header is None:
         raise no_line(path)
     end = last if isinstance(last, End) else None
@@ -57,6 +58,6 @@ def read_columns(path: Path) -> Recorded:
 def laid_out(capture: Capture) -> Recorded:
     """Return a capture that was read already as columns."""
     columns = Columns()
-    columns.damaged = capture.damaged
+    columns.damaged, columns.torn = capture.damaged, capture.torn
     columns.feed([capture.header, *capture.events])
     return Recorded(columns, capture.end, capture.damaged, capture.torn)

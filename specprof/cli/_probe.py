@@ -172,6 +172,6 @@ def _evidence(path: Path) -> "Evidence":
     from specprof.capture import read_capture
 
     capture, columns = read_capture(path), Columns()
-    columns.damaged = capture.damaged
+    columns.damaged, columns.torn = capture.damaged, capture.torn
     columns.feed([capture.header, *capture.events])
     return Evidence(columns, name=str(path))

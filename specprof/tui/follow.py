@@ -113,6 +113,7 @@ class Follower:
         before = self.taken
         try:
             self._columns.feed(self._reader.poll(SLICE_BYTES, file))
+            self._columns.torn = self._reader.torn
         except CaptureReplaced:
             self._overwritten = True
             return False

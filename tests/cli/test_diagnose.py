@@ -244,3 +244,14 @@ def test_a_table_of_results_is_judged_like_a_capture(tmp_path, healthy):
     failed = specprof("diagnose", path, "--fail-on", "bug")
     assert isinstance(failed.exception, DiagnosisFailed)
     assert specprof("explain", "counts-disagree").exit_code == 0
+
+
+def test_what_stands_behind_the_end_line_is_not_a_whole_capture(tmp_path):
+    """A line that was begun there was written by somebody else, or the file is another run's."""
+    path = captures.healthy(tmp_path / "run.jsonl")
+    sound = specprof("diagnose", path)
+    assert sound.exit_code == 0
+    assert "behind its end line" not in sound.stdout
+    path.write_bytes(path.read_bytes() + b'{"event":"round","index":9')
+    said = " ".join(specprof("diagnose", path).stdout.split())
+    assert "behind its end line stands a line that was not ended" in said

@@ -1,11 +1,15 @@
 """Token texts from a tokenizer on this machine, ids where there is none."""
 
+import json
+
 import msgspec
 import pytest
 from tokenizers import Tokenizer, decoders, models
 
 from captures import events
+from specprof import pocket
 from specprof.amounts import LARGEST_TOKENIZER_BYTES
+from specprof.tui.snapshot import ids_only
 from specprof.tui.vocabulary import vocabulary
 
 
@@ -62,3 +66,12 @@ def test_a_file_too_large_for_a_tokenizer_is_not_read(tmp_path):
     with (tmp_path / "tokenizer.json").open("wb") as file:
         file.truncate(LARGEST_TOKENIZER_BYTES + 1)
     assert vocabulary(header(tmp_path))(5) == "⟨5⟩"
+
+
+def test_a_tokenizer_that_would_fill_the_memory_shows_ids(tmp_path):
+    """A capture may name the folder it lies in, and bring such a file with it."""
+    steps = [{"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 16}] * 8
+    whole = json.loads((pocket.folder("pocket/target") / "tokenizer.json").read_text("utf-8"))
+    whole["decoder"] = {"type": "Sequence", "decoders": steps}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(whole), encoding="utf-8")
+    assert vocabulary(header(tmp_path)) is ids_only

@@ -7,7 +7,8 @@ Measures
 
 Fires when
     There is no end line (a killed run, a full disk), the run was interrupted or failed, lines are
-    damaged, or any of these are missing. A capture still being written need not have an end.
+    damaged, a line behind the end line was not ended, or any of these are missing. A capture still
+    being written need not have an end.
 
 Why this is the measurement and not the engine
     What is there is true; what is missing may not resemble it. Nothing is said of neighbours
@@ -59,6 +60,8 @@ class CaptureIncomplete(Rule):
         damaged = evidence.columns.damaged
         if damaged:
             reasons.append(damaged.sentence())
+        if end and evidence.columns.torn:
+            reasons.append("behind its end line stands a line that was not ended")
         if missing > 0:
             rounds = "1 round is" if missing == 1 else f"{missing:,} rounds are"
             where = "" if after is None else f", the first after round {after:,}"

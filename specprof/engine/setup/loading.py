@@ -14,6 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from specprof.amounts import LARGEST_TOKENIZER_BYTES
 from specprof.engine.checkpoints import where
 from specprof.engine.checkpoints.files import Misfit
 from specprof.engine.checkpoints.guard import guarded
@@ -21,8 +22,10 @@ from specprof.engine.checkpoints.numbers import shown
 from specprof.engine.checkpoints.survey import Survey, survey
 from specprof.engine.fits import check_loads
 from specprof.errors import NOT_FINITE, EnvironmentMissing, UsageError, in_a_line
+from specprof.reading import read_text
 from specprof.records import ModelFacts
 from specprof.settings import Settings
+from specprof.tokenizer_file import trouble_with
 
 transformers_logging.disable_progress_bar()  # the run narrates itself, one line at a time
 
@@ -278,11 +281,21 @@ def _tokenizer(looked: Survey) -> Any:  # noqa: ANN401
     hint = "the folder must hold tokenizer.json; or time it with --load-format dummy"
     try:
         with guarded(looked.name, hint, doing="load the tokenizer of"):
+            _check_tokenizer(looked)
             return _with_tokens(AutoTokenizer.from_pretrained(looked.place, **looked.options))
     except EnvironmentMissing:
         if looked.dummy:
             return None
         raise
+
+
+def _check_tokenizer(looked: Survey) -> None:
+    """Refuse a tokenizer that would make gigabytes of a word."""
+    path = looked.files.path("tokenizer.json")
+    if path is None:
+        return
+    if trouble := trouble_with(read_text(path, LARGEST_TOKENIZER_BYTES)):
+        raise Misfit(trouble)
 
 
 def _with_tokens(tokenizer: Any) -> Any:  # noqa: ANN401

@@ -1,9 +1,13 @@
 """Models are loaded once a process, and anew where anything about them differs."""
 
+import json
+import shutil
+
 import pytest
 import torch
 
 import tiny
+from specprof import pocket
 from specprof.engine.setup import loading
 from specprof.errors import EnvironmentMissing
 from specprof.settings import Settings
@@ -59,3 +63,16 @@ def test_a_checkpoint_without_a_tokenizer_is_refused(tmp_path):
     tiny.model("gpt_neox").save_pretrained(tmp_path)
     with pytest.raises(EnvironmentMissing, match="can't load the tokenizer"):
         loading.load(str(tmp_path), Settings(), CPU)
+
+
+def test_a_tokenizer_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
+    """A few steps that each put a long text for a letter end the process from within a library."""
+    monkeypatch.setattr(loading, "_kept", {})
+    place = tmp_path / "target"
+    shutil.copytree(pocket.folder("pocket/target"), place)
+    whole = json.loads((place / "tokenizer.json").read_text(encoding="utf-8"))
+    steps = [{"type": "Replace", "pattern": {"String": "e"}, "content": "e" * 64}] * 4
+    whole["normalizer"] = {"type": "Sequence", "normalizers": steps}
+    (place / "tokenizer.json").write_text(json.dumps(whole), encoding="utf-8")
+    with pytest.raises(EnvironmentMissing, match="normalizer can make a text more than 64 times"):
+        loading.load(str(place), Settings(), CPU)

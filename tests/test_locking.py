@@ -151,7 +151,8 @@ def test_readers_that_look_never_stop_a_writer(tmp_path):
         each.start()
     try:
         for _ in range(50):
-            CaptureWriter(path, overwrite=True).close()
+            with CaptureWriter(path, overwrite=True) as writer:
+                assert writer.locked
     finally:
         done.set()
         for each in readers:

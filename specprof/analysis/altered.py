@@ -132,8 +132,9 @@ def _misheld(columns: Columns) -> Iterator[Contradiction]:
         if odd.any() and _few(odd) and (told & ~odd).sum() >= FEWEST:
             row = int(odd.argmax())
             words = (
-                f"round {rounds.index[row]:,} tells of {int(length[row]):,} tokens in the "
-                f"{role}'s cache, and of bytes for {held[row] / facts.kv_bytes_per_token:,.0f}"
+                f"round {rounds.index[row]:,} says that the {role}'s cache holds "
+                f"{int(length[row]):,} tokens, and its bytes are those of "
+                f"{held[row] / facts.kv_bytes_per_token:,.0f}"
             )
             yield of_counts(words, rounds.index[odd])
 

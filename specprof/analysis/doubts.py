@@ -25,7 +25,7 @@ def of_counts(told: str, rounds: Ints | None = None) -> Contradiction:
 
 
 def of_times(told: str, rounds: Ints | None = None) -> Contradiction:
-    """Return one of times, likewise."""
+    """Return one of times; `rounds` are the indices, [n], of those that show it."""
     return Contradiction("times", told, _first(rounds))
 
 

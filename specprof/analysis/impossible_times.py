@@ -56,7 +56,7 @@ def _spans(columns: Columns) -> Iterator[Contradiction]:
     inside = over_ns > SLACK_NS + SLACK * rounds.wall_ns
     wall_ns, spans_ns = int(rounds.wall_ns.sum()), int((rounds.wall_ns + over_ns).sum())
     if inside.any():
-        yield of_times("the spans of rounds last longer than they", rounds.index[inside])
+        yield of_times("the spans of some rounds last longer than the rounds", rounds.index[inside])
     elif spans_ns - wall_ns > SLACK_NS + SLACK * wall_ns:
         told = f"the spans of the rounds last {_seconds(spans_ns)} together, and the rounds "
         yield of_times(told + _seconds(wall_ns), rounds.index[over_ns > 0])
@@ -95,7 +95,7 @@ def _plain(columns: Columns) -> Iterator[Contradiction]:
     foreign = [one.burst for one in columns.plains if one.burst not in known]
     gapless = not len(columns.damaged) and rounds.index[-1] == len(rounds) - 1
     if foreign and gapless and columns.end and columns.end.rounds == len(rounds):
-        yield of_times(f"plain steps were timed beside burst {foreign[0]:,}, which there is not")
+        yield of_times(f"plain steps name burst {foreign[0]:,}, which the capture does not have")
 
 
 def _verify_ns(columns: Columns) -> float:

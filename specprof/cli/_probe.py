@@ -8,6 +8,7 @@ The engine is never loaded here; a probe's run is a `specprof run` with every se
 import math
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from specprof.diagnosis.probing import Choice
     from specprof.settings import Settings
     from specprof.trust import Allowed
+
+
+GRACE_S = 10.0
+"""A run on a busy machine may take twice what is left of the budget, and so much more."""
 
 
 def probed(
@@ -52,7 +57,7 @@ def probed(
         check(evidence.name, choice.settings, allowed)
         _told(choice)
 
-    player = _player(Path(evidence.name + ".probes"))
+    player = _player(Path(evidence.name + ".probes"), time.monotonic() + budget_s)
     after = probing.judged(
         diagnosis, evidence, names, player, budget_s=budget_s, told=told, also=also
     )
@@ -113,22 +118,27 @@ def _say(line: str) -> None:
     tell(plain(line))
 
 
-def _player(folder: Path) -> "Callable[[str, Settings], Evidence]":
-    """Return what makes one run, and keeps its capture in `folder` as NAME.jsonl, NAME-2.jsonl."""
+def _player(folder: Path, ends_s: float = math.inf) -> "Callable[[str, Settings], Evidence]":
+    """Return what makes one run, and keeps its capture in `folder` as NAME.jsonl, NAME-2.jsonl.
+
+    The budget ends at `ends_s` of the monotonic clock. What a run should take was estimated from a
+    capture, and that may say anything.
+    """
     counts: dict[str, int] = {}
 
     def played(name: str, settings: "Settings") -> "Evidence":
         counts[name] = counts.get(name, 0) + 1
         number = f"-{counts[name]}" if counts[name] > 1 else ""
         path = folder / f"{name}{number}.jsonl"
-        _run(settings, path)
+        left_s = max(ends_s - time.monotonic(), 0.0)
+        _run(settings, path, 2 * left_s + GRACE_S)
         return _evidence(path)
 
     return played
 
 
-def _run(settings: "Settings", path: Path) -> None:
-    """Make one run in a child process; its narration is passed on."""
+def _run(settings: "Settings", path: Path, limit_s: float) -> None:
+    """Make one run in a child process, within `limit_s`; its narration is passed on."""
     try:
         writing.make_folder(path.parent)
         writing.check_room(path, overwrite=True)
@@ -145,7 +155,12 @@ def _run(settings: "Settings", path: Path) -> None:
             title = f"it can't be started: {trouble}"
             raise SpecprofError(title, "record the capture again") from None
         try:
-            code = child.wait()
+            code = child.wait(None if math.isinf(limit_s) else limit_s)
+        except subprocess.TimeoutExpired:
+            close(child)
+            child.kill()  # nothing where it has ended
+            title = f"it was stopped after {limit_s:.0f} s, for the budget is over"
+            raise SpecprofError(title, "raise --budget, or leave it out for no bound") from None
         finally:
             close(child)
     if code < 0 or code == INTERRUPTED:

@@ -47,7 +47,8 @@ def diagnose(
     allow: Allow = None,
     trust_remote_code: Code = None,
     budget: Annotated[
-        float | None, typer.Option(help="Seconds that probes may take.", min=0)
+        float | None,
+        typer.Option(help="Seconds for probes; one that takes far longer is stopped.", min=0),
     ] = None,
 ) -> None:
     """Tell mismatch from bug, and say which. A baseline beside a run gives its speed-up.

@@ -124,7 +124,7 @@ def test_spans_outlast_their_round():
     one = next(each for each in events(**LONG) if isinstance(each, Round))
     spans = [msgspec.structs.replace(span, ns=span.ns + SECOND) for span in one.spans]
     told = found(changed(Round, spans=spans))
-    assert told == [("times", "the spans of rounds last longer than they")]
+    assert told == [("times", "the spans of some rounds last longer than the rounds")]
 
 
 def test_the_end_is_before_the_last_round():

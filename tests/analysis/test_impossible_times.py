@@ -72,7 +72,10 @@ IMPOSSIBLE = [
         every(Prefill, lambda e: replace(e, wall_ns=e.wall_ns + 9 * SECOND)),
         "the prefill of burst 0 lasts until 9.",
     ),
-    (every(Plain, lambda e: replace(e, burst=e.burst + 70)), "beside burst 70, which there is not"),
+    (
+        every(Plain, lambda e: replace(e, burst=e.burst + 70)),
+        "name burst 70, which the capture does not have",
+    ),
 ]
 
 

@@ -1,8 +1,10 @@
 """``specprof diagnose --probe``, as a user runs it; the child's run is a real one."""
 
 import json
+import math
 import subprocess
 import sys
+import time
 
 import msgspec
 import pytest
@@ -12,6 +14,7 @@ from typer.testing import CliRunner
 
 import captures
 from specprof import plan, trust
+from specprof.capture import read_capture
 from specprof.cli import _probe, app
 from specprof.cli._probe import written
 from specprof.diagnosis import probing
@@ -121,8 +124,8 @@ def test_a_profiles_probes_are_told_on_stderr(tmp_path, monkeypatch, capsys):
     known = {"fits": Fits(), "short-view": ShortView()}
     monkeypatch.setattr(probing, "_probes", lambda also=(): known)
 
-    def run(settings, place):
-        played.append(place)
+    def run(settings, place, limit_s):
+        played.append((place, limit_s))
         captures.healthy(place)
 
     monkeypatch.setattr(_probe, "_run", run)
@@ -133,7 +136,7 @@ def test_a_profiles_probes_are_told_on_stderr(tmp_path, monkeypatch, capsys):
     assert "probe short-view: not made; this run's settings rule it out" in told.err
     assert "probe fits: nothing found; it would have shown from one of" in told.err
     assert told.err.splitlines()[-1].startswith("Of ")
-    assert played == [tmp_path / "run.jsonl.probes" / "fits.jsonl"]
+    assert played == [(tmp_path / "run.jsonl.probes" / "fits.jsonl", math.inf)]
 
 
 def test_a_run_that_drafted_nothing_is_not_probed(tmp_path, capsys):
@@ -149,7 +152,7 @@ def test_a_setting_that_is_no_argument_starts_nothing(tmp_path, device):
     """A text out of a capture that no command line can hold: a probe that could not be made."""
     (tmp_path / "a.probes").mkdir()
     with pytest.raises(SpecprofError, match="can't be started"):
-        _probe._run(Settings(device=device), tmp_path / "a.probes" / "x.jsonl")
+        _probe._run(Settings(device=device), tmp_path / "a.probes" / "x.jsonl", math.inf)
 
 
 @given(st.text())
@@ -158,3 +161,25 @@ def test_a_value_is_never_an_option(text):
     settings = Settings(target=text, draft=text, text=text, dataset=text, device=text, dtype=text)
     fields = [line.partition("=")[0] for line in written(settings)]
     assert fields == list(Settings.__struct_fields__)
+
+
+def test_a_run_that_the_budget_does_not_hold_is_stopped(tmp_path):
+    """Its estimate came from a capture, which may say anything; its capture stays readable."""
+    path = tmp_path / "a.probes" / "x.jsonl"
+    endless = Settings(backend="synthetic", temperature=1.0, max_new_tokens=100_000, stops=50)
+    with pytest.raises(SpecprofError, match="stopped after 4 s, for the budget is over"):
+        _probe._run(endless, path, 4.0)
+    assert read_capture(path).state == "interrupted"
+
+
+def test_a_player_gives_a_run_what_is_left_of_the_budget(tmp_path, monkeypatch):
+    """Twice that, and some seconds for a busy machine; no bound without a budget."""
+    limits = []
+    monkeypatch.setattr(_probe, "_run", lambda settings, path, limit_s: limits.append(limit_s))
+    monkeypatch.setattr(_probe, "_evidence", lambda path: None)
+    _probe._player(tmp_path)("x", Settings())
+    _probe._player(tmp_path, time.monotonic() + 60)("x", Settings())
+    _probe._player(tmp_path, time.monotonic() - 60)("x", Settings())
+    assert limits[0] == math.inf
+    assert 2 * 50 < limits[1] - _probe.GRACE_S <= 2 * 60
+    assert limits[2] == _probe.GRACE_S

@@ -3,7 +3,7 @@
 Measures
     How the run ended; lines that could not be read, or say what no engine can mean; rounds that
     the end line counts, or the numbers of others leave room for, and the file lacks; prefills,
-    ends, plain steps and rechecks that the backend writes for every burst.
+    ends, plain steps and rechecks that other bursts of the capture have.
 
 Fires when
     There is no end line (a killed run, a full disk), the run was interrupted or failed, lines are

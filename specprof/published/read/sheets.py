@@ -22,7 +22,7 @@ SUFFIXES = (".toml", ".csv", ".tsv", ".json", ".md", ".markdown")
 CAPTURE = b'{"event":'
 LARGEST_BYTES = 8 * 2**20
 MOST_COLUMNS, MOST_TABLES, MOST_CELLS, MOST_ROWS = 4096, 1000, 1 << 20, 50_000
-"""Of one table, of one file, and of one table again, twice: short rows are filled up."""
+"""Columns of a table, tables of a file, cells of a table with short rows filled up, rows of it."""
 _RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*")
 _HOLD = "\x00"
 """Stands for an escaped pipe while a line is split; no file's own text keeps it."""

@@ -37,6 +37,8 @@ class _Ending:
         """Blocks that are open, one inside another."""
         self.at_s = 0.0
         self.reason = ""
+        self.held = self.late = False
+        """Whether no interrupt may be raised now, and whether one came meanwhile."""
 
     def interrupt(self, number: int, _frame: object) -> None:
         """Take a signal as a Ctrl-C; another that comes with it says nothing new, but a Ctrl-C."""
@@ -44,6 +46,9 @@ class _Ending:
         self.number, self.at_s = number, time.monotonic()
         insisted = told == number == signal.SIGINT
         if told is None or insisted or self.at_s - at_s > ONE_ENDING_S:
+            if self.held:
+                self.late = True
+                return
             raise KeyboardInterrupt(self.reason)
 
 
@@ -60,7 +65,7 @@ def as_interrupts() -> Iterator[None]:
     finally:
         _ending.depth -= 1
         if not _ending.depth:
-            _ending.number, _ending.reason = None, ""
+            _ending.number, _ending.reason, _ending.late = None, "", False
 
 
 def interrupt_due() -> KeyboardInterrupt | None:
@@ -97,6 +102,26 @@ def on_signals(handler: Handler, numbers: tuple[int, ...] = _ENDING[1:]) -> Iter
     finally:
         for number, handled in zip(heard, before, strict=True):
             signal.signal(number, handled)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Do the block whole: an interrupt that comes inside it is raised behind it.
+
+    Short blocks only: a second Ctrl-C can't end them either.
+    """
+    if not _ending.depth:  # a program of somebody's, with handlers of its own
+        with undisturbed(ending=False):
+            yield
+        return
+    _ending.held = True
+    try:
+        yield
+    finally:
+        _ending.held = False
+    if _ending.late:
+        _ending.late = False
+        raise KeyboardInterrupt(_ending.reason)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import Literal
 
 from specprof.capture_writer import CaptureWriter
-from specprof.endings import interrupt_due, undisturbed
+from specprof.endings import interrupt_due, undisturbed, uninterrupted
 from specprof.errors import SpecprofError
 from specprof.extend import Backend
 from specprof.records import End, Event, Round
@@ -28,11 +28,16 @@ class Ledger:
         self._rounds = self._emitted = 0
 
     def take(self, event: Event, *, more: bool = False) -> None:
-        """Write an event; one that has `more` following at once may wait for them."""
-        self.writer.write(event, more=more)
-        if isinstance(event, Round):
-            self._rounds += 1
-            self._emitted += len(event.emitted)
+        """Write an event; one that has `more` following at once may wait for them.
+
+        What is written is counted: an interrupt between the two would make the end line contradict
+        the rounds before it.
+        """
+        with uninterrupted():
+            self.writer.write(event, more=more)
+            if isinstance(event, Round):
+                self._rounds += 1
+                self._emitted += len(event.emitted)
 
     def end(self, error: BaseException | None = None, *, observe_ns: int) -> End:
         """Write the closing line, with what `error` ended the run; `observe_ns` as in `End`."""

@@ -1,5 +1,6 @@
 """How a program is told to end: whatever it is, once, with its reason."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import time
 import pytest
 
 from specprof import endings
-from specprof.endings import as_interrupts, heed_lifeline, lifeline, undisturbed
+from specprof.endings import as_interrupts, heed_lifeline, lifeline, undisturbed, uninterrupted
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -134,3 +135,21 @@ def test_a_lifeline_leaves_no_descriptor_open():
         os.fstat(pipe)
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(pipe)
+
+
+@pytest.mark.parametrize("within", [as_interrupts, contextlib.nullcontext])
+def test_a_block_is_done_whole_and_interrupted_behind(within):
+    """One interrupt comes behind the block that it fell in, and none behind the next."""
+    done = []
+
+    def interrupted():
+        with uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+            done.append("whole")
+
+    with within():
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        with uninterrupted():
+            done.append("next")
+    assert done == ["whole", "next"]

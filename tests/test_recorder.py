@@ -1,7 +1,7 @@
 """However a run ends, its capture says so and keeps what came before."""
 
 import signal
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 
@@ -107,3 +107,28 @@ def test_a_listener_hears_every_event_in_order(tmp_path):
     capture = read_capture(tmp_path / "a.jsonl")
     assert heard[1:] == capture.events[:-1]
     assert heard[0].spec == capture.header.spec
+
+
+class Interrupted(CaptureWriter):
+    """A writer in which a Ctrl-C comes as soon as the fifth line is in the file."""
+
+    lines = 0
+
+    def write(self, event, *, more=False):
+        super().write(event, more=more)
+        self.lines += 1
+        if self.lines == 5:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("handled", [True, False])
+def test_a_ctrl_c_while_a_round_is_written_leaves_it_counted(tmp_path, handled):
+    """In a run of specprof's, and in somebody's own program: the end line counts what is there."""
+    path = tmp_path / "a.jsonl"
+    with as_interrupts() if handled else nullcontext(), Interrupted(path) as writer:
+        end = record(Synthetic(), SPEC, writer, command=["run"])
+    capture = read_capture(path)
+    rounds = [event for event in capture.events if isinstance(event, Round)]
+    assert (end.status, end.rounds) == ("interrupted", len(rounds))
+    assert end.emitted == sum(len(one.emitted) for one in rounds)
+    assert rounds

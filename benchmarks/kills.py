@@ -4,8 +4,9 @@
 
 Three kinds of runs of the pocket family, killed with all their processes: one run, a sweep and a
 drill, `--kills` in all. Beside them runs with a dashboard, of which only the dashboard or only the
-recorder is killed, a tenth as often each. A moment is drawn evenly from the time one undisturbed
-run of the kind takes, from its start to its end.
+recorder is killed, a tenth as often each. Of each kind every second moment is drawn evenly from the
+time one undisturbed run takes, and counts from the start: most of that is loading. The others are
+drawn from the time it records, and count from the first line of the capture.
 
 Right is: what the file holds as whole lines is read, at most one line is torn, and the capture is
 INCOMPLETE unless it had ended; `diagnose` judges it, or says in two lines that it can't (exit code
@@ -28,7 +29,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
-from killed.trials import KINDS, Outcome, Trial, duration_s, play
+from killed.trials import KINDS, Outcome, Trial, durations_s, play
 
 RESULTS = Path(__file__).parent / "results"
 ALONE = {"dashboard alone", "recorder alone"}
@@ -54,7 +55,7 @@ def main(given: Sequence[str] | None = None) -> int:
     print(told, end="")
     wrong = [each for each in outcomes if each.problems]
     for each in wrong:
-        print(f"\n{each.kind}, trial {each.number}, at {each.at_s:.3f} s:")
+        print(f"\n{each.kind}, trial {each.number}, at {moment(each)}:")
         print("\n".join(f"  {problem}" for problem in each.problems))
     if not (asked.reduced and asked.into == RESULTS):
         write(outcomes, asked, told)
@@ -71,14 +72,15 @@ def played(asked: argparse.Namespace) -> Iterator[Outcome]:
     with tempfile.TemporaryDirectory(prefix="specprof-kills-") as folder:
         rooms, drawn = Path(folder), random.Random(asked.seed)
         lasts = {
-            name: duration_s(name, rooms / name.replace(" ", "-"), made_up=asked.reduced)
+            name: durations_s(name, rooms / name.replace(" ", "-"), made_up=asked.reduced)
             for name in kinds
         }
         trials = [
             Trial(
                 kind=name,
                 number=number,
-                at_s=drawn.uniform(0, lasts[name]),
+                recording=bool(number % 2),
+                at_s=drawn.uniform(0, lasts[name][number % 2]),
                 room=rooms / f"{name.replace(' ', '-')}-{number}",
                 made_up=asked.reduced,
             )
@@ -89,7 +91,7 @@ def played(asked: argparse.Namespace) -> Iterator[Outcome]:
             for done, outcome in enumerate(pool.map(play, trials), start=1):
                 wrong = f": {outcome.problems[0]}" if outcome.problems else ""
                 sys.stderr.write(
-                    f"{done} of {len(trials)}: {outcome.kind} at {outcome.at_s:.2f} s, "
+                    f"{done} of {len(trials)}: {outcome.kind} at {moment(outcome)}, "
                     f"{outcome.left}{wrong}\n"
                 )
                 yield outcome
@@ -102,15 +104,22 @@ def counted(kills: int) -> dict[str, int]:
     return shares | {name: -(-kills // BESIDE) for name in KINDS if name in ALONE}
 
 
+def moment(outcome: Outcome) -> str:
+    """Return when it was killed, in words."""
+    return f"{outcome.at_s:.3f} s {'of recording' if outcome.recording else 'of the run'}"
+
+
 def table(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return the counts as lines: a row a kind, and what the kills left."""
+    """Return the counts as lines: two rows a kind, and what the kills left."""
     lines = []
-    for kind in dict.fromkeys(each.kind for each in outcomes):
-        alike = [each for each in outcomes if each.kind == kind]
+    for kind, recording in dict.fromkeys((each.kind, each.recording) for each in outcomes):
+        alike = [each for each in outcomes if (each.kind, each.recording) == (kind, recording)]
+        when = "while recording" if recording else "at any moment"
         left = Counter(each.left for each in alike)
         told = ", ".join(f"{count} {what}" for what, count in left.most_common())
         torn, wrong = sum(each.torn for each in alike), sum(bool(each.problems) for each in alike)
-        lines.append(f"{kind}: {len(alike)} kills, {wrong} wrong; left {told}; {torn} torn lines")
+        counts = f"{len(alike)} kills, {wrong} wrong; left {told}; {torn} torn lines"
+        lines.append(f"{kind}, {when}: {counts}")
     return lines
 
 

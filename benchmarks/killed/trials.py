@@ -41,8 +41,10 @@ class Outcome(msgspec.Struct, frozen=True):
 
     kind: str
     number: int
+    recording: bool
+    """Whether its time counts from the first line it recorded, and not from its start."""
     at_s: float
-    """When it was killed, from its start."""
+    """When it was killed, counted so."""
     left: str
     """`nothing`, `no line`, or the state of the capture; of a sweep how many runs were complete."""
     torn: bool
@@ -55,6 +57,8 @@ class Trial:
 
     kind: str
     number: int
+    recording: bool
+    """Whether `at_s` counts from the first line recorded, and not from the start."""
     at_s: float
     room: Path
     made_up: bool
@@ -99,20 +103,24 @@ KINDS = {
 }
 
 
-def duration_s(name: str, room: Path, *, made_up: bool) -> float:
-    """Return how long an undisturbed run of the kind takes, in seconds."""
+def durations_s(name: str, room: Path, *, made_up: bool) -> tuple[float, float]:
+    """Return how long an undisturbed run of the kind takes, in seconds: in all, and recording."""
     room.mkdir()
     kind, started = KINDS[name], time.monotonic()
     with _started(kind, room, made_up=made_up) as run:
+        _wait_until(lambda: _recording(room / kind.place), ENDING_S)
+        began = time.monotonic()
         if kind.terminal:
             _wait_until(lambda: _ended(room / CAPTURE), ENDING_S)
-            lasted = time.monotonic() - started
+            ended = time.monotonic()
             run.leave()
         code = run.process.wait(ENDING_S)
     if code not in ({0, INTERRUPTED} if kind.terminal else {0}):
         title = f"{name} ended with {code} before anything was killed"
         raise SpecprofError(title, plain(run.said[-500:]))
-    return lasted if kind.terminal else time.monotonic() - started
+    if not kind.terminal:
+        ended = time.monotonic()
+    return ended - started, ended - began
 
 
 def play(trial: Trial) -> Outcome:
@@ -120,6 +128,8 @@ def play(trial: Trial) -> Outcome:
     trial.room.mkdir()
     kind, problems = KINDS[trial.kind], Problems()
     with _started(kind, trial.room, made_up=trial.made_up) as run:
+        if trial.recording:
+            _wait_until(lambda: _recording(trial.room / kind.place), ENDING_S)
         with contextlib.suppress(subprocess.TimeoutExpired):
             run.process.wait(trial.at_s)
         run.kill(kind.spared, problems)
@@ -133,7 +143,7 @@ def play(trial: Trial) -> Outcome:
     else:
         closed = kind.spared == "recorder"
         left, torn = capture_left(place, kind.again, problems, closed=closed)
-    return Outcome(trial.kind, trial.number, trial.at_s, left, torn, problems.told)
+    return Outcome(trial.kind, trial.number, trial.recording, trial.at_s, left, torn, problems.told)
 
 
 TEMPORARY = "temporary"
@@ -245,6 +255,12 @@ def _started(kind: Kind, room: Path, *, made_up: bool) -> Iterator[Started]:
         run.close()
 
 
+def _recording(place: Path) -> bool:
+    """Return whether a whole line stands in the capture, or in one of the folder's."""
+    captures = place.glob("*.jsonl") if place.is_dir() else [place]
+    return any(each.is_file() and b"\n" in each.read_bytes() for each in captures)
+
+
 def _ended(path: Path) -> bool:
     return path.is_file() and b'{"event":"end"' in path.read_bytes()
 
@@ -252,4 +268,4 @@ def _ended(path: Path) -> bool:
 def _wait_until(true: Callable[[], bool], seconds: float) -> None:
     ends = time.monotonic() + seconds
     while not true() and time.monotonic() < ends:
-        time.sleep(0.05)
+        time.sleep(0.02)

@@ -20,10 +20,20 @@ from killed.trials import KINDS, ONCE_MORE, Trial, play  # noqa: E402
 @pytest.mark.parametrize(("kind", "at_s"), [("run", 1.4), ("sweep", 1.8), ("recorder alone", 2.0)])
 def test_a_killed_run_can_be_gone_on_with(kind, at_s, tmp_path):
     """What it recorded is read, and a second run of the name works."""
-    trial = Trial(kind=kind, number=0, at_s=at_s, room=tmp_path / "room", made_up=True)
+    room = tmp_path / "room"
+    trial = Trial(kind=kind, number=0, recording=False, at_s=at_s, room=room, made_up=True)
     outcome = play(trial)
     assert outcome.problems == []
     assert (outcome.kind, outcome.at_s) == (kind, at_s)
+
+
+def test_a_run_is_killed_while_it_records(tmp_path):
+    """Its time counts from its first line, so that line is always there, and the end is not."""
+    room = tmp_path / "room"
+    trial = Trial(kind="run", number=1, recording=True, at_s=0.0, room=room, made_up=True)
+    outcome = play(trial)
+    assert outcome.problems == []
+    assert (outcome.recording, outcome.left) == (True, "INCOMPLETE")
 
 
 def test_a_run_killed_before_its_first_line_leaves_nothing_in_the_way(tmp_path):
@@ -109,11 +119,12 @@ def test_a_sweep_that_is_not_completed_is_a_problem(tmp_path, nothing_is_run):
 
 def test_the_command_counts_and_writes(tmp_path, monkeypatch, capsys):
     """Every kind; exit code 1 where something was wrong."""
-    monkeypatch.setattr(kills, "duration_s", lambda *_, **__: 2.0)
+    monkeypatch.setattr(kills, "durations_s", lambda *_, **__: (2.0, 1.0))
 
     def outcome(trial):
         wrong = ["odd"] if (trial.kind, trial.number) == ("drill", 0) else []
-        return trials.Outcome(trial.kind, trial.number, trial.at_s, "INCOMPLETE", True, wrong)
+        when = trial.recording, trial.at_s
+        return trials.Outcome(trial.kind, trial.number, *when, "INCOMPLETE", True, wrong)
 
     monkeypatch.setattr(kills, "play", outcome)
     asked = ["--kills", "7", f"--into={tmp_path}"]
@@ -123,8 +134,11 @@ def test_the_command_counts_and_writes(tmp_path, monkeypatch, capsys):
     assert told["wrong"] == 1
     assert {each["kind"] for each in told["trials"]} == set(KINDS)
     moments = [each["at_s"] for each in told["trials"]]
-    assert all(0 <= each <= 2 for each in moments)
-    assert "drill: 2 kills, 1 wrong" in capsys.readouterr().out
+    assert all(0 <= each["at_s"] <= (1 if each["recording"] else 2) for each in told["trials"])
+    assert sum(each["recording"] for each in told["trials"]) == 3
+    printed = capsys.readouterr().out
+    assert "drill, at any moment: 1 kills, 1 wrong" in printed
+    assert "drill, while recording: 1 kills, 0 wrong" in printed
     kills.main(asked)
     again = json.loads((tmp_path / "kills.json").read_text(encoding="utf-8"))
     assert [each["at_s"] for each in again["trials"]] == moments

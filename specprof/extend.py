@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from specprof.findings import Family, Outcome
+from specprof.findings import Family, Outcome, Stage
 from specprof.records import Event, Header, Round
 from specprof.settings import RunSpec, Settings
 
@@ -307,12 +307,11 @@ class Rule(ABC):
     statistical: ClassVar[bool] = True
     """Exact rules (bookkeeping) stand whatever the quality of the measurement."""
 
-    row: ClassVar[float] = 99
-    """Its row of the decision table; of several rules that fire, the one of the lowest row leads.
+    stage: ClassVar[Stage | None] = None
+    """Where the defect shows. Of several rules that fire, the one of the first stage leads.
 
-    1 the stream of tokens, 2 bookkeeping, 3 the target's state, 4 near ties, 5 another accept rule
-    than declared, 5.5 the accept step, 6 the draft's law, 7 the correction and bonus, 8 the draft's
-    state, 9 configuration, 10 a mismatch, 11 costs, 12 the measurement.
+    Within a stage `specprof/decision_table.py` says which leads; a rule that is not listed there
+    stands last. None: after all other rules.
     """
 
     @abstractmethod
@@ -332,7 +331,7 @@ class Probe(ABC):
     """Rules whose findings, or whose Unknown, its outcome would settle."""
     family: ClassVar[Family]
     """What a finding of its own is."""
-    row: ClassVar[float] = 99
+    stage: ClassVar[Stage | None] = None
     """As a rule's."""
     clears: ClassVar[frozenset[str]] = frozenset()
     """Rules whose findings don't stand where it looked and saw nothing."""

@@ -94,7 +94,7 @@ def _entry(diagnosis: Diagnosis) -> dict[str, Any]:
             {
                 "rule": each.rule,
                 "family": each.family,
-                "row": each.row,
+                "row": each.place,
                 "outcome": type(each.outcome).__name__.lower(),
                 **_said(each),
             }

@@ -41,7 +41,7 @@ from specprof.analysis.accept_laws import Standing
 from specprof.analysis.attribution import Coins
 from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown, Where
 
 SURE = 3.0
 """Nats by which one law must explain the coins better than the next to be named."""
@@ -55,7 +55,7 @@ class AcceptRuleUnfair(Rule):
     """An always-valid test, and exact where the outcome was certain."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 5.5
+    stage: ClassVar[Stage] = Stage.ACCEPT_RULE
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

@@ -44,7 +44,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Trial
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown, Where
 
 UNLIKELY = 12.0
 """Draws due where none came: the chance of that is exp(-12)."""
@@ -54,7 +54,7 @@ class DraftLawDiffers(Rule):
     """An always-valid test, and exact for impossible tokens."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 6
+    stage: ClassVar[Stage] = Stage.DRAFT_LAW
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

@@ -42,14 +42,14 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.localise import Pattern
 from specprof.diagnosis import states
 from specprof.extend import Rule
-from specprof.findings import Family, Outcome
+from specprof.findings import Family, Outcome, Stage
 
 
 class DraftStateDrifts(Rule):
     """A bet against a stated noise floor."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 8
+    stage: ClassVar[Stage] = Stage.DRAFT_STATE
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

@@ -34,7 +34,7 @@ import numpy as np
 from specprof.analysis import stream
 from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
 ENOUGH = 20
 VARIED = 5
@@ -44,7 +44,7 @@ class DraftsConstant(Rule):
     """A run of rounds with one id."""
 
     family: ClassVar[Family] = "configuration"
-    row: ClassVar[float] = 1
+    stage: ClassVar[Stage] = Stage.STREAM
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

@@ -34,7 +34,7 @@ from specprof.analysis import accept_laws
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
 HAVE_NO_LAW = frozenset({"ngram"})
 
@@ -43,7 +43,7 @@ class DraftsNotDrawn(Rule):
     """A look at ranks, and at the rule in force."""
 
     family: ClassVar[Family] = "configuration"
-    row: ClassVar[float] = 5
+    stage: ClassVar[Stage] = Stage.ACCEPT_RULE
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

@@ -28,14 +28,14 @@ from typing import ClassVar
 
 from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
 
 class ExtraTargetForwards(Rule):
     """Exact: one round with two passes is enough."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 2
+    stage: ClassVar[Stage] = Stage.BOOKKEEPING
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

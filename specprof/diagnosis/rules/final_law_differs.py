@@ -42,14 +42,14 @@ from specprof.analysis.tables import Bools
 from specprof.diagnosis.rules import _finals
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
 
 class FinalLawDiffers(Rule):
     """Always-valid tests of places in a law; exact for tokens outside it."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 7
+    stage: ClassVar[Stage] = Stage.EMISSION
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

@@ -34,14 +34,14 @@ from specprof.analysis import first_choices
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
 
 class NearTiesFlipped(Rule):
     """A count of excused differences."""
 
     family: ClassVar[Family] = "measurement"
-    row: ClassVar[float] = 9.5
+    stage: ClassVar[Stage] = Stage.NUMERICS
     """Below every bug: a tie excuses nothing but itself."""
 
     def judge(self, evidence: Evidence) -> Outcome:

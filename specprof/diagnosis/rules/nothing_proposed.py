@@ -34,7 +34,7 @@ from specprof.analysis import stream
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
 ENOUGH = 20
 MAY_FIND_NOTHING = frozenset({"ngram", "none"})
@@ -44,7 +44,7 @@ class NothingProposed(Rule):
     """A run of empty rounds."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 1
+    stage: ClassVar[Stage] = Stage.STREAM
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

@@ -35,14 +35,14 @@ from specprof.analysis.emission import Text
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
 
 class OutputLawDiffers(Rule):
     """An always-valid test over the text; exact for tokens outside the law."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 7.5
+    stage: ClassVar[Stage] = Stage.EMISSION
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

@@ -39,7 +39,7 @@ from specprof.analysis.tables import Bools
 from specprof.diagnosis.rules import _finals
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
 KINDS = ("accepted drafts", "corrections", "bonuses")
 CASES = ("accept/always-accept", "accept/residual-not-subtracted", "accept/bonus-from-draft")
@@ -50,7 +50,7 @@ class OutputNotGreedy(Rule):
     """Exact for what the run acted on; for the clean text against measured noise."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 7
+    stage: ClassVar[Stage] = Stage.EMISSION
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

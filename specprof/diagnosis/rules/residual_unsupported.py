@@ -38,14 +38,14 @@ from specprof.analysis.evidence import Evidence
 from specprof.diagnosis.rules import _finals
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
 
 class ResidualUnsupported(Rule):
     """Exact: one unsupported correction is enough."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 7
+    stage: ClassVar[Stage] = Stage.EMISSION
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

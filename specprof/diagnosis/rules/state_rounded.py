@@ -38,7 +38,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.diagnosis import states
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
 KERNEL, BUILD = "num/multi-token-attention-path", "num/backend-draft-kernel"
 
@@ -47,7 +47,7 @@ class StateRounded(Rule):
     """What the bets on the two states would otherwise call a wrong one."""
 
     family: ClassVar[Family] = "measurement"
-    row: ClassVar[float] = 9.4
+    stage: ClassVar[Stage] = Stage.NUMERICS
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

@@ -40,7 +40,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.localise import Pattern
 from specprof.diagnosis import states
 from specprof.extend import Rule
-from specprof.findings import Family, Outcome
+from specprof.findings import Family, Outcome, Stage
 
 FAR = 0.3
 """A median gap of this much has lost the text; a kernel's error has not."""
@@ -50,7 +50,7 @@ class TargetStateDrifts(Rule):
     """A bet against a stated noise floor."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 3
+    stage: ClassVar[Stage] = Stage.TARGET_STATE
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

@@ -36,7 +36,7 @@ import numpy as np
 from specprof.analysis.constants import Contest, against_commonest, against_table
 from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
 NEAR_UNIFORM = 0.15
 """A law of random weights makes of a token about the logarithm of the vocabulary."""
@@ -48,7 +48,7 @@ class WorseThanConstant(Rule):
     """Bets at the same places."""
 
     family: ClassVar[Family] = "configuration"
-    row: ClassVar[float] = 9
+    stage: ClassVar[Stage] = Stage.CONFIGURATION
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Set the draft against the commonest token and against a table of tokens."""

@@ -4,6 +4,10 @@ One file adds one member: put it in a folder named like its kind (`drafters/`, `
 `caches/`, `acceptance/`, `backends/`, `rules/`, `exporters/`), define one class derived from the
 kind's base below, and the file's stem, dashes for underscores, is the member's name. The built-in
 members enter by the same door, and the contract tests run over whatever the registry finds.
+
+Class variables say what a member can do. Those of the engine's members are read from its file
+before torch is loaded (`specprof/capabilities.py`), and an inherited one counts. Give each a
+literal, or the name of a constant: what can't be read so is refused by name.
 """
 
 from abc import ABC, abstractmethod
@@ -76,6 +80,9 @@ class Drafter(ABC):
 
     member_kind: ClassVar[str] = "drafter"
 
+    distribution: ClassVar[bool] = True
+    """Whether its drafts are drawn from a distribution. False: it copies tokens or drafts none, so
+    a round may find nothing to draft, its `Proposal.logits` are None, and it can't grow a tree."""
     refed: ClassVar[bool] = False
     """Whether every round feeds anew what the last one drafted: after a round the draft's cache
     then ends where that round began."""

@@ -99,8 +99,8 @@ class DraftLawDiffers(Rule):
 
 def _certain(evidence: Evidence) -> bool:
     """Return whether drafts have no law of their own; under greedy only the drafter can tell."""
-    looked_up = evidence.settings.drafter == "ngram"
-    return bool((evidence.places.draft_prob == 1).all()) and (looked_up or not evidence.greedy)
+    copied = not evidence.has_distribution
+    return bool((evidence.places.draft_prob == 1).all()) and (copied or not evidence.greedy)
 
 
 def _how(evidence: Evidence, draws: Draws) -> tuple[str, tuple[str, ...]]:

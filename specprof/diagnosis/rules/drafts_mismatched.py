@@ -80,7 +80,7 @@ class DraftsMismatched(Rule):
                     high=overlap.high,
                 ),
             ),
-            remedy=LOOKED_UP if evidence.settings.drafter == "ngram" else LARGER,
+            remedy=LOOKED_UP if evidence.has_distribution is False else LARGER,
             confirm=("specprof run --draft <another model>",),
             suspects=_suspects(evidence),
             headline=True,

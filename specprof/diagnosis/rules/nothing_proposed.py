@@ -37,7 +37,6 @@ from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
 ENOUGH = 20
-MAY_FIND_NOTHING = frozenset({"ngram", "none"})
 
 
 class NothingProposed(Rule):
@@ -50,8 +49,10 @@ class NothingProposed(Rule):
     def judge(self, evidence: Evidence) -> Outcome:
         """Count the empty rounds at the end."""
         rounds, drafter = evidence.rounds, evidence.settings.drafter
-        if drafter in MAY_FIND_NOTHING:
+        if not evidence.has_distribution:
             title = f"the drafter {drafter!r} may find nothing to propose"
+            if evidence.has_distribution is None:
+                title = f"the drafter {drafter!r} is not installed here: it may find nothing"
             raise MissingEvidence(title, "record one that always has an answer")
         asked = rounds.where((rounds.depth_asked > 0) & ~evidence.closes_burst)
         count = stream.ending_run(asked.drafted == 0)

@@ -52,7 +52,10 @@ class WorseThanConstant(Rule):
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Set the draft against the commonest token and against a table of tokens."""
-        if evidence.settings.drafter == "ngram":
+        if evidence.has_distribution is None:
+            drafter = evidence.settings.drafter
+            return Unknown(reason=f"the drafter {drafter!r} is not installed here: is it a model?")
+        if not evidence.has_distribution:
             return Unknown(reason="drafts looked up in the text come from no model")
         stands, knows = against_commonest(evidence), against_table(evidence)
         limit = evidence.alpha / 2

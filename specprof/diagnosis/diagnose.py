@@ -18,7 +18,7 @@ from specprof.analysis.attribution import Attribution
 from specprof.analysis.columns import Columns
 from specprof.analysis.cost_model import Factor
 from specprof.analysis.evidence import Answer, Evidence
-from specprof.analysis.prospects import Prospects, prospects
+from specprof.analysis.remedies import Prospects, prospects
 from specprof.decision_table import LAST, place
 from specprof.diagnosis.outcomes import sound
 from specprof.diagnosis.sentence import sentence

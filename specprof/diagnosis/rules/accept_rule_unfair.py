@@ -36,7 +36,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from specprof.analysis import accept_laws, attribution, emission
+from specprof.analysis import accept_laws, attribution, emitted_law
 from specprof.analysis.accept_laws import Standing
 from specprof.analysis.attribution import Coins
 from specprof.analysis.evidence import Evidence
@@ -169,8 +169,8 @@ def _other_law(evidence: Evidence, coins: Coins) -> bool:
     settings = evidence.settings
     if evidence.greedy or not (_filtered(evidence) or settings.temperature != 1):
         return False
-    found = evidence.ask(emission.finals)
-    free = evidence.ask(emission.bonuses)
+    found = evidence.ask(emitted_law.finals)
+    free = evidence.ask(emitted_law.bonuses)
     if _filtered(evidence) and len(coins.accepted_wrongly):
         return bool((found.target_prob == 0).any())
     return free.p_value <= evidence.alpha

@@ -40,7 +40,7 @@ import numpy as np
 from specprof import limits
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Bools, Floats
-from specprof.diagnosis.shortfall import Shortfall
+from specprof.diagnosis.rules._lengths import Shortfall
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where

@@ -34,8 +34,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from specprof.analysis import accept_laws, emission
-from specprof.analysis.emission import Draw, Finals
+from specprof.analysis import accept_laws, emitted_law
+from specprof.analysis.emitted_law import Draw, Finals
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Trial
 from specprof.analysis.tables import Bools
@@ -54,14 +54,14 @@ class FinalLawDiffers(Rule):
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Test the corrections' places and the bonuses'."""
-        found = evidence.ask(emission.finals)
+        found = evidence.ask(emitted_law.finals)
         if evidence.greedy or evidence.header.lossless is False:
             title = "no token is due to be drawn from the target's law here"
             raise MissingEvidence(title, "record a run of a lossless rule above temperature 0")
         if np.isnan(found.rank).all():
             title = "no token's place in its law was recorded"
             raise MissingEvidence(title, "record a new run with --detail evidence")
-        after, free = evidence.ask(emission.corrections), evidence.ask(emission.bonuses)
+        after, free = evidence.ask(emitted_law.corrections), evidence.ask(emitted_law.bonuses)
         outside = _outside(found)
         p_value = 0.0 if outside.any() else min(2 * min(after.p_value, free.p_value), 1.0)
         if p_value > evidence.alpha:

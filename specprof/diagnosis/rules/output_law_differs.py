@@ -30,8 +30,8 @@ Try it
 
 from typing import ClassVar
 
-from specprof.analysis import emission
-from specprof.analysis.emission import Text
+from specprof.analysis import emitted_law
+from specprof.analysis.emitted_law import Text
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
@@ -50,7 +50,7 @@ class OutputLawDiffers(Rule):
         if evidence.greedy or evidence.header.lossless is False:
             title = "the text is not due to be drawn from the target's law here"
             raise MissingEvidence(title, "record a run of a lossless rule above temperature 0")
-        found = evidence.ask(emission.text)
+        found = evidence.ask(emitted_law.text)
         trial = found.likelihood
         if trial.p_value > evidence.alpha and not len(found.impossible):
             return Clear(

@@ -31,8 +31,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from specprof.analysis import emission, first_choices
-from specprof.analysis.emission import Finals
+from specprof.analysis import emitted_law, first_choices
+from specprof.analysis.emitted_law import Finals
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.first_choices import Choices
 from specprof.analysis.tables import Bools
@@ -58,7 +58,7 @@ class OutputNotGreedy(Rule):
         if not evidence.greedy:
             title = "tokens are drawn, not chosen"
             raise MissingEvidence(title, "record a run at temperature 0")
-        finals = evidence.ask(emission.finals)
+        finals = evidence.ask(emitted_law.finals)
         missed = _missed(finals)
         clean = _clean(evidence)
         if clean is None:

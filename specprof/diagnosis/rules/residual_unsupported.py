@@ -33,7 +33,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from specprof.analysis import accept_laws, emission
+from specprof.analysis import accept_laws, emitted_law
 from specprof.analysis.evidence import Evidence
 from specprof.diagnosis.rules import _finals
 from specprof.errors import MissingEvidence
@@ -53,7 +53,7 @@ class ResidualUnsupported(Rule):
         if evidence.header.acceptance not in {"greedy", "rejection"}:
             title = f"the rule {evidence.header.acceptance!r} does not draw from the residual"
             raise MissingEvidence(title, "this check knows the rules greedy and rejection")
-        found = evidence.ask(emission.finals)
+        found = evidence.ask(emitted_law.finals)
         corrected = int(found.correction.sum())
         if not corrected:
             raise MissingEvidence("no correction was recorded", "record a longer run")

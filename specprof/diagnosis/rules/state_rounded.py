@@ -35,7 +35,7 @@ import numpy as np
 from specprof.analysis import attribution
 from specprof.analysis.attribution import Side
 from specprof.analysis.evidence import Evidence
-from specprof.diagnosis import states
+from specprof.diagnosis.rules import _states
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
@@ -53,7 +53,7 @@ class StateRounded(Rule):
     def judge(self, evidence: Evidence) -> Outcome:
         """Look at the target first: its law is the text's."""
         drift = evidence.ask(attribution.drift)
-        sides: tuple[tuple[states.Who, Side], ...] = (
+        sides: tuple[tuple[_states.Who, Side], ...] = (
             ("target", drift.target),
             ("draft", drift.draft),
         )
@@ -68,7 +68,7 @@ class StateRounded(Rule):
         )
 
 
-def _finding(evidence: Evidence, who: states.Who, side: Side) -> Finding:
+def _finding(evidence: Evidence, who: _states.Who, side: Side) -> Finding:
     facts = evidence.header.target if who == "target" else evidence.header.draft
     middle, most = np.quantile(side.gap, [0.5, 0.99])
     declared = f" than {facts.dtype}" if facts else ""

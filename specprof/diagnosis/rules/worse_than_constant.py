@@ -33,7 +33,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from specprof.analysis.constants import Contest, against_commonest, against_table
+from specprof.analysis.context_free import Contest, against_commonest, against_table
 from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown

@@ -1,4 +1,4 @@
-"""A model's wrong state, told: what the two rules of state say alike.
+"""A model's wrong state in words: what all rules of state have in common.
 
 Knows how a pattern of astray places is worded and measured. Which case of the catalogue leaves it
 is each rule's own.

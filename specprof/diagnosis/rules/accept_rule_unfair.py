@@ -40,6 +40,7 @@ from specprof.analysis import accept_laws, attribution, emitted_law
 from specprof.analysis.accept_laws import Standing
 from specprof.analysis.attribution import Coins
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown, Where
 
@@ -200,4 +201,4 @@ def _where(evidence: Evidence) -> Where | None:
 
 def _rounds(coins: Coins) -> tuple[int, ...]:
     both = np.concatenate([coins.accepted_wrongly, coins.rejected_wrongly])
-    return tuple(np.unique(both)[:5].tolist())
+    return first_rounds(both)

@@ -29,10 +29,9 @@ Try it
 
 from typing import ClassVar
 
-import numpy as np
-
 from specprof.analysis import stream
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
@@ -72,7 +71,7 @@ class AcceptedNotCommitted(Rule):
             ),
             remedy="commit the accepted drafts as they are, in their order, then this round's own "
             "correction or bonus",
-            rounds=tuple(np.unique(stood.round[wrong])[:5].tolist()),
+            rounds=first_rounds(stood.round, wrong),
             where=where,
             suspects=("accept/correction-token-late-or-lost",),
             headline=True,

@@ -42,6 +42,7 @@ from specprof.analysis import accept_laws, attribution
 from specprof.analysis.attribution import Draws
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Trial
+from specprof.analysis.tables import first_rounds
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown, Where
@@ -89,7 +90,7 @@ class DraftLawDiffers(Rule):
             remedy="hand the accept step the very probabilities each draft was drawn from, after "
             "temperature, top-k and top-p; for a greedy draft that is all mass on one token",
             confirm=("specprof run --temperature 0",),
-            rounds=tuple(draws.impossible[:5].tolist()),
+            rounds=first_rounds(draws.impossible),
             where=_where(evidence),
             suspects=suspects,
             headline=True,

@@ -33,6 +33,7 @@ import numpy as np
 
 from specprof.analysis import stream
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
@@ -71,7 +72,7 @@ class DraftsConstant(Rule):
             remedy="give the draft the target's maximal length, or draft nothing beyond its own "
             "and say so",
             confirm=(f"specprof run --context {at}",),
-            rounds=tuple(np.unique(start)[:5].tolist()),
+            rounds=first_rounds(start),
             where=Where(
                 round=int(places.round[first]),
                 context=at,

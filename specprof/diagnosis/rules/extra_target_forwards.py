@@ -27,6 +27,7 @@ Try it
 from typing import ClassVar
 
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
@@ -63,7 +64,7 @@ class ExtraTargetForwards(Rule):
             remedy="take the correction or bonus from the verify pass's own logits, and feed it "
             "with the next round's drafts",
             confirm=("specprof run --draft <the target> --temperature 0",),
-            rounds=tuple(rounds.index[extra][:5].tolist()),
+            rounds=first_rounds(rounds.index, extra),
             where=Where(
                 round=int(rounds.index[first]),
                 context=int(rounds.context[first]),

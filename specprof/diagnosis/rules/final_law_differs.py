@@ -38,7 +38,7 @@ from specprof.analysis import accept_laws, emitted_law
 from specprof.analysis.emitted_law import Draw, Finals
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Trial
-from specprof.analysis.tables import Bools
+from specprof.analysis.tables import Bools, first_rounds
 from specprof.diagnosis.rules import _finals
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
@@ -82,7 +82,7 @@ class FinalLawDiffers(Rule):
             ),
             remedy="draw the correction from max(target - draft, 0), renormalised, and the bonus "
             "from the target's last row, each by a random number of its own",
-            rounds=tuple(np.unique(found.round[outside])[:5].tolist()),
+            rounds=first_rounds(found.round, outside),
             where=_finals.first(evidence, _outside),
             suspects=suspects,
             headline=True,

@@ -32,6 +32,7 @@ import numpy as np
 
 from specprof.analysis import stream
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
@@ -72,7 +73,7 @@ class NothingProposed(Rule):
             remedy="pass the drafted tokens on to the verify pass; where none can be had, ask for "
             "none and say so",
             confirm=("specprof run --depth 1",),
-            rounds=tuple(empty.index[:5].tolist()),
+            rounds=first_rounds(empty.index),
             where=Where(
                 round=int(empty.index[0]),
                 context=int(empty.context[0]),

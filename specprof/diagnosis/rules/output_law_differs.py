@@ -33,6 +33,7 @@ from typing import ClassVar
 from specprof.analysis import emitted_law
 from specprof.analysis.emitted_law import Text
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
@@ -76,7 +77,7 @@ class OutputLawDiffers(Rule):
             remedy="follow the first slot that is off: slot 0 alone points at the first draft or "
             "its correction, all slots at the target's own law or state",
             confirm=("specprof run --drafter none",),
-            rounds=tuple(found.impossible[:5].tolist()),
+            rounds=first_rounds(found.impossible),
             where=_where(found),
             suspects=_suspects(evidence, found),
             headline=True,

@@ -35,7 +35,7 @@ from specprof.analysis import emitted_law, first_choices
 from specprof.analysis.emitted_law import Finals
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.first_choices import Choices
-from specprof.analysis.tables import Bools
+from specprof.analysis.tables import Bools, first_rounds
 from specprof.diagnosis.rules import _finals
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
@@ -92,7 +92,7 @@ def _of_finals(evidence: Evidence, found: Finals) -> Finding:
         kind,
         int(missed.sum()),
         len(missed),
-        rounds=tuple(np.unique(found.round[missed])[:5].tolist()),
+        rounds=first_rounds(found.round, missed),
         where=_finals.first(evidence, _missed),
     )
 
@@ -105,7 +105,7 @@ def _of_text(found: Choices) -> Finding:
         kind,
         int(wrong.sum()),
         len(wrong),
-        rounds=tuple(np.unique(found.round[wrong])[:5].tolist()),
+        rounds=first_rounds(found.round, wrong),
         where=Where(
             round=int(found.round[row]),
             context=int(found.context[row]),

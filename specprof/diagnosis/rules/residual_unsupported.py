@@ -31,10 +31,9 @@ Try it
 
 from typing import ClassVar
 
-import numpy as np
-
 from specprof.analysis import accept_laws, emitted_law
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.diagnosis.rules import _finals
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
@@ -79,7 +78,7 @@ class ResidualUnsupported(Rule):
             ),
             remedy="draw the correction from max(target - draft, 0), renormalised, of the "
             "rejected place's own row",
-            rounds=tuple(np.unique(found.round[wrong])[:5].tolist()),
+            rounds=first_rounds(found.round, wrong),
             where=_finals.first(evidence, lambda each: _finals.unsupported(evidence, each)),
             suspects=suspects,
             headline=True,

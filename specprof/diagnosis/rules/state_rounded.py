@@ -35,6 +35,7 @@ import numpy as np
 from specprof.analysis import attribution
 from specprof.analysis.attribution import Side
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.diagnosis.rules import _states
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
@@ -82,6 +83,6 @@ def _finding(evidence: Evidence, who: _states.Who, side: Side) -> Finding:
         remedy="keep caches in the declared type, and check the kernel for a few rows against "
         "plain attention; where coarse ones are meant, nothing is broken",
         confirm=("specprof run --dtype float32",),
-        rounds=tuple(np.unique(side.round[side.astray])[:5].tolist()),
+        rounds=first_rounds(side.round, side.astray),
         suspects=(KERNEL,) if who == "target" else (BUILD,),
     )

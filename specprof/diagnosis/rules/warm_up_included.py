@@ -29,6 +29,7 @@ from typing import ClassVar
 import numpy as np
 
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
@@ -62,6 +63,6 @@ class WarmUpIncluded(Rule):
                 Measure(name="median round", value=median / 1e6, unit="ms"),
             ),
             remedy="leave these rounds out of timings, or record longer",
-            rounds=tuple(evidence.rounds.index[:leading][:5].tolist()),
+            rounds=first_rounds(evidence.rounds.index[:leading]),
         )
         return Found(finding=finding)

@@ -1,5 +1,6 @@
 """Which of several findings leads: one order over all rules and probes."""
 
+import json
 from pathlib import Path
 
 from specprof import registry
@@ -9,6 +10,7 @@ from specprof.diagnosis.diagnose import Diagnosis, Verdict, _rules
 from specprof.extend import Probe, Rule
 from specprof.findings import Finding, Found, Stage
 
+ROOT = Path(__file__).parents[1]
 LEADING = [
     "capture-contradicts-itself",
     "limit-overshot",
@@ -96,6 +98,16 @@ def test_of_all_that_is_built_in_the_findings_lead_in_this_order():
     assert [each.rule for each in led] == LEADING
 
 
+def test_every_drill_that_was_played_is_led_by_the_same_finding():
+    """All faults and controls of the matrix, which was played before there was a table."""
+    matrix = ROOT / "benchmarks" / "results" / "diagnosis.json"
+    drills = json.loads(matrix.read_text(encoding="utf-8"))["drills"]
+    assert len(drills) > 300
+    for drill in drills:
+        leading = min(drill["found"], key=NAMES.index, default=None)
+        assert leading == drill["leading"], drill["name"]
+
+
 def judges():
     """Every built-in rule and probe by name."""
     return registry.usable(Rule) | registry.usable(Probe)
@@ -137,6 +149,6 @@ def test_every_stage_of_a_case_has_a_judge():
 
 def test_the_page_has_the_table():
     """docs/diagnosis.md, stage by stage, with the sentence of each."""
-    page = (Path(__file__).parents[1] / "docs" / "diagnosis.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "diagnosis.md").read_text(encoding="utf-8")
     rows = [f"| {group.stage.value} | {group.why} |\n" for group in TABLE]
     assert "".join(rows) in page

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from stamp import RESULTS, stamp
 
 from specprof.analysis.comparison import Figure
-from specprof.analysis.interleaved import median
+from specprof.analysis.paired_timing import median
 from specprof.capture import read_capture
 from specprof.capture_writer import CaptureWriter
 from specprof.engine.instruments.threads import threads

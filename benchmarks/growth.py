@@ -38,7 +38,7 @@ from stamp import RESULTS, stamp
 
 from specprof import registry
 from specprof.analysis.comparison import Figure
-from specprof.analysis.interleaved import FEWEST, median
+from specprof.analysis.paired_timing import FEWEST, median
 from specprof.cli._table import ABSENT, _lines
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat import read

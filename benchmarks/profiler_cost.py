@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 from stamp import save, stamp
 
-from specprof.analysis.interleaved import median
+from specprof.analysis.paired_timing import median
 from specprof.bench.repeated import Repeated
 from specprof.engine.instruments.bout import Bout
 from specprof.engine.instruments.counters import EVERY_S, Sampler

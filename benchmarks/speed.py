@@ -20,7 +20,7 @@ import msgspec
 import torch
 from stamp import save, stamp
 
-from specprof.analysis.interleaved import FEWEST
+from specprof.analysis.paired_timing import FEWEST
 from specprof.bench.contest import PEERS, Entry, entries, ours, play
 from specprof.cli._contest import figures, shown, table
 from specprof.settings import Settings

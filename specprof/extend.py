@@ -4,6 +4,10 @@ One file adds one member: put it in a folder named like its kind (`drafters/`, `
 `caches/`, `acceptance/`, `backends/`, `rules/`, `exporters/`), define one class derived from the
 kind's base below, and the file's stem, dashes for underscores, is the member's name. The built-in
 members enter by the same door, and the contract tests run over whatever the registry finds.
+
+Class variables say what a member can do. Those of the engine's members are read from its file
+before torch is loaded (`specprof/capabilities.py`), and an inherited one counts. Give each a
+literal, or the name of a constant: what can't be read so is refused by name.
 """
 
 from abc import ABC, abstractmethod
@@ -11,7 +15,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from specprof.findings import Family, Outcome
+from specprof.findings import Family, Outcome, Stage
 from specprof.records import Event, Header, Round
 from specprof.settings import RunSpec, Settings
 
@@ -76,6 +80,9 @@ class Drafter(ABC):
 
     member_kind: ClassVar[str] = "drafter"
 
+    distribution: ClassVar[bool] = True
+    """Whether its drafts are drawn from a distribution. False: it copies tokens or drafts none, so
+    a round may find nothing to draft, its `Proposal.logits` are None, and it can't grow a tree."""
     refed: ClassVar[bool] = False
     """Whether every round feeds anew what the last one drafted: after a round the draft's cache
     then ends where that round began."""
@@ -307,12 +314,11 @@ class Rule(ABC):
     statistical: ClassVar[bool] = True
     """Exact rules (bookkeeping) stand whatever the quality of the measurement."""
 
-    row: ClassVar[float] = 99
-    """Its row of the decision table; of several rules that fire, the one of the lowest row leads.
+    stage: ClassVar[Stage | None] = None
+    """Where the defect shows. Of several rules that fire, the one of the first stage leads.
 
-    1 the stream of tokens, 2 bookkeeping, 3 the target's state, 4 near ties, 5 another accept rule
-    than declared, 5.5 the accept step, 6 the draft's law, 7 the correction and bonus, 8 the draft's
-    state, 9 configuration, 10 a mismatch, 11 costs, 12 the measurement.
+    Within a stage `specprof/decision_table.py` says which leads; a rule that is not listed there
+    stands last. None: after all other rules.
     """
 
     @abstractmethod
@@ -332,7 +338,7 @@ class Probe(ABC):
     """Rules whose findings, or whose Unknown, its outcome would settle."""
     family: ClassVar[Family]
     """What a finding of its own is."""
-    row: ClassVar[float] = 99
+    stage: ClassVar[Stage | None] = None
     """As a rule's."""
     clears: ClassVar[frozenset[str]] = frozenset()
     """Rules whose findings don't stand where it looked and saw nothing."""

@@ -1,9 +1,51 @@
 """What a judge says: found, with its numbers; or looked and saw nothing; or can't say."""
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Literal
 
 Family = Literal["bug", "mismatch", "cost", "measurement", "configuration"]
+
+
+class Stage(Enum):
+    """Where a defect shows, in the order in which findings lead; cases of the catalogue have one.
+
+    `specprof/decision_table.py` says why each stands where it stands.
+    """
+
+    CAPTURE = "capture"
+    """The file itself."""
+    STREAM = "stream"
+    """The tokens, read as a text."""
+    BOOKKEEPING = "bookkeeping"
+    """Cache lengths, tokens a round, forwards."""
+    TARGET_STATE = "target state"
+    """The target's caches, positions and masks."""
+    ACCEPT_RULE = "accept rule"
+    """How drafted tokens are decided."""
+    DRAFT_LAW = "draft law"
+    """Which law drafts are drawn from, and which one the accept step is given."""
+    EMISSION = "emission"
+    """Corrections and bonus tokens."""
+    DRAFTER = "drafter"
+    """How a head is fed and wired."""
+    DRAFT_STATE = "draft state"
+    """The draft's caches, positions and masks."""
+    CONFIGURATION = "configuration"
+    """What was set wrongly in an engine that works."""
+    NUMERICS = "numerics"
+    """Rounding and near ties."""
+    MISMATCH = "mismatch"
+    """What two models think of each other."""
+    COST = "cost"
+    """Where time goes."""
+    MEASUREMENT = "measurement"
+    """Whether the numbers can be trusted."""
+
+    @property
+    def number(self) -> int:
+        """Its place among the stages, from 0."""
+        return list(Stage).index(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

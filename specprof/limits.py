@@ -1,16 +1,13 @@
 """What settings can be run together: everything impossible is refused before a model is loaded.
 
-Reads members' files where it must know what they can do; imports none of them.
+`capabilities` tells what members can do; none of them is imported.
 """
 
-import ast
 import math
-from functools import cache
-from pathlib import Path
 
 from specprof import registry
+from specprof.capabilities import capability, known_capability
 from specprof.errors import UsageError
-from specprof.reading import read_text
 from specprof.settings import Settings
 
 COLDEST, HOTTEST = 1e-6, 1e6
@@ -81,8 +78,6 @@ NAMED = {
     "draft_cache": "cache",
 }
 """Setting -> the kind of member it names."""
-CHAIN_ONLY = ("none", "ngram")
-"""Drafters that have no law to grow a tree by."""
 NEEDS_DRAFT = ("draft-model", "eagle")
 TEXT_WORKLOADS = ("ppl", "overlap", "scan")
 """Workloads that read known text and decode nothing."""
@@ -142,15 +137,15 @@ def check(settings: Settings) -> None:
 
 def grows_tree(shape: str) -> bool:
     """Whether a shape's drafted tokens may have siblings."""
-    return bool(_declared(registry.member("shape", shape).path, "tree", default=True))
+    return bool(capability("shape", shape, "tree"))
 
 
 def feeds_anew(settings: Settings) -> bool | None:
     """Whether every round feeds anew what the last one drafted; None: its drafter isn't here."""
     if settings.shape != "chain":
         return True
-    found = registry.members("drafter").get(settings.drafter)
-    return None if found is None else bool(_declared(found.path, "refed", default=False))
+    refed = known_capability("drafter", settings.drafter, "refed")
+    return None if refed is None else bool(refed)
 
 
 def widths(settings: Settings) -> list[int]:
@@ -192,8 +187,7 @@ def expanded_at_most(settings: Settings) -> int:
 
 def _deepest(settings: Settings) -> int:
     """Return the largest K the depth policy may ask for."""
-    policy = registry.member("depth", settings.depth_policy).path
-    return max(settings.depth, _declared(policy, "deepest", default=0))
+    return max(settings.depth, capability("depth", settings.depth_policy, "deepest"))
 
 
 def check_numbers(settings: Settings) -> None:
@@ -308,13 +302,13 @@ def _check_overlap(settings: Settings) -> None:
 
 
 def _check_tree(settings: Settings) -> None:
-    if settings.drafter in CHAIN_ONLY:
+    if not capability("drafter", settings.drafter, "distribution"):
         title = f"drafter {settings.drafter!r} was asked for shape {settings.shape}"
         raise UsageError(title, "it can only draft a chain; use drafter draft-model or eagle")
-    rules = {each.name: each.path for each in registry.members("acceptance").values()}
     asked = acceptance_in_force(settings)
-    if not _declared(rules[asked], "trees", default=False):
-        able = [name for name, path in rules.items() if _declared(path, "trees", default=False)]
+    if not capability("acceptance", asked, "trees"):
+        rules = registry.members("acceptance")
+        able = [name for name in rules if known_capability("acceptance", name, "trees")]
         title = f"acceptance {asked!r} was asked to decide a {settings.shape}"
         raise UsageError(title, f"trees can be decided by: {', '.join(able) or 'none'}")
     if settings.shape == "static-tree":
@@ -362,22 +356,3 @@ def _check_window(settings: Settings) -> None:
     if streamed and settings.window < expanded:
         title = f"window is {settings.window} and the draft expands up to {expanded} nodes a round"
         raise UsageError(title, "make the window wider, or branch or the depth smaller")
-
-
-@cache
-def _declared(path: Path, name: str, *, default: int) -> int:
-    """Return a class variable of a member's class as its file writes it, without importing it."""
-    try:
-        module = ast.parse(read_text(path, registry.LARGEST_BYTES))
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return default  # somebody's broken file: told where it is loaded
-    for line in (
-        each for kind in module.body if isinstance(kind, ast.ClassDef) for each in kind.body
-    ):
-        match line:
-            case (
-                ast.Assign(targets=[ast.Name(id=given)], value=ast.Constant(value=int(value)))
-                | ast.AnnAssign(target=ast.Name(id=given), value=ast.Constant(value=int(value)))
-            ) if given == name:
-                return int(value)
-    return default

@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import ClassVar, Protocol, TypeVar, get_args
 
 from specprof.errors import STOPPED, SpecprofError, UnknownName, UsageError, in_a_line
-from specprof.findings import Family
+from specprof.findings import Family, Stage
 from specprof.narration import tell
 from specprof.plain import plain
 from specprof.reading import read_bytes, read_text
@@ -252,13 +252,23 @@ def _check_declared(kind: str, one: object) -> None:
     if family not in get_args(Family):
         known = ", ".join(get_args(Family))
         raise SpecprofError(f"its family is {family!r}", f"known: {known}")
-    row = getattr(one, "row", None)
-    if isinstance(row, bool) or not isinstance(row, int | float) or row != row:  # noqa: PLR0124 - NaN
-        raise SpecprofError(f"its row is {row!r}", "a row is a number: see Rule.row")
+    _check_stage(one)
     for name in ("bears_on", "clears", "corrects") if kind == "probe" else ():
         rules = getattr(one, name, None)
         if not isinstance(rules, frozenset | set):
             raise SpecprofError(f"its {name} is {rules!r}", "it is a set of rules' names")
+
+
+def _check_stage(one: object) -> None:
+    """Refuse what stands nowhere in the decision table, and the numbers that were its rows once."""
+    row = getattr(one, "row", None)
+    if row is not None and not callable(row):
+        title = f"it declares row {row!r}, which is gone: declare a stage, as Stage.DRAFT_STATE"
+        raise SpecprofError(title, "see Rule.stage in specprof/extend.py")
+    stage = getattr(one, "stage", None)
+    if stage is not None and not isinstance(stage, Stage):
+        known = ", ".join(f"Stage.{each.name}" for each in Stage)
+        raise SpecprofError(f"its stage is {stage!r}, and it must be one of {known}", "change it")
 
 
 def _module(member: Member) -> ModuleType:

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from specprof import __version__, writing
+from specprof import writing
 from specprof.capture import CaptureReader, read_capture
 from specprof.errors import INTERRUPTED, CaptureUnreadable, SpecprofError, UsageError
 from specprof.limits import check_numbers
@@ -25,6 +25,7 @@ from specprof.reading import is_regular, read_bytes
 from specprof.reasons import reason_of
 from specprof.records import Header
 from specprof.settings import MOST_RUNS, Profile, RunSpec
+from specprof.version import __version__
 
 INDEX = "sweep.json"
 SCHEMA = "specprof.sweep/1"

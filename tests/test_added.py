@@ -37,7 +37,10 @@ BROKEN = {
     "two_classes": rule() + "\n\nclass Two(Mine):\n    pass\n",
     "family_unknown": rule(family='"nonsense"'),
     "family_list": rule(family="['bug']"),
+    "row_number": rule() + "\n    row = 8.5\n",
     "row_text": rule() + "\n    row = 'first'\n",
+    "stage_text": rule() + "\n    stage = 'draft state'\n",
+    "stage_number": rule() + "\n    stage = 8\n",
     "begins_badly": rule() + "\n    def __init__(self):\n        raise ValueError('begun')\n",
     "begins_exiting": rule() + "\n    def __init__(self):\n        raise SystemExit(7)\n",
 }
@@ -123,6 +126,21 @@ def test_each_broken_rule_is_named_once(capture, folder, name):
     lines = [line for line in told if f"{name}.py" in line]
     assert len(lines) == 1, told
     assert lines[0].startswith("specprof: left out: the rule ")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("row_number", "it declares row 8.5, which is gone: declare a stage, as Stage.DRAFT_STATE"),
+        ("stage_text", "its stage is 'draft state', and it must be one of Stage.CAPTURE, "),
+    ],
+)
+def test_what_stands_nowhere_in_the_decision_table_is_told_what_to_write(
+    capture, folder, name, said
+):
+    """In its one line, since only that is printed."""
+    (line,) = [line for line in _told(capture, folder) if f"{name}.py" in line]
+    assert said in line
 
 
 _said: dict[Path, list[str]] = {}

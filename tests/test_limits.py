@@ -3,7 +3,7 @@
 import pytest
 
 from specprof.errors import UnknownName, UsageError
-from specprof.limits import AT_MOST, _declared, check, drafted_at_most, grows_tree
+from specprof.limits import AT_MOST, check, drafted_at_most, grows_tree
 from specprof.settings import Settings
 
 
@@ -114,15 +114,6 @@ def test_a_tree_that_grows_without_end_is_refused_at_once(wrong):
     with pytest.raises(UsageError) as raised:
         check(Settings(**wrong))
     assert len(raised.value.title) < 120
-
-
-def test_a_member_s_broken_file_breaks_no_other(tmp_path):
-    """What is read of files without importing them is read of those that can be."""
-    for content in (b"def :", b"\xff\xfe", b"(" * 10_000):
-        path = tmp_path / f"{len(content)}.py"
-        path.write_bytes(content)
-        assert _declared(path, "tree", default=7) == 7
-    assert _declared(tmp_path / "nosuch.py", "tree", default=7) == 7
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from on_cpu.due import Due
 from on_cpu.turns import PASSES, Floats
 
 from specprof.analysis.comparison import Figure
-from specprof.analysis.interleaved import median
+from specprof.analysis.paired_timing import median
 
 ENOUGH = 2
 """Times the rows of the shortest context from which growth is held against what it had to be."""

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from specprof.analysis.comparison import Figure
-from specprof.analysis.interleaved import median
+from specprof.analysis.paired_timing import median
 from specprof.engine.decoder import Decoder
 from specprof.engine.instruments.bout import settle
 from specprof.engine.instruments.machine import bandwidth

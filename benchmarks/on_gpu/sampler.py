@@ -7,7 +7,7 @@ import numpy as np
 from on_gpu.pairs import asked
 from on_gpu.rows import NEEDS_CUDA, Ask, Row, of
 
-from specprof.analysis.interleaved import faster
+from specprof.analysis.paired_timing import faster
 from specprof.bench.repeated import Repeated
 from specprof.engine.instruments.counters import EVERY_S, SLOW_S, Sampler
 

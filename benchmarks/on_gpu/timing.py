@@ -18,7 +18,7 @@ import torch
 from on_gpu.pairs import Pair, both
 from on_gpu.rows import Ask, Row, apart, of
 
-from specprof.analysis.interleaved import median
+from specprof.analysis.paired_timing import median
 from specprof.bench.repeated import Repeated
 from specprof.engine.instruments.bout import settle
 from specprof.engine.instruments.stopwatch import Clock, Lap, Mark, clock_facts, clock_for

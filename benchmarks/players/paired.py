@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from specprof.analysis.interleaved import median
+from specprof.analysis.paired_timing import median
 
 SETTLED = 8
 """New tokens out before decoding is timed: by then the text is in both models of every engine."""

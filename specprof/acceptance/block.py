@@ -4,17 +4,20 @@ from typing import ClassVar
 
 import torch
 
+from specprof.acceptance.rejection import Rejection
 from specprof.engine.sampling import laws_drafted_from
-from specprof.extend import Acceptance, Law, Proposal
+from specprof.extend import Law, Proposal
 
 
-class Block(Acceptance):
+class Block(Rejection):
     """Block verification (Sun et al., arXiv 2403.10444; theory 2.10); chains only.
 
     A token that came out too likely pays for a later one that did not, so that more of the block
-    stands in the mean than under token-by-token rejection, whose ratios it multiplies.
+    stands in the mean than under token-by-token rejection, whose ratios it multiplies. What a token
+    is owed by itself is rejection's; a block as a whole is owed no less.
     """
 
+    trees: ClassVar[bool] = False
     joint: ClassVar[bool] = True
 
     @torch.inference_mode()
@@ -42,14 +45,6 @@ class Block(Acceptance):
         # Two equal laws leave no residual but rounding; no prefix ends there by chance either.
         weights = torch.where(weights.sum() > 0, weights, target_probs.index_select(0, longest))
         return torch.cat([longest - 1, law.draw(weights, generator)])
-
-    def owed(self, target_probs: torch.Tensor, draft_probs: torch.Tensor) -> torch.Tensor:
-        """Return [K]: what each place is owed by itself; the block as a whole is owed no less."""
-        return torch.minimum(target_probs, draft_probs).sum(-1)
-
-    def owed_given(self, target_prob: float, draft_prob: float) -> float:
-        """Return min(1, target/draft), what the token is owed by itself."""
-        return min(1.0, target_prob / draft_prob) if draft_prob > 0 else float(target_prob > 0)
 
     def owed_each(
         self, target_probs: torch.Tensor, draft_probs: torch.Tensor, tokens: torch.Tensor

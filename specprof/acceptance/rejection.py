@@ -1,5 +1,7 @@
 """A drafted token stands with probability min(1, target/draft); the output has the target's law."""
 
+from typing import ClassVar
+
 import torch
 
 from specprof.engine.sampling import laws_drafted_from
@@ -14,7 +16,7 @@ class Rejection(Acceptance):
     its elders' rejections left of the target's law.
     """
 
-    trees = True
+    trees: ClassVar[bool] = True
 
     @torch.inference_mode()
     def decide(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from specprof.analysis import attribution, emission, likelihood
+from specprof.analysis import attribution, emitted_law, likelihood
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.likelihood import Best
 from specprof.analysis.stats import Trial, fair_coins
@@ -89,17 +89,17 @@ def picked(evidence: Evidence) -> bool:
     """Whether every draft is the first choice of a law that has others: picked, not drawn."""
     places = _eldest(evidence)
     open_ = places.where((places.draft_prob < 0.9) & ~np.isnan(places.draft_rank))  # noqa: PLR2004
-    first = open_.draft_rank <= open_.draft_prob / 2 + emission.SLACK
+    first = open_.draft_rank <= open_.draft_prob / 2 + emitted_law.SLACK
     return len(open_) >= ENOUGH and bool(first.mean() > 0.99)  # noqa: PLR2004 - ties of two
 
 
 def _strays(evidence: Evidence) -> bool:
     """Whether the emitted text is not the target's, as far as that can be told."""
-    found = evidence.ask(emission.finals)
+    found = evidence.ask(emitted_law.finals)
     if (found.again & found.correction).any():
         return True
     try:
-        written = evidence.ask(emission.text)
+        written = evidence.ask(emitted_law.text)
     except MissingEvidence:
         return False
     return written.likelihood.p_value <= evidence.alpha or len(written.impossible) > 0

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from specprof.analysis import perplexity
-from specprof.analysis.cells import Cell
 from specprof.analysis.stats import Estimate, ratio, widened
 from specprof.analysis.summaries import (
     ByDepth,
@@ -21,6 +20,7 @@ from specprof.analysis.summaries import (
     figure_of,
     half_width,
 )
+from specprof.analysis.sweep_cells import Cell
 from specprof.analysis.tables import Ints
 from specprof.plan import stops
 

@@ -24,6 +24,7 @@ from specprof.analysis.tables import (
     RescoredTokens,
     Rounds,
 )
+from specprof.capabilities import has_distribution
 from specprof.errors import MissingEvidence
 from specprof.records import Header
 from specprof.settings import Settings
@@ -151,6 +152,15 @@ class Evidence:
     def settings(self) -> Settings:
         """The run's settings."""
         return self.header.spec.settings
+
+    @cached_property
+    def has_distribution(self) -> bool | None:
+        """Whether drafts are drawn from a distribution, as the drafter declares.
+
+        None: the drafter is not installed here, and the capture names no draft model.
+        """
+        known = has_distribution(self.settings.drafter)
+        return True if known is None and self.header.draft else known
 
     @property
     def greedy(self) -> bool:

@@ -15,6 +15,8 @@ from specprof.analysis.growing import Column
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+SHOWN_ROUNDS = 5
+"""Rounds that a finding names at most."""
 _TYPES: dict[Any, type[np.generic]] = {Ints: np.int64, Floats: np.float64, Bools: np.bool_}
 
 
@@ -31,6 +33,16 @@ def distinct(values: Ints) -> Ints:
     """Return these numbers, [n], each once and in order: a faster `numpy.unique` of many."""
     ordered = np.sort(values)
     return np.asarray(ordered[np.diff(ordered, prepend=ordered[:1] - 1) > 0])
+
+
+def first_rounds(rounds: Ints, where: Bools | Ints | None = None) -> tuple[int, ...]:
+    """Return the first few of some rounds' indices, each once: what a `Finding` names.
+
+    `rounds` has one index an entry, in any order; `where` is a mask of entries or their places,
+    None: all of them.
+    """
+    shown = rounds if where is None else rounds[where]
+    return tuple(distinct(shown)[:SHOWN_ROUNDS].tolist())
 
 
 class Table:

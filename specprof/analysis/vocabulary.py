@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from specprof.analysis import emission
+from specprof.analysis import emitted_law
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Ints, among
 
@@ -36,7 +36,7 @@ def exchanged(evidence: Evidence) -> Exchanged:
     fallen = reached.where(reached.settles() & ~reached.accepted)
     row = evidence.row(fallen.round)
     whole = evidence.rounds.emitted[row] == evidence.rounds.accepted[row] + 1
-    drafted, instead = fallen.token[whole], emission.last_tokens(evidence)[row[whole]]
+    drafted, instead = fallen.token[whole], emitted_law.last_tokens(evidence)[row[whole]]
     stood = reached.token[reached.accepted]
     ids, numbers = np.unique(np.concatenate([drafted, instead]), return_inverse=True)
     n, (fell, came) = len(ids), numbers.reshape(2, -1)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from specprof import __version__, limits
+from specprof import limits
 from specprof.backends._tables import FAULTS, Place, Tables, observed, rechecked, short, standing
 from specprof.errors import UnknownName
 from specprof.extend import Backend
@@ -34,6 +34,7 @@ from specprof.records import (
     Span,
 )
 from specprof.settings import EVIDENT, RunSpec
+from specprof.version import __version__
 
 DRAFT_STEP_NS, VERIFY_NS, VERIFY_TOKEN_NS = 400_000, 4_000_000, 60_000
 ACCEPT_NS, ROLLBACK_NS, GAP_NS, PREFILL_NS = 90_000, 10_000, 60_000, 2_000_000

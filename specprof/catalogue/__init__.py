@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from specprof.errors import SpecprofError, UnknownName
+from specprof.findings import Stage
 from specprof.reasons import reason_of
 
 Kind = Literal[
@@ -22,29 +23,14 @@ Kind = Literal[
     "performance",
     "measurement",
 ]
-Group = Literal[
-    "stream",
-    "bookkeeping",
-    "target state",
-    "numerics",
-    "accept rule",
-    "draft law",
-    "emission",
-    "draft state",
-    "drafter",
-    "configuration",
-    "mismatch",
-    "cost",
-    "measurement",
-]
-"""Where it shows: the row of the decision table that answers for it."""
 
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One known case."""
 
     kind: Kind
-    group: Group
+    group: Stage
+    """Where it shows: the stage of the decision table that answers for it."""
     title: str
     """What is wrong, in a line."""
     remedy: str

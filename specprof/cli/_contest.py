@@ -114,13 +114,13 @@ def figures(found: "Contest") -> dict[str, object]:
 
 
 def _rate(found: "Contest", standing: "Standing") -> "Figure | None":
-    from specprof.analysis.interleaved import per_second
+    from specprof.analysis.paired_timing import per_second
 
     return per_second(found.settings.max_new_tokens, _times(standing))
 
 
 def _over(standing: "Standing", base: "Standing | None") -> "Figure | None":
-    from specprof.analysis.interleaved import faster
+    from specprof.analysis.paired_timing import faster
 
     if base is None or base is standing or not base.bouts:
         return None
@@ -175,7 +175,7 @@ def _pairing(found: "Contest") -> str:
 
 
 def _measured(found: "Contest") -> list[str]:
-    from specprof.analysis.interleaved import FEWEST
+    from specprof.analysis.paired_timing import FEWEST
 
     ended = ", stopped by the user" if found.stopped else ""
     told = f"medians of {found.repetitions} repetitions in {found.seconds:.0f} s{ended}, each there"

@@ -115,8 +115,8 @@ def show(
     by_depth: bool = False,
 ) -> None:
     """Write the comparison of these captures and sweeps to stdout."""
-    from specprof.analysis.cells import read_cells
     from specprof.analysis.comparison import compare
+    from specprof.analysis.sweep_cells import read_cells
     from specprof.capture import ruined
     from specprof.plain import plain
 

@@ -133,12 +133,13 @@ def _evidence(paths: Sequence[Path]) -> "list[Evidence]":
 
 def _baseline(columns: "Columns") -> bool:
     """Whether a run drafted nothing, and had no reason to."""
-    from specprof.limits import CHAIN_ONLY
+    from specprof.capabilities import has_distribution
 
     if columns.rounds.drafted.any() or columns.header is None:
         return False
     settings = columns.header.spec.settings
-    return settings.drafter in CHAIN_ONLY or settings.workload not in {"walk", "generate"}
+    copies = has_distribution(settings.drafter) is False
+    return copies or settings.workload not in {"walk", "generate"}
 
 
 def _fail(diagnoses: "Sequence[Diagnosis]", families: set[str]) -> None:

@@ -43,7 +43,7 @@ def _one(name: str) -> str:
 
     for kind in ("rule", "probe"):
         if name in (members := registry.members(kind)):
-            return f"{name}: {members[name].docstring}"
+            return f"{name}: {members[name].docstring}{_standing(name)}"
     if name in METRICS:
         return f"{name}: {METRICS[name]}"
     if (known := id_of(name)) in cases():
@@ -60,6 +60,16 @@ def _one(name: str) -> str:
     raise UnknownName("rule, probe, metric, case or setting", name, names)
 
 
+def _standing(name: str) -> str:
+    """Return where a rule or probe stands in the decision table; nothing of one not listed."""
+    from specprof.decision_table import NAMES, listed, place
+
+    if (group := listed(name)) is None:
+        return ""
+    told = f'Stage "{group.stage.value}", place {place(name, group.stage):.0f} of {len(NAMES)}.'
+    return f"\n\nDecision table\n    {told}\n    {group.why}"
+
+
 def _members() -> dict[str, str]:
     """Return what is said of everything that `specprof list` names."""
     from specprof import plan, registry
@@ -74,7 +84,7 @@ def _case(name: str, case: "Case") -> str:
     """Return the case, and how it is drilled where there is a fault of it."""
     from specprof import registry
 
-    lines = [f"{name}: {case.title}.", "", f"{case.kind}; shows as: {case.group}"]
+    lines = [f"{name}: {case.title}.", "", f"{case.kind}; shows as: {case.group.value}"]
     lines.append(f"remedy: {case.remedy}")
     lines.append(f"seen in: {', '.join(case.threads) or 'none: it follows from theory'}")
     if case.alike:

@@ -1,11 +1,14 @@
 """``specprof list``: everything that can be named on the command line, and where it comes from."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from specprof.cli import app
+
+if TYPE_CHECKING:
+    from specprof.registry import Member
 
 Row = dict[str, str]
 
@@ -59,8 +62,16 @@ def _rows(kind: str) -> list[Row]:
         ]
     return [
         {"kind": kind, "name": each.name, "from": str(each.path), "summary": each.summary}
-        for each in registry.members(kind).values()
+        for each in sorted(registry.members(kind).values(), key=_standing)
     ]
+
+
+def _standing(member: "Member") -> int:
+    """Return the place of a rule or probe in the decision table; all others stay as they are."""
+    from specprof.decision_table import NAMES
+
+    judge = member.kind in {"rule", "probe"}
+    return NAMES.index(member.name) if judge and member.name in NAMES else len(NAMES)
 
 
 def _document(rows: list[Row]) -> str:

@@ -18,7 +18,8 @@ from specprof.analysis.attribution import Attribution
 from specprof.analysis.columns import Columns
 from specprof.analysis.cost_model import Factor
 from specprof.analysis.evidence import Answer, Evidence
-from specprof.analysis.prospects import Prospects, prospects
+from specprof.analysis.remedies import Prospects, prospects
+from specprof.decision_table import LAST, place
 from specprof.diagnosis.outcomes import sound
 from specprof.diagnosis.sentence import sentence
 from specprof.errors import MissingEvidence, in_a_line
@@ -40,8 +41,8 @@ class Verdict:
     rule: str
     family: Family
     outcome: Outcome
-    row: float = 99
-    """As `Rule.row`: of several findings the lowest leads."""
+    place: float = LAST
+    """In the decision table: of several findings the lowest leads."""
     undermines: bool = False
     """As `Rule.undermines`."""
     probe: bool = False
@@ -81,7 +82,7 @@ class Diagnosis:
     @property
     def leading(self) -> Verdict | None:
         """The finding to follow up first: what the others may be mere consequences of."""
-        return min(self.found, key=lambda each: each.row, default=None)
+        return min(self.found, key=lambda each: each.place, default=None)
 
 
 def diagnose(evidence: Evidence, also: Iterable[Path] = ()) -> Diagnosis:
@@ -94,7 +95,8 @@ def diagnose(evidence: Evidence, also: Iterable[Path] = ()) -> Diagnosis:
             outcome = Unknown(reason=f"not to be estimated here: {undermined.message}")
         if isinstance(outcome, Found) and rule.undermines:
             undermined = outcome.finding
-        verdicts.append(Verdict(name, rule.family, outcome, rule.row, rule.undermines))
+        standing = place(name, rule.stage)
+        verdicts.append(Verdict(name, rule.family, outcome, standing, rule.undermines))
     return summed_up(evidence, verdicts)
 
 
@@ -102,7 +104,7 @@ def summed_up(evidence: Evidence, verdicts: Sequence[Verdict]) -> Diagnosis:
     """Return the diagnosis these verdicts make."""
     chain = _asked(evidence, attribution.attribute)
     factors = _asked(evidence, cost_model.waterfall)
-    ranked = sorted(verdicts, key=lambda each: each.row)
+    ranked = sorted(verdicts, key=lambda each: each.place)
     findings = [(each.family, each.finding) for each in ranked if each.finding]
     undermined = next((each.finding for each in verdicts if each.undermines and each.finding), None)
     rechecked = any(

@@ -14,16 +14,17 @@ from pathlib import Path
 from specprof import registry
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
+from specprof.decision_table import last_place, place
 from specprof.diagnosis.diagnose import Diagnosis, Verdict, summed_up
 from specprof.diagnosis.outcomes import sound
 from specprof.errors import MissingEvidence, SpecprofError, UnknownName, UsageError, in_a_line
 from specprof.extend import Probe
-from specprof.findings import Clear, Crashed, Found, Outcome, Unknown
+from specprof.findings import Clear, Crashed, Found, Outcome, Stage, Unknown
 from specprof.plan import AUTO, stops
 from specprof.settings import Settings
 
-EXACT = 2
-"""Rows of the decision table that rest on counting: no run could overturn them."""
+COUNTED = last_place(Stage.BOOKKEEPING)
+"""Up to this place of the decision table findings rest on counting: no run could overturn them."""
 MISMATCHED = 0.1
 """A share of rejections owed to the laws that is worth a cause."""
 GUESSED_S = 1e-3
@@ -124,7 +125,7 @@ def next_probe(
 def idle(diagnosis: Diagnosis, evidence: Evidence, also: Iterable[Path] = ()) -> str:
     """Say why `auto` makes no probe of a diagnosis, within whatever budget it had."""
     leading = diagnosis.leading
-    if leading and leading.row <= EXACT:
+    if leading and leading.place <= COUNTED:
         return f"{leading.rule} leads, which rests on counting: no run could overturn it"
     choice = next_probe(diagnosis, evidence, {}, float("inf"), also)
     if choice:
@@ -212,7 +213,7 @@ def _loading_s(columns: Columns) -> float:
 def _subjects(diagnosis: Diagnosis, settled: set[str]) -> list[Subject]:
     """Return what is worth settling, the most first; nothing where no run could change it."""
     found, leading = list[Subject](), diagnosis.leading
-    if leading and leading.row <= EXACT:
+    if leading and leading.place <= COUNTED:
         return []
     if leading and not leading.probe and leading.rule not in settled:
         why = f"it would confirm or overturn {leading.rule}"
@@ -297,7 +298,8 @@ def _with(diagnosis: Diagnosis, evidence: Evidence, choice: Choice, outcome: Out
         else each
         for each in diagnosis.verdicts
     ]
-    verdicts.append(Verdict(choice.name, probe.family, outcome, probe.row, probe=True))
+    standing = place(choice.name, probe.stage)
+    verdicts.append(Verdict(choice.name, probe.family, outcome, standing, probe=True))
     return summed_up(evidence, verdicts)
 
 

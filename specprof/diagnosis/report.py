@@ -12,7 +12,7 @@ import msgspec
 
 from specprof.analysis.attribution import Attribution, Part
 from specprof.analysis.evidence import FAMILY_ERROR
-from specprof.analysis.prospects import Prospects
+from specprof.analysis.remedies import Prospects
 from specprof.analysis.verify_cost import VerifyCost
 from specprof.catalogue import cases
 from specprof.diagnosis.diagnose import INCOMPLETE, Diagnosis, Verdict
@@ -94,7 +94,7 @@ def _entry(diagnosis: Diagnosis) -> dict[str, Any]:
             {
                 "rule": each.rule,
                 "family": each.family,
-                "row": each.row,
+                "row": each.place,
                 "outcome": type(each.outcome).__name__.lower(),
                 **_said(each),
             }

@@ -12,12 +12,13 @@ from urllib.parse import quote
 
 import msgspec
 
-from specprof import __version__, registry
+from specprof import registry
 from specprof.diagnosis.diagnose import Diagnosis, Verdict
 from specprof.diagnosis.lines import HEADER, first_round, lines
 from specprof.diagnosis.report import in_order, placed, remedy, suspected
 from specprof.findings import Family, Finding
 from specprof.plain import as_json, plain, plain_json
+from specprof.version import __version__
 
 LEVELS: Final[dict[Family, str]] = {
     "bug": "error",

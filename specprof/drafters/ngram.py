@@ -5,6 +5,7 @@ owes the target's probability of it (theory 2.3).
 """
 
 from collections import defaultdict
+from typing import ClassVar
 
 from specprof.engine.drafting import nothing
 from specprof.engine.transfer import on_device
@@ -19,6 +20,8 @@ class Ngram(Drafter):
     with what it has drafted itself (the self-overlapping copy of Ziv and Lempel, 1977), so that a
     text in a loop is drafted to the full depth.
     """
+
+    distribution: ClassVar[bool] = False
 
     def __init__(self, rig: Rig) -> None:
         super().__init__(rig)

@@ -1,11 +1,15 @@
 """Drafts nothing: plain autoregressive decoding, the baseline of every comparison."""
 
+from typing import ClassVar
+
 from specprof.engine.drafting import nothing
 from specprof.extend import Drafter, Proposal
 
 
 class NoDrafter(Drafter):
     """One token a round, by the target alone."""
+
+    distribution: ClassVar[bool] = False
 
     def propose(self, committed: list[int], depth: int) -> Proposal:
         """Return an empty chain."""

@@ -14,6 +14,7 @@ from typing import Any, Self
 import msgspec
 
 from specprof import limits, registry
+from specprof.capabilities import has_distribution
 from specprof.capture_writer import CaptureWriter
 from specprof.engine.instruments.counters import Sampler
 from specprof.engine.instruments.stopwatch import Stopwatch, clock_for
@@ -191,7 +192,7 @@ class Log:
         duty = Duty(
             law=self.law,
             evidence=self.settings.detail in EVIDENT,
-            lawless=self.settings.drafter in limits.CHAIN_ONLY,
+            lawless=has_distribution(self.settings.drafter) is False,
         )
 
         def play(played: PlayedRound, raw: bool | None) -> None:  # noqa: FBT001 - a callback's argument

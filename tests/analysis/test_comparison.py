@@ -9,11 +9,11 @@ import pytest
 
 import captures
 from specprof.analysis import comparison, summaries
-from specprof.analysis.cells import Cell
 from specprof.analysis.columns import Columns
 from specprof.analysis.comparison import compare
 from specprof.analysis.recorded import laid_out
 from specprof.analysis.summaries import summarised
+from specprof.analysis.sweep_cells import Cell
 from specprof.records import Drafted, Plain, Prefill, Round, Scored
 from specprof.settings import RunSpec, Settings
 
@@ -252,7 +252,7 @@ def test_only_what_is_another_machine_is_called_so(differs, note):
 @pytest.mark.parametrize("make", captures.ODD.values(), ids=captures.ODD)
 def test_no_capture_breaks_the_table(tmp_path, make):
     """Cut short, hostile, empty: a row, its state, and figures only where they are known."""
-    from specprof.analysis.cells import read_cells
+    from specprof.analysis.sweep_cells import read_cells
 
     found = compare(read_cells([make(tmp_path / "a.jsonl")]))
     values = [figure.value for row in found.rows for figure in row.figures.values()]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import captures
-from specprof.analysis.cells import read_cells
 from specprof.analysis.comparison import compare
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.recorded import read_columns
+from specprof.analysis.sweep_cells import read_cells
 from specprof.cli._table import document
 from specprof.diagnosis import diagnose
 from specprof.diagnosis.report import document as report

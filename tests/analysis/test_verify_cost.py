@@ -8,7 +8,7 @@ import captures
 from specprof.analysis.columns import Columns
 from specprof.analysis.cost_model import costs
 from specprof.analysis.evidence import Evidence
-from specprof.analysis.prospects import BANDWIDTH, prospects, roofline
+from specprof.analysis.remedies import BANDWIDTH, prospects, roofline
 from specprof.analysis.verify_cost import verify_cost
 from specprof.errors import MissingEvidence
 from specprof.records import Header, Plain, Round, Span

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specprof.analysis import emission, vocabulary
+from specprof.analysis import emitted_law, vocabulary
 from specprof.analysis.tables import Places
 
 IDS = st.integers(0, 3)
@@ -48,10 +48,10 @@ def by_hand(rounds):
 @given(ROUNDS)
 def test_pairs_are_those_of_counting_by_hand(rounds):
     """Whatever was drafted, rejected, committed, in whichever ties."""
-    made, last = evidence(rounds), emission.last_tokens
-    emission.last_tokens = lambda _: np.array([came for _, came, _ in rounds], np.int64)
+    made, last = evidence(rounds), emitted_law.last_tokens
+    emitted_law.last_tokens = lambda _: np.array([came for _, came, _ in rounds], np.int64)
     try:
         found = vocabulary.exchanged(made)
     finally:
-        emission.last_tokens = last
+        emitted_law.last_tokens = last
     assert (found.pairs, found.held, found.rejected) == by_hand(rounds)

@@ -7,6 +7,7 @@ import pytest
 
 from specprof import plan, registry
 from specprof.catalogue import cases
+from specprof.decision_table import NAMES, listed
 from specprof.glossary import METRICS
 from specprof.settings import Settings
 
@@ -28,8 +29,20 @@ def test_everything_is_listed_with_a_line():
 def test_a_rule_is_explained_by_its_docstring(name):
     """Whole, as it stands in its file, with the page of theory spelled out."""
     told = specprof(name).stdout.replace("docs/theory.md, ", "theory ")
-    assert told == f"{name}: {registry.member('rule', name).docstring}\n"
-    assert "Does not see" in told
+    whole, _, _ = told.partition("\n\nDecision table\n")
+    assert whole == f"{name}: {registry.member('rule', name).docstring}"
+    assert "Does not see" in whole
+
+
+@pytest.mark.parametrize("name", ["cache-length-wrong", "head-scan"])
+def test_a_judge_is_explained_with_its_place_in_the_decision_table(name):
+    """A rule and a probe: the stage, the place and why the stage stands there."""
+    *_, heading, place, why = specprof(name).stdout.splitlines()
+    group = listed(name)
+    assert heading == "Decision table"
+    number = NAMES.index(name) + 1
+    assert place == f'    Stage "{group.stage.value}", place {number} of {len(NAMES)}.'
+    assert why == f"    {group.why}"
 
 
 def test_a_metric_is_explained_with_its_denominator():

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from specprof import plan, registry
+from specprof.decision_table import NAMES
 from specprof.settings import Settings
 
 
@@ -33,6 +34,15 @@ def test_one_kind_can_be_asked_for():
     marked = [line.split()[0] for line in told.splitlines() if line.endswith("[plugin, shipped]")]
     assert marked == ["sqlite"]
     assert "backend" not in told
+
+
+@pytest.mark.parametrize("kind", ["rule", "probe"])
+def test_judges_are_listed_in_the_order_in_which_they_lead(kind):
+    """As the decision table has them, in text and in JSON."""
+    expected = [name for name in NAMES if name in registry.members(kind)]
+    assert [line.split()[0] for line in specprof("list", kind).stdout.splitlines()[1:]] == expected
+    document = json.loads(specprof("list", kind, "--json").stdout)
+    assert [each["name"] for each in document["members"]] == expected
 
 
 def test_settings_are_listed_with_what_they_mean():

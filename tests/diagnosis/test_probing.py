@@ -9,12 +9,13 @@ import captures
 from specprof import registry
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
+from specprof.decision_table import LAST, place
 from specprof.diagnosis import diagnose
 from specprof.diagnosis.diagnose import Diagnosis, Verdict, summed_up
 from specprof.diagnosis.probing import chosen, judged, next_probe, seconds
 from specprof.errors import MissingEvidence, UnknownName, UsageError
 from specprof.extend import Probe
-from specprof.findings import Clear, Crashed, Finding, Found, Unknown
+from specprof.findings import Clear, Crashed, Finding, Found, Stage, Unknown
 from specprof.limits import check
 from specprof.records import Overlaps, Scan
 from specprof.settings import Settings
@@ -56,8 +57,8 @@ def made_up(*verdicts):
     return Diagnosis("run", "", None, None, verdicts)
 
 
-def bug(rule, row=8.0, family="bug"):
-    return Verdict(rule, family, Found(finding=Finding(message="x", measures=(), remedy="")), row)
+def bug(rule, place=LAST, family="bug"):
+    return Verdict(rule, family, Found(finding=Finding(message="x", measures=(), remedy="")), place)
 
 
 def never(name, settings):
@@ -117,7 +118,7 @@ def test_other_engines_runs_are_not_made_again():
 )
 def test_the_leading_verdict_is_what_is_probed(rule, family, expected):
     """By a probe that bears on it, and that says why."""
-    found = next_probe(made_up(bug(rule, 8, family)), evidence(), {}, 1e9)
+    found = next_probe(made_up(bug(rule, family=family)), evidence(), {}, 1e9)
     assert found.name in expected
     assert rule in found.why
     assert found.seconds > 0
@@ -125,7 +126,15 @@ def test_the_leading_verdict_is_what_is_probed(rule, family, expected):
 
 def test_what_counting_shows_is_not_probed():
     """A broken length stands whatever a run says."""
-    assert next_probe(made_up(bug("cache-length-wrong", 2)), evidence(), {}, 1e9) is None
+    assert (
+        next_probe(
+            made_up(bug("cache-length-wrong", place("cache-length-wrong", Stage.BOOKKEEPING))),
+            evidence(),
+            {},
+            1e9,
+        )
+        is None
+    )
 
 
 def test_a_probe_beyond_the_budget_is_not_chosen():

@@ -15,7 +15,7 @@ def judged(name, events):
 def suspected(events):
     """Return the leading finding's rule and suspects, mere costs left aside."""
     found = [one for one in diagnose(gathered(events)).found if one.family != "cost"]
-    lead = min(found, key=lambda one: one.row, default=None)
+    lead = min(found, key=lambda one: one.place, default=None)
     return (None, ()) if lead is None else (lead.rule, lead.finding.suspects)
 
 

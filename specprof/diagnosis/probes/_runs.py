@@ -65,7 +65,7 @@ def trained(header: Header) -> int | None:
 def accused(run: Evidence) -> Verdict | None:
     """Return the bug the rules see in a probe's run, the first to follow up; None where none."""
     bugs = [each for each in diagnose(run).found if each.family == "bug"]
-    return min(bugs, key=lambda each: each.row, default=None)
+    return min(bugs, key=lambda each: each.place, default=None)
 
 
 def echoed(verdict: Verdict, opening: str, measures: Sequence[Measure] = ()) -> Found:

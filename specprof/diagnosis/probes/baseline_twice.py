@@ -22,7 +22,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Ints
 from specprof.diagnosis.probes._runs import STATE, varied
 from specprof.extend import Probe
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 from specprof.records import Header
 from specprof.settings import Settings
 
@@ -32,7 +32,7 @@ class BaselineTwice(Probe):
 
     bears_on: ClassVar[frozenset[str]] = STATE | {"output-not-greedy", "near-ties-flipped"}
     family: ClassVar[Family] = "measurement"
-    row: ClassVar[float] = 4
+    stage: ClassVar[Stage] = Stage.TARGET_STATE
     corrects: ClassVar[frozenset[str]] = frozenset({"output-not-greedy"})
 
     def runs(self, header: Header) -> list[Settings]:

@@ -21,7 +21,7 @@ from specprof.analysis import overlap
 from specprof.analysis.evidence import Evidence
 from specprof.diagnosis.probes._runs import measure, read, trained
 from specprof.extend import Probe
-from specprof.findings import Clear, Family, Finding, Found, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Outcome, Stage
 from specprof.records import Header
 from specprof.settings import Settings, Value
 
@@ -36,7 +36,7 @@ class DraftLadder(Probe):
 
     bears_on: ClassVar[frozenset[str]] = frozenset({"drafts-mismatched"})
     family: ClassVar[Family] = "mismatch"
-    row: ClassVar[float] = 10.4
+    stage: ClassVar[Stage] = Stage.MISMATCH
 
     def runs(self, header: Header) -> list[Settings]:
         """Return the text read with the capture's draft, then with every rung above it."""

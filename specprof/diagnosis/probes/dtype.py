@@ -20,7 +20,7 @@ from typing import ClassVar
 from specprof.analysis.evidence import Evidence
 from specprof.diagnosis.probes._runs import LAWS, STATE, accused, echoed, varied
 from specprof.extend import Probe
-from specprof.findings import Clear, Family, Outcome
+from specprof.findings import Clear, Family, Outcome, Stage
 from specprof.records import Header
 from specprof.settings import Settings
 
@@ -32,7 +32,7 @@ class Dtype(Probe):
 
     bears_on: ClassVar[frozenset[str]] = ROUNDED | LAWS | {"near-ties-flipped"}
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 8.5
+    stage: ClassVar[Stage] = Stage.DRAFT_STATE
     clears: ClassVar[frozenset[str]] = ROUNDED
 
     def runs(self, header: Header) -> list[Settings]:

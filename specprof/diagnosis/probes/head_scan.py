@@ -22,7 +22,7 @@ from specprof.analysis.stats import proportion
 from specprof.diagnosis.probes._runs import MISMATCH, STATE, measure, trained, varied
 from specprof.errors import MissingEvidence
 from specprof.extend import Probe
-from specprof.findings import Clear, Family, Finding, Found, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Outcome, Stage
 from specprof.records import Header, Scan
 from specprof.settings import Settings
 
@@ -52,7 +52,7 @@ class HeadScan(Probe):
 
     bears_on: ClassVar[frozenset[str]] = STATE | MISMATCH | {"self-draft-disagrees"}
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 7.5
+    stage: ClassVar[Stage] = Stage.DRAFTER
     corrects: ClassVar[frozenset[str]] = MISMATCH
 
     def runs(self, header: Header) -> list[Settings]:

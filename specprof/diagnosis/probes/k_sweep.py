@@ -23,7 +23,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import proportion
 from specprof.diagnosis.probes._runs import LAWS, accused, echoed, measure, varied
 from specprof.extend import Probe
-from specprof.findings import Clear, Family, Measure, Outcome
+from specprof.findings import Clear, Family, Measure, Outcome, Stage
 from specprof.records import Header
 from specprof.settings import Settings
 
@@ -33,7 +33,7 @@ class KSweep(Probe):
 
     bears_on: ClassVar[frozenset[str]] = LAWS
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 8.9
+    stage: ClassVar[Stage] = Stage.DRAFT_STATE
 
     def runs(self, header: Header) -> list[Settings]:
         """Return the run at K = 1 and at twice its own."""

@@ -31,7 +31,7 @@ from specprof.diagnosis.probes._runs import (
     varied,
 )
 from specprof.extend import Probe
-from specprof.findings import Clear, Family, Finding, Found, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Outcome, Stage
 from specprof.records import Header
 from specprof.settings import Settings
 
@@ -45,7 +45,7 @@ class PerturbedSelf(Probe):
 
     bears_on: ClassVar[frozenset[str]] = LAWS | STATE | MISMATCH
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 8.7
+    stage: ClassVar[Stage] = Stage.DRAFT_STATE
 
     def runs(self, header: Header) -> list[Settings]:
         """Return the run with the noisy target as its own draft; no filter cuts the mixture."""

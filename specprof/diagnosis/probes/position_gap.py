@@ -21,7 +21,7 @@ from specprof.analysis import overlap
 from specprof.analysis.evidence import Evidence
 from specprof.diagnosis.probes._runs import measure, read, trained
 from specprof.extend import Probe
-from specprof.findings import Clear, Family, Finding, Found, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Outcome, Stage
 from specprof.records import Header
 from specprof.settings import Settings
 
@@ -35,7 +35,7 @@ class PositionGap(Probe):
 
     bears_on: ClassVar[frozenset[str]] = frozenset({"position-range-exceeded", "drafts-mismatched"})
     family: ClassVar[Family] = "mismatch"
-    row: ClassVar[float] = 10.1
+    stage: ClassVar[Stage] = Stage.MISMATCH
 
     def runs(self, header: Header) -> list[Settings]:
         """Return the text up to the trained length, as it is and with the gap."""

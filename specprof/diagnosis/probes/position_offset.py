@@ -21,7 +21,7 @@ from specprof.analysis import overlap
 from specprof.analysis.evidence import Evidence
 from specprof.diagnosis.probes._runs import MISMATCH, measure, read
 from specprof.extend import Probe
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 from specprof.records import Header
 from specprof.settings import Settings
 
@@ -37,7 +37,7 @@ class PositionOffset(Probe):
 
     bears_on: ClassVar[frozenset[str]] = MISMATCH
     family: ClassVar[Family] = "configuration"
-    row: ClassVar[float] = 9.5
+    stage: ClassVar[Stage] = Stage.MISMATCH
 
     def runs(self, header: Header) -> list[Settings]:
         """Return the text read at its own positions, and further on; rotary models only."""

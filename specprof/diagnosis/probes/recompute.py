@@ -19,7 +19,7 @@ from typing import ClassVar
 from specprof.analysis.evidence import Evidence
 from specprof.diagnosis.probes._runs import MISMATCH, STATE, accused, echoed, varied
 from specprof.extend import Probe
-from specprof.findings import Clear, Family, Outcome
+from specprof.findings import Clear, Family, Outcome, Stage
 from specprof.records import Header
 from specprof.settings import Settings
 
@@ -29,7 +29,7 @@ class Recompute(Probe):
 
     bears_on: ClassVar[frozenset[str]] = STATE | MISMATCH
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 8
+    stage: ClassVar[Stage] = Stage.DRAFT_STATE
     corrects: ClassVar[frozenset[str]] = MISMATCH
 
     def runs(self, header: Header) -> list[Settings]:

@@ -22,7 +22,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Estimate
 from specprof.diagnosis.probes._runs import MISMATCH, measure, read, trained
 from specprof.extend import Probe
-from specprof.findings import Clear, Family, Finding, Found, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Outcome, Stage
 from specprof.records import Header
 from specprof.settings import Settings
 
@@ -38,7 +38,7 @@ class RepetitionText(Probe):
 
     bears_on: ClassVar[frozenset[str]] = frozenset({"drafts-mismatched", "text-loops"}) | MISMATCH
     family: ClassVar[Family] = "mismatch"
-    row: ClassVar[float] = 10.3
+    stage: ClassVar[Stage] = Stage.MISMATCH
 
     def runs(self, header: Header) -> list[Settings]:
         """Return the capture's text and the others, inside the draft's trained length."""

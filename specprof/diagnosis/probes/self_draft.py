@@ -32,7 +32,7 @@ from specprof.diagnosis.probes._runs import (
     varied,
 )
 from specprof.extend import Probe
-from specprof.findings import Clear, Family, Finding, Found, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Outcome, Stage
 from specprof.records import Header
 from specprof.settings import Settings
 
@@ -45,7 +45,7 @@ class SelfDraft(Probe):
 
     bears_on: ClassVar[frozenset[str]] = LAWS | STATE | MISMATCH
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 8.6
+    stage: ClassVar[Stage] = Stage.DRAFT_STATE
 
     def runs(self, header: Header) -> list[Settings]:
         """Return the run with the target as its own draft."""

@@ -20,7 +20,7 @@ from specprof.analysis import overlap
 from specprof.analysis.evidence import Evidence
 from specprof.diagnosis.probes._runs import MISMATCH, measure, read
 from specprof.extend import Probe
-from specprof.findings import Clear, Family, Finding, Found, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Outcome, Stage
 from specprof.records import Header
 from specprof.settings import Settings
 
@@ -34,7 +34,7 @@ class ShiftedControl(Probe):
 
     bears_on: ClassVar[frozenset[str]] = MISMATCH | {"text-loops"}
     family: ClassVar[Family] = "measurement"
-    row: ClassVar[float] = 12
+    stage: ClassVar[Stage] = Stage.MEASUREMENT
     corrects: ClassVar[frozenset[str]] = MISMATCH
 
     def runs(self, header: Header) -> list[Settings]:

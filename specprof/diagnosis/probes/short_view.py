@@ -22,7 +22,7 @@ from specprof.analysis import overlap
 from specprof.analysis.evidence import Evidence
 from specprof.diagnosis.probes._runs import MISMATCH, measure, read, trained
 from specprof.extend import Probe
-from specprof.findings import Clear, Family, Finding, Found, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Outcome, Stage
 from specprof.records import Header
 from specprof.settings import Settings
 
@@ -36,7 +36,7 @@ class ShortView(Probe):
 
     bears_on: ClassVar[frozenset[str]] = MISMATCH
     family: ClassVar[Family] = "mismatch"
-    row: ClassVar[float] = 10
+    stage: ClassVar[Stage] = Stage.MISMATCH
     clears: ClassVar[frozenset[str]] = frozenset({"position-range-exceeded"})
 
     def runs(self, header: Header) -> list[Settings]:

@@ -20,7 +20,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import proportion
 from specprof.diagnosis.probes._runs import LAWS, Changes, measure, varied
 from specprof.extend import Probe
-from specprof.findings import Clear, Family, Finding, Found, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Outcome, Stage
 from specprof.records import Header
 from specprof.settings import Settings
 
@@ -34,7 +34,7 @@ class TempZero(Probe):
 
     bears_on: ClassVar[frozenset[str]] = LAWS | {"output-not-greedy", "drafts-mismatched"}
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 8.4
+    stage: ClassVar[Stage] = Stage.DRAFT_STATE
 
     def runs(self, header: Header) -> list[Settings]:
         """Return both runs."""

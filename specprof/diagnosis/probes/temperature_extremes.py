@@ -21,7 +21,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Estimate, proportion
 from specprof.diagnosis.probes._runs import LAWS, Changes, measure, varied
 from specprof.extend import Probe
-from specprof.findings import Clear, Family, Finding, Found, Outcome, Unknown
+from specprof.findings import Clear, Family, Finding, Found, Outcome, Stage, Unknown
 from specprof.limits import READERS
 from specprof.records import Header
 from specprof.settings import Settings
@@ -37,7 +37,7 @@ class TemperatureExtremes(Probe):
 
     bears_on: ClassVar[frozenset[str]] = LAWS
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 8.8
+    stage: ClassVar[Stage] = Stage.DRAFT_STATE
 
     def runs(self, header: Header) -> list[Settings]:
         """Return a short hot run in a chain; the rule is the capture's own."""

@@ -20,7 +20,7 @@ from specprof.analysis import overlap
 from specprof.analysis.evidence import Evidence
 from specprof.diagnosis.probes._runs import MISMATCH, Changes, measure, read
 from specprof.extend import Probe
-from specprof.findings import Clear, Family, Finding, Found, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Outcome, Stage
 from specprof.records import Header
 from specprof.settings import Settings
 
@@ -33,7 +33,7 @@ class WindowSweep(Probe):
 
     bears_on: ClassVar[frozenset[str]] = MISMATCH
     family: ClassVar[Family] = "mismatch"
-    row: ClassVar[float] = 10.2
+    stage: ClassVar[Stage] = Stage.MISMATCH
 
     def runs(self, header: Header) -> list[Settings]:
         """Return the text read by windows of growing width; only where the draft streams."""

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from specprof.analysis import emission
-from specprof.analysis.emission import Draw, Finals
+from specprof.analysis import emitted_law
+from specprof.analysis.emitted_law import Draw, Finals
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Bools
 from specprof.findings import Where
@@ -17,7 +17,7 @@ ODD = 0.5
 def unsupported(evidence: Evidence, found: Finals) -> Bools:
     """Return which corrections the residual gives no mass, [finals]."""
     lawful = evidence.greedy | ~(
-        found.target_prob < found.draft_prob * (1 - emission.SLACK)  # nan, of a bonus, is lawful
+        found.target_prob < found.draft_prob * (1 - emitted_law.SLACK)  # nan, of a bonus, is lawful
     )
     due = found.correction & ~_had_to_stand(evidence, found)
     return (found.again & due) | (~lawful & due)
@@ -25,8 +25,8 @@ def unsupported(evidence: Evidence, found: Finals) -> Bools:
 
 def story(evidence: Evidence) -> tuple[str, tuple[str, ...]]:
     """Return what is wrong with the finals in words, and the case it is."""
-    found, settings = evidence.ask(emission.finals), evidence.settings
-    after, free = evidence.ask(emission.corrections), evidence.ask(emission.bonuses)
+    found, settings = evidence.ask(emitted_law.finals), evidence.settings
+    after, free = evidence.ask(emitted_law.corrections), evidence.ask(emitted_law.bonuses)
     wrong = unsupported(evidence, found).any()
     outside = found.target_prob == 0
     bad = {
@@ -46,7 +46,7 @@ def story(evidence: Evidence) -> tuple[str, tuple[str, ...]]:
 
 def first(evidence: Evidence, wanted: Callable[[Finals], Bools]) -> Where | None:
     """Return the first final token that `wanted` marks, as a place."""
-    found = evidence.ask(emission.finals)
+    found = evidence.ask(emitted_law.finals)
     rows = np.flatnonzero(wanted(found))
     if not len(rows):
         return None
@@ -61,7 +61,7 @@ def first(evidence: Evidence, wanted: Callable[[Finals], Bools]) -> Where | None
 
 
 def _corrections(evidence: Evidence, after: Draw, *, wrong: bool) -> tuple[str, tuple[str, ...]]:
-    best = evidence.ask(emission.correction_law)
+    best = evidence.ask(emitted_law.correction_law)
     name = best.name if best else "residual"
     reused = after.order.log_evidence > ODD * after.rank.log_evidence
     if not wrong and reused and name == "residual":
@@ -91,5 +91,5 @@ def _corrections(evidence: Evidence, after: Draw, *, wrong: bool) -> tuple[str, 
 def _had_to_stand(evidence: Evidence, found: Finals) -> Bools:
     """Return whether the round rejected a draft at least as likely to the target, [finals]."""
     places = evidence.reached
-    sure = places.where(~places.accepted & (places.accept_owed >= 1 - emission.SLACK))
+    sure = places.where(~places.accepted & (places.accept_owed >= 1 - emitted_law.SLACK))
     return (evidence.per_round(sure.round, np.ones(len(sure))) > 0)[found.row]

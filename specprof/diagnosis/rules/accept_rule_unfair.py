@@ -36,12 +36,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from specprof.analysis import accept_laws, attribution, emission
+from specprof.analysis import accept_laws, attribution, emitted_law
 from specprof.analysis.accept_laws import Standing
 from specprof.analysis.attribution import Coins
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown, Where
 
 SURE = 3.0
 """Nats by which one law must explain the coins better than the next to be named."""
@@ -55,7 +56,7 @@ class AcceptRuleUnfair(Rule):
     """An always-valid test, and exact where the outcome was certain."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 5.5
+    stage: ClassVar[Stage] = Stage.ACCEPT_RULE
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
@@ -169,8 +170,8 @@ def _other_law(evidence: Evidence, coins: Coins) -> bool:
     settings = evidence.settings
     if evidence.greedy or not (_filtered(evidence) or settings.temperature != 1):
         return False
-    found = evidence.ask(emission.finals)
-    free = evidence.ask(emission.bonuses)
+    found = evidence.ask(emitted_law.finals)
+    free = evidence.ask(emitted_law.bonuses)
     if _filtered(evidence) and len(coins.accepted_wrongly):
         return bool((found.target_prob == 0).any())
     return free.p_value <= evidence.alpha
@@ -200,4 +201,4 @@ def _where(evidence: Evidence) -> Where | None:
 
 def _rounds(coins: Coins) -> tuple[int, ...]:
     both = np.concatenate([coins.accepted_wrongly, coins.rejected_wrongly])
-    return tuple(np.unique(both)[:5].tolist())
+    return first_rounds(both)

@@ -29,19 +29,18 @@ Try it
 
 from typing import ClassVar
 
-import numpy as np
-
 from specprof.analysis import stream
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
 
 class AcceptedNotCommitted(Rule):
     """Exact: one other token is enough."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 2
+    stage: ClassVar[Stage] = Stage.BOOKKEEPING
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
@@ -72,7 +71,7 @@ class AcceptedNotCommitted(Rule):
             ),
             remedy="commit the accepted drafts as they are, in their order, then this round's own "
             "correction or bonus",
-            rounds=tuple(np.unique(stood.round[wrong])[:5].tolist()),
+            rounds=first_rounds(stood.round, wrong),
             where=where,
             suspects=("accept/correction-token-late-or-lost",),
             headline=True,

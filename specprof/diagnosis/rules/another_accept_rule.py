@@ -34,14 +34,14 @@ from specprof.analysis import accept_laws, attribution
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
 
 class AnotherAcceptRule(Rule):
     """The declared coins fail, another rule's do not."""
 
     family: ClassVar[Family] = "configuration"
-    row: ClassVar[float] = 5
+    stage: ClassVar[Stage] = Stage.ACCEPT_RULE
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

@@ -33,7 +33,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Floats
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
 TOO_MUCH = 1.25
 ROLES = ("target", "draft")
@@ -43,7 +43,7 @@ class CacheHoldsTooMuch(Rule):
     """A median of a ratio that should be 1."""
 
     family: ClassVar[Family] = "cost"
-    row: ClassVar[float] = 11.01
+    stage: ClassVar[Stage] = Stage.COST
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

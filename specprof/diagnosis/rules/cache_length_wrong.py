@@ -39,18 +39,18 @@ import numpy as np
 
 from specprof import limits
 from specprof.analysis.evidence import Evidence
-from specprof.analysis.tables import Bools, Floats
-from specprof.diagnosis.shortfall import Shortfall
+from specprof.analysis.tables import Bools, Floats, first_rounds
+from specprof.diagnosis.rules._lengths import Shortfall
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
 
 class CacheLengthWrong(Rule):
     """Exact: one wrong length is enough."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 2
+    stage: ClassVar[Stage] = Stage.BOOKKEEPING
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
@@ -100,7 +100,7 @@ def _finding(fault: Shortfall, wrong: Bools) -> Finding:
         remedy="roll the cache back to the committed tokens it was fed, and feed what it lacks "
         "with the next round's first step: two tokens after an all-accepted round",
         confirm=("specprof run --context <the same> --stops 1",),
-        rounds=tuple(rounds.index[wrong][:5].tolist()),
+        rounds=first_rounds(rounds.index, wrong),
         where=Where(
             round=int(rounds.index[first]),
             context=int(rounds.context[first]),

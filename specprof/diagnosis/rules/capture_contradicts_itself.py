@@ -31,14 +31,14 @@ from typing import ClassVar
 
 from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
 
 class CaptureContradictsItself(Rule):
     """Exact comparisons of lines with lines."""
 
     family: ClassVar[Family] = "measurement"
-    row: ClassVar[float] = 0
+    stage: ClassVar[Stage] = Stage.CAPTURE
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

@@ -35,7 +35,7 @@ import numpy as np
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.lines_missing import lines_missing
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
 BEFORE_ALL = -1
 """The round before the first."""
@@ -45,7 +45,7 @@ class CaptureIncomplete(Rule):
     """A look at the file's end."""
 
     family: ClassVar[Family] = "measurement"
-    row: ClassVar[float] = 12
+    stage: ClassVar[Stage] = Stage.MEASUREMENT
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

@@ -30,7 +30,7 @@ import numpy as np
 
 from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
 COST, EMPTY = 0.02, 0.01
 
@@ -39,7 +39,7 @@ class ClockCoarse(Rule):
     """Arithmetic over the header's clock facts."""
 
     family: ClassVar[Family] = "measurement"
-    row: ClassVar[float] = 12
+    stage: ClassVar[Stage] = Stage.MEASUREMENT
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

@@ -34,7 +34,7 @@ from specprof.analysis.stats import block_permutation
 from specprof.analysis.tables import Bools, Floats
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
 SLOWER = 0.3
 ENOUGH = 8
@@ -44,7 +44,7 @@ class DepthChangeSlow(Rule):
     """A permutation test within widths."""
 
     family: ClassVar[Family] = "cost"
-    row: ClassVar[float] = 11.03
+    stage: ClassVar[Stage] = Stage.COST
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare rounds of one width by what came before them."""

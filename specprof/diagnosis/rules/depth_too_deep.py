@@ -34,7 +34,7 @@ from specprof.analysis.cost_model import DepthChoice
 from specprof.analysis.evidence import Evidence
 from specprof.diagnosis.rules._terms import dearest
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
 GAIN = 1.03
 OVER, MOSTLY = "perf/over-drafting-or-gating", 0.5
@@ -47,7 +47,7 @@ class DepthTooDeep(Rule):
     """A prediction with a bootstrap interval."""
 
     family: ClassVar[Family] = "configuration"
-    row: ClassVar[float] = 11.3
+    stage: ClassVar[Stage] = Stage.COST
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Find the best K up to the one asked for."""

@@ -42,9 +42,10 @@ from specprof.analysis import accept_laws, attribution
 from specprof.analysis.attribution import Draws
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Trial
+from specprof.analysis.tables import first_rounds
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown, Where
 
 UNLIKELY = 12.0
 """Draws due where none came: the chance of that is exp(-12)."""
@@ -54,7 +55,7 @@ class DraftLawDiffers(Rule):
     """An always-valid test, and exact for impossible tokens."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 6
+    stage: ClassVar[Stage] = Stage.DRAFT_LAW
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
@@ -89,7 +90,7 @@ class DraftLawDiffers(Rule):
             remedy="hand the accept step the very probabilities each draft was drawn from, after "
             "temperature, top-k and top-p; for a greedy draft that is all mass on one token",
             confirm=("specprof run --temperature 0",),
-            rounds=tuple(draws.impossible[:5].tolist()),
+            rounds=first_rounds(draws.impossible),
             where=_where(evidence),
             suspects=suspects,
             headline=True,
@@ -99,8 +100,8 @@ class DraftLawDiffers(Rule):
 
 def _certain(evidence: Evidence) -> bool:
     """Return whether drafts have no law of their own; under greedy only the drafter can tell."""
-    looked_up = evidence.settings.drafter == "ngram"
-    return bool((evidence.places.draft_prob == 1).all()) and (looked_up or not evidence.greedy)
+    copied = not evidence.has_distribution
+    return bool((evidence.places.draft_prob == 1).all()) and (copied or not evidence.greedy)
 
 
 def _how(evidence: Evidence, draws: Draws) -> tuple[str, tuple[str, ...]]:

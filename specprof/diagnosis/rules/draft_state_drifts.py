@@ -40,21 +40,21 @@ import numpy as np
 
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.localise import Pattern
-from specprof.diagnosis import states
+from specprof.diagnosis.rules import _states
 from specprof.extend import Rule
-from specprof.findings import Family, Outcome
+from specprof.findings import Family, Outcome, Stage
 
 
 class DraftStateDrifts(Rule):
     """A bet against a stated noise floor."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 8
+    stage: ClassVar[Stage] = Stage.DRAFT_STATE
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare the draft's laws as used with the recheck."""
-        return states.judge(evidence, "draft", _suspects)
+        return _states.judge(evidence, "draft", _suspects)
 
 
 def _suspects(evidence: Evidence, seen: Pattern) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ def _suspects(evidence: Evidence, seen: Pattern) -> tuple[str, ...]:
     settings = evidence.settings
     stale, replayed = "kv/padded-drafter-seqlen-stale", "kv/graph-replay-stale-length"
     keys, mask = "pos/streaming-keys-not-reindexed", "kv/sliding-mask-size-mismatch"
-    evicts = states.windowed(settings, "draft") and seen.since is not None
+    evicts = _states.windowed(settings, "draft") and seen.since is not None
     leaves = (
         (seen.one_sequence_clean, ("kv/index-map-stale-after-step0",)),
         (seen.later_only, (stale, replayed)),
@@ -73,7 +73,7 @@ def _suspects(evidence: Evidence, seen: Pattern) -> tuple[str, ...]:
         (settings.drafter == "eagle", _of_a_head(seen)),
         (seen.onset == "rejection", _after_rejections(evidence, seen)),
         (seen.onset == "all-accepted", ("kv/draft-last-proposal-missing",)),
-        (states.cache(settings, "draft") == "quantised", ("kv/injected-rows-in-wrong-basis",)),
+        (_states.cache(settings, "draft") == "quantised", ("kv/injected-rows-in-wrong-basis",)),
         (seen.onset == "any round", (replayed, stale)),
         (True, ("pos/draft-position-off-by-one",)),
     )
@@ -102,5 +102,5 @@ def _unprimed(evidence: Evidence, seen: Pattern) -> bool:
     if seen.onset != "at once" or seen.clean_until is None:
         return False
     starts = [one.context for one in evidence.columns.prefills]
-    long = [start for start in starts if start > states.CHUNK + 1]
-    return bool(long) and seen.clean_until <= states.CHUNK + 1 < seen.astray_from <= min(long)
+    long = [start for start in starts if start > _states.CHUNK + 1]
+    return bool(long) and seen.clean_until <= _states.CHUNK + 1 < seen.astray_from <= min(long)

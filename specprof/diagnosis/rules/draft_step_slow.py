@@ -33,7 +33,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import ratio
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
 TIMES_ITS_SHARE = 1.75
 LEAST = 1 / 3
@@ -44,7 +44,7 @@ class DraftStepSlow(Rule):
     """A ratio of times against a ratio of sizes."""
 
     family: ClassVar[Family] = "cost"
-    row: ClassVar[float] = 11.05
+    stage: ClassVar[Stage] = Stage.COST
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Hold the step's cost against the draft's share."""

@@ -33,14 +33,14 @@ from specprof.analysis.acceptance import alpha_cond
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
 
 class DraftTooExpensive(Rule):
     """Leviathan's corollary 3.9, from measured times."""
 
     family: ClassVar[Family] = "cost"
-    row: ClassVar[float] = 11.2
+    stage: ClassVar[Stage] = Stage.COST
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare alpha with c."""

@@ -31,7 +31,7 @@ import numpy as np
 
 from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
 LONG = 30
 FEW = 40
@@ -43,7 +43,7 @@ class DraftingGivenUp(Rule):
     """Exact: counts of rounds and drafts."""
 
     family: ClassVar[Family] = "configuration"
-    row: ClassVar[float] = 11.02
+    stage: ClassVar[Stage] = Stage.COST
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

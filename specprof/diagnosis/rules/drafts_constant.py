@@ -33,8 +33,9 @@ import numpy as np
 
 from specprof.analysis import stream
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
 ENOUGH = 20
 VARIED = 5
@@ -44,7 +45,7 @@ class DraftsConstant(Rule):
     """A run of rounds with one id."""
 
     family: ClassVar[Family] = "configuration"
-    row: ClassVar[float] = 1
+    stage: ClassVar[Stage] = Stage.STREAM
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
@@ -71,7 +72,7 @@ class DraftsConstant(Rule):
             remedy="give the draft the target's maximal length, or draft nothing beyond its own "
             "and say so",
             confirm=(f"specprof run --context {at}",),
-            rounds=tuple(np.unique(start)[:5].tolist()),
+            rounds=first_rounds(start),
             where=Where(
                 round=int(places.round[first]),
                 context=at,

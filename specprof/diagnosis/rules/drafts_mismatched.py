@@ -37,7 +37,7 @@ from specprof.analysis.acceptance import place_share
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Estimate
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
 LOW = 0.7
 """Chains of four drafts stand whole at most every fourth time below it."""
@@ -54,7 +54,7 @@ class DraftsMismatched(Rule):
     """An interval of the mean overlap."""
 
     family: ClassVar[Family] = "mismatch"
-    row: ClassVar[float] = 10.5
+    stage: ClassVar[Stage] = Stage.MISMATCH
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Look at the overlap in range, once everything else is clean."""
@@ -80,7 +80,7 @@ class DraftsMismatched(Rule):
                     high=overlap.high,
                 ),
             ),
-            remedy=LOOKED_UP if evidence.settings.drafter == "ngram" else LARGER,
+            remedy=LOOKED_UP if evidence.has_distribution is False else LARGER,
             confirm=("specprof run --draft <another model>",),
             suspects=_suspects(evidence),
             headline=True,

@@ -34,16 +34,14 @@ from specprof.analysis import accept_laws
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
-
-HAVE_NO_LAW = frozenset({"ngram"})
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
 
 class DraftsNotDrawn(Rule):
     """A look at ranks, and at the rule in force."""
 
     family: ClassVar[Family] = "configuration"
-    row: ClassVar[float] = 5
+    stage: ClassVar[Stage] = Stage.ACCEPT_RULE
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
@@ -78,6 +76,5 @@ class DraftsNotDrawn(Rule):
 
 def _certain(evidence: Evidence) -> bool:
     """Return whether a drafter that could draw declares all mass on each draft."""
-    settings, places = evidence.settings, evidence.places
-    could = settings.backend == "native" and settings.drafter not in HAVE_NO_LAW
-    return could and bool((places.draft_prob == 1).all())
+    could = evidence.settings.backend == "native" and bool(evidence.has_distribution)
+    return could and bool((evidence.places.draft_prob == 1).all())

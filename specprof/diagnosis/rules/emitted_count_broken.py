@@ -32,16 +32,16 @@ from typing import ClassVar
 import numpy as np
 
 from specprof.analysis.evidence import Evidence
-from specprof.analysis.tables import Bools, Ints
+from specprof.analysis.tables import Bools, Ints, first_rounds
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
 
 class EmittedCountBroken(Rule):
     """Exact: one broken round is enough."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 2
+    stage: ClassVar[Stage] = Stage.BOOKKEEPING
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
@@ -69,7 +69,7 @@ class EmittedCountBroken(Rule):
             remedy="commit every accepted draft and then the correction or the bonus, in the "
             "round that decided them",
             confirm=("specprof run --draft <the target> --temperature 0",),
-            rounds=tuple(rounds.index[broken][:5].tolist()),
+            rounds=first_rounds(rounds.index, broken),
             where=Where(
                 round=int(rounds.index[first]),
                 context=int(rounds.context[first]),

@@ -27,15 +27,16 @@ Try it
 from typing import ClassVar
 
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
 
 class ExtraTargetForwards(Rule):
     """Exact: one round with two passes is enough."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 2
+    stage: ClassVar[Stage] = Stage.BOOKKEEPING
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
@@ -63,7 +64,7 @@ class ExtraTargetForwards(Rule):
             remedy="take the correction or bonus from the verify pass's own logits, and feed it "
             "with the next round's drafts",
             confirm=("specprof run --draft <the target> --temperature 0",),
-            rounds=tuple(rounds.index[extra][:5].tolist()),
+            rounds=first_rounds(rounds.index, extra),
             where=Where(
                 round=int(rounds.index[first]),
                 context=int(rounds.context[first]),

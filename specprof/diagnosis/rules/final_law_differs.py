@@ -34,34 +34,34 @@ from typing import ClassVar
 
 import numpy as np
 
-from specprof.analysis import accept_laws, emission
-from specprof.analysis.emission import Draw, Finals
+from specprof.analysis import accept_laws, emitted_law
+from specprof.analysis.emitted_law import Draw, Finals
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Trial
-from specprof.analysis.tables import Bools
+from specprof.analysis.tables import Bools, first_rounds
 from specprof.diagnosis.rules import _finals
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
 
 class FinalLawDiffers(Rule):
     """Always-valid tests of places in a law; exact for tokens outside it."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 7
+    stage: ClassVar[Stage] = Stage.EMISSION
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Test the corrections' places and the bonuses'."""
-        found = evidence.ask(emission.finals)
+        found = evidence.ask(emitted_law.finals)
         if evidence.greedy or evidence.header.lossless is False:
             title = "no token is due to be drawn from the target's law here"
             raise MissingEvidence(title, "record a run of a lossless rule above temperature 0")
         if np.isnan(found.rank).all():
             title = "no token's place in its law was recorded"
             raise MissingEvidence(title, "record a new run with --detail evidence")
-        after, free = evidence.ask(emission.corrections), evidence.ask(emission.bonuses)
+        after, free = evidence.ask(emitted_law.corrections), evidence.ask(emitted_law.bonuses)
         outside = _outside(found)
         p_value = 0.0 if outside.any() else min(2 * min(after.p_value, free.p_value), 1.0)
         if p_value > evidence.alpha:
@@ -82,7 +82,7 @@ class FinalLawDiffers(Rule):
             ),
             remedy="draw the correction from max(target - draft, 0), renormalised, and the bonus "
             "from the target's last row, each by a random number of its own",
-            rounds=tuple(np.unique(found.round[outside])[:5].tolist()),
+            rounds=first_rounds(found.round, outside),
             where=_finals.first(evidence, _outside),
             suspects=suspects,
             headline=True,

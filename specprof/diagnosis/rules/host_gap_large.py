@@ -30,7 +30,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import ratio
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
 LARGE = 0.15
 
@@ -39,7 +39,7 @@ class HostGapLarge(Rule):
     """An interval of a share."""
 
     family: ClassVar[Family] = "cost"
-    row: ClassVar[float] = 11.04
+    stage: ClassVar[Stage] = Stage.COST
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Look at the share of wall time no span covers."""

@@ -28,16 +28,17 @@ from typing import ClassVar
 import numpy as np
 
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
 
 class LimitOvershot(Rule):
     """Exact: one token too many is enough."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 1
+    stage: ClassVar[Stage] = Stage.STREAM
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
@@ -62,7 +63,7 @@ class LimitOvershot(Rule):
             remedy="draft no deeper than what is left of the budget less one, and cut a round's "
             "tokens at the limit",
             confirm=("specprof run --stops 1 --max-new-tokens 8",),
-            rounds=tuple(rounds.index[last][:5].tolist()),
+            rounds=first_rounds(rounds.index, last),
             where=Where(
                 round=int(rounds.index[last[0]]),
                 context=int(rounds.context[last[0]]),

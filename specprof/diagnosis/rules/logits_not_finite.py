@@ -30,14 +30,14 @@ from typing import ClassVar
 from specprof.analysis.evidence import Evidence
 from specprof.errors import NOT_FINITE
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown, Where
 
 
 class LogitsNotFinite(Rule):
     """What ended the run, as the engine told it."""
 
     family: ClassVar[Family] = "configuration"
-    row: ClassVar[float] = 1
+    stage: ClassVar[Stage] = Stage.STREAM
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

@@ -28,20 +28,19 @@ Try it
 
 from typing import ClassVar
 
-import numpy as np
-
 from specprof.analysis import first_choices
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
 
 class NearTiesFlipped(Rule):
     """A count of excused differences."""
 
     family: ClassVar[Family] = "measurement"
-    row: ClassVar[float] = 9.5
+    stage: ClassVar[Stage] = Stage.NUMERICS
     """Below every bug: a tie excuses nothing but itself."""
 
     def judge(self, evidence: Evidence) -> Outcome:
@@ -67,7 +66,7 @@ class NearTiesFlipped(Rule):
             remedy="none is needed; compare texts token by token at their own prefixes, and in "
             "float32 where they must be equal",
             confirm=("specprof run --temperature 0 --dtype float32",),
-            rounds=tuple(np.unique(found.round[ties])[:5].tolist()),
+            rounds=first_rounds(found.round, ties),
             where=Where(
                 round=int(found.round[row]),
                 context=int(found.context[row]),

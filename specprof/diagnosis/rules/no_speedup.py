@@ -34,14 +34,14 @@ from specprof.analysis.stats import Estimate
 from specprof.diagnosis.rules._terms import dearest
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
 
 class NoSpeedup(Rule):
     """An interval where there is a baseline, else a bound."""
 
     family: ClassVar[Family] = "cost"
-    row: ClassVar[float] = 11.5
+    stage: ClassVar[Stage] = Stage.COST
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare with plain decoding as far as it is known."""

@@ -32,26 +32,28 @@ import numpy as np
 
 from specprof.analysis import stream
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
 ENOUGH = 20
-MAY_FIND_NOTHING = frozenset({"ngram", "none"})
 
 
 class NothingProposed(Rule):
     """A run of empty rounds."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 1
+    stage: ClassVar[Stage] = Stage.STREAM
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Count the empty rounds at the end."""
         rounds, drafter = evidence.rounds, evidence.settings.drafter
-        if drafter in MAY_FIND_NOTHING:
+        if not evidence.has_distribution:
             title = f"the drafter {drafter!r} may find nothing to propose"
+            if evidence.has_distribution is None:
+                title = f"the drafter {drafter!r} is not installed here: it may find nothing"
             raise MissingEvidence(title, "record one that always has an answer")
         asked = rounds.where((rounds.depth_asked > 0) & ~evidence.closes_burst)
         count = stream.ending_run(asked.drafted == 0)
@@ -71,7 +73,7 @@ class NothingProposed(Rule):
             remedy="pass the drafted tokens on to the verify pass; where none can be had, ask for "
             "none and say so",
             confirm=("specprof run --depth 1",),
-            rounds=tuple(empty.index[:5].tolist()),
+            rounds=first_rounds(empty.index),
             where=Where(
                 round=int(empty.index[0]),
                 context=int(empty.context[0]),

@@ -30,19 +30,20 @@ Try it
 
 from typing import ClassVar
 
-from specprof.analysis import emission
-from specprof.analysis.emission import Text
+from specprof.analysis import emitted_law
+from specprof.analysis.emitted_law import Text
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
 
 class OutputLawDiffers(Rule):
     """An always-valid test over the text; exact for tokens outside the law."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 7.5
+    stage: ClassVar[Stage] = Stage.EMISSION
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
@@ -50,7 +51,7 @@ class OutputLawDiffers(Rule):
         if evidence.greedy or evidence.header.lossless is False:
             title = "the text is not due to be drawn from the target's law here"
             raise MissingEvidence(title, "record a run of a lossless rule above temperature 0")
-        found = evidence.ask(emission.text)
+        found = evidence.ask(emitted_law.text)
         trial = found.likelihood
         if trial.p_value > evidence.alpha and not len(found.impossible):
             return Clear(
@@ -76,7 +77,7 @@ class OutputLawDiffers(Rule):
             remedy="follow the first slot that is off: slot 0 alone points at the first draft or "
             "its correction, all slots at the target's own law or state",
             confirm=("specprof run --drafter none",),
-            rounds=tuple(found.impossible[:5].tolist()),
+            rounds=first_rounds(found.impossible),
             where=_where(found),
             suspects=_suspects(evidence, found),
             headline=True,

@@ -31,15 +31,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from specprof.analysis import emission, first_choices
-from specprof.analysis.emission import Finals
+from specprof.analysis import emitted_law, first_choices
+from specprof.analysis.emitted_law import Finals
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.first_choices import Choices
-from specprof.analysis.tables import Bools
+from specprof.analysis.tables import Bools, first_rounds
 from specprof.diagnosis.rules import _finals
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
 KINDS = ("accepted drafts", "corrections", "bonuses")
 CASES = ("accept/always-accept", "accept/residual-not-subtracted", "accept/bonus-from-draft")
@@ -50,7 +50,7 @@ class OutputNotGreedy(Rule):
     """Exact for what the run acted on; for the clean text against measured noise."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 7
+    stage: ClassVar[Stage] = Stage.EMISSION
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
@@ -58,7 +58,7 @@ class OutputNotGreedy(Rule):
         if not evidence.greedy:
             title = "tokens are drawn, not chosen"
             raise MissingEvidence(title, "record a run at temperature 0")
-        finals = evidence.ask(emission.finals)
+        finals = evidence.ask(emitted_law.finals)
         missed = _missed(finals)
         clean = _clean(evidence)
         if clean is None:
@@ -92,7 +92,7 @@ def _of_finals(evidence: Evidence, found: Finals) -> Finding:
         kind,
         int(missed.sum()),
         len(missed),
-        rounds=tuple(np.unique(found.round[missed])[:5].tolist()),
+        rounds=first_rounds(found.round, missed),
         where=_finals.first(evidence, _missed),
     )
 
@@ -105,7 +105,7 @@ def _of_text(found: Choices) -> Finding:
         kind,
         int(wrong.sum()),
         len(wrong),
-        rounds=tuple(np.unique(found.round[wrong])[:5].tolist()),
+        rounds=first_rounds(found.round, wrong),
         where=Where(
             round=int(found.round[row]),
             context=int(found.context[row]),

@@ -32,7 +32,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import ratio
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
 SLOWER = 1.25
 ENOUGH = 10
@@ -42,7 +42,7 @@ class PlainRoundsSlow(Rule):
     """An interval of a ratio of times."""
 
     family: ClassVar[Family] = "cost"
-    row: ClassVar[float] = 11.08
+    stage: ClassVar[Stage] = Stage.COST
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare rounds that didn't draft with plain steps."""

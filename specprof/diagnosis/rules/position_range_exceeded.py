@@ -39,7 +39,7 @@ from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
 DROP = 0.05
 FIRST, APART, LOOKS = 100, 4, 5
@@ -50,7 +50,7 @@ class PositionRangeExceeded(Rule):
     """A block-permutation test at one known length."""
 
     family: ClassVar[Family] = "mismatch"
-    row: ClassVar[float] = 10
+    stage: ClassVar[Stage] = Stage.MISMATCH
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare acceptance on both sides of the draft's trained context."""

@@ -31,21 +31,20 @@ Try it
 
 from typing import ClassVar
 
-import numpy as np
-
-from specprof.analysis import accept_laws, emission
+from specprof.analysis import accept_laws, emitted_law
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.diagnosis.rules import _finals
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
 
 class ResidualUnsupported(Rule):
     """Exact: one unsupported correction is enough."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 7
+    stage: ClassVar[Stage] = Stage.EMISSION
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
@@ -53,7 +52,7 @@ class ResidualUnsupported(Rule):
         if evidence.header.acceptance not in {"greedy", "rejection"}:
             title = f"the rule {evidence.header.acceptance!r} does not draw from the residual"
             raise MissingEvidence(title, "this check knows the rules greedy and rejection")
-        found = evidence.ask(emission.finals)
+        found = evidence.ask(emitted_law.finals)
         corrected = int(found.correction.sum())
         if not corrected:
             raise MissingEvidence("no correction was recorded", "record a longer run")
@@ -79,7 +78,7 @@ class ResidualUnsupported(Rule):
             ),
             remedy="draw the correction from max(target - draft, 0), renormalised, of the "
             "rejected place's own row",
-            rounds=tuple(np.unique(found.round[wrong])[:5].tolist()),
+            rounds=first_rounds(found.round, wrong),
             where=_finals.first(evidence, lambda each: _finals.unsupported(evidence, each)),
             suspects=suspects,
             headline=True,

@@ -34,7 +34,7 @@ import numpy as np
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 from specprof.records import ModelFacts
 
 SLACK = 1e-3
@@ -44,7 +44,7 @@ class RopeNotAsConfigured(Rule):
     """Exact but for rounding."""
 
     family: ClassVar[Family] = "configuration"
-    row: ClassVar[float] = 9
+    stage: ClassVar[Stage] = Stage.CONFIGURATION
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

@@ -30,7 +30,7 @@ from typing import ClassVar
 from specprof.analysis import cost_model
 from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
 ABOVE = 1.1
 
@@ -39,7 +39,7 @@ class RoundTooCheap(Rule):
     """A bound, and an interval."""
 
     family: ClassVar[Family] = "measurement"
-    row: ClassVar[float] = 12
+    stage: ClassVar[Stage] = Stage.MEASUREMENT
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Hold the speed-up against tokens per round."""

@@ -35,7 +35,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import ratio
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 from specprof.settings import Settings
 
 
@@ -43,7 +43,7 @@ class SelfDraftDisagrees(Rule):
     """Exact but for rounding."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 8.5
+    stage: ClassVar[Stage] = Stage.DRAFT_STATE
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

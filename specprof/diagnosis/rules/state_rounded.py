@@ -35,10 +35,11 @@ import numpy as np
 from specprof.analysis import attribution
 from specprof.analysis.attribution import Side
 from specprof.analysis.evidence import Evidence
-from specprof.diagnosis import states
+from specprof.analysis.tables import first_rounds
+from specprof.diagnosis.rules import _states
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
 KERNEL, BUILD = "num/multi-token-attention-path", "num/backend-draft-kernel"
 
@@ -47,13 +48,13 @@ class StateRounded(Rule):
     """What the bets on the two states would otherwise call a wrong one."""
 
     family: ClassVar[Family] = "measurement"
-    row: ClassVar[float] = 9.4
+    stage: ClassVar[Stage] = Stage.NUMERICS
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Look at the target first: its law is the text's."""
         drift = evidence.ask(attribution.drift)
-        sides: tuple[tuple[states.Who, Side], ...] = (
+        sides: tuple[tuple[_states.Who, Side], ...] = (
             ("target", drift.target),
             ("draft", drift.draft),
         )
@@ -68,7 +69,7 @@ class StateRounded(Rule):
         )
 
 
-def _finding(evidence: Evidence, who: states.Who, side: Side) -> Finding:
+def _finding(evidence: Evidence, who: _states.Who, side: Side) -> Finding:
     facts = evidence.header.target if who == "target" else evidence.header.draft
     middle, most = np.quantile(side.gap, [0.5, 0.99])
     declared = f" than {facts.dtype}" if facts else ""
@@ -82,6 +83,6 @@ def _finding(evidence: Evidence, who: states.Who, side: Side) -> Finding:
         remedy="keep caches in the declared type, and check the kernel for a few rows against "
         "plain attention; where coarse ones are meant, nothing is broken",
         confirm=("specprof run --dtype float32",),
-        rounds=tuple(np.unique(side.round[side.astray])[:5].tolist()),
+        rounds=first_rounds(side.round, side.astray),
         suspects=(KERNEL,) if who == "target" else (BUILD,),
     )

@@ -38,9 +38,9 @@ from typing import ClassVar
 
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.localise import Pattern
-from specprof.diagnosis import states
+from specprof.diagnosis.rules import _states
 from specprof.extend import Rule
-from specprof.findings import Family, Outcome
+from specprof.findings import Family, Outcome, Stage
 
 FAR = 0.3
 """A median gap of this much has lost the text; a kernel's error has not."""
@@ -50,17 +50,17 @@ class TargetStateDrifts(Rule):
     """A bet against a stated noise floor."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 3
+    stage: ClassVar[Stage] = Stage.TARGET_STATE
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare the target's laws as used with the recheck."""
-        return states.judge(evidence, "target", _suspects)
+        return _states.judge(evidence, "target", _suspects)
 
 
 def _suspects(evidence: Evidence, seen: Pattern) -> tuple[str, ...]:
     """Return the cases that leave this pattern with the lengths right, the likeliest first."""
-    evicts = states.windowed(evidence.settings, "target") or _own_window(evidence, seen)
+    evicts = _states.windowed(evidence.settings, "target") or _own_window(evidence, seen)
     far, kernel = seen.size >= FAR, "num/multi-token-attention-path"
     # Wrong positions stay in the kept rows, and later answers are far off; a glimpse only stains.
     nodes = ("pos/tree-node-index-as-depth", "mask/tree-siblings-visible")

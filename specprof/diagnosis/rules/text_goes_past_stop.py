@@ -31,16 +31,17 @@ import numpy as np
 
 from specprof.analysis import stream
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
 
 class TextGoesPastStop(Rule):
     """Exact: one token too many is enough."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 1
+    stage: ClassVar[Stage] = Stage.STREAM
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
@@ -71,7 +72,7 @@ class TextGoesPastStop(Rule):
             remedy="cut a round's tokens at the first stop token among them, then roll both "
             "caches back to what was committed",
             confirm=("specprof run --depth 1",),
-            rounds=tuple(np.unique(tokens.round[inside])[:5].tolist()),
+            rounds=first_rounds(tokens.round, inside),
             where=Where(
                 round=int(tokens.round[row]),
                 context=int(tokens.context[row]),

@@ -32,7 +32,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.text_health import SHORTEST_RUN, looping_frac
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
 LIMIT = 0.2
 
@@ -41,7 +41,7 @@ class TextLoops(Rule):
     """A share of tokens."""
 
     family: ClassVar[Family] = "measurement"
-    row: ClassVar[float] = 12
+    stage: ClassVar[Stage] = Stage.MEASUREMENT
     undermines: ClassVar[bool] = True
     statistical: ClassVar[bool] = False
 

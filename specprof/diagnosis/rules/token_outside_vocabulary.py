@@ -25,20 +25,19 @@ Try it
 
 from typing import ClassVar
 
-import numpy as np
-
 from specprof.analysis import stream
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
 
 class TokenOutsideVocabulary(Rule):
     """Exact."""
 
     family: ClassVar[Family] = "bug"
-    row: ClassVar[float] = 1
+    stage: ClassVar[Stage] = Stage.STREAM
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
@@ -60,7 +59,7 @@ class TokenOutsideVocabulary(Rule):
             remedy="check that both laws are finite before drawing, and that nothing stands in "
             "for a rejected draft when the round is committed",
             confirm=("specprof run --temperature 0",),
-            rounds=tuple(np.unique(tokens.round[wrong])[:5].tolist()),
+            rounds=first_rounds(tokens.round, wrong),
             where=Where(
                 round=int(tokens.round[row]),
                 context=int(tokens.context[row]),

@@ -28,7 +28,7 @@ from typing import ClassVar
 
 from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
 ENOUGH = 30
 
@@ -37,7 +37,7 @@ class TooFewRounds(Rule):
     """A count."""
 
     family: ClassVar[Family] = "measurement"
-    row: ClassVar[float] = 12
+    stage: ClassVar[Stage] = Stage.MEASUREMENT
     undermines: ClassVar[bool] = True
     statistical: ClassVar[bool] = False
 

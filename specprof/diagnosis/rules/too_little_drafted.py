@@ -31,7 +31,7 @@ from typing import ClassVar
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
 ENOUGH = 100
 HIGH = 0.9
@@ -42,7 +42,7 @@ class TooLittleDrafted(Rule):
     """Two ratios."""
 
     family: ClassVar[Family] = "cost"
-    row: ClassVar[float] = 11
+    stage: ClassVar[Stage] = Stage.COST
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Look at what the acceptance is of."""

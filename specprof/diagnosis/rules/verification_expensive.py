@@ -32,7 +32,7 @@ from typing import ClassVar
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.verify_cost import VerifyCost, verify_cost
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
 MARGINAL = 0.25
 """Plain steps a verified token may add."""
@@ -48,7 +48,7 @@ class VerificationExpensive(Rule):
     """The inflation's interval, per token."""
 
     family: ClassVar[Family] = "cost"
-    row: ClassVar[float] = 11.1
+    stage: ClassVar[Stage] = Stage.COST
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare a verify pass with a plain step."""

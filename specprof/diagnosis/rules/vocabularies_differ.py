@@ -32,7 +32,7 @@ from typing import ClassVar
 from specprof.analysis import vocabulary
 from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
 PAIRS = 4
 SHARE = 0.2
@@ -42,7 +42,7 @@ class VocabulariesDiffer(Rule):
     """A count of one-to-one errors."""
 
     family: ClassVar[Family] = "configuration"
-    row: ClassVar[float] = 9
+    stage: ClassVar[Stage] = Stage.CONFIGURATION
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:

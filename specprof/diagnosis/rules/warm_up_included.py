@@ -29,8 +29,9 @@ from typing import ClassVar
 import numpy as np
 
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.tables import first_rounds
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
 SHARE = 0.02
 FEW = 8
@@ -40,7 +41,7 @@ class WarmUpIncluded(Rule):
     """Leading rounds against the median."""
 
     family: ClassVar[Family] = "measurement"
-    row: ClassVar[float] = 12
+    stage: ClassVar[Stage] = Stage.MEASUREMENT
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
@@ -62,6 +63,6 @@ class WarmUpIncluded(Rule):
                 Measure(name="median round", value=median / 1e6, unit="ms"),
             ),
             remedy="leave these rounds out of timings, or record longer",
-            rounds=tuple(evidence.rounds.index[:leading][:5].tolist()),
+            rounds=first_rounds(evidence.rounds.index[:leading]),
         )
         return Found(finding=finding)

@@ -33,10 +33,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from specprof.analysis.constants import Contest, against_commonest, against_table
+from specprof.analysis.context_free import Contest, against_commonest, against_table
 from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Unknown
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
 NEAR_UNIFORM = 0.15
 """A law of random weights makes of a token about the logarithm of the vocabulary."""
@@ -48,11 +48,14 @@ class WorseThanConstant(Rule):
     """Bets at the same places."""
 
     family: ClassVar[Family] = "configuration"
-    row: ClassVar[float] = 9
+    stage: ClassVar[Stage] = Stage.CONFIGURATION
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Set the draft against the commonest token and against a table of tokens."""
-        if evidence.settings.drafter == "ngram":
+        if evidence.has_distribution is None:
+            drafter = evidence.settings.drafter
+            return Unknown(reason=f"the drafter {drafter!r} is not installed here: is it a model?")
+        if not evidence.has_distribution:
             return Unknown(reason="drafts looked up in the text come from no model")
         stands, knows = against_commonest(evidence), against_table(evidence)
         limit = evidence.alpha / 2

@@ -6,7 +6,7 @@ It shares the law with the cache, and none of its bookkeeping: no rows, no copie
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import AttentionInterface
@@ -23,6 +23,17 @@ ROWS = 256
 """Queries attended at once: bounds the memory of a long text."""
 
 
+class States(NamedTuple):
+    """What a layer attends with, of all tokens at once."""
+
+    query: torch.Tensor
+    """[1, heads, n, head size]."""
+    key: torch.Tensor
+    """[1, key heads, n, head size]; of as many heads as there are, or fewer."""
+    value: torch.Tensor
+    """As the keys."""
+
+
 class Attending(torch.nn.Module):
     """A Hugging Face model that for the time of a forward attends by `attend`."""
 
@@ -34,10 +45,10 @@ class Attending(torch.nn.Module):
         """Return what the model returns for [1, n] tokens."""
         asked = False
 
-        def attend(*states: Any, **given: Any) -> tuple[torch.Tensor, None]:  # noqa: ANN401
+        def attend(module: Any, *given: Any, **options: Any) -> tuple[torch.Tensor, None]:  # noqa: ANN401
             nonlocal asked
             asked = True
-            return self.attend(*states, **given)
+            return self.attend(module.layer_idx, States(*given[:3]), options), None
 
         with attending(self.model, attend):
             answer = self.model(tokens, **options)
@@ -46,16 +57,8 @@ class Attending(torch.nn.Module):
             raise UsageError(title, "run it without the recheck: --recheck-context 0")
         return answer
 
-    def attend(
-        self,
-        module: Any,  # noqa: ANN401 - an attention layer of transformers
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        mask: torch.Tensor | None,
-        **options: Any,  # noqa: ANN401
-    ) -> tuple[torch.Tensor, None]:
-        """Return [1, n, heads, head size] for states [1, heads, n, head size] of all tokens."""
+    def attend(self, layer: int, states: States, options: dict[str, Any]) -> torch.Tensor:
+        """Return [1, n, heads, head size]: what the layer's queries, of all tokens, attend to."""
         raise NotImplementedError
 
 
@@ -91,36 +94,22 @@ class Windowed(Attending):
         self.rotations = rotations
         self.window = window
 
-    def attend(
-        self,
-        module: Any,  # noqa: ANN401 - an attention layer of transformers
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        mask: torch.Tensor | None,
-        **options: Any,  # noqa: ANN401
-    ) -> tuple[torch.Tensor, None]:
-        """Return [1, n, heads, head size] for states [1, heads, n, head size] of all tokens."""
-        del mask
+    def attend(self, layer: int, states: States, options: dict[str, Any]) -> torch.Tensor:
+        """Return [1, n, heads, head size]: what the layer's queries, of all tokens, attend to."""
+        query, key, value = states
         groups = query.shape[1] // key.shape[1]
-        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-        rotation = self.rotations[module.layer_idx]
+        states = States(query, key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1))
+        rotation = self.rotations[layer]
         rows = [
-            self._rows(start, rotation, query, key, value, options)
-            for start in range(0, query.shape[2], ROWS)
+            self._rows(start, rotation, states, options) for start in range(0, query.shape[2], ROWS)
         ]
-        return torch.cat(rows, 2).transpose(1, 2), None
+        return torch.cat(rows, 2).transpose(1, 2)
 
-    def _rows(  # noqa: PLR0917 - the states, and what the layer says of them
-        self,
-        start: int,
-        rotation: Rotation,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        options: dict[str, Any],
+    def _rows(
+        self, start: int, rotation: Rotation, states: States, options: dict[str, Any]
     ) -> torch.Tensor:
         """Return [1, heads, rows, head size] of the queries from `start` on."""
+        query, key, value = states
         sinks, end = self.window.sinks, min(start + ROWS, query.shape[2])
         places = torch.arange(start, end, device=query.device)[:, None]  # [rows, 1]
         evicted = self.window.evicted_each(places)
@@ -156,18 +145,10 @@ class Rounded(Windowed):
         still = Rotation(torch.zeros(1, device=next(model.parameters()).device), 0)
         super().__init__(model, [still] * layers, Window(sinks=0, recent=FOREVER))
 
-    def attend(
-        self,
-        module: Any,  # noqa: ANN401 - an attention layer of transformers
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        mask: torch.Tensor | None,
-        **options: Any,  # noqa: ANN401
-    ) -> tuple[torch.Tensor, None]:
-        """Return [1, n, heads, head size] for states [1, heads, n, head size] of all tokens."""
-        key, value = (restored(*rounded(each), each.dtype) for each in (key, value))
-        return super().attend(module, query, key, value, mask, **options)
+    def attend(self, layer: int, states: States, options: dict[str, Any]) -> torch.Tensor:
+        """Return [1, n, heads, head size]: what the layer's queries, of all tokens, attend to."""
+        key, value = (restored(*rounded(each), each.dtype) for each in (states.key, states.value))
+        return super().attend(layer, States(states.query, key, value), options)
 
 
 def _shares(scores: torch.Tensor, aside: torch.Tensor | None) -> torch.Tensor:

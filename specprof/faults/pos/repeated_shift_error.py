@@ -12,52 +12,34 @@ Shows
     with every further one at the same depth of window. Lengths are right, the draft is clean.
 """
 
-from contextlib import AbstractContextManager
-from functools import partial
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from specprof.engine.fault import Fault
-from specprof.engine.run import Lane, Run
 from specprof.engine.stores.dense import Placement
 from specprof.engine.stores.rotation import Rotation
-from specprof.faults._during import in_each
-from specprof.faults._miscount import target_of
-from specprof.faults._place import misplaced
+from specprof.faults._window import WindowFault
 from specprof.settings import Value
 
 if TYPE_CHECKING:
     from specprof.engine.stores.window import WindowStore
 
 
-class RepeatedShiftError(Fault):
+class RepeatedShiftError(WindowFault):
     """Rounding adds up."""
 
-    stage: ClassVar[dict[str, Value]] = {
-        "cache": "sink-window",
-        "draft_cache": "dense",
-        "window": 124,
-    }
+    stage: ClassVar[dict[str, Value]] = {**WindowFault.stage, "window": 124}
 
-    def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Turn each target's sinks as often as it evicted."""
-        return in_each(run, _broken)
-
-
-def _broken(lane: Lane) -> AbstractContextManager[None]:
-    store = cast("WindowStore", target_of(lane).store)
-    return misplaced(store, partial(_turned_often, store))
-
-
-def _turned_often(store: "WindowStore", place: Placement, before: int) -> Placement:
-    """Put the turns' products in the place of the one turn by all evictions."""
-    end, window = before + place.positions.shape[1], store.window
-    device = place.positions.device
-    turns = torch.arange(window.evicted(before), window.evicted(end - 1) + 1, window.block)
-    rotations = {id(each): each for each in store.rotations}
-    store.circles = {known: _product(rotations[known], turns.to(device)) for known in store.circles}
-    return place
+    def misplace(self, store: "WindowStore", place: Placement, before: int) -> Placement:
+        """Put the turns' products in the place of the one turn by all evictions."""
+        end, window = before + place.positions.shape[1], store.window
+        device = place.positions.device
+        turns = torch.arange(window.evicted(before), window.evicted(end - 1) + 1, window.block)
+        rotations = {id(each): each for each in store.rotations}
+        store.circles = {
+            known: _product(rotations[known], turns.to(device)) for known in store.circles
+        }
+        return place
 
 
 def _product(rotation: Rotation, turns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -14,48 +14,25 @@ Shows
     temperature 0 too.
 """
 
-from contextlib import AbstractContextManager
-from functools import partial
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING
 
 import torch
 
-from specprof.engine.fault import Fault
-from specprof.engine.run import Lane, Run
 from specprof.engine.stores.dense import Placement
-from specprof.faults._during import in_each
-from specprof.faults._miscount import target_of
-from specprof.faults._place import misplaced
-from specprof.settings import Value
+from specprof.faults._window import WindowFault
 
 if TYPE_CHECKING:
     from specprof.engine.stores.window import WindowStore
 
 
-class StreamingKeysNotReindexed(Fault):
+class StreamingKeysNotReindexed(WindowFault):
     """Kept keys keep their positions."""
 
-    stage: ClassVar[dict[str, Value]] = {
-        "cache": "sink-window",
-        "draft_cache": "dense",
-        "window": 252,
-    }
-
-    def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Turn no target's sinks."""
-        return in_each(run, _broken)
-
-
-def _broken(lane: Lane) -> AbstractContextManager[None]:
-    store = cast("WindowStore", target_of(lane).store)
-    return misplaced(store, partial(_unturned, store))
-
-
-def _unturned(store: "WindowStore", place: Placement, before: int) -> Placement:
-    """Take the turns out of what the store's layers are about to turn the sinks by."""
-    del before
-    store.circles = {
-        rotation: (torch.ones_like(cos), torch.zeros_like(sin))
-        for rotation, (cos, sin) in store.circles.items()
-    }
-    return place
+    def misplace(self, store: "WindowStore", place: Placement, before: int) -> Placement:
+        """Take the turns out of what the store's layers are about to turn the sinks by."""
+        del before
+        store.circles = {
+            rotation: (torch.ones_like(cos), torch.zeros_like(sin))
+            for rotation, (cos, sin) in store.circles.items()
+        }
+        return place

@@ -31,28 +31,27 @@ MOST_HEADINGS = 40
 """Headings that mean nothing known, named in the sentence."""
 MOST_CELLS = 6
 """Cells that could not be read, named in the sentence."""
-ROWS: Final = (
-    (2.0, (suspicious.extra_target_forwards,)),  # says why where others only say that
-    (2.1, IMPOSSIBLE),
-    (2.2, INCONSISTENT),
-    (2.5, COUNTS),
-    (9.0, INCOMPARABLE),
-    (11.0, TIMES),
+TABLE: Final[tuple[Check, ...]] = (
+    suspicious.extra_target_forwards,  # says why where others only say that
+    *IMPOSSIBLE,
+    *INCONSISTENT,
+    *COUNTS,
+    *INCOMPARABLE,
+    *TIMES,
 )
-"""Row of the decision table -> its checks; the lowest that fires leads."""
+"""The decision table of a printed table: the first check that fires leads."""
 
 
 def checks() -> dict[str, str]:
     """Return every check's name and what it looks for."""
-    return {_name(check): check.__doc__ or "" for _, some in ROWS for check in some}
+    return {_name(check): check.__doc__ or "" for check in TABLE}
 
 
 def diagnose_results(results: Results) -> Diagnosis:
     """Judge a table by every check."""
     verdicts = tuple(
-        Verdict(_name(check), FAMILIES.get(check.__name__, "measurement"), outcome, row)
-        for row, checks in ROWS
-        for check in checks
+        Verdict(_name(check), FAMILIES.get(check.__name__, "measurement"), outcome, place)
+        for place, check in enumerate(TABLE, 1)
         for outcome in [_judged(check, results)]
     )
     return Diagnosis(
@@ -83,7 +82,7 @@ def _sentence(results: Results, verdicts: tuple[Verdict, ...]) -> str:
     fired = [each for each in judged if isinstance(each.outcome, Found)]
     rows = "1 row" if len(results.arms) == 1 else f"{len(results.arms)} rows"
     told = f"{rows}: of {len(judged)} checks that could be made {len(fired)} found something"
-    leading = min(fired, key=lambda each: each.row, default=None)
+    leading = min(fired, key=lambda each: each.place, default=None)
     if leading and leading.finding:
         told += f", above all: {leading.finding.message}"
     return ". ".join([told, *_counted(results), *_readings(results), *_unread(results)]) + "."

@@ -4,7 +4,7 @@ import pytest
 
 import captures
 from astray import LONG, astray, judged, replace
-from specprof.diagnosis.states import CHUNK
+from specprof.diagnosis.rules._states import CHUNK
 from specprof.errors import MissingEvidence
 from specprof.records import Round
 

@@ -4,10 +4,11 @@ import msgspec
 import pytest
 
 from captures import agreeing
-from judging import judged, suspected
+from judging import bugs, judged, suspected
 from laws import VOCABULARY, Sound, events
+from specprof import registry
 from specprof.errors import MissingEvidence
-from specprof.findings import Clear, Unknown
+from specprof.findings import Clear, Found, Unknown
 from specprof.records import Burst, End, Header, Round
 
 replace = msgspec.structs.replace
@@ -94,6 +95,73 @@ def test_drafts_that_never_arrive_are_told_from_a_lookup_that_finds_none():
     looked_up = changed(made, Header, lambda one: _told(one, drafter="ngram"))
     with pytest.raises(MissingEvidence, match="may find nothing"):
         judged("nothing-proposed", looked_up)
+
+
+COPIER = '''"""Copies what a notebook holds."""
+from specprof.extend import Drafter
+
+
+class Copier(Drafter):
+    {declared}
+
+    def propose(self, committed, depth):
+        raise NotImplementedError
+'''
+
+
+@pytest.fixture
+def copier(tmp_path, monkeypatch):
+    """Install a plug-in's drafter `copier` that declares what is given."""
+    (tmp_path / "drafters").mkdir()
+    monkeypatch.setattr(registry, "_entry_point_folders", lambda _: [tmp_path])
+
+    def install(declared):
+        path = tmp_path / "drafters" / "copier.py"
+        path.write_text(COPIER.format(declared=declared))
+
+    return install
+
+
+def of_copier(made):
+    """The events as the run of a drafter `copier` leaves them: it loads no draft model."""
+    named = changed(made, Header, lambda one: _told(one, drafter="copier"))
+    return changed(named, Header, lambda one: replace(one, draft=None))
+
+
+def test_a_plug_in_that_copies_is_not_accused_of_proposing_nothing(copier):
+    """It says that it has no distribution, as `ngram` does."""
+    made = of_copier(changed(events(Sound(0), rounds=60), Round, empty))
+    with pytest.raises(MissingEvidence, match="is not installed here"):
+        judged("nothing-proposed", made)
+    copier("distribution = False")
+    with pytest.raises(MissingEvidence, match="may find nothing"):
+        judged("nothing-proposed", made)
+    assert "nothing-proposed" not in bugs(made)
+
+
+def test_a_plug_in_with_a_distribution_is_judged_as_any(copier):
+    """It always has something to propose."""
+    copier("pass")
+    made = of_copier(changed(events(Sound(0), rounds=60), Round, empty))
+    assert isinstance(judged("nothing-proposed", made), Found)
+
+
+def test_a_plug_in_that_copies_is_no_model_to_be_worse_than_a_constant(copier):
+    """Nor do its certain drafts say that draws were due."""
+    copier("distribution = False")
+    made = of_copier(events(Sound(0), rounds=60))
+    assert "come from no model" in judged("worse-than-constant", made).reason
+    certain = changed(
+        made, Round, lambda one: replace(one, drafted=[_sure(d) for d in one.drafted])
+    )
+    assert isinstance(judged("drafts-not-drawn", certain), Clear)
+    copier_gone = changed(certain, Header, lambda one: _told(one, drafter="nobody-s"))
+    assert isinstance(judged("drafts-not-drawn", copier_gone), Clear)
+    assert "is not installed here" in judged("worse-than-constant", copier_gone).reason
+
+
+def _sure(one):
+    return replace(one, seen=one.seen and replace(one.seen, draft_prob=1.0))
 
 
 def dummy(one):

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specprof.analysis.constants import _commonest, _table_nll
+from specprof.analysis.context_free import _commonest, _table_nll
 
 TOKENS = st.lists(st.integers(0, 4), max_size=40).map(lambda each: np.array(each, np.int64))
 

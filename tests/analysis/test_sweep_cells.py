@@ -9,10 +9,10 @@ import pytest
 
 import captures
 from specprof import sweep
-from specprof.analysis import cells
-from specprof.analysis.cells import read_cells
+from specprof.analysis import sweep_cells
 from specprof.analysis.columns import Columns
 from specprof.analysis.summaries import steps
+from specprof.analysis.sweep_cells import read_cells
 from specprof.errors import CaptureUnreadable, EnvironmentMissing
 from specprof.plan import expand
 from specprof.records import Header, Round
@@ -144,7 +144,7 @@ def test_only_complete_repeats_are_laid_out_where_there_is_one(swept):
 
 def test_one_capture_is_held_at_a_time(swept, monkeypatch):
     """A sweep has thousands; what was read of one is let go before the next."""
-    read, held = cells.read_columns, list[weakref.ref]()
+    read, held = sweep_cells.read_columns, list[weakref.ref]()
 
     def watched(path):
         gc.collect()
@@ -153,7 +153,7 @@ def test_one_capture_is_held_at_a_time(swept, monkeypatch):
         held.append(weakref.ref(found.columns))
         return found
 
-    monkeypatch.setattr(cells, "read_columns", watched)
+    monkeypatch.setattr(sweep_cells, "read_columns", watched)
     found = read_cells([swept])
     gc.collect()
     assert len(held) == 4

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from specprof.analysis.interleaved import FEWEST, faster, median, per_second
+from specprof.analysis.paired_timing import FEWEST, faster, median, per_second
 
 STEADY = np.array([[1.0, 1.0], [2.0, 2.0], [4.0, 4.0]])
 """Nanoseconds: the machine got slower and slower."""

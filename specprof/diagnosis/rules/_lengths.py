@@ -1,6 +1,7 @@
 """How a cache comes to hold another number of tokens than it should, and which cases do that.
 
-Knows lengths and outcomes of rounds; that any of it is wrong, and how it is told, is the rule's.
+Knows lengths and outcomes of rounds. Whether a length is wrong, and the wording, are decided by the
+rule.
 """
 
 import numpy as np

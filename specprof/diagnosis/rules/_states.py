@@ -1,4 +1,4 @@
-"""A model's wrong state, told: what the two rules of state say alike.
+"""A model's wrong state in words: what all rules of state have in common.
 
 Knows how a pattern of astray places is worded and measured. Which case of the catalogue leaves it
 is each rule's own.
@@ -13,6 +13,7 @@ from specprof.analysis import attribution
 from specprof.analysis.attribution import Side
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.localise import Pattern, localise
+from specprof.analysis.tables import first_rounds
 from specprof.errors import MissingEvidence
 from specprof.findings import Clear, Finding, Found, Measure, Outcome, Unknown
 from specprof.settings import Settings
@@ -60,7 +61,7 @@ def _finding(evidence: Evidence, who: Who, side: Side, suspects: Suspects) -> Fi
         measures=(*_first_measures(who, pattern), *_measures(evidence, who, side, pattern)),
         remedy=REMEDY,
         confirm=("specprof run --stops 1 --context 1024",),
-        rounds=tuple(np.unique(side.round[side.astray])[:5].tolist()),
+        rounds=first_rounds(side.round, side.astray),
         where=pattern.where,
         suspects=suspects(evidence, pattern)[:2],
         headline=True,

@@ -1,0 +1,282 @@
+"""What members say they can do, read from their files: no member is imported for it.
+
+Settings are checked before torch is loaded, so class variables such as `Acceptance.trees` are read
+as source text. Bases are followed, within the file, into specprof and into the folder of a plug-in.
+What can't be read so is refused by name, and never taken for the default.
+"""
+
+import ast
+import builtins
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from specprof import registry
+from specprof.errors import UsageError
+from specprof.reading import read_text
+
+EXTEND = registry.PACKAGE / "extend.py"
+"""The kinds' base classes, with the defaults."""
+OWN = ("self", "cls")
+Bound = dict[str, ast.AST | None]
+"""Name -> what it is bound to; None: more than once, or in a way that is not looked into."""
+
+
+class Source(NamedTuple):
+    """One file, parsed."""
+
+    path: Path
+    tree: ast.Module
+    names: Bound
+
+
+class Class(NamedTuple):
+    """A class in its file; the same class is the same object, since files are parsed once."""
+
+    source: Source
+    node: ast.ClassDef
+
+
+def capability(kind: str, name: str, what: str) -> int:
+    """Return the class variable `what` of the member `name`: an int, or a bool as 0 or 1.
+
+    Raises UsageError where no such member is known, or what it says can't be read.
+    """
+    return _declared(registry.member(kind, name).path, kind, what)
+
+
+def known_capability(kind: str, name: str, what: str) -> int | None:
+    """Return the same; None where the member is not installed here, or can't be read."""
+    found = registry.members(kind).get(name)
+    try:
+        return None if found is None else _declared(found.path, kind, what)
+    except UsageError:
+        return None
+
+
+def has_distribution(drafter: str) -> bool | None:
+    """Return whether a drafter's drafts are drawn from a distribution; None: that is not known."""
+    known = known_capability("drafter", drafter, "distribution")
+    return None if known is None else bool(known)
+
+
+@cache
+def _declared(path: Path, kind: str, what: str) -> int:
+    try:
+        return _read(path, kind, what)
+    except RecursionError as trouble:
+        raise UsageError(f"{path}: names in it go in a circle", "mend the file") from trouble
+
+
+def _read(path: Path, kind: str, what: str) -> int:
+    base = _own_class(_source(EXTEND), kind.capitalize())
+    source = _source(path)
+    found, troubles = list[list[Class]](), list[UsageError]()
+    for each in _leaves(source):
+        try:
+            line = _linearised(each)
+        except UsageError as trouble:  # a class of another kind may derive from anything
+            troubles.append(trouble)
+        else:
+            found += [line] if base in line else []
+    if not found:
+        raise troubles[0] if troubles else _no_class(path, base.node.name)
+    values = {_value_of(line, what) for line in found}
+    if len(values) > 1:
+        _refuse(source, source.tree, f"which of {len(found)} classes says `{what}`")
+    return values.pop()
+
+
+def _no_class(path: Path, base: str) -> UsageError:
+    return UsageError(f"{path} defines no class derived from {base}", "see specprof/extend.py")
+
+
+def _refuse(source: Source, node: ast.AST, asked: str) -> NoReturn:
+    line = getattr(node, "lineno", 1)
+    title = f"{source.path}, line {line}: {asked} can't be read without importing the file"
+    raise UsageError(title, "write it in the class itself, as True, False or a whole number")
+
+
+@cache
+def _source(path: Path) -> Source:
+    try:
+        tree = ast.parse(read_text(path, registry.LARGEST_BYTES))
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as trouble:
+        title = f"{path} can't be read: {trouble}"
+        raise UsageError(title, "mend the file, or take it out of the folder") from trouble
+    return Source(path, tree, _names(tree.body))
+
+
+def _names(body: list[ast.stmt]) -> Bound:
+    """Return what a module's or a class's statements bind."""
+    found: Bound = {}
+    for line in body:
+        for name, node in _bound(line):
+            found[name] = None if name in found else node
+    return found
+
+
+def _bound(line: ast.stmt) -> Iterator[tuple[str, ast.AST | None]]:
+    match line:
+        case ast.ClassDef(name=name):
+            yield name, line
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            yield name, None
+        case ast.Assign(targets=[ast.Name(id=name)], value=value):
+            yield name, value
+        case ast.AnnAssign(target=ast.Name(id=name), value=value):
+            yield from [(name, value)] if value else []
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            yield from ((each.asname or each.name.partition(".")[0], line) for each in names)
+        case _:  # an `if`, a loop, several targets at once: what they bind is not known
+            yield from ((name, None) for each in ast.walk(line) for name in _bound_within(each))
+
+
+def _bound_within(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+            return [name]
+        case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
+            return [name]
+        case ast.alias(name=name, asname=given):
+            return [given or name.partition(".")[0]]
+    return []
+
+
+def _leaves(source: Source) -> list[Class]:
+    """Return the file's classes that no other class of it derives from."""
+    classes = [each for each in source.tree.body if isinstance(each, ast.ClassDef)]
+    bases = {ast.unparse(base) for each in classes for base in each.bases}
+    return [Class(source, each) for each in classes if each.name not in bases]
+
+
+def _own_class(source: Source, name: str) -> Class:
+    node = source.names.get(name)
+    assert isinstance(node, ast.ClassDef)  # noqa: S101 - extend.py has every kind's base
+    return Class(source, node)
+
+
+def _linearised(one: Class) -> list[Class]:
+    """Return a class and all it derives from, in the order in which Python looks (C3)."""
+    others = [*one.node.decorator_list, *(each.value for each in one.node.keywords)]
+    if any(_found(one.source, each) is not None for each in others):
+        _refuse(one.source, one.node, f"what is made of class {one.node.name}")
+    found = (_found(one.source, each) for each in one.node.bases)
+    bases = [each for each in found if each is not None]
+    lines = [*(_linearised(each) for each in bases), bases]
+    order = [one]
+    while lines := [line for line in lines if line]:
+        heads = [line[0] for line in lines]
+        free = (each for each in heads if not any(each in line[1:] for line in lines))
+        if (head := next(free, None)) is None:
+            _refuse(one.source, one.node, f"the order of the bases of class {one.node.name}")
+        order.append(head)
+        lines = [line[1:] if line[0] == head else line for line in lines]
+    return order
+
+
+def _found(source: Source, asked: ast.AST) -> Class | None:
+    """Return the class an expression names; None of the standard library, which declares none."""
+    inner = asked.func if isinstance(asked, ast.Call) else asked
+    inner = inner.value if isinstance(inner, ast.Subscript) else inner
+    name = ast.unparse(inner)
+    if name not in source.names and hasattr(builtins, name):
+        return None
+    where, node = _followed(source, inner)
+    if where is None:
+        return None
+    if not isinstance(node, ast.ClassDef):
+        _refuse(source, asked, f"what {ast.unparse(asked)} is")
+    return Class(where, node)
+
+
+def _followed(source: Source, asked: ast.AST) -> tuple[Source | None, ast.AST | None]:
+    """Return what a dotted name is bound to, and where; nowhere: in the standard library."""
+    first, *rest = ast.unparse(asked).split(".")
+    node = None if "*" in source.names else source.names.get(first)
+    match node:
+        case ast.ImportFrom(module=str(module), names=names, level=0):
+            rest = [next(each.name for each in names if first == (each.asname or each.name)), *rest]
+        case ast.Import(names=names):
+            module = next((each.name for each in names if each.asname == first), first)
+        case _:
+            return source, None if rest else node
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        return None, None
+    return _within(source, module, rest)
+
+
+def _within(source: Source, module: str, rest: list[str]) -> tuple[Source, ast.AST | None]:
+    """Return what `rest` is bound to in a module, or in a module of it."""
+    while rest and (path := _file(source, f"{module}.{rest[0]}")):
+        module, rest = f"{module}.{rest[0]}", rest[1:]
+    path = _file(source, module)
+    if path is None or not rest:
+        return source, None
+    there = _source(path)
+    where, node = _followed(there, ast.parse(".".join(rest), mode="eval").body)
+    return where or there, node
+
+
+def _file(source: Source, module: str) -> Path | None:
+    """Return a module's file, of specprof or of the plug-in's own folder."""
+    inside = Path(*module.split("."))
+    own = source.path.parent.parent
+    for place in (registry.PACKAGE.parent, *map(Path, sys.path)):
+        for path in (place / inside.with_suffix(".py"), place / inside / "__init__.py"):
+            near = path.is_relative_to(registry.PACKAGE) or path.is_relative_to(own)
+            if near and path.is_file():
+                return path
+    return None
+
+
+def _value_of(line: list[Class], what: str) -> int:
+    """Return what the first class that says it says."""
+    for each in line:
+        _refuse_assigned(each, what)
+        names = _names(each.node.body)
+        if what in names:
+            value = _value(each.source, names, names[what])
+            if value is None:
+                _refuse(each.source, names[what] or each.node, f"`{what}` of {each.node.name}")
+            return value
+    _refuse(line[0].source, line[0].node, f"`{what}` of {line[0].node.name}")
+
+
+def _refuse_assigned(one: Class, what: str) -> None:
+    """Refuse a class variable that is set by a method, or from outside the class."""
+    within = [each for each in ast.walk(one.node) if _sets(each, what, OWN)]
+    outside = [
+        each
+        for line in one.source.tree.body
+        if not isinstance(line, ast.ClassDef | ast.FunctionDef)
+        for each in ast.walk(line)
+        if _sets(each, what, (one.node.name,))
+    ]
+    for each in (*within, *outside):
+        _refuse(one.source, each, f"`{what}` of {one.node.name}")
+
+
+def _sets(node: ast.AST, what: str, owners: tuple[str, ...]) -> bool:
+    match node:
+        case ast.Attribute(value=ast.Name(id=owner), attr=attr, ctx=ast.Store()):
+            return attr == what and owner in owners
+    return False
+
+
+def _value(source: Source, names: Bound, node: ast.AST | None) -> int | None:
+    """Return a literal's value, or that of the constant a name stands for; None of all else."""
+    match node:
+        case ast.Constant(value=int(value)):
+            return value
+        case ast.UnaryOp(op=ast.Not(), operand=inner):
+            known = _value(source, names, inner)
+            return None if known is None else not known
+        case ast.Name(id=name) if name in names and names is not source.names:
+            return _value(source, names, names[name])
+        case ast.Name() | ast.Attribute():
+            where, found = _followed(source, node)
+            return _value(where, where.names, found) if where and found is not node else None
+    return None

@@ -32,6 +32,7 @@ import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from result_folder import result_folder
 from stamp import RESULTS, stamp
 
 from specprof.analysis.comparison import Figure
@@ -264,7 +265,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--window", type=int, default=256, help="of a cache sink-window")
     parser.add_argument("--path", default="auto")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--into", type=Path, default=RESULTS)
+    parser.add_argument("--into", type=result_folder, default=RESULTS)
     asked = parser.parse_args(given)
     stretches = [each for each in sorted(asked.stretches) if each <= asked.tokens]
     settings = Settings(

@@ -33,6 +33,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "support")]
 
+from result_folder import result_folder  # noqa: E402
+
 from fuzzing.hunt import SCRIPTS, Found  # noqa: E402 - found where the line above says
 from fuzzing.readers import READERS  # noqa: E402
 from fuzzing.search import CUT, Line, Search, cut_lines, prepare  # noqa: E402
@@ -90,7 +92,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--reduced", action="store_true", help="a thousandth of the inputs")
     parser.add_argument("--input", type=Path, default=None, help="read this file only")
     parser.add_argument("--save", type=Path, default=None, help="a folder for what is found")
-    parser.add_argument("--into", type=Path, default=RESULTS)
+    parser.add_argument("--into", type=result_folder, default=RESULTS)
     return parser.parse_args(given)
 
 

@@ -25,7 +25,6 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -34,6 +33,7 @@ import torch
 from on_cpu.due import Due, due, seen
 from on_cpu.grown import OVER, Pass, Place, passes, told
 from on_cpu.turns import Attention, Floats, Machine, Play, Reading, Round, repetition
+from result_folder import result_folder
 from stamp import RESULTS, stamp
 
 from specprof import registry
@@ -294,7 +294,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--draft", default="pocket/draft")
     parser.add_argument("--text", default=None)
     parser.add_argument("--reduced", action="store_true", help="a rehearsal; its figures are none")
-    parser.add_argument("--into", type=Path, default=RESULTS)
+    parser.add_argument("--into", type=result_folder, default=RESULTS)
     asked = parser.parse_args(given)
     contexts = asked.contexts or (REDUCED if asked.reduced else CONTEXTS)
     settings = Settings(

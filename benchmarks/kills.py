@@ -30,6 +30,7 @@ from pathlib import Path
 
 import msgspec
 from killed.trials import KINDS, Outcome, Trial, durations_s, play
+from result_folder import result_folder
 
 RESULTS = Path(__file__).parent / "results"
 ALONE = {"dashboard alone", "recorder alone"}
@@ -48,7 +49,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--kind", action="append", choices=list(KINDS), help="only this one")
     parser.add_argument("--jobs", type=int, default=2, help="trials at once")
     parser.add_argument("--reduced", action="store_true", help="made-up rounds, without a model")
-    parser.add_argument("--into", type=Path, default=RESULTS)
+    parser.add_argument("--into", type=result_folder, default=RESULTS)
     asked = parser.parse_args(given)
     outcomes = list(played(asked))
     told = "\n".join(table(outcomes)) + "\n"

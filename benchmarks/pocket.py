@@ -27,7 +27,7 @@ from specprof.engine.setup import loading
 from specprof.engine.setup.text import encode
 from specprof.engine.stores.dense import Store
 from specprof.plan import expand
-from specprof.pocket import PREFIX, folder
+from specprof.pocket import PREFIX
 from specprof.pocket.corpus import HELD_OUT, held_out_text, module_text
 from specprof.settings import Profile, Settings
 
@@ -187,7 +187,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as texts:
         result = measure(Path(texts), [only] if only else list(DRAFTS), result)
     save("pocket", result)
-    place = folder("pocket/target").parent / "CARD.md"
+    place = RESULTS.parents[1] / "specprof" / "pocket" / "CARD.md"
     place.write_text(card(result), encoding="utf-8")
     print(place)
 

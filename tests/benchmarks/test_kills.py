@@ -15,6 +15,7 @@ import kills  # noqa: E402 - scripts, found where the line above says
 from killed import left, trials  # noqa: E402
 from killed.left import Problems, capture_left, capture_state, sweep_left  # noqa: E402
 from killed.trials import KINDS, ONCE_MORE, Trial, play  # noqa: E402
+from result_folder import result_folder  # noqa: E402
 
 
 @pytest.mark.parametrize(("kind", "at_s"), [("run", 1.4), ("sweep", 1.8), ("recorder alone", 2.0)])
@@ -142,6 +143,17 @@ def test_the_command_counts_and_writes(tmp_path, monkeypatch, capsys):
     kills.main(asked)
     again = json.loads((tmp_path / "kills.json").read_text(encoding="utf-8"))
     assert [each["at_s"] for each in again["trials"]] == moments
+
+
+def test_the_folder_for_the_results_is_made_before_anything_is_killed(tmp_path, monkeypatch):
+    """A folder that can't be made is refused while nothing is lost by it."""
+    monkeypatch.setattr(kills, "durations_s", lambda *_, **__: pytest.fail("something was run"))
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(SystemExit):
+        kills.main([f"--into={tmp_path / 'file' / 'folder'}"])
+    made = tmp_path / "new" / "folder"
+    assert result_folder(str(made)) == made
+    assert made.is_dir()
 
 
 def test_a_hundred_kills_are_shared_out():

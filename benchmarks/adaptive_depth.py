@@ -8,7 +8,7 @@ that drift and a neighbour's work fall on all alike; policies learn on from stre
 a first pass that counts for nothing lets them. Told are tokens per second of the process's own
 processor time, which a neighbour adds little to, and of wall time, each total over total, and the
 ratio to the best fixed K of the same place. That one is chosen by the same plays, so that a policy
-is never flattered. Intervals are of 95 %, from modules drawn anew with all their passes, for what a
+is never flattered. Intervals are of 95%, from modules drawn anew with all their passes, for what a
 policy is worth depends on the text; at 8k, where there is one text, from passes drawn anew: they
 speak of the clock and of draws, not of other texts.
 """

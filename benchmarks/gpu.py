@@ -7,7 +7,7 @@
 | part | asks |
 |---|---|
 | timing | do events tell what a clock tells that waits for the device, and spans their round? |
-| cost | what does the profiler cost: rounds and evidence over off, at most 1 %? |
+| cost | what does the profiler cost: rounds and evidence over off, at most 1%? |
 | syncs | how often does a round wait for the device (once), and where? |
 | sampler | what does the thread that reads NVML cost, and what does it read? |
 | memory | do caches and allocator take the bytes the formula says, and rounds leave none behind? |
@@ -20,7 +20,7 @@ The pocket family, and shapes of Pythia and Llama with random weights (`on_gpu/p
 is downloaded. It needs specprof installed, or PYTHONPATH=. in front. Contests and the grid share
 out what --seconds leaves a part; what there was no time for is said. The other parts need a minute
 or two on an H200, by their counts of passes. It prints a table and writes FOLDER/gpu-PART.json, row
-by row, with machine, driver, versions and commit. A median is judged by the whole of its 95 %
+by row, with machine, driver, versions and commit. A median is judged by the whole of its 95%
 interval: met, MISSED, or open where it reaches over the goal, or plays were too few for one.
 --reduced plays next to nothing of everything (half a minute on a CPU). On a CPU a goal that only a
 GPU can meet isn't judged, what has no stand-in says that it needs CUDA, and nothing is written

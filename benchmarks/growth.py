@@ -243,7 +243,7 @@ def table(whole: dict[str, Any]) -> list[str]:
             grid = [list(column) for column in zip(heads, units, *shown, strict=True)]
             lines += ["", f"target {target}, draft {draft}: {title}", *_lines(grid)]
     count = whole["repetitions"]
-    few = f"; intervals need {FEWEST}" if count < FEWEST else " [95 % interval]"
+    few = f"; intervals need {FEWEST}" if count < FEWEST else " [95% interval]"
     return [*lines, "", f"medians of {count} repetitions, each there and back{few}"]
 
 

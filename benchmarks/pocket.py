@@ -6,7 +6,7 @@ With `--only` the other drafts' figures stay as they were last measured.
 
 Acceptance is measured by specprof itself at K = 4 on the held-out modules: bursts of 64 tokens at
 eight places inside the trained length of each module, then at single depths out to 20k. Loss is
-teacher-forced on the same text. Intervals are 95 %, block bootstrap over rounds.
+teacher-forced on the same text. Intervals are 95%, block bootstrap over rounds.
 """
 
 import argparse

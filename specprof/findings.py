@@ -60,7 +60,7 @@ class Measure:
     """How many observations it rests on."""
     low: float | None = None
     high: float | None = None
-    """Interval; its level is in the rule's docstring (95 % unless it says otherwise)."""
+    """Interval; its level is in the rule's docstring (95% unless it says otherwise)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ class Row:
     figure: float | None = None
     unit: str
     low: float | None = None
-    """Of a 95 % interval, as `high`; None where too little was measured."""
+    """Of a 95% interval, as `high`; None where too little was measured."""
     high: float | None = None
     n: int | None = None
     """Repetitions it is the median of; None where it is no median."""

@@ -82,7 +82,7 @@ class Step:
 
 
 def rates(columns: Columns) -> Rates:
-    """Return the headline rates with 95 % block-bootstrap intervals over rounds."""
+    """Return the headline rates with 95% block-bootstrap intervals over rounds."""
     rounds = columns.rounds_by_burst()
     alpha, tau = alpha_cond(columns), _over(rounds.emitted, np.ones_like(rounds.emitted))
     chains, once = not columns.trees, bool((rounds.target_forwards == 1).all())

@@ -55,7 +55,7 @@ NOISE = {
     "float16": Noise(2e-2, 2e-2, 0.03, 0.05),
     "bfloat16": Noise(1e-1, 1e-1, 0.05, 0.5),
 }
-"""Generous floors: theory 4.1 found 2.2 % exact ties where logits are rounded to bfloat16.
+"""Generous floors: theory 4.1 found 2.2% exact ties where logits are rounded to bfloat16.
 
 Gaps of healthy runs of the pocket family up to 3,000 tokens, over dense and streaming caches, as
 chains, trees and batches, were at most 2e-5 in float32, 0.003 in float16 and 0.03 in bfloat16;
@@ -258,7 +258,7 @@ def drift(evidence: Evidence) -> Drift:
 
 
 def attribute(evidence: Evidence) -> Attribution:
-    """Return the chain over all places with recorded probabilities; intervals 95 %, by rounds."""
+    """Return the chain over all places with recorded probabilities; intervals 95%, by rounds."""
     places = evidence.places
     accepted, settles = places.accepted.astype(float), places.settles().astype(float)
     ones = evidence.per_round(places.round, settles)

@@ -1,6 +1,6 @@
 """Cells side by side: what each gained over plain decoding measured in the same run, and why.
 
-Every figure carries its denominator's name and, where it rests on a sample, a 95 % interval. What
+Every figure carries its denominator's name and, where it rests on a sample, a 95% interval. What
 was not measured is None. Cells that decoded at other contexts are not set against each other.
 """
 

@@ -67,7 +67,7 @@ class Yardstick:
     step_ns: float
     """The mean of its target forward; of the whole where its parts were not timed."""
     spread: float
-    """Relative half-width of the mean's 95 % interval."""
+    """Relative half-width of the mean's 95% interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ def speedup(evidence: Evidence) -> Estimate:
     """Return plain time per token over speculative time per token, at the contexts of this run.
 
     Total time over total time (theory 5.7): each emitted token would have taken a plain round at
-    its place. 95 % interval from the rounds' block bootstrap and the plain steps' spread. Raises
+    its place. 95% interval from the rounds' block bootstrap and the plain steps' spread. Raises
     MissingEvidence where plain decoding was not timed.
     """
     rounds = evidence.speculative
@@ -299,5 +299,5 @@ def _other_capture(baseline: Columns, context: Ints) -> Yardstick:
 
 
 def _half_width(off: Floats) -> float:
-    """Return the relative half-width of a 95 % interval of the mean, from relative errors."""
+    """Return the relative half-width of a 95% interval of the mean, from relative errors."""
     return 1.96 * float(off.std()) / math.sqrt(len(off))

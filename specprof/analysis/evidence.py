@@ -320,7 +320,7 @@ class Evidence:
         return np.asarray(sums, np.float64)
 
     def over_rounds(self, numerators: Floats, denominators: Floats) -> Estimate:
-        """Return sum / sum of values by round, [rounds], with a 95 % block-bootstrap interval."""
+        """Return sum / sum of values by round, [rounds], with a 95% block-bootstrap interval."""
         order = self.columns.burst_order
         return ratio(numerators[order], denominators[order])
 

@@ -31,7 +31,7 @@ MIXTURES = (0.05, 0.2, 0.5, 0.9)
 STAKES = (0.01, 0.05, 0.2, 0.5)
 """Shares of the capital staked on an event that should be rare."""
 ERROR = 1.5e-4
-"""Error rate that limits are told for, the least any trial is run at: 1 % over eight tests of up to
+"""Error rate that limits are told for, the least any trial is run at: 1% over eight tests of up to
 eight trials each."""
 NINE_OF_TEN = 1.2816
 """Standard normal deviations."""

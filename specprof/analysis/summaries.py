@@ -44,7 +44,7 @@ class Yardstick:
     ns: Floats
     """A token, there."""
     spread: float
-    """Relative half-width of the mean's 95 % interval."""
+    """Relative half-width of the mean's 95% interval."""
 
     def at(self, context: Ints) -> Floats:
         """Return the nanoseconds a plain token takes at these contexts."""
@@ -278,5 +278,5 @@ def _peak(values: Floats) -> float | None:
 
 
 def half_width(off: Floats) -> float:
-    """Return the relative half-width of a 95 % interval of the mean, from relative errors."""
+    """Return the relative half-width of a 95% interval of the mean, from relative errors."""
     return 1.96 * float(off.std()) / math.sqrt(len(off)) if len(off) else 0.0

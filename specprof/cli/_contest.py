@@ -180,7 +180,7 @@ def _measured(found: "Contest") -> list[str]:
     ended = ", stopped by the user" if found.stopped else ""
     told = f"medians of {found.repetitions} repetitions in {found.seconds:.0f} s{ended}, each there"
     few = found.repetitions < FEWEST
-    bounds = f"; intervals need {FEWEST}: give more --seconds" if few else "; [95 % interval]"
+    bounds = f"; intervals need {FEWEST}: give more --seconds" if few else "; [95% interval]"
     lines = [f"{told} and back{bounds}"]
     if found.device != "cpu":
         return lines

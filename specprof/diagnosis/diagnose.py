@@ -2,7 +2,7 @@
 
 Knows how outcomes bear on each other, not what any rule looks at. Silence is not health: a rule
 that could not look says Unknown, one that broke says Crashed. The statistical tests together
-accuse a healthy run with probability 1 % at most (`evidence.FAMILY_ERROR`, divided among them);
+accuse a healthy run with probability 1% at most (`evidence.FAMILY_ERROR`, divided among them);
 they are always valid, so asking again while a run goes on costs nothing.
 """
 

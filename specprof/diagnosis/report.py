@@ -113,7 +113,7 @@ def _said(verdict: Verdict) -> dict[str, Any]:
 def _chain(chain: Attribution | None) -> Iterator[Line]:
     if chain is None:
         return
-    yield Line("heading", f"points of {chain.reached:,} {_counted(chain)}, 95 % intervals")
+    yield Line("heading", f"points of {chain.reached:,} {_counted(chain)}, 95% intervals")
     parts: list[tuple[str, str, Part | None]] = [
         (" ", "rejected", chain.rejected),
         ("=", "mismatch", chain.mismatch),

@@ -86,7 +86,7 @@ def _scored(evidence: Evidence) -> str | None:
         return f"The target gives the known text no chance: {mean} in the mean of {len(nll):,}."
     if found is None:
         return None
-    spread = f"95 % interval {found.low:,.2f} to {found.high:,.2f}"
+    spread = f"95% interval {found.low:,.2f} to {found.high:,.2f}"
     return f"Perplexity {found.value:,.2f} over {found.n:,} tokens of known text ({spread})."
 
 
@@ -97,7 +97,7 @@ def _attributed(evidence: Evidence, chain: Attribution, bugs: Sequence[str], uns
         cause += " and the price of exact-match"
     broken = [part.frac for part in chain.brackets if (part.p_value or 0.0) <= evidence.alpha]
     draft = "level" if evidence.columns.trees else "draft"
-    opening = f"Of {_percent(rejected)} rejected {draft}s"
+    opening = f"Of {rejected:.1%} rejected {draft}s"
     if not broken:
         rest = f"all but noise is {cause} ({_points(mismatch.value)} points owed)"
         if not rejected:
@@ -120,7 +120,7 @@ def _attributed(evidence: Evidence, chain: Attribution, bugs: Sequence[str], uns
             f"{spread} are an implementation bug{known}.{closing}"
         )
     return (
-        f"{_percent(rejected)} of {draft}s were rejected where {_percent(rejected - lost)} should "
+        f"{rejected:.1%} of {draft}s were rejected where {rejected - lost:.1%} should "
         f"have been: {_points(-lost)} points are let through by an implementation bug{known}."
         f"{closing}"
     )
@@ -148,12 +148,8 @@ def _unseen(evidence: Evidence, chain: Attribution, *, rechecked: bool) -> str:
     if not len(drift.draft.gap):
         return "the draft's own state could not be rechecked, so the mismatch may hold a wrong one"
     if chain.rechecked_frac < NEARLY and not rechecked:
-        return f"the {_percent(1 - chain.rechecked_frac)} not rechecked may hold a wrong state"
+        return f"the {1 - chain.rechecked_frac:.1%} not rechecked may hold a wrong state"
     return ""
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
 
 
 def _points(share: float) -> str:

@@ -29,8 +29,8 @@ def ratio(value: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Return a share of one as `61.3 %`."""
-    return UNKNOWN if _missing(share) else f"{100 * float(share or 0):.1f} %"
+    """Return a share of one as `61.3%`."""
+    return UNKNOWN if _missing(share) else f"{float(share or 0):.1%}"
 
 
 def ms(nanoseconds: float | None) -> str:

@@ -104,7 +104,7 @@ def test_a_step_is_found_where_the_draft_was_trained_up_to(columns):
 
 
 def test_no_step_where_there_is_none():
-    """Within the trained range, at most 2 of 20 seeds (level 5 %) show one at 1000."""
+    """Within the trained range, at most 2 of 20 seeds (level 5%) show one at 1000."""
     alarms = 0
     for seed in range(20):
         flat = fed(captures.events(stops=10, max_new_tokens=80, context=2000, seed=seed))

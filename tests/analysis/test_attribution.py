@@ -159,7 +159,7 @@ def test_in_a_healthy_tree_no_bracket_moves():
 
 @pytest.mark.parametrize("drafting", [{"shape": "static-tree"}, {"batch": 3}])
 def test_healthy_trees_and_batches_are_not_accused(drafting):
-    """16 runs of 3 tests each at 0.2 %: one accusation in ten such sweeps; here it is none."""
+    """16 runs of 3 tests each at 0.2%: one accusation in ten such sweeps; here it is none."""
     for seed in range(10, 18):
         for temperature in (0.0, 1.0):
             healthy = evidence(seed=seed, temperature=temperature, max_new_tokens=80, **drafting)

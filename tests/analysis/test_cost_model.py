@@ -122,7 +122,7 @@ def test_two_forwards_are_booked_as_extra():
 
 
 def test_the_best_depth_is_the_one_a_sweep_would_pick():
-    """A deep run predicts which smaller K is fastest; the sweep itself agrees to 7 %."""
+    """A deep run predicts which smaller K is fastest; the sweep itself agrees to 7%."""
     plain = fed(drafter="none")
     choice = cost_model.best_depth(Evidence(fed("slow-draft", depth=4), beside=[plain]))
     assert choice.best == 0
@@ -144,7 +144,7 @@ def test_no_spans_no_costs():
 
 
 def test_plain_steps_beside_each_burst_are_a_baseline():
-    """They agree with a baseline capture of the same made-up machine to 5 %, and come first."""
+    """They agree with a baseline capture of the same made-up machine to 5%, and come first."""
     evidence = Evidence(fed(plain_steps=12), beside=[fed(drafter="none", plain_steps=0)])
     inside, costs = cost_model.yardstick(evidence), cost_model.costs(evidence)
     evidence.columns.plains.clear()

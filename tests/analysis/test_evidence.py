@@ -103,7 +103,7 @@ def test_rounds_out_of_order_are_refused():
 
 
 def test_the_family_error_is_divided_among_the_tests():
-    """1 % over all of them."""
+    """1% over all of them."""
     assert evidence().alpha * TESTS == pytest.approx(FAMILY_ERROR) == 0.01
 
 

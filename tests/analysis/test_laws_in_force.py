@@ -37,7 +37,7 @@ def surprise(probs, own):
 
 
 def test_false_alarms_stay_below_the_level_however_often_one_looks():
-    """200 healthy runs each, looked at after every token: at 2 % at most 10 alarm but once in 500.
+    """200 healthy runs each, looked at after every token: at 2% at most 10 alarm but once in 500.
 
     The largest evidence reached is what counts, so looking at the end is looking all the time.
     """

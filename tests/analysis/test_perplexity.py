@@ -77,7 +77,7 @@ def test_buckets_of_depth_hold_every_token_once():
 
 
 def test_the_interval_covers_though_neighbours_resemble_each_other():
-    """Of 60 autocorrelated texts the 95 % interval misses the true mean at most 9 times.
+    """Of 60 autocorrelated texts the 95% interval misses the true mean at most 9 times.
 
     An interval that took tokens for independent would miss it in about half of them.
     """

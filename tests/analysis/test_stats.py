@@ -51,7 +51,7 @@ def autoregressive(random, n, persistence):
 
 
 def test_block_bootstrap_covers_where_rounds_resemble_their_neighbours():
-    """Over 60 autocorrelated series the 95 % interval covers at least 80 % (a naive one: ~45 %)."""
+    """Over 60 autocorrelated series the 95% interval covers at least 80% (a naive one: ~45%)."""
     random, covered = np.random.default_rng(7), 0
     for _ in range(60):
         chance = 1 / (1 + np.exp(-autoregressive(random, 1500, 0.9)))
@@ -76,7 +76,7 @@ def coins(seed, n=3000, tilt=0.0):
 
 
 def test_fair_coins_are_rarely_called_unfair_however_often_one_looks():
-    """At level 5 % over 200 seeds, watched at every toss, at most 5 % + 3 sd alarms."""
+    """At level 5% over 200 seeds, watched at every toss, at most 5% + 3 sd alarms."""
     alarms = sum(stats.fair_coins(*coins(seed)).p_value <= 0.05 for seed in range(200))
     assert alarms <= 19
 
@@ -92,7 +92,7 @@ def test_unfair_coins_are_found_and_the_side_is_named(tilt):
 
 
 def test_fair_bets_keep_their_error_rate_and_find_a_bias():
-    """Uniform differences alarm on at most 5 % + 3 sd of 200 seeds; shifted by 0.1, always."""
+    """Uniform differences alarm on at most 5% + 3 sd of 200 seeds; shifted by 0.1, always."""
     fair = [np.random.default_rng(seed).uniform(-1, 1, 2000) for seed in range(200)]
     assert sum(stats.fair_bets(d).p_value <= 0.05 for d in fair) <= 19
     assert all(stats.fair_bets(d[:2000] + 0.1).p_value < 1e-3 for d in fair[:20])
@@ -131,7 +131,7 @@ def test_nothing_observed_is_no_evidence():
 
 
 def test_block_permutation_is_calibrated_and_finds_a_step():
-    """Under no step, p <= 0.05 on at most 5 % + 3 sd of 100 seeds; a step of 0.3 is found."""
+    """Under no step, p <= 0.05 on at most 5% + 3 sd of 100 seeds; a step of 0.3 is found."""
     inside, counts = np.arange(40) < 10, np.full(40, 50.0)
     p_values = []
     for seed in range(100):
@@ -211,7 +211,7 @@ def test_a_step_is_found_among_any_number_of_blocks(monkeypatch, share):
         sums = np.random.default_rng(seed).binomial(50, 0.5, n).astype(float)
         found = stats.block_permutation(sums, counts, inside, draws=200)
         false_alarms += found <= 0.05
-    assert false_alarms <= 7  # 5 % and three standard deviations
+    assert false_alarms <= 7  # 5% and three standard deviations
     sums = random.binomial(50, np.where(inside, 0.9, 0.3)).astype(float)
     thinned, _, side = stats._thinned(sums, counts, inside)
     assert 4 <= len(thinned) <= 2 * 100

@@ -51,7 +51,7 @@ def timed(events, cost_ns):
 
 
 def test_every_term_that_was_varied_is_recovered():
-    """v0 + v1 n + v2 L + v3 n L at 2 % noise, within 10 %."""
+    """v0 + v1 n + v2 L + v3 n L at 2% noise, within 10%."""
     events = timed(
         captures.events(**LONG, depth=6), lambda n, at: V0 + V1 * n + V2 * at + V3 * n * at
     )

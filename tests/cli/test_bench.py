@@ -143,7 +143,7 @@ def test_few_repetitions_have_no_interval_and_many_do(pair):
     assert "[" not in few[3]
     assert any("intervals need 6: give more --seconds" in line for line in few)
     assert "667 [667 667]" in many[3]
-    assert any("[95 % interval]" in line for line in many)
+    assert any("[95% interval]" in line for line in many)
 
 
 def test_who_cannot_play_is_a_row_with_its_reason(pair):

@@ -157,7 +157,7 @@ def simulate(policy, truth, rounds, seed, costs, *, sighted):
     """Return tokens per nanosecond and K a round of a policy in a world that is wholly known.
 
     `truth(source)` begins a round: called with an index it returns a draft's chance and confidence.
-    Times have 5 % noise, and one round in a hundred takes twenty times as long; the rate is counted
+    Times have 5% noise, and one round in a hundred takes twenty times as long; the rate is counted
     without either, all rounds from the first.
     """
     source = random.Random(seed)
@@ -201,7 +201,7 @@ def best_fixed(chances, costs, deepest):
     "chances", [[0.03] * 16, [0.15] * 16, [0.5, 0.4] + [0.3] * 14, [0.75] * 16, [0.93] * 16]
 )
 def test_its_rate_is_near_the_best_fixed_depths(chances, costs, sighted):
-    """Within 5 % from the first of 600 rounds on, seeds 0 to 3, at acceptance 0.03 to 0.93.
+    """Within 5% from the first of 600 rounds on, seeds 0 to 3, at acceptance 0.03 to 0.93.
 
     Confidences here tell nothing, so that no policy can beat the best K by more than chance.
     """

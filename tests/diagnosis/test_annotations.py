@@ -45,8 +45,8 @@ def test_signs_of_the_command_are_escaped():
     told = commands(verdicts.diagnosis("C:\\runs,100%.jsonl"))
     assert read(told[0][1]) == "C:\\runs,100%.jsonl"
     assert "%" not in told[0][1].replace("%3A", "").replace("%2C", "").replace("%25", "")
-    assert read(told[0][4]) == "100 % of rounds, 2: one\\nlong\nroll back, all of it"
-    assert told[0][4].startswith("100 %25 of rounds, 2: one")
+    assert read(told[0][4]) == "100% of rounds, 2: one\\nlong\nroll back, all of it"
+    assert told[0][4].startswith("100%25 of rounds, 2: one")
 
 
 def test_suspects_are_named():

@@ -96,7 +96,7 @@ def test_the_evidence_is_the_laws_own(tmp_path):
 
 
 def test_a_clean_loop_is_rechecked_and_no_bug(tmp_path):
-    """Both models asked anew: gaps of rounding; 1,500 tokens, no test accuses (1 % at most)."""
+    """Both models asked anew: gaps of rounding; 1,500 tokens, no test accuses (1% at most)."""
     path = tmp_path / "run.jsonl"
     with recorded(path) as log:
         for seed in range(3):

@@ -26,7 +26,7 @@ def diagnosis(columns: Columns) -> Diagnosis:
     )
     return Diagnosis(
         capture="run.jsonl",
-        sentence="Of 50.0 % rejected drafts, 20.0 points are an implementation bug.",
+        sentence="Of 50.0% rejected drafts, 20.0 points are an implementation bug.",
         attribution=None,
         waterfall=None,
         verdicts=(

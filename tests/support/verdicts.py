@@ -11,7 +11,7 @@ STATE = Finding(
     suspects=("kv/draft-rollback-under-trim", "kv/shared-snapshot-not-trimmed"),
 )
 LENGTH = Finding(
-    message="100 % of rounds, 2: one\nlong",
+    message="100% of rounds, 2: one\nlong",
     measures=(),
     remedy="roll back, all of it",
     rounds=(3, 4),
@@ -23,7 +23,7 @@ def diagnosis(capture: str = "runs/a b.jsonl") -> Diagnosis:
     """Return a diagnosis with findings of three families; the one at place 2 leads."""
     return Diagnosis(
         capture=capture,
-        sentence="Of 40 % rejected drafts, 15 points are an implementation bug.",
+        sentence="Of 40% rejected drafts, 15 points are an implementation bug.",
         attribution=None,
         waterfall=None,
         verdicts=(

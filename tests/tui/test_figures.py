@@ -27,7 +27,7 @@ def test_not_known_is_a_dash(text, value):
         (figures.short_count, 22380, "22.4k"),
         (figures.short_count, 1_300_000, "1.30M"),
         (figures.rate, 0.61349, "0.613"),
-        (figures.percent, 0.613, "61.3 %"),
+        (figures.percent, 0.613, "61.3%"),
         (figures.ms, 2_755_000, "2.755"),
         (figures.ms, 123_456_789, "123.5"),
         (figures.size, 491, "491 B"),

@@ -8,7 +8,7 @@ Measures
 Fires when
     A draft that could not stand did, or one that had to stand did not (rounding and near ties of
     the logits excused); or the test martingale of theory 3.2 over the other places passes the
-    error rate of 0.1 % a test, 1 % for all tests together, however often one looks.
+    error rate of 0.1% a test, 1% for all tests together, however often one looks.
 
 Why this is a bug and not a mismatch
     The owed acceptance already contains the mismatch of the two models, token by token. A bad

@@ -4,7 +4,7 @@ Measures
     The cost of the clock's readings per wall time of a median round; verify spans of no length.
 
 Fires when
-    Reading the clock takes 2 % of a round or more, or 1 % of verify spans have no length.
+    Reading the clock takes 2% of a round or more, or 1% of verify spans have no length.
 
 Why this is the measurement and not the engine
     A clock that takes time adds it to what it measures, most where steps are short; one that

@@ -5,7 +5,7 @@ Measures
     of rounds of the same width whose doesn't; and how seldom chance deals such a difference.
 
 Fires when
-    The difference is 30 % of a pass or more, and a permutation over the rounds gives less than the
+    The difference is 30% of a pass or more, and a permutation over the rounds gives less than the
     error rate of one test. At least 8 rounds of either kind are needed at some width.
 
 Why this is a cost and not a bug

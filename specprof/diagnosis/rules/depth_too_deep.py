@@ -5,7 +5,7 @@ Measures
     phases' mean times of this very run.
 
 Fires when
-    Some smaller K gains 3 % or more at the lower end of its 95 % interval (block bootstrap over
+    Some smaller K gains 3% or more at the lower end of its 95% interval (block bootstrap over
     rounds). Where plain steps were not timed the verify pass is taken to cost the same at any
     K, which understates the gain.
 

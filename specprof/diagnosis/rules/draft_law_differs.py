@@ -8,7 +8,7 @@ Measures
 
 Fires when
     The mean difference is not 0, the mean rank not 1/2, or tokens of a far tail come too often, by
-    betting martingales (always valid, 0.1 % for all three, 1 % for all tests together); or any
+    betting martingales (always valid, 0.1% for all three, 1% for all tests together); or any
     drafted token has draft probability 0.
 
 Why this is a bug and not a mismatch

@@ -6,7 +6,7 @@ Measures
 
 Fires when
     The step takes 1.75 times its share or more, and a third of a plain step at least, at the lower
-    end of the 95 % interval.
+    end of the 95% interval.
 
 Why this is a cost and not a bug
     What is drafted is right. A draft of few layers that is as slow as its target isn't working: it

@@ -5,7 +5,7 @@ Measures
     tree a step drafts a level: there alpha is accepted per reached level.
 
 Fires when
-    alpha's 95 % interval lies below c. Where plain steps were not timed the verify pass stands in,
+    alpha's 95% interval lies below c. Where plain steps were not timed the verify pass stands in,
     which understates c.
 
 Why this is a cost and not a bug

@@ -5,7 +5,7 @@ Measures
     and the rounds that followed; how many of the single drafts stood.
 
 Fires when
-    A policy that adapts asks for nothing, or for one token although 60 % of those stand, through
+    A policy that adapts asks for nothing, or for one token although 60% of those stand, through
     the last 30 rounds or more, and at least half of all rounds, on fewer than 40 reached drafts.
 
 Why this is a setting and not a bug

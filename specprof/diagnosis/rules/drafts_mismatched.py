@@ -5,7 +5,7 @@ Measures
     correct implementations would owe. In a tree, per reached level, its tokens' overlaps summed.
 
 Fires when
-    Its 95 % interval lies below 70 %, and none of the tests for state, draft law and accept rule
+    Its 95% interval lies below 70%, and none of the tests for state, draft law and accept rule
     fires.
 
 Why this is a mismatch and not a bug

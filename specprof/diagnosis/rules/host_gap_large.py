@@ -4,7 +4,7 @@ Measures
     The host gap (wall time less the top-level spans) per wall time of the rounds.
 
 Fires when
-    The lower end of its 95 % interval exceeds 15 %.
+    The lower end of its 95% interval exceeds 15%.
 
 Why this is a cost and not a bug
     Nothing wrong is computed meanwhile; nothing at all is.

@@ -6,7 +6,7 @@ Measures
     pass in the plain step's place.
 
 Fires when
-    The 95 % interval of the speed-up, or the upper bound itself, lies below 1.
+    The 95% interval of the speed-up, or the upper bound itself, lies below 1.
 
 Why this is a cost and not a bug
     Every token may be right and every draft owed what it got, and the round still cost more than

@@ -6,7 +6,7 @@ Measures
     committed tokens outside that law's support, at places where the state is clean.
 
 Fires when
-    The mean is not 0, by a test for sums of known variance (always valid, 1 % for all tests
+    The mean is not 0, by a test for sums of known variance (always valid, 1% for all tests
     together); or a token lies outside.
 
 Why this is a bug and not a mismatch

@@ -4,7 +4,7 @@ Measures
     The wall time of a drafting run's rounds with K = 0, over plain steps at the same contexts.
 
 Fires when
-    The lower end of the ratio's 95 % interval is 1.25 or more. At least 10 such rounds are needed.
+    The lower end of the ratio's 95% interval is 1.25 or more. At least 10 such rounds are needed.
 
 Why this is a cost and not a bug
     They emit the right token. Where a depth policy turns drafting off it should cost what never

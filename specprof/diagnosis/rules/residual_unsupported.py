@@ -5,7 +5,7 @@ Measures
     the rejected token itself, in a tree one of the siblings rejected there.
 
 Fires when
-    Any correction of a rejection-rule run is at least 0.1 % likelier to the draft than to the
+    Any correction of a rejection-rule run is at least 0.1% likelier to the draft than to the
     target, or any correction equals the token just rejected.
 
 Why this is a bug and not a mismatch

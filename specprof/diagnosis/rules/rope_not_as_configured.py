@@ -5,7 +5,7 @@ Measures
     over those its configuration gives.
 
 Fires when
-    Any pair of either model differs by more than 0.1 %.
+    Any pair of either model differs by more than 0.1%.
 
 Why this is a configuration error and not a mismatch
     The weights were trained with the angles the configuration names. With others every distance

@@ -4,7 +4,7 @@ Measures
     The speed-up over plain decoding at the same contexts, against tokens per round, tau.
 
 Fires when
-    The lower end of the speed-up's 95 % interval is above tau by 10 % or more.
+    The lower end of the speed-up's 95% interval is above tau by 10% or more.
 
 Why this is a measurement and not a gain
     Verifying K + 1 tokens can't be cheaper than one: with nothing else to pay the speed-up is tau

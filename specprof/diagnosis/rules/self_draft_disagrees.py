@@ -5,7 +5,7 @@ Measures
     of the same kind, in chains.
 
 Fires when
-    The mean overlap's shortfall from 1 exceeds 2 %, or what the data type's rounding may do to a
+    The mean overlap's shortfall from 1 exceeds 2%, or what the data type's rounding may do to a
     probability where that is more.
 
 Why this is a bug and not a mismatch

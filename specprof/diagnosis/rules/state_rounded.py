@@ -78,7 +78,7 @@ def _finding(evidence: Evidence, who: _states.Who, side: Side) -> Finding:
         f"in 99 of 100 places, as arithmetic coarser{declared} has them",
         measures=(
             Measure(name="median gap per rechecked place", value=float(middle), n=len(side.gap)),
-            Measure(name="gap that 1 % of rechecked places exceed", value=float(most)),
+            Measure(name="gap that 1% of rechecked places exceed", value=float(most)),
         ),
         remedy="keep caches in the declared type, and check the kernel for a few rows against "
         "plain attention; where coarse ones are meant, nothing is broken",

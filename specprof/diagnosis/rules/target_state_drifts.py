@@ -8,8 +8,8 @@ Measures
 
 Fires when
     Places farther apart than rounding takes them (0.0005 in float32, 0.1 in bfloat16, 0.03 at
-    least where a cache is quantised) come oftener than in 0.2 % of cases (5 % in bfloat16), by an
-    always-valid bet on each, at 0.1 %.
+    least where a cache is quantised) come oftener than in 0.2% of cases (5% in bfloat16), by an
+    always-valid bet on each, at 0.1%.
 
 Why this is a bug and not a mismatch
     The recheck feeds the same tokens to the same weights. What the draft is worth is not in it at

@@ -5,7 +5,7 @@ Measures
     the one p places before, p up to 256 (theory 9.1).
 
 Fires when
-    It exceeds 20 %. Acceptance and speed then say nothing about this pair of models, and verdicts
+    It exceeds 20%. Acceptance and speed then say nothing about this pair of models, and verdicts
     resting on them become Unknown.
 
 Why this is the measurement and not the engine

@@ -5,7 +5,7 @@ Measures
     after the first adds, in plain steps.
 
 Fires when
-    Each token after the first adds a quarter of a plain step or more, at the lower end of the 95 %
+    Each token after the first adds a quarter of a plain step or more, at the lower end of the 95%
     interval: verifying four drafts costs two plain steps then.
 
 Why this is a cost and not a bug

@@ -5,7 +5,7 @@ Measures
     per wall time of all rounds.
 
 Fires when
-    The first round took over twice the median, and the leading rounds' excess is 2 % or more.
+    The first round took over twice the median, and the leading rounds' excess is 2% or more.
 
 Why this is the measurement and not the engine
     Compilation, allocation and clocks that ramp up happen once. They belong in a start-up figure,

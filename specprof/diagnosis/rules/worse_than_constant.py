@@ -7,7 +7,7 @@ Measures
     half of it spread evenly over the vocabulary.
 
 Fires when
-    The commonest token wins, or the table does, by an always-valid bet at 0.1 % for the two.
+    The commonest token wins, or the table does, by an always-valid bet at 0.1% for the two.
     The table is asked only up to temperature 1: hotter text surprises every model.
 
 Why this is a configuration error and not a mismatch

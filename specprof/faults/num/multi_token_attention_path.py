@@ -5,7 +5,7 @@ Seen in
 
 Breaks
     What the target's attention layers answer in forwards of two to eight tokens is off at random,
-    by 3 % of its size. One token alone, and prefill, are right.
+    by 3% of its size. One token alone, and prefill, are right.
 
 Shows
     The target's law strays by more than rounding, at every index of every round alike. It looks

@@ -1,7 +1,7 @@
 """So many tokens are drafted a round that most are never reached.
 
 Seen in
-    ggml-org/llama.cpp#25908 (7 % of drafts stood at up to 64 a round), #3919, #3624;
+    ggml-org/llama.cpp#25908 (7% of drafts stood at up to 64 a round), #3919, #3624;
     nibor1896/Crow#181.
 
 Breaks

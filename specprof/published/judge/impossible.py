@@ -1,7 +1,7 @@
 """Numbers no correct engine and no correct counter can print together (theory 1.2, 1.3).
 
 Every comparison is between intervals that the printed digits leave: rounding alone never makes a
-finding. Where a clock is involved 5 % are left for its noise; where counts are divided 3 %, for a
+finding. Where a clock is involved 5% are left for its noise; where counts are divided 3%, for a
 prefill's token or forward that some engines count and others don't.
 """
 
@@ -204,7 +204,7 @@ def survival_disagrees(results: Results) -> Outcome:
         if summed and printed and not _adds_up(arm, summed, printed):
             off.append((arm, summed, printed))
     if not off:
-        return Clear(detectable="a length 0.5 % from 1 + the sum of S_i, with the bonus or without")
+        return Clear(detectable="a length 0.5% from 1 + the sum of S_i, with the bonus or without")
     arm, summed, printed = off[0]
     return found(
         f"1 + the sum of S_i = {summed} and the length is {printed} in {arm}",

@@ -159,11 +159,11 @@ def acceptance_clamped(results: Results) -> Outcome:
     honest = [arm for arm in full if _as_deep(arm)]
     left = [arm for arm in full if arm not in honest]
     if not left:
-        return Clear(detectable=f"100 % in any of {len(arms)} rows that doesn't emit K + 1 a round")
+        return Clear(detectable=f"100% in any of {len(arms)} rows that doesn't emit K + 1 a round")
     if len(left) < 2 and not any(arm.get("tokens_per_forward") for arm in left):  # noqa: PLR2004
         return Unknown(reason=f"{left[0]} accepts all; tokens per forward would tell whether so")
     return found(
-        f"accepted/drafted is 100 % in {rows_of(left)}, without K + 1 tokens a forward to show "
+        f"accepted/drafted is 100% in {rows_of(left)}, without K + 1 tokens a forward to show "
         "for it: a clamp, or hardly anything is drafted",
         [measure(f"accepted/drafted, {arm}", arm.get("accept_frac") or exactly(0)) for arm in left],
         "print accepted and drafted themselves, unclamped, and tokens per target forward",
@@ -254,7 +254,7 @@ def loops_suspected(results: Results) -> Outcome:
                 "let it stop at its end token, or feed known text; split off the rounds in a loop",
                 suspects=("meas/degenerate-repetition", "meas/ignore-eos"),
             )
-    return Clear(detectable="acceptance above 90 % with N ln PPL flat as N grows")
+    return Clear(detectable="acceptance above 90% with N ln PPL flat as N grows")
 
 
 def _nats(arm: Arm) -> float:

@@ -68,7 +68,7 @@ def time_proportional_to_length(results: Results) -> Outcome:
             )
     if len(arms) < 2:  # noqa: PLR2004
         return Unknown(reason="only one length ran without a cache")
-    return Clear(detectable=f"time within 2 % of proportional over {len(arms)} lengths")
+    return Clear(detectable=f"time within 2% of proportional over {len(arms)} lengths")
 
 
 def _uncached(arm: Arm) -> bool:
@@ -147,7 +147,7 @@ def window_saves_too_little(results: Results) -> Outcome:
             "no window and dense cache are told at one context", "add window, sinks, kv_memory"
         )
     if not off:
-        return Clear(detectable="a window's memory 15 % from (S + W) / L of the dense cache's")
+        return Clear(detectable="a window's memory 15% from (S + W) / L of the dense cache's")
     arm, share, expected = off[0]
     return found(
         f"{arm} keeps {share} of the dense cache's memory, and (S + W) / L = {expected} of the "

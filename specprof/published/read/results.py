@@ -237,7 +237,7 @@ def _kind(heading: Heading) -> Kind:
 
 
 def _suits(cell: Cell, heading: Heading) -> bool:
-    """Whether a cell's own unit is one of what its column holds: 85 % is no speed-up of 85."""
+    """Whether a cell's own unit is one of what its column holds: 85% is no speed-up of 85."""
     kind, unit = _kind(heading), cell.unit
     if unit is None or (kind in ("count", "speed") and unit in COUNTED):
         return True

@@ -38,7 +38,7 @@ DRAWINGS: dict[int, Drawing] = {
     2: Drawing(
         "acceptance by context",
         "alpha_cond (accepted per reached draft, in a tree per reached level) against context "
-        "position, with its 95 % interval; the overlap owed by the two models' laws; the draft's "
+        "position, with its 95% interval; the overlap owed by the two models' laws; the draft's "
         "trained context. Of known text that was scored: nats per token.",
         draw_context,
     ),

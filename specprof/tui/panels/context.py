@@ -28,7 +28,7 @@ class Buckets:
     reached: Floats
     alpha_cond: Floats
     low: Floats
-    """95 % interval of alpha_cond: Wilson, or exact where places are few (theory.md 3.6)."""
+    """95% interval of alpha_cond: Wilson, or exact where places are few (theory.md 3.6)."""
     high: Floats
     overlap: Floats
     """Mean acceptance owed before the draw; nan without evidence."""
@@ -95,7 +95,7 @@ def _legend(sheet: Sheet, places: Places, buckets: Buckets, unit: str) -> None:
         x = sheet.write(x + 2, 0, "━ overlap owed ", "owed")
         x = sheet.write(x, 0, rate(float(np.nanmean(places.overlap))), "dim")
     if x + 18 < sheet.width:
-        x = sheet.write(x + 2, 0, "▒ 95 % interval", "band")
+        x = sheet.write(x + 2, 0, "▒ 95% interval", "band")
 
 
 def _trained_context(snapshot: Snapshot) -> int | None:

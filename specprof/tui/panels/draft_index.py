@@ -29,7 +29,7 @@ def _tall(sheet: Sheet, profile: list[tuple[int, int, int]]) -> None:
     sheet.right(sheet.width, 0, "of", "dim")
     for i, (reached, drafted, accepted) in enumerate(profile):
         row = 2 * i + 1
-        sheet.right(2, row, str(i + 1), "dim")
+        sheet.right(2, row, str(i), "dim")
         sheet.write(3, row, "c_i", "accepted")
         sheet.write(3, row + 1, "S_i", "owed")
         _rate(sheet, 7, row, width, share(accepted, reached), ink="accepted")
@@ -50,7 +50,7 @@ def _flat(sheet: Sheet, profile: list[tuple[int, int, int]]) -> None:
         sheet.write(0, sheet.height - 1, f"… {len(profile) - shown} deeper; m makes room", "dim")
     for i, (reached, drafted, accepted) in enumerate(profile[:shown]):
         row = i + 1
-        sheet.right(2, row, str(i + 1), "dim")
+        sheet.right(2, row, str(i), "dim")
         _rate(sheet, first, row, bar, share(accepted, reached), ink="accepted")
         _rate(sheet, second, row, bar, share(accepted, drafted), ink="owed")
         sheet.right(sheet.width, row, short_count(reached), "dim")

@@ -115,7 +115,7 @@ HEALTHY = {
 
 @pytest.mark.parametrize("how", HEALTHY)
 def test_a_sound_step_is_accused_of_nothing(how):
-    """Ten seeds: with a family error of 1 % all six cases pass in 54 of 100 choices of seeds.
+    """Ten seeds: with a family error of 1% all six cases pass in 54 of 100 choices of seeds.
 
     These seeds are fixed; what is measured over a thousand runs is benchmarks/detection.
     """

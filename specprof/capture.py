@@ -8,7 +8,7 @@ worse than raise CaptureUnreadable or count a damaged line. `capture_writer` mak
 import contextlib
 import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -76,16 +76,24 @@ class CaptureReader:
         except OSError as trouble:
             raise unreadable(self.path, trouble) from trouble
 
-    def pieces(self, size: int = PIECE) -> Iterator[list[Event]]:
+    def pieces(
+        self, size: int = PIECE, file: BinaryIO | None = None, until: int | None = None
+    ) -> Iterator[list[Event]]:
         """Yield the complete events since the last call, from about `size` bytes at a time.
 
-        What is appended after the first piece is left to the next call.
+        What is appended after the first piece is left to the next call, as is what lies behind
+        `until`, the end of a line. `file` is as for `poll`.
         """
-        before, end = -1, None
+        before, end = -1, until
         while before < self.offset and (end is None or self.offset < end):
             before = self.offset  # a piece of damaged lines alone holds no event
-            yield self.poll(size if end is None else min(size, end - before))
+            yield self.poll(size if end is None else min(size, end - before), file)
             end = self._size if end is None else end
+
+    @property
+    def mark(self) -> tuple[int, bytes]:
+        """How far the file was read, and the last bytes of that: the same of the same file."""
+        return self.offset, self._tail
 
     def _events(self, file: BinaryIO, limit: int | None) -> list[Event]:
         events = list[Event]()
@@ -169,14 +177,27 @@ class CaptureReader:
         return events
 
 
-class Capture(msgspec.Struct, frozen=True, kw_only=True):
-    """A capture as it was read: its header, the events after it, and what was wrong with it."""
+class Capture:
+    """A capture: its header, the events after it, and what was wrong with its file."""
 
-    path: Path
-    header: Header
-    events: list[Event]
-    damaged: Damaged
-    torn: bool
+    def __init__(
+        self, *, path: Path, header: Header, events: Sequence[Event], damaged: Damaged, torn: bool
+    ) -> None:
+        self.path = path
+        self.header = header
+        self.events = events
+        """In the order of the file. One that `capture_file` opened reads them anew each time."""
+        self._damaged, self._torn = damaged, torn
+
+    @property
+    def damaged(self) -> Damaged:
+        """The lines that were no event, or said what can't be."""
+        return self._damaged
+
+    @property
+    def torn(self) -> bool:
+        """Whether the file ends inside a line, which was left out."""
+        return self._torn
 
     @property
     def end(self) -> End | None:

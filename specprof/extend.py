@@ -371,4 +371,10 @@ class Exporter(ABC):
 
     @abstractmethod
     def write(self, capture: "Capture", path: "Path") -> None:
-        """Write `capture` to `path`."""
+        """Write `capture` to `path`, where no file is yet.
+
+        Go through `capture.events` as often as you need. Each time they are read anew from the
+        file, a piece at a time: you hold only what you keep of them. `capture.end`, `damaged`,
+        `torn` and `state` are known once you have gone through them all; asked before, they cost
+        a time through. `len` and places such as `events[-1]` work too, and hold every event.
+        """

@@ -8,8 +8,9 @@ the file's. `specprof list exporter` shows it.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ import msgspec
 from specprof.analysis.drafts import levels
 from specprof.capture import Capture
 from specprof.extend import Exporter
-from specprof.records import Burst, Observed, Prefill, Round, Sample, Scored
+from specprof.records import Burst, Event, Observed, Prefill, Round, Sample, Scored
 
 Row = tuple[Any, ...]
 TABLES = {
@@ -51,22 +52,34 @@ class Sqlite(Exporter):
     binary: ClassVar[bool] = True
 
     def write(self, capture: Capture, path: Path) -> None:
-        """Write a fresh file in one transaction; `number` counts the rounds in it from 0."""
+        """Write a fresh file in one transaction; `number` counts the rounds in it from 0.
+
+        Each event is written as it comes, so none of them is held.
+        """
         path.unlink(missing_ok=True)
-        rounds = [event for event in capture.events if isinstance(event, Round)]
+        number = count()
         with closing(sqlite3.connect(path)) as file, file:
             for table, columns in TABLES.items():
                 file.execute(f"create table {table} ({columns})")
+            for event in capture.events:
+                for table, rows in _rows(event, number):
+                    _fill(file, table, rows)
             _fill(file, "run", [(msgspec.json.encode(capture.header).decode(), capture.state)])
-            _fill(file, "rounds", (_round(n, one) for n, one in enumerate(rounds)))
-            _fill(
-                file, "drafted", (row for n, one in enumerate(rounds) for row in _drafted(n, one))
-            )
-            _fill(file, "spans", (row for n, one in enumerate(rounds) for row in _spans(n, one)))
-            passes = [event for event in capture.events if isinstance(event, Scored)]
-            _fill(file, "scored", (row for one in passes for row in _scored(one)))
-            for table, kind in (("prefills", Prefill), ("bursts", Burst), ("samples", Sample)):
-                _fill(file, table, (_fields(table, e) for e in capture.events if type(e) is kind))
+
+
+def _rows(event: Event, number: Iterator[int]) -> Iterator[tuple[str, Iterable[Row]]]:
+    """Yield each table an event has rows for, with the rows."""
+    match event:
+        case Round():
+            which = next(number)
+            yield "rounds", [_round(which, event)]
+            yield "drafted", _drafted(which, event)
+            yield "spans", _spans(which, event)
+        case Scored():
+            yield "scored", _scored(event)
+        case Prefill() | Burst() | Sample():
+            table = f"{type(event).__name__.lower()}s"
+            yield table, [_fields(table, event)]
 
 
 def _fill(file: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:

@@ -4,15 +4,17 @@ Knows files and columns; draws nothing from either.
 """
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from specprof.analysis.columns import Columns
 from specprof.bounds import Damaged
 from specprof.capture import Capture, CaptureReader, no_collection, no_line
+from specprof.capture_file import PIECE_BYTES
 from specprof.records import End, Header
 
-PIECE_BYTES = 1 << 18
-"""Of the file, read at a time: what is decoded of it stays in a processor's cache."""
+EVENTS_TOGETHER = 512
+"""Laid out at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,11 @@ def read_columns(path: Path) -> Recorded:
 
 
 def laid_out(capture: Capture) -> Recorded:
-    """Return a capture that was read already as columns."""
-    columns = Columns()
+    """Return a capture as columns; of its events no more are held than it holds itself."""
+    columns, events = Columns(), iter(capture.events)
+    columns.feed([capture.header])
+    with no_collection():
+        while some := list(islice(events, EVENTS_TOGETHER)):
+            columns.feed(some)
     columns.damaged, columns.torn = capture.damaged, capture.torn
-    columns.feed([capture.header, *capture.events])
     return Recorded(columns, capture.end, capture.damaged, capture.torn)

@@ -38,27 +38,37 @@ def export(
     A capture that is damaged is written as far as it could be read; the exit code is 5 where no
     result of it could.
     """
-    from specprof import extend, registry, writing
-    from specprof.capture import read_capture
+    from specprof import registry
+    from specprof.capture_file import open_capture
 
     member = registry.member("exporter", format_)
-    read = read_capture(capture)
+    with open_capture(capture) as read:
+        written = _written(member, read, output, overwrite=force)
+        _narrate(read, written)
+        _refuse_ruined(read)
+
+
+def _written(
+    member: "Member", capture: "Capture", output: Path | None, *, overwrite: bool
+) -> str | None:
+    """Write a capture and return where it went, in words; None where that is stdout."""
+    from specprof import extend, registry, writing
+
     with _named(member):
         exporter = registry.load(extend.Exporter, member)()
         if output == Path("-"):
-            _to_stdout(exporter, read)
-            _refuse_ruined(read)
-            return
+            _to_stdout(exporter, capture)
+            return None
     if output and str(output) in {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}:
         raise UsageError(f"{output} is no place for a file", "give `-o -` to write to stdout")
-    path = output or capture.with_name(capture.name.removesuffix(".jsonl") + exporter.suffix)
-    _refuse_the_capture(path, capture)
-    with writing.whole(path, overwrite=force) as part, _named(member):
-        exporter.write(read, part)
+    beside = capture.path.with_name(capture.path.name.removesuffix(".jsonl") + exporter.suffix)
+    path = output or beside
+    _refuse_the_capture(path, capture.path)
+    with writing.whole(path, overwrite=overwrite) as part, _named(member):
+        exporter.write(capture, part)
         if not part.exists():
             raise SpecprofError(f"nothing was written for {path}", "the exporter wrote elsewhere")
-    _narrate(read, f"{path}\n  open it with {exporter.viewer}")
-    _refuse_ruined(read)
+    return f"{path}\n  open it with {exporter.viewer}"
 
 
 @contextlib.contextmanager
@@ -98,7 +108,6 @@ def _to_stdout(exporter: "Exporter", capture: "Capture") -> None:
         with path.open("rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer)
     sys.stdout.flush()
-    _narrate(capture, None)
 
 
 def _refuse_ruined(capture: "Capture") -> None:

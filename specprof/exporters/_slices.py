@@ -41,18 +41,36 @@ class Slice(NamedTuple):
         return self.start_ns + self.ns
 
 
-def lanes(capture: Capture) -> dict[int, list[Slice]]:
-    """Return sequence -> a slice for each of its prefills, rounds and passes over known text.
+class Timeline(NamedTuple):
+    """A run's time, whole."""
+
+    lanes: dict[int, list[Slice]]
+    """Sequence -> a slice for each of its prefills, rounds and passes over known text.
 
     By start, none overlapping the one before. There is a lane 0 even where nothing was recorded.
     """
-    found: dict[int, list[Timed]] = {0: []}
-    sequence_of = {one.burst: one.sequence for one in capture.events if isinstance(one, Round)}
+    ns: int
+    """How long the run took: to its closing line, or as far as anything was recorded."""
+
+
+def timeline(capture: Capture) -> Timeline:
+    """Return a capture's times; it holds every event that has some."""
+    timed, sequence_of, ns = list[Timed](), dict[int, int](), 0
     for event in capture.events:
         if isinstance(event, Timed):
-            burst = -1 if isinstance(event, Scored) else event.burst
-            found.setdefault(sequence_of.get(burst, 0), []).append(event)
-    return {sequence: list(_lane(found[sequence])) for sequence in sorted(found)}
+            timed.append(event)
+        if isinstance(event, Round):
+            sequence_of[event.burst] = event.sequence
+        elif isinstance(event, End):
+            ns = max(ns, event.wall_ns)
+        elif isinstance(event, Burst):
+            ns = max(ns, event.start_ns + event.wall_ns)
+    found: dict[int, list[Timed]] = {0: []}
+    for one in timed:
+        burst = -1 if isinstance(one, Scored) else one.burst
+        found.setdefault(sequence_of.get(burst, 0), []).append(one)
+    lanes = {sequence: list(_lane(found[sequence])) for sequence in sorted(found)}
+    return Timeline(lanes, max([ns, *(lane[-1].end_ns for lane in lanes.values() if lane)]))
 
 
 def _lane(timed: list[Timed]) -> Iterator[Slice]:
@@ -61,16 +79,6 @@ def _lane(timed: list[Timed]) -> Iterator[Slice]:
         one = _laid_out(event, max(end, event.start_ns))
         end = one.end_ns
         yield one
-
-
-def run_ns(capture: Capture, last: int = 0) -> int:
-    """Return how long the run took: to its closing line, or as far as anything was recorded.
-
-    `last` is the end of the last slice, where it is known already.
-    """
-    ends = [event.wall_ns for event in capture.events if isinstance(event, End)]
-    ends += [event.start_ns + event.wall_ns for event in capture.events if isinstance(event, Burst)]
-    return max([last, *ends])
 
 
 def self_ns(one: Slice) -> int:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from specprof.capture import Capture
-from specprof.exporters._slices import RUN, Slice, lanes, run_ns
+from specprof.exporters._slices import RUN, Slice, timeline
 from specprof.extend import Exporter
 from specprof.plain import as_json, plain_json
 from specprof.records import Burst, Note, Round, Sample, Scored
@@ -43,18 +43,17 @@ class Chrome(Exporter):
 
 def _events(capture: Capture) -> Iterator[Json]:
     yield _named("process_name", f"specprof {capture.header.spec.id}")
-    found, end, number = lanes(capture), 0, count()
-    run = list[Json]()
-    for sequence, lane in found.items():
-        whose = f", sequence {sequence}" if len(found) > 1 else ""
+    lanes, ns = timeline(capture)
+    run, number = list[Json](), count()
+    for sequence, lane in lanes.items():
+        whose = f", sequence {sequence}" if len(lanes) > 1 else ""
         for track, name in TRACKS.items():
             yield {**_named("thread_name", name + whose), "tid": track + sequence * len(TRACKS)}
         for one in lane:
             events = [*_slice(one, HOST), *_arrow(one, next(number))]
             run += [{**event, "tid": event["tid"] + sequence * len(TRACKS)} for event in events]
             run += _counted(one, whose)
-            end = max(end, one.end_ns)
-    yield from _slice(Slice(RUN, 0, run_ns(capture, end)), HOST)
+    yield from _slice(Slice(RUN, 0, ns), HOST)
     yield from run
     for event in capture.events:
         if isinstance(event, Sample):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from specprof.capture import Capture
-from specprof.exporters._slices import RUN, Slice, lanes, run_ns, self_ns
+from specprof.exporters._slices import RUN, Slice, Timeline, self_ns, timeline
 from specprof.extend import Exporter
 
 Stack = tuple[str, ...]
@@ -25,24 +25,22 @@ class Collapsed(Exporter):
     def write(self, capture: Capture, path: Path) -> None:
         """Write one line a stack, the times of equal stacks summed."""
         lines = Counter[str]()
-        for stack, ns in stacks(capture).items():
+        for stack, ns in stacks(timeline(capture)).items():
             lines[";".join(_frame(name) for name in stack)] += ns
         text = "".join(f"{line} {ns}\n" for line, ns in lines.items())
         path.write_text(text, encoding="utf-8")
 
 
-def stacks(capture: Capture) -> dict[Stack, int]:
+def stacks(run: Timeline) -> dict[Stack, int]:
     """Return stack, root first -> nanoseconds spent in it and in nothing below it; no zeros.
 
     A batch step's time counts once, divided among its sequences.
     """
     spent = Counter[Stack]()
-    end = 0
-    for lane in lanes(capture).values():
+    for lane in run.lanes.values():
         for one in lane:
-            end = max(end, one.end_ns)
             _add(spent, (RUN,), one, one.shared)
-    spent[(RUN,)] += run_ns(capture, end) - spent.total()
+    spent[(RUN,)] += run.ns - spent.total()
     return {stack: ns for stack, ns in spent.items() if ns}
 
 

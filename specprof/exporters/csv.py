@@ -7,10 +7,10 @@ came out of the capture can't be taken for formulas.
 """
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from statistics import fmean
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from specprof.analysis.drafts import levels
 from specprof.capture import Capture
@@ -61,22 +61,47 @@ class Csv(Exporter):
     viewer: ClassVar[str] = "any spreadsheet, or pandas.read_csv"
 
     def write(self, capture: Capture, path: Path) -> None:
-        """Write a line of column names, then one line a round, or a scored token."""
-        rounds = [event for event in capture.events if isinstance(event, Round)]
-        phases = dict.fromkeys(
-            span.name for one in rounds for span in one.spans if span.parent is None
-        )
+        """Write a line of column names, then one line a round, or a scored token.
+
+        A first time through the events finds the phases, which the columns are named for.
+        """
+        found = _found(capture)
         with path.open("w", encoding="utf-8", newline="") as file:
             rows = csv.writer(file)
-            passes = [event for event in capture.events if isinstance(event, Scored)]
-            if passes and not rounds:
+            if found.scored and not found.rounds:
                 rows.writerow(SCORED)
+                passes = (event for event in capture.events if isinstance(event, Scored))
                 rows.writerows(row for one in passes for row in _scored(one))
                 return
-            rows.writerow([*COLUMNS, *(no_formula(f"{name}_phase_ns") for name in phases)])
-            for one in rounds:
-                known = [value(one) for value in COLUMNS.values()]
-                rows.writerow(known + [_phase_ns(one, name) for name in phases])
+            phases = [no_formula(f"{name}_phase_ns") for name in found.phases]
+            rows.writerow([*COLUMNS, *phases])
+            rounds = (event for event in capture.events if isinstance(event, Round))
+            rows.writerows(_row(one, found.phases) for one in rounds)
+
+
+class _Found(NamedTuple):
+    """What the whole of a capture has, and its first row must know."""
+
+    rounds: bool
+    scored: bool
+    phases: dict[str, None]
+    """Names of top-level spans, in the order they come."""
+
+
+def _found(capture: Capture) -> _Found:
+    rounds = scored = False
+    phases = dict[str, None]()
+    for event in capture.events:
+        if isinstance(event, Round):
+            rounds = True
+            phases |= dict.fromkeys(span.name for span in event.spans if span.parent is None)
+        scored |= isinstance(event, Scored)
+    return _Found(rounds, scored, phases)
+
+
+def _row(one: Round, phases: Iterable[str]) -> list[Cell]:
+    known = [value(one) for value in COLUMNS.values()]
+    return known + [_phase_ns(one, name) for name in phases]
 
 
 def no_formula(text: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from specprof.capture import Capture
-from specprof.exporters._slices import RUN, Slice, lanes, run_ns
+from specprof.exporters._slices import RUN, Slice, Timeline, timeline
 from specprof.exporters.collapsed import stacks
 from specprof.extend import Exporter
 from specprof.plain import as_json, plain_json
@@ -29,8 +29,8 @@ class Speedscope(Exporter):
     def write(self, capture: Capture, path: Path) -> None:
         """Write the aggregate and the timelines of one run."""
         name = capture.header.spec.id
-        frames = _Frames()
-        profiles = [_aggregate(capture, frames), *_timelines(capture, frames)]
+        frames, run = _Frames(), timeline(capture)
+        profiles = [_aggregate(run, frames), *_timelines(run, frames)]
         document = {
             "$schema": SCHEMA,
             "exporter": f"specprof@{__version__}",
@@ -50,8 +50,8 @@ class _Frames(dict[str, int]):
         return self[name]
 
 
-def _aggregate(capture: Capture, frames: _Frames) -> Json:
-    spent = stacks(capture)
+def _aggregate(run: Timeline, frames: _Frames) -> Json:
+    spent = stacks(run)
     return {
         "type": "sampled",
         "name": "all rounds together",
@@ -63,17 +63,15 @@ def _aggregate(capture: Capture, frames: _Frames) -> Json:
     }
 
 
-def _timelines(capture: Capture, frames: _Frames) -> Iterator[Json]:
-    found = lanes(capture)
-    end = run_ns(capture, max((lane[-1].end_ns for lane in found.values() if lane), default=0))
-    for sequence, lane in found.items():
+def _timelines(run: Timeline, frames: _Frames) -> Iterator[Json]:
+    for sequence, lane in run.lanes.items():
         yield {
             "type": "evented",
-            "name": "timeline" if len(found) == 1 else f"timeline of sequence {sequence}",
+            "name": "timeline" if len(run.lanes) == 1 else f"timeline of sequence {sequence}",
             "unit": "nanoseconds",
             "startValue": 0,
-            "endValue": end,
-            "events": list(_opened_and_closed(Slice(RUN, 0, end, tuple(lane)), frames)),
+            "endValue": run.ns,
+            "events": list(_opened_and_closed(Slice(RUN, 0, run.ns, tuple(lane)), frames)),
         }
 
 

@@ -11,7 +11,7 @@ from formats import check_chrome, check_speedscope, chrome_events, collapsed_sta
 from specprof.analysis.columns import Columns
 from specprof.analysis.timing import GAP, phases
 from specprof.capture import Capture
-from specprof.exporters._slices import HOST_GAP, Slice, lanes, run_ns, self_ns
+from specprof.exporters._slices import HOST_GAP, Slice, self_ns, timeline
 from specprof.exporters.chrome import Chrome
 from specprof.exporters.collapsed import Collapsed
 from specprof.exporters.speedscope import Speedscope
@@ -94,7 +94,7 @@ def collapsed_phases(text: str) -> Counter:
 @given(ROUNDS)
 def test_phases_keep_their_length_and_never_overlap(rounds):
     """Whatever two clocks recorded, slices nest, are in order, and a phase's time is kept."""
-    whole = lanes(capture(rounds))[0]
+    whole = timeline(capture(rounds)).lanes[0]
     end, sums = 0, Counter()
     for one in whole:
         assert one.start_ns >= end
@@ -143,7 +143,7 @@ def test_the_host_gap_is_the_one_the_analysis_derives():
     analysed = {phase.name: phase.total_ns for phase in phases(columns)}
     analysed[HOST_GAP] = analysed.pop(GAP)
     sums = Counter()
-    for one in lanes(made)[0]:
+    for one in timeline(made).lanes[0]:
         if isinstance(one.event, Round):
             sums += Counter({phase.name: phase.ns for phase in one.children})
     assert sums == {name: ns for name, ns in analysed.items() if ns}
@@ -152,7 +152,7 @@ def test_the_host_gap_is_the_one_the_analysis_derives():
 def test_steps_lie_in_their_phase():
     """A draft's steps are below it, as many and as long as were recorded."""
     made = in_memory(events(depth=3))
-    one = next(each for each in lanes(made)[0] if isinstance(each.event, Round))
+    one = next(each for each in timeline(made).lanes[0] if isinstance(each.event, Round))
     draft = one.children[0]
     steps = [span for span in one.event.spans if span.parent == "draft"]
     assert draft.name == "draft"
@@ -171,7 +171,7 @@ def test_spans_nest_as_deep_as_they_were_measured():
         Span("layer 0", "step", 50, 40),
         Span("attention", "layer 0", 50, 30),
     ]
-    ((draft,),) = ([one.children for one in lanes(capture([(1000, 100, spans)]))[0]],)
+    ((draft,),) = ([one.children for one in timeline(capture([(1000, 100, spans)])).lanes[0]],)
     first, second = draft[0].children
     assert [each.name for each in (first, second)] == ["step", "step"]
     for step, at, ns in ((first, 1010, 30), (second, 1050, 30)):
@@ -184,7 +184,7 @@ def test_no_chain_of_spans_is_too_long():
     """A foreign capture may claim thousands of levels: what lies too deep is left out."""
     names = ["draft", *map(str, range(3000))]
     spans = [Span(name, parent, 0, 10) for name, parent in zip(names, [None, *names], strict=False)]
-    ((found,), depth) = (lanes(capture([(0, 10, spans)]))[0], 0)
+    ((found,), depth) = (timeline(capture([(0, 10, spans)])).lanes[0], 0)
     while found.children:
         (found,), depth = found.children, depth + 1
     assert 4 <= depth < 20
@@ -193,5 +193,5 @@ def test_no_chain_of_spans_is_too_long():
 def test_the_run_lasts_to_its_closing_line():
     """Time after the last round belongs to the run, and to nothing in it."""
     made = in_memory(events())
-    last = max(one.end_ns for one in lanes(made)[0])
-    assert run_ns(made, last) == made.end.wall_ns > last
+    found = timeline(made)
+    assert found.ns == made.end.wall_ns > max(one.end_ns for one in found.lanes[0])

@@ -1,0 +1,123 @@
+"""A capture whose events are read from its file anew each time they are gone through.
+
+None of them is kept, so a file of any length takes the memory of one piece. What is known only at
+the end of the file (its closing line, its damage) is known after the first time through. Knows
+pieces of a capture; nothing of what is made of them.
+"""
+
+import contextlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, overload
+
+from specprof.bounds import Damaged
+from specprof.capture import Capture, CaptureReader, no_line, replaced, unreadable
+from specprof.reading import open_regular
+from specprof.records import End, Event, Header
+
+PIECE_BYTES = 1 << 18
+"""Of the file, read at a time: what is decoded of it stays in a processor's cache."""
+
+
+@contextlib.contextmanager
+def open_capture(path: Path) -> Iterator[Capture]:
+    """Yield a capture that is read as far as the file goes the first time through.
+
+    Raises CaptureUnreadable as `read_capture` does; going through the events raises
+    CaptureReplaced where the file is overwritten meanwhile.
+    """
+    try:
+        file = open_regular(path)
+    except OSError as trouble:
+        raise unreadable(path, trouble) from trouble
+    with file:  # held open: every time through reads the same file, whatever becomes of its name
+        yield _CaptureFile(path, file)
+
+
+class FileEvents(Sequence[Event]):
+    """The events behind a capture's header.
+
+    Going through them holds a piece at a time. To be asked for one by its place, it holds them all.
+    """
+
+    def __init__(self, path: Path, file: BinaryIO, header: Header) -> None:
+        self._path = path
+        self._file = file
+        self._header = header
+        self._whole: list[Event] | None = None
+        self._found: _Found | None = None
+
+    @property
+    def found(self) -> "_Found":
+        """What is known at the end of the file; goes through it where nobody has yet."""
+        if self._found is None:
+            deque(self, maxlen=0)
+        assert self._found is not None  # noqa: S101 - set at the end of every time through
+        return self._found
+
+    def __iter__(self) -> Iterator[Event]:
+        reader, before, count, last = CaptureReader(self._path), self._found, 0, None
+        if reader.poll(1, self._file) != [self._header]:
+            raise replaced(self._path)
+        until = None if before is None else before.mark[0]
+        for piece in reader.pieces(PIECE_BYTES, self._file, until):
+            yield from piece
+            count += len(piece)
+            last = piece[-1] if piece else last
+        end = last if isinstance(last, End) else None
+        found = _Found(count, end, reader.damaged, reader.torn, reader.mark)
+        if before is None:
+            self._found = self._found or found
+        elif (before.events, before.mark) != (found.events, found.mark):
+            raise replaced(self._path)
+
+    def __len__(self) -> int:
+        return self.found.events
+
+    @overload
+    def __getitem__(self, place: int) -> Event:
+        pass
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Event]:
+        pass
+
+    def __getitem__(self, place: int | slice) -> Event | list[Event]:
+        if self._whole is None:
+            self._whole = list(iter(self))
+        return self._whole[place]
+
+
+class _Found(NamedTuple):
+    """What one knows of a file's events once one has gone through them."""
+
+    events: int
+    """How many there are."""
+    end: End | None
+    damaged: Damaged
+    torn: bool
+    mark: tuple[int, bytes]
+
+
+class _CaptureFile(Capture):
+    """A capture of which only the header is held; asked for its end, it goes through all of it."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        header = next(iter(CaptureReader(path).poll(1, file)), None)
+        if not isinstance(header, Header):
+            raise no_line(path)
+        self._read = FileEvents(path, file, header)
+        super().__init__(path=path, header=header, events=self._read, damaged=Damaged(), torn=False)
+
+    @property
+    def damaged(self) -> Damaged:
+        return self._read.found.damaged
+
+    @property
+    def torn(self) -> bool:
+        return self._read.found.torn
+
+    @property
+    def end(self) -> End | None:
+        return self._read.found.end

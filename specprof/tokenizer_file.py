@@ -1,12 +1,17 @@
 """A tokenizer's file, looked at before a library loads it: what it may make of a short text.
 
 Knows JSON; neither models nor the library. A few steps that each put a long text in the place of a
-letter make gigabytes of a word, and the library then ends the process.
+letter make gigabytes of a word, and the library then ends the process. A pattern that can match in
+very many ways takes half a second for each letter, and nothing interrupts the library meanwhile.
 """
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+
+from specprof.plain import brief
 
 STEPS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 """Parts of the file that change a text."""
@@ -14,6 +19,23 @@ MOST_TIMES = 64
 """As long as a part may make a text; real ones put a sign of three bytes for a space."""
 _PUT = {"Replace": "content", "Prepend": "prepend", "Append": "append"}
 """Steps that put a text of their own in, and where it stands."""
+MOST_STEPS = 1000
+"""Objects in one part; real ones have a few dozen."""
+LONGEST_PATTERN = 200
+"""Characters of a pattern that is looked into."""
+LONGEST_ADDED = 1000
+"""Characters of an added token: its normaliser takes them in while a tokenizer is loaded."""
+WHILE_LOADING = ("normalizer", "decoder")
+"""Parts with patterns that are searched for where nothing can stop it: added tokens pass through
+the first while the library loads them, and single tokens through the second."""
+_ATOM = (
+    r"(?:\\[pP]\{\^?\w+\}|\\x\{[0-9a-fA-F]+\}|\\[^0-9gkXyY]"
+    r"|\[\^?(?:\\.|[^\[\]\\])+\]|[^\\\[\](){}*+?|])"
+)
+_ALTERNATIVE = rf"{_ATOM}*(?:{_ATOM}(?:[*+?]|\{{\d{{1,3}}(?:,\d{{0,3}})?\}}){_ATOM}*)?"
+_is_quick = re.compile(rf"{_ALTERNATIVE}(?:\|{_ALTERNATIVE})*", re.DOTALL).fullmatch
+"""Matches patterns without groups, with one repetition an alternative: nothing is tried twice."""
+_UNUSED_BY_DECODING = ("normalizer", "pre_tokenizer", "post_processor")
 
 
 def trouble_with(written: str) -> str | None:
@@ -23,13 +45,60 @@ def trouble_with(written: str) -> str | None:
     """
     try:
         whole = msgspec.json.decode(written)
+        if not isinstance(whole, dict):
+            return None
+        found = (_trouble_in(part, whole.get(part)) for part in STEPS)
+        return next((each for each in found if each), None) or trouble_with_added(whole)
     except (msgspec.DecodeError, RecursionError):
         return None
-    for part in STEPS if isinstance(whole, dict) else ():
-        times = _times(whole.get(part))
-        if times > MOST_TIMES:
-            return f"its {part} can make a text more than {MOST_TIMES} times as long"
+
+
+def trouble_with_added(whole: dict[str, Any]) -> str | None:
+    """Return what is wrong with the added tokens of a tokenizer's file, or of its configuration."""
+    added = [whole.get("added_tokens"), whole.get("added_tokens_decoder")]
+    longest = max((len(each) for each in _values("content", added)), default=0)
+    if longest > LONGEST_ADDED:
+        return f"an added token has {longest:,} characters, and {LONGEST_ADDED:,} are the most"
     return None
+
+
+def for_decoding(written: str) -> str | None:
+    """Return what decoding needs of a `tokenizer.json`; None of one whose decoder has a pattern.
+
+    The rest would only cost time. Raises msgspec.DecodeError where the text is no JSON object.
+    """
+    parts = msgspec.json.decode(written, type=dict[str, msgspec.Raw])
+    decoder = msgspec.json.decode(parts.get("decoder", b"null"))
+    if any(True for _ in _values("Regex", decoder)):
+        return None
+    nothing = msgspec.Raw(b"null")
+    return msgspec.json.encode(parts | dict.fromkeys(_UNUSED_BY_DECODING, nothing)).decode()
+
+
+def _trouble_in(part: str, step: Any) -> str | None:  # noqa: ANN401 - any JSON
+    if _times(step) > MOST_TIMES:
+        return f"its {part} can make a text more than {MOST_TIMES} times as long"
+    if sum(1 for _ in _objects(step)) > MOST_STEPS:
+        return f"its {part} has more than {MOST_STEPS} steps"
+    patterns = _values("Regex", step) if part in WHILE_LOADING else ()
+    for pattern in patterns:
+        if len(pattern) > LONGEST_PATTERN or not _is_quick(pattern):
+            return f"its {part} has a pattern that may take hours: {brief(pattern)}"
+    return None
+
+
+def _values(key: str, step: Any) -> Iterator[str]:  # noqa: ANN401
+    """Yield the texts that stand under a key, anywhere inside."""
+    return (each[key] for each in _objects(step) if isinstance(each.get(key), str))
+
+
+def _objects(step: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
+    """Yield each JSON object inside, this one first."""
+    if isinstance(step, dict):
+        yield step
+    inner = step.values() if isinstance(step, dict) else step if isinstance(step, list) else ()
+    for each in inner:
+        yield from _objects(each)
 
 
 def _times(step: Any) -> int:  # noqa: ANN401 - any JSON

@@ -1,13 +1,47 @@
-"""A tokenizer's file that would make gigabytes of a word is seen before it is loaded."""
+"""A tokenizer's file that would make gigabytes of a word, or hours, is seen before it is loaded."""
 
 import json
 
 import pytest
-from tokenizers import Tokenizer, decoders, normalizers
+from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers
 from tokenizers.models import WordLevel
 
 from specprof import pocket
-from specprof.tokenizer_file import MOST_TIMES, trouble_with
+from specprof.tokenizer_file import (
+    LONGEST_ADDED,
+    LONGEST_PATTERN,
+    MOST_STEPS,
+    MOST_TIMES,
+    for_decoding,
+    trouble_with,
+    trouble_with_added,
+)
+
+PATTERNS = [
+    *(
+        r" {2,}",
+        r"\s{2,}|[\n\r\t]",
+        r"\n",
+        r" +▁",
+        r"^▁+$",
+        r"\A +| +\z",
+        r"\A▁",
+        r"\s+",
+        r"\p{Zs}+",
+    ),
+]
+"""Of the normalisers that transformers makes."""
+DEEP = '{"normalizer":' + '{"a":' * 700 + "1" + "}" * 701
+SLOW = [
+    r"(?m)(?:.|..){1,20}\A\z",
+    "(a+)+$",
+    "a*a*a*b",
+    r"(?:a|a)+$",
+    r"(a*)\1\1b",
+    "a{2}+b",
+    r"\X+a",
+]
+"""Each can match in very many ways, or in ways that are not looked into."""
 
 
 def written(normalizer=None, decoder=None):
@@ -52,7 +86,9 @@ def test_the_pocket_familys_tokenizer_is_sound():
     assert trouble_with(path.read_text(encoding="utf-8")) is None
 
 
-@pytest.mark.parametrize("text", ["", "no json", "[]", "1", '{"normalizer": 3}', "[" * 10_000])
+@pytest.mark.parametrize(
+    "text", ["", "no json", "[]", "1", '{"normalizer": 3}', "[" * 10_000, DEEP]
+)
 def test_what_has_another_form_is_the_librarys_to_refuse(text):
     """Nothing is raised."""
     assert trouble_with(text) is None
@@ -63,3 +99,59 @@ def test_a_prepended_text_counts_with_what_it_stands_before():
     steps = [{"type": "Prepend", "prepend": "x"}] * 7
     assert trouble_with(json.dumps({"normalizer": {"normalizers": steps}}))
     assert not trouble_with(json.dumps({"normalizer": {"normalizers": steps[:6]}}))
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("part", ["normalizer", "decoder"])
+def test_the_patterns_of_real_normalisers_are_left_alone(pattern, part):
+    """A run of one sign, at the front, at the end, or before another."""
+    steps = {"normalizer": normalizers.Replace, "decoder": decoders.Replace}
+    assert trouble_with(written(**{part: steps[part](Regex(pattern), " ")})) is None
+
+
+@pytest.mark.parametrize("pattern", [*SLOW, "a" * (LONGEST_PATTERN + 1)])
+@pytest.mark.parametrize("part", ["normalizer", "decoder"])
+def test_a_pattern_that_may_take_hours_is_seen_where_nothing_could_stop_it(pattern, part):
+    """Added tokens pass through the normaliser while the library loads them."""
+    step = {"type": "Replace", "pattern": {"Regex": pattern}, "content": "b"}
+    whole = json.dumps({part: {"type": "Sequence", "steps": [step]}})
+    assert f"{part} has a pattern that may take hours" in trouble_with(whole)
+    assert len(trouble_with(whole)) < 300
+
+
+def test_patterns_that_split_a_text_are_left_to_the_run():
+    """GPT-2's, Llama's and Qwen's have groups; a run that they stop is given up."""
+    gpt2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+    tokenizer = Tokenizer(WordLevel({"a": 0}, unk_token="a"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(gpt2), "isolated")
+    assert trouble_with(tokenizer.to_str()) is None
+
+
+@pytest.mark.parametrize("part", ["normalizer", "pre_tokenizer", "decoder"])
+def test_a_chain_without_end_is_seen(part):
+    """Each step is short work; a million of them are not."""
+    steps = [{"type": "Strip"}] * MOST_STEPS
+    assert "steps" in trouble_with(json.dumps({part: {"type": "Sequence", "steps": steps}}))
+    assert not trouble_with(json.dumps({part: {"type": "Sequence", "steps": steps[1:]}}))
+
+
+@pytest.mark.parametrize("key", ["added_tokens", "added_tokens_decoder"])
+def test_an_added_token_as_long_as_a_book_is_seen(key):
+    """In the tokenizer's file, and in its configuration."""
+    for count, seen in ((LONGEST_ADDED, False), (LONGEST_ADDED + 1, True)):
+        token = {"content": "a" * count}
+        whole = {key: [token] if key == "added_tokens" else {"7": token}}
+        assert bool(trouble_with_added(whole)) is seen
+    assert trouble_with(json.dumps({"added_tokens": [token]}))
+
+
+def test_decoding_needs_neither_normaliser_nor_splits():
+    """The same words come of what is left, and no pattern is left in it."""
+    path = pocket.folder("pocket/target") / "tokenizer.json"
+    text = path.read_text(encoding="utf-8")
+    whole, needed = Tokenizer.from_str(text), for_decoding(text)
+    assert "Regex" in text
+    assert "Regex" not in needed
+    ids = whole.encode("def area(width):\n    return 1").ids
+    assert Tokenizer.from_str(needed).decode(ids) == whole.decode(ids)
+    assert for_decoding(written(decoder=decoders.Replace(Regex("a"), "b"))) is None

@@ -6,6 +6,7 @@ worth its time only while a verdict hangs on it: one that would be overturned or
 that couldn't be reached.
 """
 
+import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -192,14 +193,18 @@ def seconds(settings: Settings, columns: Columns) -> float:
 
 
 def _feeding_s(columns: Columns, side: str) -> float:
-    """Return a known token's time in one of the models, by the prefill that went quickest."""
+    """Return a known token's time in one of the models, by the median of the prefills.
+
+    The quickest would be nearer, as short ones take longer for each token; but a file is anybody's,
+    and one tiny number in it would decide.
+    """
     found = [
         span.ns / 1e9 / one.fed
         for one in columns.prefills
         for span in one.spans
         if span.name == f"prefill-{side}" and one.fed
     ]
-    return min(found, default=GUESSED_S)
+    return statistics.median(found) if found else GUESSED_S
 
 
 def _loading_s(columns: Columns) -> float:

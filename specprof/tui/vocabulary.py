@@ -11,7 +11,7 @@ from specprof.amounts import LARGEST_TOKENIZER_BYTES, MOST_IDS
 from specprof.pocket import PREFIX, folder, members
 from specprof.reading import is_regular, read_text
 from specprof.records import Header
-from specprof.tokenizer_file import trouble_with
+from specprof.tokenizer_file import for_decoding, trouble_with
 from specprof.tui.snapshot import ids_only
 
 _WORD_START = "▁"  # how SentencePiece writes a leading space
@@ -36,9 +36,10 @@ def _reading(path: Path) -> Callable[[int], str]:
 
     try:
         written = read_text(path, LARGEST_TOKENIZER_BYTES)
-        if trouble_with(written):
+        needed = None if trouble_with(written) else for_decoding(written)
+        if needed is None:
             return ids_only
-        tokenizer = Tokenizer.from_str(written)
+        tokenizer = Tokenizer.from_str(needed)
     except Exception:  # noqa: BLE001 - the package raises bare Exception for a broken file
         return ids_only
     known: dict[int, str] = {}

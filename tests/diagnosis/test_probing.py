@@ -17,7 +17,7 @@ from specprof.errors import MissingEvidence, UnknownName, UsageError
 from specprof.extend import Probe
 from specprof.findings import Clear, Crashed, Finding, Found, Stage, Unknown
 from specprof.limits import check
-from specprof.records import Overlaps, Scan
+from specprof.records import Overlaps, Prefill, Scan
 from specprof.settings import Settings
 
 HEADINGS = ["Changes", "Confirms", "Overturns", "Does not see"]
@@ -376,3 +376,18 @@ def test_a_longer_run_is_estimated_longer():
     )
     assert seconds(read_it, columns) < seconds(msgspec.structs.replace(read_it, view=256), columns)
     assert seconds(Settings(workload="scan"), Columns()) > 0
+
+
+@pytest.mark.parametrize("workload", ["overlap", "scan", "generate"])
+def test_one_tiny_number_of_a_strangers_capture_moves_the_estimate_little(workload):
+    """A prefill that is said to have taken no time is one of many."""
+    asked = msgspec.structs.replace(evidence().settings, workload=workload, context=100_000)
+    whole = captures.events(stops=8, max_new_tokens=120, context=4000)
+    prefills = [each for each in whole if isinstance(each, Prefill) and each.fed]
+    assert len(prefills) > 2
+    spans = [msgspec.structs.replace(each, ns=1) for each in prefills[-1].spans]
+    assert spans
+    tiny = msgspec.structs.replace(prefills[-1], spans=spans)
+    altered = [tiny if each is prefills[-1] else each for each in whole]
+    honest, moved = (seconds(asked, taken(each).columns) for each in (whole, altered))
+    assert moved > honest / 2

@@ -1,10 +1,11 @@
 """Token texts from a tokenizer on this machine, ids where there is none."""
 
 import json
+import time
 
 import msgspec
 import pytest
-from tokenizers import Tokenizer, decoders, models
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from captures import events
 from specprof import pocket
@@ -75,3 +76,28 @@ def test_a_tokenizer_that_would_fill_the_memory_shows_ids(tmp_path):
     whole["decoder"] = {"type": "Sequence", "decoders": steps}
     (tmp_path / "tokenizer.json").write_text(json.dumps(whole), encoding="utf-8")
     assert vocabulary(header(tmp_path)) is ids_only
+
+
+SLOW = Regex(r"(?m)(?:.|..){1,22}\A\z")
+"""Takes half a second for each letter, and nothing stops the library meanwhile."""
+
+
+@pytest.mark.parametrize("part", ["normalizer", "pre_tokenizer", "decoder"])
+def test_a_pattern_that_takes_hours_holds_nothing_up(tmp_path, part):
+    """Decoding needs no normaliser and no splits; a decoder with a pattern is left alone."""
+    word = "the cat sat on the mat and saw the dog run away " * 20
+    tokenizer = Tokenizer(models.WordLevel({word: 0, "sat": 1}, unk_token="sat"))
+    step = {
+        "normalizer": normalizers.Replace(SLOW, "b"),
+        "pre_tokenizer": pre_tokenizers.Split(SLOW, "isolated"),
+        "decoder": decoders.Replace(SLOW, "b"),
+    }[part]
+    setattr(tokenizer, part, step)
+    whole = json.loads(tokenizer.to_str())
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "special"), False)
+    whole["added_tokens"] = [{"id": 0, "content": word, "normalized": True, **flags}]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(whole), encoding="utf-8")
+    began = time.monotonic()
+    text = vocabulary(header(tmp_path))(0)
+    assert time.monotonic() - began < 5
+    assert text == (word if part == "pre_tokenizer" else "⟨0⟩")

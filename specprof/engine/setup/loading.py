@@ -16,16 +16,17 @@ from transformers.utils import logging as transformers_logging
 
 from specprof.amounts import LARGEST_TOKENIZER_BYTES
 from specprof.engine.checkpoints import where
-from specprof.engine.checkpoints.files import Misfit
+from specprof.engine.checkpoints.files import Misfit, read_json
 from specprof.engine.checkpoints.guard import guarded
 from specprof.engine.checkpoints.numbers import shown
 from specprof.engine.checkpoints.survey import Survey, survey
 from specprof.engine.fits import check_loads
+from specprof.engine.setup.tokens import refuse_beside_another, token_ids
 from specprof.errors import NOT_FINITE, EnvironmentMissing, UsageError, in_a_line
 from specprof.reading import read_text
 from specprof.records import ModelFacts
 from specprof.settings import Settings
-from specprof.tokenizer_file import trouble_with
+from specprof.tokenizer_file import trouble_with, trouble_with_added
 
 transformers_logging.disable_progress_bar()  # the run narrates itself, one line at a time
 
@@ -33,6 +34,7 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 TRIED = 2
 """Tokens fed once a model is loaded."""
 MATRIX = 2
+TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 LOOKS_AHEAD = 0.5
 """Change of an answer, as a share of its logits' spread, that no rounding makes; random weights
 may send a token to other experts for less."""
@@ -73,6 +75,7 @@ def load(name: str, settings: Settings, device: torch.device) -> Loaded:
     It is looked over first, so that nothing is loaded in vain. Raises EnvironmentMissing where it
     can't be had, UsageError where it can't be rolled back.
     """
+    refuse_beside_another()
     known = _key(name, settings, device)
     if known not in _kept:
         looked = _looked.pop(known, None) or survey(name, settings, known.dtype)
@@ -285,16 +288,22 @@ def _tokenizer(looked: Survey) -> Any:  # noqa: ANN401
             return _with_tokens(AutoTokenizer.from_pretrained(looked.place, **looked.options))
     except EnvironmentMissing:
         if looked.dummy:
+            refuse_beside_another()
             return None
         raise
 
 
 def _check_tokenizer(looked: Survey) -> None:
-    """Refuse a tokenizer that would make gigabytes of a word."""
-    path = looked.files.path("tokenizer.json")
-    if path is None:
-        return
-    if trouble := trouble_with(read_text(path, LARGEST_TOKENIZER_BYTES)):
+    """Refuse a tokenizer that would make gigabytes of a word, or hours, or is another file's."""
+    config = looked.files.path(TOKENIZER_CONFIG)
+    written = {} if config is None else read_json(config)
+    if "fast_tokenizer_files" in written:  # what transformers would read instead
+        raise Misfit(f"its {TOKENIZER_CONFIG} names other files to be read in place of {TOKENIZER}")
+    path = looked.files.path(TOKENIZER)
+    trouble = trouble_with_added(written) or (
+        None if path is None else trouble_with(read_text(path, LARGEST_TOKENIZER_BYTES))
+    )
+    if trouble:
         raise Misfit(trouble)
 
 
@@ -306,7 +315,7 @@ def _with_tokens(tokenizer: Any) -> Any:  # noqa: ANN401
     """
     if tokenizer.get_vocab().keys() <= tokenizer.get_added_vocab().keys():
         raise Misfit("it has no tokens")
-    ids = tokenizer("a text", verbose=False)["input_ids"]
+    ids = token_ids(tokenizer, "a text")
     if not isinstance(ids, list) or not all(type(each) is int and each >= 0 for each in ids):
         raise Misfit(f"it makes no token ids of a text: {shown(ids)}")
     return tokenizer

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydoc_data import topics
 from typing import Any
 
+from specprof.engine.setup.tokens import token_ids
 from specprof.errors import EnvironmentMissing, UsageError, in_a_line
 from specprof.pocket.corpus import held_out_text
 from specprof.reading import read_text
@@ -105,7 +106,7 @@ def stretches(tokenizer: Any, text: str, count: int, batch: int) -> list[list[in
 @lru_cache(maxsize=2)
 def _tokens(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401
     """Return the text's tokens; the cells of a sweep share one text, half a second's work."""
-    found: list[int] = tokenizer(text, verbose=False)["input_ids"]
+    found: list[int] = token_ids(tokenizer, text)
     return found
 
 

@@ -22,6 +22,7 @@ from specprof.engine.drafting import ModelDrafter
 from specprof.engine.fault import Fault
 from specprof.engine.patch import swapped
 from specprof.engine.run import Lane, Run
+from specprof.engine.setup.tokens import token_ids
 from specprof.errors import UsageError
 from specprof.extend import Proposal
 from specprof.settings import Value
@@ -39,7 +40,7 @@ class ChatTemplateMismatch(Fault):
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:
         """Wrap every sequence's prompt for its draft."""
-        written = run.target.tokenizer(TEMPLATE * LENGTH)["input_ids"][:LENGTH]
+        written = token_ids(run.target.tokenizer, TEMPLATE * LENGTH)[:LENGTH]
         with ExitStack() as stack:
             for lane in run.lanes:
                 stack.enter_context(_wrapping(lane, written))

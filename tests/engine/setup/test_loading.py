@@ -76,3 +76,16 @@ def test_a_tokenizer_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch
     (place / "tokenizer.json").write_text(json.dumps(whole), encoding="utf-8")
     with pytest.raises(EnvironmentMissing, match="normalizer can make a text more than 64 times"):
         loading.load(str(place), Settings(), CPU)
+
+
+def test_a_tokenizer_that_another_file_would_be_read_for_is_refused(tmp_path, monkeypatch):
+    """What was looked over is what is loaded: transformers reads what its configuration names."""
+    monkeypatch.setattr(loading, "_kept", {})
+    place = tmp_path / "target"
+    shutil.copytree(pocket.folder("pocket/target"), place)
+    config = json.loads((place / "tokenizer_config.json").read_text(encoding="utf-8"))
+    config["fast_tokenizer_files"] = ["tokenizer.4.0.json"]
+    (place / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+    (place / "tokenizer.4.0.json").write_text("{", encoding="utf-8")
+    with pytest.raises(EnvironmentMissing, match="names other files to be read in place of"):
+        loading.load(str(place), Settings(), CPU)

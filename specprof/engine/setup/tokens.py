@@ -1,0 +1,54 @@
+"""A text becomes token ids, or is given up: a tokenizer may have patterns that take days of it.
+
+Knows tokenizers as transformers has them. Nothing stops the library they rest on, not even a
+Ctrl-C, but it lets other threads go on: so one of its own tokenises, and is waited for.
+"""
+
+import threading
+from typing import Any
+
+from specprof.errors import EnvironmentMissing
+
+LONGEST_S = 60.0
+"""Waited for any text."""
+CHARACTERS_S = 20_000
+"""More characters, one second more: a slow machine does ten times as many."""
+_given_up = list[threading.Thread]()
+"""They go on until the process ends."""
+
+
+def token_ids(tokenizer: Any, text: str) -> Any:  # noqa: ANN401 - transformers is untyped
+    """Return what a tokenizer makes of a text; EnvironmentMissing where it takes far too long.
+
+    Raises what the tokenizer raises.
+    """
+    refuse_beside_another()
+    made, raised = list[Any](), list[BaseException]()
+
+    def tokenise() -> None:
+        try:
+            made.append(tokenizer(text, verbose=False)["input_ids"])
+        except BaseException as trouble:  # noqa: BLE001 - it is raised again, in the other thread
+            raised.append(trouble)
+
+    thread = threading.Thread(target=tokenise, name="tokenise", daemon=True)
+    thread.start()
+    most_s = LONGEST_S + len(text) / CHARACTERS_S
+    thread.join(most_s)
+    if thread.is_alive():
+        _given_up.append(thread)
+        title = f"its tokenizer takes more than {most_s:.0f} s for {len(text):,} characters"
+        raise EnvironmentMissing(title, "a pattern of its tokenizer.json may never end: look at it")
+    if raised:
+        raise raised[0]
+    return made[0]
+
+
+def refuse_beside_another() -> None:
+    """Refuse to go on beside a tokenizer that was given up: it would take time from what is timed.
+
+    Raises EnvironmentMissing.
+    """
+    if any(each.is_alive() for each in _given_up):
+        title = "a tokenizer that was given up still runs in this process"
+        raise EnvironmentMissing(title, "start again without the model that it belongs to")

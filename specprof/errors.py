@@ -14,6 +14,8 @@ import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
+from specprof.plain import brief
+
 INTERRUPTED = 130
 """Exit code of a run that was stopped by Ctrl-C; what it recorded is kept."""
 LISTED, NEAREST = 40, 12
@@ -49,12 +51,13 @@ class UsageError(SpecprofError):
 class UnknownName(UsageError):
     """A name that nothing known goes by; the message lists the known ones, nearest first.
 
-    Of very many it lists the nearest, and says how many more there are.
+    Of very many it lists the nearest, and says how many more there are. A long name is cut.
     """
 
     def __init__(self, kind: str, asked: str, known: Iterable[str]) -> None:
+        asked = brief(asked)
         names = nearest(asked, known)
-        shown = names if len(names) <= LISTED else names[:NEAREST]
+        shown = [brief(each) for each in (names if len(names) <= LISTED else names[:NEAREST])]
         told = ", ".join(repr(each) if "," in each else each for each in shown)
         more = f", and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
         super().__init__(f"no {kind} is called {asked!r}", f"known: {told}{more}")

@@ -74,3 +74,11 @@ def test_any_error_fits_on_one_line(error, shown, plainly):
     """With its kind, unless its text says enough."""
     assert errors.in_a_line(error) == shown
     assert errors.in_a_line(error, (ValueError,)) == plainly
+
+
+def test_a_name_of_ten_kilobytes_does_not_fill_the_screen():
+    """It came out of somebody's file, and so may the known ones; nothing raw is in it."""
+    error = UnknownName("rule", "x\x1b" * 5000, ["y" * 10_000, "short"])
+    assert len(str(error)) < 1000
+    assert "short" in error.hint
+    assert "\x1b" not in str(error)

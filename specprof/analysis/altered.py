@@ -2,7 +2,8 @@
 
 A bug shows again and again. So a number counts as altered where only a round or two of the capture
 say it, and where two others, which agree with one another, give another number for the same
-thing. Knows columns. Says nothing beside a gap: there the witness may be missing.
+thing; or where one committed id of the whole capture can't be right. Knows columns. Says nothing
+beside a gap: there the witness may be missing.
 """
 
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ LONE = 0.01
 WITNESSES = 2
 PLAIN_CACHES = frozenset({"dense"})
 """Those that hold as many bytes for every token."""
+NO_TOKEN = np.iinfo(np.int64).min
+"""Stands where no draft was accepted."""
 FEWEST = 4
 """Rounds that have to agree before another one is odd."""
 
@@ -31,6 +34,7 @@ def altered(columns: Columns) -> Iterator[Contradiction]:
         yield from _misheld(columns)
         yield from _unhinged(columns)
         yield from _unheard_of(columns)
+        yield from _miswritten(columns)
 
 
 def _strays(columns: Columns) -> Iterator[Contradiction]:
@@ -172,6 +176,56 @@ def _unheard_of(columns: Columns) -> Iterator[Contradiction]:
             f"token {places.token[odd][0]:,}"
         )
         yield of_counts(told, np.unique(places.round[odd]))
+
+
+def _miswritten(columns: Columns) -> Iterator[Contradiction]:
+    """Look for the one committed id of a capture that can't be right, in a round of right length.
+
+    A bug may leave it, and so may a changed digit. Two such ids are no accident.
+    """
+    rounds = columns.rounds
+    if len(rounds) <= FEWEST:
+        return
+    row = np.repeat(np.arange(len(rounds)), rounds.emitted)
+    came, wanted = columns.emitted.token, _accepted_at(columns)
+    other = (wanted != NO_TOKEN) & (came != wanted)
+    facts = columns.header.target if columns.header is not None else None
+    foreign = (came < 0) | (came >= facts.vocabulary) if facts else np.zeros_like(other)
+    wrong = other | foreign
+    if wrong.sum() != 1:
+        return
+    at = int(wrong.argmax())
+    if not _right_length(columns)[row[at]]:  # more is wrong with it than one id
+        return
+    told = f"round {rounds.index[row[at]]:,} alone commits token {came[at]}"
+    told += f" where it accepted {wanted[at]}" if other[at] else ", which is none of the target's"
+    yield of_counts(
+        f"{told}: a damaged file leaves that, and so does a bug", rounds.index[row[at : at + 1]]
+    )
+
+
+def _accepted_at(columns: Columns) -> Ints:
+    """Return the draft that was accepted for each committed id, [ids]; NO_TOKEN where none was."""
+    rounds, places = columns.rounds, columns.places
+    wanted = np.full(len(columns.emitted), NO_TOKEN, np.int64)
+    starts = rounds.emitted.cumsum() - rounds.emitted
+    stood = places.where(places.accepted)
+    row = np.searchsorted(rounds.index, stood.round)
+    inside = stood.index < rounds.emitted[row]
+    wanted[(starts[row] + stood.index)[inside]] = stood.token[inside]
+    return wanted
+
+
+def _right_length(columns: Columns) -> Bools:
+    """Return whether a round commits its accepted drafts and one more, [rounds].
+
+    The last of a burst may commit fewer.
+    """
+    rounds, order = columns.rounds, columns.burst_order
+    closes = np.ones(len(rounds), np.bool_)
+    closes[order[:-1][rounds.burst[order][1:] == rounds.burst[order][:-1]]] = False
+    surplus = rounds.emitted - rounds.accepted - 1
+    return np.asarray((surplus == 0) | (closes & (surplus < 0)))
 
 
 def _few(odd: Bools) -> bool:

@@ -328,7 +328,7 @@ class Evidence:
         told = [each.told for each in self.contradictions if each.of == of]
         if told:
             title = f"the capture contradicts itself: {'; '.join(told)}"
-            raise MissingEvidence(title, "it was edited or damaged; record again")
+            raise MissingEvidence(title, "record again: what was edited or damaged is no evidence")
 
     @property
     def _recheck_hint(self) -> str:

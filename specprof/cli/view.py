@@ -22,8 +22,8 @@ def view(
 ) -> None:
     """Show a capture in the dashboard. Without a terminal, print one screen of text.
 
-    Keys in the dashboard: ? explains them all, q closes it. The exit code of the screen of text is
-    5 where the capture is so damaged that no result of it could be read.
+    Keys in the dashboard: ? explains them all, q closes it. The exit code is 5 where the capture
+    is so damaged that no result of it could be read.
     """
     if plain or not (sys.stdin.isatty() and sys.stderr.isatty()):
         from specprof.capture import ruined

@@ -26,6 +26,7 @@ from specprof.engine.setup.header import header
 from specprof.engine.setup.loading import device_for
 from specprof.errors import UsageError
 from specprof.extend import Acceptance, Depth
+from specprof.narration import tell
 from specprof.recorder import Ledger
 from specprof.recording.burst import OpenBurst
 from specprof.recording.models import Model, loaded, named, reference
@@ -109,6 +110,7 @@ class Log:
         self._raw: bool | None = None
         self.origin_ns = time.perf_counter_ns()
         self._writer = writer
+        self._said_gone = False
         self._ledger = Ledger(writer)
         self._sampler = Sampler(device, self.now)
         policy = registry.get(Depth, settings.depth_policy)
@@ -150,6 +152,7 @@ class Log:
         self._sampler.stop()
         self._drain()
         self._ledger.end(error, observe_ns=self._scribe.observe_ns)
+        self._say_if_gone()
         self._writer.close()
 
     def now(self) -> int:
@@ -183,6 +186,7 @@ class Log:
                 for one in burst.rest():
                     self.take(one)
         self._drain()
+        self._say_if_gone()
 
     def round(self) -> OpenRound:
         """Begin a round of the open burst: a `with` block."""
@@ -232,6 +236,13 @@ class Log:
         settings = self.settings
         short = context <= settings.recheck_context
         return self.reference is not None and short and settings.detail in EVIDENT
+
+    def _say_if_gone(self) -> None:
+        """Say once that the file was deleted or replaced; the loop it records goes on."""
+        if not self._said_gone and self._writer.gone:
+            self._said_gone = True
+            tell(f"{self._writer.path} was deleted or replaced while it was recorded: it is lost")
+            tell("  run again, and leave the file where it is until the run has ended")
 
     def _drain(self) -> None:
         for sample in self._sampler.drain():

@@ -21,6 +21,7 @@ from textual.worker import get_current_worker
 
 from specprof.analysis.columns import Columns
 from specprof.analysis.tables import Ints
+from specprof.capture import ruined
 from specprof.diagnosis.diagnose import Diagnosis, findings_so_far
 from specprof.errors import CaptureUnreadable, SpecprofError
 from specprof.tui.follow import Follower, Reading
@@ -287,7 +288,8 @@ def show(
     """Show a capture until the user quits, and return the exit code for the command line.
 
     `child` is the recording process: where it still runs then, it is interrupted and waited for,
-    so that it closes its capture. Raises CaptureUnreadable where the file is no capture.
+    so that it closes its capture. Raises CaptureUnreadable where the file is no capture, or, of one
+    without such a process, where it is so damaged that no result of it could be read.
     """
     alive = None if child is None else lambda: child.poll() is None
     app = Dashboard(path, alive=alive, log=log, ascii_only=ascii_only)
@@ -296,6 +298,9 @@ def show(
     code = 0 if child is None else ended(child)
     if trouble is not None:
         raise trouble
+    damage = app.reading.columns.unreadable if app.reading and child is None else None
+    if damage and not app.return_code:
+        raise ruined(path, damage)
     # Textual has told of a crash of its own by then; a run that went well doesn't hide it.
     return code or app.return_code or 0
 

@@ -123,6 +123,18 @@ def test_on_a_terminal_the_dashboard_opens_and_quits(path, key):
     assert terminal.ended() == (0, b"")
 
 
+def test_a_ruined_capture_is_exit_code_5_on_a_terminal_too(path):
+    """As in a pipe, and from diagnose; the dashboard is shown until it is left."""
+    header, *rest = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(header + b"".join(b"\x00" + line[1:] for line in rest))
+    assert typed(path, stdin=subprocess.DEVNULL).returncode == 5
+    terminal = Terminal([*VIEW, str(path)])
+    terminal.wait_for(b"damaged")
+    terminal.press(b"q")
+    assert terminal.ended()[0] == 5
+    assert b"holds no result that could be read" in terminal.drawn
+
+
 def test_no_color_draws_without_colours(path):
     """With NO_COLOR set only shades of grey reach the terminal, signs tell the rest."""
     terminal = Terminal([*VIEW, str(path)], NO_COLOR="1", COLORTERM="truecolor")

@@ -335,3 +335,32 @@ def test_a_round_read_late_is_kept_where_an_error_ends_the_burst(tmp_path, monke
         loop()
     assert [each.index for each in of_kind(path, Round)] == [0, 1]
     assert read_capture(path).state == "failed"
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_is_deleted_or_replaced_is_told_once_and_the_loop_goes_on(
+    tmp_path, capsys, replaced
+):
+    """As its burst ends, not after hours; what took its place is left alone."""
+    path = tmp_path / "run.jsonl"
+    with recorded(path) as log:
+        path.unlink()
+        if replaced:
+            path.write_text("mine", encoding="utf-8")
+        with log.burst(PROMPT):
+            pass
+        said = capsys.readouterr().err
+        with log.burst(PROMPT):
+            pass
+    assert said.count("was deleted or replaced while it was recorded") == 1
+    assert str(path) in said
+    assert capsys.readouterr().err == ""
+    assert path.exists() is replaced
+    assert not replaced or path.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_file_that_stays_is_told_nothing_of(tmp_path, capsys):
+    """Nothing on stderr."""
+    with recorded(tmp_path / "run.jsonl") as log, log.burst(PROMPT):
+        pass
+    assert capsys.readouterr().err == ""

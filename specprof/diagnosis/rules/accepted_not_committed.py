@@ -5,8 +5,9 @@ Measures
     at that level.
 
 Fires when
-    Any pair differs. A stop or a limit may cut a burst's last round short: what it cut off is not
-    compared.
+    Two pairs differ; of four rounds or fewer, one. One altered digit leaves one, so a lone one is
+    told by capture-contradicts-itself. A stop or a limit may cut a burst's last round short: what
+    it cut off is not compared.
 
 Why this is a bug and not a mismatch
     To accept a draft is to commit that very token. What the models think of it has been decided by
@@ -24,7 +25,7 @@ Does not see
     accepted that should have fallen (accept-rule-unfair).
 
 Try it
-    specprof run -o run.jsonl, then alter an emitted id of the capture by hand
+    specprof run -o run.jsonl, then alter two emitted ids of the capture by hand
 """
 
 from typing import ClassVar
@@ -37,7 +38,7 @@ from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, S
 
 
 class AcceptedNotCommitted(Rule):
-    """Exact: one other token is enough."""
+    """Exact: two other tokens are enough, or one of a few rounds."""
 
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.BOOKKEEPING
@@ -53,7 +54,7 @@ class AcceptedNotCommitted(Rule):
         came = tokens[starts[evidence.row(stood.round)] + stood.index]
         wrong = came != stood.token
         if not wrong.any():
-            return Clear(detectable=f"one other token of {len(stood):,} accepted")
+            return Clear(detectable=f"two other tokens of {len(stood):,} accepted")
         row = int(wrong.argmax())
         where = Where(
             round=int(stood.round[row]),

@@ -3,7 +3,8 @@
 Measures
     Rounds told more than once or out of order; counts of the end line and of bursts' ends against
     the rounds that stand there; what one round alone says of its burst, its start or its caches,
-    against all around it; parts that last longer than the whole, and times no clock can have told.
+    against all around it; a lone committed id that can't be right; parts that last longer than the
+    whole, and times no clock can have told.
 
 Fires when
     Any two lines disagree so that no lost line could explain it. Verdicts that rest on the rounds
@@ -20,8 +21,9 @@ Confirm
     Record again, to a file of its own.
 
 Does not see
-    A file that was edited throughout, so that it agrees with itself. An altered id of a token or
-    an altered probability: a wrong engine leaves the same.
+    A file that was edited throughout, so that it agrees with itself. Two altered ids of committed
+    tokens or an altered probability: a wrong engine leaves the same. One such id in more than four
+    rounds accuses nobody; where a new recording has another, it is the engine.
 
 Try it
     specprof run -o run.jsonl, then repeat one of its round lines by hand

@@ -4,7 +4,8 @@ Measures
     Committed ids below 0, or not below the size of the target's vocabulary.
 
 Fires when
-    There is one.
+    There are two; in four rounds or fewer, one. One altered digit leaves one, so a lone one is
+    told by capture-contradicts-itself.
 
 Why this is a bug and not a mismatch
     No law over the vocabulary gives such an id any mass, whatever model it is of.
@@ -20,7 +21,7 @@ Does not see
     A wrong id that is in the vocabulary; a vocabulary whose last rows stand for nothing.
 
 Try it
-    specprof run -o run.jsonl, then set an emitted id of the capture to -1 by hand
+    specprof run -o run.jsonl, then set two emitted ids of the capture to -1 by hand
 """
 
 from typing import ClassVar
@@ -48,7 +49,7 @@ class TokenOutsideVocabulary(Rule):
         tokens = evidence.ask(stream.committed)
         wrong = (tokens.token < 0) | (tokens.token >= facts.vocabulary)
         if not wrong.any():
-            return Clear(detectable=f"one id beyond {facts.vocabulary:,} of {len(wrong):,}")
+            return Clear(detectable=f"two ids beyond {facts.vocabulary:,} of {len(wrong):,}")
         row = int(wrong.argmax())
         finding = Finding(
             message=f"{int(wrong.sum())} committed ids are none of the target's "

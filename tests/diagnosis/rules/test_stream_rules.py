@@ -36,6 +36,11 @@ def _ending(one, token):
     return replace(one, emitted=[*one.emitted[:-1], token])
 
 
+def _wider(header):
+    """Return it with one id more, which no round of these drew."""
+    return replace(header, target=replace(header.target, vocabulary=VOCABULARY + 1))
+
+
 def _told(header, **settings):
     chosen = replace(header.spec.settings, **settings)
     return replace(header, spec=replace(header.spec, settings=chosen))
@@ -54,6 +59,7 @@ def test_a_stop_token_inside_the_text_is_told_with_its_place():
 def test_a_stop_token_at_the_end_alone_is_right_and_unheeded_ones_are_not_judged():
     """A run told to go on past stop tokens has none inside its text to blame."""
     made = ended_by(events(Sound(0), rounds=60), VOCABULARY)
+    made = changed(made, Header, _wider)
     assert isinstance(judged("text-goes-past-stop", made), Clear)
     with pytest.raises(MissingEvidence, match="go on past"):
         judged("text-goes-past-stop", ended_by(made, 3, heed=False))
@@ -74,10 +80,14 @@ def test_a_limit_is_overshot_by_one_token():
 
 
 def test_a_foreign_id_is_told():
-    """An id the target has no row for."""
+    """Ids the target has no row for: two, as one alone may be an altered digit."""
     made = events(Sound(0), rounds=60)
     assert isinstance(judged("token-outside-vocabulary", made), Clear)
     odd = ended_by(made, VOCABULARY)
+    with pytest.raises(MissingEvidence, match="round 59 alone commits token 40, which is none"):
+        judged("token-outside-vocabulary", odd)
+    first = rounds(odd)[0]
+    odd = changed(odd, Round, lambda one: _ending(one, VOCABULARY) if one is first else one)
     assert str(VOCABULARY) in judged("token-outside-vocabulary", odd).finding.message
 
 
@@ -238,7 +248,7 @@ def test_an_answer_that_is_no_number_leads_and_other_endings_are_none_of_its():
 
 
 def test_accepted_drafts_are_the_tokens_committed():
-    """One other id at an accepted slot is proof; a round cut short is right as far as it goes."""
+    """Two other ids at accepted slots are proof; a round cut short is right as far as it goes."""
     made = events(Sound(0), rounds=60)
     assert isinstance(judged("accepted-not-committed", made), Clear)
     chosen = next(one for one in rounds(made) if one.accepted > 1)
@@ -255,3 +265,24 @@ def test_accepted_drafts_are_the_tokens_committed():
     short = replace(last, emitted=last.emitted[:1])
     cut = changed(made, Round, lambda one: short if one is last else one)
     assert isinstance(judged("accepted-not-committed", cut), Clear)
+
+
+def test_one_other_id_accuses_nobody_where_there_are_rounds_beside_it():
+    """A damaged file leaves it; a second one in another round is no accident, nor one of four."""
+    made = events(Sound(0), rounds=60)
+    chosen = [one for one in rounds(made) if one.accepted > 1][:2]
+
+    def odd(one):
+        return replace(one, emitted=[(one.emitted[0] + 1) % VOCABULARY, *one.emitted[1:]])
+
+    lone = changed(made, Round, lambda one: odd(one) if one is chosen[0] else one)
+    with pytest.raises(MissingEvidence, match=f"round {chosen[0].index} alone commits"):
+        judged("accepted-not-committed", lone)
+    message = judged("capture-contradicts-itself", lone).finding.message
+    assert "a damaged file leaves that, and so does a bug" in message
+    both = changed(made, Round, lambda one: odd(one) if one in chosen else one)
+    assert judged("accepted-not-committed", both).finding
+    few = events(Sound(0), rounds=4)
+    least = next(one for one in rounds(few) if one.accepted)
+    few = changed(few, Round, lambda one: odd(one) if one is least else one)
+    assert judged("accepted-not-committed", few).finding

@@ -16,7 +16,7 @@ MOST_EXACT = 1 << 53
 MOST_IDS = 1 << 32
 """Tokenizers hold ids in 32 bits."""
 MOST_DRAFTED = 4096
-"""Tokens of one round, of whatever engine; a run of ours may ask for fewer: `limits.MOST_NODES`."""
+"""Tokens of one round, of whatever engine; ours may be asked for fewer: `settings.MOST_NODES`."""
 LARGEST_TOKENIZER_BYTES = 256 << 20
 """Of a checkpoint's tokenizer: the largest published ones have 35 MiB."""
 LONGEST_NS = 24 * 3600 * 10**9

@@ -182,11 +182,8 @@ class Bounds:
 
 def trouble_of(header: Header) -> str | None:
     """Return what in a header no run can have asked for; None where all can be."""
-    settings = header.spec.settings
-    if not settings.max_new_tokens:  # somebody's own loop, whose limit nobody said
-        settings = msgspec.structs.replace(settings, max_new_tokens=1)
     try:
-        limits.check_numbers(settings)
+        limits.check_given(msgspec.structs.asdict(header.spec.settings))
     except UsageError as trouble:
         return f"{trouble.title}; {trouble.hint}"
     return None

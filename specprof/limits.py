@@ -4,80 +4,21 @@
 """
 
 import math
+from collections.abc import Mapping
+
+import msgspec
 
 from specprof import registry
 from specprof.capabilities import capability, known_capability
 from specprof.errors import UsageError
-from specprof.settings import Settings
+from specprof.plain import brief
+from specprof.reasons import field_of, reason_of
+from specprof.settings import MOST_NODES, Settings, known_settings
 
-COLDEST, HOTTEST = 1e-6, 1e6
-MOST_NODES = 1024
-"""Drafted tokens of one round that a run may ask for: each takes a row of the target's logits. A
-capture may hold more, `amounts.MOST_DRAFTED`: other engines make them too."""
-MOST_TOKENS = 2**27
-"""Of a text, of an answer, of a window: no text here is longer, and loops go over them."""
-AT_MOST = {
-    "depth": MOST_NODES,
-    "nodes": MOST_NODES,
-    "branch": MOST_NODES,
-    "batch": 4096,
-    "ngram": 1024,
-    "exit_layer": 2**16,
-    "threads": 1024,
-    "stops": 10_000,
-    "plain_steps": 2**16,
-    "sinks": 2**16,
-    "context": MOST_TOKENS,
-    "max_new_tokens": MOST_TOKENS,
-    "window": MOST_TOKENS,
-    "block": MOST_TOKENS,
-    "score_step": MOST_TOKENS,
-    "recheck_context": MOST_TOKENS,
-    "view": MOST_TOKENS,
-    "offset": MOST_TOKENS,
-    "gap": MOST_TOKENS,
-    "shift": MOST_TOKENS,
-    "top_k": 2**31 - 1,
-    "seed": 2**53,
-}
-"""Each sizes a loop or a tensor; a seed beyond is no JSON number to everybody."""
-AT_LEAST = {
-    "depth": 0,
-    "branch": 1,
-    "nodes": 1,
-    "window": 1,
-    "sinks": 0,
-    "block": 1,
-    "batch": 1,
-    "ngram": 1,
-    "exit_layer": 1,
-    "context": 1,
-    "stops": 1,
-    "max_new_tokens": 1,
-    "score_step": 1,
-    "top_k": 0,
-    "recheck_context": 0,
-    "plain_steps": 0,
-    "threads": 0,
-    "seed": 0,
-    "view": 1,
-    "offset": 0,
-    "gap": 0,
-    "shift": 0,
-}
-SHOWN = 60
-"""Letters of a text that are shown when it is refused."""
-SHARES = ("confidence", "noise")
-"""Settings that lie from 0 to 1."""
-NAMED = {
-    "backend": "backend",
-    "drafter": "drafter",
-    "depth_policy": "depth",
-    "shape": "shape",
-    "cache": "cache",
-    "draft_cache": "cache",
-}
-"""Setting -> the kind of member it names."""
+RECORDED = "recorded"
+"""In place of a backend, in a capture of `specprof.record`: whose loop it was is not known."""
+MAX_SHOWN_SIGNS = 60
+"""Of a text that is refused."""
 NEEDS_DRAFT = ("draft-model", "eagle")
 TEXT_WORKLOADS = ("ppl", "overlap", "scan")
 """Workloads that read known text and decode nothing."""
@@ -109,7 +50,8 @@ def acceptance_in_force(settings: Settings) -> str:
 
 def check(settings: Settings) -> None:
     """Refuse settings that no run can have, with what is allowed."""
-    check_numbers(settings)
+    check_given(msgspec.structs.asdict(settings))
+    check_length(settings)
     _check_names(settings)
     if settings.acceptance == "greedy" and settings.temperature > 0:
         title = f"greedy acceptance was asked for at temperature {settings.temperature}"
@@ -155,11 +97,8 @@ def widths(settings: Settings) -> list[int]:
     except ValueError:
         found = []
     if not found or min(found) < 1 or max(found) > MOST_NODES:
-        written = (
-            settings.widths if len(settings.widths) <= SHOWN else settings.widths[:SHOWN] + ".."
-        )
         hint = f"give whole numbers from 1 to {MOST_NODES}, level by level: 4,2,1,1"
-        raise UsageError(f"widths is {written!r}", hint)
+        raise UsageError(f"widths is {brief(settings.widths, MAX_SHOWN_SIGNS)!r}", hint)
     return found
 
 
@@ -190,25 +129,25 @@ def _deepest(settings: Settings) -> int:
     return max(settings.depth, capability("depth", settings.depth_policy, "deepest"))
 
 
-def check_numbers(settings: Settings) -> None:
-    """Refuse a number that no run can have, with what is allowed."""
-    for field, bound in AT_LEAST.items():
-        value = getattr(settings, field)
-        if value is not None and value < bound:
-            raise UsageError(f"{field} is {value}", f"it must be at least {bound}")
-    for field in SHARES:
-        value = getattr(settings, field)
-        if not 0 <= value <= 1:
-            raise UsageError(f"{field} is {value}", "it must lie from 0 to 1")
-    for field, bound in AT_MOST.items():
-        value = getattr(settings, field)
-        if value is not None and value > bound:
-            raise UsageError(f"{field} is {str(value)[:SHOWN]}", f"it must be at most {bound}")
-    if settings.temperature != 0 and not COLDEST <= settings.temperature <= HOTTEST:
-        hint = f"it must be 0 (greedy), or from {COLDEST} to {HOTTEST}: softmax overflows beyond"
-        raise UsageError(f"temperature is {settings.temperature}", hint)
-    if not 0 < settings.top_p <= 1:
-        raise UsageError(f"top_p is {settings.top_p}", "it must lie above 0 and at most at 1")
+def check_given(given: Mapping[str, object]) -> None:
+    """Refuse a value that its setting can't have, with what it can be; UsageError."""
+    try:
+        settings = msgspec.convert(dict(given), Settings)
+    except msgspec.ValidationError as trouble:
+        reason, field = reason_of(trouble, given, Settings), field_of(trouble)
+        found, _, admitted = reason.rpartition("; it must be ")
+        hint = f"it must be {admitted}"
+        raise UsageError(found.replace(f"`{field}`", field, 1), hint) from trouble
+    for field, facts in known_settings().items():
+        value, least = getattr(settings, field), facts.zero_or_from
+        if least is not None and value != 0 and value < least:
+            raise UsageError(f"{field} is {value}", f"it must be 0, or at least {least}")
+
+
+def check_length(settings: Settings) -> None:
+    """Refuse, with UsageError, an answer of no tokens: only in a recorded loop nobody said more."""
+    if settings.max_new_tokens == 0 and settings.backend != RECORDED:
+        raise UsageError("max_new_tokens is 0", "it must be at least 1")
 
 
 def refuse_empty(settings: Settings) -> None:
@@ -221,11 +160,10 @@ def refuse_empty(settings: Settings) -> None:
 def _check_names(settings: Settings) -> None:
     """Refuse a name no member goes by; the known ones are listed, nearest first."""
     refuse_empty(settings)
-    for field, kind in NAMED.items():
+    for field, facts in known_settings().items():
         name = getattr(settings, field)
-        if name is not None:
-            registry.member(kind, name)
-    registry.member("acceptance", acceptance_in_force(settings))
+        if facts.member is not None and name not in {None, facts.besides}:
+            registry.member(facts.member, name)
 
 
 def _check_peer(settings: Settings) -> None:

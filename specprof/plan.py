@@ -1,26 +1,32 @@
 """From what the user wrote to what is run: a profile, overridden, spread over its cells."""
 
-import ast
 import hashlib
-import inspect
 import itertools
 import math
+import textwrap
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import NoneType
-from typing import Annotated, TypeVar, get_args, get_type_hints
+from typing import Annotated, TypeVar
 
 import msgspec
 
-from specprof import settings as written_settings
 from specprof.errors import UnknownName, UsageError, nearest
-from specprof.limits import acceptance_in_force, check
+from specprof.limits import acceptance_in_force, check, check_given
 from specprof.plain import brief
 from specprof.reading import read_text
 from specprof.reasons import field_of, reason_of
 from specprof.registry import members, shipped
-from specprof.settings import MOST_RUNS, Grid, Profile, RunSpec, Settings, Value
+from specprof.setting_facts import SettingFacts
+from specprof.settings import (
+    MOST_RUNS,
+    Grid,
+    Profile,
+    RunSpec,
+    Settings,
+    Value,
+    known_settings,
+)
 
 __all__ = [
     "AUTO",
@@ -41,8 +47,8 @@ LARGEST_BYTES = 1 << 20
 """Of a profile."""
 FIRST_STOP = 128
 """The shallowest stop of a walk, in tokens."""
-SETTINGS = Path(written_settings.__file__)
-"""Where each setting says what it means."""
+EXPLAINED_WIDTH = 96
+"""Characters of a line of a setting's meaning."""
 AUTO = "auto"
 """In place of a probe's name: whichever a diagnosis hangs on."""
 _Converted = TypeVar("_Converted")
@@ -102,8 +108,10 @@ def override(profile: Profile, **given: Value) -> Profile:
     """Return the profile with the given settings replaced.
 
     A field of its sweep is pinned to the given value. What a cell sets for itself stands: refused
-    where every cell does, for the given value would change nothing.
+    where every cell does, for the given value would change nothing. So is a value that its setting
+    can't have.
     """
+    check_given(given)
     sweep = {field: values for field, values in profile.sweep.items() if field not in given}
     pinned = msgspec.structs.replace(profile, sweep=sweep)
     for field in given:
@@ -136,39 +144,24 @@ def typed(field: str, text: str) -> Value:
         value: Value = getattr(msgspec.convert(written, Settings, strict=False), field)
     except msgspec.ValidationError as trouble:
         admitted = reason_of(trouble, written, Settings).rpartition("; ")[2]
-        title = f"{field} can't be {brief(text)!r}: {admitted}"
-        raise UsageError(title, _known(field, "give a value of the setting's type")) from trouble
+        title = f"{field} can't be {brief(text)!r}"
+        raise UsageError(title, _known(field, admitted)) from trouble
     return value
 
 
 def described() -> dict[str, str]:
     """Return what is said of each setting: its meaning, how it is given, its default."""
-    source = ast.parse(SETTINGS.read_text(encoding="utf-8"))
-    body = next(
-        node.body
-        for node in source.body
-        if isinstance(node, ast.ClassDef) and node.name == Settings.__name__
-    )
-    meanings = {
-        field.target.id: inspect.cleandoc(told.value.value)
-        for field, told in itertools.pairwise(body)
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(field.target, ast.Name)
-        and isinstance(told, ast.Expr)
-        and isinstance(told.value, ast.Constant)
-        and isinstance(told.value.value, str)
-    }
     return {
-        field: f"{meanings[field]}\n{_given(field, default)}"
-        for field, default in msgspec.to_builtins(Settings()).items()
+        name: f"{textwrap.fill(each.meaning, EXPLAINED_WIDTH)}\n{_way_to_give(each)}"
+        for name, each in known_settings().items()
     }
 
 
-def _given(field: str, default: Value) -> str:
-    """Return how a setting is given, and what it is by itself."""
-    known = f" ({', '.join(words)})" if (words := _words(field)) else ""
-    unset = "; None where VALUE is empty" if NoneType in get_args(_hint(field)) else ""
-    return f"Setting of a run: --set {field}=VALUE{known}; by itself {default}{unset}."
+def _way_to_give(setting: SettingFacts) -> str:
+    known = f" ({', '.join(setting.words)})" if setting.words else ""
+    unset = "; None where VALUE is empty" if setting.optional else ""
+    given = f"--set {setting.name}=VALUE{known}"
+    return f"Setting of a run: {given}; by itself {setting.default}{unset}."
 
 
 def expand(profile: Profile) -> list[RunSpec]:
@@ -213,17 +206,8 @@ def _refuse_idle(field: str, profile: Profile, grids: Sequence[Grid]) -> None:
 
 def _known(field: str, otherwise: str) -> str:
     """Return as a hint the words a setting can be, or `otherwise` where it isn't one of a few."""
-    words = _words(field)
-    return f"known: {', '.join(words)}" if words else otherwise
-
-
-def _words(field: str) -> list[str]:
-    """Return the words a setting can be; none where it isn't one of a few."""
-    return [each for each in get_args(_hint(field)) if isinstance(each, str)]
-
-
-def _hint(field: str) -> object:
-    return get_type_hints(Settings).get(field)
+    setting = known_settings().get(field)
+    return f"known: {', '.join(setting.words)}" if setting and setting.words else otherwise
 
 
 def _grids(profile: Profile) -> list[Grid]:

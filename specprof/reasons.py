@@ -109,7 +109,12 @@ def _walked(
 
 @cache
 def _type_of(kind: Any) -> inspect.Type:  # noqa: ANN401 - any type that msgspec decodes into
-    return inspect.type_info(kind)
+    return _bare(inspect.type_info(kind))
+
+
+def _bare(info: inspect.Type) -> inspect.Type:
+    """Return a type without what is said of it in words."""
+    return info.type if isinstance(info, inspect.Metadata) else info
 
 
 def _one_of(info: inspect.Type | None, value: object, step: Step) -> inspect.Type | None:
@@ -135,10 +140,10 @@ def _inner(info: inspect.Type | None, step: Step) -> tuple[Step, inspect.Type | 
     if isinstance(info, inspect.StructType):
         for place, field in enumerate(info.fields):
             if step in (field.encode_name, place if info.array_like else field.encode_name):
-                return field.encode_name, field.type
+                return field.encode_name, _bare(field.type)
     if isinstance(info, inspect.ListType):
-        return step, info.item_type
-    return step, info.value_type if isinstance(info, inspect.DictType) else None
+        return step, _bare(info.item_type)
+    return step, _bare(info.value_type) if isinstance(info, inspect.DictType) else None
 
 
 def _child(value: object, step: Step) -> object:
@@ -202,8 +207,10 @@ def _listed(words: Sequence[object]) -> str:
 
 
 def _between(info: inspect.IntType | inspect.FloatType) -> str:
-    low = info.ge if info.ge is not None else info.gt
+    low = info.ge
     high = info.le if info.lt is None else info.lt - 1 if isinstance(info.lt, int) else info.lt
+    if info.gt is not None:
+        return f" above {info.gt:,}" + (f" and at most {high:,}" if high is not None else "")
     if low is not None and high is not None:
         return f" from {low:,} to {high:,}"
     if low is not None:

@@ -1,8 +1,23 @@
-"""What the user asked: settings, the profile that varies them, and one run of it."""
+"""What the user asked: settings, the profile that varies them, and one run of it.
 
+A setting is written once, at its field: type, bounds, default, meaning, and its option on the
+command line. Checks, messages, options and explanations are made from that by `setting_facts`.
+"""
+
+from functools import cache
 from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
+
+from specprof.setting_facts import (
+    SettingFacts,
+    facts_of,
+    meaning,
+    member,
+    option,
+    zero_or_from,
+)
 
 Workload = Literal["walk", "generate", "ppl", "overlap", "scan"]
 Detail = Literal["off", "rounds", "evidence", "module"]
@@ -12,6 +27,18 @@ LoadFormat = Literal["auto", "dummy"]
 ForwardPath = Literal["auto", "flat", "modules"]
 Graphs = Literal["auto", "off", "on"]
 
+MOST_NODES = 1024
+"""Drafted tokens of one round that a run may ask for: each takes a row of the target's logits. A
+capture may hold more, `amounts.MOST_DRAFTED`: other engines make them too."""
+MOST_TOKENS = 2**27
+"""Of a text, of an answer, of a window: no text here is longer, and loops go over them."""
+Nodes = Annotated[int, Meta(ge=1, le=MOST_NODES)]
+Tokens = Annotated[int, Meta(ge=1, le=MOST_TOKENS)]
+Places = Annotated[int, Meta(ge=0, le=MOST_TOKENS)]
+"""Tokens, of which there may be none."""
+Few = Annotated[int, Meta(ge=0, le=2**16)]
+Layers = Annotated[int, Meta(ge=1, le=2**16)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 
 MOST_RUNS = 10_000
 """Of one profile or sweep: its cells, each as often as it is repeated."""
@@ -20,111 +47,297 @@ Grid = dict[str, Value | list[Value]]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One run's settings, every field one value; a sweep or a probe varies one of them."""
+    """One run's settings, every field one value; a sweep or a probe varies one of them.
 
-    target: str = "pocket/target"
-    """A Hugging Face id, a local checkpoint folder, or a member of the pocket family."""
-    draft: str | None = "pocket/draft"
-    """Like `target`; None where the drafter needs no draft model."""
-    backend: str = "native"
-    """What runs the rounds: a member of `backends/`."""
-    drafter: str = "draft-model"
-    """How tokens are drafted: a member of `drafters/`; `none` drafts nothing."""
-    depth: int = 4
-    """K: tokens drafted a round, levels of a tree; 0 with the drafter `none`. A depth policy's
-    start, or its bound."""
-    depth_policy: str = "fixed"
-    """Who chooses each round's K: a member of `depths/`."""
-    confidence: float = 0.4
-    """Depth policy `confidence`: drafting stops after a token the draft gave less than this."""
-    shape: str = "chain"
-    """How drafted tokens hang together: a member of `shapes/`."""
-    widths: str = "4,2,1,1"
-    """Shape `static-tree`: children of each node, level by level; later levels have one."""
-    branch: int = 4
-    """Shape `dynamic-tree`: children tried of each expanded node, and nodes expanded a level."""
-    nodes: int = 16
-    """Shape `dynamic-tree`: drafted tokens kept after the rerank."""
-    acceptance: str = "auto"
-    """How drafted tokens are judged: a member of `acceptance/`; `auto` is greedy at temperature 0
-    and rejection above it."""
-    cache: str = "dense"
-    """How keys and values are kept, a member of `caches/`: the target's, and the draft's where
-    `draft_cache` names no other."""
-    draft_cache: str | None = None
-    """The draft's own cache; None: like the target's."""
-    window: int = 512
-    """Cache `sink-window`: the most recent tokens kept beside the sinks."""
-    sinks: int = 4
-    """Cache `sink-window`: first tokens never evicted."""
-    block: int = 1
-    """Cache `sink-window`: evicted at once, so that the window holds up to `block` - 1 more."""
-    batch: int = 1
-    """Sequences decoded at once, each accepting for itself."""
-    ngram: int = 3
-    """Drafter `ngram`: the longest suffix looked up in the text so far."""
-    exit_layer: int | None = None
-    """Drafter `layer-skip`: target layers it drafts with; None: a quarter of them."""
-    noise: float = 0.1
-    """Drafter `perturbed-self`: share of uniform mass mixed into the target's own law."""
-    temperature: float = 0.0
-    """0 is greedy."""
-    top_p: float = 1.0
-    """Tokens are kept, the likeliest first, until they hold this much mass; 1 keeps every one."""
-    top_k: int = 0
-    """0 keeps every token."""
-    workload: Workload = "walk"
-    """What is done: decode at ever deeper contexts of a text, `generate` on from one, or score a
-    known one (`ppl`, and for probes `overlap` and `scan`)."""
-    text: str | None = None
-    """A text file, or a named text: `prose`, `repetition`, `reversed`, `random`; None is the pocket
-    family's held-out document."""
-    dataset: str | None = None
-    """`name[:config]` of a Hugging Face dataset with a text column (needs the `datasets` extra)."""
-    context: int = 20_000
-    """walk, ppl: the deepest context reached, in target tokens; generate: the prompt's length."""
-    stops: int = 40
-    """walk: depths a burst is decoded at, each a constant factor deeper, up to `context`."""
-    max_new_tokens: int = 32
-    """New tokens of each burst (walk), or of the whole run (generate)."""
-    score_step: int = 64
-    """ppl: text tokens fed a forward; 1 is the decode loop token by token."""
-    view: int | None = None
-    """overlap: recent tokens the draft is shown, at positions from 0; None: all of them."""
-    offset: int = 0
-    """overlap: added to every position of both models."""
-    gap: int = 0
-    """overlap: added to the positions of the last `view` tokens of the draft only."""
-    shift: int = 0
-    """overlap: the draft's law is held against the target's so many tokens further on."""
-    ignore_eos: bool = False
-    """Go on past an end-of-text token: a timing run wants its full length."""
-    seed: int = 0
-    """Of every random draw, and of random weights."""
-    dtype: str = "auto"
-    """`auto`: bfloat16 on an accelerator, float32 on a CPU."""
-    device: str = "auto"
-    """`auto` is the accelerator where there is one; or `cpu`, `cuda`, `cuda:1` ..."""
-    threads: int = 0
-    """Threads a CPU decodes with; 0 measures which count is fastest. Prefill takes them all."""
-    path: ForwardPath = "auto"
-    """How forwards are computed: `flat` by one function over the weights, `modules` by the Hugging
-    Face modules as they are; `auto` is flat for models it gives the same logits for, `flat` fails
-    for others."""
-    graphs: Graphs = "auto"
-    """Whether short forwards are recorded once and replayed, on a GPU as CUDA graphs, on a CPU as
-    TorchScript: `auto` where they can be and give the same logits; `on` fails elsewhere."""
-    load_format: LoadFormat = "auto"
-    """`dummy`: random weights of the configured shape, for timing without a download."""
-    detail: Detail = "evidence"
-    """off: totals only; rounds: counts and times; evidence: probabilities as well; module: times of
-    every layer too, which slows down what they time."""
-    recheck_context: int = 4096
-    """Bursts at most this deep are recomputed without any cache; 0 turns the recheck off."""
-    plain_steps: int = 6
-    """Plain decoding steps timed beside each burst, as its baseline; 0 turns them off."""
-    trust_remote_code: bool = False
-    """Run model code from the checkpoint's repository. Off unless you trust its author."""
+    A bound is what would size a loop or a tensor without end; a seed beyond its bound is no JSON
+    number to everybody.
+    """
+
+    target: Annotated[
+        str,
+        meaning("A Hugging Face id, a local checkpoint folder, or a member of the pocket family."),
+        option("Target: Hugging Face id, folder, or pocket/NAME."),
+    ] = "pocket/target"
+    draft: Annotated[
+        str | None,
+        meaning("Like `target`; None where the drafter needs no draft model."),
+        option("Draft model, likewise."),
+    ] = "pocket/draft"
+    backend: Annotated[
+        str,
+        meaning("What runs the rounds: a member of `backends/`."),
+        option("What runs the rounds."),
+        member("backend"),
+    ] = "native"
+    drafter: Annotated[
+        str,
+        meaning("How tokens are drafted: a member of `drafters/`; `none` drafts nothing."),
+        option("How tokens are drafted."),
+        member("drafter"),
+    ] = "draft-model"
+    depth: Annotated[
+        int,
+        Meta(ge=0, le=MOST_NODES),
+        meaning(
+            "K: tokens drafted a round, levels of a tree; 0 with the drafter `none`. A depth "
+            "policy's start, or its bound."
+        ),
+        option("K: tokens drafted a round."),
+    ] = 4
+    depth_policy: Annotated[
+        str,
+        meaning("Who chooses each round's K: a member of `depths/`."),
+        option("Who chooses each round's K."),
+        member("depth"),
+    ] = "fixed"
+    confidence: Annotated[
+        Share,
+        meaning(
+            "Depth policy `confidence`: drafting stops after a token the draft gave less than this."
+        ),
+    ] = 0.4
+    shape: Annotated[
+        str,
+        meaning("How drafted tokens hang together: a member of `shapes/`."),
+        option("chain, or a tree."),
+        member("shape"),
+    ] = "chain"
+    widths: Annotated[
+        str,
+        meaning(
+            "Shape `static-tree`: children of each node, level by level; later levels have one."
+        ),
+    ] = "4,2,1,1"
+    branch: Annotated[
+        Nodes,
+        meaning(
+            "Shape `dynamic-tree`: children tried of each expanded node, and nodes expanded a "
+            "level."
+        ),
+    ] = 4
+    nodes: Annotated[
+        Nodes, meaning("Shape `dynamic-tree`: drafted tokens kept after the rerank.")
+    ] = 16
+    acceptance: Annotated[
+        str,
+        meaning(
+            "How drafted tokens are judged: a member of `acceptance/`; `auto` is greedy at "
+            "temperature 0 and rejection above it."
+        ),
+        option("How drafted tokens are judged."),
+        member("acceptance", besides="auto"),
+    ] = "auto"
+    cache: Annotated[
+        str,
+        meaning(
+            "How keys and values are kept, a member of `caches/`: the target's, and the draft's "
+            "where `draft_cache` names no other."
+        ),
+        option("How keys and values are kept."),
+        member("cache"),
+    ] = "dense"
+    draft_cache: Annotated[
+        str | None, meaning("The draft's own cache; None: like the target's."), member("cache")
+    ] = None
+    window: Annotated[
+        Tokens,
+        meaning("Cache `sink-window`: the most recent tokens kept beside the sinks."),
+        option("Cache sink-window: recent tokens kept."),
+    ] = 512
+    sinks: Annotated[Few, meaning("Cache `sink-window`: first tokens never evicted.")] = 4
+    block: Annotated[
+        Tokens,
+        meaning(
+            "Cache `sink-window`: evicted at once, so that the window holds up to `block` - 1 more."
+        ),
+    ] = 1
+    batch: Annotated[
+        int,
+        Meta(ge=1, le=4096),
+        meaning("Sequences decoded at once, each accepting for itself."),
+        option("Sequences decoded at once."),
+    ] = 1
+    ngram: Annotated[
+        int,
+        Meta(ge=1, le=1024),
+        meaning("Drafter `ngram`: the longest suffix looked up in the text so far."),
+    ] = 3
+    exit_layer: Annotated[
+        Layers | None,
+        meaning("Drafter `layer-skip`: target layers it drafts with; None: a quarter of them."),
+    ] = None
+    noise: Annotated[
+        Share,
+        meaning("Drafter `perturbed-self`: share of uniform mass mixed into the target's own law."),
+    ] = 0.1
+    temperature: Annotated[
+        float,
+        Meta(ge=0, le=1_000_000),
+        meaning("0 is greedy."),
+        option("0 is greedy."),
+        zero_or_from(1e-06),
+    ] = 0.0
+    top_p: Annotated[
+        float,
+        Meta(gt=0, le=1),
+        meaning(
+            "Tokens are kept, the likeliest first, until they hold this much mass; 1 keeps every "
+            "one."
+        ),
+        option("Keep this mass of tokens."),
+    ] = 1.0
+    top_k: Annotated[
+        int,
+        Meta(ge=0, le=2**31 - 1),
+        meaning("0 keeps every token."),
+        option("Keep this many tokens; 0 = all."),
+    ] = 0
+    workload: Annotated[
+        Workload,
+        meaning(
+            "What is done: decode at ever deeper contexts of a text, `generate` on from one, or "
+            "score a known one (`ppl`, and for probes `overlap` and `scan`)."
+        ),
+        option("walk over a real text, generate freely, or ppl: score a text."),
+    ] = "walk"
+    context: Annotated[
+        Tokens,
+        meaning(
+            "walk, ppl: the deepest context reached, in target tokens; generate: the prompt's "
+            "length."
+        ),
+        option("Deepest context, in tokens."),
+    ] = 20_000
+    stops: Annotated[
+        int,
+        Meta(ge=1, le=10_000),
+        meaning(
+            "walk: depths a burst is decoded at, each a constant factor deeper, up to `context`."
+        ),
+        option("walk: depths decoded at."),
+    ] = 40
+    max_new_tokens: Annotated[
+        Places,
+        meaning("New tokens of each burst (walk), or of the whole run (generate)."),
+        option("New tokens a burst."),
+    ] = 32
+    text: Annotated[
+        str | None,
+        meaning(
+            "A text file, or a named text: `prose`, `repetition`, `reversed`, `random`; None is "
+            "the pocket family's held-out document."
+        ),
+        option("A file, or prose, repetition, reversed, random."),
+    ] = None
+    dataset: Annotated[
+        str | None,
+        meaning(
+            "`name[:config]` of a Hugging Face dataset with a text column (needs the `datasets` "
+            "extra)."
+        ),
+        option("name[:config] of a Hugging Face dataset."),
+    ] = None
+    score_step: Annotated[
+        Tokens, meaning("ppl: text tokens fed a forward; 1 is the decode loop token by token.")
+    ] = 64
+    view: Annotated[
+        Tokens | None,
+        meaning(
+            "overlap: recent tokens the draft is shown, at positions from 0; None: all of them."
+        ),
+    ] = None
+    offset: Annotated[Places, meaning("overlap: added to every position of both models.")] = 0
+    gap: Annotated[
+        Places,
+        meaning("overlap: added to the positions of the last `view` tokens of the draft only."),
+    ] = 0
+    shift: Annotated[
+        Places,
+        meaning("overlap: the draft's law is held against the target's so many tokens further on."),
+    ] = 0
+    device: Annotated[
+        str,
+        meaning("`auto` is the accelerator where there is one; or `cpu`, `cuda`, `cuda:1` ..."),
+        option("auto, cpu, cuda, ..."),
+    ] = "auto"
+    dtype: Annotated[
+        str,
+        meaning("`auto`: bfloat16 on an accelerator, float32 on a CPU."),
+        option("auto, float32, bfloat16, float16."),
+    ] = "auto"
+    threads: Annotated[
+        int,
+        Meta(ge=0, le=1024),
+        meaning(
+            "Threads a CPU decodes with; 0 measures which count is fastest. Prefill takes them all."
+        ),
+        option("Threads a CPU decodes with; 0 = measured."),
+    ] = 0
+    seed: Annotated[
+        int,
+        Meta(ge=0, le=2**53),
+        meaning("Of every random draw, and of random weights."),
+        option("Of every random draw."),
+    ] = 0
+    path: Annotated[
+        ForwardPath,
+        meaning(
+            "How forwards are computed: `flat` by one function over the weights, `modules` by "
+            "the Hugging Face modules as they are; `auto` is flat for models it gives the same "
+            "logits for, `flat` fails for others."
+        ),
+    ] = "auto"
+    graphs: Annotated[
+        Graphs,
+        meaning(
+            "Whether short forwards are recorded once and replayed, on a GPU as CUDA graphs, on "
+            "a CPU as TorchScript: `auto` where they can be and give the same logits; `on` fails "
+            "elsewhere."
+        ),
+    ] = "auto"
+    load_format: Annotated[
+        LoadFormat,
+        meaning("`dummy`: random weights of the configured shape, for timing without a download."),
+        option("auto, or dummy: random weights of the shape."),
+    ] = "auto"
+    detail: Annotated[
+        Detail,
+        meaning(
+            "off: totals only; rounds: counts and times; evidence: probabilities as well; "
+            "module: times of every layer too, which slows down what they time."
+        ),
+        option("off, rounds, evidence or module."),
+    ] = "evidence"
+    recheck_context: Annotated[
+        Places,
+        meaning(
+            "Bursts at most this deep are recomputed without any cache; 0 turns the recheck off."
+        ),
+        option("Recompute bursts up to this depth without a cache; 0 = none."),
+    ] = 4096
+    plain_steps: Annotated[
+        Few,
+        meaning("Plain decoding steps timed beside each burst, as its baseline; 0 turns them off."),
+        option("Plain decoding steps timed beside each burst."),
+    ] = 6
+    ignore_eos: Annotated[
+        bool,
+        meaning("Go on past an end-of-text token: a timing run wants its full length."),
+        option("Go on past end of text.", flags="--ignore-eos/--stop-at-eos"),
+    ] = False
+    trust_remote_code: Annotated[
+        bool,
+        meaning(
+            "Run model code from the checkpoint's repository. Off unless you trust its author."
+        ),
+        option("Run code that comes with a model."),
+    ] = False
+
+
+@cache
+def known_settings() -> dict[str, SettingFacts]:
+    """Return what each setting says of itself, by its name."""
+    return facts_of(Settings)
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -156,5 +369,5 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The swept fields and the values they have here."""
     label: str = ""
     """The few words that tell this cell from the others."""
-    repeat: Annotated[int, msgspec.Meta(ge=0, le=MOST_RUNS)] = 0
+    repeat: Annotated[int, Meta(ge=0, le=MOST_RUNS)] = 0
     """Which repetition of the cell this is, from 0."""

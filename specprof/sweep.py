@@ -18,7 +18,7 @@ import msgspec
 from specprof import writing
 from specprof.capture import CaptureReader, read_capture
 from specprof.errors import INTERRUPTED, CaptureUnreadable, SpecprofError, UsageError
-from specprof.limits import check_numbers
+from specprof.limits import check_given, check_length
 from specprof.locking import lock, refuse_recorded
 from specprof.plain import as_json, brief
 from specprof.reading import is_regular, read_bytes
@@ -157,7 +157,8 @@ def read_index(folder: Path) -> Index:
             raise CaptureUnreadable(f"{path} names a file twice: {brief(run.file)!r}", hint)
         files.add(run.file)
         try:
-            check_numbers(run.spec.settings)
+            check_given(msgspec.structs.asdict(run.spec.settings))
+            check_length(run.spec.settings)
         except UsageError as trouble:  # what is made from them would never end
             title = f"{path} asks for what no run can have: {trouble.title}, {trouble.hint}"
             raise CaptureUnreadable(title, hint) from trouble

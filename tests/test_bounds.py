@@ -183,14 +183,15 @@ def test_two_captures_glued_together_are_not_one_run(tmp_path):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"depth": 400_000_000}, "depth is 400000000; it must be at most 1024"),
-        ({"batch": 10**9}, "batch is 1000000000"),
-        ({"stops": 2**53}, "stops is 9007199254740992"),
-        ({"window": 0}, "window is 0; it must be at least 1"),
-        ({"block": 0}, "block is 0"),
-        ({"temperature": -1.0}, "temperature is -1.0"),
-        ({"temperature": 1e308}, "temperature is 1e[+]308"),
-        ({"context": -5}, "context is -5"),
+        ({"depth": 400_000_000}, "depth` is 400000000; it must be a whole number from 0 to 1,024"),
+        ({"batch": 10**9}, "batch` is 1000000000"),
+        ({"stops": 2**53}, "stops` is 9007199254740992"),
+        ({"window": 0}, "window` is 0; it must be a whole number from 1 to"),
+        ({"block": 0}, "block` is 0"),
+        ({"temperature": -1.0}, "temperature` is -1.0"),
+        ({"temperature": 1e308}, "temperature` is 1e[+]308"),
+        ({"temperature": 1e-9}, "temperature is 1e-09; it must be 0, or at least 1e-06"),
+        ({"context": -5}, "context` is -5"),
         ({"batch": "many"}, 'batch` is "many"; it must be a whole number'),
     ],
 )

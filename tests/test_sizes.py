@@ -18,9 +18,7 @@ VAGUE = ("manager", "helper", "util", "utils", "misc", "common")
 ONE_LETTER_LAWS = {"p", "q"}
 LONGER_FILES: dict[str, str] = {}
 """File -> why it may be longer."""
-LONGER_FUNCTIONS = {
-    "specprof/cli/run.py:run": "one parameter a command-line option",
-}
+LONGER_FUNCTIONS = {}
 """`file:function` -> why it may be longer."""
 
 

@@ -6,43 +6,40 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from specprof import writing
 from specprof.cli import app
+from specprof.cli._options import Given, SettingOption, settings_preset
 
 if TYPE_CHECKING:
     from specprof.bench.contest import Contest
-    from specprof.settings import Value
+
+
+OPTIONS = (
+    SettingOption("target", text="Model id, folder, or pocket/NAME."),
+    SettingOption("draft"),
+    SettingOption("depth", least=1),
+    SettingOption("temperature"),
+    SettingOption("context", text="Tokens of text to decode after.", default=256, least=2),
+    SettingOption(
+        "max_new_tokens", name="tokens", text="New tokens of every play.", default=64, least=1
+    ),
+    SettingOption("cache"),
+    SettingOption("draft_cache", text="Those of the draft, if otherwise."),
+    SettingOption("window"),
+    SettingOption("text"),
+    SettingOption("dtype"),
+    SettingOption("device"),
+    SettingOption("threads", text="Threads a CPU decodes with; 0: each as measured fastest."),
+    SettingOption("seed"),
+    SettingOption("load_format"),
+)
+"""The settings of a contest; what else one could set would make it unfair, or is varied by it."""
 
 
 @app.command()
+@settings_preset(*OPTIONS)
 def bench(
     *,
-    target: Annotated[
-        str, typer.Option(help="Model id, folder, or pocket/NAME.")
-    ] = "pocket/target",
-    draft: Annotated[str, typer.Option(help="Draft model, likewise.")] = "pocket/draft",
-    depth: Annotated[int, typer.Option(help="K: tokens drafted a round.", min=1)] = 4,
-    temperature: Annotated[float, typer.Option(help="0 is greedy.", min=0)] = 0.0,
-    context: Annotated[int, typer.Option(help="Tokens of text to decode after.", min=2)] = 256,
-    tokens: Annotated[int, typer.Option(help="New tokens of every play.", min=1)] = 64,
-    cache: Annotated[str, typer.Option(help="How keys and values are kept.")] = "dense",
-    draft_cache: Annotated[
-        str | None, typer.Option(help="Those of the draft, if otherwise.", show_default=False)
-    ] = None,
-    window: Annotated[int, typer.Option(help="Cache sink-window: recent tokens kept.")] = 512,
-    text: Annotated[
-        str | None,
-        typer.Option(help="A file, or prose, repetition, reversed, random.", show_default=False),
-    ] = None,
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
-    threads: Annotated[
-        int, typer.Option(help="Threads a CPU decodes with; 0: each as measured fastest.", min=0)
-    ] = 0,
-    seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
-    load_format: Annotated[
-        str, typer.Option(help="auto, or dummy: random weights of the shape.")
-    ] = "auto",
+    given: Given,
     seconds: Annotated[
         float, typer.Option(help="For the repetitions, two at least; loading comes on top.", min=0)
     ] = 60.0,
@@ -63,13 +60,12 @@ def bench(
     high, n (repetitions), null where not known; `trouble`, why it didn't play; `unreplayed`, why
     short forwards weren't; `strayed`, where greedy tokens are others; wall_ns and rounds by play.
     """
+    from specprof import writing
     from specprof.cli._contest import document, shown, table
     from specprof.errors import INTERRUPTED
-    from specprof.settings import Settings
 
     _check_room(output, force=force)
-    given = {k: v for k, v in locals().items() if k in Settings.__struct_fields__}
-    found = _played(given | {"max_new_tokens": tokens}, seconds, output)
+    found = _played(given, seconds, output)
     written = document(found, **_circumstances(found.device))
     if output:
         writing.write(output, written.encode(), overwrite=force)
@@ -77,7 +73,7 @@ def bench(
     raise typer.Exit(INTERRUPTED if found.stopped else 0)
 
 
-def _played(given: "dict[str, Value]", seconds: float, output: Path | None) -> "Contest":
+def _played(given: Given, seconds: float, output: Path | None) -> "Contest":
     """Play the contest of the settings given; refused where no run can have them."""
     import tempfile
 
@@ -113,5 +109,7 @@ def _circumstances(device: str) -> dict[str, object]:
 
 def _check_room(path: Path | None, *, force: bool) -> None:
     """Refuse a place that can't be written before anything is timed."""
+    from specprof import writing
+
     if path is not None:
         writing.check_room(path, overwrite=force)

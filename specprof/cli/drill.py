@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specprof.cli import app
-
-if TYPE_CHECKING:
-    from specprof.settings import Value
+from specprof.cli._options import Given, Seed, assigned
 
 HEADINGS = {
     "fault": "faults of the catalogue, in the real engine",
@@ -32,7 +30,7 @@ def drill(
     ] = None,
     seeds: Annotated[int, typer.Option(help="--all: runs of each, from seed 0 on.")] = 1,
     jobs: Annotated[int, typer.Option(help="--all: drills run at once.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
+    seed: Seed = 0,
     probe: Annotated[
         float,
         typer.Option(metavar="SECONDS", help="For probes a verdict hangs on; 0: none.", min=0),
@@ -64,15 +62,12 @@ def drill(
         _one(name, given | {"seed": seed}, probe, json=json, output=output, force=force)
 
 
-def _given(written: Sequence[str]) -> "dict[str, Value]":
-    from specprof.errors import UsageError
+def _given(written: Sequence[str]) -> Given:
     from specprof.plan import typed
 
-    given: dict[str, Value] = {}
+    given: Given = {}
     for each in written:
-        field, sign, text = each.partition("=")
-        if not sign:
-            raise UsageError(f"--set {each!r} sets nothing", "write --set FIELD=VALUE")
+        field, text = assigned(each, "--set")
         given[field] = typed(field, text)
     return given
 
@@ -88,7 +83,7 @@ def _listed() -> str:
 
 def _one(
     name: str,
-    given: "dict[str, Value]",
+    given: Given,
     budget_s: float,
     *,
     json: bool,
@@ -121,7 +116,7 @@ def _all(
     only: str | None,
     seeds: int,
     jobs: int,
-    given: "dict[str, Value]",
+    given: Given,
     budget_s: float,
     *,
     json: bool,

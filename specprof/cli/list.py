@@ -37,7 +37,7 @@ def list_(
 
 
 def _rows(kind: str) -> list[Row]:
-    from specprof import plan, registry
+    from specprof import plan, registry, settings
     from specprof.cli.explain import opening
 
     if kind == "profile":
@@ -55,7 +55,7 @@ def _rows(kind: str) -> list[Row]:
             {
                 "kind": kind,
                 "name": name,
-                "from": str(plan.SETTINGS),
+                "from": str(settings.__file__),
                 "summary": opening(told),
             }
             for name, told in plan.described().items()

@@ -34,8 +34,6 @@ from specprof.recording.round import AS_GIVEN, Duty, OpenRound
 from specprof.records import Event, Note
 from specprof.settings import EVIDENT, RunSpec, Settings
 
-BACKEND = "recorded"
-
 
 def record(
     path: str | Path,
@@ -73,7 +71,8 @@ def record(
         raise UsageError(f"specprof.record: {trouble}", f"settings are {known}") from trouble
     own = chosen.drafter not in registry.members("drafter")
     limits.check(msgspec.structs.replace(chosen, drafter="ngram") if own else chosen)
-    limit = {"backend": BACKEND, "max_new_tokens": max_new_tokens}
+    limits.check_given({"max_new_tokens": max_new_tokens})
+    limit = {"backend": limits.RECORDED, "max_new_tokens": max_new_tokens}
     writer = CaptureWriter(Path(path), overwrite=overwrite)
     return Log(
         writer,
@@ -124,7 +123,7 @@ class Log:
         )
         self.take(
             header(
-                RunSpec(id=writer.path.stem, profile=BACKEND, settings=settings),
+                RunSpec(id=writer.path.stem, profile=limits.RECORDED, settings=settings),
                 sys.argv,
                 target=loaded(models[0]),
                 draft=loaded(models[1]),

@@ -1,0 +1,101 @@
+"""Options that come from settings: their help as it was written by hand, and what each leads to."""
+
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from specprof.cli._options import (
+    Given,
+    SettingOption,
+    assigned,
+    settings_left_open,
+    settings_preset,
+)
+from specprof.errors import UsageError
+from specprof.settings import known_settings
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.mark.parametrize("command", ["run", "bench"])
+def test_every_option_keeps_its_place_name_default_and_text(command):
+    """The whole help is compared, at 100 columns, with the one kept beside this test."""
+    line = [sys.executable, "-m", "specprof", command, "--help"]
+    environment = os.environ | {"COLUMNS": "100"}
+    shown = subprocess.run(line, capture_output=True, check=True, text=True, env=environment)
+    assert shown.stdout == (GOLDEN / f"{command}-help.txt").read_text(encoding="utf-8")
+
+
+def command(recorded):
+    """Return a command of an option of its own, of settings, and of one that it names itself."""
+
+    def asked(
+        *,
+        first: Annotated[bool, typer.Option("--first")] = False,
+        given: Given,
+        seed: Annotated[int, typer.Option(help="Its own.")] = 7,
+    ) -> None:
+        """Ask."""
+        recorded.append((first, given, seed))
+
+    return asked
+
+
+def invoked(command, *arguments):
+    """Run a command as the only one of an application; return how it ended."""
+    app = typer.Typer()
+    app.command()(command)
+    return CliRunner().invoke(app, [*arguments])
+
+
+def test_only_what_was_given_is_handed_on():
+    """Under the setting's name, as the setting's kind; the command's own parameters beside it."""
+    recorded = []
+    made = settings_left_open(command(recorded))
+    assert invoked(made, "--depth-policy", "fixed", "--depth", "3", "--stop-at-eos").exit_code == 0
+    assert invoked(made, "--first", "--temperature", "1", "--seed", "5").exit_code == 0
+    given = {"depth_policy": "fixed", "depth": 3, "ignore_eos": False}
+    assert recorded == [(False, given, 7), (True, {"temperature": 1.0}, 5)]
+
+
+def test_options_stand_in_the_order_of_the_settings():
+    """In the place of `given`; one that the command names is not there twice."""
+    names = list(inspect.signature(settings_left_open(command([]))).parameters)
+    settings = [name for name, said in known_settings().items() if said.option]
+    assert names == ["first", *(each for each in settings if each != "seed"), "seed"]
+
+
+def test_a_preset_option_has_the_settings_default_and_least_or_its_own():
+    """And may be called otherwise."""
+    recorded = []
+    asked = SettingOption("max_new_tokens", name="tokens", default=64, least=1)
+    made = settings_preset(asked, SettingOption("window"), SettingOption("text"))(command(recorded))
+    assert invoked(made).exit_code == 0
+    assert invoked(made, "--tokens", "9", "--text", "prose").exit_code == 0
+    assert recorded == [
+        (False, {"max_new_tokens": 64, "window": 512}, 7),
+        (False, {"max_new_tokens": 9, "window": 512, "text": "prose"}, 7),
+    ]
+    assert "x>=1" in invoked(made, "--tokens", "0").output
+    assert "x>=1" in invoked(made, "--window", "0").output
+
+
+@pytest.mark.parametrize(("asked", "pair"), [("draft-cache= a=b", ("draft_cache", " a=b"))])
+def test_a_setting_is_assigned_by_its_first_equals_sign(asked, pair):
+    """A dash in its name is as good as an underscore."""
+    assert assigned(asked, "--set") == pair
+
+
+def test_what_assigns_nothing_is_refused_in_short():
+    """However long it is."""
+    with pytest.raises(UsageError) as raised:
+        assigned("x" * 10**6, "--set")
+    assert len(str(raised.value)) < 300
+    assert raised.value.hint == "write --set FIELD=VALUE"

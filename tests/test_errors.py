@@ -74,3 +74,12 @@ def test_any_error_fits_on_one_line(error, shown, plainly):
     """With its kind, unless its text says enough."""
     assert errors.in_a_line(error) == shown
     assert errors.in_a_line(error, (ValueError,)) == plainly
+
+
+def test_a_name_out_of_a_file_may_be_of_any_length():
+    """It is cut in the message, and compared by its beginning: at once, on one line."""
+    trouble = UnknownName("drafter", "draft-modle" + 10**6 * "\x1b", ["draft-model", "x" * 10**6])
+    assert len(trouble.title) < 1000
+    assert len(trouble.hint) < 400
+    assert trouble.title.isprintable()
+    assert trouble.hint.startswith("known: draft-model, ")

@@ -22,6 +22,8 @@ LISTED, NEAREST = 40, 12
 """So many known names are listed whole; of more, so many of the nearest."""
 STOPPED = (KeyboardInterrupt, GeneratorExit)
 """What is nobody's mistake, and goes through everything that catches somebody's."""
+MAX_COMPARED = 160
+"""Characters of a name that is compared with others: a file may hold one of a megabyte."""
 LONGEST = 300
 """Characters of an error that is shown on one line."""
 NOT_FINITE = "logits hold NaN"
@@ -55,12 +57,11 @@ class UnknownName(UsageError):
     """
 
     def __init__(self, kind: str, asked: str, known: Iterable[str]) -> None:
-        asked = brief(asked)
         names = nearest(asked, known)
         shown = [brief(each) for each in (names if len(names) <= LISTED else names[:NEAREST])]
         told = ", ".join(repr(each) if "," in each else each for each in shown)
         more = f", and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
-        super().__init__(f"no {kind} is called {asked!r}", f"known: {told}{more}")
+        super().__init__(f"no {kind} is called {brief(asked)!r}", f"known: {told}{more}")
 
 
 class EnvironmentMissing(SpecprofError):
@@ -108,11 +109,11 @@ def in_a_line(trouble: BaseException, plain: tuple[type[BaseException], ...] = (
 
 
 def nearest(asked: str, known: Iterable[str]) -> list[str]:
-    """Order `known` by likeness to `asked`, the likest first."""
-    likeness = difflib.SequenceMatcher(b=asked.lower())
+    """Order `known` by likeness to `asked`, the likest first; of a long name its start counts."""
+    likeness = difflib.SequenceMatcher(b=asked[:MAX_COMPARED].lower())
 
     def unlike(name: str) -> tuple[float, str]:
-        likeness.set_seq1(name.lower())
+        likeness.set_seq1(name[:MAX_COMPARED].lower())
         return -likeness.ratio(), name
 
     return sorted(known, key=unlike)

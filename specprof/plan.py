@@ -90,14 +90,14 @@ def read_profile(name: str) -> Profile:
         ) from trouble
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as trouble:
         hint = "mend the TOML; profiles/default.toml shows the form"
-        raise UsageError(f"profile {path} is no TOML: {trouble}", hint) from trouble
+        raise UsageError(f"profile {path} is no TOML: {brief(str(trouble))}", hint) from trouble
     return _checked(written, path)
 
 
 def quickened(profile: Profile) -> Profile:
     """Return the profile in its quick form; refused where it has none."""
     if not profile.quick:
-        title = f"profile {profile.name!r} has no quick form"
+        title = f"profile {brief(profile.name)!r} has no quick form"
         raise UsageError(title, "leave --quick out, or give the profile a [quick] table")
     changed = dict(profile.quick)
     repeats = msgspec.convert(changed.pop("repeats", profile.repeats), int)
@@ -180,7 +180,7 @@ def _refuse_endless(profile: Profile) -> None:
     )
     runs = sum(sizes) * profile.repeats
     if runs > MOST_RUNS:
-        title = f"profile {profile.name!r} asks for {runs} runs"
+        title = f"profile {brief(profile.name)!r} asks for {runs} runs"
         raise UsageError(title, f"at most {MOST_RUNS} are made: vary less, or repeat it less often")
 
 
@@ -200,7 +200,7 @@ def stops(settings: Settings) -> list[int]:
 def _refuse_idle(field: str, profile: Profile, grids: Sequence[Grid]) -> None:
     """Refuse a setting that every grid sets for itself: it would change nothing."""
     if all(field in grid for grid in grids):
-        title = f"every cell of profile {profile.name!r} has a {field} of its own"
+        title = f"every cell of profile {brief(profile.name)!r} has a {field} of its own"
         raise UsageError(title, f"copy the profile and change it there, or leave {field} out")
 
 
@@ -239,7 +239,7 @@ def _spec(profile: Profile, varied: dict[str, Value], label: str) -> RunSpec:
         settings = msgspec.convert(given, Settings)
     except msgspec.ValidationError as trouble:
         reason = reason_of(trouble, given, Settings)
-        title = f"profile {profile.name!r} gives a field a wrong value: {reason}"
+        title = f"profile {brief(profile.name)!r} gives a field a wrong value: {reason}"
         raise UsageError(title, _mended(trouble)) from trouble
     check(settings)
     written = repr(settings).encode("utf-8", "surrogateescape")  # a path may be no UTF-8
@@ -269,7 +269,7 @@ def _checked(written: dict[str, object], path: Path) -> Profile:
         raise UnknownName("probe", name, [AUTO, *members("probe")])
     for grid in _grids(profile):
         if not isinstance(grid.get(LABEL, ""), str):
-            title = f"profile {path} has a cell whose label is {grid[LABEL]!r}"
+            title = f"profile {path} has a cell whose label is {brief(repr(grid[LABEL]))}"
             raise UsageError(title, "a label is one text; sweep over a field's values")
     return profile
 
@@ -278,7 +278,7 @@ def _refuse_unknown(table: object, known: Iterable[str], path: Path) -> None:
     for key in table if isinstance(table, dict) else ():
         if key not in known:
             hint = f"known keys: {', '.join(nearest(key, known))}"
-            raise UsageError(f"profile {path} has an unknown key {key!r}", hint)
+            raise UsageError(f"profile {path} has an unknown key {brief(key)!r}", hint)
 
 
 def _mended(trouble: msgspec.ValidationError) -> str:

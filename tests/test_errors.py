@@ -82,3 +82,12 @@ def test_a_name_of_ten_kilobytes_does_not_fill_the_screen():
     assert len(str(error)) < 1000
     assert "short" in error.hint
     assert "\x1b" not in str(error)
+
+
+def test_a_name_out_of_a_file_may_be_of_any_length():
+    """It is cut in the message, and compared by its beginning: at once, on one line."""
+    trouble = UnknownName("drafter", "draft-modle" + 10**6 * "\x1b", ["draft-model", "x" * 10**6])
+    assert len(trouble.title) < 1000
+    assert len(trouble.hint) < 400
+    assert trouble.title.isprintable()
+    assert trouble.hint.startswith("known: draft-model, ")

@@ -1,5 +1,7 @@
 """Profiles: read, overridden, spread over their sweep, and refused with a remedy."""
 
+import json
+
 import pytest
 
 from specprof.errors import UnknownName, UsageError
@@ -246,3 +248,36 @@ def test_more_runs_than_anybody_waits_for_are_refused_at_once(asked):
     """Before they are written out; a grid of four settings is twelve million runs."""
     with pytest.raises(UsageError, match=r"asks for \d+ runs"):
         expand(Profile(name="endless", **asked))
+
+
+LONG = "\x1b[31m" + 10**5 * "y"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[run]\n{long} = 3\n", "unknown key"),
+        ("{long} = 3\n", "unknown key"),
+        ("[[cell]]\nlabel = [{long}]\n", "a cell whose label is"),
+        ("[run]\nworkload = {long}\n", "`run.workload` is"),
+        ("[run]\ndrafter = {long}\n", "no drafter is called"),
+        ("[run]\nshape = 'static-tree'\nwidths = {long}\n", "widths is"),
+        ("probes = [{long}]\n", "no probe is called"),
+        ("name = {long}\n[sweep]\nseed = [-1]\n", "gives a field a wrong value"),
+        ("name = {long}\n[[cell]]\ndepth = 3\n", "has a depth of its own"),
+        ("name = {long}\nrepeats = 100000\n", "asks for 100000 runs"),
+        ("name = {long}\n", "has no quick form"),
+        ("[run]\ndepth = 3\n[run.{long}]\n[run.{long}]\n", "is no TOML"),
+        ("[sweep]\nseed = [{long}]\n", "`seed` is"),
+    ],
+)
+def test_what_a_profile_writes_is_shortened_where_it_is_refused(tmp_path, text, told):
+    """A stranger's name of a megabyte is shown by its beginning; none steers a terminal."""
+    path = written(tmp_path, text.replace("{long}", json.dumps(LONG)))
+    quick = quickened if "quick" in told else lambda read: read
+    with pytest.raises(UsageError) as raised:
+        expand(override(quick(read_profile(path)), depth=4))
+    assert told in raised.value.title
+    assert len(str(raised.value).replace(path, "")) < 1500
+    assert raised.value.title.isprintable()
+    assert raised.value.hint.isprintable()

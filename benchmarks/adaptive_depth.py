@@ -50,9 +50,9 @@ class Arm:
 
     def __post_init__(self) -> None:
         self.scribe = RoundRecorder(
-            law=self.run.rig.law,
+            law=self.run.loop.parts.law,
             acceptance=self.run.loop.acceptance,
-            policies=[self.run.rig.policy],
+            policies=[self.run.loop.parts.policy],
             detail="off",
             origin_ns=0,
             late=False,

@@ -68,7 +68,7 @@ class Repeated:
         a capture. `alone`: plain decoding, by the target over the same cache.
         """
         lane = self._lanes[alone]
-        lane.loop.generator.manual_seed(seed)
+        lane.loop.parts.generator.manual_seed(seed)
         ready(lane.loop)
         settle(self.run.device)
         try:
@@ -92,7 +92,7 @@ class Repeated:
 
     def _bare(self, lane: Lane) -> Bout:
         committed = list(self.prompt)
-        with silenced(lane.loop.watch):
+        with silenced(lane.loop.parts.watch):
             begun = moment()
             rounds = sum(1 for _ in self._rounds(lane.loop, committed))
             return since(begun, rounds, committed[len(self.prompt) :])

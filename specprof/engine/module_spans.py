@@ -53,7 +53,7 @@ def looked_into(run: Run) -> Iterator[None]:
     """Time the parts of both models' forwards inside the block, if the run's detail asks for it."""
     with ExitStack() as undo:
         if run.settings.detail == "module":
-            inside = Inside(run.rig.watch)
+            inside = Inside(run.loop.parts.watch)
             found = [innermost(each) for each in (run.loop.target, run.loop.drafter.draft)]
             runs = {id(each.runs): each.runs for each in found if isinstance(each, CausalModel)}
             for model in found:

@@ -46,12 +46,12 @@ class Walk:
         self.origin_ns = origin_ns
         self.prefill_threads = prefill_threads
         self.scribe = RoundRecorder(
-            law=run.rig.law,
+            law=run.loop.parts.law,
             acceptance=run.loop.acceptance,
-            policies=[lane.rig.policy for lane in run.lanes],
+            policies=[lane.loop.parts.policy for lane in run.lanes],
             detail=run.settings.detail,
             origin_ns=origin_ns,
-            late=run.rig.watch.clock.late,
+            late=run.loop.parts.watch.clock.late,
         )
 
     @property
@@ -65,7 +65,7 @@ class Walk:
         A batch decodes its sequences together: each has a burst of its own, that lasts as long as
         that of the last to end.
         """
-        run, clock = self.run, self.run.rig.watch.clock
+        run, clock = self.run, self.run.loop.parts.watch.clock
         started_ns, started = time.perf_counter_ns() - self.origin_ns, clock.mark()
         sequences = [
             Stretch(
@@ -104,15 +104,15 @@ class Walk:
         return context <= settings.recheck_context and settings.detail in EVIDENT
 
     def _prefill(self, stretch: Stretch) -> Prefill:
-        parts, committed = stretch.lane.loop, stretch.committed
-        target, watch = parts.target, parts.watch
+        loop, committed = stretch.lane.loop, stretch.committed
+        target, watch = loop.target, loop.parts.watch
         fed = len(committed) - 1 - target.length
         watch.begin()
         with threads(self.prefill_threads):
             with watch.span("prefill-target"):
                 target.prefill(committed[target.length : -1])
             with watch.span("prefill-draft"):
-                parts.drafter.prefill(committed)
+                loop.drafter.prefill(committed)
         lap = watch.finish()
         return Prefill(
             burst=stretch.burst,
@@ -192,7 +192,7 @@ class Walk:
             target=kept.plain(self.run.target.model),
             draft=loop.drafter.plain,
             certain=loop.drafter.draft is None,  # no model has no state to lose
-            law=loop.law,
+            law=loop.parts.law,
             acceptance=loop.acceptance,
         )
         held, stretch.held = stretch.held, None

@@ -26,7 +26,7 @@ def wired(kind, path, detail="module"):
     made.target.prefill([1, 2, 3])
     made.drafter.prefill([1, 2, 3, 4])
     settings = Settings(detail=detail)
-    return SimpleNamespace(settings=settings, loop=made, rig=SimpleNamespace(watch=made.watch))
+    return SimpleNamespace(settings=settings, loop=made)
 
 
 def rounds(run, new_tokens=6):
@@ -97,8 +97,8 @@ def test_a_prefill_is_not_looked_into(path):
     """Only what lies in a round's own phases is."""
     run = wired("llama", path)
     with looked_into(run):
-        run.loop.watch.begin()
-        with run.loop.watch.span("prefill-target"):
+        run.loop.parts.watch.begin()
+        with run.loop.parts.watch.span("prefill-target"):
             run.loop.target.prefill([4, 5, 6])
         run.loop.target.prefill([7])
-        assert len(run.loop.watch.finish().spans()) == 1
+        assert len(run.loop.parts.watch.finish().spans()) == 1

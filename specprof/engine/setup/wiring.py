@@ -19,7 +19,7 @@ from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.setup import loading, text
 from specprof.engine.stores.dense import Store
 from specprof.errors import EnvironmentMissing, UsageError
-from specprof.extend import Acceptance, Cache, Depth, Drafter, Rig, Shape
+from specprof.extend import Acceptance, Cache, Depth, Drafter, Parts, Shape
 from specprof.plan import acceptance_in_force
 from specprof.records import ModelFacts
 from specprof.settings import Settings
@@ -42,8 +42,8 @@ def wire(settings: Settings) -> Run:
     decoders = _Decoders(settings, capacity, device, vocabulary)
     targets = decoders.open(settings.cache, target.model, patient=True)
     clock = clock_for(device)
-    rigs = [
-        Rig(
+    parts = [
+        Parts(
             settings=settings,
             law=ProcessedLaw(settings.temperature, settings.top_k, settings.top_p),
             policy=registry.get(Depth, settings.depth_policy)(settings),
@@ -57,7 +57,7 @@ def wire(settings: Settings) -> Run:
         )
         for sequence in range(settings.batch)
     ]
-    lanes = [_lane(rig, drafter, tokens) for rig, tokens in zip(rigs, texts, strict=True)]
+    lanes = [_lane(each, drafter, tokens) for each, tokens in zip(parts, texts, strict=True)]
     check_replayed(lanes[0].loop.target, settings)
     return Run(
         settings=settings,
@@ -155,18 +155,11 @@ class _Decoders:
         return registry.get(Cache, self.draft_cache)(self.settings).open(module, self.capacity)
 
 
-def _lane(rig: Rig, drafter: type[Drafter], tokens: list[int]) -> Lane:
-    rule = acceptance_in_force(rig.settings)
-    loop = Loop(
-        target=rig.target,
-        drafter=drafter(rig),
-        acceptance=registry.get(Acceptance, rule)(),
-        law=rig.law,
-        policy=rig.policy,
-        generator=rig.generator,
-        watch=rig.watch,
-    )
-    return Lane(rig=rig, loop=loop, tokens=tokens)
+def _lane(parts: Parts, drafter: type[Drafter], tokens: list[int]) -> Lane:
+    rule = acceptance_in_force(parts.settings)
+    acceptance = registry.get(Acceptance, rule)()
+    loop = Loop(parts=parts, drafter=drafter(parts), acceptance=acceptance)
+    return Lane(loop=loop, tokens=tokens)
 
 
 def _capacity(settings: Settings) -> int:

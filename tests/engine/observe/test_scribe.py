@@ -218,9 +218,9 @@ def test_records_do_not_depend_on_what_waits_together(temperature, given):
     told = []
     for most in (1, 7):
         taken = RoundRecorder(
-            law=wired.law,
+            law=wired.parts.law,
             acceptance=wired.acceptance,
-            policies=[wired.policy],
+            policies=[wired.parts.policy],
             detail="evidence",
             origin_ns=0,
             late=False,

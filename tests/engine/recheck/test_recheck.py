@@ -59,11 +59,11 @@ def rechecked(drafter, target_decoder=CausalModel, draft_decoder=CausalModel, **
     committed = list(range(1, 31))
     run.target.prefill(committed[:-1])
     run.drafter.prefill(committed)
-    law, rule = run.law, run.acceptance
+    law, rule = run.parts.law, run.acceptance
     scribe = RoundRecorder(
         law=law,
         acceptance=rule,
-        policies=[run.policy],
+        policies=[run.parts.policy],
         detail="evidence",
         origin_ns=0,
         late=False,

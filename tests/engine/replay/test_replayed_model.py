@@ -155,9 +155,8 @@ def test_a_decoder_within_another_is_made_ready():
     replayed, target = pair("gpt_neox")
     replayed.prefill(tokens(0, 8).tolist())
     around = PerturbedDecoder(replayed, torch.neg)
-    loop = SimpleNamespace(
-        policy=SimpleNamespace(bound=3), target=target, drafter=SimpleNamespace(draft=around)
-    )
+    parts = SimpleNamespace(policy=SimpleNamespace(bound=3))
+    loop = SimpleNamespace(parts=parts, target=target, drafter=SimpleNamespace(draft=around))
     ready(loop)
     assert sorted(replayed.recordings.recordings) == [(1, 256), (2, 256)]
     for number in range(MISSED):

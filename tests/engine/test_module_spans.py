@@ -8,7 +8,7 @@ import torch
 import tiny
 from engines import loop
 from specprof.engine.decoder import CausalModel
-from specprof.engine.flat.proof import way
+from specprof.engine.flat.proof import choose_path
 from specprof.engine.module_spans import looked_into
 from specprof.engine.stores.dense import Store
 from specprof.settings import Settings
@@ -21,7 +21,7 @@ def wired(kind, path, detail="module"):
     decoders = []
     for seed in (1, 2):
         model = tiny.model(kind, seed)
-        decoders.append(CausalModel(model, Store(3, 200), CPU, runs=way(model, path).runs))
+        decoders.append(CausalModel(model, Store(3, 200), CPU, forwards=choose_path(model, path)))
     made = loop(*decoders, depth=2)
     made.target.prefill([1, 2, 3])
     made.drafter.prefill([1, 2, 3, 4])

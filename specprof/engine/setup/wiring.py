@@ -8,12 +8,11 @@ import torch
 
 from specprof import limits, registry
 from specprof.engine.batch import SharedModel
-from specprof.engine.decoder import Decoder, Runs
+from specprof.engine.decoder import Decoder
 from specprof.engine.fits import check_fits
-from specprof.engine.flat.proof import way
 from specprof.engine.instruments.stopwatch import Stopwatch, clock_for
 from specprof.engine.loop import Loop
-from specprof.engine.replay.proof import check_replayed, opened, recorder, refusal
+from specprof.engine.replay.proof import check_replayed, decide, open_decoder
 from specprof.engine.run import Lane, Run
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.setup import loading, text
@@ -115,25 +114,16 @@ class _Decoders:
         """Return one decoder of `module` a sequence; those of a batch share their forwards."""
         kind = registry.get(Cache, cache)(self.settings)
         stores = [kind.open(module, self.capacity) for _ in range(self.settings.batch)]
-        runs = way(module, self.settings.path).runs
-        if len(stores) == 1:
-            return [self._alone(module, stores[0], runs)]
-        if any(type(store) is not Store for store in stores):
+        if len(stores) > 1 and any(type(store) is not Store for store in stores):
             title = f"cache {cache!r} was asked for batch {len(stores)}"
             raise UsageError(title, "it keeps one sequence: use batch 1, or cache dense")
+        forwards = decide(module, stores[0], self.device, self.settings)
+        if len(stores) == 1:
+            return [open_decoder(module, stores[0], self.device, self.vocabulary, forwards)]
         table = SharedModel(
-            module, stores, self.device, self.vocabulary, patient=patient, runs=runs
+            module, stores, self.device, self.vocabulary, patient=patient, forwards=forwards
         )
-        for seat in table.seats:
-            seat.unreplayed = refusal(
-                module, seat.store, recorder(self.device), runs=runs, settings=self.settings
-            )
         return [*table.seats]
-
-    def _alone(self, module: torch.nn.Module, store: Store, runs: Runs) -> Decoder:
-        return opened(
-            module, store, self.device, self.vocabulary, runs=runs, settings=self.settings
-        )
 
     def drafts(self, sequence: int) -> Callable[[torch.nn.Module], Decoder]:
         """Return what opens a drafter's models for one sequence: its nth is every other's nth."""

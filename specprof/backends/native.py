@@ -40,7 +40,7 @@ class Native(Backend):
     @property
     def more(self) -> bool:
         """Whether a round follows at once: those that waited together come together."""
-        return self.walk.scribe.more
+        return self.walk.recorder.more
 
     def run(self, spec: RunSpec, command: list[str]) -> Generator[Event]:
         """Load the models, then yield a header and, burst by burst, all that is measured."""

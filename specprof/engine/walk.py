@@ -12,7 +12,7 @@ from specprof import registry
 from specprof.engine.batch import steps
 from specprof.engine.instruments.threads import threads
 from specprof.engine.loop import PlayedRound
-from specprof.engine.observe.scribe import RoundRecorder
+from specprof.engine.observe.round_recorder import RoundRecorder
 from specprof.engine.recheck.kept_logits import ROOM, KeptLogits
 from specprof.engine.recheck.recheck import Reference, recheck
 from specprof.engine.record_ahead import catch_up, ready, ready_alone
@@ -45,7 +45,7 @@ class Walk:
         self.run = run
         self.origin_ns = origin_ns
         self.prefill_threads = prefill_threads
-        self.scribe = RoundRecorder(
+        self.recorder = RoundRecorder(
             law=run.loop.parts.law,
             acceptance=run.loop.acceptance,
             policies=[lane.loop.parts.policy for lane in run.lanes],
@@ -57,7 +57,7 @@ class Walk:
     @property
     def observe_ns(self) -> int:
         """Time spent computing evidence so far."""
-        return self.scribe.observe_ns
+        return self.recorder.observe_ns
 
     def stop(self, number: int, context: int) -> Iterator[Event]:
         """Feed the text up to `context`, decode from there, and forget what was decoded.
@@ -140,9 +140,9 @@ class Walk:
                 raise
             except BaseException:  # a failure, a Ctrl-C: what was played before it is told
                 with suppress(Exception):
-                    yield from self._kept(sequences, self.scribe.flush())
+                    yield from self._kept(sequences, self.recorder.flush())
                 raise
-        yield from self._kept(sequences, self.scribe.flush())
+        yield from self._kept(sequences, self.recorder.flush())
 
     def _taken(
         self, sequences: Sequence[Stretch], sequence: int, played: PlayedRound, shared: int
@@ -152,7 +152,7 @@ class Walk:
         each.played += 1
         if each.held is not None:
             each.held.keep(played)
-        rounds = self.scribe.take(played, each.burst, sequence=sequence, shared=shared)
+        rounds = self.recorder.take(played, each.burst, sequence=sequence, shared=shared)
         yield from self._kept(sequences, rounds)
 
     def _kept(self, sequences: Sequence[Stretch], rounds: Iterator[Round]) -> Iterator[Round]:

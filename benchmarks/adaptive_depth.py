@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from stamp import save, stamp
 
-from specprof.engine.observe.scribe import RoundRecorder
+from specprof.engine.observe.round_recorder import RoundRecorder
 from specprof.engine.record_ahead import ready
 from specprof.engine.run import Run
 from specprof.engine.setup.text import encode
@@ -49,10 +49,10 @@ class Arm:
     drafted: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.scribe = RoundRecorder(
-            law=self.run.rig.law,
+        self.recorder = RoundRecorder(
+            law=self.run.loop.parts.law,
             acceptance=self.run.loop.acceptance,
-            policies=[self.run.rig.policy],
+            policies=[self.run.loop.parts.policy],
             detail="off",
             origin_ns=0,
             late=False,
@@ -73,7 +73,7 @@ class Arm:
         ready(loop)
         wall, processor = time.perf_counter(), time.process_time()
         for played in loop.rounds(committed, new_tokens=new_tokens, stop=frozenset()):
-            list(self.scribe.take(played, 0))
+            list(self.recorder.take(played, 0))
             self.rounds[-1] += 1
             self.drafted[-1] += len(played.drafted)
         self.wall_s[-1] += time.perf_counter() - wall

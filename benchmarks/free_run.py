@@ -89,7 +89,7 @@ class Player:
         self.committed: list[int] = []
         self._left = 0
         self._rounds: Iterator[PlayedRound] = iter([])
-        self._scribe = Walk(self.run, origin_ns=0, prefill_threads=self.prefill_threads).scribe
+        self._recorder = Walk(self.run, origin_ns=0, prefill_threads=self.prefill_threads).recorder
 
     def begin(self, tokens: Sequence[int]) -> None:
         """Forget everything; go on from these tokens, taken in by prefill."""
@@ -109,14 +109,14 @@ class Player:
         context, played = len(self.committed), 0
         begun = time.perf_counter_ns()
         for each in self._rounds:
-            for one in self._scribe.take(each, 0):
-                self.writer.write(one, more=self._scribe.more)
+            for one in self._recorder.take(each, 0):
+                self.writer.write(one, more=self._recorder.more)
             played += 1
             if played == count:
                 break
         catch_up(self.run.loop)
-        for one in self._scribe.flush():
-            self.writer.write(one, more=self._scribe.more)
+        for one in self._recorder.flush():
+            self.writer.write(one, more=self._recorder.more)
         took = time.perf_counter_ns() - begun
         return Block(context, played, len(self.committed) - context, took)
 

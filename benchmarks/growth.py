@@ -42,12 +42,12 @@ from specprof.analysis.paired_timing import FEWEST, median
 from specprof.cli._table import ABSENT, _lines
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat import read
-from specprof.engine.flat.proof import way
 from specprof.engine.instruments.threads import threads
-from specprof.engine.replay.proof import opened, replays
+from specprof.engine.replay.proof import decide, open_decoder, replays
 from specprof.engine.setup import loading
 from specprof.engine.setup.loading import Loaded
 from specprof.engine.setup.wiring import document
+from specprof.engine.stores.dense import Store
 from specprof.engine.stores.window import Window
 from specprof.extend import Cache
 from specprof.settings import ForwardPath, Settings
@@ -162,19 +162,17 @@ class Bench:
             kind = registry.get(Cache, cache)(settings)
             store = kind.open(loaded.model, context + settings.depth + 1)
             self._fed[key] = {
-                path: opened(
-                    loaded.model,
-                    store,
-                    loaded.device,
-                    self.vocabulary,
-                    runs=way(loaded.model, path).runs,
-                    settings=settings,
-                )
+                path: self._open(loaded, store, msgspec.structs.replace(settings, path=path))
                 for path in PATHS
             }
             print(f"{loaded.facts.name}, {cache}: {context:,} tokens", file=sys.stderr, flush=True)
             self._fed[key]["flat"].prefill(self.tokens[:context])
         return self._fed[key]
+
+    def _open(self, loaded: Loaded, store: Store, settings: Settings) -> CausalModel:
+        """Return a decoder over a store, as a run would open it."""
+        forwards = decide(loaded.model, store, loaded.device, settings)
+        return open_decoder(loaded.model, store, loaded.device, self.vocabulary, forwards)
 
     def _window(self, cache: str) -> Window | None:
         return self.window if cache == WINDOW else None

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rig:
-    """What a run's parts are made from: settings, the law, the shared clock and generator."""
+class Parts:
+    """What a run's members are made from: settings, the law, the shared clock and generator."""
 
     settings: Settings
     law: "Law"
@@ -63,7 +63,7 @@ class Proposal:
     """[N] int64, on the device, parents before children; N may be 0 or less than asked."""
     logits: "torch.Tensor | None"
     """[N, vocab] raw draft logits of each token's place; None where the draft has no distribution
-    (n-gram lookup). Draws are judged by `Rig.law` of these: one with a temperature or filters of
+    (n-gram lookup). Draws are judged by `Parts.law` of these: one with a temperature or filters of
     its own has them in its logits."""
     draft_probs: "torch.Tensor | None"
     """[N, vocab] the law each token was drawn from: without the siblings before it where they are
@@ -93,8 +93,8 @@ class Drafter(ABC):
     """A module whose forward over the bare tokens gives the draft's logits, to hold its state
     against; None where there is none."""
 
-    def __init__(self, rig: Rig) -> None:
-        self.rig = rig
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
 
     @classmethod
     def load(cls, settings: Settings, target: "Loaded") -> "Loaded | None":
@@ -130,8 +130,8 @@ class Shape(ABC):
 
     tree: ClassVar[bool] = True
 
-    def __init__(self, rig: Rig) -> None:
-        self.rig = rig
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
 
     @classmethod
     def room(cls, settings: Settings, depth: int) -> int:
@@ -143,7 +143,7 @@ class Shape(ABC):
     def grow(self, draft: "Decoder", fed: "torch.Tensor", depth: int) -> Proposal:
         """Feed [n] the committed tokens the draft lacks, then draft `depth` levels after them.
 
-        Times each step on the rig's watch. A tree is rolled back from the draft's cache before it
+        Times each step on the parts' watch. A tree is rolled back from the draft's cache before it
         is returned.
         """
 

@@ -23,7 +23,7 @@ from specprof.backends.hf_generate import HfGenerate
 from specprof.drafters import layer_skip
 from specprof.engine import releases
 from specprof.engine.flat import decoder
-from specprof.engine.flat.proof import way
+from specprof.engine.flat.proof import choose_path
 from specprof.engine.recheck import reference
 from specprof.engine.setup.model_facts import rotation_configured
 from specprof.engine.stores.rotation import rotations
@@ -99,12 +99,12 @@ def test_without_named_masks_a_cpu_runs_flat_and_a_gpu_by_modules(monkeypatch):
     """A GPU's kernels know the mask by name; where the name has gone, its path can't be taken."""
     monkeypatch.setitem(sys.modules, "torch.nn.attention.bias", None)
     decoder._lower_right.cache_clear()
-    assert way(tiny.model("llama"), "auto").path == "flat"
+    assert choose_path(tiny.model("llama"), "auto").path == "flat"
     as_on_a_gpu = lambda self, count, seen, *_: decoder._lower_right(count, seen)  # noqa: E731
     monkeypatch.setattr(decoder.Flat, "_causal", as_on_a_gpu)
-    taken = way(tiny.model("llama"), "auto")
+    taken = choose_path(tiny.model("llama"), "auto")
     assert taken.path == "modules"
-    assert taken.reason.startswith("reading it failed: ModuleNotFoundError: ")
+    assert taken.path_reason.startswith("reading it failed: ModuleNotFoundError: ")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from on_gpu.rows import NEEDS_CUDA, Ask, Bounds, Row, apart
 from specprof import registry
 from specprof.bench.repeated import Repeated
 from specprof.engine.decoder import CausalModel
-from specprof.engine.flat.proof import way
+from specprof.engine.flat.proof import choose_path
 from specprof.engine.setup.loading import Loaded
 from specprof.engine.stores.dense import Store
 from specprof.extend import Cache
@@ -64,8 +64,8 @@ def _stores(ask: Ask, pair: Pair) -> Iterator[Row]:
 def _opened(ask: Ask, pair: Pair, loaded: Loaded, kind: str, capacity: int) -> Store:
     """Return a cache with its rows reserved, which they are when the first are written."""
     store = registry.get(Cache, kind)(pair.settings).open(loaded.model, capacity)
-    runs = way(loaded.model, pair.settings.path).runs
-    CausalModel(loaded.model, store, ask.device, runs=runs).prefill([1])
+    forwards = choose_path(loaded.model, pair.settings.path)
+    CausalModel(loaded.model, store, ask.device, forwards=forwards).prefill([1])
     return store
 
 

@@ -56,7 +56,7 @@ def _shape(ask: Ask, pair: Pair) -> Iterator[Row]:
 
 
 def _prefills(pair: Pair, run: Run) -> Iterator[Row]:
-    clock, tokens = run.rig.watch.clock, run.tokens[: pair.settings.context]
+    clock, tokens = run.loop.parts.watch.clock, run.tokens[: pair.settings.context]
     loop = run.loop
     began = clock.mark()
     loop.target.prefill(tokens[loop.target.length : -1])
@@ -119,7 +119,7 @@ def _fits(ask: Ask, pair: Pair, run: Run, before: int) -> Iterator[Row]:
     has = torch.cuda.get_device_properties(ask.device).total_memory
     most = torch.cuda.max_memory_allocated(ask.device)
     facts = [each.facts for each in (run.target, run.draft) if each]
-    owed = run.rig.capacity * sum(each.kv_bytes_per_token for each in facts)
+    owed = run.loop.parts.capacity * sum(each.kv_bytes_per_token for each in facts)
     yield Row(what=whole, figure=most / has, unit=units[0], note=f"{most / 2**30:.3g} GiB")
     yield Row(
         what=beside,

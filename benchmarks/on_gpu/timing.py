@@ -156,9 +156,9 @@ def _over(times: Sequence[float], others: Sequence[float]) -> float:
 def _played(loop: Repeated, clock: Clock, seed: int) -> tuple[list[Lap], float]:
     """Return a play's laps, and its length by the clock over that by a host that waits."""
     lane, device = loop.run.lanes[0], loop.run.device
-    lane.loop.generator.manual_seed(seed)
+    lane.loop.parts.generator.manual_seed(seed)
     committed, new = list(loop.prompt), loop.run.settings.max_new_tokens
-    with swapped(lane.loop.watch, clock=clock):
+    with swapped(lane.loop.parts.watch, clock=clock):
         settle(device)
         began_ns, began = time.perf_counter_ns(), clock.mark()
         decoding = lane.loop.rounds(committed, new_tokens=new, stop=frozenset())

@@ -40,7 +40,7 @@ class Native(Backend):
     @property
     def more(self) -> bool:
         """Whether a round follows at once: those that waited together come together."""
-        return self.walk.scribe.more
+        return self.walk.recorder.more
 
     def run(self, spec: RunSpec, command: list[str]) -> Generator[Event]:
         """Load the models, then yield a header and, burst by burst, all that is measured."""
@@ -95,7 +95,7 @@ class Native(Backend):
             run.loop.target,
             run.tokens,
             step=step,
-            watch=run.rig.watch,
+            watch=run.loop.parts.watch,
             origin_ns=self.origin_ns,
         )
         with threads(self.prefill_threads if step > 1 else torch.get_num_threads()):
@@ -121,7 +121,7 @@ class Native(Backend):
             draft=run.draft,
             acceptance=acceptance_in_force(run.settings),
             lossless=run.loop.acceptance.lossless,
-            clock=run.rig.watch.clock,
+            clock=run.loop.parts.watch.clock,
             device=run.device,
             source=run.source,
             path=run.settings.path,

@@ -26,7 +26,7 @@ from specprof.bench.repeated import Repeated
 from specprof.engine.flat.proof import COARSE, NOISE
 from specprof.engine.instruments.bout import Bout
 from specprof.engine.instruments.threads import threads
-from specprof.engine.replay.proof import recorder, replays
+from specprof.engine.replay.proof import recorder_for, replays
 from specprof.engine.setup import loading
 from specprof.errors import SpecprofError, UsageError
 from specprof.limits import check
@@ -127,7 +127,7 @@ def entries(settings: Settings) -> list[Entry]:
         Entry(name=f"assisted K={settings.depth}", loop="assisted", settings=assisted),
     ]
     found += ours(base)
-    if recorder(loading.device_for(settings.device)):
+    if recorder_for(loading.device_for(settings.device)):
         found += [
             replace(each, name=each.name.replace(" off", " eager"))
             for each in ours(

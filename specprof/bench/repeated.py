@@ -68,7 +68,7 @@ class Repeated:
         a capture. `alone`: plain decoding, by the target over the same cache.
         """
         lane = self._lanes[alone]
-        lane.loop.generator.manual_seed(seed)
+        lane.loop.parts.generator.manual_seed(seed)
         ready(lane.loop)
         settle(self.run.device)
         try:
@@ -92,22 +92,22 @@ class Repeated:
 
     def _bare(self, lane: Lane) -> Bout:
         committed = list(self.prompt)
-        with silenced(lane.loop.watch):
+        with silenced(lane.loop.parts.watch):
             begun = moment()
             rounds = sum(1 for _ in self._rounds(lane.loop, committed))
             return since(begun, rounds, committed[len(self.prompt) :])
 
     def _kept(self, lane: Lane, detail: Detail) -> Bout:
         committed, rounds, told = list(self.prompt), 0, self._told(lane, detail)
-        scribe = Walk(told, origin_ns=0, prefill_threads=self.prefill_threads).scribe
+        recorder = Walk(told, origin_ns=0, prefill_threads=self.prefill_threads).recorder
         with CaptureWriter(self.place, overwrite=True) as writer, looked_into(told):
             begun = moment()
             for played in self._rounds(lane.loop, committed):
                 rounds += 1
-                for one in scribe.take(played, 0):
-                    writer.write(one, more=scribe.more)
-            for one in scribe.flush():
-                writer.write(one, more=scribe.more)
+                for one in recorder.take(played, 0):
+                    writer.write(one, more=recorder.more)
+            for one in recorder.flush():
+                writer.write(one, more=recorder.more)
             return since(begun, rounds, committed[len(self.prompt) :])
 
     def _rounds(self, loop: Loop, committed: list[int]) -> Iterator[PlayedRound]:

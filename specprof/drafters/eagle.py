@@ -12,7 +12,7 @@ from specprof.engine.heads.taps import taps
 from specprof.engine.setup.loading import Loaded
 from specprof.engine.transfer import on_device
 from specprof.errors import UsageError
-from specprof.extend import Cache, Drafter, Proposal, Rig, Shape
+from specprof.extend import Cache, Drafter, Parts, Proposal, Shape
 from specprof.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,20 +30,20 @@ class Eagle(Drafter):
 
     refed = True
 
-    def __init__(self, rig: Rig) -> None:
-        super().__init__(rig)
-        assert rig.draft is not None  # noqa: S101 - `load` returns a head
-        head, target = cast("Head", rig.draft.model), cast("CausalModel", rig.target)
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        assert parts.draft is not None  # noqa: S101 - `load` returns a head
+        head, target = cast("Head", parts.draft.model), cast("CausalModel", parts.target)
         read = taps(target.model, head.form)
-        target.features = Features(read, rig.capacity)
-        self.draft: Decoder = HeadDecoder(head, rig.store(head), target)
-        settings = rig.settings
+        target.features = Features(read, parts.capacity)
+        self.draft: Decoder = HeadDecoder(head, parts.store(head), target)
+        settings = parts.settings
         ours, theirs = (
-            _kept(settings.draft_cache or settings.cache, rig),
-            _kept(settings.cache, rig),
+            _kept(settings.draft_cache or settings.cache, parts),
+            _kept(settings.cache, parts),
         )
         self.plain = HeadReference(head, ours.plain(head), theirs.plain(target.model), read)
-        self.shape = registry.get(Shape, rig.settings.shape)(rig)
+        self.shape = registry.get(Shape, parts.settings.shape)(parts)
 
     @classmethod
     def load(cls, settings: Settings, target: Loaded) -> Loaded:
@@ -66,6 +66,6 @@ class Eagle(Drafter):
         return proposal
 
 
-def _kept(name: str, rig: Rig) -> Cache:
+def _kept(name: str, parts: Parts) -> Cache:
     """Return the cache of that name, for what it says of a plain forward."""
-    return registry.get(Cache, name)(rig.settings)
+    return registry.get(Cache, name)(parts.settings)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from specprof.engine.drafting import nothing
 from specprof.engine.transfer import on_device
-from specprof.extend import Drafter, Proposal, Rig
+from specprof.extend import Drafter, Parts, Proposal
 
 
 class Ngram(Drafter):
@@ -23,9 +23,9 @@ class Ngram(Drafter):
 
     distribution: ClassVar[bool] = False
 
-    def __init__(self, rig: Rig) -> None:
-        super().__init__(rig)
-        self.longest = rig.settings.ngram
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self.longest = parts.settings.ngram
         self.text: list[int] = []
         self.places: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
         """Sequence of tokens -> the places in the text right after its occurrences, ascending."""
@@ -33,7 +33,7 @@ class Ngram(Drafter):
     def propose(self, committed: list[int], depth: int) -> Proposal:
         """Return a chain of `depth` tokens, or none where the ending is without precedent."""
         self._read(committed)
-        device = self.rig.target.device
+        device = self.parts.target.device
         place = self._precedent()
         if place is None or depth == 0:
             return nothing(device)

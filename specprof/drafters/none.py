@@ -14,4 +14,4 @@ class NoDrafter(Drafter):
     def propose(self, committed: list[int], depth: int) -> Proposal:
         """Return an empty chain."""
         del committed, depth
-        return nothing(self.rig.target.device)
+        return nothing(self.parts.target.device)

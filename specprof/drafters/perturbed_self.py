@@ -15,7 +15,7 @@ import torch
 from specprof.engine.decoder import Decoder
 from specprof.engine.drafting import ModelDrafter
 from specprof.engine.setup.loading import Loaded
-from specprof.extend import Law, Rig
+from specprof.extend import Law, Parts
 from specprof.settings import Settings
 
 Perturb = Callable[[torch.Tensor], torch.Tensor]
@@ -25,19 +25,19 @@ Perturb = Callable[[torch.Tensor], torch.Tensor]
 class PerturbedSelf(ModelDrafter):
     """Draft = target but for `Settings.noise`."""
 
-    def __init__(self, rig: Rig) -> None:
-        super().__init__(rig)
-        noise, temperature = rig.settings.noise, rig.settings.temperature
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        noise, temperature = parts.settings.noise, parts.settings.temperature
 
         def stray(logits: torch.Tensor) -> torch.Tensor:
-            return strayed(logits, noise, rig.generator)
+            return strayed(logits, noise, parts.generator)
 
         def mix(logits: torch.Tensor) -> torch.Tensor:
-            return mixed(logits, noise, rig.law, temperature)
+            return mixed(logits, noise, parts.law, temperature)
 
-        self.draft: Decoder = PerturbedDecoder(self.draft, stray if rig.law.greedy else mix)
+        self.draft: Decoder = PerturbedDecoder(self.draft, stray if parts.law.greedy else mix)
         # Where a greedy draft strayed was a matter of chance: no module could say it again.
-        plain = None if rig.law.greedy else self.plain
+        plain = None if parts.law.greedy else self.plain
         self.plain = PerturbedModule(plain, mix) if plain is not None else None
 
     @classmethod

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from greenlet import getcurrent, greenlet
 
-from specprof.engine.decoder import CausalModel, Runs
+from specprof.engine.decoder import CausalModel, Forwards
 from specprof.engine.loop import Loop, PlayedRound
 from specprof.engine.releases import with_cache
 from specprof.engine.stores.batch import SharedStore
@@ -107,7 +107,7 @@ class SharedDecoder(CausalModel):
     """A sequence's place at a table: alone a model like any other, in a step one of many."""
 
     def __init__(self, table: "SharedModel", store: Store) -> None:
-        super().__init__(table.model, store, table.device, table.vocabulary, runs=table.runs)
+        super().__init__(table.model, store, table.device, table.vocabulary, forwards=table.how)
         self.table = table
 
     def feed(self, tokens: torch.Tensor, parents: torch.Tensor | None = None) -> torch.Tensor:
@@ -134,11 +134,11 @@ class SharedModel:
         vocabulary: int | None = None,
         *,
         patient: bool = False,
-        runs: Runs | None = None,
+        forwards: Forwards | None = None,
     ) -> None:
         """Seat one sequence a store; a `patient` table answers only when nobody asks another."""
         self.model = model
-        self.runs = runs or model
+        self.how = forwards or Forwards(path="modules", compute=model)
         self.device = device
         self.vocabulary = vocabulary
         self.patient = patient
@@ -149,11 +149,12 @@ class SharedModel:
     def answer(self, requests: Mapping[int, Request]) -> dict[int, torch.Tensor]:
         """Feed each sequence what it asks, in one forward; return its [n, vocab] float32 logits."""
         tokens, place = self.store.place({n: (e.tokens, e.parents) for n, e in requests.items()})
-        out = self.runs(
+        compute = self.how.compute
+        out = compute(
             tokens,
             position_ids=place.positions,
             attention_mask=attention_mask(self.model, place),
-            **with_cache(self.runs, self.store),
+            **with_cache(compute, self.store),
             use_cache=True,
         )
         self.store.advance({number: each.tokens for number, each in requests.items()})

@@ -5,6 +5,7 @@ law exactly computable. Positions come from the cache and from nowhere else.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -13,13 +14,30 @@ from specprof.engine.releases import with_cache
 from specprof.engine.stores.dense import Store
 from specprof.engine.stores.masks import attention_mask
 from specprof.engine.transfer import on_device
+from specprof.settings import ForwardPath
 
 if TYPE_CHECKING:
     from specprof.engine.features import Features
+    from specprof.engine.replay.model import Recorder
 
 PREFILL_CHUNK = 512
-Runs = Callable[..., Any]
+Compute = Callable[..., Any]
 """Called as a Hugging Face causal model is; what it returns has its `logits`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forwards:
+    """How a model's forwards are computed: decided once for the model and its kind of cache."""
+
+    path: ForwardPath
+    """`flat` or `modules`."""
+    compute: Compute
+    path_reason: str | None = None
+    """Why the path is `modules`, where that was not asked for."""
+    recorder: "Recorder | None" = None
+    """Records short forwards, which are then replayed; None: nothing is replayed."""
+    replay_reason: str | None = "no recorder was chosen"
+    """Why nothing is replayed; None: short forwards are, see `ReplayedModel`."""
 
 
 class Decoder(Protocol):
@@ -68,21 +86,19 @@ class CausalModel:
         device: torch.device,
         vocabulary: int | None = None,
         *,
-        runs: Runs | None = None,
+        forwards: Forwards | None = None,
     ) -> None:
         """Give logits of the first `vocabulary` ids only: embeddings are padded past the tokens.
 
-        `runs` computes the forwards in the place of `model` itself.
+        Without `forwards` the model's own modules compute them, and nothing is replayed.
         """
         self.model = model
-        self.runs = runs or model
+        self.how = forwards or Forwards(path="modules", compute=model)
         self.vocabulary = vocabulary
         self.store = store
         self.device = device
         self.forwards = 0
         self.features: Features | None = None
-        self.unreplayed: str | None = None
-        """Why its short forwards are not replayed; None: they are, see `ReplayedModel`."""
 
     @property
     def length(self) -> int:
@@ -125,11 +141,12 @@ class CausalModel:
         self, tokens: torch.Tensor, keep: int, parents: torch.Tensor | None = None
     ) -> torch.Tensor:
         place = self.store.place(tokens.shape[0], self.device, parents)
-        out = self.runs(
+        compute = self.how.compute
+        out = compute(
             tokens[None],
             position_ids=place.positions,
             attention_mask=attention_mask(self.model, place),
-            **with_cache(self.runs, self.store),
+            **with_cache(compute, self.store),
             use_cache=True,
             logits_to_keep=keep,
         )

@@ -6,7 +6,7 @@ import torch
 
 from specprof import registry
 from specprof.engine.transfer import on_device
-from specprof.extend import Cache, Drafter, Proposal, Rig, Shape
+from specprof.extend import Cache, Drafter, Parts, Proposal, Shape
 
 if TYPE_CHECKING:
     from specprof.engine.decoder import Decoder
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 class ModelDrafter(Drafter):
     """Drafts by a model's own logits, in whatever shape was asked for."""
 
-    def __init__(self, rig: Rig) -> None:
-        super().__init__(rig)
-        assert rig.draft is not None  # noqa: S101 - every such drafter's `load` returns a model
-        cache = rig.settings.draft_cache or rig.settings.cache
-        kept = registry.get(Cache, cache)(rig.settings)
-        self.plain = kept.plain(rig.draft.model)
-        self.draft: Decoder = rig.decoder(rig.draft.model)
-        self.shape = registry.get(Shape, rig.settings.shape)(rig)
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        assert parts.draft is not None  # noqa: S101 - every such drafter's `load` returns a model
+        cache = parts.settings.draft_cache or parts.settings.cache
+        kept = registry.get(Cache, cache)(parts.settings)
+        self.plain = kept.plain(parts.draft.model)
+        self.draft: Decoder = parts.decoder(parts.draft.model)
+        self.shape = registry.get(Shape, parts.settings.shape)(parts)
 
     def propose(self, committed: list[int], depth: int) -> Proposal:
         """Draft `depth` tokens, or levels of a tree, from the law the target is sampled by.

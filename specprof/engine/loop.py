@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 
 from specprof.engine.decoder import Decoder
-from specprof.engine.instruments.stopwatch import Lap, Stopwatch
+from specprof.engine.instruments.stopwatch import Lap
 from specprof.engine.transfer import on_device
 from specprof.engine.tree import height, path
 from specprof.errors import NOT_FINITE, SpecprofError
-from specprof.extend import Acceptance, Depth, Drafter, Law, Proposal
+from specprof.extend import Acceptance, Drafter, Parts, Proposal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,15 +57,17 @@ class PlayedRound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loop:
-    """The parts that play a round, wired once a run."""
+    """What plays a round, wired once a run."""
 
-    target: Decoder
+    parts: Parts
+    """What the drafter was made from; the loop plays with the same target, law and draws."""
     drafter: Drafter
     acceptance: Acceptance
-    law: Law
-    policy: Depth
-    generator: torch.Generator
-    watch: Stopwatch
+
+    @property
+    def target(self) -> Decoder:
+        """The target, over the cache of this sequence."""
+        return self.parts.target
 
     def rounds(
         self, committed: list[int], *, new_tokens: int, stop: frozenset[int]
@@ -82,17 +84,17 @@ class Loop:
             yield played
 
     def _round(self, committed: list[int], limit: int, stop: frozenset[int]) -> PlayedRound:
-        target, drafter, draft = self.target, self.drafter, self.drafter.draft
-        watch, context = self.watch, len(committed)
+        parts, drafter, draft = self.parts, self.drafter, self.drafter.draft
+        target, watch, context = parts.target, parts.watch, len(committed)
         forwards = target.forwards, draft.forwards if draft else 0
-        depth = self.policy.ask()
+        depth = parts.policy.ask()
         watch.begin()
         with watch.span("draft"):
             proposal = drafter.propose(committed, depth)
         with watch.span("verify"):
             logits = self._verify(committed[-1], proposal)
         with watch.span("accept"):
-            verdict = self.acceptance.decide(logits, proposal, self.law, self.generator)
+            verdict = self.acceptance.decide(logits, proposal, parts.law, parts.generator)
             tip, final, drafted, parents = _to_host(verdict, proposal, logits)
         with watch.span("rollback"):
             branch = path(parents, tip)
@@ -103,7 +105,7 @@ class Loop:
                 target.keep([0, *(node + 1 for node in branch)])
             target.rollback(len(committed) - 1)
             drafter.rollback(len(committed))
-        self.policy.learn(height(parents), len(branch))
+        parts.policy.learn(height(parents), len(branch))
         return PlayedRound(
             context=context,
             depth_asked=depth,

@@ -53,14 +53,15 @@ def looked_into(run: Run) -> Iterator[None]:
     """Time the parts of both models' forwards inside the block, if the run's detail asks for it."""
     with ExitStack() as undo:
         if run.settings.detail == "module":
-            inside = Inside(run.rig.watch)
+            inside = Inside(run.loop.parts.watch)
             found = [innermost(each) for each in (run.loop.target, run.loop.drafter.draft)]
-            runs = {id(each.runs): each.runs for each in found if isinstance(each, CausalModel)}
+            models = [each for each in found if isinstance(each, CausalModel)]
+            computing = {id(each.how.compute): each.how.compute for each in models}
             for model in found:
                 if isinstance(model, ReplayedModel):  # a replay calls nothing that could be timed
                     undo.enter_context(swapped(model, eager=True))
             hooked = set[torch.nn.Module]()
-            for each in sorted(runs.values(), key=lambda one: not isinstance(one, Flat)):
+            for each in sorted(computing.values(), key=lambda one: not isinstance(one, Flat)):
                 if isinstance(each, Flat):
                     undo.enter_context(_flat(each, inside))
                     hooked |= {block.module for block in each.parts.blocks}

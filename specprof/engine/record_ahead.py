@@ -16,7 +16,7 @@ def ready(loop: Loop) -> None:
     A draft is fed one token, or two after a round that took them all; a target one by itself, else
     as many as are drafted and one. Where a policy or a lookup drafts fewer, it is missed at first.
     """
-    _ready(loop.target, (1, loop.policy.bound + 1))
+    _ready(loop.target, (1, loop.parts.policy.bound + 1))
     _ready(loop.drafter.draft, (1, 2))
 
 

@@ -3,22 +3,21 @@
 Knows the parts and how they are reset; what loads and joins them is `setup/wiring`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from specprof import registry
 from specprof.engine.loop import Loop
 from specprof.engine.setup.loading import Loaded
-from specprof.extend import Depth, Drafter, Rig
+from specprof.extend import Depth, Drafter
 from specprof.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """One sequence of a run: the text it decodes over, and the parts that play it."""
+    """One sequence of a run: the text it decodes over, and the loop that plays it."""
 
-    rig: Rig
     loop: Loop
     tokens: list[int]
     """The text to decode over."""
@@ -30,21 +29,20 @@ class Lane:
 
     def draw_anew(self) -> None:
         """Begin the sequence's random draws from the start, and what its depth policy learns."""
-        self.rig.generator.manual_seed(self.rig.generator.initial_seed())
-        vars(self.rig.policy).update(vars(type(self.rig.policy)(self.rig.settings)))
+        generator, policy = self.loop.parts.generator, self.loop.parts.policy
+        generator.manual_seed(generator.initial_seed())
+        vars(policy).update(vars(type(policy)(self.loop.parts.settings)))
 
     def alone(self) -> Loop:
         """Return the target playing by itself: the same loop, nothing drafted, its own draws."""
-        parts, drawn = self.loop, self.loop.generator
-        return Loop(
-            target=parts.target,
-            drafter=registry.get(Drafter, "none")(self.rig),
-            acceptance=parts.acceptance,
-            law=parts.law,
-            policy=registry.get(Depth, "fixed")(self.rig.settings),
+        drawn = self.loop.parts.generator
+        parts = replace(
+            self.loop.parts,
+            policy=registry.get(Depth, "fixed")(self.loop.parts.settings),
             generator=torch.Generator(drawn.device).manual_seed(drawn.initial_seed()),
-            watch=parts.watch,
         )
+        drafter = registry.get(Drafter, "none")(parts)
+        return replace(self.loop, parts=parts, drafter=drafter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +59,6 @@ class Run:
     """Where the text came from."""
     stop: frozenset[int]
     """Tokens that end a burst."""
-
-    @property
-    def rig(self) -> Rig:
-        """What the first sequence's parts were made from."""
-        return self.lanes[0].rig
 
     @property
     def loop(self) -> Loop:

@@ -12,7 +12,7 @@ from specprof import registry
 from specprof.engine.batch import steps
 from specprof.engine.instruments.threads import threads
 from specprof.engine.loop import PlayedRound
-from specprof.engine.observe.scribe import RoundRecorder
+from specprof.engine.observe.round_recorder import RoundRecorder
 from specprof.engine.recheck.kept_logits import ROOM, KeptLogits
 from specprof.engine.recheck.recheck import Reference, recheck
 from specprof.engine.record_ahead import catch_up, ready, ready_alone
@@ -45,19 +45,19 @@ class Walk:
         self.run = run
         self.origin_ns = origin_ns
         self.prefill_threads = prefill_threads
-        self.scribe = RoundRecorder(
-            law=run.rig.law,
+        self.recorder = RoundRecorder(
+            law=run.loop.parts.law,
             acceptance=run.loop.acceptance,
-            policies=[lane.rig.policy for lane in run.lanes],
+            policies=[lane.loop.parts.policy for lane in run.lanes],
             detail=run.settings.detail,
             origin_ns=origin_ns,
-            late=run.rig.watch.clock.late,
+            late=run.loop.parts.watch.clock.late,
         )
 
     @property
     def observe_ns(self) -> int:
         """Time spent computing evidence so far."""
-        return self.scribe.observe_ns
+        return self.recorder.observe_ns
 
     def stop(self, number: int, context: int) -> Iterator[Event]:
         """Feed the text up to `context`, decode from there, and forget what was decoded.
@@ -65,7 +65,7 @@ class Walk:
         A batch decodes its sequences together: each has a burst of its own, that lasts as long as
         that of the last to end.
         """
-        run, clock = self.run, self.run.rig.watch.clock
+        run, clock = self.run, self.run.loop.parts.watch.clock
         started_ns, started = time.perf_counter_ns() - self.origin_ns, clock.mark()
         sequences = [
             Stretch(
@@ -104,15 +104,15 @@ class Walk:
         return context <= settings.recheck_context and settings.detail in EVIDENT
 
     def _prefill(self, stretch: Stretch) -> Prefill:
-        parts, committed = stretch.lane.loop, stretch.committed
-        target, watch = parts.target, parts.watch
+        loop, committed = stretch.lane.loop, stretch.committed
+        target, watch = loop.target, loop.parts.watch
         fed = len(committed) - 1 - target.length
         watch.begin()
         with threads(self.prefill_threads):
             with watch.span("prefill-target"):
                 target.prefill(committed[target.length : -1])
             with watch.span("prefill-draft"):
-                parts.drafter.prefill(committed)
+                loop.drafter.prefill(committed)
         lap = watch.finish()
         return Prefill(
             burst=stretch.burst,
@@ -140,9 +140,9 @@ class Walk:
                 raise
             except BaseException:  # a failure, a Ctrl-C: what was played before it is told
                 with suppress(Exception):
-                    yield from self._kept(sequences, self.scribe.flush())
+                    yield from self._kept(sequences, self.recorder.flush())
                 raise
-        yield from self._kept(sequences, self.scribe.flush())
+        yield from self._kept(sequences, self.recorder.flush())
 
     def _taken(
         self, sequences: Sequence[Stretch], sequence: int, played: PlayedRound, shared: int
@@ -152,7 +152,7 @@ class Walk:
         each.played += 1
         if each.held is not None:
             each.held.keep(played)
-        rounds = self.scribe.take(played, each.burst, sequence=sequence, shared=shared)
+        rounds = self.recorder.take(played, each.burst, sequence=sequence, shared=shared)
         yield from self._kept(sequences, rounds)
 
     def _kept(self, sequences: Sequence[Stretch], rounds: Iterator[Round]) -> Iterator[Round]:
@@ -192,7 +192,7 @@ class Walk:
             target=kept.plain(self.run.target.model),
             draft=loop.drafter.plain,
             certain=loop.drafter.draft is None,  # no model has no state to lose
-            law=loop.law,
+            law=loop.parts.law,
             acceptance=loop.acceptance,
         )
         held, stretch.held = stretch.held, None

@@ -45,9 +45,9 @@ def drawing(run: Run, draw: Callable[[Law], Draw]) -> Iterator[None]:
             if not isinstance(drafter, ModelDrafter):
                 title = f"drafter {run.settings.drafter!r} draws its drafts in its own way"
                 raise UsageError(title, "show this fault with the drafter draft-model")
-            rig = drafter.shape.rig
-            law = DrawnOtherwise(rig.law, draw(rig.law))
-            stack.enter_context(swapped(drafter.shape, rig=replace(rig, law=law)))
+            parts = drafter.shape.parts
+            law = DrawnOtherwise(parts.law, draw(parts.law))
+            stack.enter_context(swapped(drafter.shape, parts=replace(parts, law=law)))
         yield
 
 

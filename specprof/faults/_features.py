@@ -15,7 +15,7 @@ def features_of(lane: Lane) -> Features:
     """Return the hidden states a sequence's head reads."""
     features = target_of(lane).features
     if features is None:
-        title = f"drafter {lane.rig.settings.drafter!r} reads no hidden states to be broken"
+        title = f"drafter {lane.loop.parts.settings.drafter!r} reads no hidden states to be broken"
         raise UsageError(title, "use --drafter eagle")
     return features
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from specprof.engine.loop import PlayedRound
-from specprof.engine.observe.scribe import RoundRecorder
+from specprof.engine.observe.round_recorder import RoundRecorder
 from specprof.engine.recheck.kept_logits import KeptLogits
 from specprof.engine.recheck.recheck import Reference, recheck
 from specprof.records import Burst, Event, Plain, Round
@@ -19,7 +19,7 @@ class OpenBurst:
         self,
         number: int,
         committed: list[int],
-        scribe: RoundRecorder,
+        recorder: RoundRecorder,
         held: KeptLogits | None,
         now: Now,
     ) -> None:
@@ -29,7 +29,7 @@ class OpenBurst:
         """The text so far, emitted tokens included."""
         self.steps_ns: list[int] = []
         """Plain steps timed after the last round."""
-        self._scribe = scribe
+        self._recorder = recorder
         self._held = held
         self._now = now
         self._rounds: list[Round] = []
@@ -48,7 +48,7 @@ class OpenBurst:
         elif self._held is not None:
             self._held.rounds.append(None)
         self.committed += played.emitted
-        yield from self._kept(self._scribe.take(played, self.number))
+        yield from self._kept(self._recorder.take(played, self.number))
 
     def end(self, reference: Reference | None, stop: frozenset[int]) -> Iterator[Event]:
         """Yield what a burst ends with: its totals, its plain steps, its recheck."""
@@ -69,7 +69,7 @@ class OpenBurst:
 
     def rest(self) -> Iterator[Round]:
         """Yield the rounds not read yet; of a burst that an error cut short, its last."""
-        yield from self._kept(self._scribe.flush())
+        yield from self._kept(self._recorder.flush())
 
     def _kept(self, rounds: Iterator[Round]) -> Iterator[Round]:
         for one in rounds:

@@ -1,6 +1,6 @@
 """The open capture of somebody's own loop: what it is told becomes events, and the end is told.
 
-Owns the clock, the counters' thread, and the engine's own scribe, which turns rounds into records.
+Owns the clock, the counters' thread, and the engine's own recorder of rounds.
 """
 
 import sys
@@ -19,7 +19,7 @@ from specprof.capture_writer import CaptureWriter
 from specprof.engine.instruments.counters import Sampler
 from specprof.engine.instruments.stopwatch import Stopwatch, clock_for
 from specprof.engine.loop import PlayedRound
-from specprof.engine.observe.scribe import RoundRecorder
+from specprof.engine.observe.round_recorder import RoundRecorder
 from specprof.engine.recheck.kept_logits import ROOM, KeptLogits
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.setup.header import header
@@ -113,7 +113,7 @@ class Log:
         self._ledger = Ledger(writer)
         self._sampler = Sampler(device, self.now)
         policy = registry.get(Depth, settings.depth_policy)
-        self._scribe = RoundRecorder(
+        self._recorder = RoundRecorder(
             law=self.law,
             acceptance=self.acceptance,
             policies=[policy(settings)],
@@ -150,7 +150,7 @@ class Log:
     ) -> None:
         self._sampler.stop()
         self._drain()
-        self._ledger.end(error, observe_ns=self._scribe.observe_ns)
+        self._ledger.end(error, observe_ns=self._recorder.observe_ns)
         self._say_if_gone()
         self._writer.close()
 
@@ -170,7 +170,7 @@ class Log:
         self._open = burst = OpenBurst(
             self._bursts,
             list(committed),
-            self._scribe,
+            self._recorder,
             KeptLogits(ROOM) if self._rechecks(len(committed)) else None,
             self.now,
         )
@@ -229,7 +229,7 @@ class Log:
             raise UsageError(title, "pass the same of all rounds")
         self._raw = raw
         if not raw and not self.law.greedy:
-            self._scribe.law = AS_GIVEN
+            self._recorder.law = AS_GIVEN
 
     def _rechecks(self, context: int) -> bool:
         settings = self.settings

@@ -13,21 +13,21 @@ class Chain(Shape):
 
     def grow(self, draft: Decoder, fed: torch.Tensor, depth: int) -> Proposal:
         """Feed [n] the tokens the draft lacks, then draft up to `depth`, one token a step."""
-        rig, law = self.rig, self.rig.law
+        parts, law = self.parts, self.parts.law
         tokens, logits, laws = [], [], []
         confidences: list[float] = []
         for _ in range(depth):
-            with rig.watch.span("step"):
+            with parts.watch.span("step"):
                 row = draft.feed(fed)[-1:]  # [1, vocab]
                 drawn_from = row if law.greedy else law.probs(row)
-                fed = law.draw(drawn_from, rig.generator)  # [1]
+                fed = law.draw(drawn_from, parts.generator)  # [1]
             tokens.append(fed)
             logits.append(row)
             laws.append(drawn_from)
-            if rig.policy.watches:
+            if parts.policy.watches:
                 sure = row.softmax(-1) if law.greedy else drawn_from
                 confidences.append(sure[0, fed].item())
-                if not rig.policy.go_on(confidences):
+                if not parts.policy.go_on(confidences):
                     break
         return Proposal(
             tokens=torch.cat(tokens),

@@ -51,7 +51,7 @@ class DynamicTree(Shape):
 
     def grow(self, draft: Decoder, fed: torch.Tensor, depth: int) -> Proposal:
         """Feed [n] the tokens the draft lacks, then try up to `depth` levels, one a step."""
-        policy, watch, branch = self.rig.policy, self.rig.watch, self.rig.settings.branch
+        policy, watch, branch = self.parts.policy, self.parts.watch, self.parts.settings.branch
         chain, first, expanded, tried = draft.length + fed.shape[0], -1, 0, 0
         nodes = torch.full((1,), -1, device=fed.device)  # [expanded] which candidates they are
         values = torch.zeros(1, device=fed.device)  # [expanded]
@@ -79,10 +79,10 @@ class DynamicTree(Shape):
 
     def _try(self, rows: torch.Tensor, nodes: torch.Tensor, values: torch.Tensor) -> Candidates:
         """Try the likeliest children of [expanded] nodes by [expanded, vocab] raw logits."""
-        law = self.rig.law
+        law = self.parts.law
         # A greedy law says 0 or 1 and ranks nothing: there the plain softmax is the confidence.
         sure = rows.softmax(-1) if law.greedy else law.probs(rows)
-        width = min(self.rig.settings.branch, rows.shape[-1])
+        width = min(self.parts.settings.branch, rows.shape[-1])
         likeliest = sure.topk(width)  # [expanded, width]
         return Candidates(
             tokens=likeliest.indices.flatten(),
@@ -99,7 +99,7 @@ class DynamicTree(Shape):
         """
         values = torch.cat([level.values for level in levels])
         order = values.sort(descending=True, stable=True).indices
-        kept = order[: self.rig.settings.nodes].sort().values  # [N] parents before children
+        kept = order[: self.parts.settings.nodes].sort().values  # [N] parents before children
         parents = torch.cat([level.parents for level in levels])[kept]
         places = torch.cat([level.logits for level in levels])  # each has as many candidates
         return Proposal(
@@ -107,5 +107,5 @@ class DynamicTree(Shape):
             logits=places[kept // levels[0].width],
             draft_probs=None,
             parents=torch.where(parents < 0, parents, torch.searchsorted(kept, parents)),
-            family=self.rig.settings.branch,
+            family=self.parts.settings.branch,
         )

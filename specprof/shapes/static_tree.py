@@ -8,7 +8,7 @@ import torch
 from specprof import limits
 from specprof.engine.decoder import Decoder
 from specprof.engine.tree import sibling_law
-from specprof.extend import Proposal, Rig, Shape
+from specprof.extend import Parts, Proposal, Shape
 from specprof.settings import Settings
 
 
@@ -31,9 +31,9 @@ class StaticTree(Shape):
     the law without its elder siblings, so that recursive rejection (arXiv 2402.14160) is exact.
     """
 
-    def __init__(self, rig: Rig) -> None:
-        super().__init__(rig)
-        self.widths = limits.widths(rig.settings)
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self.widths = limits.widths(parts.settings)
 
     @classmethod
     def room(cls, settings: Settings, depth: int) -> int:
@@ -42,7 +42,7 @@ class StaticTree(Shape):
 
     def grow(self, draft: Decoder, fed: torch.Tensor, depth: int) -> Proposal:
         """Feed [n] the tokens the draft lacks, then draft up to `depth` levels, one a step."""
-        policy, watch = self.rig.policy, self.rig.watch
+        policy, watch = self.parts.policy, self.parts.watch
         levels: list[Level] = []
         parents: list[torch.Tensor] = []
         confidences: list[float] = []
@@ -61,23 +61,24 @@ class StaticTree(Shape):
                 if not policy.go_on(confidences):
                     break
         draft.rollback(chain)
+        laws = None if self.parts.law.greedy else torch.cat([each.laws for each in levels])
         return Proposal(
             tokens=torch.cat([level.tokens for level in levels]),
             logits=torch.cat([level.logits for level in levels]),
-            draft_probs=None if self.rig.law.greedy else torch.cat([each.laws for each in levels]),
+            draft_probs=laws,
             parents=torch.cat(parents),
             family=max(self.widths),
         )
 
     def _level(self, rows: torch.Tensor, width: int) -> Level:
         """Draft `width` children of each place of [places, vocab] raw logits."""
-        law = self.rig.law
+        law = self.parts.law
         logits = rows.repeat_interleave(width, 0)
         if law.greedy:
             children = rows.topk(width).indices  # [places, width]
             return Level(children.flatten(), logits, logits)
         probs = law.probs(rows)
-        race = torch.empty_like(probs).exponential_(generator=self.rig.generator)
+        race = torch.empty_like(probs).exponential_(generator=self.parts.generator)
         # The race's first `width` are a draw without replacement, in the order drawn.
         children = (probs / race).topk(width).indices
         laws = [
@@ -87,5 +88,5 @@ class StaticTree(Shape):
 
     def _sure(self, level: Level) -> float:
         """Return the draft's probability of a level's first token: of the eldest line of all."""
-        sure = level.logits[0].softmax(-1) if self.rig.law.greedy else level.laws[0]
+        sure = level.logits[0].softmax(-1) if self.parts.law.greedy else level.laws[0]
         return sure[level.tokens[0]].item()

@@ -136,12 +136,12 @@ def test_a_path_that_is_refused_says_so(pair, tmp_path, monkeypatch):
     def refused(model, path):
         if path == "flat":
             raise UsageError("no flat path for this", "use modules")
-        return way(model, path)
+        return choose_path(model, path)
 
-    from specprof.engine.flat.proof import way
-    from specprof.engine.setup import wiring
+    from specprof.engine.flat.proof import choose_path
+    from specprof.engine.replay import proof
 
-    monkeypatch.setattr(wiring, "way", refused)
+    monkeypatch.setattr(proof, "choose_path", refused)
     found = by_name(played(pair, tmp_path, some(pair, *FEW)))
     assert {each.trouble for name, each in found.items() if name.startswith("flat")} == {
         "no flat path for this; use modules"

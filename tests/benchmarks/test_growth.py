@@ -15,7 +15,7 @@ import tiny
 from specprof import registry
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat import read
-from specprof.engine.flat.proof import way
+from specprof.engine.flat.proof import choose_path
 from specprof.engine.replay.model import ReplayedModel
 from specprof.engine.setup import loading
 from specprof.engine.stores.window import Window
@@ -95,7 +95,7 @@ def test_flops_are_those_torch_counts(tmp_path, kind, width):
     """Which multiplies what the mask then hides too: a token with those fed after it."""
     held = loaded(tmp_path, kind)
     store = registry.get(Cache, "dense")(Settings()).open(held.model, 64)
-    decoder = CausalModel(held.model, store, CPU, runs=way(held.model, "flat").runs)
+    decoder = CausalModel(held.model, store, CPU, forwards=choose_path(held.model, "flat"))
     decoder.prefill([1] * 20)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         decoder.feed(torch.ones(width, dtype=torch.int64))

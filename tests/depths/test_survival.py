@@ -268,13 +268,13 @@ def test_the_targets_law_is_kept(temperature):
     run.drafter.prefill(committed)
     for one in run.rounds(committed, new_tokens=3000, stop=frozenset()):
         levels = len(one.drafted)
-        run.policy.timed(played(levels, one.accepted, rest=ROUND_NS + GROWTH_NS * levels))
+        run.parts.policy.timed(played(levels, one.accepted, rest=ROUND_NS + GROWTH_NS * levels))
         depths.add(levels)
     assert len(depths) > 2
     counts = torch.zeros(5, 5)
     for before, after in pairwise(committed[1:]):
         counts[before, after] += 1
-    expected = counts.sum(1, keepdim=True) * run.law.probs(table)
+    expected = counts.sum(1, keepdim=True) * run.parts.law.probs(table)
     possible = expected > 0
     assert counts[~possible].sum() == 0
     assert ((counts - expected)[possible] ** 2 / expected[possible]).sum() < 45.3  # 20 degrees

@@ -15,7 +15,7 @@ TEXTS = st.lists(st.integers(0, 3), min_size=1, max_size=40)
 
 
 def drafter(**given):
-    return Ngram(engines.rig(TableDecoder(torch.zeros(8, 8)), drafter="ngram", **given))
+    return Ngram(engines.parts(TableDecoder(torch.zeros(8, 8)), drafter="ngram", **given))
 
 
 def propose(text, depth=3, **given):

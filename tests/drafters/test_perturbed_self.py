@@ -81,9 +81,9 @@ def test_what_is_observed_is_the_law_declared(given):
     run, _, played = play(table(), new_tokens=60, noise=0.3, **given)
     for one in played[:-1]:
         declared = one.proposal.draft_probs
-        assert torch.equal(run.law.probs(one.proposal.logits), declared)
-        numbers = observe([one], run.law, run.acceptance).tolist()
-        seen = read_evidence([one], numbers, run.law, run.acceptance)[0].drafted
+        assert torch.equal(run.parts.law.probs(one.proposal.logits), declared)
+        numbers = observe([one], run.parts.law, run.acceptance).tolist()
+        seen = read_evidence([one], numbers, run.parts.law, run.acceptance)[0].drafted
         for index, each in enumerate(seen):
             own = declared[index, one.drafted[index]].item()
             assert each.draft_prob == pytest.approx(own, rel=1e-4)
@@ -115,7 +115,7 @@ def test_sampled_tokens_follow_the_targets_law(given):
     counts = torch.zeros(VOCABULARY, VOCABULARY)
     for before, after in pairwise(committed[1:]):
         counts[before, after] += 1
-    expected = counts.sum(1, keepdim=True) * run.law.probs(logits)
+    expected = counts.sum(1, keepdim=True) * run.parts.law.probs(logits)
     possible = expected > 0
     assert counts[~possible].sum() == 0
     far = ((counts - expected)[possible] ** 2 / expected[possible]).sum()
@@ -129,7 +129,7 @@ def test_the_recheck_gets_the_mixture_and_a_greedy_stray_none():
     assert isinstance(plain, PerturbedModule)
     plain = PerturbedModule(torch.nn.Identity(), plain.perturb)
     plain.inner.forward = lambda tokens, **_: type("Out", (), {"logits": table()[tokens]})
-    found = run.law.probs(plain(torch.tensor([[1, 4]]), use_cache=False).logits[0])
-    law = run.law.probs(table()[[1, 4]])
+    found = run.parts.law.probs(plain(torch.tensor([[1, 4]]), use_cache=False).logits[0])
+    law = run.parts.law.probs(table()[[1, 4]])
     assert found.allclose(0.7 * law + 0.3 / VOCABULARY, atol=1e-6)
     assert play(table(), new_tokens=5, noise=0.3)[0].drafter.plain is None

@@ -8,7 +8,7 @@ import torch
 import tiny
 from engines import loop
 from specprof.engine.decoder import CausalModel
-from specprof.engine.flat.proof import way
+from specprof.engine.flat.proof import choose_path
 from specprof.engine.module_spans import looked_into
 from specprof.engine.stores.dense import Store
 from specprof.settings import Settings
@@ -21,12 +21,12 @@ def wired(kind, path, detail="module"):
     decoders = []
     for seed in (1, 2):
         model = tiny.model(kind, seed)
-        decoders.append(CausalModel(model, Store(3, 200), CPU, runs=way(model, path).runs))
+        decoders.append(CausalModel(model, Store(3, 200), CPU, forwards=choose_path(model, path)))
     made = loop(*decoders, depth=2)
     made.target.prefill([1, 2, 3])
     made.drafter.prefill([1, 2, 3, 4])
     settings = Settings(detail=detail)
-    return SimpleNamespace(settings=settings, loop=made, rig=SimpleNamespace(watch=made.watch))
+    return SimpleNamespace(settings=settings, loop=made)
 
 
 def rounds(run, new_tokens=6):
@@ -97,8 +97,8 @@ def test_a_prefill_is_not_looked_into(path):
     """Only what lies in a round's own phases is."""
     run = wired("llama", path)
     with looked_into(run):
-        run.loop.watch.begin()
-        with run.loop.watch.span("prefill-target"):
+        run.loop.parts.watch.begin()
+        with run.loop.parts.watch.span("prefill-target"):
             run.loop.target.prefill([4, 5, 6])
         run.loop.target.prefill([7])
-        assert len(run.loop.watch.finish().spans()) == 1
+        assert len(run.loop.parts.watch.finish().spans()) == 1

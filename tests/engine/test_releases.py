@@ -11,7 +11,7 @@ from transformers import DynamicCache, GenerationMixin
 import tiny
 from specprof.engine import releases
 from specprof.engine.flat.decoder import Flat
-from specprof.engine.flat.proof import way
+from specprof.engine.flat.proof import choose_path
 from specprof.engine.releases import GENERATE_CACHE, with_cache
 from specprof.engine.stores.dense import PreallocatedLayer, Store
 
@@ -87,7 +87,7 @@ def test_no_forward_over_our_store_calls_anything_deprecated(kind, remarks):
     """By neither path: warnings are errors, and transformers' logger says nothing."""
     model = tiny.model(kind)
     layers = model.config.get_text_config().num_hidden_layers
-    for runs in (model, way(model, "auto").runs):
+    for runs in (model, choose_path(model, "auto").compute):
         store = Store(layers, 8)
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("error")
@@ -126,6 +126,6 @@ def test_what_a_release_adds_to_a_layers_duties_ends_no_run(monkeypatch):
 
 def test_the_flat_decoder_takes_the_newest_name():
     """It is asked by the same lookup as a module."""
-    flat = way(tiny.model("llama"), "flat").runs
+    flat = choose_path(tiny.model("llama"), "flat").compute
     assert isinstance(flat, Flat)
     assert with_cache(flat, 5) == {releases.CACHE_NAMES[0]: 5}

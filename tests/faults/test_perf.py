@@ -27,7 +27,7 @@ def test_the_wait_lies_where_the_real_cost_did(name, expected, monkeypatch):
     """In its span and of its length; the text is the sound run's, token for token."""
     waits = set()
     with wired(name, every(TARGET), every(DRAFT)) as run:
-        committed, spans = prefilled(run), run.loop.watch._open
+        committed, spans = prefilled(run), run.loop.parts.watch._open
         monkeypatch.setattr(_waits.time, "sleep", lambda s: s and waits.add((tuple(spans), s)))
         list(run.loop.rounds(committed, new_tokens=40, stop=frozenset()))
     places, ms = expected
@@ -43,7 +43,7 @@ def test_a_graph_is_captured_with_every_new_width(monkeypatch):
         committed = prefilled(run)
         monkeypatch.setattr(_waits.time, "sleep", lambda s: waits.append(s > 0))
         for depth in (2, 2, 3, 2):
-            run.loop.policy.ask = lambda depth=depth: depth
+            run.loop.parts.policy.ask = lambda depth=depth: depth
             run.loop._round(committed, 99, frozenset())
     assert waits == [True, False, True, True]
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from engines import rig
+from engines import parts
 from specprof.shapes.dynamic_tree import DynamicTree
 from tables import TableDecoder
 
@@ -22,7 +22,7 @@ def grow(logits, depth=3, **given):
     given = {"branch": 3, "nodes": 8, "shape": "dynamic-tree"} | given
     draft = TableDecoder(logits)
     draft.prefill([3])
-    shape = DynamicTree(rig(draft, draft, **given))
+    shape = DynamicTree(parts(draft, draft, **given))
     return shape.grow(draft, torch.tensor([5]), depth), draft
 
 
@@ -103,7 +103,7 @@ def test_the_draft_is_left_as_if_only_the_chain_had_been_fed():
     proposal, draft = grow(table(1), 4)
     assert draft.forwards == 1 + 4
     assert (draft.fed, draft.tree) == ([3, 5], [])
-    room = DynamicTree.room(rig(draft, branch=3, nodes=8, shape="dynamic-tree").settings, 4)
+    room = DynamicTree.room(parts(draft, branch=3, nodes=8, shape="dynamic-tree").settings, 4)
     assert room == max(8, 3 * 3) >= len(proposal.tokens)
 
 

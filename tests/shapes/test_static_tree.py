@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from engines import rig
+from engines import parts
 from specprof.shapes.static_tree import StaticTree
 from tables import TableDecoder
 
@@ -20,7 +20,7 @@ def grow(logits, depth=3, **given):
     given = {"widths": "3,2,1", "shape": "static-tree"} | given
     draft = TableDecoder(logits)
     draft.prefill([3])
-    shape = StaticTree(rig(draft, draft, **given))
+    shape = StaticTree(parts(draft, draft, **given))
     return shape.grow(draft, torch.tensor([5]), depth), draft
 
 
@@ -31,7 +31,7 @@ def test_each_node_has_its_levels_width_in_children():
     assert proposal.parents.tolist() == wanted
     assert proposal.family == 3
     assert len(proposal.tokens) == StaticTree.room(
-        rig(None, widths="3,2,1", shape="static-tree").settings, 4
+        parts(None, widths="3,2,1", shape="static-tree").settings, 4
     )
 
 
@@ -76,7 +76,7 @@ def test_sampled_siblings_are_drawn_without_replacement():
     """Ordered pairs of siblings, 3,000 draws by chi-square; false alarm 1 in 1,000, seed fixed."""
     logits = table()
     draft = TableDecoder(logits)
-    shape = StaticTree(rig(draft, widths="2", temperature=1.0, seed=8, shape="static-tree"))
+    shape = StaticTree(parts(draft, widths="2", temperature=1.0, seed=8, shape="static-tree"))
     law = logits[5].softmax(-1)
     counts = torch.zeros(VOCABULARY, VOCABULARY)
     for _ in range(3000):

@@ -14,12 +14,11 @@ from tables import TableDecoder
 def wired(name, target, draft, *, stop=frozenset(), text=(), **given):
     """Wire two [vocab, vocab] tables of probabilities, and break them for as long as this lasts."""
     given = {"temperature": 1.0, "depth": 2} | given
-    parts = loop(table(target), table(draft), **given)
-    rig = parts.drafter.rig
-    lane = SimpleNamespace(loop=parts, rig=rig)
+    made = loop(table(target), table(draft), **given)
+    lane = SimpleNamespace(loop=made)
     facts = SimpleNamespace(layers=2)
     run = SimpleNamespace(
-        lanes=[lane], loop=parts, settings=rig.settings, tokens=list(text), stop=stop
+        lanes=[lane], loop=made, settings=made.parts.settings, tokens=list(text), stop=stop
     )
     run.draft = SimpleNamespace(facts=facts)
     if name is None:

@@ -8,15 +8,15 @@ from specprof import registry
 from specprof.engine.instruments.stopwatch import HostClock, Stopwatch
 from specprof.engine.loop import Loop, PlayedRound
 from specprof.engine.sampling import ProcessedLaw
-from specprof.extend import Acceptance, Depth, Drafter, Rig
+from specprof.extend import Acceptance, Depth, Drafter, Parts
 from specprof.plan import acceptance_in_force
 from specprof.settings import Settings
 
 
-def rig(target, draft=None, **given) -> Rig:
-    """A rig whose drafter gets the decoder `draft` as it is."""
+def parts(target, draft=None, **given) -> Parts:
+    """The parts of a run whose drafter gets the decoder `draft` as it is."""
     settings = Settings(**given)
-    return Rig(
+    return Parts(
         settings=settings,
         law=ProcessedLaw(settings.temperature, settings.top_k, settings.top_p),
         policy=registry.get(Depth, settings.depth_policy)(settings),
@@ -33,18 +33,10 @@ def rig(target, draft=None, **given) -> Rig:
 def loop(target, draft=None, drafter=None, **given) -> Loop:
     """An engine over decoders; `drafter` may be a class of the test's own."""
     given.setdefault("drafter", "none" if draft is None else "draft-model")
-    parts = rig(target, draft, **given)
-    made = drafter or registry.get(Drafter, parts.settings.drafter)
-    rule = acceptance_in_force(parts.settings)
-    return Loop(
-        target=target,
-        drafter=made(parts),
-        acceptance=registry.get(Acceptance, rule)(),
-        law=parts.law,
-        policy=parts.policy,
-        generator=parts.generator,
-        watch=parts.watch,
-    )
+    made = parts(target, draft, **given)
+    kind = drafter or registry.get(Drafter, made.settings.drafter)
+    rule = registry.get(Acceptance, acceptance_in_force(made.settings))
+    return Loop(parts=made, drafter=kind(made), acceptance=rule())
 
 
 def decode(run: Loop, *, new_tokens, stop=frozenset(), prompt=(1, 2)):

@@ -201,8 +201,8 @@ class Flat:
         """Return [batch, kept, vocab] logits; with `keep` only of each sequence's last rows."""
         norm = self.parts.norm
         hidden = rows.view(batch, -1, rows.shape[-1])
-        heard = bool(norm._forward_hooks)  # noqa: SLF001 - whoever listens wants every row
-        kept = norm(hidden)[:, -keep:] if heard else norm(hidden[:, -keep:])
+        has_hooks = bool(norm._forward_hooks)  # noqa: SLF001 - whoever listens wants every row
+        kept = norm(hidden)[:, -keep:] if has_hooks else norm(hidden[:, -keep:])
         logits = self.parts.head(kept.flatten(0, 1))
         return logits.view(batch, -1, logits.shape[-1])
 

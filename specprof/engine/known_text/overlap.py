@@ -46,7 +46,9 @@ def overlaps(run: Run, origin_ns: int) -> Iterator[Overlaps]:
     kept = registry.get(Cache, settings.cache)(settings)
     draft = run.loop.drafter.plain
     assert draft is not None  # noqa: S101 - `limits` refuses drafters without a plain forward
-    reader = Reader(kept.plain(run.target.model), draft, run.rig.law, run.loop.acceptance, settings)
+    reader = Reader(
+        kept.plain(run.target.model), draft, run.loop.parts.law, run.loop.acceptance, settings
+    )
     at_once = 1 if settings.gap else LOGIT_BYTES // (4 * run.target.facts.vocabulary)
     for group in _groups(stretches(settings), at_once):
         started = time.perf_counter_ns()

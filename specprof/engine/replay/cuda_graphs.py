@@ -109,8 +109,9 @@ class CudaRecordings:
         assert isinstance(span, int)  # noqa: S101 - it is one of our own keys
         decoder = self.decoder
         store, device = decoder.store, decoder.device
-        if isinstance(decoder.runs, Flat):
-            decoder.runs.reserve(store.capacity, device)  # a recording's tables must not grow
+        compute = decoder.how.compute
+        if isinstance(compute, Flat):
+            compute.reserve(store.capacity, device)  # a recording's tables must not grow
         tokens = torch.zeros(count, dtype=torch.int64, device=device)
         start = torch.full((), store.length, dtype=torch.int64, device=device)
         ahead = torch.arange(count, device=device)
@@ -122,11 +123,11 @@ class CudaRecordings:
             place = Placement(rows[None], visible, columns[None])
             store.frame = Frame(rows, span)
             try:
-                out = decoder.runs(
+                out = compute(
                     tokens[None],
                     position_ids=place.positions,
                     attention_mask=attention_mask(decoder.model, place),
-                    **with_cache(decoder.runs, store),
+                    **with_cache(compute, store),
                     use_cache=True,
                     logits_to_keep=0,
                 )

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import torch
 
-from specprof.engine.decoder import CausalModel, Runs
+from specprof.engine.decoder import CausalModel, Forwards
 from specprof.engine.stores.dense import Placement, Store
 from specprof.errors import SpecprofError
 
@@ -39,6 +39,10 @@ class Recordings(Protocol):
         """Record it; rows beyond the text may be written, none of the text's own."""
 
 
+Recorder = Callable[["ReplayedModel"], Recordings]
+"""Makes the recordings of a decoder."""
+
+
 class ReplayedModel(CausalModel):
     """A causal model whose short forwards over a chain are replayed.
 
@@ -52,11 +56,12 @@ class ReplayedModel(CausalModel):
         device: torch.device,
         vocabulary: int | None = None,
         *,
-        runs: Runs,
-        recordings: Callable[["ReplayedModel"], Recordings],
+        forwards: Forwards,
     ) -> None:
-        super().__init__(model, store, device, vocabulary, runs=runs)
-        self.recordings = recordings(self)
+        """Replay by the recordings that `forwards.recorder` makes."""
+        super().__init__(model, store, device, vocabulary, forwards=forwards)
+        assert forwards.recorder is not None  # noqa: S101 - else it would be no such decoder
+        self.recordings = forwards.recorder(self)
         self.missed: Counter[Key] = Counter()
         """Times each forward that could be recorded was not."""
         self.refused: dict[Key, Exception] = {}
@@ -67,7 +72,7 @@ class ReplayedModel(CausalModel):
     @torch.inference_mode()
     def ready(self, counts: Collection[int] = ()) -> None:
         """Record what the next forwards of `counts` tokens need, and what was missed often."""
-        if self._heard or not self.length:
+        if self._has_hooks or not self.length:
             return
         often = [key for key, times in self.missed.items() if times >= MISSED]
         for count in dict.fromkeys([*counts, *(count for count, _ in often)]):
@@ -87,8 +92,8 @@ class ReplayedModel(CausalModel):
             self.refused[key] = trouble
 
     @property
-    def _heard(self) -> bool:
-        """Whether somebody listens at its modules, which no replay calls."""
+    def _has_hooks(self) -> bool:
+        """Whether something listens at its modules, which no replay calls."""
         return self.eager or self.features is not None
 
     @torch.inference_mode()
@@ -97,7 +102,7 @@ class ReplayedModel(CausalModel):
     ) -> torch.Tensor:
         count = tokens.shape[0]
         key = play = None
-        if not (keep or parents is not None or self._heard or count > MOST) and self.length:
+        if not (keep or parents is not None or self._has_hooks or count > MOST) and self.length:
             key = self.recordings.key(count)
             play = self.recordings.found(key) if key else None
         if play is None:

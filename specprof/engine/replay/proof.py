@@ -1,22 +1,22 @@
-"""Whether a model's short forwards are recorded and replayed, and if not, why."""
+"""How a model's forwards are computed: by which path, and whether short ones are replayed."""
 
-from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 from weakref import WeakKeyDictionary
 
 import torch
 
-from specprof.engine.decoder import CausalModel, Decoder, Runs, innermost
-from specprof.engine.flat.proof import small, unlike
+from specprof.engine.decoder import CausalModel, Decoder, Forwards, innermost
+from specprof.engine.flat.proof import answers, choose_path, difference, fits_twice
 from specprof.engine.replay.cuda_graphs import CudaGraphs, CudaRecordings
-from specprof.engine.replay.model import Recordings, ReplayedModel
+from specprof.engine.replay.model import Recorder, ReplayedModel
 from specprof.engine.replay.torchscript import TorchScripts
 from specprof.engine.stores.dense import Store
 from specprof.engine.stores.masks import slides
 from specprof.engine.stores.rotation import length_bound
 from specprof.engine.stores.window import Window, WindowStore
-from specprof.errors import NOT_FINITE, UsageError
-from specprof.settings import Settings
+from specprof.errors import UsageError
+from specprof.settings import ForwardPath, Settings
 
 PREFILLED = 8
 SINKS = 4
@@ -26,72 +26,59 @@ PROVEN = ((8, 1), (9, 2), (9, 1), (10, 2), (8, 2))
 once and replayed elsewhere, and for other tokens."""
 SEEN = frozenset({"full_attention", "sliding_attention"})
 """Kinds of layers whose view a script's mask says, where none of them slides."""
-_refusals: "WeakKeyDictionary[torch.nn.Module, dict[str, str | None]]" = WeakKeyDictionary()
+Known = dict[tuple[ForwardPath, type[Store]], str | None]
+_proven: "WeakKeyDictionary[torch.nn.Module, Known]" = WeakKeyDictionary()
 """By model, path and kind of cache, why its forwards can't be replayed; None: they can."""
 
 
-Recorder = Callable[[ReplayedModel], Recordings]
-"""Makes the recordings of a decoder."""
-
-
 @cache
-def recorder(device: torch.device) -> Recorder | None:
+def recorder_for(device: torch.device) -> Recorder | None:
     """Return what records forwards on a device; None where nothing does."""
     if device.type == "cuda":
         return partial(CudaRecordings, recorder=CudaGraphs(device))
     return TorchScripts if device.type == "cpu" else None
 
 
-def opened(
-    model: torch.nn.Module,
-    store: Store,
-    device: torch.device,
-    vocabulary: int,
-    *,
-    runs: Runs,
-    settings: Settings,
-) -> CausalModel:
-    """Return a decoder of `model` over `store` that replays its short forwards where it can.
+def decide(
+    model: torch.nn.Module, store: Store, device: torch.device, settings: Settings
+) -> Forwards:
+    """Return how forwards of `model` over stores of that kind are computed in such a run.
 
-    Raises UsageError where `graphs` is on and they can't be.
+    Raises UsageError where the path or the graphs asked for by name can't be had,
+    EnvironmentMissing where not even the model's modules can be run.
     """
-    records = recorder(device)
-    reason = refusal(model, store, records, runs=runs, settings=settings)
-    if records and not reason:
-        return ReplayedModel(model, store, device, vocabulary, runs=runs, recordings=records)
-    found = CausalModel(model, store, device, vocabulary, runs=runs)
-    found.unreplayed = reason
-    return found
-
-
-def refusal(
-    model: torch.nn.Module,
-    store: Store,
-    records: Recorder | None,
-    *,
-    runs: Runs,
-    settings: Settings,
-) -> str | None:
-    """Return why forwards over `store` are not replayed; None: they can be, and are to be.
-
-    Raises UsageError where `graphs` is on and they can't be.
-    """
+    chosen, recorder = choose_path(model, settings.path), recorder_for(device)
     if settings.graphs == "off":
-        return "they were turned off"
-    reason = _hindrance(model, store, records, settings)
-    if reason is None and records is not None:
-        known = _refusals.setdefault(model, {})
-        key = f"{'modules' if runs is model else 'flat'} {type(store).__name__}"
+        return replace(chosen, replay_reason="they were turned off")
+    reason = _hindrance(model, store, recorder, settings)
+    if reason is None and recorder is not None:
+        replayed = replace(chosen, recorder=recorder, replay_reason=None)
+        known = _proven.setdefault(model, {})
+        key = chosen.path, type(store)
         if key not in known:
-            known[key] = _tried(model, store, runs, records)
+            known[key] = _tried(model, store, replayed)
+        if known[key] is None:
+            return replayed
         reason = known[key]
     if reason and settings.graphs == "on":
         raise _unmet(reason)
-    return reason
+    return replace(chosen, replay_reason=reason)
+
+
+def open_decoder(
+    model: torch.nn.Module,
+    store: Store,
+    device: torch.device,
+    vocabulary: int | None,
+    forwards: Forwards,
+) -> CausalModel:
+    """Return a decoder of `model` over `store` that replays its short forwards where it can."""
+    kind = ReplayedModel if forwards.recorder else CausalModel
+    return kind(model, store, device, vocabulary, forwards=forwards)
 
 
 def check_replayed(decoder: Decoder, settings: Settings) -> None:
-    """Raise UsageError where `graphs` is on and whoever drafts has a decoder's forwards heard."""
+    """Raise UsageError where `graphs` is on and the drafter has hooks on a decoder's forwards."""
     replayed, reason = replays(decoder)
     if settings.graphs == "on" and replayed is False and reason:
         raise _unmet(reason)
@@ -102,10 +89,10 @@ def _unmet(reason: str) -> UsageError:
 
 
 def _hindrance(
-    model: torch.nn.Module, store: Store, records: Recorder | None, settings: Settings
+    model: torch.nn.Module, store: Store, recorder: Recorder | None, settings: Settings
 ) -> str | None:
     """Return what keeps forwards from being replayed in such a run, whatever they compute."""
-    if records is None:
+    if recorder is None:
         return "nothing records them on its device"
     if settings.batch > 1:
         return "a batch's forwards are padded anew each time"
@@ -113,7 +100,7 @@ def _hindrance(
         return "a replay has no modules whose time could be told"
     if scaling := length_bound(model):  # beyond where the proof looks, a branch of Python's
         return f"the angles of its {scaling} RoPE depend on the length"
-    if records is TorchScripts:
+    if recorder is TorchScripts:
         return _unscriptable(model, store)
     return None if type(store) is Store else "its cache moves rows, or holds them otherwise"
 
@@ -128,7 +115,8 @@ def _unscriptable(model: torch.nn.Module, store: Store) -> str | None:
     other = set(getattr(config, "layer_types", None) or ()) - SEEN
     if other:
         return f"it has {min(other)} layers: what they see may depend on the length"
-    return None if small(model) else "it is so large that asking for a forward is next to nothing"
+    large = "it is so large that asking for a forward is next to nothing"
+    return None if fits_twice(model) else large
 
 
 def replays(decoder: Decoder | None) -> tuple[bool | None, str | None]:
@@ -136,22 +124,19 @@ def replays(decoder: Decoder | None) -> tuple[bool | None, str | None]:
     within = innermost(decoder)
     if not isinstance(within, CausalModel):
         return None, None
-    heard = "its hidden states are read" if within.features else None
-    reason = within.unreplayed or heard
+    hooks = "its hidden states are read" if within.features else None
+    reason = within.how.replay_reason or hooks
     return reason is None, reason
 
 
-def _tried(model: torch.nn.Module, store: Store, runs: Runs, records: Recorder) -> str | None:
+def _tried(model: torch.nn.Module, store: Store, forwards: Forwards) -> str | None:
     """Record and replay a few forwards; return what went wrong, or how far their logits are off."""
     try:
-        ours = _logits(model, _little(store), runs, records)
+        ours = _logits(model, _little(store), forwards)
     except Exception as trouble:  # noqa: BLE001 - whatever a recorder meets, there is the eager way
         return f"recording failed: {str(trouble).strip().partition(chr(10))[0]}"
-    theirs = _logits(model, _little(store), runs, None)
-    if not theirs.isfinite().all():
-        return f"its {NOT_FINITE} or infinity"
-    found = unlike(ours, theirs, next(model.parameters()).dtype)
-    return f"replayed logits differ by {found}" if found else None
+    theirs = _logits(model, _little(store), replace(forwards, recorder=None))
+    return difference(ours, theirs, next(model.parameters()).dtype, "replayed logits differ")
 
 
 def _little(store: Store) -> Store:
@@ -166,24 +151,21 @@ def _little(store: Store) -> Store:
     return WindowStore(store.rotations, window, capacity, reach=capacity, rows=capacity)
 
 
-def _logits(
-    model: torch.nn.Module, store: Store, runs: Runs, records: Recorder | None
-) -> torch.Tensor:
-    """Return [tokens, vocab] the logits of the proof's forwards, replayed where `records` is."""
-    config = model.config.get_text_config()  # type: ignore[operator,union-attr]
+def _logits(model: torch.nn.Module, store: Store, forwards: Forwards) -> torch.Tensor:
+    """Return [tokens, vocab] the logits of the proof's forwards, replayed if they are recorded."""
+    size = model.config.get_text_config().vocab_size  # type: ignore[operator,union-attr]
     device = next(model.parameters()).device
-    if records is None:
-        decoder = CausalModel(model, store, device, runs=runs)
-    else:
-        decoder = ReplayedModel(model, store, device, runs=runs, recordings=records)
-    decoder.prefill([number % config.vocab_size for number in range(PREFILLED)])
-    found: list[torch.Tensor] = []
-    for start, count in PROVEN:
-        decoder.rollback(start)
+    decoder = open_decoder(model, store, device, None, forwards)
+
+    def record(count: int) -> None:
         if isinstance(decoder, ReplayedModel):
             decoder.ready([count])
             for trouble in decoder.refused.values():
                 raise trouble
-        tokens = torch.arange(count, device=device) * 31 + 7 * len(found) + 1
-        found.append(decoder.feed(tokens % config.vocab_size))
-    return torch.cat(found)
+
+    decoder.prefill([number % size for number in range(PREFILLED)])
+    passes = [
+        (start, (torch.arange(count, device=device) * 31 + 7 * number + 1) % size)
+        for number, (start, count) in enumerate(PROVEN)
+    ]
+    return answers(decoder, passes, record)

@@ -38,7 +38,7 @@ class TorchScripts:
     def __init__(self, decoder: ReplayedModel) -> None:
         self.decoder = decoder
         self._known = _scripts.setdefault(decoder.model, {})
-        flat = isinstance(decoder.runs, Flat)
+        flat = isinstance(decoder.how.compute, Flat)
         store = decoder.store
         self._reserved = 1 << max(store.capacity, ROOM).bit_length()
         sinks = store.window.sinks if isinstance(store, WindowStore) else 0
@@ -64,8 +64,8 @@ class TorchScripts:
         decoder = self.decoder
         tokens = torch.zeros(count, dtype=torch.int64, device=decoder.device)
         given = list(self._given(decoder.store.place(count, decoder.device)))
-        if isinstance(decoder.runs, Flat):
-            decoder.runs.reserve(self._reserved, decoder.device, count)
+        if isinstance(compute := decoder.how.compute, Flat):
+            compute.reserve(self._reserved, decoder.device, count)
         work = self._windowed if state == WINDOW else self._chained(count)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that tracing is old, and that it freezes what it may
@@ -99,7 +99,7 @@ class TorchScripts:
 
     def _chained(self, count: int) -> Script:
         """Return a forward over a store whose tokens see all before them."""
-        decoder, flat = self.decoder, isinstance(self.decoder.runs, Flat)
+        decoder, flat = self.decoder, isinstance(self.decoder.how.compute, Flat)
         ahead = torch.arange(count)
         hidden = torch.arange(self._reserved) > torch.arange(-count, 0)[:, None] + self._reserved
         dtype = next(decoder.model.parameters()).dtype
@@ -142,11 +142,12 @@ class TorchScripts:
         mask: torch.Tensor | None,
         store: Store,
     ) -> torch.Tensor:
-        out = self.decoder.runs(
+        compute = self.decoder.how.compute
+        out = compute(
             tokens[None],
             position_ids=positions,
             attention_mask=mask,
-            **with_cache(self.decoder.runs, store),
+            **with_cache(compute, store),
             use_cache=True,
             logits_to_keep=0,
         )

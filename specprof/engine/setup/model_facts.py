@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import torch
 
-from specprof.engine.decoder import Decoder
-from specprof.engine.flat.proof import way
+from specprof.engine.decoder import CausalModel, Decoder, Forwards, innermost
+from specprof.engine.flat.proof import choose_path
 from specprof.engine.replay.proof import replays
 from specprof.engine.setup.loading import Loaded
 from specprof.engine.stores.rotation import LENGTH_BOUND
@@ -32,8 +32,7 @@ def looked_over(
     model: Any = loaded.model
     config = model.config.get_text_config()
     kinds = rope_kinds(config)
-    taken = way(loaded.model, path) if path else None
-    replayed, unreplayed = replays(decoder)
+    forwards, (replayed, replay_reason) = _forwards(loaded, path, decoder), replays(decoder)
     return msgspec.structs.replace(
         loaded.facts,
         window=_window(config),
@@ -41,11 +40,22 @@ def looked_over(
         rotation=rotation(model),
         rotation_configured=rotation_configured(config),
         vocabulary_sha=_vocabulary_sha(loaded.tokenizer),
-        path=taken.path if taken else None,
-        path_reason=taken.reason if taken else None,
+        path=forwards.path if forwards else None,
+        path_reason=forwards.path_reason if forwards else None,
         graphs=replayed,
-        graphs_reason=unreplayed,
+        graphs_reason=replay_reason,
     )
+
+
+def _forwards(loaded: Loaded, path: ForwardPath | None, decoder: Decoder | None) -> Forwards | None:
+    """Return how its forwards are computed, where this engine computes them.
+
+    A head has a decoder of its own kind, which says nothing of it: the path is chosen here.
+    """
+    within = innermost(decoder)
+    if isinstance(within, CausalModel):
+        return within.how
+    return choose_path(loaded.model, path) if path else None
 
 
 def rotation(model: torch.nn.Module) -> list[float]:

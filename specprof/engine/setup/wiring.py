@@ -8,18 +8,17 @@ import torch
 
 from specprof import limits, registry
 from specprof.engine.batch import SharedModel
-from specprof.engine.decoder import Decoder, Runs
+from specprof.engine.decoder import Decoder
 from specprof.engine.fits import check_fits
-from specprof.engine.flat.proof import way
 from specprof.engine.instruments.stopwatch import Stopwatch, clock_for
 from specprof.engine.loop import Loop
-from specprof.engine.replay.proof import check_replayed, opened, recorder, refusal
+from specprof.engine.replay.proof import check_replayed, decide, open_decoder
 from specprof.engine.run import Lane, Run
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.setup import loading, text
 from specprof.engine.stores.dense import Store
 from specprof.errors import EnvironmentMissing, UsageError
-from specprof.extend import Acceptance, Cache, Depth, Drafter, Rig, Shape
+from specprof.extend import Acceptance, Cache, Depth, Drafter, Parts, Shape
 from specprof.plan import acceptance_in_force
 from specprof.records import ModelFacts
 from specprof.settings import Settings
@@ -42,8 +41,8 @@ def wire(settings: Settings) -> Run:
     decoders = _Decoders(settings, capacity, device, vocabulary)
     targets = decoders.open(settings.cache, target.model, patient=True)
     clock = clock_for(device)
-    rigs = [
-        Rig(
+    parts = [
+        Parts(
             settings=settings,
             law=ProcessedLaw(settings.temperature, settings.top_k, settings.top_p),
             policy=registry.get(Depth, settings.depth_policy)(settings),
@@ -57,7 +56,7 @@ def wire(settings: Settings) -> Run:
         )
         for sequence in range(settings.batch)
     ]
-    lanes = [_lane(rig, drafter, tokens) for rig, tokens in zip(rigs, texts, strict=True)]
+    lanes = [_lane(each, drafter, tokens) for each, tokens in zip(parts, texts, strict=True)]
     check_replayed(lanes[0].loop.target, settings)
     return Run(
         settings=settings,
@@ -115,25 +114,16 @@ class _Decoders:
         """Return one decoder of `module` a sequence; those of a batch share their forwards."""
         kind = registry.get(Cache, cache)(self.settings)
         stores = [kind.open(module, self.capacity) for _ in range(self.settings.batch)]
-        runs = way(module, self.settings.path).runs
-        if len(stores) == 1:
-            return [self._alone(module, stores[0], runs)]
-        if any(type(store) is not Store for store in stores):
+        if len(stores) > 1 and any(type(store) is not Store for store in stores):
             title = f"cache {cache!r} was asked for batch {len(stores)}"
             raise UsageError(title, "it keeps one sequence: use batch 1, or cache dense")
+        forwards = decide(module, stores[0], self.device, self.settings)
+        if len(stores) == 1:
+            return [open_decoder(module, stores[0], self.device, self.vocabulary, forwards)]
         table = SharedModel(
-            module, stores, self.device, self.vocabulary, patient=patient, runs=runs
+            module, stores, self.device, self.vocabulary, patient=patient, forwards=forwards
         )
-        for seat in table.seats:
-            seat.unreplayed = refusal(
-                module, seat.store, recorder(self.device), runs=runs, settings=self.settings
-            )
         return [*table.seats]
-
-    def _alone(self, module: torch.nn.Module, store: Store, runs: Runs) -> Decoder:
-        return opened(
-            module, store, self.device, self.vocabulary, runs=runs, settings=self.settings
-        )
 
     def drafts(self, sequence: int) -> Callable[[torch.nn.Module], Decoder]:
         """Return what opens a drafter's models for one sequence: its nth is every other's nth."""
@@ -155,18 +145,11 @@ class _Decoders:
         return registry.get(Cache, self.draft_cache)(self.settings).open(module, self.capacity)
 
 
-def _lane(rig: Rig, drafter: type[Drafter], tokens: list[int]) -> Lane:
-    rule = acceptance_in_force(rig.settings)
-    loop = Loop(
-        target=rig.target,
-        drafter=drafter(rig),
-        acceptance=registry.get(Acceptance, rule)(),
-        law=rig.law,
-        policy=rig.policy,
-        generator=rig.generator,
-        watch=rig.watch,
-    )
-    return Lane(rig=rig, loop=loop, tokens=tokens)
+def _lane(parts: Parts, drafter: type[Drafter], tokens: list[int]) -> Lane:
+    rule = acceptance_in_force(parts.settings)
+    acceptance = registry.get(Acceptance, rule)()
+    loop = Loop(parts=parts, drafter=drafter(parts), acceptance=acceptance)
+    return Lane(loop=loop, tokens=tokens)
 
 
 def _capacity(settings: Settings) -> int:

@@ -34,7 +34,7 @@ class BonusFromDraft(Fault):
 def _step(lane: Lane) -> Decide:
     draft = lane.loop.drafter.draft
     if draft is None:
-        title = f"drafter {lane.rig.settings.drafter!r} has no model to take a bonus from"
+        title = f"drafter {lane.loop.parts.settings.drafter!r} has no model to take a bonus from"
         raise UsageError(title, "show this fault with the drafter draft-model")
     return Broken(draft).decide
 

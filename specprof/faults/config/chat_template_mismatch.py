@@ -51,7 +51,7 @@ class ChatTemplateMismatch(Fault):
 def _wrapping(lane: Lane, written: list[int]) -> Iterator[None]:
     drafter = lane.loop.drafter
     if not isinstance(drafter, ModelDrafter) or drafter.plain is None:
-        title = f"drafter {lane.rig.settings.drafter!r} reads no prompt of its own"
+        title = f"drafter {lane.loop.parts.settings.drafter!r} reads no prompt of its own"
         raise UsageError(title, "show this fault with the drafter draft-model")
     prefill, propose = drafter.prefill, drafter.propose
 

@@ -49,4 +49,4 @@ class AuxLayerOffByOne(Fault):
 
 def _tapped(form: Form, lane: Lane) -> AbstractContextManager[None]:
     target = target_of(lane)
-    return swapped(target, features=Features(taps(target.model, form), lane.rig.capacity))
+    return swapped(target, features=Features(taps(target.model, form), lane.loop.parts.capacity))

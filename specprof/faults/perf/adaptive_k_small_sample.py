@@ -34,7 +34,7 @@ class AdaptiveKSmallSample(Fault):
         """Let every sequence's policy give up at the first blow."""
         with ExitStack() as stack:
             for lane in run.lanes:
-                stack.enter_context(_giving_up(lane.loop.policy))
+                stack.enter_context(_giving_up(lane.loop.parts.policy))
             yield
 
 

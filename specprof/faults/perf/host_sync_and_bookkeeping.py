@@ -34,7 +34,7 @@ class HostSyncAndBookkeeping(Fault):
         """Wait whenever a round is told to its depth policy, after its last span."""
         with ExitStack() as stack:
             for lane in run.lanes:
-                stack.enter_context(_keeping_books(lane.loop.policy))
+                stack.enter_context(_keeping_books(lane.loop.parts.policy))
             yield
 
 

@@ -48,7 +48,7 @@ class Gate:
     """Drafts as ever up to `longest` tokens, and dummies beyond."""
 
     def __init__(self, lane: Lane, longest: int) -> None:
-        self.law = lane.rig.law
+        self.law = lane.loop.parts.law
         self.drafter = lane.loop.drafter
         self.longest = longest
         self._whole = self.drafter.propose

@@ -7,7 +7,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 import tiny
 from specprof.engine.batch import SharedModel
-from specprof.engine.decoder import CausalModel
+from specprof.engine.decoder import CausalModel, Forwards
 from specprof.engine.features import Features, caught
 from specprof.engine.flat.decoder import Flat, _attention
 from specprof.engine.flat.parts import Heads
@@ -46,9 +46,10 @@ def made(name, dtype=torch.float32):
     return tiny.model(kind, **changed).to(dtype)
 
 
-def opened(model, runs, store=None):
+def opened(model, compute, store=None):
     layers = model.config.get_text_config().num_hidden_layers
-    return CausalModel(model, store or Store(layers, len(TOKENS)), CPU, runs=runs)
+    store = store or Store(layers, len(TOKENS))
+    return CausalModel(model, store, CPU, forwards=Forwards(path="flat", compute=compute))
 
 
 def told(decoder):
@@ -96,9 +97,9 @@ def test_a_streaming_cache_serves_it_as_well(name):
     """Sinks turned, a window that moves on within a feed, and masks of its own."""
     model = made(name)
 
-    def answers(runs):
+    def answers(compute):
         store = WindowStore(rotations(model), Window(2, 20, 3), 120, reach=40, rows=120)
-        return told(opened(model, runs, store))
+        return told(opened(model, compute, store))
 
     assert off(answers(Flat(model, parts(model))), answers(model)) < 1e-5
 
@@ -110,9 +111,10 @@ def test_a_batch_is_one_forward(name):
     layers = model.config.num_hidden_layers
     starts, fed = (9, 30, 17), (1, 4, 2)
 
-    def answers(runs):
+    def answers(compute):
         stores = [Store(layers, 60) for _ in starts]
-        table = SharedModel(model, stores, CPU, runs=runs)
+        forwards = Forwards(path="flat", compute=compute)
+        table = SharedModel(model, stores, CPU, forwards=forwards)
         for seat, start in zip(table.seats, starts, strict=True):
             seat.prefill(TOKENS[:start].tolist())
         asked = {
@@ -166,7 +168,7 @@ def test_tables_grow_with_the_text():
     model = made("mistral")
     flat, long = Flat(model, parts(model)), TOKENS.repeat(12)
     layers = model.config.num_hidden_layers
-    ours = CausalModel(model, Store(layers, len(long)), CPU, runs=flat).feed(long)
+    ours = opened(model, flat, Store(layers, len(long))).feed(long)
     theirs = CausalModel(model, Store(layers, len(long)), CPU).feed(long)
     assert off(ours, theirs) < 1e-5
     assert off(told(opened(model, flat)), told(opened(model, model))) < 1e-5
@@ -178,9 +180,9 @@ def test_who_listens_at_a_layer_hears_what_the_module_would_say():
     layers = model.model.layers
     taps = [(layers[1], True), (layers[-1], False), (model.model.norm, False)]
     heard = []
-    for runs in (Flat(model, parts(model)), model):
+    for compute in (Flat(model, parts(model)), model):
         with caught(taps) as states:
-            opened(model, runs).feed(TOKENS[:12])
+            opened(model, compute).feed(TOKENS[:12])
         heard.append(torch.cat([each for each in states if each is not None], -1))
     assert heard[0].shape == (1, 12, 96)
     assert off(*heard) < 1e-5

@@ -8,7 +8,7 @@ import tiny
 from specprof.engine import releases
 from specprof.engine.flat import proof, read
 from specprof.engine.flat.decoder import Flat
-from specprof.engine.flat.proof import way
+from specprof.engine.flat.proof import choose_path
 from specprof.engine.stores.dense import Store
 from specprof.errors import EnvironmentMissing, UsageError
 
@@ -16,35 +16,35 @@ from specprof.errors import EnvironmentMissing, UsageError
 def test_a_model_that_is_proven_runs_flat():
     """Once for each model; its modules are still there for who asks."""
     model = tiny.model("qwen3")
-    taken = way(model, "auto")
-    assert (taken.path, taken.reason) == ("flat", None)
-    assert isinstance(taken.runs, Flat)
-    assert way(model, "flat").runs is taken.runs
-    assert way(model, "modules").runs is model
+    taken = choose_path(model, "auto")
+    assert (taken.path, taken.path_reason) == ("flat", None)
+    assert isinstance(taken.compute, Flat)
+    assert choose_path(model, "flat").compute is taken.compute
+    assert choose_path(model, "modules").compute is model
 
 
 def test_a_model_nobody_described_runs_by_its_modules():
     """Automatically with the reason told; asked for by name it is refused."""
     model = tiny.model("llama")
     model.__class__ = type("LookalikeForCausalLM", (type(model),), {})
-    taken = way(model, "auto")
-    assert taken.runs is model
+    taken = choose_path(model, "auto")
+    assert taken.compute is model
     assert taken.path == "modules"
-    assert taken.reason is not None
-    assert taken.reason.startswith("a LookalikeForCausalLM is none of")
+    assert taken.path_reason is not None
+    assert taken.path_reason.startswith("a LookalikeForCausalLM is none of")
     with pytest.raises(UsageError, match="the flat path can't be taken: a Lookalike"):
-        way(model, "flat")
+        choose_path(model, "flat")
 
 
 def test_whatever_goes_wrong_in_reading_leaves_the_modules(monkeypatch):
     """A release of transformers may call a part otherwise; that ends no run by itself."""
     model = tiny.model("llama")
     monkeypatch.setitem(read.READERS, "LlamaForCausalLM", ("embedding", "norm", read._llama))
-    taken = way(model, "auto")
-    assert (taken.path, taken.runs) == ("modules", model)
-    assert str(taken.reason).startswith("reading it failed: AttributeError: ")
+    taken = choose_path(model, "auto")
+    assert (taken.path, taken.compute) == ("modules", model)
+    assert str(taken.path_reason).startswith("reading it failed: AttributeError: ")
     with pytest.raises(UsageError, match="reading it failed") as refused:
-        way(model, "flat")
+        choose_path(model, "flat")
     assert "path=auto" in refused.value.hint
     assert "path=modules" in refused.value.hint
 
@@ -58,7 +58,7 @@ def test_modules_that_can_t_be_run_over_a_store_are_refused_in_a_line(monkeypatc
 
     monkeypatch.setattr(Store, "update", update)
     with pytest.raises(EnvironmentMissing) as refused:
-        way(tiny.model("llama"), path)
+        choose_path(tiny.model("llama"), path)
     assert refused.value.title.startswith(f"specprof doesn't fit transformers {__version__}: ")
     assert "LlamaForCausalLM can't be run over its cache: TypeError: " in refused.value.title
     assert "\n" not in refused.value.title
@@ -83,6 +83,6 @@ def test_a_model_read_wrongly_is_found_out(monkeypatch, dtype):
         )
 
     monkeypatch.setattr(proof.read, "parts", wrongly)
-    taken = way(model, "auto")
+    taken = choose_path(model, "auto")
     assert taken.path == "modules"
-    assert "its logits differ from the module's by" in str(taken.reason)
+    assert "its logits differ from the module's by" in str(taken.path_reason)

@@ -245,7 +245,7 @@ def test_what_is_accepted_is_what_was_owed(rule, shape):
     _, rounds = decode(run, new_tokens=600)
     differences, spread = [], 0.0
     for one in rounds[:-1]:
-        for each in drafted_tokens(one, seen_of(one, run.law, run.acceptance)):
+        for each in drafted_tokens(one, seen_of(one, run.parts.law, run.acceptance)):
             if each.reached:
                 owed = each.seen.accept_owed
                 differences.append(each.accepted - owed)
@@ -322,7 +322,7 @@ def finals(rule=None, new_tokens=700, **given):
     run = loop(*map(TableDecoder, tables), temperature=1.0, **given)
     run = replace(run, acceptance=rule) if rule else run
     _, rounds = decode(run, new_tokens=new_tokens)
-    seen = [standing(seen_of(one, run.law, run.acceptance)) for one in rounds[:-1]]
+    seen = [standing(seen_of(one, run.parts.law, run.acceptance)) for one in rounds[:-1]]
     return torch.tensor([each for each in seen if each[0] is not None]).unbind(1)
 
 

@@ -9,7 +9,7 @@ from specprof.drafters.draft_model import DraftModel
 from specprof.drafters.ngram import Ngram
 from specprof.engine.decoder import CausalModel
 from specprof.engine.drafting import ModelDrafter
-from specprof.engine.observe.scribe import RoundRecorder
+from specprof.engine.observe.round_recorder import RoundRecorder
 from specprof.engine.recheck.kept_logits import ROOM, KeptLogits
 from specprof.engine.recheck.recheck import Reference, recheck
 from specprof.engine.stores.dense import Store
@@ -59,11 +59,11 @@ def rechecked(drafter, target_decoder=CausalModel, draft_decoder=CausalModel, **
     committed = list(range(1, 31))
     run.target.prefill(committed[:-1])
     run.drafter.prefill(committed)
-    law, rule = run.law, run.acceptance
-    scribe = RoundRecorder(
+    law, rule = run.parts.law, run.acceptance
+    recorder = RoundRecorder(
         law=law,
         acceptance=rule,
-        policies=[run.policy],
+        policies=[run.parts.policy],
         detail="evidence",
         origin_ns=0,
         late=False,
@@ -71,8 +71,8 @@ def rechecked(drafter, target_decoder=CausalModel, draft_decoder=CausalModel, **
     rounds, held = [], KeptLogits(room)
     for played in run.rounds(committed, new_tokens=60, stop=frozenset()):
         held.keep(played)
-        rounds += scribe.take(played, 0)
-    rounds += scribe.flush()
+        rounds += recorder.take(played, 0)
+    rounds += recorder.flush()
     reference = Reference(
         target=target,
         draft=draft if drafts and plain else None,

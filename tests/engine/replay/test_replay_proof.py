@@ -12,14 +12,14 @@ from replays import CPU, Traced
 from runs import events, kind
 from specprof.bench import contest
 from specprof.bench.contest import entries
-from specprof.engine.flat.proof import way
+from specprof.engine.flat.proof import choose_path
 from specprof.engine.loop import Loop
+from specprof.engine.patch import swapped
 from specprof.engine.replay import proof
 from specprof.engine.replay.cuda_graphs import CudaRecordings
 from specprof.engine.replay.model import ReplayedModel
-from specprof.engine.replay.proof import refusal
+from specprof.engine.replay.proof import decide, open_decoder
 from specprof.engine.replay.torchscript import TorchScripts
-from specprof.engine.setup import wiring
 from specprof.engine.stores.dense import PreallocatedLayer, Store
 from specprof.engine.stores.rotation import rotations
 from specprof.engine.stores.window import Window, WindowStore
@@ -34,9 +34,9 @@ def cuda(monkeypatch):
     """Let the CPU record as CUDA does, by a stand-in, and return that."""
     made = Traced()
     records = partial(CudaRecordings, recorder=made)
-    for module in (proof, wiring, contest):
-        monkeypatch.setattr(module, "recorder", lambda device: records)
-    monkeypatch.setattr(proof, "_refusals", weakref.WeakKeyDictionary())
+    for module in (proof, contest):
+        monkeypatch.setattr(module, "recorder_for", lambda device: records)
+    monkeypatch.setattr(proof, "_proven", weakref.WeakKeyDictionary())
     return made
 
 
@@ -185,8 +185,13 @@ def test_a_read_target_is_not_replayed(pair, tmp_path):
 def tried(model, records):
     """Return why a model's forwards are not replayed."""
     layers = model.config.get_text_config().num_hidden_layers
-    runs = way(model, "auto").runs
-    return refusal(model, Store(layers, 64), records, runs=runs, settings=Settings())
+    return unreplayed(model, Store(layers, 64), records)
+
+
+def unreplayed(model, store, records):
+    """Return why a model's forwards over a store are not replayed."""
+    with swapped(proof, recorder_for=lambda device: records):
+        return decide(model, store, CPU, Settings()).replay_reason
 
 
 def as_cuda(decoder):
@@ -251,7 +256,7 @@ def test_of_no_numbers_nothing_is_proven():
     model = tiny.model("llama")
     with torch.no_grad():
         model.model.norm.weight.fill_(torch.nan)
-    assert way(model, "auto").reason == "its logits hold NaN or infinity"
+    assert choose_path(model, "auto").path_reason == "its logits hold NaN or infinity"
     assert tried(model, TorchScripts) == "its logits hold NaN or infinity"
 
 
@@ -289,11 +294,7 @@ def test_a_window_is_proven_too(monkeypatch):
         yield from given
 
     monkeypatch.setattr(TorchScripts, "_given", late)
-    runs = way(model, "auto").runs
-    told = {
-        type(store): refusal(model, store, TorchScripts, runs=runs, settings=Settings())
-        for store in (dense, window)
-    }
+    told = {type(store): unreplayed(model, store, TorchScripts) for store in (dense, window)}
     assert told[Store] is None
     assert str(told[WindowStore]).startswith(("replayed logits differ by ", "recording failed: "))
 
@@ -338,8 +339,7 @@ def test_an_opened_decoder_replays():
     """The wiring's own way in."""
     model = tiny.model("gpt_neox")
     store = Store(model.config.num_hidden_layers, 64)
-    runs = way(model, "auto").runs
-    decoder = proof.opened(model, store, CPU, 90, runs=runs, settings=Settings())
+    decoder = open_decoder(model, store, CPU, 90, decide(model, store, CPU, Settings()))
     assert isinstance(decoder, ReplayedModel)
     decoder.prefill([1, 2, 3])
     decoder.ready([1])

@@ -1,5 +1,6 @@
 """Replayed forwards are the eager ones, whoever records them: CUDA's spans, a CPU's scripts."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,7 @@ import tiny
 from replays import CPU, SCRIPTED, Traced, both, tokens
 from specprof.drafters.perturbed_self import PerturbedDecoder
 from specprof.engine.decoder import CausalModel
-from specprof.engine.flat.proof import way
+from specprof.engine.flat.proof import choose_path
 from specprof.engine.record_ahead import catch_up, ready
 from specprof.engine.replay.cuda_graphs import LONGEST, CudaRecordings, spanned
 from specprof.engine.replay.model import MISSED, MOST, ReplayedModel
@@ -27,9 +28,10 @@ def pair(kind, path="auto", capacity=700, records=spans):
     """Return a replaying decoder and an eager one of the same model."""
     model = tiny.model(kind)
     layers = model.config.get_text_config().num_hidden_layers
-    runs = way(model, path).runs
-    replayed = ReplayedModel(model, Store(layers, capacity), CPU, runs=runs, recordings=records)
-    return replayed, CausalModel(model, Store(layers, capacity), CPU, runs=runs)
+    eager = choose_path(model, path)
+    recorded = replace(eager, recorder=records)
+    replayed = ReplayedModel(model, Store(layers, capacity), CPU, forwards=recorded)
+    return replayed, CausalModel(model, Store(layers, capacity), CPU, forwards=eager)
 
 
 CASES = [(spans, kind) for kind in tiny.ARCHITECTURES] + [(TorchScripts, kind) for kind in SCRIPTED]
@@ -155,9 +157,8 @@ def test_a_decoder_within_another_is_made_ready():
     replayed, target = pair("gpt_neox")
     replayed.prefill(tokens(0, 8).tolist())
     around = PerturbedDecoder(replayed, torch.neg)
-    loop = SimpleNamespace(
-        policy=SimpleNamespace(bound=3), target=target, drafter=SimpleNamespace(draft=around)
-    )
+    parts = SimpleNamespace(policy=SimpleNamespace(bound=3))
+    loop = SimpleNamespace(parts=parts, target=target, drafter=SimpleNamespace(draft=around))
     ready(loop)
     assert sorted(replayed.recordings.recordings) == [(1, 256), (2, 256)]
     for number in range(MISSED):

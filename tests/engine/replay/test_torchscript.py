@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ import torch
 import tiny
 from replays import CPU, SCRIPTED, both, tokens
 from specprof.engine.decoder import CausalModel
-from specprof.engine.flat.proof import way
+from specprof.engine.flat.proof import choose_path
 from specprof.engine.replay import torchscript
 from specprof.engine.replay.model import ReplayedModel
 from specprof.engine.replay.torchscript import TorchScripts
@@ -20,8 +21,8 @@ from specprof.engine.stores.window import Window, WindowStore
 
 def replaying(model, store, path="auto"):
     """Return a decoder of `model` over `store` that replays scripts."""
-    runs = way(model, path).runs
-    return ReplayedModel(model, store, CPU, runs=runs, recordings=TorchScripts)
+    forwards = replace(choose_path(model, path), recorder=TorchScripts)
+    return ReplayedModel(model, store, CPU, forwards=forwards)
 
 
 def windowed(model, sinks, block):
@@ -37,7 +38,9 @@ def test_a_window_is_replayed(kind, path, sinks, block):
     """Before anything is evicted and after, as rows move and sinks are turned on; rolled back."""
     model = tiny.model(kind)
     replayed = replaying(model, windowed(model, sinks, block), path)
-    eager = CausalModel(model, windowed(model, sinks, block), CPU, runs=way(model, path).runs)
+    eager = CausalModel(
+        model, windowed(model, sinks, block), CPU, forwards=choose_path(model, path)
+    )
     decoders = replayed, eager
     for decoder in decoders:
         decoder.prefill(tokens(0, 12).tolist())
@@ -97,7 +100,7 @@ def test_a_script_reaches_the_end_of_a_long_store():
     layers, length = model.config.num_hidden_layers, 2 * torchscript.ROOM + 50
     decoders = (
         replaying(model, Store(layers, length)),
-        CausalModel(model, Store(layers, length), CPU, runs=way(model, "auto").runs),
+        CausalModel(model, Store(layers, length), CPU, forwards=choose_path(model, "auto")),
     )
     replayed, _ = decoders
     for decoder in decoders:

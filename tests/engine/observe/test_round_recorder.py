@@ -10,8 +10,8 @@ from engines import played as a_round
 from specprof.acceptance.rejection import Rejection
 from specprof.depths.fixed import Fixed
 from specprof.engine.instruments.stopwatch import Stopwatch
-from specprof.engine.observe import scribe as scribing
-from specprof.engine.observe.scribe import RoundRecorder
+from specprof.engine.observe import round_recorder
+from specprof.engine.observe.round_recorder import RoundRecorder
 from specprof.engine.sampling import ProcessedLaw
 from specprof.extend import Proposal
 from specprof.settings import Settings
@@ -62,7 +62,7 @@ def played(watch, context, *, took_s=0.0):
     return a_round(proposal, LOGITS, path=[0], final=2, lap=lap, context=context, draft_forwards=1)
 
 
-def scribe(detail="evidence", *, late=False, policies=None, **given):
+def recorder(detail="evidence", *, late=False, policies=None, **given):
     return RoundRecorder(
         law=ProcessedLaw(1.0),
         acceptance=Rejection(),
@@ -81,7 +81,7 @@ def contexts(records):
 def test_on_a_device_a_round_is_read_one_round_later():
     """No mark is read before the next round has been played; flush hands over the last."""
     clock = LateClock()
-    watch, taken = Stopwatch(clock), scribe(late=True, most=1)
+    watch, taken = Stopwatch(clock), recorder(late=True, most=1)
     assert list(taken.take(played(watch, 5), 0)) == []
     clock.passed = clock.made
     second = played(watch, 7)
@@ -96,7 +96,7 @@ def test_on_a_device_a_round_is_read_one_round_later():
 def test_on_a_device_the_rounds_of_one_step_wait_for_the_next():
     """What the first sequence queued is not read for the second, whose round is as old."""
     clock = LateClock()
-    watch, taken = Stopwatch(clock), scribe(late=True, most=1)
+    watch, taken = Stopwatch(clock), recorder(late=True, most=1)
     step = [played(watch, 5), played(watch, 6)]
     step[1].lap.at_ns = step[0].lap.at_ns
     for sequence, one in enumerate(step):
@@ -107,11 +107,12 @@ def test_on_a_device_the_rounds_of_one_step_wait_for_the_next():
 
 def test_on_a_device_evidence_is_read_before_more_is_queued(monkeypatch):
     """A transfer waits for all that was queued before it: the new rounds' evidence comes after."""
-    order, really = [], scribing.read_evidence
-    monkeypatch.setattr(scribing, "read_evidence", lambda *a: order.append("read") or really(*a))
-    queue = scribing.observe
-    monkeypatch.setattr(scribing, "observe", lambda *a: order.append("queue") or queue(*a))
-    watch, taken = Stopwatch(LateClock(passed=10**9)), scribe(late=True, most=2)
+    order, really = [], round_recorder.read_evidence
+    read = lambda *a: order.append("read") or really(*a)  # noqa: E731
+    monkeypatch.setattr(round_recorder, "read_evidence", read)
+    queue = round_recorder.observe
+    monkeypatch.setattr(round_recorder, "observe", lambda *a: order.append("queue") or queue(*a))
+    watch, taken = Stopwatch(LateClock(passed=10**9)), recorder(late=True, most=2)
     for context in (5, 7, 8, 9):
         list(taken.take(played(watch, context), 0))
     assert order == ["queue", "read", "queue"]
@@ -119,13 +120,13 @@ def test_on_a_device_evidence_is_read_before_more_is_queued(monkeypatch):
 
 def test_on_a_device_a_slow_round_is_read_at_once():
     """A second's round: who follows the capture need not wait for the next one."""
-    watch, taken = Stopwatch(LateClock(passed=10**9)), scribe(late=True)
+    watch, taken = Stopwatch(LateClock(passed=10**9)), recorder(late=True)
     assert contexts(taken.take(played(watch, 5, took_s=1.0), 0)) == [5]
 
 
 def test_rounds_wait_for_one_another_and_come_in_order():
     """So many at once, each with its own burst, sequence and number; the rest at the end."""
-    watch, taken = Stopwatch(LateClock(passed=10**9)), scribe(most=4)
+    watch, taken = Stopwatch(LateClock(passed=10**9)), recorder(most=4)
     found = [
         list(taken.take(played(watch, number), number // 3, sequence=number % 2))
         for number in range(6)
@@ -144,7 +145,7 @@ def test_rounds_wait_for_one_another_and_come_in_order():
 
 def test_whether_more_follows_is_known_as_each_is_yielded():
     """So that a writer may write all of them at once."""
-    watch, taken = Stopwatch(LateClock(passed=10**9)), scribe(most=3)
+    watch, taken = Stopwatch(LateClock(passed=10**9)), recorder(most=3)
     more = [taken.more for number in range(3) for _ in taken.take(played(watch, number), 0)]
     assert more == [True, True, False]
 
@@ -153,8 +154,8 @@ def test_whether_more_follows_is_known_as_each_is_yielded():
 def test_no_round_waits_for_one_that_would_come_too_late(monkeypatch, took_s, together):
     """The next takes as long as this one: the first is read a fifth of a second later at most."""
     now, found = 0, []
-    monkeypatch.setattr(scribing, "time", SimpleNamespace(perf_counter_ns=lambda: now))
-    watch, taken = Stopwatch(LateClock(passed=10**9)), scribe()
+    monkeypatch.setattr(round_recorder, "time", SimpleNamespace(perf_counter_ns=lambda: now))
+    watch, taken = Stopwatch(LateClock(passed=10**9)), recorder()
     while not found:
         one = played(watch, 5)
         one.lap.at_ns, now = now, now + int(took_s * 1e9)
@@ -166,8 +167,8 @@ def test_a_large_vocabulary_holds_no_more_than_its_room(monkeypatch):
     """Logits that fill the room are read at once."""
     one = played(Stopwatch(LateClock(passed=10**9)), 5)
     size = LOGITS.nbytes + LOGITS[:1].nbytes
-    monkeypatch.setattr(scribing, "ROOM", 2 * size)
-    taken = scribe()
+    monkeypatch.setattr(round_recorder, "ROOM", 2 * size)
+    taken = recorder()
     assert [len(list(taken.take(one, 0))) for _ in range(4)] == [0, 2, 0, 2]
 
 
@@ -176,13 +177,13 @@ def test_a_policy_is_told_a_rounds_time_before_the_next_is_asked_for(detail):
     """However long the rounds wait for their evidence; on a device a round later."""
     listener = Listener()
     watch = Stopwatch(LateClock(passed=10**9))
-    taken = scribe(detail, policies=[listener])
+    taken = recorder(detail, policies=[listener])
     for number in range(3):
         list(taken.take(played(watch, number), 0))
         assert listener.told == [(each, 50) for each in range(number + 1)]
     clock = LateClock()
     listener = Listener()
-    watch, taken = Stopwatch(clock), scribe(detail, policies=[listener], late=True)
+    watch, taken = Stopwatch(clock), recorder(detail, policies=[listener], late=True)
     for number in range(3):
         one = played(watch, number)
         list(taken.take(one, 0))
@@ -199,12 +200,12 @@ def contexts_told(listener):
 def test_lesser_detail_records_less():
     """rounds: no probabilities; off: no rounds at all; module: what evidence has."""
     watch = Stopwatch(LateClock(passed=10**9))
-    (record,) = scribe("rounds", most=1).take(played(watch, 5), 0)
+    (record,) = recorder("rounds", most=1).take(played(watch, 5), 0)
     assert record.drafted[0].seen is None
     assert record.final_target_prob is None
-    off = scribe("off", most=1)
+    off = recorder("off", most=1)
     assert [*off.take(played(watch, 5), 0), *off.flush()] == []
-    (record,) = scribe("module", most=1).take(played(watch, 5), 0)
+    (record,) = recorder("module", most=1).take(played(watch, 5), 0)
     assert record.final_target_prob == 0.8
 
 
@@ -218,9 +219,9 @@ def test_records_do_not_depend_on_what_waits_together(temperature, given):
     told = []
     for most in (1, 7):
         taken = RoundRecorder(
-            law=wired.law,
+            law=wired.parts.law,
             acceptance=wired.acceptance,
-            policies=[wired.policy],
+            policies=[wired.parts.policy],
             detail="evidence",
             origin_ns=0,
             late=False,

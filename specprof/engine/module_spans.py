@@ -14,7 +14,7 @@ import torch
 
 from specprof.engine.decoder import CausalModel, innermost
 from specprof.engine.flat.decoder import Flat
-from specprof.engine.flat.parts import Block, Parts
+from specprof.engine.flat.parts import Block, ModelParts
 from specprof.engine.instruments.stopwatch import OpenSpan, Stopwatch
 from specprof.engine.patch import swapped
 from specprof.engine.replay.model import ReplayedModel
@@ -107,7 +107,7 @@ def _flat(flat: Flat, inside: Inside) -> Iterator[None]:
     def whole(part: object, name: str) -> Any:  # noqa: ANN401 - it stands for any part
         return Timed(part, inside, (name,), (name,))
 
-    flat.parts = Parts(
+    flat.parts = ModelParts(
         embed=whole(parts.embed, "embed"),
         blocks=tuple(_block(each, inside, f"layer {n}") for n, each in enumerate(parts.blocks)),
         circles=parts.circles,

@@ -1,4 +1,4 @@
-"""The flat decoder: a model's forward as one short function over its `Parts`.
+"""The flat decoder: a model's forward as one short function over its `ModelParts`.
 
 It is called as the Hugging Face module would be and keeps its keys and values in the same stores,
 so whatever holds for a cache holds for both. What it leaves out is what a module spends around its
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from specprof.engine.flat.parts import Block, Heads, Parts
+from specprof.engine.flat.parts import Block, Heads, ModelParts
 from specprof.engine.stores.masks import Mask
 
 Turns = tuple[torch.Tensor, torch.Tensor]
@@ -42,7 +42,7 @@ class Answer:
 class Flat:
     """A causal model as one function of tokens, positions and stores."""
 
-    def __init__(self, model: Any, parts: Parts) -> None:  # noqa: ANN401 - transformers is untyped
+    def __init__(self, model: Any, parts: ModelParts) -> None:  # noqa: ANN401 - transformers is untyped
         self.config = model.config
         self.dtype = model.dtype
         self.parts = parts

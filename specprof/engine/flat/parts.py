@@ -80,7 +80,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class ModelParts:
     """A whole model."""
 
     embed: Callable[[torch.Tensor], torch.Tensor]
@@ -93,7 +93,7 @@ class Parts:
     head: Linear
 
 
-def turned(parts: Parts) -> Parts:
+def turned(parts: ModelParts) -> ModelParts:
     """Return the same parts with every projection laid out [in, out], in copies of their own.
 
     A CPU multiplies a few rows by that a fifth faster: nothing has to be turned on the way.

@@ -1,4 +1,4 @@
-"""Reads a Hugging Face decoder into `Parts`. Knows names and layouts, computes nothing.
+"""Reads a Hugging Face decoder into `ModelParts`. Knows names and layouts, computes nothing.
 
 Nothing is held twice: where projections are joined, the module's own parameters become views of the
 joined ones. What a description doesn't cover is refused by name; that the rest was read rightly is
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from specprof.engine.flat.parts import Block, Circle, Heads, Linear, Norm, Parts
+from specprof.engine.flat.parts import Block, Circle, Heads, Linear, ModelParts, Norm
 from specprof.engine.stores.rotation import LENGTH_BOUND
 from specprof.errors import UsageError
 
@@ -23,7 +23,7 @@ FEW = 2**15
 """Numbers up to which oneDNN's GELU takes longer to start than to compute."""
 
 
-def parts(model: Module) -> Parts:
+def parts(model: Module) -> ModelParts:
     """Return the parts of a causal model; UsageError says which architecture or option isn't one.
 
     By the model's class and not its configuration: a class of another name may compute otherwise.
@@ -34,7 +34,7 @@ def parts(model: Module) -> Parts:
     decoder, config = model.get_decoder(), model.config.get_text_config()
     _refuse_options(config)
     embed, norm, block = READERS[name]
-    return Parts(
+    return ModelParts(
         embed=getattr(decoder, embed),
         blocks=tuple(block(layer, config, number) for number, layer in enumerate(decoder.layers)),
         circles=_circles(decoder.rotary_emb, config, model.dtype),

@@ -7,20 +7,22 @@ Ctrl-C, but it lets other threads go on: so one of its own tokenises, and is wai
 import threading
 from typing import Any
 
-from specprof.errors import EnvironmentMissing
+from specprof.errors import EnvironmentMissing, in_a_line
 
 LONGEST_S = 60.0
 """Waited for any text."""
 CHARACTERS_S = 20_000
 """More characters, one second more: a slow machine does ten times as many."""
+HINT = "a pattern of its tokenizer.json may never end: look at it, or use another model"
 _given_up = list[threading.Thread]()
 """They go on until the process ends."""
 
 
 def token_ids(tokenizer: Any, text: str) -> Any:  # noqa: ANN401 - transformers is untyped
-    """Return what a tokenizer makes of a text; EnvironmentMissing where it takes far too long.
+    """Return what a tokenizer makes of a text.
 
-    Raises what the tokenizer raises.
+    Raises EnvironmentMissing where it takes far too long, or the library panics; else what the
+    tokenizer raises.
     """
     refuse_beside_another()
     made, raised = list[Any](), list[BaseException]()
@@ -38,7 +40,10 @@ def token_ids(tokenizer: Any, text: str) -> Any:  # noqa: ANN401 - transformers 
     if thread.is_alive():
         _given_up.append(thread)
         title = f"its tokenizer takes more than {most_s:.0f} s for {len(text):,} characters"
-        raise EnvironmentMissing(title, "a pattern of its tokenizer.json may never end: look at it")
+        raise EnvironmentMissing(title, HINT)
+    if raised and not isinstance(raised[0], Exception):  # a panic of Rust's is none
+        title = f"its tokenizer can't read a text: {in_a_line(raised[0])}"
+        raise EnvironmentMissing(title, HINT) from raised[0]
     if raised:
         raise raised[0]
     return made[0]

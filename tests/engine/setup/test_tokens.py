@@ -36,13 +36,21 @@ def test_a_text_becomes_ids():
 
 
 def test_what_a_tokenizer_raises_is_raised():
-    """In the thread that asked, the library's own panics with it."""
+    """In the thread that asked."""
 
     def refuses(text, verbose):
         raise KeyError(text)
 
     with pytest.raises(KeyError, match="abc"):
         tokens.token_ids(refuses, "abc")
+
+
+def test_a_panic_of_the_library_is_one_line():
+    """It is no Exception, and would pass everything that catches one."""
+    inner = Tokenizer(WordLevel({"a": 0}, unk_token="a"))
+    inner.pre_tokenizer = pre_tokenizers.Split(Regex("(a+)+$"), "isolated")
+    with pytest.raises(EnvironmentMissing, match=r"can't read a text: .*retry-limit-in-match over"):
+        tokens.token_ids(PreTrainedTokenizerFast(tokenizer_object=inner), 60 * "a" + "b")
 
 
 def test_a_pattern_that_takes_days_is_given_up(hostile):

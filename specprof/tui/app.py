@@ -111,7 +111,7 @@ class Dashboard(App[SpecprofError]):
     def _look_hz(self) -> int:
         """Looks a second at the file: fewer at one that is silent."""
         reading = self.reading
-        moving = reading is None or reading.state in {"waiting", "recording"}
+        moving = reading is None or reading.state in {"waiting", "reading", "recording"}
         return self.pace_hz if moving else _SILENT_HZ
 
     # --- workers: they read and judge, and post messages -----------------------------------------

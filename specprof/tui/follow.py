@@ -159,7 +159,10 @@ class Follower:
             return "INCOMPLETE"
         if not self._columns.header:
             return "waiting"
-        if more or (silent_s is not None and silent_s <= SILENT_S):
+        grows = silent_s is not None and silent_s <= SILENT_S
+        if more and not living and (living is False or not grows):
+            return "reading"  # nobody writes, and its last line is not read yet
+        if more or grows:
             return "recording"
         return "silent" if living else "unseen"
 

@@ -16,10 +16,19 @@ from specprof.diagnosis.report import in_order
 from specprof.tui.figures import share
 
 State = Literal[
-    "waiting", "recording", "silent", "unseen", "complete", "interrupted", "failed", "INCOMPLETE"
+    "waiting",
+    "reading",
+    "recording",
+    "silent",
+    "unseen",
+    "complete",
+    "interrupted",
+    "failed",
+    "INCOMPLETE",
 ]
-"""Of a run. Without a new line for long it is `silent` where its recorder is seen to live, `unseen`
-where it can't be seen, and `INCOMPLETE` where it is seen to be gone."""
+"""Of a run. It is `reading` while the file holds more and nobody is seen to write. Without a new
+line for long it is `silent` where its recorder is seen to live, `unseen` where it can't be seen,
+and `INCOMPLETE` where it is seen to be gone."""
 ENDED: Final = frozenset[State]({"complete", "interrupted", "failed"})
 Lost = Literal["deleted", "replaced", "overwritten"]
 """What has become of a file: no name is left, another has its name, it holds another run."""

@@ -282,6 +282,23 @@ def until(true, seconds=20.0):
         time.sleep(0.02)
 
 
+@pytest.mark.parametrize(
+    ("silent_s", "state"), [(0.0, "recording"), (LONG_S, "reading"), (-LONG_S, "reading")]
+)
+def test_a_long_file_that_nobody_writes_is_being_read(silent_s, state, tmp_path, monkeypatch):
+    """Until its last line: it is called a recording only where it may still grow."""
+    monkeypatch.setattr(follow, "SLICE_BYTES", 4_000)
+    path = foreign(tmp_path / "run.jsonl")
+    with path.open("ab") as file:
+        file.write(encoded(WHOLE[-1]) + b"\n")
+    age(path, silent_s)
+    follower = Follower(path)
+    states = [follower.read().state]
+    while states[-1] != "complete":
+        states.append(follower.read().state)
+    assert set(states[:-1]) == {state}
+
+
 def test_what_a_dying_recorder_wrote_last_is_read(tmp_path, monkeypatch):
     """INCOMPLETE is said only once everything has been read."""
     monkeypatch.setattr(follow, "SLICE_BYTES", 4_000)
@@ -291,7 +308,7 @@ def test_what_a_dying_recorder_wrote_last_is_read(tmp_path, monkeypatch):
     while readings[-1].more:
         readings.append(follower.read())
     rounds = sum(isinstance(event, Round) for event in WHOLE)
-    assert {reading.state for reading in readings[:-1]} == {"recording"}
+    assert {reading.state for reading in readings[:-1]} == {"reading"}
     assert (readings[-1].state, readings[-1].final) == ("INCOMPLETE", True)
     assert len(readings[-1].columns.rounds) == rounds
 

@@ -10,6 +10,7 @@ from specprof.tui.snapshot import Lost, Snapshot, State
 
 _STATES: dict[State, tuple[str, Ink]] = {
     "waiting": ("◐ waiting for the first line", "warn"),
+    "reading": ("◐ reading the file", "good"),
     "recording": ("● recording", "good"),
     "silent": ("◐ recording, silent", "warn"),
     "unseen": ("◐ INCOMPLETE, silent", "warn"),

@@ -17,8 +17,9 @@ STEPS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 """Parts of the file that change a text."""
 MOST_TIMES = 64
 """As long as a part may make a text; real ones put a sign of three bytes for a space."""
-_PUT = {"Replace": "content", "Prepend": "prepend", "Append": "append"}
-"""Steps that put a text of their own in, and where it stands."""
+_IN_PLACE, _BESIDE = ("content",), ("prepend", "append")
+"""Where the text stands that a step puts in. A step's `type` is not asked: the library knows one
+without a type, or of a type it does not have, by these keys alone."""
 MOST_STEPS = 1000
 """Objects in one part; real ones have a few dozen."""
 LONGEST_PATTERN = 200
@@ -110,8 +111,11 @@ def _times(step: Any) -> int:  # noqa: ANN401 - any JSON
         return times
     if not isinstance(step, dict):
         return 1
-    put = step.get(_PUT.get(str(step.get("type")), ""))
-    own = 1 + len(put) if isinstance(put, str) and step.get("type") != "Replace" else 1
-    own = max(own, len(put)) if isinstance(put, str) else own
+    own = max([1, *_lengths(step, _IN_PLACE), *(1 + each for each in _lengths(step, _BESIDE))])
     inner = _times([value for value in step.values() if isinstance(value, list | dict)])
     return min(own * inner, MOST_TIMES + 1)
+
+
+def _lengths(step: dict[str, Any], keys: tuple[str, ...]) -> list[int]:
+    """Return the lengths of the texts that stand under some keys of a step."""
+    return [len(step[key]) for key in keys if isinstance(step.get(key), str)]

@@ -101,6 +101,27 @@ def test_a_prepended_text_counts_with_what_it_stands_before():
     assert not trouble_with(json.dumps({"normalizer": {"normalizers": steps[:6]}}))
 
 
+@pytest.mark.parametrize("kind", [{}, {"type": "replace"}, {"type": "Nosuch"}, {"type": None}])
+@pytest.mark.parametrize("part", ["normalizer", "decoder"])
+def test_a_step_is_known_by_what_it_holds(kind, part):
+    """The library obeys a step whose type is missing, unknown, or in other letters."""
+    step = {**kind, "pattern": {"String": "a"}, "content": "a" * 9}
+    whole = json.loads(written()) | {part: {**kind, f"{part}s": [step, step]}}
+    try:
+        read = Tokenizer.from_str(json.dumps(whole))
+    except Exception:  # noqa: BLE001 - the package raises bare Exception; it refuses that kind
+        read = None
+    if read is not None and part == "normalizer":
+        assert read.normalizer.normalize_str("a") == "a" * 81
+    assert part in trouble_with(json.dumps(whole))
+
+
+def test_a_text_put_in_by_a_step_without_a_type_counts():
+    """In front of what it stands before."""
+    assert trouble_with(json.dumps({"normalizer": [{"prepend": "x" * MOST_TIMES}]}))
+    assert not trouble_with(json.dumps({"normalizer": [{"append": "x" * (MOST_TIMES - 1)}]}))
+
+
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("part", ["normalizer", "decoder"])
 def test_the_patterns_of_real_normalisers_are_left_alone(pattern, part):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specprof.cli import app
-from specprof.errors import SpecprofError, UsageError
+from specprof.errors import STOPPED, SpecprofError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,9 +78,9 @@ def _named(member: "Member") -> "Iterator[None]":
 
     try:
         yield
-    except (SpecprofError, OSError):
+    except (SpecprofError, OSError, *STOPPED):
         raise
-    except (Exception, SystemExit) as trouble:
+    except BaseException as trouble:
         if member.own:
             raise
         title = f"the exporter {member.name} failed: {in_a_line(trouble)}"

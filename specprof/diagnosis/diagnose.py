@@ -22,7 +22,7 @@ from specprof.analysis.remedies import Prospects, prospects
 from specprof.decision_table import LAST, place
 from specprof.diagnosis.outcomes import sound
 from specprof.diagnosis.sentence import sentence
-from specprof.errors import MissingEvidence, in_a_line
+from specprof.errors import STOPPED, MissingEvidence, in_a_line
 from specprof.extend import Rule
 from specprof.findings import Clear, Crashed, Family, Finding, Found, Outcome, Unknown
 
@@ -143,7 +143,9 @@ def _judged(rule: Rule, evidence: Evidence) -> Outcome:
         return sound(rule.judge(evidence))
     except MissingEvidence as missing:
         return Unknown(reason=f"{missing.title}; {missing.hint}")
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - one broken rule must not hide the others
+    except STOPPED:
+        raise
+    except BaseException as error:  # noqa: BLE001 - one broken rule must not hide the others
         return Crashed(error=in_a_line(error))
 
 

@@ -18,7 +18,14 @@ from specprof.analysis.evidence import Evidence
 from specprof.decision_table import last_place, place
 from specprof.diagnosis.diagnose import Diagnosis, Verdict, summed_up
 from specprof.diagnosis.outcomes import sound
-from specprof.errors import MissingEvidence, SpecprofError, UnknownName, UsageError, in_a_line
+from specprof.errors import (
+    STOPPED,
+    MissingEvidence,
+    SpecprofError,
+    UnknownName,
+    UsageError,
+    in_a_line,
+)
 from specprof.extend import Probe
 from specprof.findings import Clear, Crashed, Found, Outcome, Stage, Unknown
 from specprof.plan import AUTO, stops
@@ -264,7 +271,9 @@ def _runs(name: str, probe: Probe, evidence: Evidence) -> list[Settings]:
     """Return the runs a probe asks for; none of one that fails to say, which is told."""
     try:
         asked = probe.runs(evidence.header)
-    except (Exception, SystemExit) as trouble:
+    except STOPPED:
+        raise
+    except BaseException as trouble:
         if type(probe).__module__.startswith("specprof."):
             raise
         registry.leave_out(f"the probe {name}", trouble)
@@ -288,7 +297,9 @@ def _outcome(
         return Unknown(reason=f"{missing.title}; {missing.hint}")
     except SpecprofError as error:
         return Unknown(reason=f"a run could not be made: {error.title}")
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - it must not hide the diagnosis
+    except STOPPED:
+        raise
+    except BaseException as error:  # noqa: BLE001 - it must not hide the diagnosis
         return Crashed(error=in_a_line(error))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from specprof.amounts import LARGEST_TOKENIZER_BYTES, MOST_IDS
+from specprof.errors import STOPPED
 from specprof.pocket import PREFIX, folder, members
 from specprof.reading import is_regular, read_text
 from specprof.records import Header
@@ -40,14 +41,21 @@ def _reading(path: Path) -> Callable[[int], str]:
         if needed is None:
             return ids_only
         tokenizer = Tokenizer.from_str(needed)
-    except Exception:  # noqa: BLE001 - the package raises bare Exception for a broken file
+    except STOPPED:
+        raise
+    except BaseException:  # noqa: BLE001 - for a broken file the package raises anything, or panics
         return ids_only
     known: dict[int, str] = {}
 
     def text(token: int) -> str:
         if token not in known:
             piece = tokenizer.id_to_token(token) if 0 <= token < MOST_IDS else None
-            known[token] = _text(piece, tokenizer.decode, token)
+            try:
+                known[token] = _text(piece, tokenizer.decode, token)
+            except STOPPED:
+                raise
+            except BaseException:  # noqa: BLE001 - a panic of the package is no Exception
+                known[token] = ids_only(token)
         return known[token]
 
     return text

@@ -164,21 +164,25 @@ def test_measurement_is_judged_first():
     assert {each.rule for each in verdicts} == set(registry.members("rule"))
 
 
-def test_a_broken_rule_crashes_alone(tmp_path):
-    """It is told as crashed; the others have judged."""
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [("1 / 0", "ZeroDivisionError"), ("exec('raise BaseException(1)')", "BaseException")],
+)
+def test_a_broken_rule_crashes_alone(tmp_path, raised, told):
+    """It is told as crashed; the others have judged. An extension's panic is no Exception."""
     (tmp_path / "rules").mkdir()
-    (tmp_path / "rules" / "always_breaks.py").write_text(
+    (tmp_path / "rules" / f"raises_{told.lower()}.py").write_text(
         '"""Breaks."""\n'
         "from specprof.extend import Rule\n"
         "class AlwaysBreaks(Rule):\n"
         "    family = 'bug'\n"
         "    def judge(self, evidence):\n"
-        "        return 1 / 0\n"
+        f"        return {raised}\n"
     )
     verdicts = diagnose(Evidence(fed(captures.events())), also=[tmp_path]).verdicts
     crashed = [each for each in verdicts if isinstance(each.outcome, Crashed)]
-    assert [each.rule for each in crashed] == ["always-breaks"]
-    assert "ZeroDivisionError" in crashed[0].outcome.error
+    assert [each.rule for each in crashed] == [f"raises-{told.lower()}"]
+    assert told in crashed[0].outcome.error
     assert len(verdicts) == len(registry.members("rule")) + 1
 
 

@@ -78,6 +78,17 @@ def test_a_tokenizer_that_would_fill_the_memory_shows_ids(tmp_path):
     assert vocabulary(header(tmp_path)) is ids_only
 
 
+def test_a_panic_of_the_library_shows_ids(tmp_path):
+    """It is no Exception: every token whose text can't be had is its id."""
+    tokenizer = Tokenizer(models.WordLevel({"a": 0}, unk_token="a"))
+    tokenizer.decoder = decoders.Strip("a", 2**62, 2**62)
+    with pytest.raises(BaseException, match="out of bounds") as panic:
+        tokenizer.decode([0])
+    assert not isinstance(panic.value, Exception)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    assert vocabulary(header(tmp_path))(0) == ids_only(0)
+
+
 SLOW = Regex(r"(?m)(?:.|..){1,22}\A\z")
 """Takes half a second for each letter, and nothing stops the library meanwhile."""
 

@@ -36,8 +36,8 @@ class Bad(AssertionError):
         self.kind = kind
 
 
-class TooLong(BaseException):
-    """An input took longer than it may; no `Exception`, for some of those are caught on the way."""
+class TooLong(KeyboardInterrupt):
+    """An input took longer than it may. Only an interrupt passes all that catches errors."""
 
 
 def watched(read: Read, path: Path) -> bool:

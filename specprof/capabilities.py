@@ -67,7 +67,8 @@ def _declared(path: Path, kind: str, what: str) -> int:
     try:
         return _read(path, kind, what)
     except RecursionError as trouble:
-        raise UsageError(f"{path}: names in it go in a circle", "mend the file") from trouble
+        title = f"{path}: names in it go in a circle, or what it says is nested too deeply"
+        raise UsageError(title, "mend the file") from trouble
 
 
 def _read(path: Path, kind: str, what: str) -> int:
@@ -247,23 +248,28 @@ def _value_of(line: list[Class], what: str) -> int:
 
 def _refuse_assigned(one: Class, what: str) -> None:
     """Refuse a class variable that is set by a method, or from outside the class."""
-    within = [each for each in ast.walk(one.node) if _sets(each, what, OWN)]
-    outside = [
-        each
-        for line in one.source.tree.body
-        if not isinstance(line, ast.ClassDef | ast.FunctionDef)
-        for each in ast.walk(line)
-        if _sets(each, what, (one.node.name,))
-    ]
-    for each in (*within, *outside):
-        _refuse(one.source, each, f"`{what}` of {one.node.name}")
+    within = dict(_assigned(one.node))
+    outside = _assigned_outside(one.source.path)
+    found = (within.get((owner, what)) for owner in OWN)
+    for each in (*found, outside.get((one.node.name, what))):
+        if each is not None:
+            _refuse(one.source, each, f"`{what}` of {one.node.name}")
 
 
-def _sets(node: ast.AST, what: str, owners: tuple[str, ...]) -> bool:
-    match node:
-        case ast.Attribute(value=ast.Name(id=owner), attr=attr, ctx=ast.Store()):
-            return attr == what and owner in owners
-    return False
+@cache
+def _assigned_outside(path: Path) -> dict[tuple[str, str], ast.AST]:
+    """Return what a file assigns to attributes outside its classes and functions."""
+    lines = _source(path).tree.body
+    plain = (each for each in lines if not isinstance(each, ast.ClassDef | ast.FunctionDef))
+    return dict(found for line in plain for found in _assigned(line))
+
+
+def _assigned(within: ast.AST) -> Iterator[tuple[tuple[str, str], ast.AST]]:
+    """Yield the attributes that are assigned, as (owner, attribute), and where."""
+    for node in ast.walk(within):
+        match node:
+            case ast.Attribute(value=ast.Name(id=owner), attr=attr, ctx=ast.Store()):
+                yield (owner, attr), node
 
 
 def _value(source: Source, names: Bound, node: ast.AST | None) -> int | None:

@@ -6,6 +6,7 @@ pieces of a capture; nothing of what is made of them.
 """
 
 import contextlib
+import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -58,6 +59,7 @@ class FileEvents(Sequence[Event]):
 
     def __iter__(self) -> Iterator[Event]:
         reader, before, count, last = CaptureReader(self._path), self._found, 0, None
+        written = _Written.of(self._file)
         if reader.poll(1, self._file) != [self._header]:
             raise replaced(self._path)
         until = None if before is None else before.mark[0]
@@ -66,10 +68,12 @@ class FileEvents(Sequence[Event]):
             count += len(piece)
             last = piece[-1] if piece else last
         end = last if isinstance(last, End) else None
-        found = _Found(count, end, reader.damaged, reader.torn, reader.mark)
+        found = _Found(count, end, reader.damaged, reader.torn, reader.mark, written)
         if before is None:
             self._found = self._found or found
         elif (before.events, before.mark) != (found.events, found.mark):
+            raise replaced(self._path)
+        if (before or found).written.differs(_Written.of(self._file)):
             raise replaced(self._path)
 
     def __len__(self) -> int:
@@ -89,6 +93,23 @@ class FileEvents(Sequence[Event]):
         return self._whole[place]
 
 
+class _Written(NamedTuple):
+    """How long a file is, and when it was last written."""
+
+    size: int
+    at_ns: int
+
+    @classmethod
+    def of(cls, file: BinaryIO) -> "_Written":
+        """Return it as it is now."""
+        found = os.fstat(file.fileno())
+        return cls(found.st_size, found.st_mtime_ns)
+
+    def differs(self, now: "_Written") -> bool:
+        """Whether it was written over: written, and no longer for it."""
+        return now.size <= self.size and now != self
+
+
 class _Found(NamedTuple):
     """What one knows of a file's events once one has gone through them."""
 
@@ -98,6 +119,8 @@ class _Found(NamedTuple):
     damaged: Damaged
     torn: bool
     mark: tuple[int, bytes]
+    written: _Written
+    """Of the file, as the first time through began."""
 
 
 class _CaptureFile(Capture):

@@ -167,7 +167,7 @@ def _shown(value: object) -> str:
         return "something else"
     if isinstance(value, msgspec.Raw):
         start = bytes(memoryview(value)[: 4 * MAX_SHOWN_SIGNS + 4])  # four bytes a sign at most
-        return brief(start.decode("utf-8", "replace"), MAX_SHOWN_SIGNS)
+        return brief(start.decode("utf-8", "replace").strip(), MAX_SHOWN_SIGNS)
     if isinstance(value, str):
         return brief(json.dumps(value[: MAX_SHOWN_SIGNS + 1], ensure_ascii=False), MAX_SHOWN_SIGNS)
     try:

@@ -61,7 +61,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     draft: Annotated[
         str | None,
         meaning("Like `target`; None where the drafter needs no draft model."),
-        option("Draft model, likewise."),
+        option("Draft model: id, folder, or pocket/NAME."),
     ] = "pocket/draft"
     backend: Annotated[
         str,

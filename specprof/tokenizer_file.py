@@ -29,13 +29,15 @@ LONGEST_ADDED = 1000
 WHILE_LOADING = ("normalizer", "decoder")
 """Parts with patterns that are searched for where nothing can stop it: added tokens pass through
 the first while the library loads them, and single tokens through the second."""
-_ATOM = (
+_SIGN = (
     r"(?:\\[pP]\{\^?\w+\}|\\x\{[0-9a-fA-F]+\}|\\[^0-9gkXyY]"
-    r"|\[\^?(?:\\.|[^\[\]\\])+\]|[^\\\[\](){}*+?|])"
+    r"|\[\^?(?:\[:\^?\w+:\]|\\.|[^\[\]\\])+\]|[^\\\[\](){}*+?|])"
 )
+_ATOM = rf"(?:{_SIGN}|\((?:\?(?::|<?[=!]))?{_SIGN}+\))"
+"""One sign, or a group of them in which nothing is repeated and nothing is chosen."""
 _ALTERNATIVE = rf"{_ATOM}*(?:{_ATOM}(?:[*+?]|\{{\d{{1,3}}(?:,\d{{0,3}})?\}}){_ATOM}*)?"
 _is_quick = re.compile(rf"{_ALTERNATIVE}(?:\|{_ALTERNATIVE})*", re.DOTALL).fullmatch
-"""Matches patterns without groups, with one repetition an alternative: nothing is tried twice."""
+"""Matches patterns with one repetition an alternative: nothing is tried twice."""
 _UNUSED_BY_DECODING = ("normalizer", "pre_tokenizer", "post_processor")
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -131,6 +132,14 @@ def test_a_plug_in_that_inherits_trees_decides_trees(written):
     written(REJECTION + "class Mine(Rejection):\n    pass\n")
     tree = Settings(shape="static-tree", acceptance="mine", temperature=1.0)
     limits.check(tree)
+
+
+def test_a_file_of_many_classes_is_read_in_proportion(written):
+    """Twenty thousand of them took minutes: the whole file was walked again for each."""
+    path = written(REJECTION + "".join(f"class C{i}(Rejection): pass\n" for i in range(4_000)))
+    began = time.process_time()
+    assert capability("acceptance", path.stem, "trees") == 1
+    assert time.process_time() - began < 5
 
 
 def test_another_plug_in_s_broken_file_breaks_no_check(written):

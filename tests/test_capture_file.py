@@ -1,5 +1,6 @@
 """A capture read anew from its file each time: the same as one read whole, and nothing held."""
 
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -145,6 +146,21 @@ def test_a_damaged_piece_of_the_file_that_changes_is_told(tmp_path):
         content[len(content) // 2] = 0
         with path.open("r+b") as file:
             file.write(content)
+        with pytest.raises(CaptureReplaced):
+            list(capture.events)
+
+
+def test_a_line_that_changes_and_still_decodes_is_told(tmp_path):
+    """Of the same length: no count and no last byte gives it away, but the file was written."""
+    path = captures.healthy(tmp_path / "run.jsonl")
+    with open_capture(path) as capture:
+        assert capture.state == "complete"
+        content = path.read_bytes()
+        assert b'"draft"' in content
+        with path.open("r+b") as file:
+            file.write(content.replace(b'"draft"', b'"dr%ft"', 1))
+        then = path.stat().st_mtime_ns + 10**9
+        os.utime(path, ns=(then, then))
         with pytest.raises(CaptureReplaced):
             list(capture.events)
 

@@ -28,6 +28,10 @@ PATTERNS = [
         r"\A▁",
         r"\s+",
         r"\p{Zs}+",
+        r"[[:space:]]+",
+        r"^(?!▁)",
+        r"(?<!\n)^",
+        r"\s+([.,!?])",
     ),
 ]
 """Of the normalisers that transformers makes."""
@@ -38,6 +42,9 @@ SLOW = [
     "a*a*a*b",
     r"(?:a|a)+$",
     r"(a*)\1\1b",
+    r"(?:a+)b",
+    r"(?:a(b)*)+",
+    r"(?>a+)+",
     "a{2}+b",
     r"\X+a",
 ]

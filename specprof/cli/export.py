@@ -122,7 +122,8 @@ def _narrate(capture: "Capture", written: str | None) -> None:
     from specprof.plain import plain
 
     if damage := capture.damaged.sentence():
-        sys.stderr.write(f"{plain(damage)}; the rest was written\n")
+        rest = "" if capture.unreadable else "; the rest was written"
+        sys.stderr.write(f"{plain(damage)}{rest}\n")
     if written:
         sys.stderr.write("\n".join(map(plain, written.split("\n"))) + "\n")
     if capture.state != "complete":

@@ -5,9 +5,9 @@ Measures
     at that level.
 
 Fires when
-    Two pairs differ; of four rounds or fewer, one. One altered digit leaves one, so a lone one is
-    told by capture-contradicts-itself. A stop or a limit may cut a burst's last round short: what
-    it cut off is not compared.
+    Two pairs differ; of four rounds or fewer, one. One altered digit of the file leaves one too, so
+    capture-contradicts-itself reports a lone one. A stop or a limit may cut a burst's last round
+    short: what it cut off is not compared.
 
 Why this is a bug and not a mismatch
     To accept a draft is to commit that very token. What the models think of it has been decided by

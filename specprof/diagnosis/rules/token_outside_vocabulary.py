@@ -4,8 +4,8 @@ Measures
     Committed ids below 0, or not below the size of the target's vocabulary.
 
 Fires when
-    There are two; in four rounds or fewer, one. One altered digit leaves one, so a lone one is
-    told by capture-contradicts-itself.
+    There are two; in four rounds or fewer, one. One altered digit of the file leaves one too, so
+    capture-contradicts-itself reports a lone one.
 
 Why this is a bug and not a mismatch
     No law over the vocabulary gives such an id any mass, whatever model it is of.

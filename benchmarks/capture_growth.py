@@ -189,8 +189,9 @@ def save_all(rows: Sequence[Row], judged: Sequence[Row], told: str) -> None:
     import torch
     from stamp import RESULTS, save, stamp
 
+    where = stamp(torch.device("cpu"))  # before a result is written: that is a change of the tree
     (RESULTS / "capture-growth.txt").write_text(told, encoding="utf-8")
-    whole = stamp(torch.device("cpu")) | {"goals": judged, "growth": growth(rows), "rows": rows}
+    whole = where | {"goals": judged, "growth": growth(rows), "rows": rows}
     print(save("capture-growth", whole))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 from functools import partial
@@ -202,7 +203,7 @@ def with_one_more(*arguments):
 def test_a_new_setting_is_one_line(tmp_path):
     """It is an option, explained, listed, settable, bounded and in profiles by that alone."""
     shown = with_one_more("run", "--help").stdout
-    assert "  --fresh <int>                 Fresh.\n  --depth-policy <str>" in shown
+    assert re.search(r"  --fresh \S+ +Fresh\.\n  --depth-policy ", shown)
     shown = with_one_more("explain", "fresh").stdout
     assert shown == "fresh: A fresh one.\nSetting of a run: --set fresh=VALUE; by itself 3.\n"
     assert "  fresh              A fresh one.\n" in with_one_more("list", "setting").stdout

@@ -13,7 +13,7 @@ import numpy as np
 
 from specprof.analysis.columns import Columns
 from specprof.analysis.doubts import Contradiction, of_counts
-from specprof.analysis.tables import Bools, Floats, Ints
+from specprof.analysis.tables import Bools, Floats, Ints, distinct
 
 LONE = 0.01
 """Of the rounds; what more of them say is no accident of a few digits."""
@@ -153,8 +153,9 @@ def _unhinged(columns: Columns) -> Iterator[Contradiction]:
     count = np.bincount(row, minlength=len(rounds))
     deepest = np.full(len(rounds), -1, np.int64)
     np.maximum.at(deepest, row, stood.index)
-    levels = np.unique(np.stack([row, stood.index]), axis=1)[0]
-    odd = (np.bincount(levels, minlength=len(rounds)) != count) | (deepest + 1 != count)
+    levels = int(stood.index.max()) + 1
+    own = distinct(row * levels + stood.index) // levels  # a round for each level it passed
+    odd = (np.bincount(own, minlength=len(rounds)) != count) | (deepest + 1 != count)
     if odd.any() and _few(odd):
         told = f"the accepted drafts of round {rounds.index[odd][0]:,} don't follow one another"
         yield of_counts(told, rounds.index[odd])

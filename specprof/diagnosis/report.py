@@ -181,8 +181,8 @@ def _curve(verify: VerifyCost) -> str:
     """
     context = ABSENT if verify.context_ns is None else f"{verify.context_ns / 1e3:.3g} us"
     return (
-        f"a target forward takes {verify.fixed_ns / 1e6:.3g} ms, and {verify.token_ns / 1e6:.3g} "
-        f"ms for each token verified, and {context} for each token of context; "
+        f"a target forward takes {verify.fixed_ns / 1e6:.3g} ms, plus {verify.token_ns / 1e6:.3g} "
+        f"ms for each token verified and {context} for each token of context; "
         f"{verify.mean_width:.1f} tokens cost {verify.inflation.value:.2f} plain steps"
     )
 

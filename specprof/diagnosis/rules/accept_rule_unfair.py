@@ -68,9 +68,9 @@ class AcceptRuleUnfair(Rule):
         coins = evidence.ask(attribution.coins)
         certain = len(coins.accepted_wrongly) + len(coins.rejected_wrongly)
         if not certain and coins.trial.p_value > evidence.alpha:
-            limit = f"a bias of {coins.trial.detectable:.1%} of {coins.trial.n:,} open places; "
+            limit = f"a bias of {coins.trial.detectable:.1%} over {coins.trial.n:,} open places; "
             limit = limit if coins.trial.n else ""
-            return Clear(detectable=f"{limit}one impossible outcome of {len(evidence.places):,}")
+            return Clear(detectable=f"{limit}one impossible outcome in {len(evidence.places):,}")
         if evidence.ask(accept_laws.by_equality):
             return Unknown(reason="another accept rule is in force, and it decides fairly")
         return Found(finding=_finding(evidence, coins, certain))

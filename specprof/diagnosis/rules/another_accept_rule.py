@@ -52,7 +52,7 @@ class AnotherAcceptRule(Rule):
             raise MissingEvidence(title, "this check only judges runs that declare rejection")
         coins = evidence.ask(attribution.coins)
         if not evidence.ask(accept_laws.by_equality):
-            limit = f"a bias of {coins.trial.detectable:.1%} of {coins.trial.n:,} open places"
+            limit = f"a bias of {coins.trial.detectable:.1%} over {coins.trial.n:,} open places"
             return Clear(detectable=limit if coins.trial.n else "no place was open")
         if evidence.ask(accept_laws.picked):
             return Unknown(reason="drafts are no draws, and are accepted as often as owed")

@@ -68,8 +68,8 @@ class CacheLengthWrong(Rule):
             if wrong.any():
                 fault = Shortfall(evidence, role, each, due[role])
                 return Found(finding=_finding(fault, wrong))
-        checked = ", ".join(f"{role}: {each.sum():,}" for role, each in known.items() if each.any())
-        return Clear(detectable=f"one token in one round (rounds checked, {checked})")
+        checked = ", ".join(f"{role} {each.sum():,}" for role, each in known.items() if each.any())
+        return Clear(detectable=f"one token in one round; rounds checked: {checked}")
 
 
 def _due_lengths(evidence: Evidence) -> dict[str, Floats]:

@@ -66,7 +66,7 @@ class DraftLawDiffers(Rule):
             title = "no draft was drawn: each draft has all the mass of its law"
             raise MissingEvidence(title, "a looked-up or chosen draft declares no law to test")
         if draws.p_value > evidence.alpha:
-            limit = f"a bias of {draws.trial.detectable:.1%} of {n:,} places; "
+            limit = f"a bias of {draws.trial.detectable:.1%} over {n:,} places; "
             rank = f"a mean rank off by {draws.ranks.detectable / 2:.3f}; "
             return Clear(detectable=f"{limit}{rank if draws.ranks.n else ''}one impossible draft")
         if evidence.ask(accept_laws.equality_in_force):

@@ -49,7 +49,8 @@ class TokenOutsideVocabulary(Rule):
         tokens = evidence.ask(stream.committed)
         wrong = (tokens.token < 0) | (tokens.token >= facts.vocabulary)
         if not wrong.any():
-            return Clear(detectable=f"two ids beyond {facts.vocabulary:,} of {len(wrong):,}")
+            outside = f"two ids outside the vocabulary of {facts.vocabulary:,}"
+            return Clear(detectable=f"{outside}, in {len(wrong):,} tokens")
         row = int(wrong.argmax())
         finding = Finding(
             message=f"{int(wrong.sum())} committed ids are outside the target's vocabulary of "

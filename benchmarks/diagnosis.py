@@ -22,7 +22,9 @@ def play(only: str, seeds: int, jobs: int, budget_s: float) -> list[Judged]:
     judged = []
     for timed in (False, True):
         at_once = 1 if timed else jobs
-        for one in matrix.played(only, range(seeds), {}, at_once, budget_s=budget_s, timed=timed):
+        for one in matrix.run_matrix(
+            only, range(seeds), {}, at_once, budget_s=budget_s, timed=timed
+        ):
             print(one.name, one.seed, one.named, one.leading, one.suspects, file=sys.stderr)
             judged.append(one)
     return judged

@@ -1,7 +1,7 @@
-"""Which of several findings leads: every rule and probe in order, the first that fires leads.
+"""Lists all rules and probes in order: of several that fire, the first leads.
 
-A judge says its stage itself, in its class. This table says where it stands within the stage. One
-that is not listed, as a plug-in's, stands last in its stage.
+A rule or probe declares its stage in its class. This table gives its place within the stage. A rule
+or probe that is not listed, such as a plug-in's, comes last in its stage.
 """
 
 from typing import NamedTuple
@@ -10,11 +10,11 @@ from specprof.findings import Stage
 
 
 class Group(NamedTuple):
-    """The judges of one stage, the first to lead first."""
+    """The rules and probes of one stage, in the order in which they lead."""
 
     stage: Stage
     why: str
-    """Why the stage stands where it stands."""
+    """Why the stage has its place in the table."""
     judges: tuple[str, ...]
     """Names of rules and probes."""
 
@@ -69,7 +69,7 @@ TABLE = (
     ),
     Group(
         Stage.DRAFTER,
-        "A head that is fed wrongly decides from a wrong state: it is the cause of that.",
+        "A head that is fed wrongly decides from a wrong state, so the feeding is the cause.",
         ("head-scan",),
     ),
     Group(
@@ -89,7 +89,7 @@ TABLE = (
     ),
     Group(
         Stage.CONFIGURATION,
-        "Models that were set up wrongly look like a mismatch, and can be set right.",
+        "Models that were set up wrongly look like a mismatch, and can be set up rightly.",
         ("rope-not-as-configured", "vocabularies-differ", "worse-than-constant"),
     ),
     Group(
@@ -99,7 +99,7 @@ TABLE = (
     ),
     Group(
         Stage.MISMATCH,
-        "Only an engine without a bug leaves the two models as the reason. Causes stand first.",
+        "Only in an engine without a bug are the two models the reason. Causes come first.",
         (
             "position-offset",
             "position-range-exceeded",
@@ -113,7 +113,7 @@ TABLE = (
     ),
     Group(
         Stage.COST,
-        "A correct run may still be slow. Single causes stand before their sum.",
+        "A correct run may still be slow. Single causes come before their sum.",
         (
             "too-little-drafted",
             "cache-holds-too-much",
@@ -142,30 +142,30 @@ TABLE = (
         ),
     ),
 )
-"""In the order of `Stage`; each stage once."""
+"""In the order of `Stage`, with each stage once."""
 NAMES = tuple(name for group in TABLE for name in group.judges)
-"""All that is listed, in order."""
-LAST = len(NAMES) + 1.0
-"""The place of a judge that says no stage."""
+"""The names of all listed rules and probes, in order."""
+PLACE_WITHOUT_STAGE = len(NAMES) + 1.0
 
 
 def place(name: str, stage: Stage | None) -> float:
-    """Return a judge's place, from 1; of one that is not listed: half a place after its stage's.
+    """Return the place of a rule or probe, from 1.
 
-    Without a stage it stands after all others.
+    One that is not listed comes half a place after its stage's last; one without a stage comes
+    after all others.
     """
     if stage is None:
-        return LAST
+        return PLACE_WITHOUT_STAGE
     if name in TABLE[stage.number].judges:
         return NAMES.index(name) + 1.0
     return last_place(stage)
 
 
 def last_place(stage: Stage) -> float:
-    """Return the place of a stage's last, which is where those that are not listed stand."""
+    """Return the place of rules and probes that the stage does not list: after its last one."""
     return sum(len(group.judges) for group in TABLE[: stage.number + 1]) + 0.5
 
 
-def listed(name: str) -> Group | None:
-    """Return the group that lists a rule or probe; None where none does."""
+def find_group(name: str) -> Group | None:
+    """Return the group that lists a rule or probe; None where no group does."""
     return next((group for group in TABLE if name in group.judges), None)

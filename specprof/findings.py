@@ -1,4 +1,4 @@
-"""What a judge says: found, with its numbers; or looked and saw nothing; or can't say."""
+"""The outcomes of a rule or probe: found, with numbers; clear; unknown; or crashed."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -8,23 +8,23 @@ Family = Literal["bug", "mismatch", "cost", "measurement", "configuration"]
 
 
 class Stage(Enum):
-    """Where a defect shows, in the order in which findings lead; cases of the catalogue have one.
+    """Where a defect shows, in the order in which findings lead; each catalogue case has a stage.
 
-    `specprof/decision_table.py` says why each stands where it stands.
+    `specprof/decision_table.py` says why each stage has its place.
     """
 
     CAPTURE = "capture"
     """The file itself."""
     STREAM = "stream"
-    """The tokens, read as a text."""
+    """The emitted tokens."""
     BOOKKEEPING = "bookkeeping"
     """Cache lengths, tokens a round, forwards."""
     TARGET_STATE = "target state"
     """The target's caches, positions and masks."""
     ACCEPT_RULE = "accept rule"
-    """How drafted tokens are decided."""
+    """How drafted tokens are accepted or rejected."""
     DRAFT_LAW = "draft law"
-    """Which law drafts are drawn from, and which one the accept step is given."""
+    """Which law drafts are drawn from, and which law the accept step is given."""
     EMISSION = "emission"
     """Corrections and bonus tokens."""
     DRAFTER = "drafter"
@@ -32,11 +32,11 @@ class Stage(Enum):
     DRAFT_STATE = "draft state"
     """The draft's caches, positions and masks."""
     CONFIGURATION = "configuration"
-    """What was set wrongly in an engine that works."""
+    """Wrong settings of an engine that works."""
     NUMERICS = "numerics"
     """Rounding and near ties."""
     MISMATCH = "mismatch"
-    """What two models think of each other."""
+    """How far the two models' laws differ."""
     COST = "cost"
     """Where time goes."""
     MEASUREMENT = "measurement"
@@ -44,28 +44,28 @@ class Stage(Enum):
 
     @property
     def number(self) -> int:
-        """Its place among the stages, from 0."""
+        """The place among the stages, from 0."""
         return list(Stage).index(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """One number of a finding, with what a reader needs to trust it."""
+    """One number of a finding, with its unit, sample size and interval."""
 
     name: str
-    """With its denominator: `accepted per reached token`, `ms per round`."""
+    """Includes the denominator: `accepted per reached token`, `ms per round`."""
     value: float
     unit: str = ""
     n: int | None = None
-    """How many observations it rests on."""
+    """The number of observations."""
     low: float | None = None
     high: float | None = None
-    """Interval; its level is in the rule's docstring (95% unless it says otherwise)."""
+    """Upper end of the interval; the rule's docstring gives its level, by default 95%."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
-    """The first place where what was used and what is clean part."""
+    """The first place where the value that the run used differs from the right one."""
 
     round: int
     context: int
@@ -75,28 +75,28 @@ class Where:
     event: str = ""
     """What had just happened: `after a rejection`, `at the window's first eviction` ..."""
     used: float | None = None
-    """What the run acted on there, in the unit of the finding's first measure."""
+    """The value that the run used there, in the unit of the finding's first measure."""
     clean: float | None = None
-    """What it should have been."""
+    """The right value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What a rule saw: a sentence, the numbers behind it, what to do, how to make sure."""
+    """What a rule found: a sentence, its numbers, what to do, and how to confirm it."""
 
     message: str
     measures: tuple[Measure, ...]
     remedy: str
     confirm: tuple[str, ...] = ()
-    """Commands whose outcome would confirm or overturn this."""
+    """Commands whose outcome would confirm or overturn the finding."""
     rounds: tuple[int, ...] = ()
     """Indices of the first rounds that show it."""
     where: Where | None = None
-    """The first place that shows it, where one does."""
+    """The first place that shows it; None where the finding concerns the run as a whole."""
     suspects: tuple[str, ...] = ()
-    """Cases of the catalogue that leave these very signals, the likeliest first; two at most."""
+    """Cases of the catalogue that leave these signals, the likeliest first; two at most."""
     headline: bool = False
-    """Whether the cause stands in the diagnosis' attribution sentence."""
+    """Whether the diagnosis's sentence names the finding as a cause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,21 +108,22 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clear:
-    """The rule looked and saw nothing; `detectable` is the smallest effect it would have seen."""
+    """The rule looked and found nothing."""
 
     detectable: str
+    """The smallest effect that the rule would have found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """The rule can't say: the evidence is missing, or another verdict undermines it."""
+    """The rule can't judge: evidence is missing, or another verdict undermines the rule."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crashed:
-    """The rule itself failed; the others are not affected."""
+    """The rule itself failed; other rules are not affected."""
 
     error: str
 

@@ -58,11 +58,11 @@ def probed(
         _told(choice)
 
     player = _player(Path(evidence.name + ".probes"), time.monotonic() + budget_s)
-    after = probing.judged(
-        diagnosis, evidence, names, player, budget_s=budget_s, told=told, also=also
+    after = probing.run_probes(
+        diagnosis, evidence, names, player, budget_s=budget_s, announce=told, also=also
     )
     if not any(verdict.probe for verdict in after.verdicts):
-        _say(f"probe {asked}: none made; {probing.idle(diagnosis, evidence, also)}")
+        _say(f"probe {asked}: none made; {probing.explain_idle(diagnosis, evidence, also)}")
     return after
 
 
@@ -83,12 +83,12 @@ def follow_up(names: Sequence[str], path: Path, settings: "Settings") -> None:
         check(path, choice.settings, Allowed.by(settings))
         _told(choice)
 
-    fits = probing.fitting(names, evidence)
+    fits = probing.keep_fitting(names, evidence)
     for name in names:
         if name not in fits:
             _say(f"probe {name}: not made; this run's settings rule it out")
     player = _player(Path(f"{path}.probes"))
-    diagnosis = probing.judged(diagnose(evidence), evidence, fits, player, told=told)
+    diagnosis = probing.run_probes(diagnose(evidence), evidence, fits, player, announce=told)
     for verdict in diagnosis.verdicts:
         if verdict.probe:
             _say(f"probe {verdict.rule}: {_came_to(verdict)}")

@@ -129,7 +129,7 @@ def _all(
 
     judged = []
     with aside(log_for(output)):
-        for one in matrix.played(only or "", range(seeds), given, jobs, budget_s=budget_s):
+        for one in matrix.run_matrix(only or "", range(seeds), given, jobs, budget_s=budget_s):
             tell(f"{one.name} seed {one.seed}: {_verdict(one)} ({one.seconds} s)")
             judged.append(one)
     document = matrix.document(judged)

@@ -62,9 +62,9 @@ def _one(name: str) -> str:
 
 def _standing(name: str) -> str:
     """Return where a rule or probe stands in the decision table; nothing of one not listed."""
-    from specprof.decision_table import NAMES, listed, place
+    from specprof.decision_table import NAMES, find_group, place
 
-    if (group := listed(name)) is None:
+    if (group := find_group(name)) is None:
         return ""
     told = f'Stage "{group.stage.value}", place {place(name, group.stage):.0f} of {len(NAMES)}.'
     return f"\n\nDecision table\n    {told}\n    {group.why}"

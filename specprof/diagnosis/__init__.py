@@ -1,4 +1,4 @@
-"""From evidence to a verdict: every rule, one sentence.
+"""Judges evidence by every rule, and sums up the verdicts in one sentence.
 
 Public: `diagnose(evidence)`, `findings_so_far(columns)` for a capture still being written, and the
 types they return.

@@ -1,9 +1,9 @@
 """Runs every rule over the evidence, measurement rules first, and sums up in one sentence.
 
-Knows how outcomes bear on each other, not what any rule looks at. Silence is not health: a rule
-that could not look says Unknown, one that broke says Crashed. The statistical tests together
-accuse a healthy run with probability 1% at most (`evidence.FAMILY_ERROR`, divided among them);
-they are always valid, so asking again while a run goes on costs nothing.
+Knows how outcomes affect each other, not what a rule looks at. A rule that could not look says
+Unknown and a rule that broke says Crashed; neither means that the run is healthy. All statistical
+tests together accuse a healthy run with probability 1% at most (`evidence.FAMILY_ERROR`, divided
+among them). They are always valid: asking again while a run goes on adds no error.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,18 +19,24 @@ from specprof.analysis.columns import Columns
 from specprof.analysis.cost_model import Factor
 from specprof.analysis.evidence import Answer, Evidence
 from specprof.analysis.remedies import Prospects, prospects
-from specprof.decision_table import LAST, place
-from specprof.diagnosis.outcomes import sound
+from specprof.decision_table import PLACE_WITHOUT_STAGE, place
+from specprof.diagnosis.outcomes import check_outcome
 from specprof.diagnosis.sentence import sentence
 from specprof.errors import STOPPED, MissingEvidence, in_a_line
 from specprof.extend import Rule
 from specprof.findings import Clear, Crashed, Family, Finding, Found, Outcome, Unknown
 
-ORDER: Final[tuple[Family, ...]] = ("measurement", "bug", "configuration", "mismatch", "cost")
-"""Whether to trust the capture comes first, then what is broken, then what is merely costly."""
-INCOMPLETE: Final = "capture-incomplete"
-"""The rule that says what of a capture could not be read."""
-RECHECKS: Final = "recompute"
+FAMILY_ORDER: Final[tuple[Family, ...]] = (
+    "measurement",
+    "bug",
+    "configuration",
+    "mismatch",
+    "cost",
+)
+"""The rules on whether the capture can be trusted come first, those on speed last."""
+INCOMPLETE_RULE: Final = "capture-incomplete"
+"""The rule that reports which parts of a capture could not be read."""
+RECHECK_PROBE: Final = "recompute"
 """The probe that rechecks what a capture's own recheck left out."""
 
 
@@ -41,12 +47,12 @@ class Verdict:
     rule: str
     family: Family
     outcome: Outcome
-    place: float = LAST
-    """In the decision table: of several findings the lowest leads."""
+    place: float = PLACE_WITHOUT_STAGE
+    """Place in the decision table: of several findings, the one with the lowest place leads."""
     undermines: bool = False
     """As `Rule.undermines`."""
     probe: bool = False
-    """Whether a probe said it, and not a rule: further runs stand behind it."""
+    """Whether a probe gave the verdict, not a rule: it then rests on further runs."""
 
     @property
     def finding(self) -> Finding | None:
@@ -59,14 +65,14 @@ class Diagnosis:
     """One capture's diagnosis."""
 
     capture: str
-    """The name the evidence was given: a path, as a rule."""
+    """The name of the evidence, usually a path."""
     sentence: str
     attribution: Attribution | None
     """None where nothing was drafted or no probabilities were recorded."""
     waterfall: list[Factor] | None
     """From the ideal to the achieved speed-up; None where times are missing."""
     verdicts: tuple[Verdict, ...]
-    """One a rule, families in `ORDER`, rules by name; then one a probe that was run."""
+    """One for each rule, by family in `FAMILY_ORDER`, then by name; then one for each probe run."""
     prospects: Prospects | None = None
     """What each remedy would gain; None where times are missing."""
     damaged: bool = False
@@ -81,34 +87,34 @@ class Diagnosis:
 
     @property
     def leading(self) -> Verdict | None:
-        """The finding to follow up first: what the others may be mere consequences of."""
+        """The finding to follow up first: the other findings may be consequences of it."""
         return min(self.found, key=lambda each: each.place, default=None)
 
 
 def diagnose(evidence: Evidence, also: Iterable[Path] = ()) -> Diagnosis:
-    """Judge the evidence by every rule the registry finds, there and in the folders `also`."""
+    """Judge the evidence by every rule of the registry and of the folders `also`."""
     verdicts = list[Verdict]()
     undermined: Finding | None = None
     for name, rule in _rules(tuple(also)):
-        outcome = _judged(rule, evidence)
+        outcome = _judge(rule, evidence)
         if undermined and rule.statistical and not isinstance(outcome, Crashed):
-            outcome = Unknown(reason=f"not to be estimated here: {undermined.message}")
+            outcome = Unknown(reason=f"it can't be estimated here: {undermined.message}")
         if isinstance(outcome, Found) and rule.undermines:
             undermined = outcome.finding
         standing = place(name, rule.stage)
         verdicts.append(Verdict(name, rule.family, outcome, standing, rule.undermines))
-    return summed_up(evidence, verdicts)
+    return sum_up(evidence, verdicts)
 
 
-def summed_up(evidence: Evidence, verdicts: Sequence[Verdict]) -> Diagnosis:
-    """Return the diagnosis these verdicts make."""
-    chain = _asked(evidence, attribution.attribute)
-    factors = _asked(evidence, cost_model.waterfall)
+def sum_up(evidence: Evidence, verdicts: Sequence[Verdict]) -> Diagnosis:
+    """Return the diagnosis that consists of these verdicts."""
+    chain = _ask_or_none(evidence, attribution.attribute)
+    factors = _ask_or_none(evidence, cost_model.waterfall)
     ranked = sorted(verdicts, key=lambda each: each.place)
     findings = [(each.family, each.finding) for each in ranked if each.finding]
     undermined = next((each.finding for each in verdicts if each.undermines and each.finding), None)
     rechecked = any(
-        each.probe and each.rule == RECHECKS and isinstance(each.outcome, Clear)
+        each.probe and each.rule == RECHECK_PROBE and isinstance(each.outcome, Clear)
         for each in verdicts
     )
     return Diagnosis(
@@ -116,7 +122,7 @@ def summed_up(evidence: Evidence, verdicts: Sequence[Verdict]) -> Diagnosis:
         sentence=sentence(evidence, chain, findings, undermined, rechecked=rechecked),
         attribution=chain,
         waterfall=factors,
-        prospects=_asked(evidence, prospects),
+        prospects=_ask_or_none(evidence, prospects),
         verdicts=tuple(verdicts),
         damaged=bool(evidence.columns.damaged),
         unreadable=evidence.columns.unreadable,
@@ -126,31 +132,32 @@ def summed_up(evidence: Evidence, verdicts: Sequence[Verdict]) -> Diagnosis:
 def findings_so_far(columns: Columns) -> Diagnosis:
     """Diagnose a capture that is still being written, from its live columns.
 
-    Costs tens of milliseconds at a thousand rounds and a few hundred at 20k: call it from a worker.
+    This takes tens of milliseconds at 1,000 rounds and a few hundred milliseconds at 20,000 rounds:
+    call it from a worker.
     """
     return diagnose(Evidence(columns, live=columns.end is None))
 
 
-def _asked(evidence: Evidence, question: Callable[[Evidence], Answer]) -> Answer | None:
+def _ask_or_none(evidence: Evidence, question: Callable[[Evidence], Answer]) -> Answer | None:
     try:
         return evidence.ask(question)
     except MissingEvidence:
         return None
 
 
-def _judged(rule: Rule, evidence: Evidence) -> Outcome:
+def _judge(rule: Rule, evidence: Evidence) -> Outcome:
     try:
-        return sound(rule.judge(evidence))
+        return check_outcome(rule.judge(evidence))
     except MissingEvidence as missing:
         return Unknown(reason=f"{missing.title}; {missing.hint}")
     except STOPPED:
         raise
-    except BaseException as error:  # noqa: BLE001 - one broken rule must not hide the others
+    except BaseException as error:  # noqa: BLE001 - a broken rule must not hide the other rules
         return Crashed(error=in_a_line(error))
 
 
 @cache
 def _rules(also: tuple[Path, ...]) -> list[tuple[str, Rule]]:
-    """Return every rule by name, in the order they are to judge."""
+    """Return every rule with its name, in the order in which the rules judge."""
     rules = registry.usable(Rule, also).items()
-    return sorted(rules, key=lambda named: (ORDER.index(named[1].family), named[0]))
+    return sorted(rules, key=lambda named: (FAMILY_ORDER.index(named[1].family), named[0]))

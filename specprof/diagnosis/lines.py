@@ -1,7 +1,8 @@
-"""Where in a capture's file a finding shows: the line of the round it names.
+"""Finds the line of a capture's file that holds the round a finding names.
 
-A capture is JSON lines, so that a round has a line number an editor can open. Reads the file again
-as it stands; where it can't be read, or the round isn't in it, the first line, the header, answers.
+A capture is JSON lines, so a round has a line number that an editor can open. This module reads the
+file again as it is now. Where the file can't be read or lacks the round, a caller names the first
+line, the header.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ from specprof.diagnosis.diagnose import Diagnosis
 from specprof.findings import Finding
 from specprof.reading import open_regular
 
-HEADER = 1
+HEADER_LINE = 1
 
 
 class _Numbered(msgspec.Struct):
@@ -28,48 +29,48 @@ class _Numbered(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Numbered)
 
 
-def lines(diagnosis: Diagnosis) -> dict[int, int]:
-    """Return the line, from 1, of each round that a finding of the diagnosis shows at first."""
+def line_numbers(diagnosis: Diagnosis) -> dict[int, int]:
+    """Return the line number, from 1, of the first round that shows each finding: round -> line."""
     wanted = [first_round(verdict.finding) for verdict in diagnosis.found if verdict.finding]
-    return _found(Path(diagnosis.capture), {each for each in wanted if each is not None})
+    return _number_rounds(Path(diagnosis.capture), {each for each in wanted if each is not None})
 
 
 def first_round(finding: Finding) -> int | None:
-    """Return the round a finding shows at first; None where it is of the run as a whole."""
+    """Return the first round that shows a finding; None where it concerns the run as a whole."""
     if finding.where:
         return finding.where.round
     return finding.rounds[0] if finding.rounds else None
 
 
-def _found(path: Path, wanted: Iterable[int]) -> dict[int, int]:
+def _number_rounds(path: Path, wanted: Iterable[int]) -> dict[int, int]:
     left, found = set(wanted), dict[int, int]()
     with contextlib.ExitStack() as stack:
         try:
             file = stack.enter_context(open_regular(path))
         except OSError:
             return found
-        for number, line in enumerate(_whole(file), start=1):
+        for number, line in enumerate(_read_lines(file), start=1):
             if not left:
                 break
-            index = _round(line)
+            index = _round_index(line)
             if index in left:
                 found[index] = number
                 left.discard(index)
     return found
 
 
-def _whole(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the lines a file has by now, up to one that no capture's reader takes."""
+def _read_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines that a file has now, up to the first one too long for a capture."""
     end = file.seek(0, os.SEEK_END)
     file.seek(0)
     while file.tell() < end and len(line := file.readline(LONGEST_LINE)) < LONGEST_LINE:
         yield line
 
 
-def _round(line: bytes) -> int | None:
-    """Return the index of the round in a line; None where it holds another event, or none."""
+def _round_index(line: bytes) -> int | None:
+    """Return the index of the round in a line; None where the line holds no round."""
     try:
-        one = _decoder.decode(line)
+        numbered = _decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return one.index if one.event == "round" else None
+    return numbered.index if numbered.event == "round" else None

@@ -1,4 +1,4 @@
-"""Whether what a judge returned is an outcome: anybody may add a judge, and all of it is shown."""
+"""Checks that a judge returned an outcome: plugins add judges, and every field is shown."""
 
 import numbers
 
@@ -14,33 +14,36 @@ from specprof.findings import (
 )
 
 
-def sound(said: Outcome) -> Outcome:
-    """Return an outcome as it is; TypeError where it is none, or holds what can't be shown."""
-    if not isinstance(said, Found | Clear | Unknown | Crashed):
-        raise TypeError(f"it returned {_short(said)}, which is no outcome")
-    if isinstance(said, Found):
-        _check_finding(said.finding)
-        return said
-    texts = [getattr(said, name) for name in type(said).__slots__]
-    _check(all(isinstance(text, str) for text in texts), f"it returned {_short(said)}")
-    return said
+def check_outcome(outcome: Outcome) -> Outcome:
+    """Return the outcome as it is.
+
+    Raises TypeError where it is no outcome, or where a field has a type that can't be shown.
+    """
+    if not isinstance(outcome, Found | Clear | Unknown | Crashed):
+        raise TypeError(f"it returned {_shorten(outcome)}, which is no outcome")
+    if isinstance(outcome, Found):
+        _check_finding(outcome.finding)
+        return outcome
+    texts = [getattr(outcome, name) for name in type(outcome).__slots__]
+    _check(all(isinstance(text, str) for text in texts), f"it returned {_shorten(outcome)}")
+    return outcome
 
 
 def _check_finding(finding: Finding) -> None:
-    _check(isinstance(finding, Finding), f"it found {_short(finding)}")
+    _check(isinstance(finding, Finding), f"it found {_shorten(finding)}")
     texts = (finding.message, finding.remedy)
     _check(all(isinstance(each, str) for each in texts), "its message or remedy is no text")
-    _check(_all_of(finding.measures, Measure), "its measures are none")
+    _check(_all_of(finding.measures, Measure), "its measures are no list of measures")
     for each in finding.measures:
         bounds = (each.value, each.low, each.high)
         _check(each.value is not None, f"its {each.name} is no number")
-        told = [bound for bound in bounds if bound is not None]
-        _check(all(_is_number(bound) for bound in told), f"its {each.name} is no number")
-    _check(_all_of(finding.confirm, str), "what would confirm it is no list of commands")
-    _check(_all_of(finding.suspects, str), "its suspects are no names")
+        known = [bound for bound in bounds if bound is not None]
+        _check(all(_is_number(bound) for bound in known), f"its {each.name} is no number")
+    _check(_all_of(finding.confirm, str), "its commands to confirm are no list of texts")
+    _check(_all_of(finding.suspects, str), "its suspects are no list of names")
     _check(all(_is_number(each) for each in finding.rounds), "its rounds are no numbers")
     where = finding.where
-    _check(where is None or isinstance(where, Where), "where it found it is no place")
+    _check(where is None or isinstance(where, Where), "its place is no Where")
 
 
 def _all_of(things: object, kind: type) -> bool:
@@ -56,5 +59,5 @@ def _check(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - a condition, 
         raise TypeError(otherwise)
 
 
-def _short(thing: object) -> str:
+def _shorten(thing: object) -> str:
     return repr(thing)[:60]

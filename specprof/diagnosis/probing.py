@@ -1,9 +1,9 @@
-"""Which controlled change to try next, and what its outcome does to a diagnosis.
+"""Chooses the next probe to run, runs it, and changes the diagnosis by its outcome.
 
-Knows verdicts, probes and times; not how a run is made: whoever asks hands in `played`, which turns
+Knows verdicts, probes and times, but not how a run is made: the caller passes `play`, which turns
 settings into evidence, in another process or in this one with a fault still in place. A probe is
-worth its time only while a verdict hangs on it: one that would be overturned or confirmed, or one
-that couldn't be reached.
+worth its time only while a verdict depends on it: a verdict that it may overturn or confirm, or a
+verdict that no rule could reach.
 """
 
 import statistics
@@ -16,8 +16,8 @@ from specprof import registry
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.decision_table import last_place, place
-from specprof.diagnosis.diagnose import Diagnosis, Verdict, summed_up
-from specprof.diagnosis.outcomes import sound
+from specprof.diagnosis.diagnose import Diagnosis, Verdict, sum_up
+from specprof.diagnosis.outcomes import check_outcome
 from specprof.errors import (
     STOPPED,
     MissingEvidence,
@@ -31,69 +31,72 @@ from specprof.findings import Clear, Crashed, Found, Outcome, Stage, Unknown
 from specprof.plan import AUTO, stops
 from specprof.settings import Settings
 
-COUNTED = last_place(Stage.BOOKKEEPING)
-"""Up to this place of the decision table findings rest on counting: no run could overturn them."""
-MISMATCHED = 0.1
-"""A share of rejections owed to the laws that is worth a cause."""
-GUESSED_S = 1e-3
-"""A token's time where the capture tells none."""
-CONVENTIONS = 12
-"""Readings of the text a scan makes, about."""
-Played = Callable[[str, Settings], Evidence]
-"""Makes one run of the probe of that name."""
+LAST_COUNTED_PLACE = last_place(Stage.BOOKKEEPING)
+"""Up to this place of the decision table, findings rest on counts, which no run can overturn."""
+MIN_MISMATCH = 0.1
+"""The share of rejections due to the laws from which the cause is worth a probe."""
+GUESSED_TOKEN_S = 1e-3
+"""Taken where the capture holds no time."""
+PASSES_PER_SCAN = 12
+"""How often a scan reads the text, about."""
+PlayRun = Callable[[str, Settings], Evidence]
+"""Makes one run for the probe of that name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A probe worth running."""
+    """A probe that may be run next."""
 
     name: str
     probe: Probe
     settings: Sequence[Settings]
     seconds: float
-    """What its runs should take, by the capture's own times."""
+    """How long its runs should take, estimated from the capture's own times."""
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a probe could settle."""
+    """A question that a probe could settle."""
 
     rules: frozenset[str]
     why: str
     families: frozenset[str] | None = None
-    """Only probes whose own findings are of these; None: any."""
+    """Only probes whose own findings are of these families; None: any probe."""
 
 
-def chosen(names: Iterable[str], evidence: Evidence, also: Iterable[Path] = ()) -> list[Choice]:
-    """Return the named probes, in that order; refuse unknown names and those that don't apply."""
+def choose(names: Iterable[str], evidence: Evidence, also: Iterable[Path] = ()) -> list[Choice]:
+    """Return the named probes, in that order.
+
+    Raises UnknownName for an unknown name, and UsageError for a probe that doesn't apply.
+    """
     known = _probes(also)
     found = list[Choice]()
     for name in names:
         if name not in known:
             raise UnknownName("probe", name, [AUTO, *known])
-        choice = _choice(name, known[name], evidence, "asked for")
+        choice = _make_choice(name, known[name], evidence, "asked for")
         if choice is None:
-            title = f"the probe {name} can't be made of {evidence.name or 'this capture'}"
-            raise UsageError(title, _ruled_out(name, evidence.header.spec.settings))
+            title = f"the probe {name} can't be run on {evidence.name or 'this capture'}"
+            raise UsageError(title, _explain_refusal(name, evidence.header.spec.settings))
         found.append(choice)
     return found
 
 
-def _ruled_out(name: str, settings: Settings) -> str:
+def _explain_refusal(name: str, settings: Settings) -> str:
     if settings.backend != "native":
-        made = f"this one is of {settings.backend!r}"
-        return f"only runs of specprof's own engine can be made again, and {made}"
-    return f"its settings rule it out: specprof explain {name}"
+        made = f"this capture was made by {settings.backend!r}"
+        return f"probes can only repeat runs of specprof's own engine, and {made}"
+    return f"the capture's settings rule it out: specprof explain {name}"
 
 
-def fitting(names: Iterable[str], evidence: Evidence) -> list[str]:
-    """Return those of the names that can be made of this capture; `auto` always can."""
+def keep_fitting(names: Iterable[str], evidence: Evidence) -> list[str]:
+    """Return the names of the probes that can be run on this capture; `auto` always can."""
     known = _probes()
     return [
         name
         for name in names
-        if name == AUTO or (name in known and _runs(name, known[name], evidence))
+        if name == AUTO or (name in known and _ask_runs(name, known[name], evidence))
     ]
 
 
@@ -104,10 +107,11 @@ def next_probe(
     budget_s: float,
     also: Iterable[Path] = (),
 ) -> Choice | None:
-    """Return the probe the diagnosis hangs on most that fits the budget; None where none does.
+    """Return the probe that matters most to the diagnosis and fits the budget; None where none.
 
-    Subjects in turn: the leading finding, a mismatch without a named cause, what couldn't be
-    judged. Of the probes that bear on one, those that may overturn it come first, then the quick.
+    The subjects come in this order: the leading finding, a mismatch without a named cause, rules
+    that couldn't judge. Of the probes that bear on a subject, those that may overturn it come
+    first, then the quicker ones.
     """
     known = {name: probe for name, probe in _probes(also).items() if name not in done}
     settled = {
@@ -122,7 +126,7 @@ def next_probe(
             for name, probe in known.items()
             if probe.bears_on & subject.rules
             and (subject.families is None or probe.family in subject.families)
-            and (choice := _choice(name, probe, evidence, subject.why))
+            and (choice := _make_choice(name, probe, evidence, subject.why))
             and choice.seconds <= budget_s
         ]
         if choices:
@@ -130,36 +134,37 @@ def next_probe(
     return None
 
 
-def idle(diagnosis: Diagnosis, evidence: Evidence, also: Iterable[Path] = ()) -> str:
-    """Say why `auto` makes no probe of a diagnosis, within whatever budget it had."""
+def explain_idle(diagnosis: Diagnosis, evidence: Evidence, also: Iterable[Path] = ()) -> str:
+    """Say why `auto` ran no probe for a diagnosis."""
     leading = diagnosis.leading
-    if leading and leading.place <= COUNTED:
-        return f"{leading.rule} leads, which rests on counting: no run could overturn it"
+    if leading and leading.place <= LAST_COUNTED_PLACE:
+        return f"{leading.rule} leads; it rests on counts, which no run could overturn"
     choice = next_probe(diagnosis, evidence, {}, float("inf"), also)
     if choice:
         return f"{choice.name} should take {choice.seconds:.0f} s, more than the budget"
-    return "no verdict hangs on a run that could be made"
+    return "no verdict depends on a run that could be made"
 
 
-def judged(
+def run_probes(
     diagnosis: Diagnosis,
     evidence: Evidence,
     names: Sequence[str],
-    played: Played,
+    play: PlayRun,
     *,
     budget_s: float = float("inf"),
-    told: Callable[[Choice], None] = lambda _: None,
+    announce: Callable[[Choice], None] = lambda _: None,
     also: Iterable[Path] = (),
 ) -> Diagnosis:
-    """Run the named probes, or with `auto` those the diagnosis hangs on; return what it becomes.
+    """Run the named probes, or with `auto` those that matter; return the diagnosis after them.
 
-    `told` hears of each before it is run. Runs that several probes make are made once. A probe
-    that took longer than it was told to makes the next ones' estimates that much longer.
+    `announce` is called with each probe before it runs. A run that several probes ask for is made
+    once. When a probe took longer than estimated, that excess is added to the later estimates.
+    Raises UsageError where a named probe does not fit what is left of the budget.
     """
     made: dict[Settings, Evidence] = {}
     done: dict[str, Outcome] = {}
     began, late, auto = time.monotonic(), 0.0, AUTO in names
-    rest = chosen([name for name in names if name != AUTO], evidence, also)
+    rest = choose([name for name in names if name != AUTO], evidence, also)
     while True:
         left = budget_s - (time.monotonic() - began)
         choice = rest.pop(0) if rest else None
@@ -171,24 +176,24 @@ def judged(
             title = f"the probe {choice.name} should take {choice.seconds + late:.0f} s, and "
             title += f"{max(left, 0):.0f} s of the budget are left"
             raise UsageError(title, "raise --budget, or leave it out for no bound")
-        told(choice)
+        announce(choice)
         started = time.monotonic()
-        outcome = done[choice.name] = _outcome(choice, evidence, made, played)
+        outcome = done[choice.name] = _run_and_judge(choice, evidence, made, play)
         late = max(late, time.monotonic() - started - choice.seconds)
-        diagnosis = _with(diagnosis, evidence, choice, outcome)
+        diagnosis = _add_verdict(diagnosis, evidence, choice, outcome)
 
 
-def seconds(settings: Settings, columns: Columns) -> float:
-    """Return what a run should take, by the times of a capture of the same pair on this machine."""
+def estimate_s(settings: Settings, columns: Columns) -> float:
+    """Estimate a run's time from a capture of the same pair of models on the same machine."""
     target_s, draft_s = (_feeding_s(columns, side) for side in ("target", "draft"))
     prefill_ns = sum(one.wall_ns for one in columns.prefills)
     decoding_ns = sum(one.wall_ns for one in columns.bursts) - prefill_ns
     emitted = sum(one.emitted for one in columns.bursts)
-    token_s = decoding_ns / 1e9 / emitted if emitted else GUESSED_S
+    token_s = decoding_ns / 1e9 / emitted if emitted else GUESSED_TOKEN_S
     loading_s = max(_loading_s(columns), 1.0)
     deep = stops(settings)
     if settings.workload == "scan":
-        return loading_s + CONVENTIONS * settings.context * (target_s + draft_s)
+        return loading_s + PASSES_PER_SCAN * settings.context * (target_s + draft_s)
     if settings.workload == "overlap":
         shown = len(deep) * settings.max_new_tokens * (settings.view or 0)
         if settings.gap:  # a forward for each stop
@@ -200,10 +205,10 @@ def seconds(settings: Settings, columns: Columns) -> float:
 
 
 def _feeding_s(columns: Columns, side: str) -> float:
-    """Return a known token's time in one of the models, by the median of the prefills.
+    """Return the time one model takes for a token of known text, by the median of the prefills.
 
-    The quickest would be nearer, as short ones take longer for each token; but a file is anybody's,
-    and one tiny number in it would decide.
+    The quickest prefill would be nearer, because a short one takes longer for each token. But a
+    capture may come from anywhere, and one tiny number in it would then decide.
     """
     found = [
         span.ns / 1e9 / one.fed
@@ -211,11 +216,11 @@ def _feeding_s(columns: Columns, side: str) -> float:
         for span in one.spans
         if span.name == f"prefill-{side}" and one.fed
     ]
-    return statistics.median(found) if found else GUESSED_S
+    return statistics.median(found) if found else GUESSED_TOKEN_S
 
 
 def _loading_s(columns: Columns) -> float:
-    """Return the time of a run before its clock began: loading and warming up."""
+    """Return the time a run took before its first burst: loading and warming up."""
     if columns.end is None:
         return 0.0
     ended_ns = [one.start_ns + one.wall_ns for one in columns.bursts]
@@ -223,9 +228,9 @@ def _loading_s(columns: Columns) -> float:
 
 
 def _subjects(diagnosis: Diagnosis, settled: set[str]) -> list[Subject]:
-    """Return what is worth settling, the most first; nothing where no run could change it."""
+    """Return the open questions, the most important first; none where no run could change one."""
     found, leading = list[Subject](), diagnosis.leading
-    if leading and leading.place <= COUNTED:
+    if leading and leading.place <= LAST_COUNTED_PLACE:
         return []
     if leading and not leading.probe and leading.rule not in settled:
         why = f"it would confirm or overturn {leading.rule}"
@@ -233,7 +238,7 @@ def _subjects(diagnosis: Diagnosis, settled: set[str]) -> list[Subject]:
     bugs = [each for each in diagnosis.found if each.family == "bug"]
     if bugs:
         return found
-    if _unexplained(diagnosis):
+    if _is_unexplained(diagnosis):
         causes = {each.rule for each in diagnosis.verdicts if each.family == "mismatch"}
         found.append(
             Subject(frozenset(causes), "it may name the mismatch's cause", frozenset({"mismatch"}))
@@ -249,26 +254,26 @@ def _subjects(diagnosis: Diagnosis, settled: set[str]) -> list[Subject]:
     ]
 
 
-def _unexplained(diagnosis: Diagnosis) -> bool:
-    """Whether much is owed to a mismatch and no probe has named its cause."""
+def _is_unexplained(diagnosis: Diagnosis) -> bool:
+    """Return whether the mismatch is large and no probe has named its cause."""
     chain = diagnosis.attribution
     named = any(each.probe and each.family == "mismatch" for each in diagnosis.found)
-    return chain is not None and chain.mismatch.frac.value >= MISMATCHED and not named
+    return chain is not None and chain.mismatch.frac.value >= MIN_MISMATCH and not named
 
 
 def _overturns(choice: Choice, subject: Subject) -> bool:
     return bool((choice.probe.clears | choice.probe.corrects) & subject.rules)
 
 
-def _choice(name: str, probe: Probe, evidence: Evidence, why: str) -> Choice | None:
-    """Return the probe with its runs and their time; None where it doesn't apply."""
-    settings = _runs(name, probe, evidence)
-    took = sum(seconds(each, evidence.columns) for each in settings)
+def _make_choice(name: str, probe: Probe, evidence: Evidence, why: str) -> Choice | None:
+    """Return the probe with its runs and their estimated time; None where it doesn't apply."""
+    settings = _ask_runs(name, probe, evidence)
+    took = sum(estimate_s(each, evidence.columns) for each in settings)
     return Choice(name, probe, settings, took, why) if settings else None
 
 
-def _runs(name: str, probe: Probe, evidence: Evidence) -> list[Settings]:
-    """Return the runs a probe asks for; none of one that fails to say, which is told."""
+def _ask_runs(name: str, probe: Probe, evidence: Evidence) -> list[Settings]:
+    """Return the runs a probe asks for; none, with a warning, where asking it fails."""
     try:
         asked = probe.runs(evidence.header)
     except STOPPED:
@@ -284,26 +289,28 @@ def _runs(name: str, probe: Probe, evidence: Evidence) -> list[Settings]:
     return asked
 
 
-def _outcome(
-    choice: Choice, evidence: Evidence, made: dict[Settings, Evidence], played: Played
+def _run_and_judge(
+    choice: Choice, evidence: Evidence, made: dict[Settings, Evidence], play: PlayRun
 ) -> Outcome:
-    """Make the runs that are not made yet, and judge; what fails is told, not raised."""
+    """Make the runs that are not made yet, and judge; a failure becomes the outcome."""
     try:
         for each in choice.settings:
             if each not in made:
-                made[each] = played(choice.name, each)
-        return sound(choice.probe.judge(evidence, [made[each] for each in choice.settings]))
+                made[each] = play(choice.name, each)
+        return check_outcome(choice.probe.judge(evidence, [made[each] for each in choice.settings]))
     except MissingEvidence as missing:
         return Unknown(reason=f"{missing.title}; {missing.hint}")
     except SpecprofError as error:
         return Unknown(reason=f"a run could not be made: {error.title}")
     except STOPPED:
         raise
-    except BaseException as error:  # noqa: BLE001 - it must not hide the diagnosis
+    except BaseException as error:  # noqa: BLE001 - a broken probe must not hide the diagnosis
         return Crashed(error=in_a_line(error))
 
 
-def _with(diagnosis: Diagnosis, evidence: Evidence, choice: Choice, outcome: Outcome) -> Diagnosis:
+def _add_verdict(
+    diagnosis: Diagnosis, evidence: Evidence, choice: Choice, outcome: Outcome
+) -> Diagnosis:
     """Return the diagnosis with the probe's verdict, and without the findings it overturns."""
     probe = choice.probe
     gone = probe.corrects if isinstance(outcome, Found) else frozenset[str]()
@@ -316,7 +323,7 @@ def _with(diagnosis: Diagnosis, evidence: Evidence, choice: Choice, outcome: Out
     ]
     standing = place(choice.name, probe.stage)
     verdicts.append(Verdict(choice.name, probe.family, outcome, standing, probe=True))
-    return summed_up(evidence, verdicts)
+    return sum_up(evidence, verdicts)
 
 
 def _probes(also: Iterable[Path] = ()) -> dict[str, Probe]:

@@ -1,7 +1,7 @@
-"""A diagnosis as SARIF 2.1.0, the format code hosts and editors take findings in.
+"""Writes a diagnosis as SARIF 2.1.0, the format in which code hosts and editors take findings.
 
-A result is one finding; its place is the capture's line of the round that shows it first. Results
-of healthy rules are left out, as the format has it; `--format json` tells of those too.
+A result is one finding. Its place is the line of the capture with the first round that shows it.
+Rules that found nothing have no result, as the format asks; `--format json` lists them as well.
 Specification: OASIS, Static Analysis Results Interchange Format 2.1.0, sections 3.13 to 3.58.
 """
 
@@ -14,8 +14,8 @@ import msgspec
 
 from specprof import registry
 from specprof.diagnosis.diagnose import Diagnosis, Verdict
-from specprof.diagnosis.lines import HEADER, first_round, lines
-from specprof.diagnosis.report import in_order, placed, remedy, suspected
+from specprof.diagnosis.lines import HEADER_LINE, first_round, line_numbers
+from specprof.diagnosis.report import findings_in_order, format_place, remedy, suspect_titles
 from specprof.findings import Family, Finding
 from specprof.plain import as_json, plain, plain_json
 from specprof.version import __version__
@@ -55,9 +55,9 @@ def document(diagnoses: Sequence[Diagnosis]) -> bytes:
 
 
 def _rule(name: str, family: Family) -> dict[str, Any]:
-    """Describe a rule, or a probe, by its docstring; a folder's named on the command line has none.
+    """Describe a rule or probe by its docstring.
 
-    The registry doesn't know such a folder here.
+    One from a folder named on the command line stays without: the registry does not know it here.
     """
     described: dict[str, Any] = {"id": name, "defaultConfiguration": {"level": LEVELS[family]}}
     known = {**registry.members("probe"), **registry.members("rule")}
@@ -68,10 +68,10 @@ def _rule(name: str, family: Family) -> dict[str, Any]:
 
 
 def _results(diagnosis: Diagnosis, names: Sequence[str]) -> list[dict[str, Any]]:
-    numbered = lines(diagnosis)
+    numbered = line_numbers(diagnosis)
     return [
         _result(diagnosis, verdict, verdict.finding, names, numbered)
-        for verdict in in_order(diagnosis)
+        for verdict in findings_in_order(diagnosis)
         if verdict.finding
     ]
 
@@ -86,7 +86,9 @@ def _result(
     number = first_round(finding)
     place = {
         "artifactLocation": {"uri": _uri(diagnosis.capture)},
-        "region": {"startLine": HEADER if number is None else numbered.get(number, HEADER)},
+        "region": {
+            "startLine": HEADER_LINE if number is None else numbered.get(number, HEADER_LINE)
+        },
     }
     return {
         "ruleId": verdict.rule,
@@ -103,12 +105,12 @@ def _result(
 
 
 def _message(finding: Finding) -> str:
-    """Return sentences, on a line each: what, the likely cases, the place, what to do."""
-    told = [finding.message]
-    told += [f"likely {case}" for case in suspected(finding)]
-    told += [f"first at {placed(finding.where)}"] if finding.where else []
-    told += [f"remedy: {remedy(finding)}"]
-    return "\n".join(plain(each) for each in told)
+    """Return the message, the likely cases, the place and the remedy, each on its own line."""
+    parts = [finding.message]
+    parts += [f"likely {case}" for case in suspect_titles(finding)]
+    parts += [f"first at {format_place(finding.where)}"] if finding.where else []
+    parts += [f"remedy: {remedy(finding)}"]
+    return "\n".join(plain(each) for each in parts)
 
 
 def _uri(capture: str) -> str:

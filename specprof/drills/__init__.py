@@ -1,1 +1,1 @@
-"""Faults put into the engine on purpose, and whether the diagnosis names them."""
+"""Puts faults into the engine on purpose, and checks whether the diagnosis names them."""

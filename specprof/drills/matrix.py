@@ -1,4 +1,4 @@
-"""Every drill by several seeds: the matrix of what was broken against what was found."""
+"""Runs every drill with several seeds: the matrix of faults against findings."""
 
 import multiprocessing
 import os
@@ -19,7 +19,7 @@ from specprof.settings import Value
 SCHEMA = "specprof.drills.playing/1"
 
 
-def played(
+def run_matrix(
     only: str,
     seeds: Sequence[int],
     given: Mapping[str, Value],
@@ -28,10 +28,11 @@ def played(
     budget_s: float = 0.0,
     timed: bool | None = None,
 ) -> Iterator[Judged]:
-    """Run every fault and control whose name holds `only`; yield each as it is judged.
+    """Run every fault and control whose name contains `only`; yield each as it is judged.
 
-    `jobs` processes share the work. Faults of costs are told by times, and want a machine to
-    themselves: `timed` picks them, or all the others. `budget_s` is for each one's probes.
+    `jobs` processes share the work. Faults of cost show in times and need an idle machine: `timed`
+    selects only these (True), all others (False) or both (None). `budget_s` is for the probes of
+    each drill. Raises UsageError where there is nothing to run.
     """
     wanted = [name for name, kind in playing.names().items() if kind != "made-up" and only in name]
     if not wanted or not seeds or jobs < 1:
@@ -41,21 +42,21 @@ def played(
         wanted = [name for name in wanted if name.startswith("perf/") == timed]
     tasks = [(name, {**given, "seed": seed}, budget_s) for name in wanted for seed in seeds]
     if jobs == 1:
-        yield from map(_judged, tasks)
+        yield from map(_judge_task, tasks)
         return
     spawned = multiprocessing.get_context("spawn")  # torch and its threads survive no fork
     with ProcessPoolExecutor(jobs, spawned, _begin, (said_to(),)) as pool:
-        yield from pool.map(_judged, tasks)
+        yield from pool.map(_judge_task, tasks)
 
 
 def _begin(log: Path | None) -> None:
-    """Set up a process that plays drills: its libraries' words go where the starter's go."""
+    """Set up a process that runs drills: its libraries print to the starting process's log."""
     put_aside(log)
     _end_with_starter()
 
 
 def _end_with_starter() -> None:
-    """End this process when the one that started it has died; else it waits for work for ever."""
+    """End this process when the process that started it dies; it would wait for work for ever."""
 
     def end() -> None:
         starter = multiprocessing.parent_process()
@@ -66,7 +67,7 @@ def _end_with_starter() -> None:
     threading.Thread(target=end, daemon=True).start()
 
 
-def _judged(task: tuple[str, Mapping[str, Value], float]) -> Judged:
+def _judge_task(task: tuple[str, Mapping[str, Value], float]) -> Judged:
     name, given, budget_s = task
     return playing.judge(playing.drill(name, given), budget_s=budget_s)[0]
 
@@ -78,26 +79,26 @@ def document(judged: Sequence[Judged]) -> bytes:
 
 
 def score(judged: Sequence[Judged]) -> dict[str, int]:
-    """Count faults and controls, and how many were judged rightly; one a seed."""
-    faults = [one for one in judged if one.kind == "fault"]
-    controls = [one for one in judged if one.kind == "control"]
+    """Count faults and controls, and how many were judged rightly; each seed counts."""
+    faults = [run for run in judged if run.kind == "fault"]
+    controls = [run for run in judged if run.kind == "control"]
     return {
         "faults": len(faults),
-        "faults_named": sum(bool(one.named) for one in faults),
-        "faults_grouped": sum(bool(one.grouped) for one in faults),
+        "faults_named": sum(bool(run.named) for run in faults),
+        "faults_grouped": sum(bool(run.grouped) for run in faults),
         "controls": len(controls),
-        "controls_accused": sum(not one.named for one in controls),
+        "controls_accused": sum(not run.named for run in controls),
     }
 
 
 def table(judged: Sequence[Judged]) -> str:
-    """Return the matrix as text: a line a drill, what led its diagnosis in how many of its runs."""
-    lines, names = list[str](), list(dict.fromkeys(one.name for one in judged))
+    """Return the matrix as text: for each drill a line with the rules that led its diagnoses."""
+    lines, names = list[str](), list(dict.fromkeys(run.name for run in judged))
     width = max(map(len, names))
     for name in names:
-        runs = [one for one in judged if one.name == name]
-        right = sum(bool(one.named) for one in runs)
-        lines.append(f"{name:{width}}  {right}/{len(runs)}  {_led(runs)}")
+        runs = [run for run in judged if run.name == name]
+        right = sum(bool(run.named) for run in runs)
+        lines.append(f"{name:{width}}  {right}/{len(runs)}  {_describe_leading(runs)}")
     counts = score(judged)
     if counts["faults"]:
         lines += [
@@ -112,13 +113,15 @@ def table(judged: Sequence[Judged]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _led(runs: Sequence[Judged]) -> str:
-    """Say what led: each rule with its suspects, and in how many of the runs."""
-    told = [
-        f"{one.leading}{': ' if one.suspects else ''}{', '.join(one.suspects)}"
-        if one.leading
+def _describe_leading(runs: Sequence[Judged]) -> str:
+    """Name each rule that led, with its suspects and with the number of its runs."""
+    texts = [
+        f"{run.leading}{': ' if run.suspects else ''}{', '.join(run.suspects)}"
+        if run.leading
         else "nothing found"
-        for one in runs
+        for run in runs
     ]
-    each = dict.fromkeys(told)
-    return "; ".join(f"{one} ({told.count(one)})" if len(each) > 1 else one for one in each)
+    different = dict.fromkeys(texts)
+    if len(different) == 1:
+        return texts[0]
+    return "; ".join(f"{text} ({texts.count(text)})" for text in different)

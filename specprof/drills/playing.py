@@ -1,8 +1,9 @@
-"""Runs broken on purpose, or sound on purpose, and what the diagnosis makes of each.
+"""Makes runs that are broken or sound on purpose, and diagnoses each.
 
-A drill is a fault of the catalogue in the real engine (`faults/`), a fault of the made-up one, or a
-control: a cell of the profile `controls`, healthy or merely mismatched, that nobody may accuse. It
-is recorded like any run, and diagnosed from its capture alone.
+A drill is one of three things: a fault of the catalogue in the real engine (`faults/`), a fault of
+the synthetic engine, or a control. A control is a cell of the profile `controls`, healthy or only
+mismatched, in which no rule may find a bug. A drill is recorded like any run, and diagnosed from
+its capture alone.
 """
 
 import tempfile
@@ -38,21 +39,21 @@ MADE_UP: dict[str, Value] = {
     "max_new_tokens": 160,
     "temperature": 1.0,
 }
-"""What faults of the made-up engine are shown on, some 400 rounds."""
+"""The run that shows faults of the synthetic engine, some 400 rounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """One thing to run, and what is wrong with it."""
+    """One run, and what is wrong with it."""
 
     name: str
     kind: Kind
     settings: Settings
     fault: type[Fault] | None = None
-    """Put into the real engine."""
+    """The fault to put into the real engine."""
 
-    def backend(self) -> "Backend":
-        """Return what plays it."""
+    def make_backend(self) -> "Backend":
+        """Return the backend that makes the run."""
         if self.kind == "made-up":
             from specprof.backends.synthetic import Synthetic
 
@@ -63,7 +64,7 @@ class Drill:
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """What one drill's diagnosis came to."""
+    """The result of one drill's diagnosis."""
 
     name: str
     kind: Kind
@@ -73,26 +74,29 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     leading: str | None
     """The rule of the leading finding."""
     family: str | None
-    """Of the leading finding."""
+    """The family of the leading finding."""
     suspects: list[str]
-    """Of the leading finding."""
+    """The suspects of the leading finding."""
     bugs: list[str]
     """Every rule that found a bug."""
     found: list[str]
     """Every rule that found anything."""
     named: bool | None
-    """A fault: whether its case is the suspect, or one of two that leave the same signals. A
-    control: whether no bug was found. None where nobody says what is right."""
+    """For a fault: whether its case is the suspect, or one of two that leave the same signals.
+
+    For a control: whether no bug was found. None for faults of the synthetic engine, which have no
+    expected case.
+    """
     grouped: bool | None
-    """A fault: whether a suspect is of its case's group."""
+    """For a fault: whether a suspect is of its case's group."""
     sentence: str
     probes: list[str] = []
-    """Those that were run, where any could be."""
+    """The probes that were run."""
     seconds: float
 
 
 def names() -> dict[str, Kind]:
-    """Return every drill's name, loading none of them."""
+    """Return every drill's name and kind, without loading a drill."""
     from specprof.backends._tables import FAULTS
 
     faults = dict.fromkeys(registry.members("fault"), "fault")
@@ -102,7 +106,10 @@ def names() -> dict[str, Kind]:
 
 
 def drill(name: str, given: Mapping[str, Value] | None = None) -> Drill:
-    """Return a drill by name, with settings of it replaced; a fault's slash may be a dash."""
+    """Return a drill by name, with the `given` settings replaced; a fault's slash may be a dash.
+
+    Raises UnknownName for an unknown name, and UsageError for settings that can't be run.
+    """
     known = names()
     asked = next((each for each in known if name in {each, each.replace("/", "-", 1)}), name)
     if asked not in known:
@@ -123,32 +130,33 @@ def drill(name: str, given: Mapping[str, Value] | None = None) -> Drill:
 
 
 def play(
-    one: Drill, path: Path, settings: Settings | None = None, *, overwrite: bool = False
+    drill: Drill, path: Path, settings: Settings | None = None, *, overwrite: bool = False
 ) -> "Evidence":
     """Record a drill in a capture at `path`, and return the evidence in it.
 
-    With other `settings` it is a probe's run: just as broken.
+    With other `settings` it makes a probe's run of the same broken engine.
     """
     from specprof.analysis.columns import Columns
     from specprof.analysis.evidence import Evidence
 
-    spec = RunSpec(id="drill", profile="drill", settings=settings or one.settings, label=one.name)
+    settings = settings or drill.settings
+    spec = RunSpec(id="drill", profile="drill", settings=settings, label=drill.name)
     trouble, end = None, None
     with CaptureWriter(path, overwrite=overwrite) as writer:
         try:
-            told = ["specprof", "drill", one.name]
-            end = record(one.backend(), spec, writer, command=told)
+            command = ["specprof", "drill", drill.name]
+            end = record(drill.make_backend(), spec, writer, command=command)
         except Exception as broken:
-            if one.fault is None:
+            if drill.fault is None:
                 raise
-            # A broken engine may well crash: its capture says how, and is judged like any other.
+            # A broken engine may crash: its capture says how, and is judged like any other.
             trouble = broken
-    if end and end.status == "interrupted":  # what was played of it is judged by nobody
+    if end and end.status == "interrupted":  # an interrupted drill is not judged
         raise KeyboardInterrupt(end.reason)
     try:
         capture, columns = read_capture(path), Columns()
     except CaptureUnreadable:
-        if trouble:  # it never began
+        if trouble:  # the run failed before its capture began
             raise trouble from None
         raise
     columns.damaged = capture.damaged
@@ -157,11 +165,11 @@ def play(
 
 
 def judge(
-    one: Drill, path: Path | None = None, *, budget_s: float = 0.0, overwrite: bool = False
+    drill: Drill, path: Path | None = None, *, budget_s: float = 0.0, overwrite: bool = False
 ) -> tuple[Judged, "Diagnosis"]:
-    """Run a drill and diagnose it, by its capture and as many probes as `budget_s` allows.
+    """Run a drill, and diagnose it by its capture and by as many probes as `budget_s` allows.
 
-    The capture is kept where a `path` is given; `overwrite` what is there.
+    The capture is kept where a `path` is given; with `overwrite` it may replace a file.
     """
     from specprof.diagnosis import diagnose, probing
 
@@ -169,26 +177,26 @@ def judge(
     with tempfile.TemporaryDirectory() as folder:
         numbers = count()
 
-        def played(name: str, settings: Settings) -> "Evidence":
-            return play(one, Path(folder) / f"{name}-{next(numbers)}.jsonl", settings)
+        def play_probe(name: str, settings: Settings) -> "Evidence":
+            return play(drill, Path(folder) / f"{name}-{next(numbers)}.jsonl", settings)
 
-        evidence = play(one, path or Path(folder) / "drill.jsonl", overwrite=overwrite)
+        evidence = play(drill, path or Path(folder) / "drill.jsonl", overwrite=overwrite)
         diagnosis = diagnose(evidence)
         if budget_s:
             auto = [AUTO]
-            diagnosis = probing.judged(diagnosis, evidence, auto, played, budget_s=budget_s)
-    return _summed_up(one, evidence, diagnosis, time.monotonic() - started), diagnosis
+            diagnosis = probing.run_probes(diagnosis, evidence, auto, play_probe, budget_s=budget_s)
+    return _sum_up(drill, evidence, diagnosis, time.monotonic() - started), diagnosis
 
 
-def _summed_up(one: Drill, evidence: "Evidence", made: "Diagnosis", seconds: float) -> Judged:
+def _sum_up(drill: Drill, evidence: "Evidence", made: "Diagnosis", seconds: float) -> Judged:
     places, leading = evidence.columns.places, made.leading
     suspects = list(leading.finding.suspects) if leading and leading.finding else []
     bugs = [each.rule for each in made.found if each.family == "bug"]
-    named, grouped = _right(one, suspects, bugs)
+    named, grouped = _score(drill, suspects, bugs)
     return Judged(
-        name=one.name,
-        kind=one.kind,
-        seed=one.settings.seed,
+        name=drill.name,
+        kind=drill.kind,
+        seed=drill.settings.seed,
         accepted_per_reached=round(float(places.accepted.mean()), 4) if len(places) else None,
         rounds=len(evidence.columns.rounds),
         leading=leading.rule if leading else None,
@@ -204,15 +212,17 @@ def _summed_up(one: Drill, evidence: "Evidence", made: "Diagnosis", seconds: flo
     )
 
 
-def _right(one: Drill, suspects: list[str], bugs: list[str]) -> tuple[bool | None, bool | None]:
-    if one.kind == "control" or one.name == "none":
+def _score(drill: Drill, suspects: list[str], bugs: list[str]) -> tuple[bool | None, bool | None]:
+    """Return `Judged.named` and `Judged.grouped`."""
+    if drill.kind == "control" or drill.name == "none":
         return not bugs, None
-    if one.kind == "made-up":
+    if drill.kind == "made-up":
         return None, None
     cases = catalogue.cases()
     groups = {cases[each].group for each in suspects if each in cases}
-    alike = {one.name, *cases[one.name].alike}
-    return one.name in suspects and alike.issuperset(suspects), cases[one.name].group in groups
+    case = cases[drill.name]
+    alike = {drill.name, *case.alike}
+    return drill.name in suspects and alike.issuperset(suspects), case.group in groups
 
 
 def _controls() -> Iterator[RunSpec]:

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from specprof.analysis.columns import Columns
 from specprof.analysis.perplexity import perplexity
 from specprof.diagnosis.diagnose import Diagnosis, Verdict
-from specprof.diagnosis.report import in_order
+from specprof.diagnosis.report import findings_in_order
 from specprof.tui.figures import share
 
 State = Literal[
@@ -133,6 +133,6 @@ class Snapshot:
         needle = self.needle.lower()
         return [
             verdict
-            for verdict in (in_order(self.diagnosis) if self.diagnosis else ())
+            for verdict in (findings_in_order(self.diagnosis) if self.diagnosis else ())
             if verdict.finding and needle in f"{verdict.rule} {verdict.finding.message}".lower()
         ]

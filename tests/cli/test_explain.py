@@ -7,7 +7,7 @@ import pytest
 
 from specprof import plan, registry
 from specprof.catalogue import cases
-from specprof.decision_table import NAMES, listed
+from specprof.decision_table import NAMES, find_group
 from specprof.glossary import METRICS
 from specprof.settings import Settings
 
@@ -38,7 +38,7 @@ def test_a_rule_is_explained_by_its_docstring(name):
 def test_a_judge_is_explained_with_its_place_in_the_decision_table(name):
     """A rule and a probe: the stage, the place and why the stage stands there."""
     *_, heading, place, why = specprof(name).stdout.splitlines()
-    group = listed(name)
+    group = find_group(name)
     assert heading == "Decision table"
     number = NAMES.index(name) + 1
     assert place == f'    Stage "{group.stage.value}", place {number} of {len(NAMES)}.'
@@ -54,7 +54,7 @@ def test_a_metric_is_explained_with_its_denominator():
 def test_a_case_is_explained_with_its_fault(name):
     """By its id, or as its fault is called: what to do, where it was seen, how to drill it."""
     told = specprof(name).stdout
-    assert told.startswith("accept/always-accept: Every drafted token stands.\n")
+    assert told.startswith("accept/always-accept: Every drafted token is accepted.\n")
     for part in (
         "implementation bug; shows as: accept rule",
         f"remedy: {cases()['accept/always-accept'].remedy}",

@@ -46,7 +46,7 @@ def test_a_probe_that_does_not_apply_says_so(capture):
     raised = asked(capture, "--probe", "short-view").exception
     assert isinstance(raised, UsageError)
     assert "short-view" in raised.title
-    assert "only runs of specprof's own engine" in raised.hint
+    assert "only repeat runs of specprof's own engine" in raised.hint
     assert "'synthetic'" in raised.hint
 
 
@@ -64,10 +64,10 @@ def test_auto_says_why_it_makes_no_probe(pair, capture, tmp_path):
     import runs
 
     said = asked(capture, "--probe", "auto").stderr
-    assert said == "probe auto: none made; no verdict hangs on a run that could be made\n"
+    assert said == "probe auto: none made; no verdict depends on a run that could be made\n"
     sick = captures.write(tmp_path / "sick.jsonl", captures.events("draft-cache-short"))
     said = asked(sick, "--probe", "auto").stderr
-    assert "cache-length-wrong leads, which rests on counting" in said
+    assert "cache-length-wrong leads; it rests on counts" in said
     recorded = runs.events(pair, temperature=1.0, max_new_tokens=48, recheck_context=0)
     header = msgspec.structs.replace(recorded[0], created="2026-01-01T00:00:00+00:00")
     real = captures.write(tmp_path / "real.jsonl", [header, *recorded[1:]])
@@ -135,7 +135,7 @@ def test_a_profiles_probes_are_told_on_stderr(tmp_path, monkeypatch, capsys):
     assert told.out == ""
     assert "probe short-view: not made; this run's settings rule it out" in told.err
     assert "probe fits: nothing found; it would have shown from one of" in told.err
-    assert told.err.splitlines()[-1].startswith("Of ")
+    assert "% of reached drafts were rejected; " in told.err.splitlines()[-1]
     assert played == [(tmp_path / "run.jsonl.probes" / "fits.jsonl", math.inf)]
 
 

@@ -10,7 +10,7 @@ from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.backends._tables import FAULTS
 from specprof.diagnosis import diagnose, findings_so_far
-from specprof.diagnosis.diagnose import ORDER
+from specprof.diagnosis.diagnose import FAMILY_ORDER
 from specprof.findings import Clear, Crashed, Unknown
 from specprof.records import Round
 
@@ -159,7 +159,7 @@ def test_a_handful_of_rounds_is_no_estimate():
 def test_measurement_is_judged_first():
     """Families come in their order, rules by name, each once."""
     verdicts = judged(stops=2).verdicts
-    keys = [(ORDER.index(each.family), each.rule) for each in verdicts]
+    keys = [(FAMILY_ORDER.index(each.family), each.rule) for each in verdicts]
     assert keys == sorted(keys)
     assert {each.rule for each in verdicts} == set(registry.members("rule"))
 

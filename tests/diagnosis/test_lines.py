@@ -5,7 +5,7 @@ import pytest
 
 import captures
 import verdicts
-from specprof.diagnosis.lines import first_round, lines
+from specprof.diagnosis.lines import first_round, line_numbers
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def capture(tmp_path_factory):
 
 def test_a_round_is_found_on_its_line(capture):
     """Line 1 is the header; what an editor opens at that line is that round."""
-    found = lines(verdicts.diagnosis(str(capture)))
+    found = line_numbers(verdicts.diagnosis(str(capture)))
     assert set(found) == {3, 7}
     text = capture.read_bytes().splitlines()
     for index, line in found.items():
@@ -29,14 +29,14 @@ def test_damage_before_the_round_counts_as_a_line(capture, tmp_path):
     header, *rest = capture.read_bytes().splitlines(keepends=True)
     damaged = tmp_path / "damaged.jsonl"
     damaged.write_bytes(header + b'{"event": "rou\n\xff\xfe\n[]\n' + b"".join(rest))
-    found, sound = (lines(verdicts.diagnosis(str(path))) for path in (damaged, capture))
+    found, sound = (line_numbers(verdicts.diagnosis(str(path))) for path in (damaged, capture))
     assert found == {index: line + 3 for index, line in sound.items()}
 
 
 def test_what_is_no_file_has_no_lines(tmp_path):
     """A drill's capture is gone, its name no path; a folder is none either."""
-    assert lines(verdicts.diagnosis("drill kv")) == {}
-    assert lines(verdicts.diagnosis(str(tmp_path))) == {}
+    assert line_numbers(verdicts.diagnosis("drill kv")) == {}
+    assert line_numbers(verdicts.diagnosis(str(tmp_path))) == {}
 
 
 def test_the_place_goes_before_the_rounds():

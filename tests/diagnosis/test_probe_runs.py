@@ -5,7 +5,7 @@ from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.backends.native import Native
 from specprof.diagnosis import diagnose
-from specprof.diagnosis.probing import judged
+from specprof.diagnosis.probing import run_probes
 from specprof.findings import Clear
 from specprof.settings import RunSpec, Settings
 
@@ -23,7 +23,7 @@ def test_a_real_pairs_fall_past_its_training_is_named():
         recheck_context=0, ignore_eos=True,
     )  # fmt: skip
     capture = played("", settings)
-    after = judged(diagnose(capture), capture, ["short-view", "shifted-control"], played)
+    after = run_probes(diagnose(capture), capture, ["short-view", "shifted-control"], played)
     view, shifted = after.verdicts[-2:]
     assert view.finding.suspects == ("mismatch/context-beyond-training",)
     assert view.finding.measures[-1].value > 0.1
@@ -36,7 +36,7 @@ def test_a_sound_pair_clears_every_control(pair):
     settings = runs.settings(pair, temperature=1.0, max_new_tokens=48)
     capture = played("", settings)
     names = ["self-draft", "perturbed-self", "temperature-extremes", "position-offset"]
-    after = judged(diagnose(capture), capture, names, played)
+    after = run_probes(diagnose(capture), capture, names, played)
     told = {each.rule: each.outcome for each in after.verdicts if each.probe}
     assert list(told) == names
     assert all(isinstance(each, Clear) for each in told.values()), told

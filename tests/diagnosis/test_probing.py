@@ -9,10 +9,10 @@ import captures
 from specprof import registry
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
-from specprof.decision_table import LAST, place
+from specprof.decision_table import PLACE_WITHOUT_STAGE, place
 from specprof.diagnosis import diagnose
-from specprof.diagnosis.diagnose import Diagnosis, Verdict, summed_up
-from specprof.diagnosis.probing import chosen, judged, next_probe, seconds
+from specprof.diagnosis.diagnose import Diagnosis, Verdict, sum_up
+from specprof.diagnosis.probing import choose, estimate_s, next_probe, run_probes
 from specprof.errors import MissingEvidence, UnknownName, UsageError
 from specprof.extend import Probe
 from specprof.findings import Clear, Crashed, Finding, Found, Stage, Unknown
@@ -57,7 +57,7 @@ def made_up(*verdicts):
     return Diagnosis("run", "", None, None, verdicts)
 
 
-def bug(rule, place=LAST, family="bug"):
+def bug(rule, place=PLACE_WITHOUT_STAGE, family="bug"):
     return Verdict(rule, family, Found(finding=Finding(message="x", measures=(), remedy="")), place)
 
 
@@ -178,7 +178,7 @@ def test_a_short_view_that_recovers_names_the_cause():
         fallen = 0.3 if settings.view is None else 0.7
         return read(settings, lambda context: 0.7 if context < known else fallen)
 
-    after = judged(diagnose(capture), capture, ["short-view"], played)
+    after = run_probes(diagnose(capture), capture, ["short-view"], played)
     (verdict,) = [each for each in after.verdicts if each.probe]
     assert verdict.family == "mismatch"
     assert verdict.finding.suspects == ("mismatch/context-beyond-training",)
@@ -193,7 +193,7 @@ def test_a_short_view_that_does_not_overturns_the_blame_of_a_length():
     blamed = [replace(each, outcome=bug("x").outcome) if each.rule == "position-range-exceeded"
               else each for each in before.verdicts]  # fmt: skip
     before = replace(before, verdicts=tuple(blamed))
-    after = judged(before, capture, ["short-view"], lambda _, each: read(each, lambda _: 0.6))
+    after = run_probes(before, capture, ["short-view"], lambda _, each: read(each, lambda _: 0.6))
     (rule,) = [each for each in after.verdicts if each.rule == "position-range-exceeded"]
     assert rule.outcome == Unknown(reason="overturned by the probe short-view")
     assert not [each for each in after.found if each.family == "bug"]
@@ -208,8 +208,8 @@ def test_the_smallest_larger_draft_that_gains_is_named(middle, told):
         owed = {None: 0.3, 7: middle, 11: 0.8}[settings.exit_layer]
         return read(settings, lambda _: owed)
 
-    finding = judged(diagnose(capture), capture, ["draft-ladder"], played).verdicts[-1].finding
-    assert f"the target's first {told} layers, is owed" in finding.message
+    finding = run_probes(diagnose(capture), capture, ["draft-ladder"], played).verdicts[-1].finding
+    assert f"the target's first {told} layers, overlaps" in finding.message
     assert len(finding.measures) == 3
     assert "--sweep exit_layer=7,11" in finding.remedy
 
@@ -235,7 +235,7 @@ def test_a_wider_windows_gain_is_told_by_its_width():
         owed = {64: 0.4, 256: 0.5}[settings.window] if settings.draft_cache != "dense" else 0.6
         return read(settings, lambda _: owed)
 
-    finding = judged(diagnose(capture), capture, ["window-sweep"], played).verdicts[-1].finding
+    finding = run_probes(diagnose(capture), capture, ["window-sweep"], played).verdicts[-1].finding
     assert [each.name.rpartition(", ")[2] for each in finding.measures] == [
         "own window", "window 256", "no window",
     ]  # fmt: skip
@@ -246,10 +246,10 @@ def test_what_was_not_rechecked_is_no_caveat_once_it_was():
     """A silent recompute takes it from the sentence; any other probe leaves it there."""
     capture = evidence(context=8000)
     before = diagnose(capture)
-    assert "not rechecked may hold a wrong state" in before.sentence
+    assert "were not rechecked may hold a wrong state" in before.sentence
     for probe, stays in (("recompute", False), ("k-sweep", True)):
         verdict = Verdict(probe, "bug", Clear(detectable="x"), probe=True)
-        after = summed_up(capture, [*before.verdicts, verdict]).sentence
+        after = sum_up(capture, [*before.verdicts, verdict]).sentence
         assert ("not rechecked" in after) is stays
         assert ("no implementation bug shows" in after) is not stays
 
@@ -262,7 +262,7 @@ def test_a_shifted_law_must_not_agree(kept, found):
     def played(_, settings):
         return read(settings, lambda _: kept if settings.shift else 0.6)
 
-    after = judged(diagnose(capture), capture, ["shifted-control"], played)
+    after = run_probes(diagnose(capture), capture, ["shifted-control"], played)
     assert isinstance(after.verdicts[-1].outcome, found)
 
 
@@ -290,7 +290,7 @@ def test_a_convention_that_agrees_far_better_is_named(convention, agreed, suspec
             [capture.header, *(Scan(convention=k, agreed=v, n=999) for k, v in told.items())]
         )
 
-    verdict = judged(diagnose(capture), capture, ["head-scan"], played).verdicts[-1]
+    verdict = run_probes(diagnose(capture), capture, ["head-scan"], played).verdicts[-1]
     assert (verdict.finding.suspects if verdict.finding else None) == suspects
 
 
@@ -303,7 +303,7 @@ def test_healthy_runs_clear_what_they_probe(name):
         given = {"depth": settings.depth, "temperature": settings.temperature, "stops": 4}
         return taken(captures.events(**given, max_new_tokens=120))
 
-    verdict = judged(diagnose(capture), capture, [name], played).verdicts[-1]
+    verdict = run_probes(diagnose(capture), capture, [name], played).verdicts[-1]
     assert isinstance(verdict.outcome, Clear), verdict
 
 
@@ -314,7 +314,7 @@ def test_a_fault_that_stays_is_found_by_the_probes_own_run():
     def played(_, settings):
         return taken(captures.events("always-accept", stops=6, max_new_tokens=120))
 
-    verdict = judged(diagnose(capture), capture, ["perturbed-self"], played).verdicts[-1]
+    verdict = run_probes(diagnose(capture), capture, ["perturbed-self"], played).verdicts[-1]
     assert verdict.family == "bug"
     assert "accept-rule-unfair" in verdict.finding.message
 
@@ -335,7 +335,7 @@ def test_a_probe_that_fails_hides_nothing(trouble, outcome):
         raise trouble
 
     before = diagnose(capture)
-    after = judged(before, capture, ["self-draft"], played)
+    after = run_probes(before, capture, ["self-draft"], played)
     assert after.verdicts[:-1] == before.verdicts
     assert after.verdicts[-1].outcome == outcome
 
@@ -348,7 +348,7 @@ def test_runs_that_probes_share_are_made_once():
         made.append(settings)
         return read(settings, lambda _: 0.6)
 
-    judged(diagnose(capture), capture, ["short-view", "shifted-control"], played)
+    run_probes(diagnose(capture), capture, ["short-view", "shifted-control"], played)
     assert len(made) == 3
     assert len(set(made)) == 3
 
@@ -357,11 +357,11 @@ def test_names_and_budgets_are_checked_before_any_run():
     """Unknown names list the known; what doesn't apply says so; too little time says how much."""
     capture = evidence()
     with pytest.raises(UnknownName, match="short-view"):
-        judged(diagnose(capture), capture, ["shortview"], never)
-    with pytest.raises(UsageError, match="can't be made"):
-        chosen(["head-scan"], capture)
+        run_probes(diagnose(capture), capture, ["shortview"], never)
+    with pytest.raises(UsageError, match="can't be run on"):
+        choose(["head-scan"], capture)
     with pytest.raises(UsageError, match="of the budget are left"):
-        judged(diagnose(capture), capture, ["self-draft"], never, budget_s=0.1)
+        run_probes(diagnose(capture), capture, ["self-draft"], never, budget_s=0.1)
 
 
 def test_a_longer_run_is_estimated_longer():
@@ -371,11 +371,13 @@ def test_a_longer_run_is_estimated_longer():
     read_it = msgspec.structs.replace(base, workload="overlap")
     assert (
         0
-        < seconds(base, columns)
-        < seconds(msgspec.structs.replace(base, max_new_tokens=500), columns)
+        < estimate_s(base, columns)
+        < estimate_s(msgspec.structs.replace(base, max_new_tokens=500), columns)
     )
-    assert seconds(read_it, columns) < seconds(msgspec.structs.replace(read_it, view=256), columns)
-    assert seconds(Settings(workload="scan"), Columns()) > 0
+    assert estimate_s(read_it, columns) < estimate_s(
+        msgspec.structs.replace(read_it, view=256), columns
+    )
+    assert estimate_s(Settings(workload="scan"), Columns()) > 0
 
 
 @pytest.mark.parametrize("workload", ["overlap", "scan", "generate"])
@@ -389,5 +391,5 @@ def test_one_tiny_number_of_a_strangers_capture_moves_the_estimate_little(worklo
     assert spans
     tiny = msgspec.structs.replace(prefills[-1], spans=spans)
     altered = [tiny if each is prefills[-1] else each for each in whole]
-    honest, moved = (seconds(asked, taken(each).columns) for each in (whole, altered))
+    honest, moved = (estimate_s(asked, taken(each).columns) for each in (whole, altered))
     assert moved > honest / 2

@@ -82,8 +82,8 @@ def test_a_measure_says_what_it_knows():
     """Unit, interval and n where there are any."""
     bare = Measure(name="rounds", value=12)
     full = Measure(name="step", value=1.5, unit="ms", n=2000, low=1.25, high=1.75)
-    assert report.measured(bare) == "rounds: 12"
-    assert report.measured(full) == "step: 1.5 ms (1.25 to 1.75), n = 2,000"
+    assert report.format_measure(bare) == "rounds: 12"
+    assert report.format_measure(full) == "step: 1.5 ms (1.25 to 1.75), n = 2,000"
 
 
 SCHEMA = json.loads(Path(report.__file__).with_name("schema.json").read_text(encoding="utf-8"))
@@ -142,6 +142,8 @@ def test_a_place_says_only_what_is_known():
     """A whole round; one number of the two."""
     place = verdicts.STATE.where
     bare = type(place)(round=3, context=1200)
-    assert report.placed(bare) == "round 3, 1,200 tokens deep"
+    assert report.format_place(bare) == "round 3, 1,200 tokens deep"
     half = type(place)(round=3, context=1200, used=0.5)
-    assert report.placed(half) == f"round 3, 1,200 tokens deep: used 0.5, clean {report.ABSENT}"
+    assert (
+        report.format_place(half) == f"round 3, 1,200 tokens deep: used 0.5, clean {report.ABSENT}"
+    )

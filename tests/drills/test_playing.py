@@ -144,4 +144,4 @@ def test_the_document_is_versioned():
 def test_nothing_to_drill_is_refused():
     """A filter that holds nothing is an error, not an empty matrix."""
     with pytest.raises(UsageError, match="nothing to drill"):
-        list(matrix.played("no such", range(1), {}, 1))
+        list(matrix.run_matrix("no such", range(1), {}, 1))

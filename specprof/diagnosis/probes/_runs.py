@@ -1,4 +1,4 @@
-"""What probes share: settings varied a little, and what the rules make of the run made of them."""
+"""What probes share: settings with a few changes, and the rules' verdict on such a run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -16,24 +16,24 @@ from specprof.settings import Settings, Value
 
 Changes = dict[str, Value]
 """Field of Settings -> its value in a run."""
-STOPS, NEW = 12, 64
-"""Depths a probe looks at, and tokens or places at each, at most."""
-STATE = frozenset({"state-drifts", "target-state-drifts", "draft-state-drifts"})
-RULES = frozenset({"accept-rule-unfair", "draft-law-differs", "residual-unsupported"})
-LAWS = RULES | {"output-law-differs", "self-draft-disagrees"}
-"""Rules that hold what was drafted, accepted and emitted against the laws."""
-MISMATCH = frozenset({"position-range-exceeded", "drafts-mismatched", "worse-than-constant"})
-SAMPLED: Final[Changes] = {"temperature": 1.0, "acceptance": "auto", "shape": "chain"}
-"""The plainest run in which an accept step can go wrong by little, and does so visibly."""
+MAX_STOPS, NEW_TOKENS = 12, 64
+"""The depths a probe looks at, at most; the tokens or places it looks at in each."""
+STATE_RULES = frozenset({"state-drifts", "target-state-drifts", "draft-state-drifts"})
+ACCEPT_RULES = frozenset({"accept-rule-unfair", "draft-law-differs", "residual-unsupported"})
+LAW_RULES = ACCEPT_RULES | {"output-law-differs", "self-draft-disagrees"}
+"""Rules that compare drafts, decisions and emitted tokens with the laws."""
+MISMATCH_RULES = frozenset({"position-range-exceeded", "drafts-mismatched", "worse-than-constant"})
+SAMPLED_RUN: Final[Changes] = {"temperature": 1.0, "acceptance": "auto", "shape": "chain"}
+"""The plainest run in which a small error of an accept step shows."""
 
 
-def varied(header: Header, *changes: Mapping[str, Value]) -> list[Settings]:
-    """Return the capture's settings with each of `changes`; none where one can't be run.
+def vary(header: Header, *changes: Mapping[str, Value]) -> list[Settings]:
+    """Return the capture's settings with each of `changes`; an empty list where one can't be run.
 
-    Only runs of specprof's own engine can be made again with little changed.
+    Only runs of specprof's own engine can be repeated with a few changes.
     """
     settings = header.spec.settings
-    brief: Changes = {"plain_steps": 0, "stops": min(settings.stops, STOPS)}
+    brief: Changes = {"plain_steps": 0, "stops": min(settings.stops, MAX_STOPS)}
     try:
         found = [msgspec.structs.replace(settings, **(brief | dict(each))) for each in changes]
         for each in found:
@@ -43,35 +43,35 @@ def varied(header: Header, *changes: Mapping[str, Value]) -> list[Settings]:
     return found if settings.backend == "native" else []
 
 
-def read(header: Header, *changes: Mapping[str, Value], **given: Value) -> list[Settings]:
-    """Return runs that read the capture's text, drawing nothing; the first without any change.
+def vary_reading(header: Header, *changes: Mapping[str, Value], **given: Value) -> list[Settings]:
+    """Return runs that read the capture's text and draw nothing; the first without a change.
 
-    All of them with what is `given`.
+    `given` applies to all of them.
     """
     reading: Changes = {
         "workload": "overlap",
         "shape": "chain",
         "batch": 1,
-        "max_new_tokens": NEW,
+        "max_new_tokens": NEW_TOKENS,
     }
-    return varied(header, *(reading | given | dict(each) for each in ({}, *changes)))
+    return vary(header, *(reading | given | dict(each) for each in ({}, *changes)))
 
 
-def trained(header: Header) -> int | None:
-    """Return the context length the draft was trained for, where it says so."""
+def trained_length(header: Header) -> int | None:
+    """Return the context length that the draft was trained for; None where it is not known."""
     return header.draft.trained_context if header.draft else None
 
 
-def accused(run: Evidence) -> Verdict | None:
-    """Return the bug the rules see in a probe's run, the first to follow up; None where none."""
+def find_bug(run: Evidence) -> Verdict | None:
+    """Return the leading bug that the rules see in a probe's run; None where they see none."""
     bugs = [each for each in diagnose(run).found if each.family == "bug"]
     return min(bugs, key=lambda each: each.place, default=None)
 
 
-def echoed(verdict: Verdict, opening: str, measures: Sequence[Measure] = ()) -> Found:
-    """Return as a finding what a rule saw in a probe's run."""
+def quote_finding(verdict: Verdict, opening: str, measures: Sequence[Measure] = ()) -> Found:
+    """Return a rule's finding in a probe's run as the probe's own finding."""
     finding = verdict.finding
-    assert finding is not None  # noqa: S101 - `accused` returns findings only
+    assert finding is not None  # noqa: S101 - `find_bug` returns findings only
     return Found(
         finding=Finding(
             message=f"{opening}: {finding.message} ({verdict.rule})",
@@ -84,7 +84,7 @@ def echoed(verdict: Verdict, opening: str, measures: Sequence[Measure] = ()) -> 
 
 
 def measure(name: str, estimate: Estimate) -> Measure:
-    """Return an estimate as a finding's number."""
+    """Return an estimate as a measure of a finding."""
     return Measure(
         name=name, value=estimate.value, n=estimate.n, low=estimate.low, high=estimate.high
     )

@@ -1,16 +1,16 @@
-"""Plain greedy decoding twice, to see whether the baseline repeats itself.
+"""Decodes plainly and greedily twice, to see whether the baseline repeats itself.
 
 Changes
-    The drafter, to none, at temperature 0; the same run is made two times.
+    The drafter, to none, at temperature 0; this run is made twice.
 
 Confirms
-    That greedy output can be compared at all, and how the capture's own compares.
+    That greedy output can be compared at all, and how often the capture's own differs.
 
 Overturns
-    A greedy output called different, where plain decoding differs from itself.
+    A finding that the greedy output differs, where plain decoding differs from itself.
 
 Does not see
-    Which of two equal choices is right: a near tie.
+    Which of two equal choices is right at a near tie.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ import numpy as np
 
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Ints
-from specprof.diagnosis.probes._runs import STATE, varied
+from specprof.diagnosis.probes._runs import STATE_RULES, vary
 from specprof.extend import Probe
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 from specprof.records import Header
@@ -28,9 +28,9 @@ from specprof.settings import Settings
 
 
 class BaselineTwice(Probe):
-    """The noise floor of greedy equality (meas/non-reproducible-baseline)."""
+    """Measures the noise floor of greedy equality (meas/non-reproducible-baseline)."""
 
-    bears_on: ClassVar[frozenset[str]] = STATE | {"output-not-greedy", "near-ties-flipped"}
+    bears_on: ClassVar[frozenset[str]] = STATE_RULES | {"output-not-greedy", "near-ties-flipped"}
     family: ClassVar[Family] = "measurement"
     stage: ClassVar[Stage] = Stage.TARGET_STATE
     corrects: ClassVar[frozenset[str]] = frozenset({"output-not-greedy"})
@@ -42,8 +42,8 @@ class BaselineTwice(Probe):
             return []
         plain = {"drafter": "none", "draft": None, "depth": 0, "stops": settings.stops}
         plain |= {"depth_policy": "fixed", "shape": "chain", "acceptance": "auto"}
-        # Alike but in name, or the second would be taken for the first, already made.
-        return varied(header, plain, plain | {"recheck_context": 0})
+        # The runs must differ in a setting, or the second would not be made.
+        return vary(header, plain, plain | {"recheck_context": 0})
 
     def judge(self, evidence: Evidence, runs: Sequence[Evidence]) -> Outcome:
         """Compare the emitted tokens, burst by burst."""
@@ -53,13 +53,13 @@ class BaselineTwice(Probe):
         apart = sum(not np.array_equal(first[each], second[each]) for each in shared)
         shared &= own.keys()
         others = sum(not np.array_equal(own[each], first[each]) for each in shared)
-        told = f"{others} of {len(own)} bursts of the capture differ from plain decoding"
+        seen = f"{others} of {len(own)} bursts of the capture differ from plain decoding"
         if not apart:
-            return Clear(detectable=f"one burst of {len(first)} that decodes otherwise; {told}")
+            return Clear(detectable=f"one burst of {len(first)} that decodes otherwise; {seen}")
         return Found(
             finding=Finding(
                 message=f"plain greedy decoding differs from itself in {apart} of {len(first)} "
-                "bursts: no output can be held against it",
+                "bursts: no output can be compared with it",
                 measures=(
                     Measure(name="differing per burst", value=apart / len(first), n=len(first)),
                 ),
@@ -70,7 +70,7 @@ class BaselineTwice(Probe):
 
 
 def _texts(run: Evidence) -> dict[int, Ints]:
-    """Return the tokens each burst emitted, by the context it began at."""
+    """Return the tokens of each burst: context at which it began -> tokens, [emitted]."""
     rounds, emitted = run.rounds, run.columns.emitted
     burst = rounds.burst[np.searchsorted(rounds.index, emitted.round)]
     began = {each: int(rounds.context[rounds.burst == each].min()) for each in np.unique(burst)}

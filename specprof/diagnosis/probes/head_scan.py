@@ -1,16 +1,17 @@
-"""A head fed by other conventions, to see whether one agrees with the target far better.
+"""Feeds a head by other conventions, to see whether it then agrees far better with the target.
 
 Changes
-    Over known text: one convention of how the head is fed, on top of what the run does.
+    Over known text: one convention at a time of how the head is fed.
 
 Confirms
-    A head that is fed otherwise than it was trained: undoing that one thing lets it agree.
+    A head that is not fed as it was trained: with one convention changed, it agrees with the
+    target.
 
 Overturns
-    A mismatch, which no convention mends.
+    A mismatch: no convention mends a real one.
 
 Does not see
-    Two conventions broken at once; a layer's neighbour, where it says nearly the same.
+    Two conventions broken at once; features of a neighbouring layer that are nearly equal.
 """
 
 import math
@@ -19,7 +20,13 @@ from typing import ClassVar
 
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import proportion
-from specprof.diagnosis.probes._runs import MISMATCH, STATE, measure, trained, varied
+from specprof.diagnosis.probes._runs import (
+    MISMATCH_RULES,
+    STATE_RULES,
+    measure,
+    trained_length,
+    vary,
+)
 from specprof.errors import MissingEvidence
 from specprof.extend import Probe
 from specprof.findings import Clear, Family, Finding, Found, Outcome, Stage
@@ -27,9 +34,9 @@ from specprof.records import Header, Scan
 from specprof.settings import Settings
 
 AS_RUN = "as run"
-TEXT = 1024
-FAR = 0.05
-"""Agreement another convention must have more, and 4 standard errors of it as well."""
+MAX_CONTEXT = 1024
+MIN_GAIN = 0.05
+"""Of agreement; at least 4 standard errors as well."""
 CAUSES = {
     "features a token earlier": ("eagle/input-shift-missing",),
     "features a token later": ("eagle/input-shift-missing",),
@@ -43,25 +50,28 @@ CAUSES = {
     "logits with the residual": ("eagle/residual-dropped-before-head",),
     "logits without the residual": ("eagle/residual-dropped-before-head",),
 }
-"""Convention -> what is broken where it agrees better than the run's own; of several that agree
-alike the first, for features taken from elsewhere undo a wrong pairing with them."""
+"""Convention -> the cases that fit where it agrees better than the run's own.
+
+Of several conventions that agree alike the first counts: features taken from elsewhere can also
+undo a wrong pairing with them.
+"""
 
 
 class HeadScan(Probe):
-    """One-step agreement, teacher-forced."""
+    """Compares one-step agreement on known text (teacher forcing)."""
 
-    bears_on: ClassVar[frozenset[str]] = STATE | MISMATCH | {"self-draft-disagrees"}
+    bears_on: ClassVar[frozenset[str]] = STATE_RULES | MISMATCH_RULES | {"self-draft-disagrees"}
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.DRAFTER
-    corrects: ClassVar[frozenset[str]] = MISMATCH
+    corrects: ClassVar[frozenset[str]] = MISMATCH_RULES
 
     def runs(self, header: Header) -> list[Settings]:
-        """Return the scan, inside the head's trained length; only where a head drafts."""
+        """Return the scan, inside the head's trained length; none where no head drafts."""
         settings = header.spec.settings
         if settings.drafter != "eagle":
             return []
-        known = min(settings.context, trained(header) or TEXT, TEXT)
-        return varied(header, {"workload": "scan", "shape": "chain", "context": known})
+        known = min(settings.context, trained_length(header) or MAX_CONTEXT, MAX_CONTEXT)
+        return vary(header, {"workload": "scan", "shape": "chain", "context": known})
 
     def judge(self, evidence: Evidence, runs: Sequence[Evidence]) -> Outcome:
         """Compare every convention with the run's own."""
@@ -73,15 +83,16 @@ class HeadScan(Probe):
         own = scans.pop(AS_RUN)
         best = _first_of_the_best(scans)
         gain, noise = _gain(own, best)
-        if gain < max(FAR, 4 * noise):
+        least = max(MIN_GAIN, 4 * noise)
+        if gain < least:
             return Clear(
-                detectable=f"a convention that agrees {max(FAR, 4 * noise):.0%} more; as run "
+                detectable=f"a convention that agrees {least:.0%} more; as run "
                 f"{own.agreed / own.n:.1%}, next {best.convention} {best.agreed / best.n:.1%}"
             )
         return Found(
             finding=Finding(
                 message=f"the head agrees with the target at {own.agreed / own.n:.1%} of places as "
-                f"it is fed, and at {best.agreed / best.n:.1%} with {best.convention}",
+                f"it is fed now, and at {best.agreed / best.n:.1%} with {best.convention}",
                 measures=tuple(
                     measure(
                         f"agreed per place of text, {each.convention}",
@@ -89,7 +100,7 @@ class HeadScan(Probe):
                     )
                     for each in (own, best)
                 ),
-                remedy="feed the head as it was trained: compare with its reference code",
+                remedy="feed the head as it was trained: compare your code with its reference code",
                 suspects=CAUSES.get(best.convention, ()),
                 headline=True,
             )
@@ -97,7 +108,7 @@ class HeadScan(Probe):
 
 
 def _first_of_the_best(scans: dict[str, Scan]) -> Scan:
-    """Return the convention that agrees best, or an earlier one that agrees as well but for noise.
+    """Return the first convention, in the order of `CAUSES`, that agrees best within noise.
 
     Unknown conventions come last.
     """
@@ -106,12 +117,12 @@ def _first_of_the_best(scans: dict[str, Scan]) -> Scan:
     order = [*CAUSES]
     return min(
         alike,
-        key=lambda one: order.index(one.convention) if one.convention in CAUSES else len(order),
+        key=lambda scan: order.index(scan.convention) if scan.convention in CAUSES else len(order),
     )
 
 
 def _gain(own: Scan, other: Scan) -> tuple[float, float]:
-    """Return how much more the other agrees, and the standard error of that."""
+    """Return how much more the other agrees, and the standard error of that gain."""
     shares = [each.agreed / each.n for each in (own, other)]
     noise = math.sqrt(sum(each * (1 - each) for each in shares) / own.n)
     return shares[1] - shares[0], noise

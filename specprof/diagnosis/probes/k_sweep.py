@@ -1,17 +1,17 @@
-"""Other depths, each index held against what it was owed at the very same prefixes.
+"""Runs other depths, and compares each index with the acceptance owed at its own prefixes.
 
 Changes
     K, to 1 and to twice the capture's.
 
 Confirms
-    A fault that comes with depth: an index accepted less, or more, than its prefixes owe.
+    A fault that depends on depth: an index accepted less, or more, than its prefixes owe.
 
 Overturns
-    The reading of a rate that moves with K as a fault: rounds of another K begin at other places,
-    and what is owed there moves with it.
+    The belief that a rate which moves with K is a fault: rounds of another K begin at other places,
+    where another acceptance is owed.
 
 Does not see
-    A wrong state, which both what is owed and what stands are judged by: recompute sees it.
+    A wrong state, because the acceptance owed is computed from the same state: recompute sees that.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ import numpy as np
 
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import proportion
-from specprof.diagnosis.probes._runs import LAWS, accused, echoed, measure, varied
+from specprof.diagnosis.probes._runs import LAW_RULES, find_bug, measure, quote_finding, vary
 from specprof.extend import Probe
 from specprof.findings import Clear, Family, Measure, Outcome, Stage
 from specprof.records import Header
@@ -29,9 +29,9 @@ from specprof.settings import Settings
 
 
 class KSweep(Probe):
-    """The first index' rate, beside what its own prefixes owed (meas/index0-depends-on-k)."""
+    """Shows the first index's rate beside the acceptance owed there (meas/index0-depends-on-k)."""
 
-    bears_on: ClassVar[frozenset[str]] = LAWS
+    bears_on: ClassVar[frozenset[str]] = LAW_RULES
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.DRAFT_STATE
 
@@ -39,20 +39,20 @@ class KSweep(Probe):
         """Return the run at K = 1 and at twice its own."""
         depths = (1, 2 * max(header.spec.settings.depth, 1))
         fixed = {"depth_policy": "fixed"}
-        return varied(header, *(fixed | {"depth": depth} for depth in depths))
+        return vary(header, *(fixed | {"depth": depth} for depth in depths))
 
     def judge(self, evidence: Evidence, runs: Sequence[Evidence]) -> Outcome:
-        """Ask the rules about both runs; tell each first index beside its debt."""
-        told = [each for run in (evidence, *runs) for each in _first(run)]
+        """Ask the rules about both runs; report each first index beside its acceptance owed."""
+        first = [each for run in (evidence, *runs) for each in _first_index(run)]
         for run in runs:
-            if found := accused(run):
-                return echoed(found, f"at K = {run.settings.depth}", told)
-        figures = ", ".join(f"{each.name} {each.value:.1%}" for each in told)
+            if found := find_bug(run):
+                return quote_finding(found, f"at K = {run.settings.depth}", first)
+        figures = ", ".join(f"{each.name} {each.value:.1%}" for each in first)
         return Clear(detectable=f"a depth at which the rules see a bug; {figures}")
 
 
-def _first(run: Evidence) -> list[Measure]:
-    """Return how often the first index stood, and was owed to, of one run."""
+def _first_index(run: Evidence) -> list[Measure]:
+    """Return how often a run's first index was accepted, and how often it was owed acceptance."""
     levels = run.reached.levels()
     first = levels.where(levels.index == 0)
     depth = f"at K = {run.settings.depth}"

@@ -1,16 +1,17 @@
-"""The target drafts for itself with known noise: what it owes is known, and rollback is tried.
+"""Lets the target draft for itself with known noise, which tests rollback at a known acceptance.
 
 Changes
     The drafter, to `perturbed-self` with a noise of 0.3, sampled at temperature 1 by rejection.
 
 Confirms
-    A fault of rollback, of the accept step or of the correction: a place owes 1 - noise at least.
+    A fault of rollback, of the accept step or of the correction: at least 1 - noise is owed at
+    every place.
 
 Overturns
-    Nothing by its silence: the draft model's own faults are left out.
+    Nothing where it is clear: the draft model's own faults take no part.
 
 Does not see
-    Faults of the draft model, of its vocabulary, of its positions where they differ.
+    Faults of the draft model, of its vocabulary, or of positions that only the draft model has.
 """
 
 from collections.abc import Sequence
@@ -20,15 +21,15 @@ from specprof.analysis import attribution
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import binomial_excess, proportion
 from specprof.diagnosis.probes._runs import (
-    LAWS,
-    MISMATCH,
-    SAMPLED,
-    STATE,
+    LAW_RULES,
+    MISMATCH_RULES,
+    SAMPLED_RUN,
+    STATE_RULES,
     Changes,
-    accused,
-    echoed,
+    find_bug,
     measure,
-    varied,
+    quote_finding,
+    vary,
 )
 from specprof.extend import Probe
 from specprof.findings import Clear, Family, Finding, Found, Outcome, Stage
@@ -36,14 +37,14 @@ from specprof.records import Header
 from specprof.settings import Settings
 
 NOISE = 0.3
-CHANCE = 1e-4
-"""Of a healthy run rejecting so many."""
+MAX_CHANCE = 1e-4
+"""The probability of so many rejections in a healthy run."""
 
 
 class PerturbedSelf(Probe):
-    """Draft = target but for a known share of uniform mass (theory 7.4, row J)."""
+    """Draft = target, except for a known share of uniform mass (theory 7.4, row J)."""
 
-    bears_on: ClassVar[frozenset[str]] = LAWS | STATE | MISMATCH
+    bears_on: ClassVar[frozenset[str]] = LAW_RULES | STATE_RULES | MISMATCH_RULES
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.DRAFT_STATE
 
@@ -56,10 +57,10 @@ class PerturbedSelf(Probe):
             "noise": NOISE,
         }
         whole: Changes = {"top_k": 0, "top_p": 1.0, "depth_policy": "fixed"}
-        return varied(header, SAMPLED | own | whole)
+        return vary(header, SAMPLED_RUN | own | whole)
 
     def judge(self, evidence: Evidence, runs: Sequence[Evidence]) -> Outcome:
-        """Hold acceptance against its lower bound: each place owes 1 - noise * TV, TV below 1."""
+        """Compare acceptance with its lower bound: each place owes 1 - noise * TV, TV below 1."""
         del evidence
         (run,) = runs
         reached = run.reached
@@ -68,17 +69,19 @@ class PerturbedSelf(Probe):
         accepted = measure(
             "accepted per reached token", proportion(len(reached) - rejected, len(reached))
         )
-        found = accused(run)
+        found = find_bug(run)
         if found:
-            return echoed(found, f"the target drafting for itself with noise {NOISE}", (accepted,))
-        if binomial_excess(rejected, len(reached), 1 - owed) > CHANCE:
+            return quote_finding(
+                found, f"the target drafting for itself with noise {NOISE}", (accepted,)
+            )
+        if binomial_excess(rejected, len(reached), 1 - owed) > MAX_CHANCE:
             return Clear(detectable=f"acceptance below {owed:.1%} of {len(reached):,} reached")
         return Found(
             finding=Finding(
-                message=f"the target with noise {NOISE} is accepted {accepted.value:.1%} of the "
-                f"time, and owes {1 - NOISE:.0%} at least",
+                message=f"the target drafts for itself with noise {NOISE} and is accepted "
+                f"{accepted.value:.1%} of the time, where at least {1 - NOISE:.0%} is owed",
                 measures=(accepted,),
-                remedy="check what rollback leaves behind, and the accept step's ratio",
+                remedy="check what rollback leaves in the caches, and the accept step's ratio",
                 headline=True,
             )
         )

@@ -1,14 +1,14 @@
-"""The target drafts for itself: all should stand.
+"""Lets the target draft for itself: all drafts should be accepted.
 
 Changes
     The drafter, to `self`, sampled at temperature 1 by rejection, in a chain.
 
 Confirms
-    A fault of the draft's state, of the accept step or of the laws: two equal laws owe each other
-    everything, so whatever is rejected is rejected by mistake.
+    A fault of the draft's state, of the accept step or of the laws: between equal laws every draft
+    must be accepted, so every rejection is an error.
 
 Overturns
-    Nothing by its silence: hardly anything is rejected, so rollback is hardly tried.
+    Nothing where it is clear: hardly any draft is rejected, so rollback is hardly tested.
 
 Does not see
     Faults of rollback; faults of the draft model itself.
@@ -21,29 +21,29 @@ from specprof.analysis import attribution
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import binomial_excess, proportion
 from specprof.diagnosis.probes._runs import (
-    LAWS,
-    MISMATCH,
-    SAMPLED,
-    STATE,
+    LAW_RULES,
+    MISMATCH_RULES,
+    SAMPLED_RUN,
+    STATE_RULES,
     Changes,
-    accused,
-    echoed,
+    find_bug,
     measure,
-    varied,
+    quote_finding,
+    vary,
 )
 from specprof.extend import Probe
 from specprof.findings import Clear, Family, Finding, Found, Outcome, Stage
 from specprof.records import Header
 from specprof.settings import Settings
 
-CHANCE = 1e-4
-"""Of a healthy run rejecting so many by rounding alone."""
+MAX_CHANCE = 1e-4
+"""The probability of so many rejections by rounding alone."""
 
 
 class SelfDraft(Probe):
     """Draft = target."""
 
-    bears_on: ClassVar[frozenset[str]] = LAWS | STATE | MISMATCH
+    bears_on: ClassVar[frozenset[str]] = LAW_RULES | STATE_RULES | MISMATCH_RULES
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.DRAFT_STATE
 
@@ -57,10 +57,10 @@ class SelfDraft(Probe):
             "draft_cache": None,
             "depth_policy": "fixed",
         }
-        return varied(header, SAMPLED | own)
+        return vary(header, SAMPLED_RUN | own)
 
     def judge(self, evidence: Evidence, runs: Sequence[Evidence]) -> Outcome:
-        """Count rejections against what rounding may do."""
+        """Compare the number of rejections with what rounding may cause."""
         del evidence
         (run,) = runs
         reached = run.reached
@@ -69,10 +69,10 @@ class SelfDraft(Probe):
         accepted = measure(
             "accepted per reached token", proportion(len(reached) - rejected, len(reached))
         )
-        found = accused(run)
+        found = find_bug(run)
         if found:
-            return echoed(found, "the target drafting for itself", (accepted,))
-        if binomial_excess(rejected, len(reached), slack) > CHANCE:
+            return quote_finding(found, "the target drafting for itself", (accepted,))
+        if binomial_excess(rejected, len(reached), slack) > MAX_CHANCE:
             return Clear(detectable=f"a share above {slack:.0%} of {len(reached):,} rejected")
         return Found(
             finding=Finding(

@@ -1,16 +1,16 @@
-"""A negative control: the draft's law against the target's at a place further on.
+"""Compares the draft's law with the target's at a later place, as a negative control.
 
 Changes
-    Over known text: which places are held against each other, by seven tokens.
+    Over known text: the target's place, by seven tokens.
 
 Confirms
-    That the overlap says something: laws of different places must agree far less.
+    That the overlap means something: laws of different places must agree far less.
 
 Overturns
-    A mismatch, where it doesn't collapse: the draft or the text is the same everywhere.
+    A mismatch, where the overlap does not collapse: the draft or the text is alike everywhere.
 
 Does not see
-    Whether the laws are right; only that they go with the place.
+    Whether the laws are right; it only sees that they depend on the place.
 """
 
 from collections.abc import Sequence
@@ -18,43 +18,43 @@ from typing import ClassVar
 
 from specprof.analysis import overlap
 from specprof.analysis.evidence import Evidence
-from specprof.diagnosis.probes._runs import MISMATCH, measure, read
+from specprof.diagnosis.probes._runs import MISMATCH_RULES, measure, vary_reading
 from specprof.extend import Probe
 from specprof.findings import Clear, Family, Finding, Found, Outcome, Stage
 from specprof.records import Header
 from specprof.settings import Settings
 
-SHIFT = 7
-KEPT = 0.8
-"""An overlap that keeps this share when shifted tells nothing of the place."""
+SHIFT_TOKENS = 7
+MAX_KEPT = 0.8
+"""A shifted overlap of this share of the unshifted one does not depend on the place."""
 
 
 class ShiftedControl(Probe):
-    """What a broken measurement would pass."""
+    """A negative control of the overlap."""
 
-    bears_on: ClassVar[frozenset[str]] = MISMATCH | {"text-loops"}
+    bears_on: ClassVar[frozenset[str]] = MISMATCH_RULES | {"text-loops"}
     family: ClassVar[Family] = "measurement"
     stage: ClassVar[Stage] = Stage.MEASUREMENT
-    corrects: ClassVar[frozenset[str]] = MISMATCH
+    corrects: ClassVar[frozenset[str]] = MISMATCH_RULES
 
     def runs(self, header: Header) -> list[Settings]:
         """Return the text read as it is, and shifted."""
-        return read(header, {"shift": SHIFT})
+        return vary_reading(header, {"shift": SHIFT_TOKENS})
 
     def judge(self, evidence: Evidence, runs: Sequence[Evidence]) -> Outcome:
         """Compare the mean overlap of a place with itself and with another."""
         del evidence
         here, shifted = (overlap.owed(run.columns) for run in runs)
-        if shifted.value < KEPT * here.value:
+        if shifted.value < MAX_KEPT * here.value:
             return Clear(
-                detectable=f"{KEPT:.0%} of the overlap kept at a shift of {SHIFT}; "
-                f"{here.value:.1%} became {shifted.value:.1%}"
+                detectable=f"{MAX_KEPT:.0%} of the overlap kept at a shift of {SHIFT_TOKENS} "
+                f"tokens; {here.value:.1%} became {shifted.value:.1%}"
             )
         return Found(
             finding=Finding(
-                message=f"the draft's law overlaps with the target's {SHIFT} tokens further on by "
-                f"{shifted.value:.1%}, as with its own by {here.value:.1%}: neither goes with the "
-                "place",
+                message=f"the draft's law overlaps by {shifted.value:.1%} with the target's law "
+                f"{SHIFT_TOKENS} tokens later, and by {here.value:.1%} with that at its own "
+                "place: the overlap does not depend on the place",
                 measures=(
                     measure("overlap per place of text", here),
                     measure("overlap per place of text, shifted", shifted),

@@ -1,18 +1,19 @@
-"""The draft is shown recent tokens only, at positions it was trained on.
+"""Shows the draft recent tokens only, at positions it was trained on.
 
 Changes
-    Over known text: the draft reads the last tokens alone, from position 0. The target is left as
-    it is.
+    Over known text: the draft reads only the last tokens, from position 0. The target stays as it
+    is.
 
 Confirms
-    A draft that loses its way at long positions or among far tokens: it overlaps better seeing
+    A draft that fails at long positions or because of far tokens: it overlaps more when it sees
     less.
 
 Overturns
-    The blame a known length was given, where the short view brings nothing back.
+    A finding that blames the draft's trained length, where the short view recovers nothing.
 
 Does not see
-    Whether far positions or far tokens are to blame (position-gap parts them); the run's own state.
+    Whether far positions or far tokens are the cause (position-gap separates them); the run's own
+    state.
 """
 
 from collections.abc import Sequence
@@ -20,50 +21,50 @@ from typing import ClassVar
 
 from specprof.analysis import overlap
 from specprof.analysis.evidence import Evidence
-from specprof.diagnosis.probes._runs import MISMATCH, measure, read, trained
+from specprof.diagnosis.probes._runs import MISMATCH_RULES, measure, trained_length, vary_reading
 from specprof.extend import Probe
 from specprof.findings import Clear, Family, Finding, Found, Outcome, Stage
 from specprof.records import Header
 from specprof.settings import Settings
 
-RANGE = 512
-"""Where the draft names no trained length: its short texts."""
-RECOVERY = 0.05
+DEFAULT_CONTEXT = 512
+"""Where the draft's trained length is not known."""
+MIN_RECOVERY = 0.05
 
 
 class ShortView(Probe):
     """Theory 7.4, row B."""
 
-    bears_on: ClassVar[frozenset[str]] = MISMATCH
+    bears_on: ClassVar[frozenset[str]] = MISMATCH_RULES
     family: ClassVar[Family] = "mismatch"
     stage: ClassVar[Stage] = Stage.MISMATCH
     clears: ClassVar[frozenset[str]] = frozenset({"position-range-exceeded"})
 
     def runs(self, header: Header) -> list[Settings]:
-        """Return the text read as it is, and by a draft of half its trained length's view."""
-        known = trained(header) or RANGE
+        """Return the text read in full, and by a draft that sees half its trained length."""
+        known = trained_length(header) or DEFAULT_CONTEXT
         if header.spec.settings.context <= known:
             return []
-        return read(header, {"view": max(known // 2, 1)})
+        return vary_reading(header, {"view": max(known // 2, 1)})
 
     def judge(self, evidence: Evidence, runs: Sequence[Evidence]) -> Outcome:
         """Compare the overlap beyond the trained length, place by place."""
-        known = trained(evidence.header) or RANGE
+        known = trained_length(evidence.header) or DEFAULT_CONTEXT
         whole, view = (run.columns for run in runs)
         gained = overlap.gained(view, whole, known)
         seen = runs[1].settings.view
-        if gained.value < RECOVERY or gained.low <= 0:
-            found = f"{gained.value:+.1%} beyond context {known:,}"
+        if gained.value < MIN_RECOVERY or gained.low <= 0:
+            found = f"it recovered {gained.value:+.1%} beyond context {known:,}"
             return Clear(
-                detectable=f"a view of {seen} tokens that recovers {RECOVERY:.0%}; {found}"
+                detectable=f"a view of {seen} tokens that recovers {MIN_RECOVERY:.0%}; {found}"
             )
         near, far = overlap.owed(whole, 0, known), overlap.owed(whole, known)
         back = overlap.owed(view, known)
         return Found(
             finding=Finding(
-                message=f"shown only the last {seen} tokens, the draft is owed {back.value:.1%} of "
-                f"drafts beyond context {known:,}, and {far.value:.1%} with all of the text: it "
-                "does not carry so far",
+                message=f"beyond context {known:,} the draft is owed {back.value:.1%} of drafts "
+                f"when it sees only the last {seen} tokens, and {far.value:.1%} when it sees all: "
+                "it can't use text that far back",
                 measures=(
                     measure("overlap per place of text, in range", near),
                     measure("overlap per place of text, beyond", far),

@@ -1,17 +1,17 @@
-"""The temperature far up: what any pair is owed there is known beforehand.
+"""Runs at a very high temperature, where the acceptance owed is known for any pair of models.
 
 Changes
     The temperature, to 1,000, without truncation: both laws become uniform.
 
 Confirms
-    An accept step or a law that isn't what it is declared: under rejection all must stand, under
-    matching by equality one in a vocabulary.
+    An accept step or a law that is not what it is declared: under rejection all drafts must be
+    accepted, and under equality one in a vocabulary.
 
 Overturns
-    Nothing: a rule that accepts too much passes under rejection.
+    Nothing: under rejection, a rule that accepts too much passes.
 
 Does not see
-    Faults of a low temperature; a drafter without a law of its own.
+    Faults of a low temperature; drafters without a law.
 """
 
 from collections.abc import Sequence
@@ -19,64 +19,64 @@ from typing import ClassVar
 
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Estimate, proportion
-from specprof.diagnosis.probes._runs import LAWS, Changes, measure, varied
+from specprof.diagnosis.probes._runs import LAW_RULES, Changes, measure, vary
 from specprof.extend import Probe
 from specprof.findings import Clear, Family, Finding, Found, Outcome, Stage, Unknown
 from specprof.limits import READERS
 from specprof.records import Header
 from specprof.settings import Settings
 
-HOT = 1e3
-SLACK = 0.1
-"""What raw logits some hundred apart leave of a difference at that temperature."""
-SHALLOW = 256
+HOT_TEMPERATURE = 1e3
+MAX_DIFFERENCE = 0.1
+"""At that temperature, raw logits about a hundred apart still leave so much."""
+MAX_CONTEXT = 256
 
 
 class TemperatureExtremes(Probe):
     """Theory 2.6."""
 
-    bears_on: ClassVar[frozenset[str]] = LAWS
+    bears_on: ClassVar[frozenset[str]] = LAW_RULES
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.DRAFT_STATE
 
     def runs(self, header: Header) -> list[Settings]:
-        """Return a short hot run in a chain; the rule is the capture's own."""
+        """Return a short run in a chain at that temperature, by the capture's own rule."""
         settings = header.spec.settings
         if settings.drafter not in READERS:
             return []
         rule = "auto" if settings.acceptance == "greedy" else settings.acceptance
         hot: Changes = {
-            "temperature": HOT,
+            "temperature": HOT_TEMPERATURE,
             "top_k": 0,
             "top_p": 1.0,
             "acceptance": rule,
             "shape": "chain",
         }
-        return varied(header, hot | {"context": min(settings.context, SHALLOW), "stops": 4})
+        return vary(header, hot | {"context": min(settings.context, MAX_CONTEXT), "stops": 4})
 
     def judge(self, evidence: Evidence, runs: Sequence[Evidence]) -> Outcome:
-        """Hold acceptance against the limit the declared rule has."""
+        """Compare acceptance with the declared rule's limit."""
         (run,) = runs
         limits = {"rejection": 1.0, "block": 1.0, "exact-match": 0.0}
         rule = run.header.acceptance
         if rule not in limits:
-            return Unknown(reason=f"what the rule {rule} comes to at a high temperature is open")
+            return Unknown(reason=f"the limit of the rule {rule} at high temperature is not known")
         limit, reached = limits[rule], run.reached
         rate = proportion(int(reached.accepted.sum()), len(reached))
-        if abs(rate.value - limit) <= SLACK:
+        if abs(rate.value - limit) <= MAX_DIFFERENCE:
             return Clear(
-                detectable=f"acceptance at temperature {HOT:,.0f} off {limit:.0%} by {SLACK:.0%}; "
-                f"{rate.value:.1%} seen"
+                detectable=f"acceptance at temperature {HOT_TEMPERATURE:,.0f} that differs from "
+                f"{limit:.0%} by {MAX_DIFFERENCE:.0%}; {rate.value:.1%} seen"
             )
         return Found(finding=_finding(evidence, rule, limit, rate))
 
 
 def _finding(evidence: Evidence, rule: str, limit: float, rate: Estimate) -> Finding:
-    matched = rule == "rejection" and rate.high < SLACK
+    matched = rule == "rejection" and rate.high < MAX_DIFFERENCE
     del evidence
     return Finding(
-        message=f"at temperature {HOT:,.0f} {rate.value:.1%} of drafts stand where {rule} owes "
-        f"{limit:.0%}" + (": they are matched by equality" if matched else ""),
+        message=f"at temperature {HOT_TEMPERATURE:,.0f}, {rate.value:.1%} of drafts are accepted "
+        f"where {rule} owes {limit:.0%}" + (": they are matched by equality" if matched else ""),
         measures=(measure("accepted per reached token", rate),),
         remedy="check that the accept step applies the declared rule to the processed laws",
         suspects=("accept/exact-match-rule",) if matched else (),

@@ -1,4 +1,4 @@
-"""What a wrong correction or bonus looks like, and which known case leaves those very signs."""
+"""Finds what is wrong with corrections and bonuses, and the known case that leaves these signs."""
 
 from collections.abc import Callable
 
@@ -10,24 +10,25 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Bools
 from specprof.findings import Where
 
-ODD = 0.5
-"""Share of an alarm's log-evidence a second sign must have to count as well."""
+MIN_EVIDENCE_SHARE = 0.5
+"""Share of an alarm's log-evidence that a second sign needs to count as well."""
 
 
-def unsupported(evidence: Evidence, found: Finals) -> Bools:
-    """Return which corrections the residual gives no mass, [finals]."""
+def find_unsupported(evidence: Evidence, found: Finals) -> Bools:
+    """Mark the corrections that the residual gives no mass, [finals]."""
     lawful = evidence.greedy | ~(
-        found.target_prob < found.draft_prob * (1 - emitted_law.SLACK)  # nan, of a bonus, is lawful
+        # The draft's probability of a bonus is nan, which compares false: lawful.
+        found.target_prob < found.draft_prob * (1 - emitted_law.SLACK)
     )
-    due = found.correction & ~_had_to_stand(evidence, found)
+    due = found.correction & ~_rejected_a_certain_draft(evidence, found)
     return (found.again & due) | (~lawful & due)
 
 
-def story(evidence: Evidence) -> tuple[str, tuple[str, ...]]:
-    """Return what is wrong with the finals in words, and the case it is."""
+def explain(evidence: Evidence) -> tuple[str, tuple[str, ...]]:
+    """Return in words what is wrong with the final tokens, and the cases that fit."""
     found, settings = evidence.ask(emitted_law.finals), evidence.settings
     after, free = evidence.ask(emitted_law.corrections), evidence.ask(emitted_law.bonuses)
-    wrong = unsupported(evidence, found).any()
+    wrong = find_unsupported(evidence, found).any()
     outside = found.target_prob == 0
     bad = {
         "corrections": wrong or after.p_value <= evidence.alpha,
@@ -44,8 +45,8 @@ def story(evidence: Evidence) -> tuple[str, tuple[str, ...]]:
     return _corrections(evidence, after, wrong=bool(wrong))
 
 
-def first(evidence: Evidence, wanted: Callable[[Finals], Bools]) -> Where | None:
-    """Return the first final token that `wanted` marks, as a place."""
+def find_first(evidence: Evidence, wanted: Callable[[Finals], Bools]) -> Where | None:
+    """Return the place of the first final token that `wanted` marks."""
     found = evidence.ask(emitted_law.finals)
     rows = np.flatnonzero(wanted(found))
     if not len(rows):
@@ -63,7 +64,7 @@ def first(evidence: Evidence, wanted: Callable[[Finals], Bools]) -> Where | None
 def _corrections(evidence: Evidence, after: Draw, *, wrong: bool) -> tuple[str, tuple[str, ...]]:
     best = evidence.ask(emitted_law.correction_law)
     name = best.name if best else "residual"
-    reused = after.order.log_evidence > ODD * after.rank.log_evidence
+    reused = after.order.log_evidence > MIN_EVIDENCE_SHARE * after.rank.log_evidence
     if not wrong and reused and name == "residual":
         return (
             "corrections lie too far up the cumulated residual: their random number is not fresh",
@@ -78,18 +79,18 @@ def _corrections(evidence: Evidence, after: Draw, *, wrong: bool) -> tuple[str, 
         return "corrections are drawn from the draft's law", ("accept/residual-not-subtracted",)
     if name.startswith("target"):
         return (
-            "corrections are drawn from the target's law, nothing subtracted",
+            "corrections are drawn from the target's law, and the draft's is not subtracted",
             ("accept/residual-not-subtracted",),
         )
     way = "likelier" if after.rank.mean < 0 else "unlikelier"
     return (
-        f"corrections are {way} under the residual law than draws of it would be",
+        f"corrections are {way} under the residual law than draws from it would be",
         ("accept/residual-not-subtracted", "accept/residual-softmaxed") if wrong else (),
     )
 
 
-def _had_to_stand(evidence: Evidence, found: Finals) -> Bools:
-    """Return whether the round rejected a draft at least as likely to the target, [finals]."""
+def _rejected_a_certain_draft(evidence: Evidence, found: Finals) -> Bools:
+    """Mark the rounds that rejected a draft which had to be accepted, [finals]."""
     places = evidence.reached
     sure = places.where(~places.accepted & (places.accept_owed >= 1 - emitted_law.SLACK))
     return (evidence.per_round(sure.round, np.ones(len(sure))) > 0)[found.row]

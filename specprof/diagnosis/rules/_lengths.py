@@ -1,7 +1,6 @@
-"""How a cache comes to hold another number of tokens than it should, and which cases do that.
+"""Finds how a cache came to hold a wrong number of tokens, and which known cases do that.
 
-Knows lengths and outcomes of rounds. Whether a length is wrong, and the wording, are decided by the
-rule.
+Knows lengths and outcomes of rounds. The rule decides whether a length is wrong, and words it.
 """
 
 import numpy as np
@@ -11,18 +10,18 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Bools, Floats
 
 REJECTION, ALL_ACCEPTED = "after every rejection", "after every all-accepted round"
-AFTERWARDS = "with the round after every all-accepted one"
-HALF = 0.5
-"""More than this share of the bursts begins with a wrong length."""
-SELDOM = 0.1
-"""At most this share of later rounds changes what a burst began with."""
-STRANGE = "kv/async-stale-accept-count"
-CHUNK_LEFT = 64
-"""A cache this much short as a burst begins was never fed part of the prompt."""
+AFTERWARDS = "in the round after every all-accepted round"
+MIN_WRONG_STARTS = 0.5
+"""Above this share of later bursts that begin with a wrong length, the last burst left it."""
+MAX_EXCEPTIONS = 0.1
+"""The share of rounds that may depart from a pattern."""
+STALE_COUNT = "kv/async-stale-accept-count"
+MIN_UNFED_TOKENS = 64
+"""A cache this many tokens short when a burst begins was never fed part of the prompt."""
 
 
 class Shortfall:
-    """How a cache's shortfall comes about: with which outcome of a round, from where on."""
+    """A cache's shortfall over the rounds: after which outcome it comes, and from where on."""
 
     def __init__(self, evidence: Evidence, role: str, short: Floats, due: Floats) -> None:
         self.evidence, self.role, self.short, self.due = evidence, role, short, due
@@ -31,20 +30,20 @@ class Shortfall:
         self.grown = short.copy()
         self.grown[following] -= short[goes_on]
         self.grown[evidence.gap_before] = np.nan
-        """What each round added to the shortfall; a burst's first round all there is."""
+        """What each round added to the shortfall; for a burst's first round, all of it."""
         self.begins = ~evidence.gap_before
         self.begins[following] = False
         after = evidence.after == 2  # noqa: PLR2004 - its code
         self.sides = {REJECTION: rejected, ALL_ACCEPTED: ~rejected, AFTERWARDS: after}
-        self.steady = {when: _steady(short[side]) for when, side in self.sides.items()}
-        self.growing = {when: _typical(self.grown[side]) for when, side in self.sides.items()}
+        self.steady = {when: _constant(short[side]) for when, side in self.sides.items()}
+        self.growing = {when: _median(self.grown[side]) for when, side in self.sides.items()}
 
     @property
     def at_start(self) -> Floats:
-        """The shortfall after each burst's first round, where it stays as it is; [bursts]."""
+        """The shortfall after each burst's first round, [bursts]; empty where it changes later."""
         later = self.grown[~self.begins]
         moves = np.nan_to_num(later) != 0
-        steady = not len(later) or float(moves.mean()) <= SELDOM
+        steady = not len(later) or float(moves.mean()) <= MAX_EXCEPTIONS
         known = self.short[self.begins & ~np.isnan(self.short)]
         return known if steady else np.zeros(0)
 
@@ -54,16 +53,14 @@ class Shortfall:
         left = self.due[first] - self.short[first]
         if left <= self.evidence.rounds.emitted[first] and self.due[first] > 4 * left:
             return ("kv/reset-instead-of-rollback",)
-        if len(off := start[start != 0]) and float(off.min()) >= CHUNK_LEFT:
+        if len(off := start[start != 0]) and float(off.min()) >= MIN_UNFED_TOKENS:
             return ("kv/draft-not-primed-by-chunked-prefill",)
-        if len(start) > 1 and not start[0] and float(np.mean(start[1:] != 0)) > HALF:
+        if len(start) > 1 and not start[0] and float(np.mean(start[1:] != 0)) > MIN_WRONG_STARTS:
             return ("kv/draft-cache-leaks-across-requests",)
-        if (
-            min(float((self.short[wrong] > 0).mean()), float((self.short[wrong] < 0).mean()))
-            > SELDOM
-        ):
-            # Too short and too long by turns: rolled back by a count that is not this round's.
-            return ("kv/graph-replay-stale-length" if self.role == "draft" else STRANGE,)
+        too_short, too_long = (self.short[wrong] > 0).mean(), (self.short[wrong] < 0).mean()
+        if min(float(too_short), float(too_long)) > MAX_EXCEPTIONS:
+            # Now too short, now too long: the rollback used another round's count.
+            return ("kv/graph-replay-stale-length" if self.role == "draft" else STALE_COUNT,)
         long = float(np.nanmedian(self.short[wrong])) < 0
         if self.role == "target":
             return self._of_the_target(wrong, long=long)
@@ -73,7 +70,7 @@ class Shortfall:
         settings, reach = self.evidence.settings, self.evidence.rounds.context[wrong].min()
         if settings.cache == "sink-window" and reach + settings.depth >= settings.window:
             return "kv/ring-cache-wrap-no-rollback", "kv/target-rejected-kept"
-        return ("kv/target-rejected-kept",) if long else (STRANGE,)
+        return ("kv/target-rejected-kept",) if long else (STALE_COUNT,)
 
     def _of_the_draft(self, *, long: bool) -> tuple[str, ...]:
         settings = self.evidence.settings
@@ -89,18 +86,18 @@ class Shortfall:
         return ("kv/draft-rollback-over-trim",)
 
     def _grows(self, when: str) -> bool:
-        """Whether the shortfall grows in these rounds and in hardly any other."""
+        """Return whether the shortfall grows in these rounds and in hardly any other round."""
         moved = np.nan_to_num(self.grown) > 0
-        return bool(moved.any()) and float(self.sides[when][moved].mean()) >= 1 - SELDOM
+        return bool(moved.any()) and float(self.sides[when][moved].mean()) >= 1 - MAX_EXCEPTIONS
 
 
-def _steady(short: Floats) -> float | None:
-    """Return how short the cache is after all of these rounds; None where it varies."""
+def _constant(short: Floats) -> float | None:
+    """Return the shortfall that all of these rounds have; None where it varies."""
     known = short[~np.isnan(short)]
     alike = len(known) > 0 and bool((known == known[0]).all())
     return float(known[0]) if alike else None
 
 
-def _typical(grown: Floats) -> float:
+def _median(grown: Floats) -> float:
     known = grown[~np.isnan(grown)]
     return float(np.median(known)) if len(known) else 0.0

@@ -1,9 +1,9 @@
-"""Which case of the catalogue the dearest term of a round is."""
+"""Finds the term that takes most of a round's time, and the case of the catalogue for it."""
 
 from specprof.analysis.cost_model import Costs
 
 
-def dearest(cost: Costs) -> str:
+def case_of_dearest_term(cost: Costs) -> str:
     """Return the case of the term that takes the most of a round beyond a plain step."""
     terms = {
         "perf/draft-cost-ratio": cost.depth * cost.draft_step_ns,

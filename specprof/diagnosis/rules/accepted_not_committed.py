@@ -1,28 +1,27 @@
 """An accepted draft is not the token that was committed in its place.
 
 Measures
-    The token at each slot of a round against the draft accepted there, in a tree the one accepted
-    at that level.
+    The token at each slot of a round against the draft accepted there; in a tree, against the
+    draft accepted at that level.
 
 Fires when
-    Two pairs differ; of four rounds or fewer, one. One altered digit of the file leaves one too, so
-    capture-contradicts-itself reports a lone one. A stop or a limit may cut a burst's last round
-    short: what it cut off is not compared.
+    Two pairs differ; in four rounds or fewer, one pair. One altered digit of the file also leaves
+    one pair, so capture-contradicts-itself reports a single pair. A stop or a limit may cut a
+    burst's last round short: the tokens that were cut off are not compared.
 
 Why this is a bug and not a mismatch
-    To accept a draft is to commit that very token. What the models think of it has been decided by
-    then, and no law is in it.
+    To accept a draft is to commit that token. The models' laws have no part in that step any more.
 
 Likely causes
-    The round before commits its correction late, in front of the drafts; tokens are written in
-    another order, or over one another; the ids recorded are not the ids fed.
+    The previous round commits its correction late, in front of the drafts; tokens are written in
+    another order, or overwrite each other; the ids recorded are not the ids fed.
 
 Confirm
     Compare the round's drafts and its tokens in the capture, one by one.
 
 Does not see
     A wrong correction or bonus (residual-unsupported, final-law-differs, output-not-greedy); drafts
-    accepted that should have fallen (accept-rule-unfair).
+    accepted that should have been rejected (accept-rule-unfair).
 
 Try it
     specprof run -o run.jsonl, then alter two emitted ids of the capture by hand
@@ -38,14 +37,14 @@ from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, S
 
 
 class AcceptedNotCommitted(Rule):
-    """Exact: two other tokens are enough, or one of a few rounds."""
+    """Exact: two other tokens are enough, and in a few rounds one."""
 
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.BOOKKEEPING
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Lay the accepted drafts beside the committed tokens."""
+        """Compare the accepted drafts with the committed tokens."""
         stood = evidence.reached.where(evidence.reached.accepted)
         stood = stood.where(stood.index < evidence.rounds.emitted[evidence.row(stood.round)])
         counts = evidence.rounds.emitted
@@ -63,14 +62,14 @@ class AcceptedNotCommitted(Rule):
             event=f"where {int(stood.token[row])} was accepted and {int(came[row])} committed",
         )
         finding = Finding(
-            message=f"{int(wrong.sum()):,} of {len(stood):,} accepted drafts are not the tokens "
-            "committed in their places",
+            message=f"{int(wrong.sum()):,} of {len(stood):,} accepted drafts were not committed: "
+            "other tokens stand in their places",
             measures=(
                 Measure(
                     name="other tokens per accepted draft", value=float(wrong.mean()), n=len(stood)
                 ),
             ),
-            remedy="commit the accepted drafts as they are, in their order, then this round's own "
+            remedy="commit the accepted drafts unchanged and in their order, then this round's own "
             "correction or bonus",
             rounds=first_rounds(stood.round, wrong),
             where=where,

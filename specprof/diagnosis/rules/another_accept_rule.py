@@ -1,28 +1,29 @@
-"""Drafts stand by another rule than the one declared, and the text is right all the same.
+"""Drafts are accepted by another rule than the one declared, and the text is still right.
 
 Measures
-    How often drafts stood, against what rejection owes them and against what equality with the
-    target's own draw owes them, its probability of the draft.
+    How often drafts were accepted, against the acceptance owed by rejection, and against the
+    acceptance owed by equality with the target's own draw, which is the target's probability of
+    the draft.
 
 Fires when
-    Rejection is declared, its coins fail (accept-rule-unfair's test), equality explains the coins
-    best and does not fail itself, and no committed token is one the target would not have drawn.
+    Rejection is declared; its test fails (that of accept-rule-unfair); equality explains the accept
+    decisions best and does not fail itself; and the target could have drawn every committed token.
 
 Why this is a configuration and not a bug
     A token drawn by the target is the target's token, whether a draft had guessed it or not
-    (theory 2.4; lablup/mlxcel#992): only speed is lost, the sum of target * draft being less than
-    the sum of minima.
+    (theory 2.4; lablup/mlxcel#992). Only speed is lost, because the sum of target * draft is less
+    than the sum of minima.
 
 Likely causes
-    Sample-and-match verification; drafts whose probabilities are not kept, so that nothing else can
-    be done with them.
+    Sample-and-match verification; a draft whose probabilities are not kept, so that its tokens can
+    only be compared with the target's draw.
 
 Confirm
-    Temperature 0: both rules are the same there, and the difference must vanish.
+    Run at temperature 0: both rules are equal there, and the difference must vanish.
 
 Does not see
-    Trees beyond their eldest siblings; a rule between the two; runs too short to tell them apart;
-    drafts that are no draws, of which drafts-not-drawn speaks.
+    In a tree, siblings after the first; a rule between the two; runs too short to distinguish the
+    rules; drafts that are no draws (drafts-not-drawn reports them).
 
 Try it
     specprof drill accept/exact-match-rule
@@ -38,23 +39,23 @@ from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, S
 
 
 class AnotherAcceptRule(Rule):
-    """The declared coins fail, another rule's do not."""
+    """The declared rule's test fails, another rule's does not."""
 
     family: ClassVar[Family] = "configuration"
     stage: ClassVar[Stage] = Stage.ACCEPT_RULE
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Hold the coins against both rules."""
+        """Compare the accept decisions with both rules."""
         if evidence.header.acceptance != "rejection":
             title = f"the rule {evidence.header.acceptance!r} was declared"
-            raise MissingEvidence(title, "only a run that declares rejection is looked at")
+            raise MissingEvidence(title, "this check only judges runs that declare rejection")
         coins = evidence.ask(attribution.coins)
         if not evidence.ask(accept_laws.by_equality):
-            limit = f"a bias of {coins.trial.detectable:.1%} of {coins.trial.n:,} open places"
+            limit = f"a bias of {coins.trial.detectable:.1%} over {coins.trial.n:,} open places"
             return Clear(detectable=limit if coins.trial.n else "no place was open")
         if evidence.ask(accept_laws.picked):
-            return Unknown(reason="drafts are no draws, and stand as such are owed to")
+            return Unknown(reason="drafts are no draws, and are accepted as often as owed")
         return Found(finding=_equality(evidence))
 
 
@@ -62,7 +63,7 @@ def _equality(evidence: Evidence) -> Finding:
     places = evidence.places
     stood, owed = float(places.accepted.mean()), float(places.overlap.mean())
     return Finding(
-        message=f"drafts stand only where they equal a draw of the target's own: {stood:.1%} of "
+        message=f"drafts are accepted only where they equal the target's own draw: {stood:.1%} of "
         f"them, where rejection owes {owed:.1%}",
         measures=(
             Measure(name="accepted per reached token", value=stood, n=len(places)),
@@ -73,8 +74,8 @@ def _equality(evidence: Evidence) -> Finding:
                 n=len(places),
             ),
         ),
-        remedy="the text is the target's; for more speed draw the drafts at the run's temperature "
-        "and accept each with probability min(1, target / draft)",
+        remedy="nothing is wrong with the text; for more speed, draw drafts at the run's "
+        "temperature and accept each with probability min(1, target / draft)",
         confirm=("specprof run --temperature 0",),
         suspects=("accept/exact-match-rule",),
         headline=True,

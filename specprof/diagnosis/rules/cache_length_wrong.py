@@ -1,8 +1,8 @@
-"""A cache holds another number of tokens after a round than was committed and fed.
+"""After a round, a cache does not hold the number of tokens that were committed and fed.
 
 Measures
-    Length of the target's and the draft's cache, less what it should be, per round; how much that
-    changes over rounds with a rejection and over all-accepted rounds.
+    The length of the target's and of the draft's cache, less the length due, per round; how much
+    that changes in rounds with a rejection and in all-accepted rounds.
 
 Fires when
     After any round the target's cache differs from committed - 1, or the draft's from the lesser
@@ -12,21 +12,22 @@ Fires when
 
 Why this is a bug and not a mismatch
     Lengths are counted, not estimated. A short cache makes a model predict from a text with holes
-    in it, a long one from rejected tokens; either looks like a bad draft in the average.
+    in it, and a long cache from rejected tokens. On average both look like a bad draft.
 
 Likely causes
-    Short, growing with rejections: trimmed by rejected + 1 where rejected - 1 was due, because the
-    draft was fed K tokens and the target K + 1. Short, growing with all-accepted rounds: the last
-    draft is never fed. Long: the rollback did nothing; from a full window on, because the rows it
-    needs are gone. Next to nothing left: it emptied the cache. Wrong as a burst begins: the one
-    before it left something behind, or only the last chunk of the prompt was fed.
+    Short, growing with rejections: the rollback trims rejected + 1 tokens where rejected - 1 were
+    due, because the draft was fed K tokens and the target K + 1. Short, growing with all-accepted
+    rounds: the last draft is never fed. Long: the rollback did nothing. Long from a full window on:
+    the rows that the rollback needs are gone. Nearly empty: the rollback emptied the cache. Wrong
+    when a burst begins: the burst before left something behind, or only the last chunk of the
+    prompt was fed.
 
 Confirm
-    Start anew on the same prefix: a wrong cache heals there, a mismatch does not.
+    Start again on the same prefix: a wrong cache is right there, and a mismatch stays.
 
 Does not see
-    The right number of wrong entries: that is draft-state-drifts, target-state-drifts. What a
-    cache that evicts still holds: its length counts the evicted tokens as well. The draft's side,
+    Wrong entries in the right number: draft-state-drifts and target-state-drifts see those. The
+    content of a cache that evicts: its length counts the evicted tokens as well. The draft's side,
     where its drafter is a plugin that isn't installed here: how it feeds its cache isn't known.
 
 Try it
@@ -54,8 +55,8 @@ class CacheLengthWrong(Rule):
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Compare both caches' lengths with what was committed and fed."""
-        due = _due(evidence)
+        """Compare both caches' lengths with the tokens committed and fed."""
+        due = _due_lengths(evidence)
         lengths = {"target": evidence.rounds.target_length, "draft": evidence.rounds.draft_length}
         short = {role: due[role] - lengths[role] for role in due}
         known = {role: ~np.isnan(each) for role, each in short.items()}
@@ -67,18 +68,18 @@ class CacheLengthWrong(Rule):
             if wrong.any():
                 fault = Shortfall(evidence, role, each, due[role])
                 return Found(finding=_finding(fault, wrong))
-        checked = ", ".join(f"{role}: {each.sum():,}" for role, each in known.items() if each.any())
-        return Clear(detectable=f"one token in one round (rounds checked, {checked})")
+        checked = ", ".join(f"{role} {each.sum():,}" for role, each in known.items() if each.any())
+        return Clear(detectable=f"one token in one round; rounds checked: {checked}")
 
 
-def _due(evidence: Evidence) -> dict[str, Floats]:
-    """Return how long each cache should be after every round, [rounds]; nan: not known."""
+def _due_lengths(evidence: Evidence) -> dict[str, Floats]:
+    """Return the length due of each cache after every round, [rounds]; nan: not known."""
     rounds = evidence.rounds
     committed = rounds.context + rounds.emitted
     fed = np.minimum(rounds.context + rounds.drafted, committed) - 1
     anew = limits.feeds_anew(evidence.settings)
-    told = (rounds.drafted > 0) & (anew is not None)
-    draft = np.where(told, rounds.context if anew else fed, np.nan)
+    known = (rounds.drafted > 0) & (anew is not None)
+    draft = np.where(known, rounds.context if anew else fed, np.nan)
     return {"target": (committed - 1).astype(np.float64), "draft": draft}
 
 
@@ -97,8 +98,8 @@ def _finding(fault: Shortfall, wrong: Bools) -> Finding:
             ),
             Measure(name="wrong per round", value=float(wrong.mean()), n=len(rounds)),
         ),
-        remedy="roll the cache back to the committed tokens it was fed, and feed what it lacks "
-        "with the next round's first step: two tokens after an all-accepted round",
+        remedy="roll the cache back to the committed tokens that it was fed, and feed the missing "
+        "ones with the next round's first step: two tokens after an all-accepted round",
         confirm=("specprof run --context <the same> --stops 1",),
         rounds=first_rounds(rounds.index, wrong),
         where=Where(
@@ -116,16 +117,16 @@ def _finding(fault: Shortfall, wrong: Bools) -> Finding:
 def _message(
     role: str, steady: dict[str, float | None], growing: dict[str, float], first: float
 ) -> str:
-    """Tell a shortfall that heals with every round from one that adds up over the rounds."""
+    """Distinguish a constant shortfall from a shortfall that grows from round to round."""
     for outcome, tokens in steady.items():
         if tokens:
-            return f"the {role} cache is {_count(tokens)} {outcome}"
+            return f"the {role} cache is {_say_tokens(tokens)} {outcome}"
     for outcome, tokens in growing.items():
         if tokens:
-            return f"the {role} cache gets {_count(tokens)} {outcome}"
-    return f"the {role} cache is {_count(first)} after some rounds"
+            return f"the {role} cache gets {_say_tokens(tokens)} {outcome}"
+    return f"the {role} cache is {_say_tokens(first)} after some rounds"
 
 
-def _count(short: float) -> str:
+def _say_tokens(short: float) -> str:
     size = abs(short)
     return f"{size:.0f} token{'' if size == 1 else 's'} {'short' if short > 0 else 'too long'}"

@@ -1,29 +1,30 @@
-"""The capture says things that can't all be true.
+"""The capture holds lines that can't all be true.
 
 Measures
-    Rounds told more than once or out of order; counts of the end line and of bursts' ends against
-    the rounds that stand there; what one round alone says of its burst, its start or its caches,
-    against all around it; a lone committed id that can't be right; parts that last longer than the
+    Rounds recorded more than once or out of order; the counts of the end line and of bursts' ends
+    against the rounds in the file; a single round whose burst, start or cache lengths disagree with
+    all rounds around it; a single committed id that can't be right; parts that last longer than the
     whole, and times that no clock can show.
 
 Fires when
     Any two lines disagree so that no lost line could explain it. Verdicts that rest on the rounds
-    become Unknown where counts disagree, and those that rest on times where times do.
+    become Unknown where counts disagree, and verdicts that rest on times where times disagree.
 
 Why this is the measurement and not the engine
-    One recorder counts each round once and reads one clock. Whatever the engine does, these agree.
+    One recorder counts each round once and reads one clock. Its lines agree, whatever the engine
+    does.
 
 Likely causes
-    Files glued together, sorted or edited; a copy that repeats a part; two writers in one file; a
-    clock that was set back.
+    Files joined, sorted or edited; a copy that repeats a part; two writers in one file; a clock
+    that was set back.
 
 Confirm
-    Record again, to a file of its own.
+    Record again, to a new file.
 
 Does not see
     A file that was edited throughout, so that it agrees with itself. Two altered ids of committed
-    tokens or an altered probability: a wrong engine leaves the same. One such id in more than four
-    rounds accuses no engine. If a new recording has one again, the engine left it.
+    tokens, or an altered probability: a wrong engine leaves the same signs. One such id in more
+    than four rounds accuses no engine. If a new recording has one again, the engine left it.
 
 Try it
     specprof run -o run.jsonl, then repeat one of its round lines by hand
@@ -49,14 +50,14 @@ class CaptureContradictsItself(Rule):
         if not found:
             return Clear(detectable=f"one line that disagrees with others, of {recorded:,} rounds")
         withheld = "nothing that rests on " + " or ".join(dict.fromkeys(each.of for each in found))
-        told = "; ".join(each.told for each in found)
+        texts = "; ".join(each.told for each in found)
         finding = Finding(
-            message=f"the capture contradicts itself: {told}; {withheld} is judged",
+            message=f"the capture contradicts itself: {texts}; {withheld} is judged",
             measures=(
                 Measure(name="rounds recorded", value=recorded),
                 Measure(name="contradictions", value=len(found)),
             ),
-            remedy="record again; a capture that was edited or damaged is no evidence",
+            remedy="record again: an edited or damaged capture proves nothing",
             rounds=found[0].rounds,
         )
         return Found(finding=finding)

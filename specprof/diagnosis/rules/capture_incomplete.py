@@ -1,18 +1,18 @@
 """The capture does not hold the whole run.
 
 Measures
-    How the run ended; lines that could not be read, or say what no engine can mean; rounds that
-    the end line counts, or the numbers of others leave room for, and the file lacks; prefills,
-    ends, plain steps and rechecks that other bursts of the capture have.
+    How the run ended; lines that could not be read, or whose values no engine can produce; rounds
+    that the file lacks, by the end line's count or by the gaps in the rounds' numbers; prefills,
+    ends, plain steps and rechecks that other bursts of the capture have and some burst lacks.
 
 Fires when
     There is no end line (a killed run, a full disk), the run was interrupted or failed, lines are
-    damaged, a line behind the end line was not ended, or any of these are missing. A capture still
+    damaged, a line after the end line is cut off, or rounds or lines are missing. A capture still
     being written need not have an end.
 
 Why this is the measurement and not the engine
-    What is there is true; what is missing may not resemble it. Nothing is said of neighbours
-    between which a round is missing.
+    The lines in the file are true, and the missing ones may differ from them. Two rounds are not
+    compared where a round between them is missing.
 
 Likely causes
     Ctrl-C, a kill, a full disk, an error of the engine (its reason is quoted), a copied or edited
@@ -22,7 +22,7 @@ Confirm
     Record again, on a disk with room.
 
 Does not see
-    Rounds the backend never reported; what a loop of one's own leaves out beside its rounds.
+    Rounds that the backend never reported; other lines that your own recorded loop leaves out.
 
 Try it
     specprof run, then Ctrl-C
@@ -42,26 +42,26 @@ BEFORE_ALL = -1
 
 
 class CaptureIncomplete(Rule):
-    """A look at the file's end."""
+    """Reads the file's end, and counts what is missing."""
 
     family: ClassVar[Family] = "measurement"
     stage: ClassVar[Stage] = Stage.MEASUREMENT
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Say what the file lacks."""
+        """List what the file lacks."""
         end, recorded = evidence.columns.end, len(evidence.columns.rounds)
-        missing, after = _missing(evidence)
+        missing, after = _count_missing(evidence)
         reasons = []
         if end is None and not evidence.live:
             reasons.append("it has no end line: the run was killed, or the disk filled up")
         elif end and end.status != "complete":
-            reasons.append(f"the run {_told(end.status, end.reason)}")
+            reasons.append(f"the run {_describe_end(end.status, end.reason)}")
         damaged = evidence.columns.damaged
         if damaged:
             reasons.append(damaged.sentence())
         if end and evidence.columns.torn:
-            reasons.append("behind its end line stands a line that was not ended")
+            reasons.append("after its end line comes a line that was cut off")
         if missing > 0:
             rounds = "1 round is" if missing == 1 else f"{missing:,} rounds are"
             where = "" if after is None else f", the first after round {after:,}"
@@ -80,15 +80,15 @@ class CaptureIncomplete(Rule):
                 Measure(name="rounds recorded", value=recorded),
                 Measure(name="lines damaged", value=len(damaged)),
             ),
-            remedy="record again before trusting totals; rates of what is there stand",
+            remedy="record again before you trust totals; rates of the recorded rounds stay valid",
         )
         return Found(finding=finding)
 
 
-def _missing(evidence: Evidence) -> tuple[int, int | None]:
-    """Return how many rounds the file lacks, and the last one before the first that it lacks.
+def _count_missing(evidence: Evidence) -> tuple[int, int | None]:
+    """Return how many rounds the file lacks, and the round before the first missing one.
 
-    None where no round is there to tell.
+    The latter is None where the file holds no rounds in order.
     """
     index, end = evidence.columns.rounds.index, evidence.columns.end
     if not len(index) or (np.diff(index) <= 0).any():
@@ -98,6 +98,6 @@ def _missing(evidence: Evidence) -> tuple[int, int | None]:
     return missing, int((lost == 0).sum()) - 1
 
 
-def _told(status: str, reason: str | None) -> str:
+def _describe_end(status: str, reason: str | None) -> str:
     how = "was interrupted" if status == "interrupted" else status
     return f"{how} ({reason})" if reason else how

@@ -1,21 +1,22 @@
 """The clock is too slow, or too coarse, for what it times.
 
 Measures
-    The cost of the clock's readings per wall time of a median round; verify spans of no length.
+    The time that reading the clock takes, per wall time of a median round; verify spans of length
+    0.
 
 Fires when
-    Reading the clock takes 2% of a round or more, or 1% of verify spans have no length.
+    Reading the clock takes 2% of a round or more, or 1% of verify spans have length 0.
 
 Why this is the measurement and not the engine
-    A clock that takes time adds it to what it measures, most where steps are short; one that
-    ticks coarsely books a step's time under its neighbour.
+    A slow clock adds its own time to each step, most of all to short steps. A coarse clock counts a
+    step's time for the step next to it.
 
 Likely causes
     Events of an accelerator around microsecond kernels; a virtual machine's clock; very small
     models.
 
 Confirm
-    Record with --detail off: the difference in wall time is the clock's and the recorder's.
+    Record with --detail off: the difference in wall time belongs to the clock and the recorder.
 
 Does not see
     Readings that make the device wait, which show in the host gap.
@@ -32,7 +33,8 @@ from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
-COST, EMPTY = 0.02, 0.01
+MAX_COST, MAX_EMPTY = 0.02, 0.01
+"""Shares: of a round's wall time, and of verify spans."""
 
 
 class ClockCoarse(Rule):
@@ -43,17 +45,17 @@ class ClockCoarse(Rule):
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Set the clock's cost against a round."""
+        """Compare the clock's cost with a round's wall time."""
         rounds, spans = evidence.timed, evidence.columns.spans
         # Two readings a span and a round; a draft step is a span too.
         readings = 2 * (len(spans) + 1 + float(np.median(rounds.levels)))
         cost = readings * evidence.header.clock.read_ns / max(float(np.median(rounds.wall_ns)), 1)
         empty = float((spans["verify"] == 0).mean()) if "verify" in spans else 0.0
-        if cost < COST and empty < EMPTY:
-            return Clear(detectable=f"a cost of {COST:.0%} of a round; seen {cost:.2%}")
+        if cost < MAX_COST and empty < MAX_EMPTY:
+            return Clear(detectable=f"a cost of {MAX_COST:.0%} of a round; seen {cost:.2%}")
         finding = Finding(
-            message=f"the clock costs {cost:.1%} of a round, and {empty:.1%} of verify spans have "
-            "no length",
+            message=f"reading the clock takes {cost:.1%} of a round, and {empty:.1%} of verify "
+            "spans have length 0",
             measures=(
                 Measure(name="clock readings per wall time", value=cost, n=len(rounds)),
                 Measure(name="empty verify spans per round", value=empty, n=len(rounds)),

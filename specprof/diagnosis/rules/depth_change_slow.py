@@ -1,25 +1,26 @@
 """Rounds are slow when they draft another number of tokens than the round before.
 
 Measures
-    The verify pass of rounds whose width differs from the one before in the same burst, over that
-    of rounds of the same width whose doesn't; and how seldom chance deals such a difference.
+    The verify time of rounds whose width differs from the width of the round before in the same
+    burst, over that of rounds of equal width that follow their own width; and the probability of
+    such a difference by chance.
 
 Fires when
-    The difference is 30% of a pass or more, and a permutation over the rounds gives less than the
-    error rate of one test. At least 8 rounds of either kind are needed at some width.
+    The difference is 30% of a pass or more, and its probability under a permutation of the rounds
+    is below the error rate of one test. At least 8 rounds of either kind are needed at some width.
 
 Why this is a cost and not a bug
-    The answers are right; but the same work takes longer because the last was of another shape.
+    The answers are right. But the same work takes longer because the last pass had another shape.
 
 Likely causes
-    A captured graph or a compiled kernel kept for one shape only; alternating shapes that share an
-    identity in a cache.
+    A captured graph or a compiled kernel that is kept for one shape only; alternating shapes that
+    share one entry of a cache.
 
 Confirm
-    A fixed depth: specprof run --depth-policy fixed.
+    Run with a fixed depth: specprof run --depth-policy fixed.
 
 Does not see
-    A depth that never changes; a cost that falls on the draft's steps.
+    A depth that never changes; a cost in the draft's steps.
 
 Try it
     specprof drill perf/graph-reset-by-shape
@@ -36,8 +37,9 @@ from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
-SLOWER = 0.3
-ENOUGH = 8
+MIN_EXTRA = 0.3
+"""Of a verify pass of equal width."""
+MIN_ROUNDS = 8
 
 
 class DepthChangeSlow(Rule):
@@ -47,15 +49,16 @@ class DepthChangeSlow(Rule):
     stage: ClassVar[Stage] = Stage.COST
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Compare rounds of one width by what came before them."""
-        relative, changed = _relative(evidence)
+        """Compare rounds of one width that follow another width with those that don't."""
+        relative, changed = _relative_times(evidence)
         extra = float(relative[changed].mean() - relative[~changed].mean())
         chance = block_permutation(relative, np.ones_like(relative), changed)
-        if extra < SLOWER or chance > evidence.alpha:
-            return Clear(detectable=f"{SLOWER:.0%} more where K changed; seen {extra:+.0%}")
+        if extra < MIN_EXTRA or chance > evidence.alpha:
+            more = f"verify passes {MIN_EXTRA:.0%} slower where K changed"
+            return Clear(detectable=f"{more}; seen {extra:+.0%}")
         finding = Finding(
-            message=f"a round that drafts another number of tokens than the last verifies "
-            f"{extra:.0%} slower than one of the same width that doesn't",
+            message="a round that drafts another number of tokens than the round before verifies "
+            f"{extra:.0%} slower than a round of equal width after an equal one",
             measures=(
                 Measure(
                     name="verify time after a change of width, less without, per median",
@@ -65,15 +68,18 @@ class DepthChangeSlow(Rule):
                 Measure(name="rounds after a change", value=float(changed.sum()), n=len(changed)),
                 Measure(name="p", value=chance),
             ),
-            remedy="keep a graph for each width, or pad every round to one; or fix the depth",
+            remedy="keep a graph for each width, or pad every round to one width, or fix the depth",
             confirm=("specprof run --depth-policy fixed",),
             suspects=("perf/graph-reset-by-shape",),
         )
         return Found(finding=finding)
 
 
-def _relative(evidence: Evidence) -> tuple[Floats, Bools]:
-    """Return verify times over their width's median, and which followed another width, [kept]."""
+def _relative_times(evidence: Evidence) -> tuple[Floats, Bools]:
+    """Return verify times over their width's median, and which followed another width.
+
+    Both are [rounds of widths with enough rounds of either kind].
+    """
     rounds, columns = evidence.timed, evidence.columns
     if "verify" not in columns.spans:
         raise MissingEvidence("no verify span was recorded", "record with --detail rounds")
@@ -85,14 +91,14 @@ def _relative(evidence: Evidence) -> tuple[Floats, Bools]:
     ns = columns.spans["verify"][order].astype(float)
     relative, kept = np.zeros_like(ns), np.zeros(len(ns), bool)
     for each in np.unique(width[follows]):
-        those = follows & (width == each)
-        if min((those & changed).sum(), (those & ~changed).sum()) < ENOUGH:
+        alike = follows & (width == each)
+        if min((alike & changed).sum(), (alike & ~changed).sum()) < MIN_ROUNDS:
             continue
-        median_ns = float(np.median(ns[those & ~changed]))
-        if median_ns:  # else a clock too coarse to tell
-            relative[those] = ns[those] / median_ns
-            kept |= those
+        median_ns = float(np.median(ns[alike & ~changed]))
+        if median_ns:  # a coarse clock may read 0
+            relative[alike] = ns[alike] / median_ns
+            kept |= alike
     if not kept.any():
-        title = f"no width was verified {ENOUGH} times both after its like and after another"
+        title = f"no K was used {MIN_ROUNDS} times both after itself and after another K"
         raise MissingEvidence(title, "record a run whose K varies, --depth-policy confidence")
     return relative[kept], changed[kept]

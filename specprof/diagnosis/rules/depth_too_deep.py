@@ -1,27 +1,27 @@
 """A smaller K would give more tokens per second.
 
 Measures
-    Tokens per second predicted at each K up to the one that ran, from the accepted counts and the
-    phases' mean times of this very run.
+    Tokens per second predicted for each K up to the K that ran, from this run's accepted counts and
+    the mean times of its phases.
 
 Fires when
     Some smaller K gains 3% or more at the lower end of its 95% interval (block bootstrap over
-    rounds). Where plain steps were not timed the verify pass is taken to cost the same at any
+    rounds). Where plain steps were not timed, the verify pass is assumed to cost as much at every
     K, which understates the gain.
 
 Why this is a setting and not a bug
-    Late draft indices stand only if all before them do; each still costs a draft step.
+    A late draft index is accepted only if all before it are; each still costs a draft step.
 
 Likely causes
     A depth copied from another pair, text or machine; acceptance that fell with the context.
 
 Confirm
-    Sweep the depth: an optimum at the edge of a sweep is none.
+    Sweep the depth. An optimum at the edge of the sweep is not one yet: widen the sweep.
 
 Does not see
-    Larger K than the one that ran; that a fixed K may lose to one that adapts; trees, where less
-    depth is another tree. Counts from a deep
-    run stand in for a shallow one's, whose rounds begin at other places (theory I9).
+    A larger K than the K that ran; an adaptive depth that beats every fixed K; trees, where less
+    depth is another tree. The estimate for a smaller K reuses this run's rounds; the rounds of a
+    real shallow run begin at other places (theory I9).
 
 Try it
     specprof run --depth 16
@@ -32,15 +32,15 @@ from typing import ClassVar
 from specprof.analysis import cost_model
 from specprof.analysis.cost_model import DepthChoice
 from specprof.analysis.evidence import Evidence
-from specprof.diagnosis.rules._terms import dearest
+from specprof.diagnosis.rules._terms import case_of_dearest_term
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
-GAIN = 1.03
-OVER, MOSTLY = "perf/over-drafting-or-gating", 0.5
-"""Where most drafted tokens are never reached the depth is at fault, whatever a draft costs."""
-RUN = "specprof run"
-NONE = f"{RUN} --drafter none"
+MIN_GAIN = 1.03
+OVER_DRAFTING, MAX_NEVER_REACHED = "perf/over-drafting-or-gating", 0.5
+"""The case that fits where more than this share of the drafted tokens is never reached."""
+RUN_COMMAND = "specprof run"
+PLAIN_COMMAND = f"{RUN_COMMAND} --drafter none"
 
 
 class DepthTooDeep(Rule):
@@ -55,13 +55,13 @@ class DepthTooDeep(Rule):
             return Unknown(reason="a shallower tree is another tree: compare runs of both")
         choice = evidence.ask(cost_model.best_depth)
         gain = choice.gain
-        if choice.best == choice.asked or gain.low < GAIN:
-            return Clear(detectable=f"a gain of {GAIN - 1:.0%} at a K below {choice.asked}")
+        if choice.best == choice.asked or gain.low < MIN_GAIN:
+            return Clear(detectable=f"a gain of {MIN_GAIN - 1:.0%} at a K below {choice.asked}")
         policy = evidence.settings.depth_policy
         rounds = evidence.speculative
         idle = 1 - float(rounds.reached.sum() / rounds.drafted.sum())
-        wasted = bool(choice.best) or idle > MOSTLY
-        case = OVER if wasted else dearest(evidence.ask(cost_model.costs))
+        wasted = bool(choice.best) or idle > MAX_NEVER_REACHED
+        case = OVER_DRAFTING if wasted else case_of_dearest_term(evidence.ask(cost_model.costs))
         return Found(finding=_finding(choice, policy, case, idle))
 
 
@@ -72,9 +72,9 @@ def _finding(choice: DepthChoice, policy: str, case: str, idle: float) -> Findin
     remedy = f"set the depth to {choice.best}" + (
         "" if fixed else ", and the depth policy to fixed"
     )
-    confirm = f"{RUN}{'' if fixed else ' --depth-policy fixed'} --depth {choice.best}"
+    confirm = f"{RUN_COMMAND}{'' if fixed else ' --depth-policy fixed'} --depth {choice.best}"
     if not choice.best:
-        remedy, confirm = f"{remedy}: plain decoding is faster than this draft", NONE
+        remedy, confirm = f"{remedy}: plain decoding is faster than this draft", PLAIN_COMMAND
     return Finding(
         message=f"{asked} is too deep here: {instead} would give about {gain.value - 1:.0%} more "
         "tokens per second",

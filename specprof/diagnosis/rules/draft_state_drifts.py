@@ -1,20 +1,20 @@
-"""The draft's answers in the run differ from those it gives to the bare text.
+"""The draft's answers in the run differ from its answers to the bare text.
 
 Measures
-    Total variation between the draft's law at a rechecked place as the run had it and as one plain
-    pass over the committed tokens has it, at any temperature (in captures without it: what the
-    drafted token's probability lost). Which places are astray: after which outcome, at which draft
-    indices, from which depth or burst, growing with what.
+    Total variation between the draft's law in the run and its law in one plain pass over the
+    committed tokens, at each rechecked place and at any temperature (in captures without it: how
+    much the drafted token's probability lost). Which places are wrong: after which outcome, at
+    which draft indices, from which depth or burst on, and what the gap grows with.
 
 Fires when
-    Places farther apart than rounding takes them (0.0005 in float32, 0.1 in bfloat16, 0.03 at
-    least where a cache is quantised) come oftener than in 0.2% of cases (5% in bfloat16), by an
-    always-valid bet on each, at 0.1%.
+    The two laws are farther apart than rounding moves them (0.0005 in float32, 0.1 in bfloat16, at
+    least 0.03 where a cache is quantised) in more than 0.2% of places (5% in bfloat16), by an
+    always-valid bet on each place, at 0.1%.
 
 Why this is a bug and not a mismatch
-    The recheck feeds the same tokens to the same weights in one plain pass. However bad the draft,
-    it is as bad there; a wrong cache, position or mask is only in the run. Text stays the target's
-    own, so nothing but acceptance shows it.
+    The recheck feeds the same tokens to the same weights in one plain pass. A bad draft is as bad
+    there; a wrong cache, position or mask exists in the run only. The text stays the target's own,
+    so that only acceptance shows the bug.
 
 Likely causes
     After rejections: rollback keeps or drops too much, or a snapshot still holds rejected rows.
@@ -23,12 +23,12 @@ Likely causes
     the first round of long prompts: only the last chunk was prefilled. Throughout: positions.
 
 Confirm
-    Recheck a fresh, single-stop run: a drift that needs rounds to build up is a rollback.
+    Recheck a new run with a single stop: a gap that needs rounds to build up comes from rollback.
 
 Does not see
-    What is off by little and evenly, as rounding is: state-rounded. What run and recheck share: a
-    wrong checkpoint, a wrong RoPE scaling. Places deeper than recheck_context;
-    younger siblings in a tree; drafters whose law nothing can say again.
+    Small and even errors, as rounding makes them: state-rounded sees those. Errors that run and
+    recheck share: a wrong checkpoint, a wrong RoPE scaling. Places deeper than recheck_context; in
+    a tree, siblings after the first; drafters whose law can't be recomputed.
 
 Try it
     specprof drill draft-state
@@ -62,18 +62,19 @@ def _suspects(evidence: Evidence, seen: Pattern) -> tuple[str, ...]:
     settings = evidence.settings
     stale, replayed = "kv/padded-drafter-seqlen-stale", "kv/graph-replay-stale-length"
     keys, mask = "pos/streaming-keys-not-reindexed", "kv/sliding-mask-size-mismatch"
-    evicts = _states.windowed(settings, "draft") and seen.since is not None
+    evicts = _states.is_windowed(settings, "draft") and seen.since is not None
+    quantised = _states.cache_kind(settings, "draft") == "quantised"
     leaves = (
         (seen.one_sequence_clean, ("kv/index-map-stale-after-step0",)),
         (seen.later_only, (stale, replayed)),
         (seen.uneven_only, (replayed, stale)),
-        (_unprimed(evidence, seen), ("kv/draft-not-primed-by-chunked-prefill",)),
+        (_is_unprimed(evidence, seen), ("kv/draft-not-primed-by-chunked-prefill",)),
         (seen.from_second, ("kv/draft-cache-leaks-across-requests",)),
         (evicts, (keys, mask)),
         (settings.drafter == "eagle", _of_a_head(seen)),
         (seen.onset == "rejection", _after_rejections(evidence, seen)),
         (seen.onset == "all-accepted", ("kv/draft-last-proposal-missing",)),
-        (_states.cache(settings, "draft") == "quantised", ("kv/injected-rows-in-wrong-basis",)),
+        (quantised, ("kv/injected-rows-in-wrong-basis",)),
         (seen.onset == "any round", (replayed, stale)),
         (True, ("pos/draft-position-off-by-one",)),
     )
@@ -91,16 +92,17 @@ def _of_a_head(seen: Pattern) -> tuple[str, ...]:
 def _after_rejections(evidence: Evidence, seen: Pattern) -> tuple[str, ...]:
     under, snapshot = "kv/draft-rollback-under-trim", "kv/shared-snapshot-not-trimmed"
     if not np.isnan(evidence.rounds.draft_length).all():
-        return snapshot, under  # lengths are told, and a wrong one leads
+        return snapshot, under  # a wrong length would have been found by cache-length-wrong
     if seen.builds_up and seen.lasts:
         return ("kv/draft-rollback-over-trim",)
     return under, snapshot
 
 
-def _unprimed(evidence: Evidence, seen: Pattern) -> bool:
-    """Whether just the bursts are astray as they begin whose text is longer than a chunk."""
+def _is_unprimed(evidence: Evidence, seen: Pattern) -> bool:
+    """Return whether the wrong bursts are those whose prompt is longer than a prefill chunk."""
     if seen.onset != "at once" or seen.clean_until is None:
         return False
     starts = [one.context for one in evidence.columns.prefills]
-    long = [start for start in starts if start > _states.CHUNK + 1]
-    return bool(long) and seen.clean_until <= _states.CHUNK + 1 < seen.astray_from <= min(long)
+    one_chunk = _states.PREFILL_CHUNK_TOKENS + 1
+    long = [start for start in starts if start > one_chunk]
+    return bool(long) and seen.clean_until <= one_chunk < seen.astray_from <= min(long)

@@ -1,26 +1,28 @@
-"""A draft step takes far longer than the draft's share of the target explains.
+"""A draft step takes far longer than the draft's size explains.
 
 Measures
-    A draft step over a plain target step, against the draft's share of the target's layers or of
-    its bytes, whichever is larger: small models are bound by launches, which go by layers.
+    The time of a draft step over a plain target step, against the draft's share of the target's
+    layers or of its bytes, the larger of the two: kernel launches bound small models, and there is
+    a number of launches for each layer.
 
 Fires when
-    The step takes 1.75 times its share or more, and a third of a plain step at least, at the lower
+    The step takes 1.75 times its share or more, and at least a third of a plain step, at the lower
     end of the 95% interval.
 
 Why this is a cost and not a bug
-    What is drafted is right. A draft of few layers that is as slow as its target isn't working: it
-    waits to be launched, or runs elsewhere.
+    The drafts are right. But a draft of few layers that is as slow as its target is not computing:
+    it waits for launches, or runs on another device.
 
 Likely causes
-    Draft steps launched one by one while the target's run as a captured graph; a draft left on the
-    host, or on more devices than it can use.
+    Draft steps launched kernel by kernel while the target's run as a captured graph; a draft left
+    on the host, or on more devices than it can use.
 
 Confirm
-    A timeline of one round: specprof export speedscope; the device of the draft's parameters.
+    Look at a timeline of one round (specprof export speedscope), and at the device of the draft's
+    parameters.
 
 Does not see
-    A draft that is simply large: its share says so, and draft-too-expensive whether it pays.
+    A draft that is simply large: its share is large too. draft-too-expensive says whether it pays.
 
 Try it
     specprof drill slow-draft
@@ -35,9 +37,9 @@ from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
-TIMES_ITS_SHARE = 1.75
-LEAST = 1 / 3
-"""Of a plain step: below it the draft's cost is no one's first trouble."""
+MIN_TIMES_SHARE = 1.75
+MIN_PLAIN_STEPS = 1 / 3
+"""A cheaper draft step matters little."""
 
 
 class DraftStepSlow(Rule):
@@ -47,7 +49,7 @@ class DraftStepSlow(Rule):
     stage: ClassVar[Stage] = Stage.COST
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Hold the step's cost against the draft's share."""
+        """Compare the step's cost with the draft's share."""
         cost, share = evidence.ask(cost_model.costs), _share(evidence)
         if not cost.has_baseline:
             raise MissingEvidence("plain steps were not timed", "record with --plain-steps 6")
@@ -55,14 +57,14 @@ class DraftStepSlow(Rule):
         steps = evidence.columns.spans["draft"][drafting].astype(float)
         step = ratio(steps, rounds.levels.astype(float))
         low = step.low / cost.plain_step_ns
-        most = max(TIMES_ITS_SHARE * share, LEAST)
+        most = max(MIN_TIMES_SHARE * share, MIN_PLAIN_STEPS)
         if low < most:
             seen = cost.draft_step_ns / cost.plain_step_ns
             return Clear(detectable=f"a draft step above {most:.2f} plain steps; seen {seen:.2f}")
         value = step.value / cost.plain_step_ns
         finding = Finding(
             message=f"a draft step takes {value:.2f} of a plain target step, {value / share:.1f} "
-            f"times what the draft's size explains ({share:.2f})",
+            f"times as much as the draft's size explains ({share:.2f})",
             measures=(
                 Measure(
                     name="draft step / plain target step",
@@ -74,7 +76,7 @@ class DraftStepSlow(Rule):
                 Measure(name="draft / target, layers or bytes", value=share),
                 Measure(name="draft step", value=step.value / 1e6, unit="ms"),
             ),
-            remedy="capture the draft's step as one graph; see that its parameters lie on the "
+            remedy="capture the draft's step as one graph; check that its parameters are on the "
             "target's device",
             confirm=("specprof export speedscope <capture>",),
             suspects=("perf/draft-eager", "perf/draft-on-wrong-device"),
@@ -83,7 +85,7 @@ class DraftStepSlow(Rule):
 
 
 def _share(evidence: Evidence) -> float:
-    """Return the draft's share of the target's layers or bytes; of what it really runs."""
+    """Return the draft's share of the target's layers or of its bytes, the larger of the two."""
     target, draft = evidence.header.target, evidence.header.draft
     if not target or not draft or "draft" not in evidence.columns.spans:
         hint = "only a draft with a model of its own has a share of the target's"

@@ -1,26 +1,26 @@
-"""A draft step costs more of a target step than the share of drafts that stand.
+"""A draft step costs more than its acceptance can win back, at any depth.
 
 Measures
-    Draft step time over plain target step time, c, and accepted per reached token, alpha. In a
-    tree a step drafts a level: there alpha is accepted per reached level.
+    c, the time of a draft step over a plain target step, and alpha, accepted per reached token. In
+    a tree a step drafts a level, and alpha is accepted per reached level.
 
 Fires when
-    alpha's 95% interval lies below c. Where plain steps were not timed the verify pass stands in,
-    which understates c.
+    alpha's 95% interval lies below c. Where plain steps were not timed, the verify pass is taken
+    instead, which understates c.
 
 Why this is a cost and not a bug
-    With alpha <= c no depth improves on plain decoding (arXiv 2211.17192, corollary 3.9), however
-    cheap everything else is.
+    With alpha <= c no depth improves on plain decoding (arXiv 2211.17192, corollary 3.9), even if
+    everything else costs nothing.
 
 Likely causes
-    A draft nearly as large as the target, or as many layers: small models are bound by launches,
-    so c follows the number of layers, not of parameters; a draft on a slower device.
+    A draft nearly as large as the target, or with as many layers: kernel launches bound small
+    models, so c follows the number of layers, not of parameters; a draft on a slower device.
 
 Confirm
-    A smaller draft, or an n-gram drafter, at the same depth.
+    Run a smaller draft, or an n-gram drafter, at the same depth.
 
 Does not see
-    A draft that pays at depth 1 and not at the depth asked for: that is depth-too-deep.
+    A draft that pays at depth 1 and not at the depth asked for: depth-too-deep sees that.
 
 Try it
     specprof drill slow-draft
@@ -43,18 +43,18 @@ class DraftTooExpensive(Rule):
     stage: ClassVar[Stage] = Stage.COST
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Compare alpha with c."""
+        """Compare the acceptance alpha with the cost ratio c."""
         cost, alpha = evidence.ask(cost_model.costs), alpha_cond(evidence.columns)
         if alpha is None:
             raise MissingEvidence("no drafted token was reached", "record a run that drafts")
         share = cost.draft_step_ns / cost.plain_step_ns
         if alpha.high >= share:
             return Clear(detectable=f"alpha below c = {share:.2f}; seen {alpha.value:.2f}")
-        passed = "reached levels are passed" if evidence.columns.trees else "reached drafts stand"
+        reached = "levels" if evidence.columns.trees else "drafts"
         least = "" if cost.has_baseline else "at least "
         finding = Finding(
-            message=f"a draft step costs {least}{share:.0%} of a target step and "
-            f"{alpha.value:.0%} of {passed}: no depth pays",
+            message=f"a draft step costs {least}{share:.0%} of a target step, and only "
+            f"{alpha.value:.0%} of reached {reached} are accepted: no depth pays",
             measures=(
                 Measure(name="draft step / target step", value=share),
                 Measure(
@@ -66,7 +66,7 @@ class DraftTooExpensive(Rule):
                 ),
                 Measure(name="draft step", value=cost.draft_step_ns / 1e6, unit="ms"),
             ),
-            remedy="use a draft of fewer layers, run its steps as one captured graph, or draft "
+            remedy="use a draft with fewer layers, run its steps as one captured graph, or draft "
             "from the text itself (n-grams)",
             confirm=("specprof run --depth 1", "specprof run --drafter none"),
             suspects=("perf/draft-cost-ratio",),

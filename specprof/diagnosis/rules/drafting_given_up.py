@@ -1,25 +1,26 @@
-"""The depth policy went down to the least K after a handful of drafts, and never tried again.
+"""The depth policy went down to the smallest K after a few drafts, and never tried again.
 
 Measures
-    The round from which K asked for is 0, or 1, for good, the drafts that were reached before it,
-    and the rounds that followed; how many of the single drafts stood.
+    The round from which the policy asks for K = 0 or K = 1 to the end, the drafts that were reached
+    before it, and the rounds that followed; how many of the single drafts were accepted.
 
 Fires when
-    A policy that adapts asks for nothing, or for one token although 60% of those stand, through
-    the last 30 rounds or more, and at least half of all rounds, on fewer than 40 reached drafts.
+    A policy that adapts asks for no token, or for one token although 60% of those are accepted,
+    through the last 30 rounds or more, and through at least half of all rounds, on the evidence of
+    fewer than 40 reached drafts.
 
 Why this is a setting and not a bug
-    Any K leaves the text as it is. But 40 draws tell a rate to 15 points at best, and one unlucky
-    round tells nothing.
+    The text is the same at any K. But 40 draws measure a rate to within 15 points at best, and one
+    unlucky round measures nothing.
 
 Likely causes
     A policy that decides on one round; a state carried over from another run or request.
 
 Confirm
-    A fixed depth over the same text: specprof run --depth-policy fixed.
+    Run a fixed depth over the same text: specprof run --depth-policy fixed.
 
 Does not see
-    A policy that was right on little evidence; one that settles at a small K above 1.
+    A policy that was right on little evidence; a policy that settles at a small K above 1.
 
 Try it
     specprof drill perf/adaptive-k-small-sample
@@ -33,10 +34,10 @@ from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
-LONG = 30
-FEW = 40
-WELL = 0.6
-"""Accepted of the drafts reached at K = 1: more would have stood."""
+MIN_LAST_ROUNDS = 30
+MIN_REACHED_DRAFTS = 40
+MIN_ACCEPTED = 0.6
+"""Of the drafts reached at K = 1: at this rate more drafts would have been accepted."""
 
 
 class DraftingGivenUp(Rule):
@@ -47,7 +48,7 @@ class DraftingGivenUp(Rule):
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Look for the last round that asked for more than the least."""
+        """Look for the last round that asked for another K than the run's last."""
         rounds, policy = evidence.rounds, evidence.settings.depth_policy
         if policy == "fixed" or not evidence.settings.depth:
             return Unknown(reason="the depth is fixed: there is no policy to give up")
@@ -57,21 +58,22 @@ class DraftingGivenUp(Rule):
         idle, reached = len(rounds) - last - 1, int(rounds.reached[: last + 1].sum())
         later = rounds.reached[last + 1 :].sum()
         stands = float(rounds.accepted[last + 1 :].sum() / later) if later else 1.0
-        given_up = least <= 1 and stands >= WELL
-        if not given_up or idle < max(LONG, len(rounds) / 2) or reached >= FEW:
+        given_up = least <= 1 and stands >= MIN_ACCEPTED
+        enough = reached >= MIN_REACHED_DRAFTS
+        if not given_up or idle < max(MIN_LAST_ROUNDS, len(rounds) / 2) or enough:
             return Clear(
-                detectable=f"{LONG} last rounds at K = 0, or at K = 1 with {WELL:.0%} accepted, on "
-                f"fewer than {FEW} reached drafts"
+                detectable=f"{MIN_LAST_ROUNDS} last rounds at K = 0, or at K = 1 with "
+                f"{MIN_ACCEPTED:.0%} accepted, after fewer than {MIN_REACHED_DRAFTS} reached drafts"
             )
         finding = Finding(
             message=f"the policy {policy!r} asks for K = {least} from round {last + 1} to the end, "
-            f"{idle} rounds, having seen {reached} reached drafts",
+            f"{idle} rounds, after only {reached} reached drafts",
             measures=(
                 Measure(name="last rounds at that K", value=idle, n=len(rounds)),
                 Measure(name="reached drafts before", value=reached),
             ),
-            remedy="decide on some dozens of reached drafts, forget slowly, try again now and "
-            "then; start each run afresh",
+            remedy="decide on some dozens of reached drafts, forget slowly, and try a larger K "
+            "again from time to time; start each run with a fresh policy",
             confirm=("specprof run --depth-policy fixed",),
             rounds=(last + 1,),
             suspects=("perf/adaptive-k-small-sample", "meas/state-carried-between-arms"),

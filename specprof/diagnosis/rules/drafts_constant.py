@@ -1,23 +1,23 @@
 """From some point on every drafted token is the same id, and none is accepted.
 
 Measures
-    Rounds at the end of the capture, by context, all of whose drafted tokens are one id; whether
-    drafts varied before.
+    The rounds with the longest contexts, as far back as all their drafted tokens are one id;
+    whether drafts varied before.
 
 Fires when
     Twenty or more rounds beyond some context drafted one id only, none of it was accepted, and
     rounds before that context drafted at least five ids.
 
 Why this is a configuration and not a mismatch
-    A draft that knows little still says different things after different words, or says its one
-    thing from the start. A constant from a length on is a stand-in for drafts.
+    A weak draft still drafts different tokens after different words, or drafts one token from the
+    start. A constant that begins at a length is a placeholder.
 
 Likely causes
-    The draft's maximal length, shorter than the target's: beyond it the engine submits a dummy id
-    and verifies it all the same (vllm #58080).
+    The draft's maximal length is shorter than the target's: beyond it the engine submits a dummy id
+    and verifies it anyway (vllm #58080).
 
 Confirm
-    The same run cut short of that context.
+    Make the same run with a context below that length: the drafts must vary.
 
 Does not see
     A constant that is accepted, in a text that repeats it; a draft that is constant throughout
@@ -37,8 +37,8 @@ from specprof.analysis.tables import first_rounds
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
-ENOUGH = 20
-VARIED = 5
+MIN_ROUNDS = 20
+MIN_IDS_BEFORE = 5
 
 
 class DraftsConstant(Rule):
@@ -58,26 +58,26 @@ class DraftsConstant(Rule):
         before = len(np.unique(token[: len(token) - count]))
         start = places.taken(order).round[len(token) - count :]
         n = len(np.unique(start))
-        if n < ENOUGH or before < VARIED:
-            return Clear(detectable=f"{ENOUGH} rounds beyond a context with one id")
+        if n < MIN_ROUNDS or before < MIN_IDS_BEFORE:
+            return Clear(detectable=f"{MIN_ROUNDS} rounds that draft one id beyond a context")
         first = int(order[len(token) - count])
         at = int(places.context[first])
         finding = Finding(
             message=f"from context {at:,} on every draft is the id {int(token[-1])}, and none "
-            "stands",
+            "is accepted",
             measures=(
                 Measure(name="rounds with the constant", value=n),
                 Measure(name="accepted per reached token there", value=0.0, n=count),
             ),
-            remedy="give the draft the target's maximal length, or draft nothing beyond its own "
-            "and say so",
+            remedy="give the draft the target's maximal length; or draft nothing beyond the "
+            "draft's own length, and report that",
             confirm=(f"specprof run --context {at}",),
             rounds=first_rounds(start),
             where=Where(
                 round=int(places.round[first]),
                 context=at,
                 index=int(places.index[first]),
-                event="at a length of the draft's own",
+                event="at a length limit of the draft's own",
             ),
             suspects=("pos/draft-length-gate-dummy-tokens",),
             headline=True,

@@ -1,28 +1,29 @@
-"""Above temperature 0 drafts are picked, not drawn, and stand as picked ones do.
+"""Above temperature 0 drafts are first choices, not draws, and are accepted as such.
 
 Measures
     Whether each draft is the first choice of its law, where that law has others; by which rule the
-    drafts stand.
+    drafts are accepted.
 
 Fires when
-    They all are, and they stand by equality with the target's own draw, declared or not; or a chain
-    of a drafter that has a law declares all mass on each of its drafts.
+    All drafts are first choices, and they are accepted by equality with the target's own draw,
+    declared or not; or, in chains, a drafter that has a law declares all mass on each of its
+    drafts.
 
 Why this is a configuration and not a bug
-    Equality asks nothing of how a draft came about, and rejection owes a draft that is certain just
-    its target probability: the text is the target's (theory 2.3, 2.4). Where the target is unsure
-    fewer stand than would of drafts drawn at its temperature.
+    Equality works with drafts of any origin, and rejection accepts a certain draft with its target
+    probability: the text is the target's (theory 2.3, 2.4). Where the target is unsure, fewer
+    drafts are accepted than if they were drawn at its temperature.
 
 Likely causes
     A drafter that ignores the temperature, often on purpose: for equality a first choice is the
     better draft (z-lab/dflash#74, vllm #16899).
 
 Confirm
-    Temperature 0: the difference must vanish.
+    Run at temperature 0: the difference must vanish.
 
 Does not see
-    Trees, whose children are picked by design; looked-up drafts. Drafts that are picked and judged
-    as if they were drawn are draft-law-differs.
+    Trees, whose children are first choices by design; looked-up drafts. First choices that are
+    judged as if they were drawn: draft-law-differs sees those.
 
 Try it
     specprof drill draft/temperature-ignored
@@ -38,7 +39,7 @@ from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, S
 
 
 class DraftsNotDrawn(Rule):
-    """A look at ranks, and at the rule in force."""
+    """Exact: looks at ranks, and at the rule in force."""
 
     family: ClassVar[Family] = "configuration"
     stage: ClassVar[Stage] = Stage.ACCEPT_RULE
@@ -47,16 +48,17 @@ class DraftsNotDrawn(Rule):
     def judge(self, evidence: Evidence) -> Outcome:
         """Look for draws among the drafts."""
         if evidence.greedy or evidence.columns.trees:
-            title = "no draft is due to be drawn here"
+            title = "drafts need not be drawn in this run"
             raise MissingEvidence(title, "record a chain above temperature 0")
         places = evidence.places
         by_equality = evidence.ask(accept_laws.equality_in_force)
-        if not _certain(evidence) and not (by_equality and evidence.ask(accept_laws.picked)):
-            return Clear(detectable=f"none but first choices among {len(places):,} drafts")
+        chosen = by_equality and evidence.ask(accept_laws.picked)
+        if not (chosen or _declares_certainty(evidence)):
+            return Clear(detectable=f"only first choices among {len(places):,} drafts")
         stood = float(places.accepted.mean())
         finding = Finding(
             message=f"drafts are first choices, not draws, at temperature "
-            f"{evidence.settings.temperature:g}: {stood:.1%} of them stand",
+            f"{evidence.settings.temperature:g}: {stood:.1%} of them are accepted",
             measures=(
                 Measure(name="accepted per reached token", value=stood, n=len(places)),
                 Measure(
@@ -65,8 +67,9 @@ class DraftsNotDrawn(Rule):
                     n=len(places),
                 ),
             ),
-            remedy="draw the drafts at the target's temperature, hand over the law drawn from and "
-            "accept by rejection; near temperature 0 a first choice is the better draft",
+            remedy="draw the drafts at the target's temperature, give the accept step the law they "
+            "are drawn from, and accept by rejection; near temperature 0 a first choice is the "
+            "better draft",
             confirm=("specprof run --temperature 0",),
             suspects=("draft/temperature-ignored",),
             headline=True,
@@ -74,7 +77,7 @@ class DraftsNotDrawn(Rule):
         return Found(finding=finding)
 
 
-def _certain(evidence: Evidence) -> bool:
-    """Return whether a drafter that could draw declares all mass on each draft."""
+def _declares_certainty(evidence: Evidence) -> bool:
+    """Return whether a drafter that has a law declares all mass on each draft."""
     could = evidence.settings.backend == "native" and bool(evidence.has_distribution)
     return could and bool((evidence.places.draft_prob == 1).all())

@@ -1,8 +1,8 @@
-"""A round commits another number of tokens than its accepted drafts and one more.
+"""A round does not commit its accepted drafts and exactly one more token.
 
 Measures
-    Rounds whose emitted tokens are not accepted + 1, split by whether all drafts stood; rounds
-    that do not start where the one before them ended.
+    Rounds whose emitted tokens are not accepted + 1, split by whether all drafts were accepted;
+    rounds that do not start where the round before them ended.
 
 Fires when
     Any round inside a burst breaks emitted = accepted + 1 (theory I2), or any last round of a
@@ -21,7 +21,7 @@ Confirm
     Record with the draft equal to the target: every round must then emit K + 1.
 
 Does not see
-    Wrong tokens in the right number: that is residual-unsupported.
+    Wrong tokens in the right number: residual-unsupported sees those.
 
 Try it
     specprof drill no-bonus
@@ -54,7 +54,7 @@ class EmittedCountBroken(Rule):
         if not broken.any():
             return Clear(detectable=f"one broken round of {len(rounds):,}")
         first = int(broken.argmax())
-        message, suspects = _told(surplus[wrong], ~evidence.rejected[wrong])
+        message, suspects = _explain(surplus[wrong], ~evidence.rejected[wrong])
         finding = Finding(
             message=message,
             measures=(
@@ -66,7 +66,7 @@ class EmittedCountBroken(Rule):
                 Measure(name="broken per round", value=float(broken.mean()), n=len(rounds)),
                 Measure(name="tokens off per round", value=float(surplus[~last].mean())),
             ),
-            remedy="commit every accepted draft and then the correction or the bonus, in the "
+            remedy="commit every accepted draft, and then the correction or the bonus, in the "
             "round that decided them",
             confirm=("specprof run --draft <the target> --temperature 0",),
             rounds=first_rounds(rounds.index, broken),
@@ -85,18 +85,16 @@ class EmittedCountBroken(Rule):
         return Found(finding=finding)
 
 
-def _told(surplus: Ints, all_stood: Bools) -> tuple[str, tuple[str, ...]]:
-    """Return the message, and the cases that leave it, from the rounds of a wrong count."""
+def _explain(surplus: Ints, all_accepted: Bools) -> tuple[str, tuple[str, ...]]:
+    """Return the message and the cases that fit, from the rounds with a wrong count."""
     late = "accept/correction-token-late-or-lost"
     if not len(surplus):
-        return "a round starts elsewhere than the one before it ended", (late,)
-    if all_stood.all() and (surplus == -1).all():
-        message = (
-            "the bonus token is missing: rounds whose drafts all stood emit K tokens, not K + 1"
-        )
+        return "a round does not start where the round before it ended", (late,)
+    if all_accepted.all() and (surplus == -1).all():
+        message = "the bonus token is missing: all-accepted rounds emit K tokens, not K + 1"
         return message, ("accept/bonus-token-disabled",)
-    if not all_stood.any() and (surplus == -1).all():
+    if not all_accepted.any() and (surplus == -1).all():
         missing = "the correction is missing: rounds with a rejection emit only the accepted drafts"
         return missing, (late,)
-    message = "rounds commit another number of tokens than their accepted drafts and one more"
+    message = "rounds do not commit their accepted drafts and exactly one more token"
     return message, (late,) if (surplus < 0).any() else ("stop/length-overshoot",)

@@ -1,24 +1,25 @@
 """The target runs more than one forward pass a round.
 
 Measures
-    Target forwards per drafting round, over all rounds, after rejections and without any.
+    Target forwards per drafting round: over all rounds, with a rejection, and without one.
 
 Fires when
     Any round that drafted ran the target more than once (theory I3; f in theory 1.3).
 
 Why this is a bug and not a mismatch
-    One verify pass answers for K drafts and the token after them. A second pass costs a plain
-    step a round however good the draft is; with it no depth of 1 can ever pay (theory 5.3).
+    One verify pass gives the answers for K drafts and for the token after them. A second pass costs
+    a plain step a round, however good the draft is; with it a depth of 1 can never pay (theory
+    5.3).
 
 Likely causes
-    The bonus or correction token is fed in a pass of its own; a rejected round is replayed
-    because the cache can't be rolled back; the verify pass is split.
+    The bonus or correction token is fed in a separate pass; a rejected round is replayed because
+    the cache can't be rolled back; the verify pass is split.
 
 Confirm
-    Record with the draft equal to the target: extra passes on rejections only vanish there.
+    Record with the draft equal to the target: extra passes that come with rejections vanish there.
 
 Does not see
-    A pass that the engine does not count; compare verify time with the baseline's step for that.
+    A pass that the engine does not count. For that, compare verify time with a plain step.
 
 Try it
     specprof drill two-target-forwards
@@ -40,7 +41,7 @@ class ExtraTargetForwards(Rule):
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Count target forwards, and say after which outcome they are too many."""
+        """Count target forwards, and say with which outcome there are too many."""
         rounds = evidence.speculative
         extra = rounds.target_forwards > 1
         if not extra.any():
@@ -61,7 +62,7 @@ class ExtraTargetForwards(Rule):
                     n=len(rounds),
                 ),
             ),
-            remedy="take the correction or bonus from the verify pass's own logits, and feed it "
+            remedy="take the correction or bonus from the logits of the verify pass, and feed it "
             "with the next round's drafts",
             confirm=("specprof run --draft <the target> --temperature 0",),
             rounds=first_rounds(rounds.index, extra),

@@ -1,9 +1,10 @@
-"""Corrections or bonus tokens are not drawn from the law they are due to be drawn from.
+"""Corrections or bonus tokens are not drawn from the law that they should be drawn from.
 
 Measures
-    Where each round's last token lies in the law due, the residual after a rejection and the
-    target's after an all-accepted round: by likelihood (its rank) and in the order of ids; both
-    have mean 1/2 over true draws. Bonuses far down the target's law. Bonuses outside it.
+    The place of each round's last token in its due law: the residual after a rejection, the
+    target's law after an all-accepted round. The place is measured by likelihood (its rank) and in
+    the order of ids; over true draws both have mean 1/2. Bonuses far down the target's law. Bonuses
+    to which it gives no mass.
 
 Fires when
     One of these means is not 1/2, or draws from a far tail come too often, by betting martingales
@@ -11,20 +12,21 @@ Fires when
     probability 0.
 
 Why this is a bug and not a mismatch
-    The law due contains both models as they are. A true draw is as often in the upper half of its
-    law's mass as in the lower, whatever the law: also in the order of ids, which says nothing of
-    likelihood, and is only disturbed by a random number that was used before.
+    The due law contains both models as they are. A true draw is as often in the upper half of its
+    law's mass as in the lower half, whatever the law. That holds in the order of ids too, which is
+    unrelated to likelihood: only a random number that was used before disturbs it.
 
 Likely causes
     A bonus from the draft's row, or from another row of the target's; a residual not subtracted or
-    put through a softmax; the coin of the rejection used again to draw the correction.
+    put through a softmax; the random number of the rejection used again to draw the correction.
 
 Confirm
-    A longer run: the evidence doubles with it. The accept rate says nothing here.
+    Make a longer run: a run twice as long has twice the evidence. The acceptance rate shows nothing
+    here.
 
 Does not see
     Anything at temperature 0, where nothing is drawn; corrections of block and typical acceptance;
-    a wrong law with the same rank and order in the mean.
+    a wrong law with equal mean rank and order.
 
 Try it
     specprof drill residual-not-subtracted
@@ -46,63 +48,67 @@ from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, S
 
 
 class FinalLawDiffers(Rule):
-    """Always-valid tests of places in a law; exact for tokens outside it."""
+    """Always-valid tests of places in a law; exact for tokens without mass."""
 
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.EMISSION
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Test the corrections' places and the bonuses'."""
+        """Test the places of corrections and of bonuses in their laws."""
         found = evidence.ask(emitted_law.finals)
         if evidence.greedy or evidence.header.lossless is False:
-            title = "no token is due to be drawn from the target's law here"
+            title = "this run need not draw its tokens from the target's law"
             raise MissingEvidence(title, "record a run of a lossless rule above temperature 0")
         if np.isnan(found.rank).all():
             title = "no token's place in its law was recorded"
             raise MissingEvidence(title, "record a new run with --detail evidence")
         after, free = evidence.ask(emitted_law.corrections), evidence.ask(emitted_law.bonuses)
-        outside = _outside(found)
+        outside = _mark_outside(found)
         p_value = 0.0 if outside.any() else min(2 * min(after.p_value, free.p_value), 1.0)
         if p_value > evidence.alpha:
             return Clear(
-                detectable=f"{_limit(after, 'correction')}; {_limit(free, 'bonus')}; one bonus "
-                "outside its law"
+                detectable=f"{_say_limit(after, 'correction')}; {_say_limit(free, 'bonus')}; "
+                "one bonus outside its law"
             )
         if evidence.ask(accept_laws.by_equality):
             return Unknown(reason="another accept rule is in force, which leaves no residual")
-        told, suspects = _finals.story(evidence)
+        message, suspects = _finals.explain(evidence)
         finding = Finding(
-            message=told,
+            message=message,
             measures=(
                 *_measures(after, "correction"),
                 *_measures(free, "bonus"),
-                Measure(name="outside the law per bonus", value=_frac(found), n=_bonuses(found)),
+                Measure(
+                    name="outside the law per bonus",
+                    value=_outside_frac(found),
+                    n=_count_bonuses(found),
+                ),
                 Measure(name="always-valid p-value", value=p_value, n=len(found.round)),
             ),
             remedy="draw the correction from max(target - draft, 0), renormalised, and the bonus "
-            "from the target's last row, each by a random number of its own",
+            "from the target's last row, each with a new random number",
             rounds=first_rounds(found.round, outside),
-            where=_finals.first(evidence, _outside),
+            where=_finals.find_first(evidence, _mark_outside),
             suspects=suspects,
             headline=True,
         )
         return Found(finding=finding)
 
 
-def _outside(found: Finals) -> Bools:
+def _mark_outside(found: Finals) -> Bools:
     return np.asarray((found.target_prob == 0) & ~found.correction)
 
 
-def _bonuses(found: Finals) -> int:
+def _count_bonuses(found: Finals) -> int:
     return int((~found.correction).sum())
 
 
-def _frac(found: Finals) -> float:
-    return float(_outside(found).sum()) / max(_bonuses(found), 1)
+def _outside_frac(found: Finals) -> float:
+    return float(_mark_outside(found).sum()) / max(_count_bonuses(found), 1)
 
 
-def _limit(draw: Draw, kind: str) -> str:
+def _say_limit(draw: Draw, kind: str) -> str:
     if not draw.rank.n:
         return f"no {kind} was drawn"
     return f"a mean rank off by {draw.rank.detectable / 2:.3f} per {kind}, of {draw.rank.n:,}"
@@ -113,9 +119,9 @@ def _measures(draw: Draw, kind: str) -> tuple[Measure, ...]:
         return ()
     return tuple(
         Measure(name=f"{what} in the law due per {kind}", value=0.5 + trial.mean / 2, n=trial.n)
-        for what, trial in _both(draw)
+        for what, trial in _named_trials(draw)
     )
 
 
-def _both(draw: Draw) -> tuple[tuple[str, Trial], ...]:
+def _named_trials(draw: Draw) -> tuple[tuple[str, Trial], ...]:
     return ("rank", draw.rank), ("order", draw.order)

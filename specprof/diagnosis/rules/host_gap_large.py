@@ -7,17 +7,18 @@ Fires when
     The lower end of its 95% interval exceeds 15%.
 
 Why this is a cost and not a bug
-    Nothing wrong is computed meanwhile; nothing at all is.
+    The device computes nothing wrong in that time. It computes nothing at all.
 
 Likely causes
-    A synchronisation a token, Python between the steps, small launches, tokens decoded or printed
-    inside the loop, a busy machine.
+    A synchronisation for every token, Python between the steps, small launches, tokens decoded or
+    printed inside the loop, a busy machine.
 
 Confirm
-    The same run on an idle machine; a timeline of one round: specprof export speedscope.
+    Make the same run on an idle machine; look at a timeline of one round: specprof export
+    speedscope.
 
 Does not see
-    Idle time inside a span; on an accelerator the spans are the device's and the gap is real.
+    Idle time inside a span. On an accelerator the spans are device time, and the gap is real.
 
 Try it
     specprof drill host-gap
@@ -32,7 +33,8 @@ from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
-LARGE = 0.15
+MAX_GAP = 0.15
+"""Of wall time."""
 
 
 class HostGapLarge(Rule):
@@ -42,15 +44,15 @@ class HostGapLarge(Rule):
     stage: ClassVar[Stage] = Stage.COST
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Look at the share of wall time no span covers."""
+        """Measure the share of wall time that no span covers."""
         rounds = evidence.timed
         if not evidence.columns.spans:
             raise MissingEvidence("no spans were recorded", "record with --detail rounds")
         if not rounds.wall_ns.any():
-            raise MissingEvidence("the rounds took no time that the clock could tell", NO_TIME)
+            raise MissingEvidence("the clock measured no time for any round", NO_TIME)
         gap = ratio(evidence.columns.gap_ns.astype(float), rounds.wall_ns.astype(float))
-        if gap.low <= LARGE:
-            return Clear(detectable=f"a gap above {LARGE:.0%} of wall time; seen {gap.value:.1%}")
+        if gap.low <= MAX_GAP:
+            return Clear(detectable=f"a gap above {MAX_GAP:.0%} of wall time; seen {gap.value:.1%}")
         per_round = float(evidence.columns.gap_ns.mean()) / 1e6
         finding = Finding(
             message=f"{gap.value:.0%} of the rounds' wall time is host gap",
@@ -60,8 +62,8 @@ class HostGapLarge(Rule):
                 ),
                 Measure(name="gap per round", value=per_round, unit="ms", n=len(rounds)),
             ),
-            remedy="move host work out of the round: one synchronisation a round, no printing, "
-            "captured graphs for the draft's steps",
+            remedy="move host work out of the round: synchronise once a round, don't print, and "
+            "capture the draft's steps as graphs",
             confirm=("specprof export speedscope <capture>",),
             suspects=("perf/host-sync-and-bookkeeping",),
         )

@@ -10,14 +10,14 @@ Why this is a bug and not a mismatch
     The limit is a number in the settings; what the models think of each other has no part in it.
 
 Likely causes
-    The depth is not cut to what is left of the budget, and the last round's tokens are not cut
-    either; a budget counted in rounds or from another start (transformers #46993).
+    The depth is not cut to the tokens left, and the last round's tokens are not cut either; the
+    tokens left are counted in rounds or from another start (transformers #46993).
 
 Confirm
-    Any short run: the overshoot is at most the depth, in a burst's last round.
+    Make any short run: the overshoot is at most the depth, in a burst's last round.
 
 Does not see
-    A burst that ends early; limits of another engine, which its capture may not hold.
+    A burst that ends early; the limit of another engine, which its capture may not hold.
 
 Try it
     specprof drill stop/length-overshoot
@@ -55,13 +55,13 @@ class LimitOvershot(Rule):
         last = np.flatnonzero(over[place] & evidence.closes_burst)
         finding = Finding(
             message=f"{over.mean():.0%} of the bursts commit up to {most} tokens more than the "
-            f"{limit:,} asked for",
+            f"limit of {limit:,}",
             measures=(
                 Measure(name="bursts over the limit per burst", value=float(over.mean())),
                 Measure(name="most tokens over the limit", value=most, n=len(bursts)),
             ),
-            remedy="draft no deeper than what is left of the budget less one, and cut a round's "
-            "tokens at the limit",
+            remedy="draft at most one token less than the limit has left, and cut a round's tokens "
+            "at the limit",
             confirm=("specprof run --stops 1 --max-new-tokens 8",),
             rounds=first_rounds(rounds.index, last),
             where=Where(

@@ -1,25 +1,25 @@
-"""A model answered with something that is no number, and the run ended there.
+"""A model's logits were not finite, and the run ended there.
 
 Measures
-    How the run ended: the engine looks at every row of logits before it draws by it.
+    How the run ended: the engine checks every row of logits before it draws from the row.
 
 Fires when
-    It ended by an error that says so of a model's logits.
+    It ended by the error that a model's logits are not finite.
 
 Why this is a configuration and not a bug of speculation
-    No law can be made of a NaN, whoever asks for it. A healthy model may say one in a data type
-    too narrow for it, and a damaged one in any.
+    No law can be made of a NaN, with or without speculation. A healthy model may return NaN in a
+    data type too narrow for it, and a damaged model in any type.
 
 Likely causes
-    float16, whose largest number is 65,504; a damaged or half-loaded checkpoint; attention over a
-    row that sees nothing; a cache row that was never written.
+    float16, whose largest number is 65,504; a damaged or half-loaded checkpoint; a row of attention
+    in which everything is masked; a cache row that was never written.
 
 Confirm
-    The same run in float32; then plain decoding of the same text (--drafter none).
+    Make the same run in float32; then decode the same text plainly (--drafter none).
 
 Does not see
-    Engines that go on: a NaN compares false with everything, so that a draft falls and token 0, or
-    an id outside the vocabulary, takes its place (output-law-differs, token-outside-vocabulary).
+    Engines that go on: a NaN compares false with everything, so the draft is rejected, and token 0
+    or an id outside the vocabulary takes its place (output-law-differs, token-outside-vocabulary).
 
 Try it
     specprof run --dtype float16, on a checkpoint trained in bfloat16
@@ -34,7 +34,7 @@ from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, S
 
 
 class LogitsNotFinite(Rule):
-    """What ended the run, as the engine told it."""
+    """Reads the engine's own reason for the end of the run."""
 
     family: ClassVar[Family] = "configuration"
     stage: ClassVar[Stage] = Stage.STREAM
@@ -46,13 +46,13 @@ class LogitsNotFinite(Rule):
         if end is None:
             return Unknown(reason="how the run ends is not known yet")
         if NOT_FINITE not in (end.reason or ""):
-            return Clear(detectable="one number that is none, in any row that was drawn by")
+            return Clear(detectable="one logit that is not finite, in any row that was drawn from")
         last = len(rounds) - 1
         finding = Finding(
-            message=f"a law was due of something that is no number: {end.reason}",
+            message=f"a model returned logits that are not finite: {end.reason}",
             measures=(Measure(name="rounds before it", value=end.rounds),),
-            remedy="record in float32; check that the checkpoint is whole, and that no row of "
-            "attention is left without anything to see",
+            remedy="record in float32; check that the checkpoint is complete, and that no row of "
+            "attention is wholly masked",
             confirm=("specprof run --dtype float32", "specprof run --drafter none"),
             rounds=tuple(rounds.index[last:].tolist()),
             where=None

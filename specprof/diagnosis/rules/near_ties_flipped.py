@@ -1,26 +1,27 @@
-"""Greedy text parts from plain greedy decoding at near ties, where rounding decides.
+"""Greedy text differs from plain greedy decoding at near ties, where rounding decides.
 
 Measures
-    Committed tokens that are not the clean first choice, and by how many logits they fall short of
-    it; the noise of this run's logits, from how far used and clean rows part.
+    Committed tokens that are not the first choice of the recheck, and by how many logits they fall
+    short of it; the noise of this run's logits, from the differences between used and recomputed
+    rows.
 
 Fires when
-    There is such a token, all of them within the noise, and the state is clean.
+    There is such a token, all of them are within the noise, and the state is clean.
 
 Why this is the numerics and not a bug
-    A pass over K + 1 tokens and a pass over one add the same numbers in another order. Where two
-    logits are closer than that, either is as good a first choice (theory 4.1): texts part, and
-    neither is wrong.
+    A pass over K + 1 tokens and a pass over one token add the same numbers in another order. Where
+    two logits are closer than that changes them, either is as good a first choice (theory 4.1). The
+    two texts then differ, and neither is wrong.
 
 Likely causes
-    bfloat16, whose logits of 16 to 32 are a step of 0.125 apart; another kernel for several tokens
-    than for one.
+    bfloat16, in which logits from 16 to 32 are 0.125 apart; a kernel for several tokens that
+    differs from the kernel for one.
 
 Confirm
-    float32: the ties become rare.
+    Run in float32: the ties become rare.
 
 Does not see
-    Runs above temperature 0; text that was not scored again.
+    Runs above temperature 0; text that was not rechecked.
 
 Try it
     specprof drill num/verify-vs-decode-kernel-ties
@@ -41,7 +42,7 @@ class NearTiesFlipped(Rule):
 
     family: ClassVar[Family] = "measurement"
     stage: ClassVar[Stage] = Stage.NUMERICS
-    """Below every bug: a tie excuses nothing but itself."""
+    """Behind every bug: a tie explains only itself."""
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Count what output-not-greedy sets aside."""
@@ -50,10 +51,10 @@ class NearTiesFlipped(Rule):
         found = evidence.ask(first_choices.choices)
         ties = found.differs & ~found.wrong & ~found.astray
         if not ties.any() or found.wrong.any():
-            return Clear(detectable=f"one token of {len(ties):,} that is no first choice")
+            return Clear(detectable=f"one token of {len(ties):,} that is not the first choice")
         row = int(ties.argmax())
         finding = Finding(
-            message=f"{int(ties.sum())} of {len(ties):,} tokens are no first choice of a pass "
+            message=f"{int(ties.sum())} of {len(ties):,} tokens are not the first choice of a pass "
             f"without cache, all within the rounding of {found.noise:.2g} logits",
             measures=(
                 Measure(name="flipped near ties per token", value=float(ties.mean()), n=len(ties)),
@@ -63,8 +64,8 @@ class NearTiesFlipped(Rule):
                     unit="logits",
                 ),
             ),
-            remedy="none is needed; compare texts token by token at their own prefixes, and in "
-            "float32 where they must be equal",
+            remedy="nothing needs mending; compare texts token by token at their own prefixes, and "
+            "in float32 where they must be equal",
             confirm=("specprof run --temperature 0 --dtype float32",),
             rounds=first_rounds(found.round, ties),
             where=Where(

@@ -1,26 +1,26 @@
 """Speculation is slower than plain decoding.
 
 Measures
-    Plain time per token over speculative time per token, at the same contexts: from the plain steps
-    timed beside each burst, or a baseline capture; with neither, an upper bound with the verify
-    pass in the plain step's place.
+    Plain time per token over speculative time per token, at the same contexts. Plain times come
+    from the plain steps timed beside each burst, or from a baseline capture. Without both, the
+    verify pass takes the place of a plain step, which gives an upper bound.
 
 Fires when
     The 95% interval of the speed-up, or the upper bound itself, lies below 1.
 
 Why this is a cost and not a bug
-    Every token may be right and every draft owed what it got, and the round still cost more than
-    the tokens it made. The waterfall names the term.
+    Every token may be right and every draft accepted as owed, and the round may still cost more
+    time than its tokens save. The waterfall names the term.
 
 Likely causes
-    A draft too dear for what it adds, a depth too deep, a verify pass that costs much more than a
-    plain step (small models on a CPU, mixtures of experts), a host gap.
+    A draft that costs more than it adds, a depth too deep, a verify pass that costs much more than
+    a plain step (small models on a CPU, mixtures of experts), a host gap.
 
 Confirm
-    A baseline of the same target, text and depths: specprof run --drafter none.
+    Record a baseline of the same target, text and depths: specprof run --drafter none.
 
 Does not see
-    Batch effects; that a baseline of another engine is faster still.
+    Batch effects; a baseline of another engine that is faster still.
 
 Try it
     specprof drill slow-draft
@@ -31,7 +31,7 @@ from typing import ClassVar
 from specprof.analysis import cost_model
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Estimate
-from specprof.diagnosis.rules._terms import dearest
+from specprof.diagnosis.rules._terms import case_of_dearest_term
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
@@ -44,7 +44,7 @@ class NoSpeedup(Rule):
     stage: ClassVar[Stage] = Stage.COST
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Compare with plain decoding as far as it is known."""
+        """Compare with plain decoding, as far as its time is known."""
         cost = evidence.ask(cost_model.costs)
         try:
             gain = evidence.ask(cost_model.speedup)
@@ -61,12 +61,14 @@ class NoSpeedup(Rule):
         return Found(finding=_finding(f"{gain.value:.2f}", gain, gain.value, cost))
 
 
-def _finding(spoken: str, gain: Estimate | None, value: float, cost: cost_model.Costs) -> Finding:
+def _finding(times: str, gain: Estimate | None, value: float, cost: cost_model.Costs) -> Finding:
     needed = cost_model.break_even(cost)
-    alpha = "no acceptance would pay" if needed is None else f"it pays from alpha = {needed:.0%}"
+    pays = "no acceptance would pay"
+    if needed is not None:
+        pays = f"it would break even at alpha = {needed:.0%}"
     return Finding(
-        message=f"speculation runs at {spoken} times the speed of plain decoding; at these costs "
-        f"{alpha}",
+        message=f"speculation runs at {times} times the speed of plain decoding; at these costs "
+        f"{pays}",
         measures=(
             Measure(
                 name="speed-up over plain decoding" + ("" if gain else ", upper bound"),
@@ -80,8 +82,8 @@ def _finding(spoken: str, gain: Estimate | None, value: float, cost: cost_model.
             Measure(name="time per round", value=cost.round_ns / 1e6, unit="ms"),
             Measure(name="plain step", value=cost.plain_step_ns / 1e6, unit="ms"),
         ),
-        remedy="cut the largest term of the waterfall: fewer or cheaper draft steps, a cheaper "
+        remedy="reduce the largest term of the waterfall: fewer or cheaper draft steps, a cheaper "
         "verify pass, less time on the host; or decode plainly",
         confirm=("specprof run --drafter none",),
-        suspects=(dearest(cost),),
+        suspects=(case_of_dearest_term(cost),),
     )

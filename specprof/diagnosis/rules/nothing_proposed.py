@@ -1,26 +1,26 @@
 """Rounds were asked to draft, and nothing reached the verifier.
 
 Measures
-    Drafted tokens, in rounds that asked for some and were not their burst's last; draft forwards
-    in them.
+    Drafted tokens in rounds that asked for drafts, a burst's last round left out; draft forwards in
+    these rounds.
 
 Fires when
     Twenty or more such rounds in a row, to the end of the capture, have no drafted token, under a
     drafter that always has an answer.
 
 Why this is a bug and not a mismatch
-    A draft model that finds nothing good still proposes something. An acceptance of 0 of 0 is no
-    acceptance: nothing was judged.
+    A draft model that is unsure still proposes something. An acceptance of 0 of 0 is no acceptance:
+    nothing was judged.
 
 Likely causes
-    The drafts are made and not passed on; a drafter that is a stub; a guard that drops all of them
-    past some length (vllm #30319).
+    Drafts are made and not passed on; the drafter is a stub; a guard drops all drafts past some
+    length (vllm #30319).
 
 Confirm
-    Draft forwards above 0 in these rounds: the work is done and thrown away.
+    Look at the draft forwards of these rounds: above 0, drafts are made and thrown away.
 
 Does not see
-    Looked-up drafts, of which a text may hold none; a depth policy that asks for nothing.
+    Drafts looked up in the text, which may hold none; a depth policy that asks for nothing.
 
 Try it
     specprof drill draft/proposals-never-reach-verifier
@@ -37,32 +37,32 @@ from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
-ENOUGH = 20
+MIN_ROUNDS = 20
 
 
 class NothingProposed(Rule):
-    """A run of empty rounds."""
+    """Exact: counts rounds without a draft."""
 
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.STREAM
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Count the empty rounds at the end."""
+        """Count the rounds without a draft at the end."""
         rounds, drafter = evidence.rounds, evidence.settings.drafter
         if not evidence.has_distribution:
             title = f"the drafter {drafter!r} may find nothing to propose"
             if evidence.has_distribution is None:
                 title = f"the drafter {drafter!r} is not installed here: it may find nothing"
-            raise MissingEvidence(title, "record one that always has an answer")
+            raise MissingEvidence(title, "record with a drafter that always has an answer")
         asked = rounds.where((rounds.depth_asked > 0) & ~evidence.closes_burst)
         count = stream.ending_run(asked.drafted == 0)
-        if count < ENOUGH:
-            return Clear(detectable=f"{ENOUGH} rounds in a row without a draft")
+        if count < MIN_ROUNDS:
+            return Clear(detectable=f"{MIN_ROUNDS} rounds in a row without a draft")
         empty = asked.taken(np.arange(len(asked) - count, len(asked)))
         forwards = float(empty.draft_forwards.mean())
         finding = Finding(
-            message=f"the last {count:,} rounds asked for drafts and verified none, with "
+            message=f"the last {count:,} rounds asked for drafts and verified none, after "
             f"{forwards:.1f} draft forwards a round",
             measures=(
                 Measure(
@@ -70,8 +70,8 @@ class NothingProposed(Rule):
                 ),
                 Measure(name="draft forwards per empty round", value=forwards, n=count),
             ),
-            remedy="pass the drafted tokens on to the verify pass; where none can be had, ask for "
-            "none and say so",
+            remedy="pass the drafted tokens on to the verify pass; where the drafter can't draft, "
+            "ask for K = 0 and report that",
             confirm=("specprof run --depth 1",),
             rounds=first_rounds(empty.index),
             where=Where(

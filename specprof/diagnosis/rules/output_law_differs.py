@@ -7,22 +7,23 @@ Measures
 
 Fires when
     The mean is not 0, by a test for sums of known variance (always valid, 1% for all tests
-    together); or a token lies outside.
+    together); or a token lies outside the support.
 
 Why this is a bug and not a mismatch
     The declared rule is lossless: whatever the draft proposed, each committed token must be the
     target's own draw. The draft does not enter the sum.
 
 Likely causes
-    Whatever lets wrong tokens through: an accept step too lenient, another temperature or filter
-    for the target, a bonus of the draft's, a target state gone astray.
+    Anything that lets wrong tokens through: an accept step too lenient, another temperature or
+    filter for the target, a bonus drawn from the draft, a wrong state of the target.
 
 Confirm
-    A plain run of the same seeds and settings (--drafter none): its sum must be fair.
+    Make a plain run with the same seeds and settings (--drafter none): this test must be clear.
 
 Does not see
-    A residual that is not subtracted, a coin slightly too lenient: text so changed is about as
-    likely (final-law-differs, accept-rule-unfair see them). Text that was not scored again.
+    A residual that is not subtracted, an accept step slightly too lenient: they leave text that is
+    about as likely (final-law-differs and accept-rule-unfair see them). Text that was not
+    rechecked.
 
 Try it
     specprof drill accept/always-accept
@@ -47,9 +48,9 @@ class OutputLawDiffers(Rule):
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Hold the committed text against the clean law."""
+        """Compare the committed text with the clean law."""
         if evidence.greedy or evidence.header.lossless is False:
-            title = "the text is not due to be drawn from the target's law here"
+            title = "this run need not draw its text from the target's law"
             raise MissingEvidence(title, "record a run of a lossless rule above temperature 0")
         found = evidence.ask(emitted_law.text)
         trial = found.likelihood
@@ -68,14 +69,14 @@ class OutputLawDiffers(Rule):
                     n=trial.n,
                 ),
                 *(
-                    Measure(name=f"the same at slot {slot}", value=mean, unit="nats", n=n)
+                    Measure(name=f"that sum at slot {slot}", value=mean, unit="nats", n=n)
                     for slot, (mean, n) in enumerate(zip(found.slots, found.counts, strict=True))
                 ),
                 Measure(name="tokens outside the law", value=len(found.impossible), n=trial.n),
                 Measure(name="always-valid p-value", value=trial.p_value, n=trial.n),
             ),
-            remedy="follow the first slot that is off: slot 0 alone points at the first draft or "
-            "its correction, all slots at the target's own law or state",
+            remedy="look at the first slot that is off: slot 0 alone points to the first draft or "
+            "its correction, all slots point to the target's own law or state",
             confirm=("specprof run --drafter none",),
             rounds=first_rounds(found.impossible),
             where=_where(found),
@@ -89,7 +90,7 @@ def _message(found: Text) -> str:
     if len(found.impossible):
         return "the text holds tokens that the target's law rules out"
     way = "less" if found.likelihood.mean < 0 else "more"
-    return f"the text is {way} likely to the target than its own draws would be"
+    return f"the text is {way} likely under the target's law than the target's own draws would be"
 
 
 def _where(found: Text) -> Where | None:
@@ -99,7 +100,7 @@ def _where(found: Text) -> Where | None:
 
 
 def _suspects(evidence: Evidence, found: Text) -> tuple[str, ...]:
-    """Return the case, where nothing nearer to it has spoken."""
+    """Return the likely case, where no nearer rule names another."""
     settings = evidence.settings
     if len(found.impossible) and (settings.top_k > 0 or settings.top_p < 1):
         return ("accept/target-not-filtered",)

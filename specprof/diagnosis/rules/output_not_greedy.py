@@ -1,24 +1,25 @@
 """At temperature 0 a committed token is not the target's first choice.
 
 Measures
-    Corrections and bonuses that are not the first choice of the very row they were taken from;
-    committed tokens whose clean logit falls short of the largest by more than this run's rounding
-    can move logits; both by kind of slot: drafts, corrections, bonuses.
+    Corrections and bonuses that are not the first choice of the row they were taken from; committed
+    tokens whose recomputed logit falls short of the largest by more than this run's rounding can
+    move logits. Both are counted by kind of slot: drafts, corrections, bonuses.
 
 Fires when
-    There is one correction or bonus of the first sort; or one token in two hundred, two at least,
-    of the second, at rows whose state is clean.
+    There is one correction or bonus of the first kind; or, at rows whose state is clean, one token
+    in two hundred of the second kind, at least two.
 
 Why this is a bug and not a mismatch
-    Greedy decoding has one right token at each place, whatever the draft said. Near ties, which
-    rounding may flip, are set aside (near-ties-flipped counts them).
+    Greedy decoding has one right token at each place, whatever was drafted. Near ties, which
+    rounding may flip, are left out (near-ties-flipped counts them).
 
 Likely causes
     At draft slots: drafts not checked, or checked by another row. At bonus slots: the draft's
-    token, or another row's. At corrections: the row before or after the rejected one.
+    token, or a token of another row. At corrections: the row before or after the rejected draft's.
 
 Confirm
-    A plain greedy run of the same text (--drafter none): it must be the same, ties apart.
+    Make a plain greedy run of the same text (--drafter none): apart from near ties, the text must
+    be equal.
 
 Does not see
     A token that a wrong state made the first choice: target-state-drifts sees that.
@@ -41,44 +42,47 @@ from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
-KINDS = ("accepted drafts", "corrections", "bonuses")
+SLOT_KINDS = ("accepted drafts", "corrections", "bonuses")
 CASES = ("accept/always-accept", "accept/residual-not-subtracted", "accept/bonus-from-draft")
-RARE = 0.005
+MAX_ODD_TOKENS = 0.005
+"""Of the rechecked tokens."""
 
 
 class OutputNotGreedy(Rule):
-    """Exact for what the run acted on; for the clean text against measured noise."""
+    """Exact for the rows that the run used; the rechecked text is compared within noise."""
 
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.EMISSION
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Hold every committed token against a first choice."""
+        """Compare every committed token with a first choice."""
         if not evidence.greedy:
             title = "tokens are drawn, not chosen"
             raise MissingEvidence(title, "record a run at temperature 0")
         finals = evidence.ask(emitted_law.finals)
-        missed = _missed(finals)
-        clean = _clean(evidence)
+        missed = _mark_missed(finals)
+        clean = _clean_choices(evidence)
         if clean is None:
             if not missed.any():
-                return Clear(detectable=f"one wrong final token of {len(missed):,}; drafts unseen")
+                unseen = "drafts were not rechecked"
+                return Clear(detectable=f"one wrong final token of {len(missed):,}; {unseen}")
             return Found(finding=_of_finals(evidence, finals))
         n, wrong = len(clean.round), int(clean.wrong.sum())
-        if not missed.any() and (wrong < 2 or wrong < RARE * n):  # noqa: PLR2004 - one may be odd
+        few = wrong < 2 or wrong < MAX_ODD_TOKENS * n  # noqa: PLR2004 - a single one may be odd
+        if not missed.any() and few:
             return Clear(
                 detectable=f"a token {clean.noise:.2g} logits short of the first choice in "
-                f"{RARE:.1%} of {n:,}"
+                f"{MAX_ODD_TOKENS:.1%} of {n:,}"
             )
         return Found(finding=_of_text(clean) if wrong else _of_finals(evidence, finals))
 
 
-def _missed(found: Finals) -> Bools:
+def _mark_missed(found: Finals) -> Bools:
     return np.asarray(found.target_prob == 0)
 
 
-def _clean(evidence: Evidence) -> Choices | None:
+def _clean_choices(evidence: Evidence) -> Choices | None:
     try:
         return evidence.ask(first_choices.choices)
     except MissingEvidence:
@@ -86,14 +90,14 @@ def _clean(evidence: Evidence) -> Choices | None:
 
 
 def _of_finals(evidence: Evidence, found: Finals) -> Finding:
-    missed = _missed(found)
+    missed = _mark_missed(found)
     kind = 1 if found.correction[missed].mean() > 0.5 else 2  # noqa: PLR2004 - most of them
     return _finding(
         kind,
         int(missed.sum()),
         len(missed),
         rounds=first_rounds(found.round, missed),
-        where=_finals.first(evidence, _missed),
+        where=_finals.find_first(evidence, _mark_missed),
     )
 
 
@@ -121,7 +125,7 @@ def _finding(
 ) -> Finding:
     return Finding(
         message=f"the text is not the target's greedy text: {wrong:,} tokens are not its first "
-        f"choice, mostly {KINDS[kind]}",
+        f"choice, mostly {SLOT_KINDS[kind]}",
         measures=(Measure(name="not the first choice per token", value=wrong / n, n=n),),
         remedy="take row i of the verify pass for draft i, the row of the first rejection for the "
         "correction, and the last row for the bonus",

@@ -7,22 +7,22 @@ Fires when
     The lower end of the ratio's 95% interval is 1.25 or more. At least 10 such rounds are needed.
 
 Why this is a cost and not a bug
-    They emit the right token. Where a depth policy turns drafting off it should cost what never
-    having turned it on costs.
+    They emit the right token. But a round for which a depth policy turns drafting off should cost
+    no more than plain decoding.
 
 Likely causes
-    The draft still runs, or its cache is kept up, with nothing to propose; the verify path's
-    bookkeeping goes on for one token; a lookup that finds nothing.
+    The draft still runs, or feeds its cache, with nothing to propose; the verify pass keeps its
+    bookkeeping for one token; a slow lookup that finds nothing.
 
 Confirm
-    The draft's forwards in rounds with K = 0: specprof export csv.
+    Look at the draft's forwards in rounds with K = 0: specprof export csv.
 
 Does not see
     A run that always drafts.
 
 Try it
     specprof run --drafter ngram --temperature 1: where nothing matches, nothing is drafted, and
-    this engine should come out clear
+    for this engine the rule should be clear
 """
 
 from typing import ClassVar
@@ -34,8 +34,8 @@ from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
-SLOWER = 1.25
-ENOUGH = 10
+MIN_PLAIN_STEPS = 1.25
+MIN_ROUNDS = 10
 
 
 class PlainRoundsSlow(Rule):
@@ -45,20 +45,21 @@ class PlainRoundsSlow(Rule):
     stage: ClassVar[Stage] = Stage.COST
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Compare rounds that didn't draft with plain steps."""
+        """Compare rounds that drafted nothing with plain steps."""
         rounds, _ = evidence.timed, evidence.speculative
         idle = rounds.where(rounds.drafted == 0)
-        if len(idle) < ENOUGH:
-            title = f"{len(idle)} rounds of a run that drafts drafted nothing"
-            raise MissingEvidence(title, "record one whose depth policy may ask for K = 0")
+        if len(idle) < MIN_ROUNDS:
+            title = f"{len(idle)} rounds drafted nothing, and {MIN_ROUNDS} are needed"
+            raise MissingEvidence(title, "record a run whose depth policy may ask for K = 0")
         plain_ns = cost_model.plain_times(evidence, idle.context)
         seen = ratio(idle.wall_ns.astype(float), plain_ns)
-        if seen.low < SLOWER:
-            return Clear(detectable=f"{SLOWER} plain steps a round at K = 0; seen {seen.value:.2f}")
+        if seen.low < MIN_PLAIN_STEPS:
+            least = f"{MIN_PLAIN_STEPS} plain steps a round at K = 0"
+            return Clear(detectable=f"{least}; seen {seen.value:.2f}")
         forwards = float(idle.draft_forwards.mean())
         finding = Finding(
-            message=f"a round that drafts nothing takes {seen.value:.2f} times a plain step, with "
-            f"{forwards:.1f} draft forwards",
+            message=f"a round that drafts nothing takes {seen.value:.2f} times as long as a plain "
+            f"step, with {forwards:.1f} draft forwards",
             measures=(
                 Measure(
                     name="round at K = 0 / plain step",

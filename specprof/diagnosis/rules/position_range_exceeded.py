@@ -5,22 +5,24 @@ Measures
     context, and beyond it.
 
 Fires when
-    It is lower beyond by 5 points or more, and blocks of neighbouring rounds dealt out at random
-    seldom show such a step. While a run goes on that is asked when 100 places beyond are reached,
-    then 400, 1,600 and so on, five times at most, each at a fifth of the error rate; once it has
-    ended, of all of it at the whole rate. So a run without a step is said to have one at twice the
-    rate of one test at most, however often one looks.
+    It is lower beyond that length by 5 points or more, and a random permutation of blocks of
+    neighbouring rounds seldom shows such a step. While a run goes on, this is tested after 100
+    places beyond the length, then after 400, 1,600 and so on, five times at most, each at a fifth
+    of the error rate. Once the run has ended, the whole run is tested at the whole rate. So the
+    rule reports a step in a run without one at twice the rate of one test at most, however often it
+    is asked.
 
 Why this is a mismatch and not a bug
-    The position of the fall is one of the draft's own configuration numbers, and the cache-free
+    The fall is where the draft's own configuration ends its trained range, and the cache-free
     recheck, where there is one, agrees with the run. The draft does what it was trained for.
 
 Likely causes
-    A draft trained, or a RoPE scaling declared, for shorter texts than the target; long texts on
-    another subject than their beginnings.
+    A draft trained, or a RoPE scaling declared, for shorter texts than the target's; long texts
+    whose later parts are on another subject.
 
 Confirm
-    Record the same depths with a draft of longer training; or feed the draft a short view only.
+    Record the same depths with a draft trained on longer texts; or show the draft recent tokens
+    only.
 
 Does not see
     A decay inside the trained range; a draft whose configuration names no length.
@@ -41,9 +43,9 @@ from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
-DROP = 0.05
-FIRST, APART, LOOKS = 100, 4, 5
-"""Places beyond when the step is first asked for, times as many the next time, how often."""
+MIN_DROP = 0.05
+FIRST_LOOK_PLACES, LOOK_RATIO, MAX_LOOKS = 100, 4, 5
+"""Places beyond the length at the first test; factor to the next test; number of tests."""
 
 
 class PositionRangeExceeded(Rule):
@@ -61,30 +63,33 @@ class PositionRangeExceeded(Rule):
         trained = draft.trained_context
         if evidence.reached.context.max() < trained:
             return Clear(detectable=f"nothing beyond the draft's trained context of {trained:,}")
-        step = step_at(_asked(evidence, trained), trained)
+        step = step_at(_columns_at_look(evidence, trained), trained)
         if step is None:
-            return Unknown(reason=f"under 100 {evidence.place}s on one side of context {trained:,}")
+            few = f"fewer than 100 {evidence.place}s"
+            return Unknown(reason=f"{few} on one side of context {trained:,}")
         drop = step.before.value - step.beyond.value
-        if drop < DROP:
-            return Clear(detectable=f"a fall of {DROP:.0%} at {trained:,}; seen {drop:.1%}")
-        if step.p_value > evidence.alpha / (LOOKS if evidence.live else 1):
-            return Unknown(reason=f"a fall of {drop:.1%} at {trained:,}, p = {step.p_value:.2g}")
-        if _state_astray(evidence):
-            return Unknown(reason="a wrong state explains the fall as well: mend that first")
+        if drop < MIN_DROP:
+            return Clear(detectable=f"a fall of {MIN_DROP:.0%} at {trained:,}; seen {drop:.1%}")
+        if step.p_value > evidence.alpha / (MAX_LOOKS if evidence.live else 1):
+            fall = f"a fall of {drop:.1%} at context {trained:,}"
+            return Unknown(reason=f"{fall} may be chance, p = {step.p_value:.2g}")
+        if _state_is_wrong(evidence):
+            return Unknown(reason="a wrong state may also explain the fall: mend the state first")
         return Found(finding=_finding(step, evidence.place))
 
 
-def _asked(evidence: Evidence, trained: int) -> Columns:
-    """Return the columns as they stood when the step was last due to be asked for."""
+def _columns_at_look(evidence: Evidence, trained: int) -> Columns:
+    """Return the columns as they were when the last test was due."""
     rounds = evidence.rounds
     beyond = np.cumsum(np.where(rounds.context >= trained, rounds.reached_levels, 0))
-    if not evidence.live or beyond[-1] < FIRST:
+    if not evidence.live or beyond[-1] < FIRST_LOOK_PLACES:
         return evidence.columns
-    look = min(int(np.log(beyond[-1] / FIRST) / np.log(APART)), LOOKS - 1)
-    return evidence.columns.first(int((beyond < FIRST * APART**look).sum()) + 1)
+    look = min(int(np.log(beyond[-1] / FIRST_LOOK_PLACES) / np.log(LOOK_RATIO)), MAX_LOOKS - 1)
+    due = FIRST_LOOK_PLACES * LOOK_RATIO**look
+    return evidence.columns.first(int((beyond < due).sum()) + 1)
 
 
-def _state_astray(evidence: Evidence) -> bool:
+def _state_is_wrong(evidence: Evidence) -> bool:
     try:
         drift = evidence.ask(attribution.drift)
     except MissingEvidence:

@@ -1,8 +1,8 @@
-"""A correction is a token the residual law gives no mass.
+"""A correction is a token to which the residual law gives no mass.
 
 Measures
     Rejections whose correction has target <= draft probability; rejections whose correction is
-    the rejected token itself, in a tree one of the siblings rejected there.
+    the rejected token itself, or in a tree one of the siblings rejected there.
 
 Fires when
     Any correction of a rejection-rule run is at least 0.1% likelier to the draft than to the
@@ -10,16 +10,17 @@ Fires when
 
 Why this is a bug and not a mismatch
     After a rejection the token is drawn from max(target - draft, 0): it must be likelier to the
-    target (arXiv 2211.17192, section 2.3). The rejected token never is. Models may disagree as
-    they like; corrections may not.
+    target than to the draft (arXiv 2211.17192, section 2.3). The rejected token never is. That
+    holds however much the two models disagree.
 
 Likely causes
     The correction is drawn from the target's law unchanged, from the draft's, from a softmax over
-    the residual, or from the row before or after; which of the first three explains the
-    corrections best is told by their likelihoods.
+    the residual, or from the row before or after. The likelihoods of the corrections decide which
+    of the first three explains them best.
 
 Confirm
-    Rates of acceptance barely move with this bug, the text's law does: compare long samples.
+    Compare long samples: this bug hardly changes the acceptance rate, but it changes the text's
+    law.
 
 Does not see
     A residual with the right support and wrong proportions (final-law-differs sees that);
@@ -51,21 +52,21 @@ class ResidualUnsupported(Rule):
         """Look at each correction's two probabilities, and at the token it replaced."""
         if evidence.header.acceptance not in {"greedy", "rejection"}:
             title = f"the rule {evidence.header.acceptance!r} does not draw from the residual"
-            raise MissingEvidence(title, "this check knows the rules greedy and rejection")
+            raise MissingEvidence(title, "this check judges only the rules greedy and rejection")
         found = evidence.ask(emitted_law.finals)
         corrected = int(found.correction.sum())
         if not corrected:
             raise MissingEvidence("no correction was recorded", "record a longer run")
-        wrong = _finals.unsupported(evidence, found)
+        wrong = _finals.find_unsupported(evidence, found)
         if not wrong.any():
             return Clear(detectable=f"one unsupported correction of {corrected:,}")
         if evidence.ask(accept_laws.by_equality):
             return Unknown(reason="another accept rule is in force, which leaves no residual")
         again = int((wrong & found.again).sum())
-        told, suspects = _finals.story(evidence)
+        how, suspects = _finals.explain(evidence)
         finding = Finding(
-            message=f"{wrong.sum() / corrected:.1%} of corrections are tokens the residual gives "
-            f"no mass: {told}",
+            message=f"{wrong.sum() / corrected:.1%} of corrections are tokens to which the "
+            f"residual gives no mass: {how}",
             measures=(
                 Measure(
                     name="unsupported per correction",
@@ -79,7 +80,9 @@ class ResidualUnsupported(Rule):
             remedy="draw the correction from max(target - draft, 0), renormalised, of the "
             "rejected place's own row",
             rounds=first_rounds(found.round, wrong),
-            where=_finals.first(evidence, lambda each: _finals.unsupported(evidence, each)),
+            where=_finals.find_first(
+                evidence, lambda each: _finals.find_unsupported(evidence, each)
+            ),
             suspects=suspects,
             headline=True,
         )

@@ -1,4 +1,4 @@
-"""A drafting round takes less time than a plain step: the speed-up is above what can be.
+"""A drafting round takes less time than a plain step, so the speed-up can't be right.
 
 Measures
     The speed-up over plain decoding at the same contexts, against tokens per round, tau.
@@ -7,18 +7,18 @@ Fires when
     The lower end of the speed-up's 95% interval is above tau by 10% or more.
 
 Why this is a measurement and not a gain
-    Verifying K + 1 tokens can't be cheaper than one: with nothing else to pay the speed-up is tau
-    (theory 1.3, 5.2).
+    Verifying K + 1 tokens can't be cheaper than verifying one. If nothing else took time, the
+    speed-up would be tau (theory 1.3, 5.2).
 
 Likely causes
     A baseline of another engine, type or cache, or of a busy machine; a clock read before the
     device was done; plain steps that were the first of their shape.
 
 Confirm
-    The baseline again, in turn with the run: specprof run --drafter none.
+    Time the baseline again, in turn with the run: specprof run --drafter none.
 
 Does not see
-    A baseline too slow by less than verifying and drafting cost.
+    A baseline that is too slow, but by less than verifying and drafting cost.
 
 Try it
     specprof run --drafter none -o plain.jsonl on a busy machine, specprof run -o run.jsonl on an
@@ -32,24 +32,25 @@ from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
-ABOVE = 1.1
+MIN_EXCESS = 1.1
+"""Speed-up over tau."""
 
 
 class RoundTooCheap(Rule):
-    """A bound, and an interval."""
+    """Compares an interval with a bound."""
 
     family: ClassVar[Family] = "measurement"
     stage: ClassVar[Stage] = Stage.MEASUREMENT
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Hold the speed-up against tokens per round."""
+        """Compare the speed-up with tokens per round."""
         gain, cost = evidence.ask(cost_model.speedup), evidence.ask(cost_model.costs)
         most = cost.tau * max(cost.mix, 1.0)
-        if gain.low < ABOVE * most:
-            return Clear(detectable=f"a speed-up {ABOVE - 1:.0%} above tau = {most:.2f}")
+        if gain.low < MIN_EXCESS * most:
+            return Clear(detectable=f"a speed-up {MIN_EXCESS - 1:.0%} above tau = {most:.2f}")
         finding = Finding(
             message=f"the speed-up of {gain.value:.2f} is above the {most:.2f} tokens of a round: "
-            "a round would cost less than a plain step",
+            "a round would take less time than a plain step",
             measures=(
                 Measure(
                     name="speed-up over plain decoding",
@@ -61,8 +62,8 @@ class RoundTooCheap(Rule):
                 ),
                 Measure(name="emitted per round", value=cost.tau, unit="tokens"),
             ),
-            remedy="time the baseline anew, warm, on the same engine; wait for the device at both "
-            "ends of a round",
+            remedy="time the baseline again, after a warm-up and on the same engine; wait for the "
+            "device at both ends of a round",
             confirm=("specprof run --drafter none",),
             suspects=("meas/unequal-arms", "meas/no-device-sync"),
         )

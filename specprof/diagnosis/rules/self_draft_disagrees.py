@@ -1,26 +1,26 @@
-"""A model that drafts for itself is not accepted nearly always.
+"""A model that drafts for itself is not nearly always accepted.
 
 Measures
     Mean overlap per reached drafted token where draft and target are the same model, over caches
     of the same kind, in chains.
 
 Fires when
-    The mean overlap's shortfall from 1 exceeds 2%, or what the data type's rounding may do to a
-    probability where that is more.
+    The mean overlap is more than 2% below 1, or more than the data type's rounding may change a
+    probability, where that is more than 2%.
 
 Why this is a bug and not a mismatch
-    Two equal models have equal laws (theory 2.11, S13): nothing is left to mismatch.
+    Two equal models have equal laws (theory 2.11, S13): no mismatch is possible.
 
 Likely causes
     The draft's cache, positions or masks; another data type or attention kernel for the draft;
     equality with an independent target draw as the accept rule, which owes the sum of squares.
 
 Confirm
-    The recheck names the side: record with recheck_context at least the context.
+    Record with recheck_context of at least the context: the recheck names the wrong model.
 
 Does not see
-    Anything where draft and target differ, trees, exact-match (which owes less to equal models).
-    Rollback is hardly exercised by a self-draft.
+    Runs whose draft and target differ; trees; exact-match, which owes less to equal models. Errors
+    of rollback: a draft of this kind is hardly ever rejected.
 
 Try it
     specprof drill kv/draft-not-primed-by-chunked-prefill
@@ -40,7 +40,7 @@ from specprof.settings import Settings
 
 
 class SelfDraftDisagrees(Rule):
-    """Exact but for rounding."""
+    """Exact, apart from rounding."""
 
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.DRAFT_STATE
@@ -49,18 +49,19 @@ class SelfDraftDisagrees(Rule):
     def judge(self, evidence: Evidence) -> Outcome:
         """Look at the overlap of a model with itself."""
         places = evidence.places
-        if not _same(evidence.settings):
+        if not _drafts_for_itself(evidence.settings):
             title = "draft and target are different models"
-            raise MissingEvidence(title, "record one with the draft equal to the target")
+            raise MissingEvidence(title, "record a run with the draft equal to the target")
         if evidence.columns.trees or evidence.header.acceptance == "exact-match":
-            title = "equal models owe each other less than all in a tree, or by exact-match"
+            title = "in a tree, or by exact-match, even equal models are owed rejections"
             raise MissingEvidence(title, "record a chain under greedy or rejection")
         slack = max(0.02, evidence.ask(attribution.noise).probability)
         overlap = ratio(places.overlap, np.ones(len(places)))
         if overlap.value >= 1 - slack:
             return Clear(detectable=f"a mean overlap below {1 - slack:.0%}")
         finding = Finding(
-            message=f"the target overlaps with itself by only {overlap.value:.1%} when it drafts",
+            message="the target drafts for itself, and its two laws overlap by only "
+            f"{overlap.value:.1%}",
             measures=(
                 Measure(
                     name="overlap per reached token",
@@ -77,8 +78,8 @@ class SelfDraftDisagrees(Rule):
         return Found(finding=finding)
 
 
-def _same(settings: Settings) -> bool:
-    """Return whether the target drafts for itself, as it decodes."""
+def _drafts_for_itself(settings: Settings) -> bool:
+    """Return whether the target drafts for itself, over the kind of cache it decodes with."""
     own = settings.drafter == "self"
     own |= settings.drafter == "draft-model" and settings.draft == settings.target
     return own and settings.draft_cache in {None, settings.cache}

@@ -1,34 +1,35 @@
-"""The target's answers in the run differ from those it gives to the bare text.
+"""The target's answers in the run differ from its answers to the bare text.
 
 Measures
-    Total variation between the target's law at a rechecked place as the run had it and as one
-    plain pass over the committed tokens has it, at any temperature (in captures without it: what
-    the drafted token's probability lost). Which places are astray: after which outcome, at which
-    rows of the verify pass, from which depth, growing with what.
+    Total variation between the target's law in the run and its law in one plain pass over the
+    committed tokens, at each rechecked place and at any temperature (in captures without it: how
+    much the drafted token's probability lost). Which places are wrong: after which outcome, at
+    which rows of the verify pass, from which depth on, and what the gap grows with.
 
 Fires when
-    Places farther apart than rounding takes them (0.0005 in float32, 0.1 in bfloat16, 0.03 at
-    least where a cache is quantised) come oftener than in 0.2% of cases (5% in bfloat16), by an
-    always-valid bet on each, at 0.1%.
+    The two laws are farther apart than rounding moves them (0.0005 in float32, 0.1 in bfloat16, at
+    least 0.03 where a cache is quantised) in more than 0.2% of places (5% in bfloat16), by an
+    always-valid bet on each place, at 0.1%.
 
 Why this is a bug and not a mismatch
-    The recheck feeds the same tokens to the same weights. What the draft is worth is not in it at
-    all: only the run's own cache, positions and masks are. The text is no longer the target's.
+    The recheck feeds the same tokens to the same weights. The draft's quality has no part in it:
+    only the run's own cache, positions and masks have. The text is no longer the target's.
 
 Likely causes
-    From a rejection on: rejected tokens kept, or a state that can't be rolled back. From a full
-    window on: rows a rollback needs are overwritten, the mask is as wide as the window while the
-    rows are more, or kept keys are not turned to their places. Throughout, and far off: a causal
-    mask aligned to the first key. Throughout, and little off: an attention kernel meant for one
-    row. In trees, after nodes with others before them: positions by list index, or siblings seen.
+    From a rejection on: rejected tokens are kept, or the state can't be rolled back. From a full
+    window on: rows that a rollback needs are overwritten, the mask is as wide as the window while
+    there are more rows, or kept keys are not rotated to their new positions. Throughout, and far
+    off: a causal mask aligned to the first key. Throughout, and little off: an attention kernel
+    meant for one row. In trees, after nodes with others before them: positions by list index, or
+    nodes that attend to their siblings.
 
 Confirm
     Decode the same prefix without a draft and recheck that: one token at a time, no rollback.
 
 Does not see
-    What is off by little and evenly, as rounding is: state-rounded. What run and recheck share: a
-    wrong checkpoint, a wrong RoPE scaling. Places deeper than recheck_context;
-    tree branches that were turned down.
+    Small and even errors, as rounding makes them: state-rounded sees those. Errors that run and
+    recheck share: a wrong checkpoint, a wrong RoPE scaling. Places deeper than recheck_context;
+    rejected branches of a tree.
 
 Try it
     specprof drill target-keeps-rejected
@@ -42,8 +43,8 @@ from specprof.diagnosis.rules import _states
 from specprof.extend import Rule
 from specprof.findings import Family, Outcome, Stage
 
-FAR = 0.3
-"""A median gap of this much has lost the text; a kernel's error has not."""
+MIN_FAR_GAP = 0.3
+"""At this median gap the model sees another text; an inexact kernel leaves a smaller gap."""
 
 
 class TargetStateDrifts(Rule):
@@ -60,9 +61,10 @@ class TargetStateDrifts(Rule):
 
 def _suspects(evidence: Evidence, seen: Pattern) -> tuple[str, ...]:
     """Return the cases that leave this pattern with the lengths right, the likeliest first."""
-    evicts = _states.windowed(evidence.settings, "target") or _own_window(evidence, seen)
-    far, kernel = seen.size >= FAR, "num/multi-token-attention-path"
-    # Wrong positions stay in the kept rows, and later answers are far off; a glimpse only stains.
+    evicts = _states.is_windowed(evidence.settings, "target") or _own_window(evidence, seen)
+    far, kernel = seen.size >= MIN_FAR_GAP, "num/multi-token-attention-path"
+    # Wrong positions stay in the kept rows, so later answers are far off. Attention to a sibling
+    # only moves them a little.
     nodes = ("pos/tree-node-index-as-depth", "mask/tree-siblings-visible")
     leaves = (
         (seen.branched_only, nodes if far else nodes[::-1]),
@@ -91,6 +93,6 @@ def _of_a_window(seen: Pattern) -> tuple[str, ...]:
     )
     if seen.onset in {"rejection", "any round"}:
         return ring, mask
-    if seen.deepens or seen.size < FAR:
+    if seen.deepens or seen.size < MIN_FAR_GAP:
         return keys, mask
     return mask, keys

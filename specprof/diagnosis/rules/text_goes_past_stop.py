@@ -1,22 +1,23 @@
-"""Text goes on behind a token that ends it.
+"""Text goes on after a token that ends it.
 
 Measures
-    Committed tokens behind the first stop token of their burst. Which ids are stop tokens is read
-    off the bursts that ended by one: the last token of each.
+    Committed tokens after the first stop token of their burst. The stop ids are the last tokens of
+    the bursts that a stop token ended.
 
 Fires when
-    Any burst of a run that heeds stop tokens holds such an id anywhere but at its end.
+    Any burst of a run that heeds stop tokens holds such an id before its last token.
 
 Why this is a bug and not a mismatch
-    Whether a text has ended is no matter of likelihood. A round may commit several tokens at once,
-    and the text ends at the first stop token among them, wherever in the round it stands.
+    The end of a text does not depend on likelihood. A round may commit several tokens at once, and
+    the text ends at the first stop token among them, at any place in the round.
 
 Likely causes
-    Only the last token of a round is compared with the stop ids, so that one accepted in the
-    middle is missed; the deeper the drafts, the oftener (transformers #47912).
+    Only the last token of a round is compared with the stop ids, so a stop token accepted in the
+    middle is missed. Deeper drafts miss more of them (transformers #47912).
 
 Confirm
-    The same seed with --depth 1: the more tokens a round commits, the more ends are missed.
+    Make the run with the same seed and --depth 1: with fewer tokens a round, fewer stops are
+    missed.
 
 Does not see
     A stop id that never ended a burst of this capture; runs with ignore_eos.
@@ -45,13 +46,13 @@ class TextGoesPastStop(Rule):
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Look for stop ids anywhere but at a burst's end."""
+        """Look for stop ids before a burst's last token."""
         if evidence.settings.ignore_eos:
-            title = "the run was told to go on past the end of text"
+            title = "the run was asked to go on past the end of text"
             raise MissingEvidence(title, "record without --ignore-eos")
         ends = evidence.ask(stream.stop_ids)
         if not ends:
-            title = "no burst ended by a stop token, so which ids stop is not known"
+            title = "no burst ended by a stop token, so the stop ids are not known"
             raise MissingEvidence(title, "record a longer run, or one whose text ends")
         tokens = evidence.ask(stream.committed)
         inside = np.isin(tokens.token, list(ends)) & ~tokens.last
@@ -60,8 +61,8 @@ class TextGoesPastStop(Rule):
         row = int(inside.argmax())
         share = float(tokens.mid_round[inside].mean())
         finding = Finding(
-            message=f"text goes on behind a stop token, {int(inside.sum())} times; "
-            f"{share:.0%} of these stand inside a round",
+            message=f"text goes on after a stop token, {int(inside.sum())} times; "
+            f"{share:.0%} of these stop tokens are inside a round",
             measures=(
                 Measure(
                     name="stop tokens passed over per stop token",
@@ -70,7 +71,7 @@ class TextGoesPastStop(Rule):
                 ),
             ),
             remedy="cut a round's tokens at the first stop token among them, then roll both "
-            "caches back to what was committed",
+            "caches back to the committed tokens",
             confirm=("specprof run --depth 1",),
             rounds=first_rounds(tokens.round, inside),
             where=Where(

@@ -1,24 +1,24 @@
-"""A committed token is no id of the target's vocabulary.
+"""A committed token is not an id of the target's vocabulary.
 
 Measures
     Committed ids below 0, or not below the size of the target's vocabulary.
 
 Fires when
-    There are two; in four rounds or fewer, one. One altered digit of the file leaves one too, so
-    capture-contradicts-itself reports a lone one.
+    There are two; in four rounds or fewer, one. One altered digit of the file also leaves one, so
+    capture-contradicts-itself reports a single id.
 
 Why this is a bug and not a mismatch
-    No law over the vocabulary gives such an id any mass, whatever model it is of.
+    No law over the vocabulary, of any model, gives such an id any mass.
 
 Likely causes
-    A placeholder for a rejected draft that is committed; a draw from a law that is not finite,
-    answered with the size of the vocabulary (vllm #41834); drafts of another vocabulary.
+    A placeholder for a rejected draft is committed; a draw from a law that is not finite returns
+    the size of the vocabulary (vllm #41834); drafts of another vocabulary.
 
 Confirm
-    The round told: its correction is the id, or one of its drafts.
+    Look at the round that the finding names: the id is its correction, or one of its drafts.
 
 Does not see
-    A wrong id that is in the vocabulary; a vocabulary whose last rows stand for nothing.
+    A wrong id inside the vocabulary; ids of padding rows at the vocabulary's end.
 
 Try it
     specprof run -o run.jsonl, then set two emitted ids of the capture to -1 by hand
@@ -49,16 +49,17 @@ class TokenOutsideVocabulary(Rule):
         tokens = evidence.ask(stream.committed)
         wrong = (tokens.token < 0) | (tokens.token >= facts.vocabulary)
         if not wrong.any():
-            return Clear(detectable=f"two ids beyond {facts.vocabulary:,} of {len(wrong):,}")
+            outside = f"two ids outside the vocabulary of {facts.vocabulary:,}"
+            return Clear(detectable=f"{outside}, in {len(wrong):,} tokens")
         row = int(wrong.argmax())
         finding = Finding(
-            message=f"{int(wrong.sum())} committed ids are none of the target's "
-            f"{facts.vocabulary:,}, the first {int(tokens.token[row])}",
+            message=f"{int(wrong.sum())} committed ids are outside the target's vocabulary of "
+            f"{facts.vocabulary:,}; the first is {int(tokens.token[row])}",
             measures=(
                 Measure(name="foreign ids per token", value=float(wrong.mean()), n=len(wrong)),
             ),
-            remedy="check that both laws are finite before drawing, and that nothing stands in "
-            "for a rejected draft when the round is committed",
+            remedy="check that both laws are finite before drawing, and that no placeholder for a "
+            "rejected draft is left when the round is committed",
             confirm=("specprof run --temperature 0",),
             rounds=first_rounds(tokens.round, wrong),
             where=Where(

@@ -1,27 +1,26 @@
-"""The draft says one id where the target means another, always the same pair.
+"""The draft proposes one id where the target means another, always the same pair.
 
 Measures
-    Rejected drafts and the tokens committed in their place: ids that are hardly ever accepted and
-    whose place one and the same other id takes most times, which in turn replaces few others; the
-    fingerprints of the two tokenizers.
+    Pairs of ids: a draft id that is hardly ever accepted, and the target id that is committed in
+    its place most times, and in few others' places. The fingerprints of the two tokenizers.
 
 Fires when
     At least four such pairs hold a fifth of all rejections, or the fingerprints differ.
 
 Why this is a configuration and not a mismatch
-    A draft that knows less is wrong in many ways. One that is wrong in one way, id by id, says
-    what the target says in another vocabulary.
+    A weak draft is wrong in many ways. A draft that is wrong in one way, id by id, says what the
+    target says in another vocabulary.
 
 Likely causes
-    Another tokenizer, or another version of the same; a draft of reduced vocabulary whose table of
-    ids is missing (sglang #23838, llama.cpp #3812).
+    Another tokenizer, or another version of the target's tokenizer; a draft of reduced vocabulary
+    whose table of ids is missing (sglang #23838, llama.cpp #3812).
 
 Confirm
     Decode a round's drafts with both tokenizers.
 
 Does not see
-    A few ids exchanged that hardly occur; vocabularies with nothing in common, whose drafts are
-    never right and never twice wrong in the same way.
+    A few exchanged ids that hardly occur; vocabularies with nothing in common, whose drafts are
+    never right and never wrong twice in one way.
 
 Try it
     specprof drill vocab/different-tokenizer
@@ -34,29 +33,31 @@ from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
-PAIRS = 4
-SHARE = 0.2
+MIN_PAIRS = 4
+MIN_SHARE = 0.2
+"""Of all rejections."""
 
 
 class VocabulariesDiffer(Rule):
-    """A count of one-to-one errors."""
+    """Counts one-to-one errors."""
 
     family: ClassVar[Family] = "configuration"
     stage: ClassVar[Stage] = Stage.CONFIGURATION
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Count the rejected ids that always stand for the same other one."""
-        found, told = evidence.ask(vocabulary.exchanged), _fingerprints(evidence)
-        if not told and (found.pairs < PAIRS or found.held < SHARE * found.rejected):
+        """Count the rejected ids that one other id replaces each time."""
+        found, differ = evidence.ask(vocabulary.exchanged), _fingerprints_differ(evidence)
+        few = found.pairs < MIN_PAIRS or found.held < MIN_SHARE * found.rejected
+        if not differ and few:
             return Clear(
-                detectable=f"{PAIRS} pairs of ids in {SHARE:.0%} of {found.rejected:,} rejections; "
-                f"seen {found.pairs}"
+                detectable=f"{MIN_PAIRS} pairs of ids in {MIN_SHARE:.0%} of {found.rejected:,} "
+                f"rejections; seen {found.pairs}"
             )
-        seen = f": {found.pairs} ids of the draft's stand for one other each"
+        seen = f": the target replaces each of {found.pairs} draft ids by one other id"
         finding = Finding(
             message="draft and target mean different tokens by the same ids"
-            + (seen if found.pairs else ", by their tokenizers"),
+            + (seen if found.pairs else ", as their tokenizers show"),
             measures=(
                 Measure(name="pairs of ids", value=found.pairs),
                 Measure(
@@ -72,7 +73,7 @@ class VocabulariesDiffer(Rule):
         return Found(finding=finding)
 
 
-def _fingerprints(evidence: Evidence) -> bool:
+def _fingerprints_differ(evidence: Evidence) -> bool:
     """Return whether both tokenizers are known and differ."""
     target, draft = evidence.header.target, evidence.header.draft
     if target is None or draft is None or target.vocabulary_sha is None:

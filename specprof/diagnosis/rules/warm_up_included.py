@@ -1,11 +1,11 @@
 """The first rounds are much slower than the rest, and are in the averages.
 
 Measures
-    Leading rounds slower than one and a half medians, and the time they took beyond the median,
-    per wall time of all rounds.
+    Rounds at the start that are slower than one and a half medians, and the time they took beyond
+    the median, per wall time of all rounds.
 
 Fires when
-    The first round took over twice the median, and the leading rounds' excess is 2% or more.
+    The first round took over twice the median, and this excess is 2% or more.
 
 Why this is the measurement and not the engine
     Compilation, allocation and clocks that ramp up happen once. They belong in a start-up figure,
@@ -15,7 +15,7 @@ Likely causes
     No warm-up rounds; a graph captured, or a kernel chosen, for each new depth.
 
 Confirm
-    Record longer: the share falls, the excess does not.
+    Record longer: the excess stays, and its share falls.
 
 Does not see
     Slowness that comes later: a machine that throttles, memory that fills.
@@ -33,30 +33,31 @@ from specprof.analysis.tables import first_rounds
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
-SHARE = 0.02
-FEW = 8
+MIN_EXCESS = 0.02
+"""Of the wall time of all rounds."""
+MIN_ROUNDS = 8
 
 
 class WarmUpIncluded(Rule):
-    """Leading rounds against the median."""
+    """Compares the first rounds with the median."""
 
     family: ClassVar[Family] = "measurement"
     stage: ClassVar[Stage] = Stage.MEASUREMENT
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Weigh what the leading slow rounds cost beyond the median."""
+        """Measure the time that the slow first rounds took beyond the median."""
         wall = evidence.timed.wall_ns
-        if len(wall) < FEW:
-            return Unknown(reason=f"{len(wall)} rounds; {FEW} are needed for a median")
+        if len(wall) < MIN_ROUNDS:
+            return Unknown(reason=f"a median needs {MIN_ROUNDS} rounds; there are {len(wall)}")
         median = float(np.median(wall))
         leading = int(np.append(wall <= 1.5 * median, True).argmax())
         excess = float((wall[:leading] - median).sum() / max(wall.sum(), 1))
-        if not leading or wall[0] <= 2 * median or excess < SHARE:
-            return Clear(detectable=f"an excess of {SHARE:.0%}; seen {excess:.1%}")
+        if not leading or wall[0] <= 2 * median or excess < MIN_EXCESS:
+            return Clear(detectable=f"{MIN_EXCESS:.0%} of wall time in excess; seen {excess:.1%}")
         finding = Finding(
-            message=f"the first {leading} round{'s' * (leading > 1)} took {excess:.0%} of the "
-            "decode time beyond the median round",
+            message=f"the first {leading} round{'s' * (leading > 1)} took longer than the median "
+            f"round, by {excess:.0%} of the decode time",
             measures=(
                 Measure(name="excess per wall time", value=excess, n=len(wall)),
                 Measure(name="first round", value=float(wall[0]) / 1e6, unit="ms"),

@@ -1,19 +1,19 @@
-"""The draft does worse than one that always says the commonest token, or knows no more.
+"""The draft does worse than always guessing the commonest token, or than a table of tokens.
 
 Measures
-    Whether a round's first draft stands, against whether the token committed there is the
-    commonest one committed so far: two drafts at the same places. And the nats of every committed
-    token under the draft's law at temperature 1, against a table of the tokens committed so far,
-    half of it spread evenly over the vocabulary.
+    Whether a round's first draft is accepted, against whether the token committed there is the
+    commonest token committed so far: two drafts at the same places. And the nats of every committed
+    token under the draft's law at temperature 1, against its nats under a table of the tokens
+    committed so far, half of it spread evenly over the vocabulary.
 
 Fires when
-    The commonest token wins, or the table does, by an always-valid bet at 0.1% for the two.
+    The commonest token does better, or the table does, by an always-valid bet at 0.1% for the two.
     The table is asked only up to temperature 1: hotter text surprises every model.
 
 Why this is a configuration error and not a mismatch
-    Any model of the language beats a constant and a table of words. One that does not is not
-    speaking the language: its tokens mean something else, or its weights are not the ones it was
-    trained with (theory 10.8). The weakest draft that works knows which words there are.
+    Any model of the language beats a constant and a table of words. A model that does not either
+    means something else by its tokens, or does not have the weights it was trained with (theory
+    10.8). Even the weakest draft that works knows which words are common.
 
 Likely causes
     Weights not loaded, or loaded under other names; another tokenizer or vocabulary order; a wrong
@@ -38,40 +38,43 @@ from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
-NEAR_UNIFORM = 0.15
-"""A law of random weights makes of a token about the logarithm of the vocabulary."""
-EXPECTED = 20
-"""Drafts of ids beyond the largest one drafted, had they come as often as in the text."""
+MAX_ABOVE_UNIFORM = 0.15
+"""Nats a token above the logarithm of the vocabulary, as a share: random weights are that near."""
+MIN_EXPECTED_DRAFTS = 20
+"""Of ids above the largest drafted id, if they were drafted as often as they are committed."""
 
 
 class WorseThanConstant(Rule):
-    """Bets at the same places."""
+    """Always-valid bets at the same places."""
 
     family: ClassVar[Family] = "configuration"
     stage: ClassVar[Stage] = Stage.CONFIGURATION
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Set the draft against the commonest token and against a table of tokens."""
+        """Compare the draft with the commonest token and with a table of tokens."""
         if evidence.has_distribution is None:
             drafter = evidence.settings.drafter
-            return Unknown(reason=f"the drafter {drafter!r} is not installed here: is it a model?")
+            return Unknown(
+                reason=f"the drafter {drafter!r} is not installed here, so it may be no model"
+            )
         if not evidence.has_distribution:
-            return Unknown(reason="drafts looked up in the text come from no model")
+            return Unknown(reason="drafts are looked up in the text, and no model makes them")
         stands, knows = against_commonest(evidence), against_table(evidence)
         limit = evidence.alpha / 2
         lost = stands.loses(limit)
         if lost or (knows and knows.loses(limit)):
             return Found(finding=_finding(evidence, stands, knows, lost=lost))
         return Clear(
-            detectable=f"{stands.trial.detectable:.1%} fewer first drafts standing than commonest "
-            f"tokens come; seen {stands.draft:.1%} against {stands.constant:.1%}"
+            detectable="a first draft accepted "
+            f"{stands.trial.detectable:.1%} less often than the commonest token would be; seen "
+            f"{stands.draft:.1%} against {stands.constant:.1%}"
         )
 
 
 def _finding(evidence: Evidence, stands: Contest, knows: Contest | None, *, lost: bool) -> Finding:
     message = (
-        f"only {stands.draft:.1%} of first drafts stand; always drafting the commonest token so "
-        f"far would give {stands.constant:.1%}"
+        f"only {stands.draft:.1%} of first drafts are accepted; the commonest token so far, always "
+        f"drafted, would reach {stands.constant:.1%}"
     )
     measures = [
         Measure(name="accepted per reached token at index 0", value=stands.draft, n=stands.trial.n),
@@ -82,9 +85,11 @@ def _finding(evidence: Evidence, stands: Contest, knows: Contest | None, *, lost
         ),
     ]
     if knows:
-        told = f"{knows.draft:.2f} nats a token to the draft, {knows.constant:.2f} to a table"
         if not lost:
-            message = f"the text is {told} of the tokens seen so far"
+            message = (
+                f"the draft needs {knows.draft:.2f} nats a token for the text, and a mere table of "
+                f"the tokens seen so far needs {knows.constant:.2f}"
+            )
         for name, value in (("draft", knows.draft), ("table", knows.constant)):
             measures.append(
                 Measure(
@@ -105,16 +110,16 @@ def _finding(evidence: Evidence, stands: Contest, knows: Contest | None, *, lost
     )
 
 
-def _capped(evidence: Evidence) -> bool:
-    """Return whether no id beyond some number is ever drafted, though the text is full of them."""
+def _is_capped(evidence: Evidence) -> bool:
+    """Return whether no id above some number is ever drafted, though many are committed."""
     drafted, emitted = evidence.reached.token, evidence.columns.emitted.token
     beyond = float((emitted > drafted.max()).mean())
-    return beyond * len(drafted) > EXPECTED
+    return beyond * len(drafted) > MIN_EXPECTED_DRAFTS
 
 
 def _suspects(evidence: Evidence, knows: Contest | None) -> tuple[str, ...]:
     target, draft = evidence.header.target, evidence.header.draft
-    if _capped(evidence):
+    if _is_capped(evidence):
         return ("draft/d2t-map-missing",)
     if evidence.settings.drafter == "eagle":
         return "eagle/concat-order-or-norm-stage", "eagle/aux-layer-off-by-one"
@@ -124,6 +129,6 @@ def _suspects(evidence: Evidence, knows: Contest | None) -> tuple[str, ...]:
     if knows is None or draft is None:
         return weights, words
     evenly = float(np.log(draft.vocabulary))
-    if knows.draft <= (1 + NEAR_UNIFORM) * evenly:
+    if knows.draft <= (1 + MAX_ABOVE_UNIFORM) * evenly:
         return (weights,)
     return words, weights

@@ -16,7 +16,7 @@ from textual.widgets import Static
 
 from specprof.diagnosis.diagnose import Verdict
 from specprof.diagnosis.lines import first_round
-from specprof.diagnosis.report import placed, remedy, suspected
+from specprof.diagnosis.report import format_place, remedy, suspect_titles
 from specprof.findings import Clear, Crashed, Finding, Found, Measure, Unknown
 from specprof.tui.figures import count
 from specprof.tui.keys import FINDINGS_KEYS, close_keys
@@ -147,9 +147,12 @@ def _found(verdict: Verdict, finding: Finding, *, chosen: bool) -> Content:
     lines = [
         Content.assemble((opening, "bold $error"), (verdict.family, "$text-muted")),
         Content(f"  {safe(finding.message)}"),
-        *(Content.styled(f"  like {safe(each)}", "$text-muted") for each in suspected(finding)),
+        *(
+            Content.styled(f"  like {safe(each)}", "$text-muted")
+            for each in suspect_titles(finding)
+        ),
         *(Content.styled(f"  {_measure(each)}", "$text-muted") for each in finding.measures),
-        *([Content(f"  at   {safe(placed(finding.where))}")] if finding.where else []),
+        *([Content(f"  at   {safe(format_place(finding.where))}")] if finding.where else []),
         Content.assemble(("  do   ", "bold $success"), safe(remedy(finding))),
         *(Content.assemble(("  try  ", "bold $primary"), safe(each)) for each in finding.confirm),
     ]

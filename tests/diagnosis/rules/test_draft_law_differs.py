@@ -41,10 +41,10 @@ class SeldomAny(Sound):
 @pytest.mark.parametrize(
     ("step", "suspects", "told"),
     [
-        (FirstChoices, ("accept/greedy-draft-soft-q",), "each is its law's first choice"),
-        (AmongFew, SOFT, "none lies beyond the likeliest"),
-        (Colder, SOFT, "likelier than it makes them"),
-        (Hotter, SOFT, "unlikelier than it makes them"),
+        (FirstChoices, ("accept/greedy-draft-soft-q",), "each is that law's first choice"),
+        (AmongFew, SOFT, "all are among its likeliest tokens"),
+        (Colder, SOFT, "likelier than draws from it"),
+        (Hotter, SOFT, "unlikelier than draws from it"),
     ],
 )
 def test_the_way_drafts_differ_is_told(step, suspects, told):

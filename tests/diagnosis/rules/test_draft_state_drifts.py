@@ -4,7 +4,7 @@ import pytest
 
 import captures
 from astray import LONG, astray, judged, replace
-from specprof.diagnosis.rules._states import CHUNK
+from specprof.diagnosis.rules._states import PREFILL_CHUNK_TOKENS
 from specprof.errors import MissingEvidence
 from specprof.records import Round
 
@@ -19,7 +19,7 @@ def test_a_chunk_is_the_engines():
     """The length is told in both places."""
     from specprof.engine.decoder import PREFILL_CHUNK
 
-    assert CHUNK == PREFILL_CHUNK
+    assert PREFILL_CHUNK_TOKENS == PREFILL_CHUNK
 
 
 def test_later_indices_only_is_a_stale_length():
@@ -67,7 +67,7 @@ def test_a_draft_without_a_recheck_is_not_said_to_be_clear():
         else e
         for e in events
     ]
-    with pytest.raises(MissingEvidence, match="the draft's"):
+    with pytest.raises(MissingEvidence, match="none of the draft's answers"):
         judged(RULE, blind)
 
 

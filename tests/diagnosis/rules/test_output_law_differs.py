@@ -34,7 +34,7 @@ def test_text_at_another_temperature_is_told(power, way):
     step.power = power
     finding = judged("output-law-differs", events(step, rounds=400)).finding
     assert way in finding.message
-    slots = [one for one in finding.measures if one.name.startswith("the same at slot")]
+    slots = [one for one in finding.measures if one.name.startswith("that sum at slot")]
     assert np.sign([one.value for one in slots[:2]]).tolist() == [np.sign(power - 1)] * 2
 
 

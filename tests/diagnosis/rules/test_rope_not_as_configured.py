@@ -24,7 +24,7 @@ def test_a_scaling_left_out_is_found():
     """Of the draft; and rounding is none."""
     finding = judged(RULE, turning([1.0, 0.1, 0.01], [2.0, 0.2, 0.02])).finding
     assert finding.suspects == ("pos/draft-rope-scaling-missing",)
-    assert "2 times as fast" in finding.message
+    assert "rotary angles are 2 times" in finding.message
     assert isinstance(judged(RULE, turning([1.0, 0.1, 0.01], [1.0, 0.1000001, 0.01])), Clear)
 
 

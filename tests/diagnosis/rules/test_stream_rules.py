@@ -160,7 +160,7 @@ def test_a_plug_in_that_copies_is_no_model_to_be_worse_than_a_constant(copier):
     """Nor do its certain drafts say that draws were due."""
     copier("distribution = False")
     made = of_copier(events(Sound(0), rounds=60))
-    assert "come from no model" in judged("worse-than-constant", made).reason
+    assert "no model makes them" in judged("worse-than-constant", made).reason
     certain = changed(
         made, Round, lambda one: replace(one, drafted=[_sure(d) for d in one.drafted])
     )

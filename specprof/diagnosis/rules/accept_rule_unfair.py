@@ -37,7 +37,7 @@ from typing import ClassVar
 import numpy as np
 
 from specprof.analysis import accept_laws, attribution, emitted_law
-from specprof.analysis.accept_laws import Standing
+from specprof.analysis.accept_laws import CoinPattern
 from specprof.analysis.attribution import Coins
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import first_rounds
@@ -110,7 +110,7 @@ def _message(coins: Coins, rejected_unduly: float) -> str:
 
 def _kind(evidence: Evidence, coins: Coins) -> Kind:
     """Name the rule that is really in force, as far as the coins tell it."""
-    found, places = evidence.ask(accept_laws.standing), evidence.places
+    found, places = evidence.ask(accept_laws.explain_coins), evidence.places
     if places.accepted.all():
         return ": every single one", ("accept/always-accept",)
     if found.unchecked is not None:
@@ -152,7 +152,7 @@ def _leaked(evidence: Evidence, coins: Coins) -> int | None:
     return usual if same.mean() > NEARLY_ALL and little.mean() > NEARLY_ALL else None
 
 
-def _by_bank(evidence: Evidence, found: Standing) -> Kind:
+def _by_bank(evidence: Evidence, found: CoinPattern) -> Kind:
     best = found.best
     lenient = best.name.endswith("times the ratio")
     if lenient and float(best.name.split()[0]) > 1 and _filtered(evidence):

@@ -108,7 +108,7 @@ def _how(evidence: Evidence, draws: Draws) -> tuple[str, tuple[str, ...]]:
     """Say which way the draws differ, and the case that leaves this."""
     if evidence.greedy:
         return "not each is its first choice", ("draft/temp-zero-sampler-degenerate",)
-    if evidence.ask(accept_laws.picked):
+    if evidence.ask(accept_laws.are_drafts_picked):
         told = "each is its law's first choice"
         return told, ("accept/greedy-draft-soft-q",)
     law = ("accept/q-unfiltered-tokens-filtered",)

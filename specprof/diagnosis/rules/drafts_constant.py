@@ -56,7 +56,7 @@ class DraftsConstant(Rule):
         dummy = (token == token[-1]) & ~accepted
         count = stream.ending_run(dummy)
         before = len(np.unique(token[: len(token) - count]))
-        start = places.taken(order).round[len(token) - count :]
+        start = places.take(order).round[len(token) - count :]
         n = len(np.unique(start))
         if n < ENOUGH or before < VARIED:
             return Clear(detectable=f"{ENOUGH} rounds beyond a context with one id")

@@ -51,7 +51,9 @@ class DraftsNotDrawn(Rule):
             raise MissingEvidence(title, "record a chain above temperature 0")
         places = evidence.places
         by_equality = evidence.ask(accept_laws.equality_in_force)
-        if not _certain(evidence) and not (by_equality and evidence.ask(accept_laws.picked)):
+        if not _certain(evidence) and not (
+            by_equality and evidence.ask(accept_laws.are_drafts_picked)
+        ):
             return Clear(detectable=f"none but first choices among {len(places):,} drafts")
         stood = float(places.accepted.mean())
         finding = Finding(

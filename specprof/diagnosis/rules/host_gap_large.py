@@ -25,7 +25,7 @@ Try it
 
 from typing import ClassVar
 
-from specprof.analysis.cost_model import NO_TIME
+from specprof.analysis.cost_model import NO_TIME_HINT
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import ratio
 from specprof.errors import MissingEvidence
@@ -47,7 +47,7 @@ class HostGapLarge(Rule):
         if not evidence.columns.spans:
             raise MissingEvidence("no spans were recorded", "record with --detail rounds")
         if not rounds.wall_ns.any():
-            raise MissingEvidence("the rounds took no time that the clock could tell", NO_TIME)
+            raise MissingEvidence("the rounds took no time that the clock could tell", NO_TIME_HINT)
         gap = ratio(evidence.columns.gap_ns.astype(float), rounds.wall_ns.astype(float))
         if gap.low <= LARGE:
             return Clear(detectable=f"a gap above {LARGE:.0%} of wall time; seen {gap.value:.1%}")

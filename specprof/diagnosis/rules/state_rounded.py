@@ -65,7 +65,7 @@ class StateRounded(Rule):
                 return Found(finding=_finding(evidence, who, side))
         return Clear(
             detectable=f"laws {drift.noise.gap:.2%} apart throughout, all within "
-            f"{attribution.LITTLE:.0%}"
+            f"{attribution.MAX_ROUNDED_GAP:.0%}"
         )
 
 

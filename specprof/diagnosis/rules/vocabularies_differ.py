@@ -47,7 +47,7 @@ class VocabulariesDiffer(Rule):
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Count the rejected ids that always stand for the same other one."""
-        found, told = evidence.ask(vocabulary.exchanged), _fingerprints(evidence)
+        found, told = evidence.ask(vocabulary.count_exchanged_ids), _fingerprints(evidence)
         if not told and (found.pairs < PAIRS or found.held < SHARE * found.rejected):
             return Clear(
                 detectable=f"{PAIRS} pairs of ids in {SHARE:.0%} of {found.rejected:,} rejections; "

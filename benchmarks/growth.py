@@ -38,7 +38,7 @@ from stamp import RESULTS, stamp
 
 from specprof import registry
 from specprof.analysis.comparison import Figure
-from specprof.analysis.paired_timing import FEWEST, median
+from specprof.analysis.paired_timing import MIN_REPETITIONS, median
 from specprof.cli._table import ABSENT, _lines
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat import read
@@ -241,7 +241,7 @@ def table(whole: dict[str, Any]) -> list[str]:
             grid = [list(column) for column in zip(heads, units, *shown, strict=True)]
             lines += ["", f"target {target}, draft {draft}: {title}", *_lines(grid)]
     count = whole["repetitions"]
-    few = f"; intervals need {FEWEST}" if count < FEWEST else " [95% interval]"
+    few = f"; intervals need {MIN_REPETITIONS}" if count < MIN_REPETITIONS else " [95% interval]"
     return [*lines, "", f"medians of {count} repetitions, each there and back{few}"]
 
 

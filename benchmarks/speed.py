@@ -20,7 +20,7 @@ import msgspec
 import torch
 from stamp import save, stamp
 
-from specprof.analysis.paired_timing import FEWEST
+from specprof.analysis.paired_timing import MIN_REPETITIONS
 from specprof.bench.contest import PEERS, Entry, entries, ours, play
 from specprof.cli._contest import figures, shown, table
 from specprof.settings import Settings
@@ -58,7 +58,9 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--threads", type=int, default=0, help="0: each as measured fastest")
     parser.add_argument("--seconds", type=float, default=60.0, help="for each contest")
-    parser.add_argument("--repetitions", type=int, default=FEWEST, help="at least, of each contest")
+    parser.add_argument(
+        "--repetitions", type=int, default=MIN_REPETITIONS, help="at least, of each contest"
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--name", default="speed", help="benchmarks/results/NAME.json")
     asked = parser.parse_args()

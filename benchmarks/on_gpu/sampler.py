@@ -7,7 +7,7 @@ import numpy as np
 from on_gpu.pairs import asked
 from on_gpu.rows import NEEDS_CUDA, Ask, Row, of
 
-from specprof.analysis.paired_timing import faster
+from specprof.analysis.paired_timing import speedup
 from specprof.bench.repeated import Repeated
 from specprof.engine.instruments.counters import EVERY_S, SLOW_S, Sampler
 
@@ -36,7 +36,7 @@ def rows(ask: Ask) -> Iterator[Row]:
     times = np.array(played)  # [repetitions, 4]
     with_, without = times[:, [1, 2]], times[:, [0, 3]]
     yield of(
-        faster(without, with_),
+        speedup(without, with_),
         what=f"{pair.name}: sampler on over off",
         unit="time/time",
         at_most=COSTS_AT_MOST,

@@ -1,8 +1,9 @@
-"""By which rule drafts really stand: the declared one, or which other one explains the coins.
+"""By which rule drafts are really accepted: the declared rule, or another that fits them better.
 
-The declared rule is tested by `attribution.coins`; this names what else it may be. Draws its laws
-from what was recorded of each place: the draft's two probabilities, its index, and the mass of the
-target's first choice, read off the token that was emitted there.
+An accept decision is called a coin here. `attribution.coins` tests the declared rule; this module
+names other rules that explain the coins. They use what was recorded of each place: the draft's two
+probabilities, its index, and the probability of the target's first choice, which follows from the
+token that was emitted there.
 """
 
 from collections.abc import Iterator
@@ -18,40 +19,43 @@ from specprof.analysis.tables import Bools, Floats, Places
 from specprof.errors import MissingEvidence
 
 THRESHOLDS = (0.01, 0.03, 0.1, 0.3)
-LENIENCE = (0.5, 0.7, 0.85, 1.2, 1.5, 2.0, 4.0)
-MISREAD = 0.05
-"""Of later drafts that must stand, the share that falls where they are judged by another's row."""
-ENOUGH = 30
-"""Places a claim about all of them takes."""
+LENIENCE_FACTORS = (0.5, 0.7, 0.85, 1.2, 1.5, 2.0, 4.0)
+MIN_MISREAD_SHARE = 0.05
+"""Share of the later drafts that must stand but were rejected; a larger share means that they were
+judged by another draft's row."""
+MIN_PLACES = 30
+"""Places that a claim about every place needs."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What the coins look like."""
+class CoinPattern:
+    """What the accept decisions look like."""
 
     best: Best
-    """Of the bank; the declared law is its first."""
+    """The law of the bank that explains them best; the declared law is the bank's first."""
     equality: Trial
-    """Against the target's own probability of the draft, which equality with a draw owes."""
+    """Against the target's probability of the draft: the chance that a draw equals the draft."""
     unchecked: int | None
-    """The one draft index whose drafts all stand while the others are judged fairly."""
+    """The one draft index whose drafts are all accepted while later indices are judged fairly."""
     checked: int | None
-    """The one draft index that is judged fairly while later ones are not."""
+    """The one draft index that is judged fairly while later indices are not."""
 
 
-def standing(evidence: Evidence) -> Standing:
-    """Explain the coins of every eldest sibling; the younger are judged by what is left of laws."""
-    places = _eldest(evidence)
+def explain_coins(evidence: Evidence) -> CoinPattern:
+    """Explain the coins of every eldest sibling; younger siblings are judged by other laws."""
+    places = _eldest_siblings(evidence)
     came = places.accepted
     indices = range(int(places.index.max(initial=0)) + 1)
-    each = [_unfair(evidence, places.where(places.index == index)) for index in indices]
+    each = [_is_unfair(evidence, places.where(places.index == index)) for index in indices]
     stood = [bool(came[places.index == index].all()) for index in indices]
     first, later = each[0], any(each[1:])
-    certain = places.where(_certain(places, greedy=evidence.greedy))
+    certain = places.where(_must_stand(places, greedy=evidence.greedy))
     fallen, behind = ~certain.accepted, certain.index > 0
-    misread = not fallen[~behind].any() and fallen[behind].sum() > MISREAD * max(behind.sum(), 1)
-    return Standing(
-        best=likelihood.best_of_coins(came, _bank(evidence, places)),
+    misread = not fallen[~behind].any() and fallen[behind].sum() > MIN_MISREAD_SHARE * max(
+        behind.sum(), 1
+    )
+    return CoinPattern(
+        best=likelihood.best_of_coins(came, _candidate_laws(evidence, places)),
         equality=fair_coins(places.target_prob, came.astype(float)),
         unchecked=0 if first and stood[0] and not later else None,
         checked=0 if later and not first and misread else None,
@@ -59,10 +63,11 @@ def standing(evidence: Evidence) -> Standing:
 
 
 def by_equality(evidence: Evidence) -> bool:
-    """Whether drafts stand as equality with the target's own draw has it, and the text is clean.
+    """Whether drafts are accepted if they equal the target's own draw, and the text is clean.
 
-    Rejection is declared, its coins fail, and those of equality do not: another rule, no bug
-    (theory 2.4). Against drafts that are no draws it is the rule that suits them (theory 2.3).
+    The declared rule is rejection, its test fails, and the test of equality does not. That is
+    another rule, no bug (theory 2.4). It is the right rule for drafts that were not drawn (theory
+    2.3).
     """
     if evidence.header.acceptance != "rejection":
         return False
@@ -71,30 +76,30 @@ def by_equality(evidence: Evidence) -> bool:
         unfair = declared.trial.p_value <= evidence.alpha or len(declared.rejected_wrongly) > 0
         if len(declared.accepted_wrongly) or not unfair:
             return False
-        found = evidence.ask(standing)
+        found = evidence.ask(explain_coins)
     except MissingEvidence:
         return False
     explained = found.best.name == "equality" and found.equality.p_value > evidence.alpha
-    return explained and not _strays(evidence)
+    return explained and not _text_strays(evidence)
 
 
 def equality_in_force(evidence: Evidence) -> bool:
-    """Whether drafts stand by equality with the target's own draw, declared or not."""
+    """Whether drafts are accepted if they equal the target's own draw, declared or not."""
     if evidence.header.acceptance != "exact-match":
         return evidence.ask(by_equality)
     return evidence.ask(attribution.coins).trial.p_value > evidence.alpha
 
 
-def picked(evidence: Evidence) -> bool:
-    """Whether every draft is the first choice of a law that has others: picked, not drawn."""
-    places = _eldest(evidence)
+def are_drafts_picked(evidence: Evidence) -> bool:
+    """Whether every draft is the first choice of a law with several choices: picked, not drawn."""
+    places = _eldest_siblings(evidence)
     open_ = places.where((places.draft_prob < 0.9) & ~np.isnan(places.draft_rank))  # noqa: PLR2004
-    first = open_.draft_rank <= open_.draft_prob / 2 + emitted_law.SLACK
-    return len(open_) >= ENOUGH and bool(first.mean() > 0.99)  # noqa: PLR2004 - ties of two
+    first = open_.draft_rank <= open_.draft_prob / 2 + emitted_law.MAX_RATIO_ERROR
+    return len(open_) >= MIN_PLACES and bool(first.mean() > 0.99)  # noqa: PLR2004 - ties of two
 
 
-def _strays(evidence: Evidence) -> bool:
-    """Whether the emitted text is not the target's, as far as that can be told."""
+def _text_strays(evidence: Evidence) -> bool:
+    """Whether the emitted text is visibly not drawn from the target's law."""
     found = evidence.ask(emitted_law.finals)
     if (found.again & found.correction).any():
         return True
@@ -105,8 +110,8 @@ def _strays(evidence: Evidence) -> bool:
     return written.likelihood.p_value <= evidence.alpha or len(written.impossible) > 0
 
 
-def _bank(evidence: Evidence, places: Places) -> Iterator[tuple[str, Floats]]:
-    """Yield the laws that coins may follow, the declared one first; each [places]."""
+def _candidate_laws(evidence: Evidence, places: Places) -> Iterator[tuple[str, Floats]]:
+    """Yield the laws that coins may follow, the declared law first; each [places]."""
     target, draft = places.target_prob, np.maximum(places.draft_prob, 1e-12)
     ratio = target / draft
     yield "declared", places.accept_owed
@@ -118,17 +123,17 @@ def _bank(evidence: Evidence, places: Places) -> Iterator[tuple[str, Floats]]:
     yield "the same coin each time", (places.accept_owed > 0.5).astype(float)  # noqa: PLR2004
     for bar in THRESHOLDS:
         yield f"target above {bar:g}", (target > bar).astype(float)
-    for lenient in LENIENCE:
+    for lenient in LENIENCE_FACTORS:
         yield f"{lenient:g} times the ratio", np.minimum(1, lenient * ratio)
-    highest = _highest(evidence, places)
+    highest = _largest_target_probs(evidence, places)
     if highest is not None:
         yield "share of the likeliest", np.minimum(1, target / np.maximum(highest, 1e-12))
 
 
-def _highest(evidence: Evidence, places: Places) -> Floats | None:
+def _largest_target_probs(evidence: Evidence, places: Places) -> Floats | None:
     """Return the target's largest probability at each place, [places]; None where not recorded.
 
-    Of a token emitted there the shortfall of its logit says by how much it is less likely.
+    The emitted token's logit shortfall gives the ratio of its probability to the largest one.
     """
     tokens, temperature = evidence.rescored, evidence.settings.temperature
     if not len(tokens) or not temperature or evidence.columns.trees:
@@ -142,26 +147,26 @@ def _highest(evidence: Evidence, places: Places) -> Floats | None:
     return np.where(known, np.minimum(highest, 1.0), places.target_prob)
 
 
-def _eldest(evidence: Evidence) -> Places:
-    evidence.ask(attribution.coins)  # raises where no draft is owed anything of its own
+def _eldest_siblings(evidence: Evidence) -> Places:
+    evidence.ask(attribution.coins)  # raises where the rule owes no single draft an acceptance
     return evidence.places.where(evidence.places.elder == 0)
 
 
 def _ruled_out(places: Places, *, greedy: bool) -> Bools:
-    """Return which outcomes no coin could have: of certain drafts, [places]."""
-    must = _certain(places, greedy=greedy)
+    """Return which outcomes the rule excludes, [places]."""
+    must = _must_stand(places, greedy=greedy)
     return np.asarray((must & ~places.accepted) | ((places.target_prob == 0) & places.accepted))
 
 
-def _certain(places: Places, *, greedy: bool) -> Bools:
-    """Return which drafts the law bids stand, [places], by more than rounding."""
-    rounding = 0.0 if greedy else attribution.ROUNDING
+def _must_stand(places: Places, *, greedy: bool) -> Bools:
+    """Return which drafts the rule must accept, [places], rounding errors aside."""
+    rounding = 0.0 if greedy else attribution.MAX_ROUNDING_ERROR
     likelier = places.target_prob >= places.draft_prob * (1 + rounding)
     return np.asarray(likelier & (places.accept_owed == 1))
 
 
-def _unfair(evidence: Evidence, places: Places) -> bool:
-    """Return whether these coins fail: by the test, or by outcomes the law rules out."""
+def _is_unfair(evidence: Evidence, places: Places) -> bool:
+    """Return whether these coins fail the test, or show an outcome that the rule excludes."""
     owed, came = places.accept_owed, places.accepted
     open_ = (owed > 0) & (owed < 1)
     trial = fair_coins(owed[open_], came[open_].astype(float))

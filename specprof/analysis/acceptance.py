@@ -1,9 +1,9 @@
-"""How much of what was drafted stood: by draft index, by context, over the run.
+"""How many drafted tokens were accepted: by draft index, by context, over the run.
 
 Every rate here carries its denominator's name (theory 1.1) and an interval. A tree is judged level
-by level: a level is reached if one of its tokens was, passed if one stood; in a chain that is each
-token. Says what acceptance was, not why. Works on columns, live or whole; what can't be computed is
-None.
+by level: a level is reached if one of its tokens was reached, and passed if one was accepted. In a
+chain every token is a level. Says what acceptance was, not why. Works on columns, live or whole. A
+rate that can't be computed is None.
 """
 
 import math
@@ -29,11 +29,12 @@ class Rates:
     """The run's headline rates; None where the denominator is 0."""
 
     accept_frac: Estimate | None
-    """accepted / drafted tokens: low by design in a tree, one of whose siblings stands at most."""
+    """accepted / drafted tokens. Low by design in a tree: at most one sibling is accepted."""
     alpha_cond: Estimate | None
-    """accepted / reached levels: the maximum-likelihood alpha if they were alike (theory I6)."""
+    """accepted / reached levels: the maximum-likelihood alpha if all indices have one alpha (theory
+    I6)."""
     accepted_per_reached_token: Estimate | None
-    """accepted / reached tokens: the same in a chain; in a tree what a single node is worth."""
+    """accepted / reached tokens: equal to `alpha_cond` in a chain; in a tree the rate per node."""
     tau: Estimate | None
     """emitted / rounds, the correction or bonus token included."""
     tokens_per_target_forward: Estimate | None
@@ -49,12 +50,12 @@ class IndexRate:
     drafted: int
     """Rounds that drafted this index: the denominator of S_i."""
     reached: int
-    """Rounds that evaluated a token of it: e_i, the denominator of c_i."""
+    """Rounds that evaluated a token at this index: e_i, the denominator of c_i."""
     accepted: int
     conditional: Estimate | None
     """c_i = accepted / reached."""
     survival: Estimate
-    """S_i = accepted / rounds that drafted it."""
+    """S_i = accepted / rounds that drafted this index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,9 @@ class ContextRate:
     high: int
     """Exclusive."""
     alpha_cond: Estimate
-    """accepted / reached levels; n is the levels reached."""
+    """accepted / reached levels; `n` is the number of reached levels."""
     overlap: float | None
-    """Mean acceptance owed before the draw, per level; None where no evidence was recorded."""
+    """Mean acceptance owed before the draw, per level; None where no probability was recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,30 +79,34 @@ class Step:
     before: Estimate
     beyond: Estimate
     p_value: float
-    """By block permutation, one-sided: is it lower beyond?"""
+    """One-sided, by block permutation: whether acceptance is lower beyond."""
 
 
 def rates(columns: Columns) -> Rates:
     """Return the headline rates with 95% block-bootstrap intervals over rounds."""
     rounds = columns.rounds_by_burst()
-    alpha, tau = alpha_cond(columns), _over(rounds.emitted, np.ones_like(rounds.emitted))
+    alpha, tau = alpha_cond(columns), _ratio_of_counts(rounds.emitted, np.ones_like(rounds.emitted))
     chains, once = not columns.trees, bool((rounds.target_forwards == 1).all())
     return Rates(
-        accept_frac=_over(rounds.accepted, rounds.drafted),
+        accept_frac=_ratio_of_counts(rounds.accepted, rounds.drafted),
         alpha_cond=alpha,
-        accepted_per_reached_token=alpha if chains else _over(rounds.accepted, rounds.reached),
+        accepted_per_reached_token=alpha
+        if chains
+        else _ratio_of_counts(rounds.accepted, rounds.reached),
         tau=tau,
-        tokens_per_target_forward=tau if once else _over(rounds.emitted, rounds.target_forwards),
+        tokens_per_target_forward=tau
+        if once
+        else _ratio_of_counts(rounds.emitted, rounds.target_forwards),
     )
 
 
 def alpha_cond(columns: Columns) -> Estimate | None:
     """Return accepted / reached levels, as in `rates`."""
     rounds = columns.rounds_by_burst()
-    return _over(rounds.accepted, rounds.reached_levels)
+    return _ratio_of_counts(rounds.accepted, rounds.reached_levels)
 
 
-def _over(numerator: Ints, denominator: Ints) -> Estimate | None:
+def _ratio_of_counts(numerator: Ints, denominator: Ints) -> Estimate | None:
     if not denominator.any():
         return None
     return ratio(numerator.astype(float), denominator.astype(float))
@@ -110,7 +115,8 @@ def _over(numerator: Ints, denominator: Ints) -> Estimate | None:
 def index_profile(columns: Columns) -> list[IndexRate]:
     """Return c_i and S_i for every draft index, with honest denominators under variable K.
 
-    c_i: Wilson, or exact where few; S_i: block bootstrap over the rounds that drafted it.
+    Intervals of c_i: Wilson, or exact where counts are small. Of S_i: block bootstrap over the
+    rounds that drafted index i.
     """
     rounds, levels = columns.rounds_by_burst(), columns.places.levels()
     depth = int(rounds.levels.max(initial=0))
@@ -118,7 +124,7 @@ def index_profile(columns: Columns) -> list[IndexRate]:
     all_reached, all_accepted = (np.bincount(at, minlength=depth) for at in (levels.index, passed))
     deep, profile = rounds, []
     for index in range(depth):
-        deep = deep.where(deep.levels > index)  # a deep index asks only the few that are as deep
+        deep = deep.where(deep.levels > index)  # keep only the rounds that are this deep
         reached, accepted = int(all_reached[index]), int(all_accepted[index])
         stood = (deep.accepted > index).astype(float)
         rate = IndexRate(
@@ -134,7 +140,10 @@ def index_profile(columns: Columns) -> list[IndexRate]:
 
 
 def context_edges(columns: Columns, buckets: int = 12) -> list[int]:
-    """Return about `buckets` equal context ranges of a round width that cover every round."""
+    """Return the edges of about `buckets` equal context ranges that cover every round.
+
+    Their width is 1, 2 or 5 times a power of ten.
+    """
     context = columns.rounds.context
     if not len(context):
         return []
@@ -155,7 +164,7 @@ def log2_edges(columns: Columns) -> list[int]:
 
 
 def by_context(columns: Columns, edges: Sequence[int]) -> list[ContextRate]:
-    """Return acceptance between each two edges that hold reached levels, shallow first."""
+    """Return acceptance between every two edges that have reached levels, shallow first."""
     places, rates_ = columns.levels_by_burst(), []
     for low, high in pairwise(edges):
         inside = (places.context >= low) & (places.context < high)
@@ -176,7 +185,7 @@ def by_context(columns: Columns, edges: Sequence[int]) -> list[ContextRate]:
 def place_share(values: Floats) -> Estimate:
     """Return the mean over places in order, [places], with a block-bootstrap interval.
 
-    Where all are alike, or few, no bootstrap can tell: then the exact binomial interval.
+    A bootstrap fails where values are few or all alike: then the interval is the exact binomial's.
     """
     few = len(values) < 40 or values.min() == values.max()  # noqa: PLR2004 - theory 3.6
     if few and set(np.unique(values)) <= {0.0, 1.0}:
@@ -185,10 +194,10 @@ def place_share(values: Floats) -> Estimate:
 
 
 def step_at(columns: Columns, context: int) -> Step | None:
-    """Compare acceptance up to a context length with that beyond it (theory 7.3).
+    """Compare acceptance below a context length with acceptance beyond it (theory 7.3).
 
-    Blocks of neighbouring rounds are dealt out at random for the p-value: rounds of one text
-    resemble each other, so single rounds may not be. None where one side has under 100 levels.
+    The p-value permutes blocks of neighbouring rounds: rounds of one text resemble each other, so
+    single rounds are not exchangeable. None where one side has fewer than 100 reached levels.
     """
     rounds = columns.rounds_by_burst()
     blocks = _blocks(rounds)
@@ -209,10 +218,10 @@ def step_at(columns: Columns, context: int) -> Step | None:
 
 
 def knee(columns: Columns) -> int | None:
-    """Return the context length that best splits acceptance in two Bernoulli rates.
+    """Return the context length that best splits acceptance into two Bernoulli rates.
 
-    Only where it lies, by the likelihood ratio; `step_at` says whether it is there. None where
-    fewer than 200 levels were reached.
+    The likelihood ratio gives its place; `step_at` tests whether there is a step. None where fewer
+    than 200 levels were reached.
     """
     places = columns.places.levels()
     n = len(places)
@@ -232,7 +241,7 @@ def _entropy(share: Floats) -> Floats:
 
 
 def _blocks(rounds: Rounds) -> Ints:
-    """Return each round's block: within a burst, as long as neighbours stay alike."""
+    """Return each round's block, [rounds]: within a burst, `block_length` rounds or more."""
     rejected = (rounds.reached_levels - rounds.accepted).astype(float)
     length = max(block_length(rejected), math.ceil(len(rounds) / 1000))
     new = np.concatenate([[True], rounds.burst[1:] != rounds.burst[:-1]])

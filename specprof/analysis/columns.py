@@ -1,8 +1,8 @@
-"""A capture's events as growing columns: what every question and every plot reads.
+"""A capture's events as growing columns, which every question and every plot reads.
 
-Knows how to lay events out, live or all at once, and nothing of what they mean: no rates, no
-tests, no rules. Columns are views of arrays with room to spare, so feeding a few rounds to a long
-capture copies only those rounds. What was not recorded is nan, never 0.
+Knows how to lay events out, live or all at once, and not what they mean: no rates, no tests, no
+rules. Columns are views of arrays with room to spare, so feeding a few rounds to a long capture
+copies only those rounds. What was not recorded is nan, never 0.
 """
 
 from collections.abc import Sequence, Sized
@@ -12,7 +12,7 @@ import numpy as np
 
 from specprof.analysis import rows
 from specprof.analysis.drafts import Drafts
-from specprof.analysis.growing import ROOM, fresh, with_room
+from specprof.analysis.growing import INITIAL_ROWS, allocate_room, ensure_room
 from specprof.analysis.tables import (
     Emitted,
     Ints,
@@ -45,7 +45,7 @@ from specprof.records import (
 
 
 class Columns:
-    """Everything a capture has told so far; `feed` it events as they come."""
+    """Everything read from a capture so far; `feed` it events as they come."""
 
     def __init__(self) -> None:
         self.header: Header | None = None
@@ -67,9 +67,9 @@ class Columns:
         self.passes = Passes()
         self.samples = Samples()
         self.damaged = Damaged()
+        """The capture's lines that its reader could not read."""
         self.torn = False
-        """Whether something stands behind the last whole line."""
-        """The capture's lines that could not be read, as far as its reader says."""
+        """Whether the capture has an incomplete line at its end."""
         self._spans: dict[str, Ints] = {}
         self._lists: dict[type[Event], list[Any]] = {
             Prefill: self.prefills,
@@ -81,10 +81,10 @@ class Columns:
 
     def feed(self, events: Sequence[Event]) -> None:
         """Append events in the order they were recorded."""
-        told = dict[type[Event], list[Any]]()
+        by_kind = dict[type[Event], list[Any]]()
         for event in events:
-            told.setdefault(type(event), []).append(event)
-        for kind, alike in told.items():
+            by_kind.setdefault(type(event), []).append(event)
+        for kind, alike in by_kind.items():
             self._take(kind, alike)
 
     @property
@@ -105,9 +105,9 @@ class Columns:
 
     @property
     def unreadable(self) -> str | None:
-        """Why nothing can be judged: lines are damaged, and no result could be read; else None.
+        """Why nothing can be judged: lines are damaged and no result could be read; else None.
 
-        A run that was to record no rounds has none to lose.
+        None also where the run was set to record no rounds.
         """
         tables: tuple[Sized, ...] = (self.rounds, self.scored, self.overlaps, self.scans)
         unasked = self.header is not None and self.header.spec.settings.detail == "off"
@@ -115,23 +115,23 @@ class Columns:
 
     @property
     def burst_order(self) -> Ints:
-        """The rounds' rows with those of a burst together, [rounds]: a batch interleaves them."""
+        """The rounds' rows, [rounds], with each burst's rows together: a batch interleaves them."""
         if not self._interleaved:
             return np.arange(len(self.rounds))
         return np.asarray(np.argsort(self.rounds.burst, kind="stable"), np.int64)
 
     def rounds_by_burst(self) -> Rounds:
-        """Return the rounds with those of a burst together, so that neighbours are of one text."""
-        return self.rounds.taken(self.burst_order) if self._interleaved else self.rounds
+        """Return the rounds with each burst's together, so that neighbours are of one text."""
+        return self.rounds.take(self.burst_order) if self._interleaved else self.rounds
 
     def levels_by_burst(self) -> Places:
-        """Return the reached levels (`Places.levels`) in the same order."""
+        """Return the reached levels (`Places.levels`) with each burst's together."""
         levels = self.places.levels()
         if not self._interleaved:
             return levels
         row = np.searchsorted(self.rounds.index, levels.round).clip(max=len(self.rounds) - 1)
-        burst = self.rounds.burst[row]  # of rounds out of order it is one of them
-        return levels.taken(np.argsort(burst, kind="stable"))
+        burst = self.rounds.burst[row]  # any burst, where rounds are out of order
+        return levels.take(np.argsort(burst, kind="stable"))
 
     @property
     def _interleaved(self) -> bool:
@@ -142,9 +142,10 @@ class Columns:
         return int((self.rounds.levels > index).sum())
 
     def first(self, rounds: int) -> "Columns":
-        """Return the columns as they stood after so many rounds; later feeding leaves them alone.
+        """Return the columns as they were after the first `rounds` rounds.
 
-        With all rounds asked for, whatever came after the last of them is in.
+        A later `feed` leaves them alone. Where `rounds` covers all rounds, later events are
+        included.
         """
         if rounds >= len(self.rounds):
             return self._so_far()
@@ -160,7 +161,7 @@ class Columns:
         cut.throttled = [one for one in self.throttled if one.at_ns <= now_ns]
         cut.places = self.places.first(int(np.searchsorted(self.places.round, below)))
         cut.emitted = self.emitted.first(int(np.searchsorted(self.emitted.round, below)))
-        # Rechecked burst by burst: in a batch these are not in the rounds' order.
+        # Bursts are rechecked one by one: in a batch rechecks are not in the rounds' order.
         cut.rechecked = self.rechecked.where(self.rechecked.round < below)
         ended_ns = self.passes.start_ns + self.passes.wall_ns
         cut.passes = self.passes.first(int(np.searchsorted(ended_ns, now_ns, "right")))
@@ -211,11 +212,13 @@ class Columns:
         self.emitted.extend(rows.emitted_columns(rounds))
         self.places.extend(rows.place_columns(rounds, drafts))
         for name, room in self._spans.items():
-            self._spans[name] = with_room(room, len(self.rounds), before)
+            self._spans[name] = ensure_room(room, len(self.rounds), before)
         for name, share in rows.span_shares(rounds):
             self._span(name)[before : len(self.rounds)] = share
 
     def _span(self, name: str) -> Ints:
         if name not in self._spans:
-            self._spans[name] = fresh(max(ROOM, 2 * len(self.rounds)), np.dtype(np.int64))
+            self._spans[name] = allocate_room(
+                max(INITIAL_ROWS, 2 * len(self.rounds)), np.dtype(np.int64)
+            )
         return self._spans[name]

@@ -1,7 +1,7 @@
-"""A draft set against drafts that know no context: the commonest token, and a table of tokens.
+"""A draft compared with drafts that know no context: the commonest token, and a table of tokens.
 
-Both are made of the tokens committed before a place and of nothing later, so each comparison is a
-bet that is fair or worse for whoever says that a working draft is no better.
+Both are computed only from the tokens committed before a place. So if the draft is nowhere worse in
+the mean, no bet on the constant can win in the mean.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from specprof.analysis.stats import Trial, fair_bets
 from specprof.analysis.tables import Floats, Ints, among
 from specprof.errors import MissingEvidence
 
-HOTTEST = 1.0
-"""Text drawn at a higher temperature surprises any model beyond what it knows."""
+MAX_TEMPERATURE = 1.0
+"""At a higher temperature even a good model can't predict the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +22,22 @@ class Contest:
     """A draft against a constant, place by place."""
 
     draft: float
-    """Mean over the places: of drafts that stood, or of nats."""
+    """Mean over the places: the share of accepted drafts, or nats."""
     constant: float
+    """The constant's mean over the same places."""
     trial: Trial
-    """Of a draft that is nowhere worse in the mean; bets on the constant only."""
+    """Tests that the draft is nowhere worse in the mean; bets on the constant only."""
 
     def loses(self, alpha: float) -> bool:
-        """Whether the draft does, at an error rate that holds however often one asks."""
+        """Whether the draft loses, at error rate `alpha`, however often it is asked."""
         return self.trial.p_value <= alpha
 
 
 def against_commonest(evidence: Evidence) -> Contest:
-    """Hold a round's first level of drafts against the token committed most often so far."""
+    """Compare the first level of each round's drafts with the token committed most often so far.
+
+    Raises MissingEvidence where no token was committed.
+    """
     reached, emitted = evidence.reached, evidence.columns.emitted
     if not len(emitted):
         raise MissingEvidence("no round committed a token", "record a longer run")
@@ -47,10 +51,10 @@ def against_commonest(evidence: Evidence) -> Contest:
 
 
 def against_table(evidence: Evidence) -> Contest | None:
-    """Hold the draft's nats of every committed token against a table's; None where not known."""
+    """Compare the draft's nats of every committed token with a table's; None where not known."""
     scored, header = evidence.rescored, evidence.header
     known = scored.where(~np.isnan(scored.draft_nll))
-    if not len(known) or evidence.settings.temperature > HOTTEST or header.draft is None:
+    if not len(known) or evidence.settings.temperature > MAX_TEMPERATURE or header.draft is None:
         return None
     emitted, vocabulary = evidence.columns.emitted, max(header.draft.vocabulary, 2)
     start = np.searchsorted(emitted.round, known.round)
@@ -75,7 +79,7 @@ def _commonest(tokens: Ints) -> Ints:
 
 
 def _table_nll(tokens: Ints, vocabulary: int) -> Floats:
-    """Return the nats of each token, [n], by those before it and, half of it, by chance."""
+    """Return the nats of each token, [n]: half by its share of the tokens before, half uniform."""
     share = _came_before(tokens) / np.maximum(np.arange(len(tokens)), 1)
     return np.asarray(-np.log(0.5 * share + 0.5 / vocabulary))
 

@@ -1,9 +1,9 @@
-"""What speculation should gain, what it gained, and where the rest went (theory section 5).
+"""What speculation could gain, what it gained, and where the rest went (theory section 5).
 
-What a plain target step costs is measured beside each burst (`records.Plain`), or by a baseline
-capture (drafter `none`). With neither, the verify pass of K+1 tokens stands in: it can't be cheaper
-than a plain step, so every speed-up computed from it is an upper bound, and says so. Knows means
-over rounds; whether a difference is more than noise, the intervals say.
+The cost of a plain target step is measured beside each burst (`records.Plain`), or by a baseline
+capture (drafter `none`). With neither, the verify pass of K+1 tokens stands in. It can't be cheaper
+than a plain step, so every speed-up computed from it is an upper bound (`Costs.has_baseline` is
+False). Knows means over rounds; the intervals say whether a difference exceeds noise.
 """
 
 import math
@@ -15,12 +15,12 @@ import numpy as np
 
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
-from specprof.analysis.stats import Estimate, ratio, widened
+from specprof.analysis.stats import Estimate, ratio, widen
 from specprof.analysis.tables import Floats, Ints, Rounds
 from specprof.errors import MissingEvidence
 from specprof.records import Plain
 
-NO_TIME = "record with a finer clock, or larger models"
+NO_TIME_HINT = "record with a finer clock, or larger models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Costs:
     """Mean costs of a round, in nanoseconds."""
 
     depth: float
-    """Drafted levels / rounds; a level is a token in a chain."""
+    """Drafted levels / rounds; in a chain a level is one token."""
     tau: float
     """emitted / rounds."""
     draft_step_ns: float
@@ -41,15 +41,16 @@ class Costs:
     """Accept, rollback and any further span."""
     gap_ns: float
     plain_step_ns: float
-    """A target forward of one token, at the same contexts; the verify pass where not measured, a
-    whole plain round where its parts were not."""
+    """A target forward of one token at this run's contexts. Where plain steps were not measured it
+    is the verify pass; where their parts were not timed, a whole plain round."""
     plain_round_ns: float
-    """A plain round's wall time, likewise."""
+    """A plain round's wall time; the verify pass where plain steps were not measured."""
     has_baseline: bool
     """False: plain steps were not measured, and speed-ups are upper bounds."""
     mix: float
-    """Plain cost averaged over emitted tokens by that over rounds. Below 1 where deep, dear rounds
-    emit few tokens: plain decoding would spend less of its time there. 1 at a single context."""
+    """Plain cost averaged over emitted tokens / plain cost averaged over rounds. It is below 1
+    where deep, expensive rounds emit few tokens: plain decoding would spend less of its time there.
+    1 at a single context."""
 
     @property
     def round_ns(self) -> float:
@@ -65,7 +66,7 @@ class Yardstick:
     round_ns: Floats
     """A plain round's wall time, [drafting rounds]."""
     step_ns: float
-    """The mean of its target forward; of the whole where its parts were not timed."""
+    """Mean time of its target forward; of the whole round where its parts were not timed."""
     spread: float
     """Relative half-width of the mean's 95% interval."""
 
@@ -76,29 +77,32 @@ class Factor:
 
     name: str
     times: float
-    """What it multiplies the speed-up by."""
+    """The factor by which it multiplies the speed-up."""
     speedup: float
-    """After it, over plain decoding."""
+    """Speed-up over plain decoding after this step."""
     ns_per_token: float
-    """After it."""
+    """Time per emitted token after this step."""
 
 
 @dataclass(frozen=True, slots=True)
 class DepthChoice:
-    """The best K among those up to the one that ran."""
+    """The best K up to the K that ran."""
 
     asked: int
     best: int
     gain: Estimate
-    """Tokens per second at `best` over those at `asked`; a lower bound without a baseline."""
+    """Tokens per second at `best` / at `asked`; a lower bound without a baseline."""
     tokens_per_second: list[float | None]
-    """Predicted for K = 0, 1, ...; None where it can't be known."""
+    """Predicted for K = 0, 1, ...; None for K = 0 without a baseline."""
 
 
 def costs(evidence: Evidence) -> Costs:
-    """Return the mean costs of the rounds that drafted."""
+    """Return the mean costs of the rounds that drafted.
+
+    Raises MissingEvidence where no time or no verify span was recorded.
+    """
     rounds, columns = evidence.speculative, evidence.columns
-    _told(evidence.timed, rounds)
+    _require_times(evidence.timed, rounds)
     drafting = evidence.rounds.drafted > 0
     spans = {name: float(ns[drafting].mean()) for name, ns in columns.spans.items()}
     gap = float(columns.gap_ns[drafting].mean())
@@ -108,7 +112,7 @@ def costs(evidence: Evidence) -> Costs:
     forwards = max(float(rounds.target_forwards.mean()), 1.0)
     verify, depth = spans.pop("verify"), float(rounds.levels.mean())
     if not verify:
-        raise MissingEvidence("the verify spans have no length", NO_TIME)
+        raise MissingEvidence("the verify spans have no length", NO_TIME_HINT)
     try:
         plain = evidence.ask(yardstick)
         step, whole, has_baseline = plain.step_ns, float(plain.round_ns.mean()), True
@@ -133,8 +137,8 @@ def costs(evidence: Evidence) -> Costs:
 def waterfall(evidence: Evidence) -> list[Factor]:
     """Return the factors from the ideal K+1 to the achieved speed-up, in theory 5.6's order.
 
-    The last line's `speedup` is tau * plain round / round: measured, not modelled. Without a
-    baseline there is no last factor, and every figure is an upper bound.
+    The last factor's `speedup` is measured, not modelled. Without a baseline the two factors of
+    plain decoding are left out, and every figure is an upper bound.
     """
     cost = evidence.ask(costs)
     step, drafting = cost.plain_step_ns, cost.depth * cost.draft_step_ns
@@ -152,33 +156,33 @@ def waterfall(evidence: Evidence) -> list[Factor]:
         found.append(Factor(name, before / after, step * cost.tau / after, after / cost.tau))
     if cost.has_baseline:
         own = ("plain decoding's own gap", cost.plain_round_ns / step)
-        for name, factor in (own, ("few tokens where deep", cost.mix)):
+        for name, factor in (own, ("fewer tokens in deep rounds", cost.mix)):
             last = found[-1]
             found.append(Factor(name, factor, last.speedup * factor, last.ns_per_token))
     return found
 
 
 def speedup(evidence: Evidence) -> Estimate:
-    """Return plain time per token over speculative time per token, at the contexts of this run.
+    """Return plain time per token / speculative time per token, at the contexts of this run.
 
-    Total time over total time (theory 5.7): each emitted token would have taken a plain round at
-    its place. 95% interval from the rounds' block bootstrap and the plain steps' spread. Raises
-    MissingEvidence where plain decoding was not timed.
+    Both are total times (theory 5.7): plain decoding would have taken one round per emitted token,
+    at its context. 95% interval from the rounds' block bootstrap and the plain steps' spread.
+    Raises MissingEvidence where plain decoding was not timed.
     """
     rounds = evidence.speculative
-    _told(evidence.timed, rounds)
+    _require_times(evidence.timed, rounds)
     plain = evidence.ask(yardstick)
     gain = ratio(rounds.emitted * plain.round_ns, rounds.wall_ns.astype(float))
-    return widened(gain, plain.spread)
+    return widen(gain, plain.spread)
 
 
 def best_depth(evidence: Evidence) -> DepthChoice:
     """Return the K that maximises predicted tokens per second (theory 5.4), K = 0 included.
 
-    Uses the accepted counts as they were: with K = k, min(accepted, k) would have stood of
-    min(drafted, k), so where K varies it is a cap. A shorter verify is taken to cost in proportion
-    between the plain step and the measured one; without a baseline, as much as the longest, which
-    understates the gain.
+    Reuses the accepted counts: with K = k, a round would have accepted min(accepted, k) of
+    min(drafted, k). So where K varies, k is a cap. A shorter verify pass is assumed to cost in
+    proportion between the plain step and the measured pass. Without a baseline it is assumed to
+    cost as much as the measured pass, which understates the gain.
     """
     cost, rounds = evidence.ask(costs), evidence.speculative
     asked = int(rounds.levels.max())
@@ -204,12 +208,12 @@ def best_depth(evidence: Evidence) -> DepthChoice:
 
 
 def expected_tokens(alpha: float, depth: int) -> float:
-    """Return tau of K drafts that each stand with `alpha`: Leviathan et al., equation 1."""
+    """Return tau of K drafts, each accepted with probability `alpha`: Leviathan et al., eq. 1."""
     return depth + 1.0 if alpha >= 1 else (1 - alpha ** (depth + 1)) / (1 - alpha)
 
 
 def break_even(cost: Costs) -> float | None:
-    """Return the alpha at which this depth stops costing more than it gains (theory 5.3).
+    """Return the least alpha at which this depth costs no more than it gains (theory 5.3).
 
     None where even alpha = 1 doesn't pay. A lower bound without a baseline.
     """
@@ -225,7 +229,7 @@ def break_even(cost: Costs) -> float | None:
 
 
 def yardstick(evidence: Evidence) -> Yardstick:
-    """Return plain decoding's times: those beside each burst, else a baseline capture's."""
+    """Return plain decoding's times: the steps beside each burst, else a baseline capture's."""
     return _yardstick(evidence, evidence.speculative.context)
 
 
@@ -234,10 +238,10 @@ def plain_times(evidence: Evidence, context: Ints) -> Floats:
     return _yardstick(evidence, context).round_ns
 
 
-def _told(timed: Rounds, rounds: Rounds) -> None:
-    """Raise MissingEvidence where the rounds [rounds] took no time, or came to nothing."""
+def _require_times(timed: Rounds, rounds: Rounds) -> None:
+    """Raise MissingEvidence where the rounds, [rounds], took no time or emitted no token."""
     if not timed.wall_ns.any() or not rounds.wall_ns.any():
-        raise MissingEvidence("the rounds took no time that the clock could tell", NO_TIME)
+        raise MissingEvidence("the rounds took no time that the clock could see", NO_TIME_HINT)
     if not rounds.emitted.any():
         raise MissingEvidence("no round that drafted committed a token", "record a longer run")
 
@@ -245,14 +249,14 @@ def _told(timed: Rounds, rounds: Rounds) -> None:
 def _yardstick(evidence: Evidence, context: Ints) -> Yardstick:
     timed = [one for one in evidence.columns.plains if one.steps_ns]
     if timed:
-        return _beside_bursts(timed, context, evidence.settings.batch)
+        return _plain_beside_bursts(timed, context, evidence.settings.batch)
     return _other_capture(evidence.baseline, context)
 
 
-def _beside_bursts(timed: Sequence[Plain], context: Ints, batch: int) -> Yardstick:
-    """Take each burst's median step, and between two bursts what lies between theirs.
+def _plain_beside_bursts(timed: Sequence[Plain], context: Ints, batch: int) -> Yardstick:
+    """Take each burst's median step, and interpolate between bursts.
 
-    A step of a batch is a token of every sequence: each has its share, as of a round.
+    A batch's step decodes one token of every sequence, so each sequence has a share of its time.
     """
     at, medians, off = medians_of_steps(timed)
     whole = np.interp(context, at, medians / batch)
@@ -260,10 +264,10 @@ def _beside_bursts(timed: Sequence[Plain], context: Ints, batch: int) -> Yardsti
 
 
 def medians_of_steps(timed: Sequence[Plain]) -> tuple[Ints, Floats, Floats]:
-    """Return contexts, ascending, the median step at each, and how far every step lies off it.
+    """Return the bursts' contexts, their median steps, and every step's relative error.
 
-    [bursts], [bursts] in nanoseconds, [steps] relative to the median. Raises MissingEvidence where
-    a median step took no time.
+    [bursts] ascending, [bursts] in nanoseconds, [steps] relative to the burst's median. Raises
+    MissingEvidence where a median step took no time.
     """
     ordered = sorted(timed, key=lambda one: one.context)
     steps = np.fromiter(chain.from_iterable(one.steps_ns for one in ordered), np.float64)
@@ -273,16 +277,16 @@ def medians_of_steps(timed: Sequence[Plain]) -> tuple[Ints, Floats, Floats]:
         alike = counts == count
         medians[alike] = np.median(steps[begins[alike, None] + np.arange(count)], axis=1)
     if not medians.all():
-        raise MissingEvidence("plain steps took no time that the clock could tell", NO_TIME)
+        raise MissingEvidence("plain steps took no time that the clock could see", NO_TIME_HINT)
     contexts = np.fromiter((one.context for one in ordered), np.int64, len(ordered))
     return contexts, medians, steps / np.repeat(medians, counts) - 1
 
 
 def _other_capture(baseline: Columns, context: Ints) -> Yardstick:
-    """Fit a straight line over context where the baseline's own contexts spread (theory 5.7)."""
+    """Fit the baseline's times over its contexts: a straight line where they vary (theory 5.7)."""
     rounds = baseline.rounds
     if not rounds.wall_ns.any():
-        raise MissingEvidence("the baseline's rounds took no time", NO_TIME)
+        raise MissingEvidence("the baseline's rounds took no time", NO_TIME_HINT)
     low, high = int(rounds.context.min()), int(rounds.context.max())
     if high * 1.25 < context.min() or low > context.max() * 1.25:
         title = f"the baseline ran at contexts {low}-{high}, this run elsewhere"

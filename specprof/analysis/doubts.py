@@ -1,17 +1,14 @@
-"""What a contradiction in a capture is: what it is of, in words, and the rounds that show it."""
+"""A contradiction in a capture: its kind, its description, and the rounds that show it."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from specprof.analysis.tables import Ints
-
-FIRST = 5
-"""Rounds named of each."""
+from specprof.analysis.tables import SHOWN_ROUNDS, Ints
 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """Two things a capture says that can't both be true."""
+    """Two statements of a capture that can't both be true."""
 
     of: Literal["counts", "times"]
     told: str
@@ -19,15 +16,15 @@ class Contradiction:
     """Indices of the first rounds that show it."""
 
 
-def of_counts(told: str, rounds: Ints | None = None) -> Contradiction:
-    """Return one of counts; `rounds` are the indices, [n], of those that show it."""
-    return Contradiction("counts", told, _first(rounds))
+def contradict_counts(text: str, rounds: Ints | None = None) -> Contradiction:
+    """Return a contradiction of counts; `rounds`, [n], are the indices of rounds that show it."""
+    return Contradiction("counts", text, _first_rounds(rounds))
 
 
-def of_times(told: str, rounds: Ints | None = None) -> Contradiction:
-    """Return one of times; `rounds` are the indices, [n], of those that show it."""
-    return Contradiction("times", told, _first(rounds))
+def contradict_times(text: str, rounds: Ints | None = None) -> Contradiction:
+    """Return a contradiction of times; `rounds`, [n], are the indices of rounds that show it."""
+    return Contradiction("times", text, _first_rounds(rounds))
 
 
-def _first(rounds: Ints | None) -> tuple[int, ...]:
-    return () if rounds is None else tuple(rounds[:FIRST].tolist())
+def _first_rounds(rounds: Ints | None) -> tuple[int, ...]:
+    return () if rounds is None else tuple(rounds[:SHOWN_ROUNDS].tolist())

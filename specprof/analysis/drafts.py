@@ -1,7 +1,7 @@
-"""The drafted tokens of many rounds, laid end to end, and where in its round's tree each stands.
+"""The drafted tokens of many rounds, end to end, and each token's place in its round's tree.
 
-A drafted token's level is how many drafted tokens it follows from: its place in the list in a
-chain, and not in a tree.
+A drafted token's level is the number of drafted tokens it follows from. In a chain that is its
+place in the list, in a tree it is not.
 """
 
 from collections.abc import Sequence
@@ -22,9 +22,9 @@ def levels(drafted: Sequence[Drafted]) -> list[int]:
 
 
 class Drafts:
-    """Drafted tokens of rounds, in order: arrays of one length, but for those said to be [rounds].
+    """The drafted tokens of rounds, in order: arrays of one length, or [rounds] where marked.
 
-    Those of a round keep the order of its list; its place there is the token's node.
+    A round's tokens keep the order of its list. A token's place in that list is its node.
     """
 
     def __init__(self, rounds: Sequence[Round]) -> None:
@@ -34,7 +34,7 @@ class Drafts:
         self.counts: Ints = np.fromiter(map(len, lists), np.int64, len(lists))
         """[rounds]"""
         self.row: Ints = np.repeat(np.arange(len(lists)), self.counts)
-        """Which of the rounds it is of."""
+        """The row of the token's round."""
         self.node: Ints = np.arange(n) - np.repeat(self.counts.cumsum() - self.counts, self.counts)
         self.reached: Bools = np.fromiter([each.reached for each in self._tokens], np.bool_, n)
         self.level, self.elder = self.node, np.zeros(n, np.int64)
@@ -51,7 +51,7 @@ class Drafts:
 
     @property
     def levels(self) -> Ints:
-        """How many levels each round's make up, [rounds]."""
+        """How many levels each round's drafted tokens have, [rounds]."""
         if self.chains:
             return self.counts
         deepest = np.zeros(len(self.counts), np.int64)
@@ -60,12 +60,12 @@ class Drafts:
 
     @property
     def reached_counts(self) -> Ints:
-        """How many were reached of each round's, [rounds]."""
+        """How many drafted tokens each round reached, [rounds]."""
         return np.bincount(self.row[self.reached], minlength=len(self.counts))
 
     @property
     def reached_levels(self) -> Ints:
-        """At how many levels one was, [rounds]."""
+        """At how many levels each round reached a drafted token, [rounds]."""
         if self.chains:
             return self.reached_counts
         most = int(self.level.max(initial=0)) + 1
@@ -73,7 +73,7 @@ class Drafts:
         return np.bincount(seen // most, minlength=len(self.counts))
 
     def places(self) -> Ints:
-        """Return the reached ones' places: by round, in a tree level by level, siblings in turn."""
+        """Return the reached tokens' places: by round, in a tree level by level, then by node."""
         places = np.flatnonzero(self.reached)
         if not self.elder.any():
             return places
@@ -82,14 +82,14 @@ class Drafts:
         return places[np.lexsort((np.where(branched[row], level, 0), row))]
 
     def reached_tokens(self, places: Ints) -> list[Drafted]:
-        """Return the tokens at these places, which are all that were reached."""
+        """Return the tokens at these places, which must be all reached tokens."""
         if not self.elder.any():
             return list(compress(self._tokens, self.reached.tolist()))
         return [self._tokens[place] for place in places.tolist()]
 
 
 def elders(drafted: Sequence[Drafted]) -> list[int]:
-    """Return how many siblings were drafted before each."""
+    """Return how many siblings were drafted before each token."""
     family, found = dict[int, int](), list[int]()
     for each in drafted:
         found.append(family.get(each.parent, 0))

@@ -1,11 +1,12 @@
-"""The emitted tokens: from which law is each drawn, and is it what the target would say.
+"""The emitted tokens: from which law each was drawn, and whether that is the target's law.
 
-Two views of one stream. What the run acted on: the correction or bonus of each round, its place in
-the law it is due to be drawn from (theory 3, T3; 4.2). What the bare text says: every committed
-token under the target's clean law, whoever proposed it. Under a lossless rule a token at a given
-slot, given that the round got so far, is the target's own draw: so each slot is a test by itself.
+There are two views of one stream. The first is what the run acted on: the correction or bonus of
+each round, and its rank in the law it should be drawn from (theory 3, T3; 4.2). The second is the
+bare text: every committed token under the target's clean law, drafted or not. Under a lossless rule
+each committed token is the target's own draw, given that its round reached that slot. So each slot
+is a test by itself.
 
-Knows the tests and the laws tokens may really come from; which rule speaks of them, it does not.
+Knows the tests and the laws that tokens may really come from, not the rules that report them.
 """
 
 from dataclasses import dataclass
@@ -19,33 +20,36 @@ from specprof.analysis.stats import Trial, fair_bets, fair_draws, fair_sums, fai
 from specprof.analysis.tables import Bools, Floats, Ints, Places, Rounds
 from specprof.errors import MissingEvidence
 
-SLACK = 1e-3
-"""Ten times the rounding of two recorded probabilities' ratio."""
-EDGE = 1e-5
-"""Total variation from the clean row below which no token changes sides of a filter's edge."""
+MAX_RATIO_ERROR = 1e-3
+"""Ten times the rounding error of a ratio of two recorded probabilities."""
+MAX_CLEAN_GAP = 1e-5
+"""Total variation from the clean row below which no token crosses the edge of a top-k or top-p
+filter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finals:
-    """The last emitted token of every whole round, in order, looked up when asked for.
+    """The last emitted token, the final, of every whole round, in order.
 
-    Every property is an array, [finals], as those fields are that are no tables.
+    Every property and every field but the tables is an array, [finals]. A property is looked up
+    when read.
     """
 
     rounds: Rounds
     """All rounds."""
     row: Ints
-    """Of the final's round among them."""
+    """The row of the final's round in `rounds`."""
     fallen: Places
-    """All drafts that were rejected last of their round."""
+    """The last rejected draft of each level that rejected all its drafts."""
     seat: Ints
-    """Which of them fell before the final, -1 where none did or it was not judged alone."""
+    """The row in `fallen` of the draft rejected right before the final; -1 where no draft was, or
+    where it had elder siblings."""
     correction: Bools
-    """Whether it follows a rejection; else it is a bonus."""
+    """Whether the final follows a rejection; else it is a bonus."""
     again: Bools
-    """Whether it is a draft its own level rejected."""
+    """Whether the final is a draft that its own level rejected."""
     clean_draft_prob: Floats
-    """Of the token under the draft's raw law, recomputed; nan where it was not."""
+    """The token's probability under the draft's raw law, recomputed; nan where it was not."""
 
     @property
     def round(self) -> Ints:
@@ -54,17 +58,17 @@ class Finals:
 
     @property
     def context(self) -> Ints:
-        """Committed tokens before it."""
+        """Committed tokens before the final."""
         return (self.rounds.context + self.rounds.emitted - 1)[self.row]
 
     @property
     def target_prob(self) -> Floats:
-        """Under the target's law."""
+        """The final's probability under the target's law."""
         return self.rounds.final_target_prob[self.row]
 
     @property
     def draft_prob(self) -> Floats:
-        """Under the draft's; nan for a bonus."""
+        """The final's probability under the draft's law; nan for a bonus."""
         return self.rounds.final_draft_prob[self.row]
 
     @property
@@ -79,37 +83,37 @@ class Finals:
 
     @property
     def fallen_target(self) -> Floats:
-        """The rejected draft's target probability where it was judged alone, else nan."""
+        """The rejected draft's target probability; nan where `seat` is -1."""
         return self._of_fallen(self.fallen.target_prob)
 
     @property
     def fallen_draft(self) -> Floats:
-        """Its draft probability, likewise."""
+        """The rejected draft's draft probability; nan where `seat` is -1."""
         return self._of_fallen(self.fallen.draft_prob)
 
     @property
     def overlap(self) -> Floats:
-        """Acceptance owed at its place before the draw, likewise."""
+        """Acceptance owed before the draw at the rejected draft's place; nan where `seat` is -1."""
         return self._of_fallen(self.fallen.overlap)
 
     def _of_fallen(self, values: Floats) -> Floats:
-        return np.append(values, np.nan)[self.seat]  # -1 is the last
+        return np.append(values, np.nan)[self.seat]  # -1 looks up the nan
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """Whether one kind of final token comes from the law due."""
+    """Whether one kind of final token comes from the law it should be drawn from."""
 
     rank: Trial
     order: Trial
     tail: Trial
-    """Of draws far down the law; bonuses only, whose law is recorded whole."""
+    """Of unlikely draws; bonuses only: a correction's mass in its law is not recorded."""
     mixed: Trial
-    """Of draws from the draft's law, as it was recomputed; bonuses only."""
+    """Of draws from the recomputed law of the draft; bonuses only."""
 
     @property
     def p_value(self) -> float:
-        """Of all four: four times the smallest."""
+        """Four times the smallest of the four trials' p-values."""
         each = (self.rank, self.order, self.tail, self.mixed)
         return min(len(each) * min(trial.p_value for trial in each), 1.0)
 
@@ -119,13 +123,13 @@ class Text:
     """The committed tokens under the target's clean law, as a whole and by kind of slot."""
 
     likelihood: Trial
-    """log-probability + entropy per committed token, in nats; 0 in the mean of true draws."""
+    """log-probability + entropy per committed token, in nats; the mean over true draws is 0."""
     impossible: Ints
     """Rounds with a token outside the law's support, at rows whose state is clean."""
     context: int
-    """Committed tokens before the first of these; 0 where there is none."""
+    """Committed tokens before the first such token; 0 where there is none."""
     slots: tuple[float, ...]
-    """The same mean at each slot, from 0."""
+    """The mean log-probability + entropy at each slot, from 0."""
     counts: tuple[int, ...]
     """How many committed tokens each slot had."""
 
@@ -138,7 +142,7 @@ def finals(evidence: Evidence) -> Finals:
         raise MissingEvidence("no correction's probabilities were recorded", hint)
     whole = (rounds.emitted == rounds.accepted + 1) & ~np.isnan(rounds.final_target_prob)
     whole &= rounds.drafted > 0
-    again = _again(reached, rounds.index, last_tokens(evidence))
+    again = _repeats_rejected(reached, rounds.index, last_tokens(evidence))
     fallen = reached.where(reached.settles() & ~reached.accepted)
     seat = np.full(len(rounds), -1, np.int64)
     seat[evidence.row(fallen.round)] = np.where(fallen.elder == 0, np.arange(len(fallen)), -1)
@@ -156,21 +160,21 @@ def finals(evidence: Evidence) -> Finals:
 
 
 def corrections(evidence: Evidence) -> Draw:
-    """Judge the corrections by their places in the residual law."""
+    """Judge the corrections by their ranks in the residual law."""
     found = evidence.ask(finals)
-    return _drawn(found, found.correction)
+    return _judge_draws(found, found.correction)
 
 
 def bonuses(evidence: Evidence) -> Draw:
-    """Judge the bonuses by their places in the target's law."""
+    """Judge the bonuses by their ranks in the target's law."""
     found = evidence.ask(finals)
-    return _drawn(found, ~found.correction)
+    return _judge_draws(found, ~found.correction)
 
 
-def _drawn(found: Finals, wanted: Bools) -> Draw:
+def _judge_draws(found: Finals, wanted: Bools) -> Draw:
     known = wanted & ~np.isnan(found.rank)
     rank, order = found.rank[known], found.order[known]
-    # For a bonus all likelier mass, less the rounding of what is recorded.
+    # A bonus' rank covers all likelier mass. Take off half its own mass, and the rounding error.
     above = (rank - found.target_prob[known] / 2 - 1e-4)[~found.correction[known]]
     free = wanted & ~found.correction & (found.target_prob > 0) & ~np.isnan(found.clean_draft_prob)
     return Draw(
@@ -182,9 +186,9 @@ def _drawn(found: Finals, wanted: Bools) -> Draw:
 
 
 def correction_law(evidence: Evidence) -> Best | None:
-    """Return the law that explains the corrections best, the residual first; None without any.
+    """Return the law that explains the corrections best; the residual is the declared law.
 
-    Of chains, and of trees where a token fell that had no sibling before it.
+    Uses corrections after a rejected draft without elder siblings. None where there are none.
     """
     found = evidence.ask(finals)
     use = found.correction & ~np.isnan(found.fallen_draft) & ~np.isnan(found.draft_prob)
@@ -192,8 +196,8 @@ def correction_law(evidence: Evidence) -> Best | None:
         return None
     target, draft = found.target_prob[use], found.draft_prob[use]
     left, vocabulary = np.maximum(target - draft, 0), evidence.header.target.vocabulary
-    spare = np.maximum(1 - found.overlap[use], SLACK)
-    other = np.maximum(1 - found.fallen_target[use], SLACK)
+    spare = np.maximum(1 - found.overlap[use], MAX_RATIO_ERROR)
+    other = np.maximum(1 - found.fallen_target[use], MAX_RATIO_ERROR)
     return likelihood.best_of_draws(
         {
             "residual": left / spare,
@@ -215,8 +219,8 @@ def text(evidence: Evidence) -> Text:
     row = evidence.row(tokens.round)
     possible = tokens.target_prob > 0
     gain = np.log(np.where(possible, tokens.target_prob, 1.0)) + tokens.entropy
-    # Where the state is off by ever so little a token can fall over the edge of a filter.
-    clean = tokens.target_gap < EDGE
+    # Where the state is off only a little, a token can fall over the edge of a filter.
+    clean = tokens.target_gap < MAX_CLEAN_GAP
     counts = np.bincount(tokens.slot, minlength=1)
     due = np.bincount(tokens.slot[possible], minlength=len(counts))
     means = np.bincount(tokens.slot[possible], weights=gain[possible], minlength=len(counts))
@@ -240,7 +244,7 @@ def last_tokens(evidence: Evidence) -> Ints:
 
 
 def _clean_draft_prob(evidence: Evidence, row: Ints) -> Floats:
-    """Return what the recheck's draft gives the last token of each of these rounds, [row]."""
+    """Return the recheck's draft probability of the last token of each of these rounds, [row]."""
     tokens, rounds = evidence.rescored, evidence.rounds
     at = evidence.row(tokens.round)
     final = tokens.slot == rounds.emitted[at] - 1
@@ -249,8 +253,8 @@ def _clean_draft_prob(evidence: Evidence, row: Ints) -> Floats:
     return found[row]
 
 
-def _again(places: Places, rounds: Ints, last: Ints) -> Bools:
-    """Return whether a round's last token is a draft its last level rejected, [rounds]."""
+def _repeats_rejected(places: Places, rounds: Ints, last: Ints) -> Bools:
+    """Return whether a round's last token is a draft that its last level rejected, [rounds]."""
     failed = places.where(places.settles() & ~places.accepted)
     final = np.full(len(rounds), -1)
     final[np.searchsorted(rounds, failed.round)] = failed.index

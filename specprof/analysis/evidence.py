@@ -1,7 +1,8 @@
-"""What captures can answer: one under examination, others beside it; each answer worked out once.
+"""What captures can answer: one capture under examination, others beside it.
 
-Knows which records answer which question and says so when they are missing. Draws no conclusion:
-that is the rules' part. Reads only columns, so it serves a growing capture as well as a whole one.
+Works each answer out once. Knows which records answer which question, and says so when they are
+missing. Draws no conclusion: the rules do that. Reads only columns, so it serves a growing capture
+as well as a whole one.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from specprof.analysis.columns import Columns
-from specprof.analysis.contradictions import contradictions, matched
+from specprof.analysis.contradictions import contradictions, rows_of_rounds
 from specprof.analysis.doubts import Contradiction
 from specprof.analysis.stats import Estimate, ratio
 from specprof.analysis.tables import (
@@ -31,26 +32,26 @@ from specprof.settings import Settings
 
 Answer = TypeVar("Answer")
 FAMILY_ERROR = 0.01
-"""Probability that any of the statistical tests accuses a healthy run, of a bug or of a model that
-doesn't speak its language."""
-TESTS = 8
-"""The accept rule, the draft's law, the state of either model, the step at a trained context, the
-finals' law, the text's, the draft against a constant."""
+"""Largest probability that any of the statistical tests accuses a healthy run of a bug or of an
+unfit draft."""
+TEST_COUNT = 8
+"""The tests: the accept rule, the draft's law, the target's state, the draft's state, the step at a
+trained context, the finals' law, the text's law, the draft against a constant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Places judged during the run and again by the cache-free recheck, looked up when asked for.
+    """Places that were judged during the run and again by the cache-free recheck.
 
-    Every property is an array, [pairs], in the order in which they were rechecked.
+    Every property is an array, [pairs], in the order of the recheck. It is looked up when read.
     """
 
     used: Places
-    """All places as they were judged."""
+    """All places as the run judged them."""
     clean: RecheckedPlaces
-    """Those of the pairs, as rechecked."""
+    """The places of the pairs, as rechecked."""
     row: Ints
-    """Which place each pair is of."""
+    """The row of each pair in `used`."""
 
     @property
     def round(self) -> Ints:
@@ -64,7 +65,7 @@ class Pairs:
 
     @property
     def context(self) -> Ints:
-        """Of the place."""
+        """The place's context."""
         return self.used.context[self.row]
 
     @property
@@ -74,7 +75,7 @@ class Pairs:
 
     @property
     def overlap_clean(self) -> Floats:
-        """The same as rechecked; nan where that can't be said."""
+        """Acceptance owed before the draw, as rechecked; nan where it can't be recomputed."""
         return self.clean.overlap
 
     @property
@@ -84,7 +85,7 @@ class Pairs:
 
     @property
     def draft_used(self) -> Floats:
-        """The draft's, likewise."""
+        """Draft probability of the token as used."""
         return self.used.draft_prob[self.row]
 
     @property
@@ -94,7 +95,7 @@ class Pairs:
 
     @property
     def draft_shift(self) -> Floats:
-        """The draft's, likewise."""
+        """Draft probability as used, less as rechecked."""
         return self.draft_used - self.clean.draft_prob
 
     @property
@@ -104,17 +105,17 @@ class Pairs:
 
     @property
     def target_gap(self) -> Floats:
-        """Total variation between the raw laws used and recomputed; nan where not recorded."""
+        """Total variation of the target's raw laws, used and recomputed; nan: not recorded."""
         return self.clean.target_gap
 
     @property
     def draft_gap(self) -> Floats:
-        """The draft's, likewise."""
+        """Total variation of the draft's raw laws, used and recomputed; nan: not recorded."""
         return self.clean.draft_gap
 
 
 class Evidence:
-    """Answers about one capture; raises MissingEvidence where it holds none."""
+    """Answers about one capture. Raises MissingEvidence where the capture holds no answer."""
 
     def __init__(
         self,
@@ -123,19 +124,19 @@ class Evidence:
         name: str = "",
         beside: Sequence[Columns] = (),
         live: bool = False,
-        alpha: float = FAMILY_ERROR / TESTS,
+        alpha: float = FAMILY_ERROR / TEST_COUNT,
     ) -> None:
         self.columns = columns
         self.name = name
         self.beside = beside
         self.live = live
-        """Whether the capture is still being written: a missing end is no defect then."""
+        """Whether the capture is still being written: then a missing end is no defect."""
         self.alpha = alpha
-        """The error rate one statistical test may spend: the family's, divided among its tests."""
+        """The error rate of one statistical test: the family's, divided among its tests."""
         self._answers: dict[Callable[[Evidence], Any], Any] = {}
 
     def ask(self, question: Callable[["Evidence"], Answer]) -> Answer:
-        """Return a question's answer, worked out the first time it is asked."""
+        """Return a question's answer, which is worked out when first asked for."""
         if question not in self._answers:
             self._answers[question] = question(self)
         answer: Answer = self._answers[question]
@@ -143,7 +144,7 @@ class Evidence:
 
     @cached_property
     def header(self) -> Header:
-        """What ran, on what."""
+        """What ran, and on which machine."""
         if self.columns.header is None:
             raise MissingEvidence("the capture's header was not read", "read it from its start")
         return self.columns.header
@@ -164,7 +165,7 @@ class Evidence:
 
     @property
     def greedy(self) -> bool:
-        """Whether drafts stand by equality with the target's first choice."""
+        """Whether a draft is accepted if it equals the target's first choice."""
         return self.header.acceptance == "greedy"
 
     @cached_property
@@ -172,10 +173,10 @@ class Evidence:
         """Every round."""
         if not len(self.columns.rounds):
             if len(self.columns.scored):
-                hint = "record a run of the workload `walk` or `generate` for that"
+                hint = "record a run of the workload `walk` or `generate` instead"
                 raise MissingEvidence("known text was scored, no round was decoded", hint)
             if damage := self.columns.unreadable:
-                hint = "record again, or copy the file anew"
+                hint = "record again, or copy the file again"
                 raise MissingEvidence(f"no round could be read: {damage}", hint)
             hint = "record with --detail rounds or evidence"
             raise MissingEvidence("the capture holds no rounds", hint)
@@ -184,12 +185,12 @@ class Evidence:
 
     @cached_property
     def contradictions(self) -> list[Contradiction]:
-        """What in the capture can't all be true."""
+        """Statements of the capture that can't all be true."""
         return contradictions(self.columns)
 
     @cached_property
     def timed(self) -> Rounds:
-        """Every round, where the times of all can be believed."""
+        """Every round, where no times contradict each other."""
         self._refuse_contradictions("times")
         return self.rounds
 
@@ -228,19 +229,19 @@ class Evidence:
         row = order[np.searchsorted(keys, wanted, sorter=order).clip(max=len(keys) - 1)]
         both = keys[row] == wanted
         if not both.any():
-            raise MissingEvidence("no place was rechecked without a cache", self._recheck_hint)
+            raise MissingEvidence("no draft was rechecked without a cache", self._recheck_hint)
         return Pairs(used, clean.where(both), row[both])
 
     @cached_property
     def rescored(self) -> RescoredTokens:
-        """The committed tokens that were scored anew, of rounds that were recorded."""
-        row, known = matched(self.columns, self.columns.rescored.round)
+        """The committed tokens of recorded rounds that were scored anew."""
+        row, known = rows_of_rounds(self.columns, self.columns.rescored.round)
         found = self.columns.rescored.where(known)
         return found.where(found.slot < self.rounds.emitted[row[known]])
 
     @cached_property
     def baseline(self) -> Columns:
-        """The first capture beside this one that decoded the same target without a draft."""
+        """The first capture beside this one that decoded the same target without drafting."""
         for other in self.beside:
             plain = len(other.rounds) and not other.rounds.drafted.any()
             if plain and self._same_target(other) and not contradictions(other):
@@ -250,9 +251,9 @@ class Evidence:
 
     @cached_property
     def next_row(self) -> Ints:
-        """The row of the round that goes on from each, [rounds].
+        """The row of the round that follows each round in its burst, [rounds].
 
-        -1 for a burst's last, and where rounds are missing between it and the next that is there.
+        -1 for a burst's last round, and where the following round may be missing.
         """
         burst, order = self.rounds.burst, self.columns.burst_order
         goes_on = (burst[order][1:] == burst[order][:-1]) & ~self.gap_before[order[1:]]
@@ -262,10 +263,10 @@ class Evidence:
 
     @cached_property
     def gap_before(self) -> Bools:
-        """Whether rounds of its burst may be missing right before each round, [rounds].
+        """Whether rounds of the same burst may be missing right before each round, [rounds].
 
         Rounds are numbered over the run. The sequences of a batch take turns, so a missing number
-        may be of any burst that was being decoded then.
+        may belong to any burst that was being decoded at that time.
         """
         lost, order = self.rounds.index - np.arange(len(self.rounds)), self.columns.burst_order
         if not lost.any():
@@ -280,22 +281,22 @@ class Evidence:
 
     @property
     def closes_burst(self) -> Bools:
-        """Whether a round is its burst's last that is known, [rounds].
+        """Whether a round is the last known round of its burst, [rounds].
 
-        A stop may have cut it short there.
+        A stop may have cut such a round short.
         """
         return self.next_row < 0
 
     @property
     def rejected(self) -> Bools:
-        """Whether a round reached a level that none of its tokens passed, [rounds]."""
+        """Whether a round reached a level at which it accepted no token, [rounds]."""
         return self.rounds.accepted < self.rounds.reached_levels
 
     @cached_property
     def after(self) -> Ints:
         """What came before each round, [rounds].
 
-        0 first of its burst, 1 a rejection, 2 none, 3 a round that is missing.
+        0: it is the first of its burst; 1: a rejection; 2: no rejection; 3: a missing round.
         """
         found, goes_on = np.where(self.gap_before, 3, 0), ~self.closes_burst
         found[self.next_row[goes_on]] = np.where(self.rejected[goes_on], 1, 2)
@@ -303,14 +304,14 @@ class Evidence:
 
     @property
     def place(self) -> str:
-        """What rejections are counted by: `reached token`; in a tree `reached level`."""
+        """The unit in which rejections are counted: `reached token`; in a tree `reached level`."""
         return "reached level" if self.columns.trees else "reached token"
 
     def row(self, index: Ints) -> Ints:
         """Return the rows of the rounds with these indices."""
         rounds = self.rounds
         first, last = rounds.index[0], rounds.index[-1]
-        if last - first == len(rounds) - 1:  # none is missing, so each is known by its index
+        if last - first == len(rounds) - 1:  # no round is missing, so its index gives its row
             return np.asarray(np.clip(index - first, 0, len(rounds)), np.int64)
         return np.asarray(np.searchsorted(rounds.index, index), np.int64)
 
@@ -325,19 +326,19 @@ class Evidence:
         return ratio(numerators[order], denominators[order])
 
     def _refuse_contradictions(self, of: str) -> None:
-        told = [each.told for each in self.contradictions if each.of == of]
-        if told:
-            title = f"the capture contradicts itself: {'; '.join(told)}"
-            raise MissingEvidence(title, "record again: what was edited or damaged is no evidence")
+        found = [each.told for each in self.contradictions if each.of == of]
+        if found:
+            title = f"the capture contradicts itself: {'; '.join(found)}"
+            raise MissingEvidence(title, "record again: an edited or damaged file is no evidence")
 
     @property
     def _recheck_hint(self) -> str:
-        """What would have had places rechecked; some drafters' never are."""
+        """How to record a run whose drafts are rechecked; some drafters' drafts never are."""
         if int(self.rounds.context.min()) > self.settings.recheck_context:
             return "record with --recheck-context N: bursts up to N tokens deep are recomputed"
         if self.columns.end is None:
             return "a burst is rechecked once it has ended"
-        return f"the drafter {self.settings.drafter!r} has no plain forward to recompute its law by"
+        return f"the drafter {self.settings.drafter!r} has no plain forward to recompute its law"
 
     def _same_target(self, other: Columns) -> bool:
         if other.header is None:
@@ -350,5 +351,5 @@ class Evidence:
 
 
 def _key(rounds: Ints, node: Ints) -> Ints:
-    """One sortable number a place; no round drafts 2**16 tokens."""
+    """Return one sortable number per place; no round drafts 2**16 tokens."""
     return rounds * 65_536 + node

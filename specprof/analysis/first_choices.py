@@ -1,9 +1,8 @@
-"""Greedy text against the target's clean first choices: bugs, and ties that noise decides.
+"""Greedy text against the target's clean first choices: bugs, and ties that rounding decides.
 
-Two sources. The row the run acted on: the correction or bonus is its first choice or is not, which
-is exact. The clean row of the recheck: a committed token may fall short of its largest logit by as
-much as rounding moves logits, which is measured on this very run, by how far used and clean rows
-part (theory 4.1).
+Compares every committed token with the clean row of the recheck. Its logit may lie below the row's
+largest logit by as much as rounding moves logits. This run's own rows measure that noise: the gap
+between the row as used and the clean row (theory 4.1).
 """
 
 from dataclasses import dataclass
@@ -15,11 +14,12 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Bools, Floats, Ints
 from specprof.errors import MissingEvidence
 
-REACH = 20.0
-"""A row whose law moved by a total variation of d has logits moved by some multiple of d: the
-less of its mass there is to move, the larger. This many times covers all but lost causes."""
-TYPICAL = 0.99
-"""Quantile of the gaps that stands for the noise: beyond it a state may be astray."""
+LOGITS_PER_GAP = 20.0
+"""Logits per unit of total variation. A row whose law moved by d has logits that moved by some
+multiple of d, and by a larger multiple where little mass can move. This factor covers nearly all
+rows."""
+NOISE_QUANTILE = 0.99
+"""Quantile of the gaps that measures the noise: a larger gap may be a wrong state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Choices:
     kind: Ints
     """0 an accepted draft, 1 a correction, 2 a bonus."""
     shortfall: Floats
-    """Logits from the first choice: 0 where it is the first choice."""
+    """The first choice's logit less the token's: 0 where the token is the first choice."""
     astray: Bools
-    """Whether the row's state is wrong by more than rounding: another rule's matter."""
+    """Whether the row's state is wrong by more than rounding, which another rule reports."""
     noise: float
     """Largest difference of two logits that rounding explains in this run."""
 
@@ -45,12 +45,12 @@ class Choices:
 
     @property
     def wrong(self) -> Bools:
-        """Where noise does not excuse that."""
+        """Where the token is not the first choice and noise does not explain it."""
         return (self.shortfall > self.noise) & ~self.astray
 
 
 def choices(evidence: Evidence) -> Choices:
-    """Return the committed tokens of a greedy run as the clean target sees them."""
+    """Return the committed tokens of a greedy run, judged by the clean target."""
     tokens, floor = evidence.rescored, evidence.ask(attribution.noise)
     if not len(tokens):
         hint = "record a new run, with --recheck-context at least its context"
@@ -59,7 +59,9 @@ def choices(evidence: Evidence) -> Choices:
     accepted = evidence.rounds.accepted[row]
     final = np.where(evidence.rejected[row], 1, 2)
     known = gap[gap <= floor.probability]
-    usual = float(np.quantile(known, TYPICAL)) if len(known) else floor.margin / REACH
+    usual = (
+        float(np.quantile(known, NOISE_QUANTILE)) if len(known) else floor.margin / LOGITS_PER_GAP
+    )
     return Choices(
         round=tokens.round,
         slot=tokens.slot,
@@ -67,6 +69,6 @@ def choices(evidence: Evidence) -> Choices:
         kind=np.where(tokens.slot < accepted, 0, final),
         shortfall=tokens.shortfall,
         astray=gap > floor.probability,
-        # No finer than the floor of the type: logits are told to five digits.
-        noise=max(REACH * usual, floor.margin / 10),
+        # At least a tenth of the data type's floor: logits are recorded with five digits.
+        noise=max(LOGITS_PER_GAP * usual, floor.margin / 10),
     )

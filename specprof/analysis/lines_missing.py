@@ -1,8 +1,9 @@
-"""Which lines are not in a capture although they were written of its other bursts.
+"""Which lines a capture lacks for some bursts although it has them for other bursts.
 
-Of specprof's own backends it is known what they write of every burst. An earlier version may have
-written less, so a kind of line is missed only where the capture has some of that kind. What a loop
-of one's own writes beside its rounds is its own affair, and nothing is missed of it. Knows columns.
+specprof's own backends write known lines for every burst. An earlier version may have written
+less, so a kind of line counts as missing only where the capture has some of that kind. A user's
+own loop may write any lines beside its rounds, so none of its lines count as missing. Knows
+columns.
 """
 
 from collections.abc import Iterable, Sized
@@ -13,27 +14,30 @@ from specprof.analysis.columns import Columns
 from specprof.plain import counted
 from specprof.settings import EVIDENT, Settings
 
-WALKING = frozenset({"native", "synthetic", "hf-assisted", "hf-generate", "hf-prompt-lookup"})
-"""Backends that prefill, decode, and time plain steps at every stop of a walk."""
-RECHECKING = frozenset({"native", "synthetic"})
-"""Those that recompute what they decoded."""
+WALKING_BACKENDS = frozenset(
+    {"native", "synthetic", "hf-assisted", "hf-generate", "hf-prompt-lookup"}
+)
+"""Backends that prefill, decode and time plain steps at every stop of a walk."""
+RECHECKING_BACKENDS = frozenset({"native", "synthetic"})
+"""Backends that recompute what they decoded."""
 
 
 def lines_missing(columns: Columns) -> list[str]:
-    """Return in words which kinds of lines are missing, and of how many bursts.
+    """Return in words which kinds of lines are missing, and for how many bursts.
 
-    Those that a line which can't be read may have been are not counted as missing.
+    A damaged line may have been any of these. So a kind is reported only where more bursts lack it
+    than there are damaged lines.
     """
     settings = columns.header.spec.settings if columns.header is not None else None
-    if settings is None or settings.backend not in WALKING:
+    if settings is None or settings.backend not in WALKING_BACKENDS:
         return []
-    known, over = _bursts(columns, settings)
+    known, over = _find_bursts(columns, settings)
     ended = {one.burst for one in columns.bursts}
     due: dict[str, tuple[Sized, set[int]]] = {
         "the prefill": (columns.prefills, known - {one.burst for one in columns.prefills}),
         "the end": (columns.bursts, over - ended),
-        "the plain decoding": (columns.plains, _plain(columns, settings, over)),
-        "the recheck": (columns.rescored, _rechecks(columns, settings, over)),
+        "the plain decoding": (columns.plains, _without_plain_steps(columns, settings, over)),
+        "the recheck": (columns.rescored, _without_recheck(columns, settings, over)),
     }
     return [
         f"{name} of {counted(len(bursts), 'burst')}"
@@ -42,10 +46,10 @@ def lines_missing(columns: Columns) -> list[str]:
     ]
 
 
-def _bursts(columns: Columns, settings: Settings) -> tuple[set[int], set[int]]:
-    """Return the bursts that were begun, and those of them that are over for certain.
+def _find_bursts(columns: Columns, settings: Settings) -> tuple[set[int], set[int]]:
+    """Return the bursts that have begun, and those of them that have certainly ended.
 
-    One is over where the run came to another stop, or ended by itself.
+    A burst has ended where the run came to another stop, or where the run was completed.
     """
     played = set(np.unique(columns.rounds.burst).tolist())
     known = played | {one.burst for one in columns.bursts}
@@ -56,17 +60,17 @@ def _bursts(columns: Columns, settings: Settings) -> tuple[set[int], set[int]]:
     return known, {burst for burst in known if burst // settings.batch < last}
 
 
-def _plain(columns: Columns, settings: Settings, over: Iterable[int]) -> set[int]:
-    """Return the bursts whose plain steps are missing: of a batch's the first tells them."""
+def _without_plain_steps(columns: Columns, settings: Settings, over: Iterable[int]) -> set[int]:
+    """Return the bursts whose plain steps are missing; in a batch only the first burst has them."""
     if not settings.plain_steps or settings.drafter == "none" or not settings.depth:
         return set()
     first = {burst for burst in over if burst % settings.batch == 0}
     return first - {one.burst for one in columns.plains}
 
 
-def _rechecks(columns: Columns, settings: Settings, over: Iterable[int]) -> set[int]:
-    """Return the bursts of recorded rounds that none of whose tokens were scored anew."""
-    if settings.backend not in RECHECKING or settings.detail not in EVIDENT:
+def _without_recheck(columns: Columns, settings: Settings, over: Iterable[int]) -> set[int]:
+    """Return the bursts with recorded rounds of which no token was scored anew."""
+    if settings.backend not in RECHECKING_BACKENDS or settings.detail not in EVIDENT:
         return set()
     rounds = columns.rounds
     bursts, first = np.unique(rounds.burst, return_index=True)

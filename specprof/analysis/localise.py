@@ -1,9 +1,9 @@
-"""Where a model's answers go astray, and after what: contrasts that tell one cause from another.
+"""Where a model's answers go astray, and after which events: contrasts that separate causes.
 
-A wrong state is wrong at some places and right at others, and which are which says more of the
-cause than how wrong they are (theory 10.3). Every contrast holds places that differ in one thing
-against each other: what came before the round, the draft index, the depth, the rounds played since
-the burst began, the place in a tree. Knows places and rounds; names no bug.
+A wrong state is wrong at some places and right at others. Which places are wrong says more about
+the cause than how wrong they are (theory 10.3). Every contrast compares places that differ in one
+thing: the event before the round, the draft index, the depth, the rounds since the burst began, the
+place in a tree. Knows places and rounds; names no bug.
 """
 
 from dataclasses import dataclass
@@ -18,83 +18,86 @@ from specprof.analysis.tables import Bools, Floats, Ints
 from specprof.findings import Where
 
 Onset = Literal["at once", "rejection", "all-accepted", "any round", ""]
-"""What comes right before a burst's answers first go astray; empty: now this, now that."""
-AFTER = (
+"""The event right before a burst's answers first go astray; empty: no single event."""
+EVENTS_BEFORE = (
     "in a burst's first round",
     "after a rejection",
     "after an all-accepted round",
     "after a round that is missing",
 )
-CLEAN = 0.1
+MAX_CLEAN_RATIO = 0.1
 """A side of a contrast is clean where its share astray is at most this much of the other's."""
-FEW = 8
-"""Places astray that a clean side must have been due, by the other's share."""
-_KINDS = range(3)
-"""What may have come before a round; nothing is said of those whose last one is missing."""
-_BEYOND = np.iinfo(np.int64).max
-"""Beyond every round and context."""
+MIN_PLACES_ASTRAY = 8
+"""Astray places that a clean side would have at the other side's share; fewer prove nothing."""
+_KNOWN_EVENTS = range(3)
+"""Indices of the `EVENTS_BEFORE` that are known: a missing round counts as no event."""
+_MAX_INT = np.iinfo(np.int64).max
+"""Larger than every round's index and every context."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """How a model's astray places lie among those that are not."""
+    """How a model's astray places are spread among its clean places."""
 
     where: Where
-    """The first of them; `used` and `clean` are the drafted token's probability."""
+    """The first astray place; `used` and `clean` are the drafted token's probability."""
     first_gap: float
     share: float
-    """Astray per rechecked place."""
+    """Astray places / rechecked places."""
     size: float
     """Median gap of the astray places."""
     onset: Onset
     lasts: bool
-    """Whether rounds go on astray that come after another outcome than the onset's."""
+    """Whether later rounds stay astray after an event other than the onset."""
     later_only: bool
-    """Draft index 0, or the verify pass's first row, is clean, and those after it aren't."""
+    """Draft index 0 (the verify pass' first row) is clean, and later indices are not."""
     begins_later: bool
-    """So it is as bursts begin; what it left in the cache may lead index 0 astray afterwards."""
+    """In the first round of bursts, index 0 is clean and later indices are not. What that round
+    left in the cache may lead index 0 astray later on."""
     one_sequence_clean: bool
-    """In a batch, one sequence at least is clean."""
+    """In a batch, at least one sequence is clean."""
     branched_only: bool
-    """As bursts begin, only answers after tree nodes are astray that lie elsewhere in the list than
-    in their branch: others stand before them that they don't follow from. What they left in the
-    cache may lead any answer astray later on."""
+    """In the first round of bursts, only answers after branched tree nodes are astray. Before such
+    a node the list holds nodes of other branches. What that round left in the cache may lead any
+    answer astray later on."""
     uneven_only: bool
-    """Only rounds are astray that come after two of unlike numbers of accepted tokens."""
+    """Rounds are astray only after two rounds that accepted different numbers of tokens."""
     from_second: bool
-    """The first burst is clean, and those after it are astray from their first round on."""
+    """Each sequence's first burst is clean, and its later bursts are astray from their first round
+    on."""
     since: tuple[int, int] | None
-    """Greatest clean context below, and least astray one from which on places are astray."""
+    """The last clean context, and the context from which on places are astray; None where no
+    context separates them."""
     clean_until: int | None
-    """Where the deepest burst begins that lies below all with astray places, if any does."""
+    """Context at which the deepest burst begins that is shallower than every astray burst."""
     astray_from: int
-    """Where the shallowest burst begins that has some."""
+    """Context at which the shallowest astray burst begins."""
     builds_up: bool
     """The gap grows over a burst's rounds."""
     deepens: bool
-    """It grows from shallow bursts to deep ones."""
+    """The gap grows from shallow bursts to deep bursts."""
 
 
 def localise(evidence: Evidence, side: Side) -> Pattern:
     """Return the pattern of a side that has astray places."""
     row = evidence.row(side.round)
     kind, context = evidence.after[row], evidence.rounds.context[row] + side.index
-    since, second = _since(side, context), _from_second(evidence, side)
+    since, second = _split_by_context(side, context), _is_from_second(evidence, side)
     deep = np.ones(len(side.round), np.bool_) if since is None else context >= since[1]
     onset, hazards = _onset(evidence, side, deep)
-    first = _first(side)
-    clean_until, astray_from = _bursts(evidence, side)
+    first = _find_first_astray(side)
+    clean_until, astray_from = _clean_and_astray_starts(evidence, side)
     used, clean = attribution.drafted_probs(evidence, side, first) or (None, None)
     where = Where(
         round=int(side.round[first]),
         context=int(context[first]),
         index=int(side.index[first]),
-        event=AFTER[int(kind[first])],
+        event=EVENTS_BEFORE[int(kind[first])],
         used=used,
         clean=clean,
     )
     if max(hazards) >= 0.5 and onset not in {"at once", ""}:  # noqa: PLR2004 - oftener than not
-        since = None if _explains(evidence, side, onset) else since
+        since = None if _does_onset_explain(evidence, side, onset) else since
     return Pattern(
         where=where,
         first_gap=float(side.gap[first]),
@@ -102,12 +105,14 @@ def localise(evidence: Evidence, side: Side) -> Pattern:
         size=float(np.median(side.gap[side.astray])),
         onset=onset,
         lasts=_lasts(evidence, side, onset),
-        later_only=_clean(side.astray, side.index == 0, deep),
-        begins_later=_clean(side.astray, side.index == 0, kind == 0),
-        one_sequence_clean=_one_sequence_clean(evidence, side),
+        later_only=_is_side_clean(side.astray, side.index == 0, deep),
+        begins_later=_is_side_clean(side.astray, side.index == 0, kind == 0),
+        one_sequence_clean=_is_one_sequence_clean(evidence, side),
         branched_only=evidence.columns.trees
-        and _clean(side.astray, attribution.answering(evidence, side) == side.index - 1, kind == 0),
-        uneven_only=_uneven_only(evidence, side, deep),
+        and _is_side_clean(
+            side.astray, attribution.answering_nodes(evidence, side) == side.index - 1, kind == 0
+        ),
+        uneven_only=_is_uneven_only(evidence, side, deep),
         from_second=second,
         since=since,
         clean_until=clean_until,
@@ -117,27 +122,28 @@ def localise(evidence: Evidence, side: Side) -> Pattern:
     )
 
 
-def _first(side: Side) -> int:
-    """Return the row of the astray place that came first, one with a drafted token if there is."""
+def _find_first_astray(side: Side) -> int:
+    """Return the row of the astray place that came first."""
     rows = np.flatnonzero(side.astray)
     return int(rows[np.lexsort((side.index[rows], side.round[rows]))[0]])
 
 
-def _clean(astray: Bools, one: Bools, among: Bools | None = None) -> bool:
-    """Whether the places of `one` side are clean where the others' share would show, [n] each."""
+def _is_side_clean(astray: Bools, one: Bools, among: Bools | None = None) -> bool:
+    """Whether `one` side's places are clean and the other places' share would show, [n] each."""
     among = np.ones(len(astray), np.bool_) if among is None else among
     inside, outside = astray[one & among], astray[~one & among]
     if not len(inside) or not len(outside):
         return False
     due = float(outside.mean())
-    return len(inside) * due >= FEW and bool(inside.mean() <= CLEAN * due)
+    return len(inside) * due >= MIN_PLACES_ASTRAY and bool(inside.mean() <= MAX_CLEAN_RATIO * due)
 
 
 def _onset(evidence: Evidence, side: Side, deep: Bools) -> tuple[Onset, list[float]]:
-    """Return what bursts first go astray after, and how likely each outcome is to be it.
+    """Return the event after which bursts first go astray, and each event's hazard.
 
-    Of the rounds up to and with a burst's first astray one: the share that is it, by outcome. Only
-    at `deep` places [n], where the fault is at work at all.
+    A hazard is a share of the rounds after that event, up to and including their burst's first
+    astray round: the share that is this first astray round. Counts only `deep` places, [n], where
+    the fault is at work.
     """
     rounds, inverse = np.unique(side.round[deep], return_inverse=True)
     astray = np.bincount(inverse, weights=side.astray[deep]) > 0
@@ -148,13 +154,13 @@ def _onset(evidence: Evidence, side: Side, deep: Bools) -> tuple[Onset, list[flo
     before: Ints = np.cumsum(astray) - astray
     begins = np.append(True, burst[1:] != burst[:-1])[: len(burst)]
     none_yet: Bools = before == np.maximum.accumulate(np.where(begins, before, 0))
-    seen = np.bincount(kind[none_yet], minlength=len(AFTER))
-    hits = np.bincount(kind[none_yet & astray], minlength=len(AFTER))
-    hazards = [float(hits[each] / seen[each]) if seen[each] else 0.0 for each in _KINDS]
-    return _named(hazards, hits[: len(hazards)]), hazards
+    seen = np.bincount(kind[none_yet], minlength=len(EVENTS_BEFORE))
+    hits = np.bincount(kind[none_yet & astray], minlength=len(EVENTS_BEFORE))
+    hazards = [float(hits[each] / seen[each]) if seen[each] else 0.0 for each in _KNOWN_EVENTS]
+    return _name_onset(hazards, hits[: len(hazards)]), hazards
 
 
-def _named(hazards: list[float], hits: Ints) -> Onset:
+def _name_onset(hazards: list[float], hits: Ints) -> Onset:
     start, rejection, accepted = hazards
     total = float(hits.sum())
     if hits[0] >= 0.5 * total and start >= 0.3:  # noqa: PLR2004 - most bursts, and not by chance
@@ -163,11 +169,11 @@ def _named(hazards: list[float], hits: Ints) -> Onset:
         return "rejection"
     if rejection <= accepted / 3 and hits[2] >= 0.5 * total:
         return "all-accepted"
-    return "any round" if start <= CLEAN * max(rejection, accepted) else ""
+    return "any round" if start <= MAX_CLEAN_RATIO * max(rejection, accepted) else ""
 
 
-def _explains(evidence: Evidence, side: Side, onset: Onset) -> bool:
-    """Whether the outcome alone tells astray bursts from clean ones, whatever the depth."""
+def _does_onset_explain(evidence: Evidence, side: Side, onset: Onset) -> bool:
+    """Whether the onset alone separates astray bursts from clean bursts, at any depth."""
     rounds, inverse = np.unique(side.round, return_inverse=True)
     astray = np.bincount(inverse, weights=side.astray) > 0
     row = evidence.row(rounds)
@@ -177,7 +183,7 @@ def _explains(evidence: Evidence, side: Side, onset: Onset) -> bool:
     _, of = np.unique(burst, return_inverse=True)
     dirty = np.bincount(of, weights=astray) > 0
     exposed = int((met & ~dirty[of]).sum())
-    return exposed <= CLEAN * max(int(met.sum()), 1)
+    return exposed <= MAX_CLEAN_RATIO * max(int(met.sum()), 1)
 
 
 def _lasts(evidence: Evidence, side: Side, onset: Onset) -> bool:
@@ -186,7 +192,7 @@ def _lasts(evidence: Evidence, side: Side, onset: Onset) -> bool:
         return True
     row = evidence.row(side.round)
     bursts, burst = np.unique(evidence.rounds.burst[row], return_inverse=True)
-    begun = np.full(len(bursts), _BEYOND)
+    begun = np.full(len(bursts), _MAX_INT)
     np.minimum.at(begun, burst[side.astray], side.round[side.astray])
     after = (side.round > begun[burst]) & (evidence.after[row] == other)
     return bool(after.any()) and bool(side.astray[after].mean() >= 0.5 * _share_after(side, begun))
@@ -196,7 +202,7 @@ def _share_after(side: Side, begun: Ints) -> float:
     return float(side.astray[side.round >= begun.min()].mean())
 
 
-def _uneven_only(evidence: Evidence, side: Side, deep: Bools) -> bool:
+def _is_uneven_only(evidence: Evidence, side: Side, deep: Bools) -> bool:
     before = np.full(len(evidence.rounds), -1, np.int64)
     goes_on = evidence.next_row >= 0
     before[evidence.next_row[goes_on]] = np.flatnonzero(goes_on)
@@ -204,34 +210,34 @@ def _uneven_only(evidence: Evidence, side: Side, deep: Bools) -> bool:
     known = (last >= 0) & (before[last] >= 0)
     accepted = evidence.rounds.accepted
     alike = accepted[last] == accepted[before[last]]
-    return _clean(side.astray, alike, known & deep)
+    return _is_side_clean(side.astray, alike, known & deep)
 
 
-def _one_sequence_clean(evidence: Evidence, side: Side) -> bool:
+def _is_one_sequence_clean(evidence: Evidence, side: Side) -> bool:
     _, sequence = np.unique(evidence.rounds.sequence[evidence.row(side.round)], return_inverse=True)
     astray = np.bincount(sequence, weights=side.astray)
     places = np.bincount(sequence)
-    share = astray[places >= FEW] / places[places >= FEW]
-    return len(share) > 1 and bool(share.min() <= CLEAN * share.max())
+    share = astray[places >= MIN_PLACES_ASTRAY] / places[places >= MIN_PLACES_ASTRAY]
+    return len(share) > 1 and bool(share.min() <= MAX_CLEAN_RATIO * share.max())
 
 
-def _from_second(evidence: Evidence, side: Side) -> bool:
-    """Whether each sequence's first burst is clean and later ones are astray as they begin."""
+def _is_from_second(evidence: Evidence, side: Side) -> bool:
+    """Whether each sequence's first burst is clean and its later bursts begin astray."""
     row = evidence.row(side.round)
     burst = evidence.rounds.burst[row]
     sequences, sequence = np.unique(evidence.rounds.sequence[row], return_inverse=True)
-    earliest = np.full(len(sequences), _BEYOND)
+    earliest = np.full(len(sequences), _MAX_INT)
     np.minimum.at(earliest, sequence, burst)
     first = burst == earliest[sequence]
     begins = ~first & (evidence.after[row] == 0)
     if not begins.any() or not first.any():
         return False
     share = float(side.astray[begins].mean())
-    return share >= 0.5 and bool(side.astray[first].mean() <= CLEAN * share)  # noqa: PLR2004
+    return share >= 0.5 and bool(side.astray[first].mean() <= MAX_CLEAN_RATIO * share)  # noqa: PLR2004
 
 
-def _since(side: Side, context: Ints) -> tuple[int, int] | None:
-    """Return between which contexts places begin to go astray: the likeliest single split."""
+def _split_by_context(side: Side, context: Ints) -> tuple[int, int] | None:
+    """Return the two contexts between which places begin to go astray: the likeliest split."""
     order = np.argsort(context, kind="stable")
     context, astray = context[order], side.astray[order]
     below, n = np.arange(1, len(order)), len(order)
@@ -242,23 +248,24 @@ def _since(side: Side, context: Ints) -> tuple[int, int] | None:
     near, far = hits[:-1] / below, (hits[-1] - hits[:-1]) / (n - below)
     gain = np.where(split, -below * _entropy(near) - (n - below) * _entropy(far), -np.inf)
     cut = int(gain.argmax())
-    if near[cut] > CLEAN / 2 * far[cut] or (cut + 1) * far[cut] < FEW:
+    if near[cut] > MAX_CLEAN_RATIO / 2 * far[cut] or (cut + 1) * far[cut] < MIN_PLACES_ASTRAY:
         return None
     start = cut + 1 + int(astray[cut + 1 :].argmax())
     return int(context[start - 1]), int(context[start])
 
 
-def _bursts(evidence: Evidence, side: Side) -> tuple[int | None, int]:
-    """Return where the deepest clean burst and the shallowest astray one begin.
+def _clean_and_astray_starts(evidence: Evidence, side: Side) -> tuple[int | None, int]:
+    """Return the contexts at which the deepest clean and the shallowest astray burst begin.
 
-    A burst counts as astray by a tenth of its places, and as clean by none below all of these.
+    A burst is astray if more than a tenth of its places are. Here the clean burst is the deepest
+    one that begins before every astray burst.
     """
     rounds = evidence.rounds
     bursts, of = np.unique(rounds.burst[evidence.row(side.round)], return_inverse=True)
-    starts, place = np.full(len(bursts), _BEYOND), np.searchsorted(bursts, rounds.burst)
+    starts, place = np.full(len(bursts), _MAX_INT), np.searchsorted(bursts, rounds.burst)
     known = bursts[place.clip(max=len(bursts) - 1)] == rounds.burst
     np.minimum.at(starts, place[known], rounds.context[known])
-    astray = starts[np.bincount(of, weights=side.astray) / np.bincount(of) > CLEAN]
+    astray = starts[np.bincount(of, weights=side.astray) / np.bincount(of) > MAX_CLEAN_RATIO]
     shallowest = int(astray.min(initial=starts.max()))
     below = starts[starts < shallowest]
     return int(below.max()) if len(below) else None, shallowest
@@ -270,28 +277,28 @@ def _entropy(share: Floats) -> Floats:
 
 
 def _builds_up(evidence: Evidence, side: Side) -> bool:
-    """Whether gaps late in bursts are twice those early on, though these are astray too."""
-    played = _played(evidence)[evidence.row(side.round)]
+    """Whether gaps late in bursts are half as large again as gaps early in bursts."""
+    played = _count_rounds_before(evidence)[evidence.row(side.round)]
     middle = float(np.median(played[played > 0])) if (played > 0).any() else 0.0
     early, late = (played > 0) & (played <= middle), played > middle
-    return _grown(side.gap, early, late, times=1.5)
+    return _has_gap_grown(side.gap, early, late, times=1.5)
 
 
 def _deepens(side: Side, context: Ints) -> bool:
-    """Whether gaps in deep bursts are half as large again as in shallow ones."""
+    """Whether astray gaps at deep contexts are half as large again as at shallow contexts."""
     middle = float(np.median(context[side.astray]))
     shallow = side.astray & (context <= middle)
-    return _grown(side.gap, shallow, side.astray & (context > middle), times=1.5)
+    return _has_gap_grown(side.gap, shallow, side.astray & (context > middle), times=1.5)
 
 
-def _grown(gap: Floats, before: Bools, after: Bools, times: float) -> bool:
-    if min(int(before.sum()), int(after.sum())) < FEW:
+def _has_gap_grown(gap: Floats, before: Bools, after: Bools, times: float) -> bool:
+    if min(int(before.sum()), int(after.sum())) < MIN_PLACES_ASTRAY:
         return False
     return float(gap[after].mean()) >= times * float(gap[before].mean())
 
 
-def _played(evidence: Evidence) -> Ints:
-    """Return how many rounds of its burst went before each, [rounds]."""
+def _count_rounds_before(evidence: Evidence) -> Ints:
+    """Return how many rounds of its burst came before each round, [rounds]."""
     order, burst = evidence.columns.burst_order, evidence.rounds.burst
     sorted_ = burst[order]
     starts = np.flatnonzero(np.append(True, sorted_[1:] != sorted_[:-1]))

@@ -1,7 +1,7 @@
-"""What the key-value caches hold, against what their tokens should take (theory 6.1).
+"""The bytes that the key-value caches hold, against the bytes of their tokens (theory 6.1).
 
-Knows bytes and lengths. A cache that holds much more than its formula is not the cache's tokens:
-it is room reserved ahead, copies, or entries that were never rolled back.
+Knows bytes and lengths. Bytes far above the formula are not the cache's tokens: they are room
+reserved ahead, copies, or entries that were never rolled back.
 """
 
 import math
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from specprof.records import ModelFacts
 
 Role = Literal["target", "draft"]
-OF = ("length", "kv_bytes", "evicted")
+CACHE_FIELDS = ("length", "kv_bytes", "evicted")
 
 
 @dataclass(frozen=True, slots=True)
 class KVCache:
-    """One model's cache at the end of the last round, or pass over known text."""
+    """One model's cache at the end of the last round, or of the last pass over known text."""
 
     role: Role
     length: int
-    """Tokens in it, those it dropped since included."""
+    """Tokens fed to the cache, including the tokens it dropped later."""
     evicted: int
-    """Tokens it dropped."""
+    """Tokens that the cache dropped."""
     held_bytes: int
     bytes_per_token: int
-    """By the model's shape: 2 * layers * kv heads * head size * bytes of a number."""
+    """From the model's shape: 2 * layers * kv heads * head size * bytes of a number."""
 
     @property
     def formula_bytes(self) -> int:
-        """What its tokens take."""
+        """The bytes that the cache's tokens need."""
         return (self.length - self.evicted) * self.bytes_per_token
 
 
@@ -48,7 +48,7 @@ def caches(columns: Columns) -> list[KVCache]:
         ("draft", header.draft),
     )
     for role, facts in both:
-        length, bytes_, evicted = (_last(held, f"{role}_{of}") for of in OF)
+        length, bytes_, evicted = (_last_value(held, f"{role}_{of}") for of in CACHE_FIELDS)
         if facts is not None and not math.isnan(length + bytes_):
             dropped = 0 if math.isnan(evicted) else int(evicted)
             each = KVCache(role, int(length), dropped, int(bytes_), facts.kv_bytes_per_token)
@@ -56,5 +56,5 @@ def caches(columns: Columns) -> list[KVCache]:
     return found
 
 
-def _last(table: Rounds | Passes, name: str) -> float:
+def _last_value(table: Rounds | Passes, name: str) -> float:
     return float(getattr(table, name, [math.nan])[-1])

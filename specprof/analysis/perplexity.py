@@ -1,8 +1,8 @@
-"""What the target made of known text: perplexity, by depth, and beside another run's.
+"""The target's perplexity over known text: in all, by depth, and beside another run's.
 
-Perplexity is exp of the mean negative log-likelihood a token, in nats. Neighbouring tokens are
-likely or unlikely together, so every interval comes from a block bootstrap over tokens, and two
-runs over one text are compared token by token: what the text itself does then cancels.
+Perplexity is exp of the mean negative log-likelihood per token, in nats. Neighbouring tokens are
+likely or unlikely together, so every interval comes from a block bootstrap over tokens. Two runs
+over one text are compared token by token: the text's own difficulty cancels.
 """
 
 import math
@@ -14,11 +14,11 @@ from specprof.analysis.columns import Columns
 from specprof.analysis.stats import Estimate, ratio
 from specprof.analysis.tables import Floats
 
-FIRST = 128
-"""Where the first bucket of depth ends; each further one ends twice as deep."""
-MOST_NATS = 100.0
-"""A token in the mean, at the interval's upper end; beyond, the exponential is no figure to read: a
-guess among all ids there can be is 22."""
+FIRST_EDGE = 128
+"""Where the first bucket of depth ends. Each further bucket ends twice as deep."""
+MAX_NATS = 100.0
+"""Mean nats per token up to which a perplexity is shown. A uniform guess over the largest possible
+vocabulary costs 22."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,17 @@ class DepthPerplexity:
 
 
 def perplexity(columns: Columns) -> Estimate | None:
-    """Return the perplexity of all scored tokens, `n` of them.
+    """Return the perplexity of all scored tokens; `n` is how many there are.
 
-    None where none was scored, or where it is beyond all measure (`MOST_NATS`).
+    None where no token was scored, or where the mean exceeds `MAX_NATS`.
     """
     return _perplexity(columns.scored.nll)
 
 
 def by_depth(columns: Columns) -> list[DepthPerplexity]:
-    """Return perplexity by depth in the text, each bucket twice as deep as the one before."""
+    """Return perplexity by depth in the text; each bucket ends twice as deep as the last."""
     depth, nll, found = columns.scored.context, columns.scored.nll, list[DepthPerplexity]()
-    low, high = 0, FIRST
+    low, high = 0, FIRST_EDGE
     while len(depth) and low <= depth.max():
         here = _perplexity(nll[(depth >= low) & (depth < high)])
         if here is not None:
@@ -52,10 +52,10 @@ def by_depth(columns: Columns) -> list[DepthPerplexity]:
 
 
 def log_ratio(columns: Columns, other: Columns) -> Estimate | None:
-    """Return the mean of this run's nats a token less the other's, over tokens both scored.
+    """Return this run's mean nats per token less the other run's, over tokens that both scored.
 
-    Its exponential is this run's perplexity over the other's. None where the two did not score the
-    same text with the same target, or no token in common.
+    Its exponential is this run's perplexity / the other's. None where the runs scored different
+    texts, used different targets, or have no token in common.
     """
     if columns.header is None or other.header is None or _text(columns) != _text(other):
         return None
@@ -71,7 +71,7 @@ def _text(columns: Columns) -> tuple[str | None, str] | None:
 
 def _perplexity(nll: Floats) -> Estimate | None:
     mean = _mean(nll)
-    if mean is None or max(mean.value, mean.high) > MOST_NATS:
+    if mean is None or max(mean.value, mean.high) > MAX_NATS:
         return None
     value, low, high = (math.exp(each) for each in (mean.value, mean.low, mean.high))
     return Estimate(value, low, high, mean.n)

@@ -1,6 +1,6 @@
-"""A capture as columns, read a piece at a time: no more of its events is held than columns keep.
+"""A capture as columns, read a piece at a time: only one piece's events are in memory.
 
-Knows files and columns; draws nothing from either.
+Knows files and columns; computes nothing from them.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from specprof.capture_file import PIECE_BYTES
 from specprof.records import End, Header
 
 EVENTS_TOGETHER = 512
-"""Laid out at a time."""
+"""Events that are laid out at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Recorded:
 
     @property
     def header(self) -> Header:
-        """What ran, on what."""
+        """What ran, and on which machine."""
         assert self.columns.header is not None  # noqa: S101 - nothing is recorded without one
         return self.columns.header
 
@@ -40,9 +40,9 @@ class Recorded:
 
 
 def read_columns(path: Path) -> Recorded:
-    """Read a whole capture, forgiving a torn last line and naming damaged ones.
+    """Read a whole capture. A torn last line is left out, damaged lines are listed.
 
-    Raises CaptureUnreadable as `read_capture`.
+    Raises CaptureUnreadable as `read_capture` does.
     """
     reader, columns, last = CaptureReader(path), Columns(), None
     columns.damaged = reader.damaged
@@ -57,8 +57,8 @@ def read_columns(path: Path) -> Recorded:
     return Recorded(columns, end, reader.damaged, reader.torn)
 
 
-def laid_out(capture: Capture) -> Recorded:
-    """Return a capture as columns; of its events no more are held than it holds itself."""
+def lay_out_capture(capture: Capture) -> Recorded:
+    """Return a capture in memory as columns, without a copy of its events."""
     columns, events = Columns(), iter(capture.events)
     columns.feed([capture.header])
     with no_collection():

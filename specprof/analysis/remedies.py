@@ -1,7 +1,8 @@
-"""What a run could gain: each remedy's tokens per second, break-even, and how far the roof is.
+"""What a run could gain: each remedy's tokens per second, the break-even, the distance to the roof.
 
-Bounds, not promises: each remedy takes one term of the round away and leaves the rest as it was.
-Remedies don't add up. The roof is the time to read the weights and the cache once (theory 6.2).
+These are bounds, not promises: each remedy removes one part of the round and leaves the rest as it
+was. Remedies don't add up. The roof is the speed at which a step takes only the time to read the
+weights and the cache once (theory 6.2).
 """
 
 from dataclasses import dataclass
@@ -12,51 +13,52 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.verify_cost import VerifyCost, verify_cost
 from specprof.errors import MissingEvidence
 
-BANDWIDTH = "bandwidth_bytes_per_s"
-"""The machine's fact in a capture's header."""
+BANDWIDTH_FACT = "bandwidth_bytes_per_s"
+"""Key of the machine's bandwidth in a capture's header."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """One thing that could be otherwise."""
+    """One change to the run, and the speed it would allow."""
 
     name: str
     tokens_per_second: float
     gain: float
-    """Over the speed as it ran."""
+    """This speed / the speed as it ran."""
 
 
 @dataclass(frozen=True, slots=True)
 class Roof:
-    """A plain step against the least time its bytes take to be read."""
+    """A plain step's time against the least time in which its bytes can be read."""
 
     bytes_per_step: float
     bandwidth: float
-    """Bytes a second, of a copy on the machine that ran."""
+    """Bytes per second of a memory copy on the machine of the run."""
     floor_ns: float
     distance: float
-    """Plain step / floor; 1 is the roof, less is a mistimed step or a cache that holds it all."""
+    """Plain step / floor. 1 is the roof. Less than 1 means a mistimed step, or weights and cache
+    that fit in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prospects:
-    """What the costs of a run leave to be gained."""
+    """What a run could gain, given its costs."""
 
     remedies: list[Remedy]
     """The first is the run as it was."""
     break_even: float | None
-    """Acceptance per reached draft, alike for all, from which this depth pays; None if none does,
-    or where plain decoding was not timed."""
+    """Acceptance per reached draft, equal at every index, from which this depth pays. None where no
+    acceptance does, or where plain decoding was not timed."""
     best_depth: int | None
     """None for trees."""
     verify: VerifyCost | None
     roof: Roof | None
     unknown: list[str]
-    """What couldn't be worked out, and what would have told."""
+    """What could not be computed, and what to record for it."""
 
 
 def prospects(evidence: Evidence) -> Prospects:
-    """Return what each remedy would gain; raises MissingEvidence where no times were recorded."""
+    """Return what each remedy would gain. Raises MissingEvidence where no times were recorded."""
     cost = evidence.ask(cost_model.costs)
     unknown = list[str]()
     verify = roof = None
@@ -78,36 +80,37 @@ def _remedies(evidence: Evidence, cost: Costs) -> list[Remedy]:
     saved = max(cost.verify_ns - cost.plain_step_ns, 0.0)
     named = [
         ("as it ran", cost.tau / whole),
-        ("a draft that costs nothing", cost.tau / _left(whole, drafting)),
-        ("a host gap of none", cost.tau / _left(whole, max(cost.gap_ns, 0.0))),
-        ("one target forward a round", cost.tau / _left(whole, cost.extra_ns)),
-        ("drafts that all stand", (cost.depth + 1) / whole),
+        ("a draft that costs nothing", cost.tau / _time_left(whole, drafting)),
+        ("no host gap", cost.tau / _time_left(whole, max(cost.gap_ns, 0.0))),
+        ("one target forward a round", cost.tau / _time_left(whole, cost.extra_ns)),
+        ("every draft accepted", (cost.depth + 1) / whole),
     ]
     if cost.has_baseline:
         named.insert(
-            2, ("a verify pass at the price of a plain step", cost.tau / _left(whole, saved))
+            2, ("a verify pass at the price of a plain step", cost.tau / _time_left(whole, saved))
         )
         named.append(("plain decoding", 1 / (cost.plain_round_ns * cost.mix)))
     if not evidence.columns.trees:
         choice = evidence.ask(cost_model.best_depth)
-        if choice.best:  # K = 0 is plain decoding, which was timed and not predicted
+        if choice.best:  # K = 0 is plain decoding, which was timed, not predicted
             named.insert(
                 1, (f"K = {choice.best}, the best up to here", choice.gain.value * named[0][1])
             )
     return [Remedy(name, 1e9 * speed, speed / named[0][1]) for name, speed in named]
 
 
-def _left(whole_ns: float, less_ns: float) -> float:
-    """Return what is left of a round; a nanosecond at least, where two clocks overlap."""
+def _time_left(whole_ns: float, less_ns: float) -> float:
+    """Return what is left of a round's time; at least 1 ns, because clocks may overlap."""
     return max(whole_ns - less_ns, 1.0)
 
 
 def roofline(evidence: Evidence) -> Roof:
-    """Return how far a plain step is from reading its bytes; a batch reads the weights once."""
+    """Return how far a plain step is from the memory floor; a batch reads the weights once."""
     header, cost = evidence.header, evidence.ask(cost_model.costs)
-    bandwidth = header.machine.get(BANDWIDTH)
+    bandwidth = header.machine.get(BANDWIDTH_FACT)
     if not isinstance(bandwidth, int) or bandwidth <= 0:
-        raise MissingEvidence("the machine's bandwidth wasn't recorded", "record anew: it is now")
+        hint = "record again: this version measures it"
+        raise MissingEvidence("the machine's bandwidth wasn't recorded", hint)
     if not header.target or not header.target.weight_bytes or not cost.has_baseline:
         raise MissingEvidence("no plain step over weights of known size", "record with plain steps")
     rounds = evidence.speculative

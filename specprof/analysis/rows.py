@@ -1,8 +1,8 @@
-"""From records to the columns they fill: of many at once, in the order of the tables' names.
+"""From many records to the columns they fill, in the order of the tables' names.
 
-Knows records and tables' names; nothing of how columns grow. Loops over records only look fields
-up: whatever follows from the fields is worked out on arrays. A record is taken apart as a whole,
-which takes half as long as to ask it for each of its fields.
+Knows records and the tables' names, not how columns grow. Loops over records only look fields up;
+all that follows from the fields is computed on arrays. A record is read as one tuple, which takes
+half as long as reading each field.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ from specprof.records import (
 )
 
 Columns = Sequence[NDArray[Any]]
-"""A table's, in the order of its names; nan where nothing was recorded."""
+"""A table's columns, in the order of its names; nan where nothing was recorded."""
 _WORKED_OUT = frozenset(
     {"drafted", "levels", "reached", "reached_levels", "emitted", "end_ns", "wall_ns", "shared"}
 )
@@ -44,7 +44,7 @@ _UNSEEN = (None,) * len(_OBSERVED)
 def round_columns(rounds: Sequence[Round], drafts: Drafts) -> Columns:
     """Return the columns of `Rounds`."""
     fields = list(zip(*map(astuple, rounds), strict=True))
-    told = {name: _numbers(fields[_PLACE_OF[name]]) for name in _ROUND}
+    recorded = {name: _numbers(fields[_PLACE_OF[name]]) for name in _ROUND}
     wall_ns = _ints(fields[_PLACE_OF["wall_ns"]])
     shared = np.maximum(_ints(fields[_PLACE_OF["shared"]]), 1)
     worked_out = {
@@ -53,16 +53,16 @@ def round_columns(rounds: Sequence[Round], drafts: Drafts) -> Columns:
         "reached": drafts.reached_counts,
         "reached_levels": drafts.reached_levels,
         "emitted": _ints(list(map(len, fields[_PLACE_OF["emitted"]]))),
-        "end_ns": told["start_ns"].astype(np.int64) + wall_ns,
+        "end_ns": recorded["start_ns"].astype(np.int64) + wall_ns,
         "wall_ns": wall_ns // shared,
         "shared": shared,
     }
-    columns = told | worked_out
+    columns = recorded | worked_out
     return [columns[name] for name in Rounds.__annotations__]
 
 
 def place_columns(rounds: Sequence[Round], drafts: Drafts) -> Columns:
-    """Return the columns of `Places`: of reached drafted tokens, level by level."""
+    """Return the columns of `Places`: the reached drafted tokens, level by level."""
     places = drafts.places()
     tokens, row, level = drafts.reached_tokens(places), drafts.row[places], drafts.level[places]
     seen = [_UNSEEN if one.seen is None else astuple(one.seen) for one in tokens]
@@ -75,7 +75,7 @@ def place_columns(rounds: Sequence[Round], drafts: Drafts) -> Columns:
         "token": _ints([one.token for one in tokens]),
         "accepted": np.fromiter([one.accepted for one in tokens], np.bool_, len(tokens)),
     }
-    columns |= dict(zip(_OBSERVED, _laid_out(seen, len(_OBSERVED)), strict=True))
+    columns |= dict(zip(_OBSERVED, _split_columns(seen, len(_OBSERVED)), strict=True))
     return [columns[name] for name in Places.__annotations__]
 
 
@@ -103,16 +103,16 @@ def span_shares(rounds: Sequence[Round]) -> Iterator[tuple[str, Ints]]:
 
 def rechecked_columns(rechecks: Sequence[Recheck]) -> Columns:
     """Return the columns of `RecheckedPlaces`."""
-    return _taken_apart(list(chain.from_iterable(one.places for one in rechecks)), Rechecked)
+    return _all_fields(list(chain.from_iterable(one.places for one in rechecks)), Rechecked)
 
 
 def rescored_columns(rechecks: Sequence[Recheck]) -> Columns:
     """Return the columns of `RescoredTokens`."""
-    return _taken_apart(list(chain.from_iterable(one.emitted for one in rechecks)), Rescored)
+    return _all_fields(list(chain.from_iterable(one.emitted for one in rechecks)), Rescored)
 
 
 def overlap_columns(read: Sequence[Overlaps]) -> Columns:
-    """Return the columns of `OverlapPlaces`, of stretches of known text."""
+    """Return the columns of `OverlapPlaces` from stretches of known text."""
     context = [one.context + place for one in read for place in range(len(one.overlap))]
     lists = (
         list(chain.from_iterable(getattr(one, name) for one in read))
@@ -144,15 +144,15 @@ def _fields(records: Sequence[object], names: Sequence[str]) -> Columns:
 
     Whole numbers stay exact up to 2**53, which is 104 days in nanoseconds.
     """
-    return _laid_out(list(map(attrgetter(*names), records)), len(names))
+    return _split_columns(list(map(attrgetter(*names), records)), len(names))
 
 
-def _taken_apart(records: Sequence[msgspec.Struct], kind: type[msgspec.Struct]) -> Columns:
+def _all_fields(records: Sequence[msgspec.Struct], kind: type[msgspec.Struct]) -> Columns:
     """Return all fields of records of one kind, as `_fields` does."""
-    return _laid_out(list(map(astuple, records)), len(kind.__struct_fields__))
+    return _split_columns(list(map(astuple, records)), len(kind.__struct_fields__))
 
 
-def _laid_out(rows: Sequence[tuple[float | None, ...]], width: int) -> Columns:
+def _split_columns(rows: Sequence[tuple[float | None, ...]], width: int) -> Columns:
     flat = np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * width)
     return list(flat.reshape(-1, width).T)
 

@@ -1,9 +1,9 @@
-"""Intervals and tests, over plain arrays: nothing here knows what a round or a draft is.
+"""Intervals and tests over plain arrays: nothing here knows what a round or a draft is.
 
-Three kinds of question, three kinds of answer: a rate in one bucket gets a binomial interval; a
-ratio over rounds gets a block bootstrap, because rounds of one text resemble their neighbours;
-"is this coin fair?" gets an e-process, which may be looked at as often as one likes (theory.md
-section 3; Ramdas et al., arXiv 2210.01948). Every bootstrap and permutation is seeded.
+A rate in one bucket gets a binomial interval. A ratio over rounds gets a block bootstrap, because
+rounds of one text resemble their neighbours. The question "is this coin fair?" gets an e-process,
+whose result stays valid however often it is read (theory.md section 3; Ramdas et al., arXiv
+2210.01948). Every bootstrap and permutation has a fixed seed.
 """
 
 import math
@@ -17,43 +17,43 @@ from scipy import special
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 TILTS = (0.1, 0.2, 0.35, 0.6, 1.0, 1.5)
-"""Log-odds by which the Bernoulli alternatives differ from the null, both ways."""
-SHARPENED = (0.5, 2.0)
-"""Factors on the log-odds of those that take a coin for more random, or less, than it is."""
+"""Log-odds that are added to the null's for the Bernoulli alternatives, with either sign."""
+LOG_ODDS_FACTORS = (0.5, 2.0)
+"""Factors on the log-odds, for alternatives in which the coin is more or less random."""
 BETS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7)
-"""Shares of the capital staked by the betting alternatives, both ways."""
+"""Shares of the capital that the betting alternatives stake, on either side."""
 SLOPES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
-"""Slopes of the alternatives to a sum of known variance, per unit, both ways."""
+"""Slopes, per unit, of the alternatives to a sum of known variance, with either sign."""
 TAILS = (0.9, 0.97, 0.99, 0.997)
-"""Ends of the unit interval that a uniform number should seldom lie beyond."""
+"""Bounds in the unit interval that a uniform number should seldom exceed."""
 MIXTURES = (0.05, 0.2, 0.5, 0.9)
-"""Shares of another law that tokens may partly come from."""
+"""Shares of tokens that may come from another law."""
 STAKES = (0.01, 0.05, 0.2, 0.5)
-"""Shares of the capital staked on an event that should be rare."""
-ERROR = 1.5e-4
-"""Error rate that limits are told for, the least any trial is run at: 1% over eight tests of up to
-eight trials each."""
-NINE_OF_TEN = 1.2816
-"""Standard normal deviations."""
-_EDGE = 1e-6
-_MOST_LOGS = 300.0
-"""Beyond, an interval from exp(-this) to exp(this) says nothing."""
-MOST_BLOCKS, FEWEST_BLOCKS = 2000, 50
-"""Blocks that are dealt out at most; of a side, where it has as many, at least."""
-_PIECE = 1 << 15
-"""Observations whose bets are laid out at once; those of a million would take gigabytes."""
-_DEALT = 1 << 20
-"""Random numbers that blocks are dealt out by at once, likewise."""
-_NEARBY = 32
-"""Lags whose correlations are summed one by one; longer ones go by way of the spectrum."""
+"""Shares of the capital that are staked on an event that should be rare."""
+LIMIT_ERROR_RATE = 1.5e-4
+"""Error rate that `Trial.detectable` is stated for. No trial runs at a smaller error rate: 1% is
+divided among eight tests of up to eight trials each."""
+NINE_IN_TEN_DEVIATIONS = 1.2816
+"""The 90% quantile of the standard normal law."""
+_MIN_PROBABILITY = 1e-6
+_MAX_LOG_WIDTH = 300.0
+"""An interval from exp(-width) to exp(width) with a larger width says nothing."""
+MAX_BLOCKS, MIN_BLOCKS = 2000, 50
+"""The most blocks that a permutation uses, and the fewest it keeps of a side that has as many."""
+_OBSERVATIONS_TOGETHER = 1 << 15
+"""Observations whose bets are in memory at once. The bets of a million would take gigabytes."""
+_NUMBERS_TOGETHER = 1 << 20
+"""Random numbers that are in memory at once while blocks are permuted."""
+_SHORT_LAGS = 32
+"""Lags whose correlations are summed one by one. Longer lags use the spectrum."""
 _Bets = Callable[[slice], Floats]
-"""From a piece of the observations to the logarithm of what each alternative's capital grows by at
-each of them, [alternatives, piece]."""
+"""From a piece of the observations to the logarithm of the factor by which each alternative's
+capital grows at each observation, [alternatives, piece]."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number, its interval and how many observations it rests on."""
+    """A number, its interval and its number of observations."""
 
     value: float
     low: float
@@ -63,21 +63,21 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """An e-process run over martingale differences, in the order they were made."""
+    """An e-process over martingale differences, in the order in which they were made."""
 
     n: int
     mean: float
-    """The mean difference; 0 where all is fair."""
+    """The mean difference; its expectation is 0 where all is fair."""
     log_evidence: float
-    """The largest log e-value reached."""
+    """The largest log e-value that was reached."""
     ended: int
-    """How many observations it took to get there."""
+    """Number of observations until it was reached."""
     detectable: float
-    """Mean difference that is found in nine of ten runs of this many observations, at `ERROR`."""
+    """The mean difference that nine of ten runs of `n` observations find at `LIMIT_ERROR_RATE`."""
 
     @property
     def p_value(self) -> float:
-        """Valid whenever one looks (Ville): P(p <= a) <= a, however often it is asked."""
+        """Valid at any time (Ville): P(p <= a) <= a, however often it is read."""
         return math.exp(-max(self.log_evidence, 0.0))
 
 
@@ -99,29 +99,29 @@ def clopper_pearson(hits: int, n: int, level: float = 0.95) -> Estimate:
 
 
 def proportion(hits: int, n: int, level: float = 0.95) -> Estimate:
-    """Return a share with the interval that suits it: exact where few or all alike."""
+    """Return a share with an exact interval where events are few or all alike, else Wilson's."""
     exact = n < 40 or hits in (0, n)  # noqa: PLR2004 - theory 3.6
     return (clopper_pearson if exact else wilson)(hits, n, level)
 
 
 def binomial_excess(hits: int, n: int, tolerated: float) -> float:
-    """Return P(at least `hits` of `n`) where each happens with probability `tolerated`."""
+    """Return P(at least `hits` of `n` events) where each event has probability `tolerated`."""
     return float(special.betainc(hits, n - hits + 1, tolerated)) if hits else 1.0
 
 
 def autocorrelation_time(series: Floats) -> float:
-    """Return 1 + 2 * sum of autocorrelations, cut off where noise takes over (Sokal's window)."""
+    """Return 1 + 2 * sum of autocorrelations up to the lag where noise dominates (Sokal)."""
     n = len(series)
     centred = series - series.mean() if n else series
     power = _product(centred, centred)
     if n < 4 or power <= n * 1e-24:  # noqa: PLR2004 - nothing to correlate
         return 1.0
     time = 1.0
-    for lag in range(1, min(_NEARBY, n // 2)):
+    for lag in range(1, min(_SHORT_LAGS, n // 2)):
         time += 2 * _product(centred[lag:], centred[:-lag]) / power
         if lag >= 5 * time:
             return max(time, 1.0)
-    for lags in (n // 64, n // 2):  # the fewer, the smaller the spectrum
+    for lags in (n // 64, n // 2):  # fewer lags need a smaller spectrum
         size = _fast_size(n + lags)
         spectrum = np.abs(np.fft.rfft(centred, size)) ** 2
         times = 2 * np.cumsum(np.fft.irfft(spectrum, size)[:lags] / power) - 1
@@ -132,17 +132,17 @@ def autocorrelation_time(series: Floats) -> float:
 
 
 def _product(one: Floats, other: Floats) -> float:
-    """Return the sum of products, not by BLAS: its threads wait longer than one sum takes."""
+    """Return the sum of products without BLAS, whose threads wait longer than one sum takes."""
     return float(np.einsum("i,i", one, other))
 
 
 def _fast_size(least: int) -> int:
-    """Return a size from `least` on that is quickly transformed: of small factors only."""
+    """Return a size of at least `least` that has only small factors: its transform is fast."""
     return min(odd << (-(-least // odd) - 1).bit_length() for odd in (1, 3, 5, 9, 15, 25))
 
 
 def block_length(series: Floats) -> int:
-    """Return a bootstrap block: three autocorrelation times, at most an eighth of the series."""
+    """Return a bootstrap block's length: three autocorrelation times, at most n / 8."""
     wanted = math.ceil(3 * autocorrelation_time(series))
     return int(min(max(wanted, 1), max(len(series) // 8, 1)))
 
@@ -159,7 +159,7 @@ def ratio(
     if n == 0 or below == 0:
         return Estimate(math.nan, math.nan, math.nan, n)
     value = float(numerators.sum()) / below
-    # Longer blocks are as right and, beyond a thousand of them, only cheaper.
+    # At most a thousand blocks: longer blocks are no less valid, and cheaper.
     block = max(block_length(numerators - value * denominators), -(-n // 1000))
     starts = np.random.default_rng(0).integers(0, n, (draws, -(-n // block)))
     tops, bottoms = (
@@ -172,21 +172,21 @@ def ratio(
     return Estimate(value, float(low), float(high), n)
 
 
-def widened(gain: Estimate, spread: float) -> Estimate:
-    """Return a ratio whose interval takes in another relative spread of its own.
+def widen(gain: Estimate, spread: float) -> Estimate:
+    """Return a ratio whose interval also covers a further relative spread.
 
-    Where its low end is not above 0, or not known, nothing bounds it: then the whole half-line.
+    Where the ratio's low end is not known to be above 0, the interval is [0, inf].
     """
     half = math.log(gain.high / gain.low) / 2 if gain.low > 0 else math.inf
     logs = math.hypot(half, spread)
-    if logs > _MOST_LOGS or math.isnan(logs):
+    if logs > _MAX_LOG_WIDTH or math.isnan(logs):
         return Estimate(gain.value, 0.0, math.inf, gain.n)
     times = math.exp(logs)
     return Estimate(gain.value, gain.value / times, gain.value * times, gain.n)
 
 
 def _block_sums(series: Floats, block: int, starts: Ints) -> Floats:
-    """Return the sum of the `block` values from each start on, wrapping around; as `starts`."""
+    """Return the sums of `block` values from each start on, wrapping around; as `starts`."""
     total = np.concatenate([[0.0], np.cumsum(series)])
     ends, n = starts + block, len(series)
     around = ends > n
@@ -196,47 +196,47 @@ def _block_sums(series: Floats, block: int, starts: Ints) -> Floats:
 
 
 def fair_coins(owed: Floats, came: Floats) -> Trial:
-    """Test that each event came with the probability owed, in the order they came; [n] each.
+    """Test that each event came with the probability owed, in the order of the events; [n] each.
 
-    A mixture of Bernoulli alternatives whose log-odds are tilted both ways (theory 3.2), or
-    stretched: an outcome that follows the odds too closely was not drawn afresh. Chances
-    are clipped to [1e-6, 1 - 1e-6]: leave certain events out and check them exactly.
+    The alternatives are a mixture of Bernoulli laws whose log-odds are shifted (theory 3.2) or
+    scaled: an outcome that follows the odds too closely was not drawn afresh. Probabilities are
+    clipped to [1e-6, 1 - 1e-6]: leave certain events out and check them exactly.
     """
-    fair, won = np.clip(owed, _EDGE, 1 - _EDGE), came > 0
+    fair, won = np.clip(owed, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY), came > 0
     tilts = np.array([*TILTS, *(-tilt for tilt in TILTS)])[:, None]
-    factors = np.array(SHARPENED)[:, None]
+    factors = np.array(LOG_ODDS_FACTORS)[:, None]
 
     def bets(piece: slice) -> Floats:
         odds, chance, hit = special.logit(fair[piece]), fair[piece], won[piece]
         others = special.expit(np.concatenate([odds + tilts, odds * factors]))
-        tilted = np.clip(others, _EDGE, 1 - _EDGE)
+        tilted = np.clip(others, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
         logs: Floats = np.empty_like(tilted)
         logs[:, hit] = np.log(tilted[:, hit] / chance[hit])
         logs[:, ~hit] = np.log1p(-tilted[:, ~hit]) - np.log1p(-chance[~hit])
         return logs
 
     variance = float((fair * (1 - fair)).mean()) if len(fair) else 0.0
-    return _trial(bets, len(tilts) + len(factors), came - owed, variance)
+    return _run_trial(bets, len(tilts) + len(factors), came - owed, variance)
 
 
 def fair_bets(differences: Floats, *, both: bool = True) -> Trial:
     """Test that martingale differences in [-1, 1], in order, have mean 0; [n].
 
-    Bets fixed shares of its capital on either side and averages the fortunes. Without `both` it
-    tests that the mean is 0 or less, at every place, by bets on the upper side alone: a bet on the
-    lower one would win under that null.
+    Bets fixed shares of the capital on either side and averages the fortunes. Without `both` it
+    tests that the mean is 0 or less at every place. It then bets on the upper side alone, because a
+    bet on the lower side would win under that null.
     """
     inside = np.clip(differences, -1, 1)
     stakes = np.array([*BETS, *(-bet for bet in BETS if both)])[:, None]
     variance = float((inside**2).mean()) if len(inside) else 0.0
-    return _trial(lambda piece: np.log1p(stakes * inside[piece]), len(stakes), inside, variance)
+    return _run_trial(lambda piece: np.log1p(stakes * inside[piece]), len(stakes), inside, variance)
 
 
 def fair_sums(differences: Floats, variances: Floats) -> Trial:
     """Test that martingale differences of known conditional variance have mean 0; [n] each.
 
-    They may be as large as they like: exp(x - x^2 / 6) <= 1 + x + x^2 / 3, so for any slope s the
-    product of exp(s D - s^2 (D^2 + 2 V) / 6) grows in no mean (Delyon, Electronic Journal of
+    The differences need no bound: exp(x - x^2 / 6) <= 1 + x + x^2 / 3, so for any slope s the mean
+    of the product of exp(s D - s^2 (D^2 + 2 V) / 6) does not grow (Delyon, Electronic Journal of
     Probability 14, 2009). Averages over slopes.
     """
     slopes = np.array([*SLOPES, *(-slope for slope in SLOPES)])[:, None]
@@ -246,14 +246,14 @@ def fair_sums(differences: Floats, variances: Floats) -> Trial:
         return slopes * seen - slopes**2 * (seen**2 + 2 * expected) / 6
 
     variance = float(variances.mean()) if len(variances) else 0.0
-    return _trial(bets, len(slopes), differences, variance)
+    return _run_trial(bets, len(slopes), differences, variance)
 
 
 def fair_tails(places: Floats) -> Trial:
-    """Test that numbers no larger than uniform ones lie beyond each of `TAILS` no oftener; [n].
+    """Test that numbers exceed each bound of `TAILS` no oftener than uniform numbers do; [n].
 
-    Sees a few draws from far out of a law, which hardly move the mean of their places in it. The
-    differences told are of the first tail.
+    Sees a few draws from the far end of a law, which hardly move the mean rank. The trial's
+    differences are those of the first tail.
     """
     ends, stakes = np.array(TAILS)[:, None], np.array(STAKES)[:, None, None]
     won, lost = np.log1p(stakes * (1 / (1 - ends) - 1)), np.log1p(-stakes)
@@ -264,47 +264,47 @@ def fair_tails(places: Floats) -> Trial:
 
     share = 1 - TAILS[0]
     differences = np.asarray((places >= TAILS[0]) - share, np.float64)
-    return _trial(bets, len(STAKES) * len(TAILS), differences, share * (1 - share))
+    return _run_trial(bets, len(STAKES) * len(TAILS), differences, share * (1 - share))
 
 
 def fair_draws(ratios: Floats) -> Trial:
-    """Test that tokens come from their declared law and not partly from another, [n].
+    """Test that all tokens come from their declared law and none from another law, [n].
 
-    `ratios` are each token's mass under the other law over that under the declared one: 1 in the
-    mean at most over true draws. Averages over shares of the other law (theory 4.2 d). The
-    differences told are the ratios less one.
+    `ratios` are each token's mass under the other law / its mass under the declared law. Over true
+    draws their mean is at most 1. Averages over shares of the other law (theory 4.2 d). The trial's
+    differences are the ratios less one.
     """
     shares, excess = np.array(MIXTURES)[:, None], ratios - 1
-    return _trial(lambda piece: np.log1p(shares * excess[piece]), len(shares), excess, 1.0)
+    return _run_trial(lambda piece: np.log1p(shares * excess[piece]), len(shares), excess, 1.0)
 
 
 def rare_events(came: NDArray[np.bool_], tolerated: float) -> Trial:
-    """Test that each event, in order, comes with at most the probability `tolerated`; [n].
+    """Test that each event, in order, has at most the probability `tolerated`; [n].
 
-    Whatever came before it: a share of the capital is staked on each event at the fair price of a
-    tolerated one, so that rarer ones only lose.
+    The probability may depend on earlier events. A share of the capital is staked on each event at
+    odds that are fair for `tolerated`, so bets on rarer events lose.
     """
     stakes = np.array(STAKES)[:, None]
     won, lost = np.log1p(stakes * (1 / tolerated - 1)), np.log1p(-stakes)
     differences = np.asarray(came - tolerated, np.float64)
     variance = tolerated * (1 - tolerated)
-    return _trial(
+    return _run_trial(
         lambda piece: np.where(came[piece], won, lost), len(stakes), differences, variance
     )
 
 
-def _trial(bets: _Bets, alternatives: int, differences: Floats, variance: float) -> Trial:
-    """Run the mixture of so many alternatives, piece by piece, over all differences."""
+def _run_trial(bets: _Bets, alternatives: int, differences: Floats, variance: float) -> Trial:
+    """Run a mixture of `alternatives` alternatives, piece by piece, over all differences."""
     n, mixed = len(differences), math.log(alternatives)
     if n == 0:
         return Trial(0, 0.0, 0.0, 0, math.inf)
     fortunes, highest, best, ended = np.zeros(alternatives), -math.inf, -math.inf, 0
-    for start in range(0, n, _PIECE):
-        logs = bets(slice(start, start + _PIECE))
+    for start in range(0, n, _OBSERVATIONS_TOGETHER):
+        logs = bets(slice(start, start + _OBSERVATIONS_TOGETHER))
         logs[:, 0] += fortunes
         paths = logs.cumsum(axis=1, out=logs)
         fortunes = paths[:, -1].copy()
-        leader = paths.max(axis=0)  # the mixture is at most this, and less by `mixed` at most
+        leader = paths.max(axis=0)  # the mixture lies between leader - mixed and leader
         highest = max(highest, float(leader.max()))
         near = np.flatnonzero((leader >= highest - mixed) & (leader > best))
         if len(near):
@@ -313,35 +313,35 @@ def _trial(bets: _Bets, alternatives: int, differences: Floats, variance: float)
             if mixture[first] > best:
                 best, ended = float(mixture[first]), start + int(near[first]) + 1
     if math.isnan(fortunes.sum()):
-        raise ValueError("a difference to be tested is no number")
+        raise ValueError("a difference to test is not a number (nan)")
     limit = _detectable(alternatives) * math.sqrt(variance / n)
     return Trial(n, float(differences.mean()), best, ended, limit)
 
 
 def _detectable(alternatives: int) -> float:
-    """Return the effect found in nine of ten runs, in standard errors.
+    """Return the effect that nine of ten runs find, in standard errors.
 
-    At an effect of u standard errors the best bet's log fortune ends at u^2 / 2, give or take u; to
-    be found it must reach the logarithm of alternatives / `ERROR`, whose cost the mixture adds.
+    At an effect of u standard errors the best bet's log fortune ends at u^2 / 2, give or take u. A
+    run finds it where the fortune reaches log(alternatives / `LIMIT_ERROR_RATE`): the mixture
+    divides the best bet's fortune by the number of alternatives.
     """
-    needed = math.log(alternatives / ERROR)
-    return NINE_OF_TEN + math.sqrt(NINE_OF_TEN**2 + 2 * needed)
+    needed = math.log(alternatives / LIMIT_ERROR_RATE)
+    return NINE_IN_TEN_DEVIATIONS + math.sqrt(NINE_IN_TEN_DEVIATIONS**2 + 2 * needed)
 
 
 def block_permutation(
     sums: Floats, counts: Floats, inside: NDArray[np.bool_], *, draws: int = 4000
 ) -> float:
-    """Return the p-value of mean(inside) > mean(outside) when blocks are dealt out at random.
+    """Return the p-value of mean(inside) > mean(outside) under random permutations of the blocks.
 
     `sums` and `counts` are per block, [blocks]; `inside` says which blocks were inside. The
-    smallest p-value it can give is 1 / (draws + 1). Of more than `MOST_BLOCKS`, neighbours are
-    put together first.
+    smallest possible p-value is 1 / (draws + 1). More than `MAX_BLOCKS` blocks are thinned first.
     """
-    sums, counts, inside = _thinned(sums, counts, inside)
+    sums, counts, inside = _thin_blocks(sums, counts, inside)
     random, count, n = np.random.default_rng(0), int(inside.sum()), len(sums)
     whole = float(sums.sum()), float(counts.sum())
     seen = _contrast(sums[inside].sum(), counts[inside].sum(), *whole)
-    at_once, reached = max(_DEALT // n, 1), 0
+    at_once, reached = max(_NUMBERS_TOGETHER // n, 1), 0
     for done in range(0, draws, at_once):
         dealt = random.random((min(at_once, draws - done), n))
         picks = dealt.argpartition(count - 1, axis=1)[:, :count]
@@ -350,21 +350,21 @@ def block_permutation(
     return (1 + reached) / (draws + 1)
 
 
-def _thinned(
+def _thin_blocks(
     sums: Floats, counts: Floats, inside: NDArray[np.bool_]
 ) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Return no more blocks than can be dealt out: of a million, neighbours of a side as one.
+    """Return at most about `MAX_BLOCKS` blocks a side: neighbours of one side are put together.
 
-    As many are put together on either side, so that under the null any may lie on any side; where
-    one side has few, the other's are thinned out evenly instead.
+    Both sides put the same number of blocks together, so that under the null a block may lie on
+    either side. Where one side has few blocks, the other's are thinned out evenly instead.
     """
-    if len(sums) <= MOST_BLOCKS:
+    if len(sums) <= MAX_BLOCKS:
         return sums, counts, inside
     sides = np.flatnonzero(inside), np.flatnonzero(~inside)
     fewest = min(len(rows) for rows in sides)
-    size = max(min(-(-len(sums) // MOST_BLOCKS), fewest // FEWEST_BLOCKS), 1)
+    size = max(min(-(-len(sums) // MAX_BLOCKS), fewest // MIN_BLOCKS), 1)
     groups = [rows[: len(rows) // size * size].reshape(-1, size) for rows in sides]
-    kept = [each[:: max(-(-len(each) // MOST_BLOCKS), 1)] for each in groups]
+    kept = [each[:: max(-(-len(each) // MAX_BLOCKS), 1)] for each in groups]
     side = np.repeat([True, False], [len(each) for each in kept])
     rows = np.concatenate(kept)
     return sums[rows].sum(axis=1), counts[rows].sum(axis=1), side

@@ -1,6 +1,6 @@
-"""The stream of committed ids: where each stands, and which of them end a text.
+"""The stream of committed token ids: where each id stands, and which ids end a text.
 
-Knows ids and places; no probabilities. Says what is there, not whether it should be.
+Knows ids and places; no probabilities. Says which ids are there, not whether they should be.
 """
 
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ class Committed:
     token: Ints
     round: Ints
     slot: Ints
-    """Which of its round's tokens it is, from 0."""
+    """The token's place among its round's tokens, from 0."""
     context: Ints
-    """Committed tokens before it."""
+    """Committed tokens before the token."""
     last: Bools
-    """Whether its burst ends with it."""
+    """Whether the token ends its burst."""
     mid_round: Bools
-    """Whether its round committed more behind it."""
+    """Whether its round committed further tokens after it."""
 
 
 def committed(evidence: Evidence) -> Committed:
@@ -45,9 +45,9 @@ def committed(evidence: Evidence) -> Committed:
 
 
 def stop_ids(evidence: Evidence) -> frozenset[int]:
-    """Return the ids that ended a burst of this capture by being a stop token.
+    """Return the ids that ended a burst of this capture as a stop token.
 
-    Of bursts that were recorded whole: the last token of another may not be the one that ended it.
+    Uses only bursts that were recorded whole: else the last known token may not have ended it.
     """
     tokens, rounds = evidence.ask(committed), evidence.rounds
     played = dict(zip(*np.unique(rounds.burst, return_counts=True), strict=True))
@@ -61,5 +61,5 @@ def stop_ids(evidence: Evidence) -> frozenset[int]:
 
 
 def ending_run(marked: Bools) -> int:
-    """Return how many at the end of [n] are marked without a gap."""
+    """Return the length of the marked run at the end of [n]."""
     return int(marked[::-1].cumprod().sum())

@@ -1,6 +1,7 @@
-"""What a comparison keeps of a capture: figures, and its steps; never its events or columns.
+"""What a comparison keeps of a capture: figures and decoding steps, never events or columns.
 
-Knows one capture at a time. A sweep has many, each a hundred times as large as what is kept of it.
+Knows one capture at a time. A sweep has many captures, each a hundred times as large as its
+summary.
 """
 
 import math
@@ -22,12 +23,12 @@ from specprof.errors import MissingEvidence
 from specprof.records import Header
 
 FIRST_EDGE = 128
-"""Where the first bucket of depth ends; each further one ends twice as deep."""
+"""Where the first bucket of depth ends. Each further bucket ends twice as deep."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number, with its interval and how much it rests on where that is known."""
+    """A number, with its interval and its number of observations where these are known."""
 
     value: float
     low: float | None = None
@@ -37,12 +38,12 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Yardstick:
-    """What plain decoding took a token, at some contexts."""
+    """What plain decoding took per token, at some contexts."""
 
     context: Ints
     """Ascending."""
     ns: Floats
-    """A token, there."""
+    """Nanoseconds per token at each of these contexts."""
     spread: float
     """Relative half-width of the mean's 95% interval."""
 
@@ -67,9 +68,9 @@ class Steps:
     """Decoding steps in order, arrays of one length: a step is a round, or a batch's rounds."""
 
     context: Ints
-    """Committed tokens before it, of its first sequence."""
+    """Committed tokens before the step, of its first sequence."""
     emitted: Floats
-    """By all its sequences."""
+    """Tokens that all its sequences emitted."""
     wall_ns: Floats
     target_forwards: Floats
 
@@ -85,37 +86,37 @@ class Figures:
     """What a row of the table shows of one capture."""
 
     known: dict[str, Figure]
-    """By name; what was not measured is not among them."""
+    """Name -> figure. A figure that was not measured is left out."""
     survival: list[Figure]
     by_depth: list[ByDepth]
     beside: Yardstick | None
-    """Plain steps as they were timed beside the bursts."""
+    """Plain steps that were timed beside the bursts."""
     waited_ns: float
-    """All rounds' times together: a sequence waits for its whole batch step."""
+    """The sum of all rounds' times. A sequence waits for its whole batch step."""
     text: Columns
-    """The header and the tokens of known text that were scored, nothing else."""
+    """Only the header and the scored tokens of known text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One capture, as far as a comparison asks."""
+    """What a comparison needs of one capture."""
 
     header: Header
     steps: Steps
     doubts: Sequence[Contradiction]
-    """What in it can't all be true."""
+    """Statements of the capture that can't all be true."""
     first_token_ns: int | None
-    """The first prefill and the first round together, where both were recorded."""
+    """Time of the first prefill plus the first round; None where one was not recorded."""
     damage: str = ""
-    """Which lines could not be read, and why; empty where all could."""
+    """Which lines could not be read, and why; empty where all lines could."""
     unreadable: bool = False
-    """Whether no result of it could be read, for lines are damaged."""
+    """Whether lines are damaged and no result could be read."""
     figures: Figures | None = None
-    """None where a repeat before it has them, or its counts contradict each other."""
+    """None where an earlier repeat has them, or where the counts contradict each other."""
 
 
-def summarised(capture: Recorded, *, figures: bool = True) -> Summary:
-    """Return what is kept of a capture; its `figures` only where they are asked for."""
+def summarise(capture: Recorded, *, figures: bool = True) -> Summary:
+    """Return what is kept of a capture, with its `figures` where the caller asks for them."""
     columns, doubts = capture.columns, contradictions(capture.columns)
     sure = not any(each.of == "counts" for each in doubts)
     return Summary(
@@ -131,12 +132,12 @@ def summarised(capture: Recorded, *, figures: bool = True) -> Summary:
 
 def _figures(columns: Columns, header: Header) -> Figures:
     settings, text = header.spec.settings, Columns()
-    text.header, text.scored = header, columns.scored.taken(np.arange(len(columns.scored)))
+    text.header, text.scored = header, columns.scored.take(np.arange(len(columns.scored)))
     return Figures(
         known=_acceptance(columns) | _memory(columns, settings.block) | _scores(columns),
         survival=survival(columns.rounds),
         by_depth=_by_depth(columns),
-        beside=beside_bursts(columns, settings.batch),
+        beside=plain_beside_bursts(columns, settings.batch),
         waited_ns=float(whole_ns(columns.rounds).sum()),
         text=text,
     )
@@ -149,15 +150,15 @@ def _first_token_ns(columns: Columns) -> int | None:
 
 
 def whole_ns(rounds: Rounds) -> Ints:
-    """Return how long each round took, [rounds]: a sequence waits for its whole batch step."""
+    """Return how long each round took, [rounds] ns. A sequence waits for its whole batch step."""
     return rounds.end_ns - rounds.start_ns
 
 
 def steps(columns: Columns) -> Steps:
-    """Return a capture's decoding steps; a batch's sequences share a step and its time."""
+    """Return a capture's decoding steps. The sequences of a batch share a step and its time."""
     rounds = columns.rounds
     leader, sharing = np.arange(len(rounds)), np.flatnonzero(rounds.shared > 1)
-    if len(sharing):  # rounds that began together are led by the first of them
+    if len(sharing):  # of rounds that began together the first leads
         _, first, of = np.unique(rounds.start_ns[sharing], return_index=True, return_inverse=True)
         leader[sharing] = sharing[first[of]]
     leaders, step = np.unique(leader, return_inverse=True)
@@ -169,20 +170,20 @@ def steps(columns: Columns) -> Steps:
     )
 
 
-def deepest(columns: Columns) -> Rounds | Passes:
-    """Return the round, or pass over known text, of the longest context.
+def deepest_row(columns: Columns) -> Rounds | Passes:
+    """Return the round, or the pass over known text, at the longest context.
 
-    A table of one row, or of none where nothing was recorded.
+    The table has one row, or no row where nothing was recorded.
     """
     rounds, passes = columns.rounds, columns.passes
     before = passes.context - passes.scored
     if before.max(initial=-1) > rounds.context.max(initial=-1):
-        return passes.taken(before.argmax(axis=0, keepdims=True))
-    return rounds.taken(rounds.context.argmax(axis=0, keepdims=True)) if len(rounds) else rounds
+        return passes.take(before.argmax(axis=0, keepdims=True))
+    return rounds.take(rounds.context.argmax(axis=0, keepdims=True)) if len(rounds) else rounds
 
 
-def beside_bursts(columns: Columns, batch: int) -> Yardstick | None:
-    """Return plain decoding as it was timed beside a run's own bursts, with its own cache."""
+def plain_beside_bursts(columns: Columns, batch: int) -> Yardstick | None:
+    """Return the plain decoding that was timed beside a run's bursts, with the run's cache."""
     timed = [one for one in columns.plains if one.steps_ns]
     if not timed:
         return None
@@ -195,7 +196,7 @@ def beside_bursts(columns: Columns, batch: int) -> Yardstick | None:
 
 
 def survival(rounds: Rounds) -> list[Figure]:
-    """Return S_1, S_2 ..: rounds that accepted so many levels / rounds that drafted so many."""
+    """Return S_1, S_2 ...: rounds that accepted i levels / rounds that drafted i levels."""
     found = []
     for level in range(1, int(rounds.levels.max(initial=0)) + 1):
         stood = (rounds.accepted[rounds.levels >= level] >= level).astype(float)
@@ -219,10 +220,13 @@ def _acceptance(columns: Columns) -> dict[str, Figure]:
 
 def _memory(columns: Columns, block: int) -> dict[str, Figure]:
     samples = columns.samples
-    target, draft = _known(columns, "target_evicted"), _known(columns, "draft_evicted")
+    target, draft = (
+        _deepest_value(columns, "target_evicted"),
+        _deepest_value(columns, "draft_evicted"),
+    )
     found = {
-        "target_kv_bytes": _known(columns, "target_kv_bytes"),
-        "draft_kv_bytes": _known(columns, "draft_kv_bytes"),
+        "target_kv_bytes": _deepest_value(columns, "target_kv_bytes"),
+        "draft_kv_bytes": _deepest_value(columns, "draft_kv_bytes"),
         "target_compressions": None if target is None else target / block,
         "draft_compressions": None if draft is None else draft / block,
         "device_bytes": _peak(samples.allocated_bytes) or _peak(samples.memory_used_bytes),
@@ -231,10 +235,10 @@ def _memory(columns: Columns, block: int) -> dict[str, Figure]:
     return {name: Figure(each) for name, each in found.items() if each is not None}
 
 
-def _known(columns: Columns, name: str) -> float | None:
-    """Return what was told of the run's deepest round, or pass over known text."""
-    told = [float(each) for each in getattr(deepest(columns), name, ())]
-    return None if not told or math.isnan(told[0]) else told[0]
+def _deepest_value(columns: Columns, name: str) -> float | None:
+    """Return this column's value at the run's deepest round or pass; None where not recorded."""
+    values = [float(each) for each in getattr(deepest_row(columns), name, ())]
+    return None if not values or math.isnan(values[0]) else values[0]
 
 
 def _scores(columns: Columns) -> dict[str, Figure]:
@@ -248,11 +252,11 @@ def _scores(columns: Columns) -> dict[str, Figure]:
 
 
 def _by_depth(columns: Columns) -> list[ByDepth]:
-    deepest = max(
+    deepest_row = max(
         int(columns.rounds.context.max(initial=0)), int(columns.scored.context.max(initial=0))
     )
     edges = [0, FIRST_EDGE]
-    while edges[-1] <= deepest:
+    while edges[-1] <= deepest_row:
         edges.append(2 * edges[-1])
     alpha = {one.low: one.alpha_cond for one in acceptance.by_context(columns, edges)}
     scored = {one.low: one.perplexity for one in perplexity.by_depth(columns)}
@@ -264,7 +268,7 @@ def _by_depth(columns: Columns) -> list[ByDepth]:
 
 
 def figure_of(estimate: Estimate | None) -> Figure | None:
-    """Return an estimate as a figure; None where it is not known."""
+    """Return an estimate as a figure; None where its value is not known."""
     if estimate is None or math.isnan(estimate.value):
         return None
     known = math.isfinite(estimate.low) and math.isfinite(estimate.high)

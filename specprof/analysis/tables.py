@@ -1,4 +1,4 @@
-"""Growing columns of numbers: one table for each kind of thing a capture tells of.
+"""Growing columns of numbers: one table for each kind of thing that a capture records.
 
 Columns are views of arrays with room to spare, so feeding a few rounds to a long capture copies
 only those rounds. What was not recorded is nan, never 0.
@@ -16,12 +16,12 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 SHOWN_ROUNDS = 5
-"""Rounds that a finding names at most."""
+"""The most rounds that a finding or a contradiction names."""
 _TYPES: dict[Any, type[np.generic]] = {Ints: np.int64, Floats: np.float64, Bools: np.bool_}
 
 
 def among(values: Ints, others: Ints) -> Bools:
-    """Return which of these numbers, [n], are among the others: a faster `numpy.isin`."""
+    """Return which of these numbers, [n], are among the others; faster than `numpy.isin`."""
     if not len(others):
         return np.zeros(len(values), np.bool_)
     ordered = np.sort(others)
@@ -30,16 +30,16 @@ def among(values: Ints, others: Ints) -> Bools:
 
 
 def distinct(values: Ints) -> Ints:
-    """Return these numbers, [n], each once and in order: a faster `numpy.unique` of many."""
+    """Return these numbers, [n], each once and in order; faster than `numpy.unique` for many."""
     ordered = np.sort(values)
     return np.asarray(ordered[np.diff(ordered, prepend=ordered[:1] - 1) > 0])
 
 
 def first_rounds(rounds: Ints, where: Bools | Ints | None = None) -> tuple[int, ...]:
-    """Return the first few of some rounds' indices, each once: what a `Finding` names.
+    """Return the lowest few round indices, each once, for a `Finding` to name.
 
-    `rounds` has one index an entry, in any order; `where` is a mask of entries or their places,
-    None: all of them.
+    `rounds` has one index per entry, in any order. `where` is a mask of entries or their places;
+    None: all entries.
     """
     shown = rounds if where is None else rounds[where]
     return tuple(distinct(shown)[:SHOWN_ROUNDS].tolist())
@@ -48,14 +48,14 @@ def first_rounds(rounds: Ints, where: Bools | Ints | None = None) -> tuple[int, 
 class Table:
     """Rows appended in batches; each annotated name is a column, a view of the rows so far.
 
-    A view taken before a later `extend` keeps the length it had. A table that was cut out of
-    another looks its columns up there, each when it is first asked for, and is never extended.
+    A view taken before a later `extend` keeps its length. A table that was cut out of another looks
+    each column up there when it is first read, and is never extended.
     """
 
     _whole: "Table"
-    """What this one was cut out of."""
+    """The table that this one was cut out of."""
     _taken: slice | Ints
-    """Which of its rows."""
+    """The rows of `_whole` that this table has."""
 
     def __init__(self) -> None:
         self._columns = {
@@ -68,7 +68,7 @@ class Table:
         return self._rows
 
     def __getattr__(self, name: str) -> NDArray[Any]:
-        """Look a column up in the table that this one was cut out of, and keep it."""
+        """Look a column up in the table this one was cut out of, and keep it."""
         if name not in type(self).__annotations__:
             raise AttributeError(name)
         column: NDArray[Any] = getattr(self._whole, name)[self._taken]
@@ -76,10 +76,13 @@ class Table:
         return column
 
     def extend(self, columns: Sequence[NDArray[Any]]) -> None:
-        """Append rows, given as a column for each annotated name, in their order, [n] each."""
+        """Append rows, given as one column per annotated name, in the names' order, [n] each.
+
+        Raises ValueError where the columns differ in length.
+        """
         rows = len(columns[0])
         if any(len(values) != rows for values in columns):
-            raise ValueError("a table's columns are of one length")
+            raise ValueError("a table's columns must have one length")
         if not rows:
             return
         for column, values in zip(self._columns.values(), columns, strict=True):
@@ -88,16 +91,16 @@ class Table:
         self._show()
 
     def first(self, rows: int) -> Self:
-        """Return the first rows as a table of their own, which later feeding leaves alone."""
+        """Return the first rows as a table of their own, which a later `extend` leaves alone."""
         rows = min(rows, self._rows)
         return self._cut(slice(rows), rows)
 
     def where(self, wanted: Bools) -> Self:
-        """Return the rows `wanted` [rows] marks, as a table of their own."""
+        """Return the rows that `wanted` [rows] marks, as a table of their own."""
         rows = np.flatnonzero(wanted)
-        return self.first(len(self)) if len(rows) == len(self) else self.taken(rows)
+        return self.first(len(self)) if len(rows) == len(self) else self.take(rows)
 
-    def taken(self, rows: Ints) -> Self:
+    def take(self, rows: Ints) -> Self:
         """Return these rows in this order, as a table of their own."""
         return self._cut(rows, len(rows))
 
@@ -112,7 +115,7 @@ class Table:
 
 
 class Rounds(Table):
-    """One row a round; see `records.Round` for the fields' conventions."""
+    """One row per round; see `records.Round` for the fields' conventions."""
 
     index: Ints
     burst: Ints
@@ -122,19 +125,19 @@ class Rounds(Table):
     drafted: Ints
     """How many tokens were drafted."""
     levels: Ints
-    """How many levels they make up: as many in a chain, fewer in a tree."""
+    """How many levels the drafted tokens have: one per token in a chain, fewer in a tree."""
     reached: Ints
-    """How many of the tokens were evaluated."""
+    """How many drafted tokens were evaluated."""
     reached_levels: Ints
-    """At how many levels one was."""
+    """At how many levels a drafted token was evaluated."""
     accepted: Ints
-    """How many stood: one at most of a level."""
+    """How many drafted tokens were accepted: at most one per level."""
     emitted: Ints
     """How many tokens were committed."""
     start_ns: Ints
     end_ns: Ints
     wall_ns: Ints
-    """The round's share of the time: a batch step's is divided among its sequences."""
+    """The round's share of the time: a batch step's time is divided among its sequences."""
     shared: Ints
     target_forwards: Ints
     draft_forwards: Ints
@@ -151,7 +154,7 @@ class Rounds(Table):
 
 
 class Emitted(Table):
-    """One row a committed token, in order."""
+    """One row per committed token, in order."""
 
     round: Ints
     """The round's index."""
@@ -159,17 +162,17 @@ class Emitted(Table):
 
 
 class Places(Table):
-    """One row a REACHED drafted token: the places acceptance is judged at."""
+    """One row per REACHED drafted token: the places at which acceptance is judged."""
 
     round: Ints
     node: Ints
-    """Which of the round's drafted tokens it is, from 0."""
+    """The token's place in the round's list of drafted tokens, from 0."""
     index: Ints
-    """Draft index, from 0: how many drafted tokens it follows from, its level in a tree."""
+    """Draft index, from 0: how many drafted tokens the token follows from, its level in a tree."""
     elder: Ints
-    """How many siblings were drafted before it; all of them were reached, and rejected."""
+    """How many siblings were drafted before it; all of them were reached and rejected."""
     context: Ints
-    """Of the place: the round's context plus the draft index."""
+    """The place's context: the round's context plus the draft index."""
     token: Ints
     accepted: Bools
     target_prob: Floats
@@ -179,18 +182,19 @@ class Places(Table):
     draft_rank: Floats
 
     def settles(self) -> Bools:
-        """Return whether a place is the last reached of its level, [places]: all are in a chain.
+        """Return whether a place is the last reached place of its level, [places].
 
-        A level is passed if that place was accepted.
+        A level is passed if that place was accepted. In a chain every place is the last.
         """
         same = (self.round[1:] == self.round[:-1]) & (self.index[1:] == self.index[:-1])
         return np.append(~same, True)[: len(self)]
 
     def levels(self) -> "Places":
-        """Return one row a reached LEVEL: the place that settled it.
+        """Return one row per reached LEVEL: the last reached place of the level.
 
-        Its overlap and accept_owed are the sums over the level's places: what each owed once its
-        elders were rejected adds up, in the mean, to how often the level is passed (theory 2.9).
+        Its overlap and accept_owed are the sums over the level's places. The acceptance owed to
+        each place once its elders were rejected adds up, in the mean, to how often the level is
+        passed (theory 2.9).
         """
         if not self.elder.any():
             return self
@@ -203,7 +207,7 @@ class Places(Table):
 
 
 class RecheckedPlaces(Table):
-    """One row a place recomputed without a cache; see `records.Rechecked`."""
+    """One row per place recomputed without a cache; see `records.Rechecked`."""
 
     round: Ints
     node: Ints
@@ -216,7 +220,7 @@ class RecheckedPlaces(Table):
 
 
 class RescoredTokens(Table):
-    """One row a committed token scored anew without a cache; see `records.Rescored`."""
+    """One row per committed token scored anew without a cache; see `records.Rescored`."""
 
     round: Ints
     slot: Ints
@@ -229,19 +233,19 @@ class RescoredTokens(Table):
 
 
 class ScoredTokens(Table):
-    """One row a known token the target scored, in order: the PPL loop."""
+    """One row per known token that the target scored, in order: the perplexity loop."""
 
     context: Ints
-    """Tokens of the text before it."""
+    """Tokens of the text before the token."""
     nll: Floats
-    """Nats."""
+    """Negative log-likelihood in nats."""
 
 
 class OverlapPlaces(Table):
-    """One row a place of known text read by both models; see `records.Overlaps`."""
+    """One row per place of known text that both models read; see `records.Overlaps`."""
 
     context: Ints
-    """Tokens of the text before it."""
+    """Tokens of the text before the place."""
     overlap: Floats
     agree: Bools
     target_nll: Floats
@@ -249,12 +253,12 @@ class OverlapPlaces(Table):
 
 
 class Passes(Table):
-    """One row a forward pass of the PPL loop; see `records.Scored`."""
+    """One row per forward pass of the perplexity loop; see `records.Scored`."""
 
     context: Ints
-    """Committed tokens once it was done."""
+    """Committed tokens after the pass."""
     scored: Ints
-    """How many tokens it scored."""
+    """How many tokens the pass scored."""
     start_ns: Ints
     wall_ns: Ints
     target_length: Floats
@@ -263,7 +267,7 @@ class Passes(Table):
 
 
 class Samples(Table):
-    """One row a reading of the slow counters."""
+    """One row per reading of the slow counters."""
 
     at_ns: Ints
     rss_bytes: Floats

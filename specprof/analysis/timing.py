@@ -1,9 +1,9 @@
-"""Where the time went: phases of the rounds, parts of a request; every sum comes out even.
+"""Where the time went: phases of the rounds, parts of a request; all parts sum to the whole.
 
 Knows nanoseconds and names of spans. A batch step's time is divided among its sequences' rounds.
-The host gap is what no top-level span covers; the tail is what neither prefill nor rounds cover.
-Both are derived, so phases add up to the wall by definition (theory I12), and a negative one
-betrays overlapping clocks.
+The host gap is the time that no top-level span covers. The tail is the time that neither prefill
+nor rounds cover. Both are derived, so the parts sum to the wall time by definition (theory I12). A
+negative gap or tail means that clocks overlap.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import numpy as np
 from specprof.analysis.columns import Columns
 
 GAP = "gap"
-"""The name the derived host gap goes by among the phases."""
+"""The host gap's name among the phases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,14 @@ class Request:
     prefill_ns: int
     rounds_ns: int
     tail_ns: int
-    """Between and after the rounds: recording, observing, the loop itself."""
+    """Time between and after the rounds: recording, observing, the loop itself."""
     wall_ns: int
 
 
 def phases(columns: Columns) -> list[Phase]:
-    """Return every top-level span and the gap, in the order they first appeared; the gap last.
+    """Return every top-level span, in order of first appearance, and then the gap.
 
-    Their `total_ns` sum to the rounds' wall time exactly. No rounds, no phases.
+    Their `total_ns` sum to the rounds' wall time exactly. Empty where the rounds took no time.
     """
     rounds = columns.rounds
     wall, emitted = int(rounds.wall_ns.sum()), int(rounds.emitted.sum())
@@ -58,7 +58,7 @@ def phases(columns: Columns) -> list[Phase]:
 
 
 def requests(columns: Columns) -> list[Request]:
-    """Return each finished burst in parts, whose sum is its wall time exactly."""
+    """Return each finished burst in parts that sum to its wall time exactly."""
     rounds, prefill = columns.rounds, dict[int, int]()
     for fed in columns.prefills:
         prefill[fed.burst] = prefill.get(fed.burst, 0) + fed.wall_ns

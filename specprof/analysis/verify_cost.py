@@ -1,8 +1,8 @@
-"""What verifying n tokens at once costs, fitted from the rounds and plain steps of a run (5.5).
+"""What verifying n tokens at once costs, fitted from a run's rounds and plain steps (theory 5.5).
 
-A target forward of n tokens at context L takes v0 + v1 n + v2 L + v3 n L. Each term is fitted only
-where the run varied what it goes by; plain steps are forwards of one token. Times of a batch are a
-sequence's share, of plain steps and rounds alike.
+A target forward of n tokens at context L takes v0 + v1 n + v2 L + v3 n L. A term is fitted only
+where the run varied its n or its L. Plain steps are forwards of one token. In a batch, the times
+of rounds and plain steps are one sequence's share.
 """
 
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from specprof.analysis.stats import Estimate
 from specprof.analysis.tables import Floats
 from specprof.errors import MissingEvidence
 
-ENOUGH = 8
-"""Rounds of one width from which its median is told."""
-SPREAD = 1.5
-"""Largest context over smallest from which the time is said to go by the context or not to."""
-SEEN = 3.0
-"""Standard errors above 0 from which a term of the context is told."""
-_PIECE = 1 << 10
-"""Forwards that are fitted at once: so few that BLAS keeps to one thread."""
-OUTLIER = 5.0
-"""Robust standard deviations beyond which a forward was held up by something else."""
+MIN_FORWARDS = 8
+"""Forwards of one width that its median needs."""
+MIN_CONTEXT_RATIO = 1.5
+"""Largest context over smallest that a fit over the context needs."""
+MIN_STANDARD_ERRORS = 3.0
+"""Standard errors above 0 that keep a term of the context in the fit."""
+_FORWARDS_TOGETHER = 1 << 10
+"""Forwards that are fitted at once: few enough that BLAS keeps to one thread."""
+MAX_DEVIATIONS = 5.0
+"""Robust standard deviations from the median beyond which a forward is left out of the fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Width:
     tokens: int
     """Fed to the target at once; 1 is a plain step."""
     ns: float
-    """The median."""
+    """The median time of a forward."""
     n: int
 
 
@@ -46,29 +46,30 @@ class VerifyCost:
     fixed_ns: float
     """v0"""
     token_ns: float
-    """v1: each token more."""
+    """v1: for each further token."""
     context_ns: float | None
-    """v2: each token of context more; None where the context hardly varied, or it can't be seen."""
+    """v2: for each further token of context; None where the context hardly varied, or where the
+    term is lost in the noise."""
     token_context_ns: float | None
-    """v3; None where it can't be told from the others."""
+    """v3; None where it can't be separated from the other terms."""
     inflation: Estimate
-    """A verify pass over a plain step, with the interval of the ratio of medians."""
+    """Median verify pass / median plain step, with the interval of that ratio."""
     mean_width: float
-    """Tokens of a verify pass."""
+    """Mean tokens of a verify pass."""
 
     @property
     def marginal(self) -> float:
-        """What each verified token after the first adds, in plain steps."""
+        """Cost of each verified token after the first, in plain steps."""
         return (self.inflation.value - 1) / max(self.mean_width - 1, 1)
 
     @property
     def least_marginal(self) -> float:
-        """The same at the lower end of the interval."""
+        """`marginal` at the lower end of the interval."""
         return (self.inflation.low - 1) / max(self.mean_width - 1, 1)
 
 
 def verify_cost(evidence: Evidence) -> VerifyCost:
-    """Fit the curve; raises MissingEvidence without a verify span or without plain steps."""
+    """Fit the curve. Raises MissingEvidence without a verify span or without plain steps."""
     rounds, columns = evidence.timed, evidence.columns
     if "verify" not in columns.spans:
         hint = "record with --detail rounds or evidence"
@@ -80,10 +81,10 @@ def verify_cost(evidence: Evidence) -> VerifyCost:
     tokens = 1.0 + rounds.drafted[drafting].astype(float)
     context = rounds.context[drafting].astype(float)
     steps_ns = plain.round_ns * (plain.step_ns / float(plain.round_ns.mean()))
-    kept = _undisturbed(ns, tokens)
+    kept = _find_undisturbed(ns, tokens)
     fed = np.concatenate([tokens[kept], np.ones(len(steps_ns))])
     at = np.concatenate([context[kept], context])
-    fixed, token, by_context, both = _fitted(fed, at, np.concatenate([ns[kept], steps_ns]))
+    fixed, token, by_context, both = _fit_terms(fed, at, np.concatenate([ns[kept], steps_ns]))
     return VerifyCost(
         widths=[Width(1, plain.step_ns, len(steps_ns)), *_widths(tokens, ns)],
         fixed_ns=fixed,
@@ -99,36 +100,36 @@ def _widths(tokens: Floats, ns: Floats) -> list[Width]:
     found = list[Width]()
     for width in np.unique(tokens):
         those = ns[tokens == width]
-        if len(those) >= ENOUGH:
+        if len(those) >= MIN_FORWARDS:
             found.append(Width(int(width), float(np.median(those)), len(those)))
     return found
 
 
-def _undisturbed(ns: Floats, tokens: Floats) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    """Leave out forwards far off the median of their width."""
+def _find_undisturbed(ns: Floats, tokens: Floats) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    """Return which forwards, [n], lie near the median of their width."""
     kept = np.ones(len(ns), bool)
     for width in np.unique(tokens):
         those = tokens == width
         off = np.abs(ns[those] - np.median(ns[those]))
-        kept[those] = off <= OUTLIER * 1.4826 * max(float(np.median(off)), 1.0)
+        kept[those] = off <= MAX_DEVIATIONS * 1.4826 * max(float(np.median(off)), 1.0)
     return kept
 
 
-def _fitted(
+def _fit_terms(
     tokens: Floats, context: Floats, ns: Floats
 ) -> tuple[float, float, float | None, float | None]:
-    """Least squares over the terms that can be told apart; a context's only where it is seen."""
-    spread = bool(context.max() > SPREAD * max(context.min(), 1.0))
+    """Fit v0 to v3 by least squares; None for a term that the data cannot separate."""
+    spread = bool(context.max() > MIN_CONTEXT_RATIO * max(context.min(), 1.0))
     crossed = spread and len(np.unique(tokens)) > 2  # noqa: PLR2004 - plain and one width are two
     terms = 2 + spread + crossed
     triangle = _triangle(tokens, context, ns)
-    told = triangle[:, -1]
+    times = triangle[:, -1]
     while True:
-        laid = triangle[:, :terms]
-        found = np.linalg.lstsq(laid, told, rcond=None)[0]
-        residual = float(((told - laid @ found) ** 2).sum()) / len(ns)
-        variance = residual * np.linalg.pinv(laid.T @ laid)[-1, -1]
-        if terms == 2 or found[-1] > SEEN * np.sqrt(variance):  # noqa: PLR2004 - v0 and v1
+        design = triangle[:, :terms]
+        found = np.linalg.lstsq(design, times, rcond=None)[0]
+        residual = float(((times - design @ found) ** 2).sum()) / len(ns)
+        variance = residual * np.linalg.pinv(design.T @ design)[-1, -1]
+        if terms == 2 or found[-1] > MIN_STANDARD_ERRORS * np.sqrt(variance):  # noqa: PLR2004 - v0 and v1
             break
         terms -= 1
     padded = [*found.tolist(), None, None]
@@ -138,18 +139,18 @@ def _fitted(
 def _triangle(tokens: Floats, context: Floats, ns: Floats) -> Floats:
     """Return the triangle R of the QR decomposition of 1, n, L, n L and the times, [5, 5] or less.
 
-    Least squares over it are those over all rows, which are never laid out together.
+    Least squares over R gives the result over all rows, which would take too much memory at once.
     """
     triangle = np.empty((0, 5))
-    for start in range(0, len(ns), _PIECE):
-        n, at, took = (each[start : start + _PIECE] for each in (tokens, context, ns))
+    for start in range(0, len(ns), _FORWARDS_TOGETHER):
+        n, at, took = (each[start : start + _FORWARDS_TOGETHER] for each in (tokens, context, ns))
         rows = np.stack([np.ones_like(n), n, at, n * at, took], axis=1)
         triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows]), mode="r"))
     return triangle
 
 
 def _inflation(ns: Floats, steps_ns: Floats, spread: float) -> Estimate:
-    """Return median verify / median step; the interval from quantiles of the medians' order."""
+    """Return median verify / median step, with an interval from the spread of both medians."""
     value = float(np.median(ns) / np.median(steps_ns))
     half = 1.253 * 1.96 * float(np.subtract(*np.quantile(ns, [0.75, 0.25]))) / 1.349
     own = half / max(float(np.median(ns)), 1.0) / np.sqrt(len(ns))

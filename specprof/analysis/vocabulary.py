@@ -1,7 +1,7 @@
-"""Whether rejected ids and those committed in their place are the same pairs again and again.
+"""Whether the same pairs of a rejected id and its correction come again and again.
 
-A weak draft confuses a word with many; a draft of another vocabulary says each of its words by one
-wrong id. Pairs are counted over rejections whose correction is known.
+A weak draft confuses a word with many words. A draft of another vocabulary uses one wrong id for
+each word. Pairs are counted over rejections whose correction is known.
 """
 
 from dataclasses import dataclass
@@ -12,26 +12,27 @@ from specprof.analysis import emitted_law
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Ints, among
 
-OFTEN = 4
-"""Rejections of one id that can show a habit."""
-MOSTLY = 0.5
-SELDOM = 0.1
-"""Share of a pair's id that is accepted at most."""
+MIN_REJECTIONS = 4
+"""Rejections of one id that a pair needs."""
+MIN_PARTNER_SHARE = 0.5
+"""Share of an id's rejections whose correction is its partner, at least."""
+MAX_ACCEPTED_SHARE = 0.1
+"""An id's acceptances / its rejections, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchanged:
-    """Ids that stand for one other id each."""
+    """Rejected ids that each have one partner id as their correction."""
 
     pairs: int
     held: int
-    """Rejections of these ids that their partner took the place of."""
+    """Rejections of these ids whose correction is the partner."""
     rejected: int
     """All rejections whose correction is known."""
 
 
-def exchanged(evidence: Evidence) -> Exchanged:
-    """Count the rejected ids whose correction is mostly one id, which mostly corrects only them."""
+def count_exchanged_ids(evidence: Evidence) -> Exchanged:
+    """Count the rejected ids whose correction is mostly one id that mostly corrects only them."""
     reached = evidence.reached
     fallen = reached.where(reached.settles() & ~reached.accepted)
     row = evidence.row(fallen.round)
@@ -46,17 +47,21 @@ def exchanged(evidence: Evidence) -> Exchanged:
     mostly, held = _commonest(fell, came, times, n)
     back, _ = _commonest(came, fell, times, n)
     stands = np.bincount(np.searchsorted(ids, stood[among(stood, ids)]), minlength=n)
-    pairs = (count >= OFTEN) & (stands <= SELDOM * count) & (back[mostly] == np.arange(n))
-    pairs &= held >= np.maximum(MOSTLY * count, 2)
+    pairs = (
+        (count >= MIN_REJECTIONS)
+        & (stands <= MAX_ACCEPTED_SHARE * count)
+        & (back[mostly] == np.arange(n))
+    )
+    pairs &= held >= np.maximum(MIN_PARTNER_SHARE * count, 2)
     return Exchanged(pairs=int(pairs.sum()), held=int(held[pairs].sum()), rejected=len(drafted))
 
 
 def _commonest(of: Ints, with_: Ints, times: Ints, n: int) -> tuple[Ints, Ints]:
-    """Return what came oftenest with each of `n` ids, and how often, [n]; 0 times: with none.
+    """Return each of `n` ids' commonest partner, and how often it came, [n]; 0 times: no partner.
 
-    `times` says how often each pair was seen, [pairs].
+    `of` and `with_` are the pairs' ids; `times` says how often each pair came, [pairs].
     """
-    order = np.lexsort((-with_, times, of))  # the last of an id's is its commonest, the least id
+    order = np.lexsort((-with_, times, of))  # an id's last row is its commonest, lowest partner
     found, often = np.zeros(n, np.int64), np.zeros(n, np.int64)
     found[of[order]], often[of[order]] = with_[order], times[order]
     return found, often

@@ -120,11 +120,11 @@ def _rate(found: "Contest", standing: "Standing") -> "Figure | None":
 
 
 def _over(standing: "Standing", base: "Standing | None") -> "Figure | None":
-    from specprof.analysis.paired_timing import faster
+    from specprof.analysis.paired_timing import speedup
 
     if base is None or base is standing or not base.bouts:
         return None
-    return faster(_times(standing), _times(base))
+    return speedup(_times(standing), _times(base))
 
 
 def _times(standing: "Standing"):  # type: ignore[no-untyped-def]  # noqa: ANN202 - numpy stays unloaded
@@ -175,12 +175,14 @@ def _pairing(found: "Contest") -> str:
 
 
 def _measured(found: "Contest") -> list[str]:
-    from specprof.analysis.paired_timing import FEWEST
+    from specprof.analysis.paired_timing import MIN_REPETITIONS
 
     ended = ", stopped by the user" if found.stopped else ""
     told = f"medians of {found.repetitions} repetitions in {found.seconds:.0f} s{ended}, each there"
-    few = found.repetitions < FEWEST
-    bounds = f"; intervals need {FEWEST}: give more --seconds" if few else "; [95% interval]"
+    few = found.repetitions < MIN_REPETITIONS
+    bounds = (
+        f"; intervals need {MIN_REPETITIONS}: give more --seconds" if few else "; [95% interval]"
+    )
     lines = [f"{told} and back{bounds}"]
     if found.device != "cpu":
         return lines

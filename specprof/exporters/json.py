@@ -15,7 +15,7 @@ from specprof.analysis.columns import Columns
 from specprof.analysis.contradictions import contradictions
 from specprof.analysis.memory import caches
 from specprof.analysis.perplexity import by_depth, perplexity
-from specprof.analysis.recorded import laid_out
+from specprof.analysis.recorded import lay_out_capture
 from specprof.analysis.timing import phases, requests
 from specprof.capture import Capture
 from specprof.extend import Exporter
@@ -40,7 +40,7 @@ class Json(Exporter):
 
 def summary(capture: Capture) -> dict[str, Any]:
     """Return the document: what ran, the totals, times by phase, acceptance three ways."""
-    columns = laid_out(capture).columns
+    columns = lay_out_capture(capture).columns
     doubts = contradictions(columns)
     counted, timed = not any(each.of == "counts" for each in doubts), not doubts
     return {

@@ -1,1 +1,1 @@
-"""Results that other tools published: read, and checked for what can't be true."""
+"""Results that other tools published: reads them, and checks them for impossible numbers."""

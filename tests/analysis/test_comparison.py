@@ -11,8 +11,8 @@ import captures
 from specprof.analysis import comparison, summaries
 from specprof.analysis.columns import Columns
 from specprof.analysis.comparison import compare
-from specprof.analysis.recorded import laid_out
-from specprof.analysis.summaries import summarised
+from specprof.analysis.recorded import lay_out_capture
+from specprof.analysis.summaries import summarise
 from specprof.analysis.sweep_cells import Cell
 from specprof.records import Drafted, Plain, Prefill, Round, Scored
 from specprof.settings import RunSpec, Settings
@@ -25,15 +25,15 @@ def cell(label, made, state="complete", **settings):
     header, *rest = made
     spec = RunSpec(id=label, profile="t", settings=Settings(**settings), label=label)
     header = msgspec.structs.replace(header, spec=spec)
-    capture = laid_out(captures.in_memory([header, *rest]))
-    return Cell(spec=spec, label=label, captures=[summarised(capture)], states=[state])
+    capture = lay_out_capture(captures.in_memory([header, *rest]))
+    return Cell(spec=spec, label=label, captures=[summarise(capture)], states=[state])
 
 
 def with_header(one, **changed):
     """Return a cell whose capture has these fields of its header changed."""
     header, *rest = captures.events()
     header = msgspec.structs.replace(one.header, **changed)
-    return replace(one, captures=[summarised(laid_out(captures.in_memory([header, *rest])))])
+    return replace(one, captures=[summarise(lay_out_capture(captures.in_memory([header, *rest])))])
 
 
 def played(emitted, wall_ms, *, drafted=4, context=200, at=0):
@@ -238,7 +238,10 @@ def test_what_would_mislead_is_noted():
 
 @pytest.mark.parametrize(
     ("differs", "note"),
-    [({"torch_threads": 2}, "threads differ"), ({"processor": "another"}, "different machines")],
+    [
+        ({"torch_threads": 2}, "thread counts differ"),
+        ({"processor": "another"}, "different machines"),
+    ],
 )
 def test_only_what_is_another_machine_is_called_so(differs, note):
     """The thread count is each cell's own choice; it is told, and compared all the same."""

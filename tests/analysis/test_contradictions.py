@@ -57,11 +57,11 @@ def test_a_broken_engine_contradicts_nothing(fault):
 
 
 COUNTS = [
-    (doubled(Round), "1 round is told more than once, the first is round 0"),
-    (doubled(Prefill), "the prefills of a burst are told more than once"),
-    (doubled(Burst), "the ends of a burst are told more than once"),
-    (doubled(Plain), "the plain steps of a burst are told more than once"),
-    (doubled(Recheck), "the recheck of a place is told more than once"),
+    (doubled(Round), "1 round is recorded more than once, the first is round 0"),
+    (doubled(Prefill), "the prefills of a burst are recorded more than once"),
+    (doubled(Burst), "the ends of a burst are recorded more than once"),
+    (doubled(Plain), "the plain steps of a burst are recorded more than once"),
+    (doubled(Recheck), "the recheck of a token is recorded more than once"),
     (doubled(Scored, **TEXT), "known text is scored more than once, or out of order"),
     (changed(End, rounds=7), "its end line counts 7 rounds, and"),
     (changed(End, emitted=7), "its end line counts 7 tokens, and its rounds emit"),
@@ -93,15 +93,18 @@ def test_outcomes_that_disagree_are_said():
     """A count of accepted drafts beside the drafts marked so; rechecked tokens that are none."""
     one = next(each for each in events(**LONG) if isinstance(each, Round) and each.accepted)
     told = found(changed(Round, at=one.index, accepted=one.accepted - 1))
-    assert "rounds count other than the drafted tokens they mark as accepted" in told[0][1]
+    assert (
+        "the accepted counts of some rounds differ from the drafted tokens marked accepted"
+        in told[0][1]
+    )
     recheck = next(each for each in events(**LONG) if isinstance(each, Recheck))
     beyond = [*recheck.emitted[:-1], replace(recheck.emitted[-1], slot=50)]
-    assert found(changed(Recheck, emitted=beyond))[0][1].startswith("tokens are rechecked that")
+    assert found(changed(Recheck, emitted=beyond))[0][1].startswith("the recheck holds tokens")
 
 
 TIMES = [
-    (changed(Round, at=5, wall_ns=3 * SECOND), "rounds of one burst lie over one another in time"),
-    (changed(Round, at=5, start_ns=10**4 * SECOND), "lie over one another"),
+    (changed(Round, at=5, wall_ns=3 * SECOND), "rounds of one burst overlap in time"),
+    (changed(Round, at=5, start_ns=10**4 * SECOND), "overlap in time"),
     (changed(Burst, wall_ns=0), "the rounds of burst 0 last longer than the burst"),
 ]
 

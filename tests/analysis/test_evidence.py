@@ -6,7 +6,7 @@ import pytest
 
 import captures
 from specprof.analysis.columns import Columns
-from specprof.analysis.evidence import FAMILY_ERROR, TESTS, Evidence
+from specprof.analysis.evidence import FAMILY_ERROR, TEST_COUNT, Evidence
 from specprof.diagnosis.diagnose import diagnose
 from specprof.errors import MissingEvidence
 from specprof.findings import Crashed
@@ -98,13 +98,13 @@ def test_rounds_out_of_order_are_refused():
         msgspec.structs.replace(event, index=7) if isinstance(event, Round) else event
         for event in events
     ]
-    with pytest.raises(MissingEvidence, match="told more than once"):
+    with pytest.raises(MissingEvidence, match="recorded more than once"):
         _ = Evidence(fed(shuffled)).rounds
 
 
 def test_the_family_error_is_divided_among_the_tests():
     """1% over all of them."""
-    assert evidence().alpha * TESTS == pytest.approx(FAMILY_ERROR) == 0.01
+    assert evidence().alpha * TEST_COUNT == pytest.approx(FAMILY_ERROR) == 0.01
 
 
 def without(made, *indices):

@@ -60,6 +60,6 @@ def test_a_column_grows_past_its_room(monkeypatch, mapped):
 
 def test_room_is_zero_beyond_what_is_used():
     """A span that first shows late took no time before."""
-    grown = growing.with_room(np.ones(4, np.int64), 300_000, 3)
+    grown = growing.ensure_room(np.ones(4, np.int64), 300_000, 3)
     assert grown[:3].tolist() == [1, 1, 1]
     assert not grown[3:].any()

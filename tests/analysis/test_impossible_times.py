@@ -57,7 +57,7 @@ IMPOSSIBLE = [
                 lambda e: replace(e, spans=[]) if isinstance(e, Round) else nothing_but(e),
             ),
         ),
-        "plain steps take 1 ns, and to read their clock takes 50",
+        "plain steps take 1 ns, and reading their clock takes 50",
     ),
     (every(Round, lambda e: replace(e, wall_ns=0)), "the spans of the rounds last"),
     (every(Round, lambda e: replace(e, start_ns=0)), "rounds start at 0 s, and burst"),

@@ -98,7 +98,7 @@ def test_the_bank_names_the_law_by_hand():
     best = likelihood.best_of_coins(
         np.array([True] * 3), {"declared": np.full(3, 0.9), "always": np.ones(3)}.items()
     )
-    stray = likelihood.STRAY
+    stray = likelihood.STRAY_SHARE
     inside = [stray + (1 - 2 * stray) * law for law in (1.0, 0.9)]
     assert best.name == "always"
     assert best.gain == best.lead == pytest.approx(3 * math.log(inside[0] / inside[1]))
@@ -110,7 +110,7 @@ def test_the_likeliest_tokens_mass_is_read_off_the_token_that_was_emitted():
     """Of each place of a chain, from the shortfall of whatever was committed there."""
     evidence = gathered(events(Sound(0), rounds=50))
     places = evidence.places
-    highest = accept_laws._highest(evidence, places)
+    highest = accept_laws._largest_target_probs(evidence, places)
     assert (highest >= places.target_prob * (1 - 1e-9)).all()
     tokens = evidence.columns.rescored
     first = tokens.where(tokens.slot == 0)

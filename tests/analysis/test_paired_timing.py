@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from specprof.analysis.paired_timing import FEWEST, faster, median, per_second
+from specprof.analysis.paired_timing import MIN_REPETITIONS, median, per_second, speedup
 
 STEADY = np.array([[1.0, 1.0], [2.0, 2.0], [4.0, 4.0]])
 """Nanoseconds: the machine got slower and slower."""
@@ -11,10 +11,10 @@ STEADY = np.array([[1.0, 1.0], [2.0, 2.0], [4.0, 4.0]])
 
 def test_a_ratio_is_made_within_each_repetition():
     """Twice as fast in each is twice as fast, however the machine drifts; the pair's order too."""
-    found = faster(STEADY, 2 * STEADY)
+    found = speedup(STEADY, 2 * STEADY)
     assert (found.value, found.n) == (2.0, 3)
     there_and_back = np.array([[1.0, 3.0]])
-    assert faster(there_and_back, np.array([[2.0, 2.0]])).value == 1.0
+    assert speedup(there_and_back, np.array([[2.0, 2.0]])).value == 1.0
 
 
 def test_a_rate_is_the_middle_repetitions():
@@ -25,7 +25,7 @@ def test_a_rate_is_the_middle_repetitions():
 
 def test_few_repetitions_have_no_interval():
     """From six on the least and the greatest hold the median in 95 of 100 cases."""
-    assert 1 - 2 / 2 ** (FEWEST - 1) < 0.95 <= 1 - 2 / 2**FEWEST
+    assert 1 - 2 / 2 ** (MIN_REPETITIONS - 1) < 0.95 <= 1 - 2 / 2**MIN_REPETITIONS
     five = median(np.arange(5.0))
     assert (five.value, five.low, five.high, five.n) == (2.0, None, None, 5)
 
@@ -61,4 +61,4 @@ def test_nothing_played_is_nothing_known():
     """No repetition, no figure."""
     empty = np.empty((0, 2))
     assert per_second(10, empty) is None
-    assert faster(empty, empty) is None
+    assert speedup(empty, empty) is None

@@ -5,7 +5,7 @@ import pytest
 
 import captures
 from specprof.analysis import recorded
-from specprof.analysis.recorded import laid_out, read_columns
+from specprof.analysis.recorded import lay_out_capture, read_columns
 from specprof.analysis.tables import Table
 from specprof.capture import read_capture
 from specprof.errors import CaptureUnreadable
@@ -29,7 +29,7 @@ def test_pieces_are_the_whole(monkeypatch, tmp_path, make, size):
     monkeypatch.setattr(recorded, "PIECE_BYTES", size)
     path = make(tmp_path / "run.jsonl")
     read, whole = read_columns(path), read_capture(path)
-    alike(read.columns, laid_out(whole).columns)
+    alike(read.columns, lay_out_capture(whole).columns)
     assert (read.state, read.torn) == (whole.state, whole.torn)
     assert list(read.damaged) == list(whole.damaged)
     assert read.header == whole.header

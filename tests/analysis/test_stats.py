@@ -106,10 +106,12 @@ def test_the_detectable_effect_is_detected():
         effect = stats.fair_coins(*coins(seed)).detectable
         random = np.random.default_rng(seed + 99)
         came = random.random(3000) < np.clip(owed + effect, 0, 1)
-        found["coins"] += stats.fair_coins(owed, came.astype(float)).p_value <= stats.ERROR
+        found["coins"] += (
+            stats.fair_coins(owed, came.astype(float)).p_value <= stats.LIMIT_ERROR_RATE
+        )
         fair = random.uniform(-0.8, 0.8, 3000)
         moved = stats.fair_bets(fair + stats.fair_bets(fair).detectable)
-        found["bets"] += moved.p_value <= stats.ERROR
+        found["bets"] += moved.p_value <= stats.LIMIT_ERROR_RATE
     assert min(found.values()) >= 170, found
 
 
@@ -160,7 +162,7 @@ def trials(seed, n=700):
 def test_a_trial_in_pieces_is_the_trial_at_once(monkeypatch, piece):
     """Bit by bit: fortunes are carried from one piece to the next."""
     at_once = [list(trials(seed)) for seed in range(6)]
-    monkeypatch.setattr(stats, "_PIECE", piece)
+    monkeypatch.setattr(stats, "_OBSERVATIONS_TOGETHER", piece)
     assert [list(trials(seed)) for seed in range(6)] == at_once
 
 
@@ -169,7 +171,7 @@ def test_what_is_no_number_is_no_verdict():
     for place in (0, 5, 9):
         differences = np.zeros(10)
         differences[place] = np.nan
-        with pytest.raises(ValueError, match="no number"):
+        with pytest.raises(ValueError, match="not a number"):
             stats.fair_bets(differences)
 
 
@@ -178,9 +180,9 @@ def test_lags_one_by_one_are_those_of_the_spectrum(monkeypatch, persistence):
     """The same time, however far the correlation reaches."""
     series = autoregressive(np.random.default_rng(3), 3000, persistence)
     nearby = stats.autocorrelation_time(series)
-    monkeypatch.setattr(stats, "_NEARBY", 1)
+    monkeypatch.setattr(stats, "_SHORT_LAGS", 1)
     assert stats.autocorrelation_time(series) == pytest.approx(nearby, rel=1e-9)
-    monkeypatch.setattr(stats, "_NEARBY", 3000)
+    monkeypatch.setattr(stats, "_SHORT_LAGS", 3000)
     assert stats.autocorrelation_time(series) == pytest.approx(nearby, rel=1e-9)
 
 
@@ -195,15 +197,15 @@ def test_dealing_in_pieces_is_dealing_at_once(monkeypatch):
     random = np.random.default_rng(5)
     sums, inside = random.integers(0, 9, 90).astype(float), np.arange(90) < 30
     at_once = stats.block_permutation(sums, np.full(90, 9.0), inside, draws=500)
-    monkeypatch.setattr(stats, "_DEALT", 7 * 90)
+    monkeypatch.setattr(stats, "_NUMBERS_TOGETHER", 7 * 90)
     assert stats.block_permutation(sums, np.full(90, 9.0), inside, draws=500) == at_once
 
 
 @pytest.mark.parametrize("share", [0.5, 0.01, 0.0001])
 def test_a_step_is_found_among_any_number_of_blocks(monkeypatch, share):
     """Neighbours of a side stand together, and where one side has few the other is thinned out."""
-    monkeypatch.setattr(stats, "MOST_BLOCKS", 100)
-    monkeypatch.setattr(stats, "FEWEST_BLOCKS", 10)
+    monkeypatch.setattr(stats, "MAX_BLOCKS", 100)
+    monkeypatch.setattr(stats, "MIN_BLOCKS", 10)
     n = 40_000
     random, inside = np.random.default_rng(1), np.arange(n) % round(1 / share) == 0
     counts, false_alarms = np.full(n, 50.0), 0
@@ -213,7 +215,7 @@ def test_a_step_is_found_among_any_number_of_blocks(monkeypatch, share):
         false_alarms += found <= 0.05
     assert false_alarms <= 7  # 5% and three standard deviations
     sums = random.binomial(50, np.where(inside, 0.9, 0.3)).astype(float)
-    thinned, _, side = stats._thinned(sums, counts, inside)
+    thinned, _, side = stats._thin_blocks(sums, counts, inside)
     assert 4 <= len(thinned) <= 2 * 100
     assert 0 < side.sum() < len(side)
     assert stats.block_permutation(sums, counts, inside) < 0.001
@@ -230,7 +232,7 @@ def test_a_step_is_found_among_any_number_of_blocks(monkeypatch, share):
 )
 def test_an_interval_is_widened_or_gives_up(low, high, spread, told):
     """Where nothing bounds a ratio its interval is the half-line; no number overflows."""
-    found = stats.widened(stats.Estimate(2.0, low, high, 9), spread)
+    found = stats.widen(stats.Estimate(2.0, low, high, 9), spread)
     assert (found.low, found.high) == pytest.approx(told)
     assert found.value == 2.0
 

@@ -5,7 +5,7 @@ import pytest
 
 import captures
 from specprof.analysis.columns import Columns
-from specprof.analysis.text_health import looping, looping_frac
+from specprof.analysis.text_health import looping_frac, mark_loops
 
 
 def zipf(n, seed=0):
@@ -15,7 +15,7 @@ def zipf(n, seed=0):
 def test_text_is_no_loop():
     """No false alarm in 4500 tokens of Zipf text (theory 9.1), on any of 5 seeds."""
     for seed in range(5):
-        assert not looping(zipf(4500, seed)).any()
+        assert not mark_loops(zipf(4500, seed)).any()
 
 
 @pytest.mark.parametrize("period", [1, 2, 17, 90, 256])
@@ -23,7 +23,7 @@ def test_a_planted_loop_is_marked_from_its_first_repetition(period):
     """And the text before it is not."""
     word = np.arange(1000, 1000 + period)
     tokens = np.concatenate([zipf(500), np.tile(word, 1 + 300 // period + 4)])
-    marked = looping(tokens)
+    marked = mark_loops(tokens)
     assert not marked[:500].any()
     assert not marked[500 : 500 + period].any()
     assert marked[500 + period :].all()
@@ -32,7 +32,7 @@ def test_a_planted_loop_is_marked_from_its_first_repetition(period):
 def test_a_short_repetition_is_no_loop():
     """A list of four like items is text."""
     tokens = np.concatenate([zipf(200), np.tile(np.arange(1000, 1010), 4), zipf(200, 1)])
-    assert not looping(tokens).any()
+    assert not mark_loops(tokens).any()
 
 
 def test_bursts_are_kept_apart():

@@ -8,7 +8,7 @@ import captures
 from specprof.analysis.columns import Columns
 from specprof.analysis.cost_model import costs
 from specprof.analysis.evidence import Evidence
-from specprof.analysis.remedies import BANDWIDTH, prospects, roofline
+from specprof.analysis.remedies import BANDWIDTH_FACT, prospects, roofline
 from specprof.analysis.verify_cost import verify_cost
 from specprof.errors import MissingEvidence
 from specprof.records import Header, Plain, Round, Span
@@ -85,7 +85,7 @@ def test_remedies_add_up_to_what_they_take_away():
     speeds = {each.name: each.tokens_per_second for each in found.remedies}
     ran = 1e9 * cost.tau / cost.round_ns
     assert speeds["as it ran"] == pytest.approx(ran)
-    assert speeds["drafts that all stand"] == pytest.approx(1e9 * 5 / cost.round_ns)
+    assert speeds["every draft accepted"] == pytest.approx(1e9 * 5 / cost.round_ns)
     free = cost.round_ns - cost.depth * cost.draft_step_ns
     assert speeds["a draft that costs nothing"] == pytest.approx(1e9 * cost.tau / free)
     assert found.remedies[0].gain == 1
@@ -99,7 +99,7 @@ def test_the_roof_is_the_time_to_read_weights_and_cache():
     header, *rest = captures.events(**LONG)
     assert isinstance(header, Header)
     target = replace(header.target, weight_bytes=10_000_000)
-    told = replace(header, target=target, machine={BANDWIDTH: 10**10})
+    told = replace(header, target=target, machine={BANDWIDTH_FACT: 10**10})
     evidence = evidence_on([told, *rest])
     roof = roofline(evidence)
     held = float(evidence.speculative.target_kv_bytes.mean())

@@ -33,14 +33,14 @@ def by_hand(rounds):
     pairs = held = 0
     for token in sorted({drafted for drafted, _ in fallen}):
         instead = [came for drafted, came in fallen if drafted == token]
-        few = len(instead) < vocabulary.OFTEN
-        if few or stood.count(token) > vocabulary.SELDOM * len(instead):
+        few = len(instead) < vocabulary.MIN_REJECTIONS
+        if few or stood.count(token) > vocabulary.MAX_ACCEPTED_SHARE * len(instead):
             continue
         partner = max(sorted(set(instead)), key=instead.count)
         drafted = [each for each, came in fallen if came == partner]
         back = max(sorted(set(drafted)), key=drafted.count)
         times = instead.count(partner)
-        if back == token and times >= max(vocabulary.MOSTLY * len(instead), 2):
+        if back == token and times >= max(vocabulary.MIN_PARTNER_SHARE * len(instead), 2):
             pairs, held = pairs + 1, held + times
     return pairs, held, len(fallen)
 
@@ -51,7 +51,7 @@ def test_pairs_are_those_of_counting_by_hand(rounds):
     made, last = evidence(rounds), emitted_law.last_tokens
     emitted_law.last_tokens = lambda _: np.array([came for _, came, _ in rounds], np.int64)
     try:
-        found = vocabulary.exchanged(made)
+        found = vocabulary.count_exchanged_ids(made)
     finally:
         emitted_law.last_tokens = last
     assert (found.pairs, found.held, found.rejected) == by_hand(rounds)

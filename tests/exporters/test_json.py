@@ -95,7 +95,7 @@ def test_what_rests_on_a_contradiction_is_not_told():
     made = events()
     twice = [each for event in made for each in [event] * (1 + isinstance(event, Round))]
     told = summary(in_memory(twice))
-    assert "told more than once" in told["contradictions"][0].told
+    assert "recorded more than once" in told["contradictions"][0].told
     withheld = ("acceptance", "by_draft_index", "by_context", "phases", "bursts")
     assert [told[key] for key in withheld] == [None] * len(withheld)
     assert told["totals"]["rounds"] == 2 * sum(isinstance(each, Round) for each in made)

@@ -1,7 +1,7 @@
 """Numerics: one that is a defect, and one that is none."""
 
 from drilled import STILL, assert_astray, assert_still, drilled
-from specprof.analysis.attribution import NOISE
+from specprof.analysis.attribution import NOISE_BY_DTYPE
 
 
 def test_a_path_of_several_tokens_that_is_off(family):
@@ -15,6 +15,6 @@ def test_a_path_of_several_tokens_that_is_off(family):
 def test_another_order_of_summation_is_no_defect(family):
     """More than float32's rounding, and far less than what is excused in bfloat16."""
     run = drilled(family, "num/verify-vs-decode-kernel-ties")
-    assert STILL < max(run.gaps("target")) < NOISE["bfloat16"].gap / 5
+    assert STILL < max(run.gaps("target")) < NOISE_BY_DTYPE["bfloat16"].gap / 5
     assert_still(run, "draft")
     assert set(run.short("target")) == {0}

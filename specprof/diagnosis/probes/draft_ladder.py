@@ -54,7 +54,7 @@ class DraftLadder(Probe):
         """
         del evidence
         own, *others = runs
-        gains = [overlap.gained(each.columns, own.columns) for each in others]
+        gains = [overlap.overlap_gain(each.columns, own.columns) for each in others]
         names = [_name(each.settings) for each in others]
         named = list(zip(names, gains, strict=True))
         clearly = [each for each in named if each[1].value >= MIN_GAIN and each[1].low > 0]
@@ -71,7 +71,9 @@ class DraftLadder(Probe):
                 message=f"the larger draft, {name}, overlaps {100 * gain.value:.1f} points more "
                 "with the target at the same places: this draft lacks capacity",
                 measures=(
-                    measure("overlap per place of text, this draft", overlap.owed(own.columns)),
+                    measure(
+                        "overlap per place of text, this draft", overlap.mean_overlap(own.columns)
+                    ),
                     *(measure(f"overlap gained per place of text, {n}", g) for n, g in named),
                 ),
                 remedy="compare this gain with the larger draft's time: "

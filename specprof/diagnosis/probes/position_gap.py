@@ -51,7 +51,7 @@ class PositionGap(Probe):
         near, apart = (run.columns for run in runs)
         settings = runs[1].settings
         # Places before the gap have no token on its other side.
-        lost = overlap.gained(near, apart, (settings.view or 0) + 1)
+        lost = overlap.overlap_gain(near, apart, (settings.view or 0) + 1)
         if lost.value < MIN_DROP or lost.low <= 0:
             return Clear(
                 detectable=f"a gap of {settings.gap:,} positions that costs {MIN_DROP:.0%}; it "
@@ -63,7 +63,7 @@ class PositionGap(Probe):
                 f"{100 * lost.value:.1f} points of overlap, with the content unchanged: the draft "
                 "was not trained for such distances",
                 measures=(
-                    measure("overlap per place of text", overlap.owed(near)),
+                    measure("overlap per place of text", overlap.mean_overlap(near)),
                     measure("overlap lost per place of text", lost),
                 ),
                 remedy="draft from a window of recent tokens (--set draft_cache=sink-window)",

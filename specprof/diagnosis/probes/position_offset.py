@@ -54,7 +54,7 @@ class PositionOffset(Probe):
         target = evidence.header.target
         if target is None or target.dtype not in MAX_ROUNDING_NATS:
             return Unknown(reason="the data type's rounding is not known")
-        shift, floor = overlap.moved(there, here), MAX_ROUNDING_NATS[target.dtype]
+        shift, floor = overlap.nll_shift(there, here), MAX_ROUNDING_NATS[target.dtype]
         if shift <= floor:
             return Clear(detectable=f"likelihoods moved by {floor} nats a token; {shift:.2g} seen")
         return Found(
@@ -64,7 +64,7 @@ class PositionOffset(Probe):
                 "differences",
                 measures=(
                     Measure(name="nats moved per place of text", value=shift),
-                    measure("overlap gained per place of text", overlap.gained(there, here)),
+                    measure("overlap gained per place of text", overlap.overlap_gain(there, here)),
                 ),
                 remedy="compare the rotary tables of both models with their configurations",
             )

@@ -55,8 +55,8 @@ class RepetitionText(Probe):
         """Compare mean overlaps by their intervals: the texts have different places."""
         del evidence
         own, *others = runs
-        here = overlap.owed(own.columns)
-        there = {_name(each.settings): overlap.owed(each.columns) for each in others}
+        here = overlap.mean_overlap(own.columns)
+        there = {_name(each.settings): overlap.mean_overlap(each.columns) for each in others}
         natural = {name: each for name, each in there.items() if name != REPEATED_TEXT}
         best = max(natural, key=lambda name: natural[name].value)
         measures = tuple(

@@ -44,7 +44,7 @@ class ShiftedControl(Probe):
     def judge(self, evidence: Evidence, runs: Sequence[Evidence]) -> Outcome:
         """Compare the mean overlap of a place with itself and with another."""
         del evidence
-        here, shifted = (overlap.owed(run.columns) for run in runs)
+        here, shifted = (overlap.mean_overlap(run.columns) for run in runs)
         if shifted.value < MAX_KEPT * here.value:
             return Clear(
                 detectable=f"{MAX_KEPT:.0%} of the overlap kept at a shift of {SHIFT_TOKENS} "

@@ -51,15 +51,15 @@ class ShortView(Probe):
         """Compare the overlap beyond the trained length, place by place."""
         known = trained_length(evidence.header) or DEFAULT_CONTEXT
         whole, view = (run.columns for run in runs)
-        gained = overlap.gained(view, whole, known)
+        gained = overlap.overlap_gain(view, whole, known)
         seen = runs[1].settings.view
         if gained.value < MIN_RECOVERY or gained.low <= 0:
             found = f"it recovered {gained.value:+.1%} beyond context {known:,}"
             return Clear(
                 detectable=f"a view of {seen} tokens that recovers {MIN_RECOVERY:.0%}; {found}"
             )
-        near, far = overlap.owed(whole, 0, known), overlap.owed(whole, known)
-        back = overlap.owed(view, known)
+        near, far = overlap.mean_overlap(whole, 0, known), overlap.mean_overlap(whole, known)
+        back = overlap.mean_overlap(view, known)
         return Found(
             finding=Finding(
                 message=f"beyond context {known:,} the draft is owed {back.value:.1%} of drafts "

@@ -51,7 +51,7 @@ class WindowSweep(Probe):
         narrow, *others = (run.columns for run in runs)
         settings = evidence.settings
         full = settings.window + settings.sinks
-        gains = [overlap.gained(each, narrow, full) for each in others]
+        gains = [overlap.overlap_gain(each, narrow, full) for each in others]
         best = max(gains, key=lambda each: each.value)
         if best.value < MIN_RECOVERY or best.low <= 0:
             return Clear(
@@ -63,7 +63,9 @@ class WindowSweep(Probe):
                 message=f"the draft's window of {settings.window} tokens costs it "
                 f"{100 * best.value:.1f} points of overlap: the draft needs the evicted tokens",
                 measures=(
-                    measure("overlap per place of text, own window", overlap.owed(narrow, full)),
+                    measure(
+                        "overlap per place of text, own window", overlap.mean_overlap(narrow, full)
+                    ),
                     *(
                         measure(f"overlap gained per place of text, {_say_window(run)}", gain)
                         for run, gain in zip(runs[1:], gains, strict=True)

@@ -18,7 +18,7 @@ def find_unsupported(evidence: Evidence, found: Finals) -> Bools:
     """Mark the corrections that the residual gives no mass, [finals]."""
     lawful = evidence.greedy | ~(
         # The draft's probability of a bonus is nan, which compares false: lawful.
-        found.target_prob < found.draft_prob * (1 - emitted_law.SLACK)
+        found.target_prob < found.draft_prob * (1 - emitted_law.MAX_RATIO_ERROR)
     )
     due = found.correction & ~_rejected_a_certain_draft(evidence, found)
     return (found.again & due) | (~lawful & due)
@@ -92,5 +92,5 @@ def _corrections(evidence: Evidence, after: Draw, *, wrong: bool) -> tuple[str, 
 def _rejected_a_certain_draft(evidence: Evidence, found: Finals) -> Bools:
     """Mark the rounds that rejected a draft which had to be accepted, [finals]."""
     places = evidence.reached
-    sure = places.where(~places.accepted & (places.accept_owed >= 1 - emitted_law.SLACK))
+    sure = places.where(~places.accepted & (places.accept_owed >= 1 - emitted_law.MAX_RATIO_ERROR))
     return (evidence.per_round(sure.round, np.ones(len(sure))) > 0)[found.row]

@@ -38,7 +38,7 @@ from typing import ClassVar
 import numpy as np
 
 from specprof.analysis import accept_laws, attribution, emitted_law
-from specprof.analysis.accept_laws import Standing
+from specprof.analysis.accept_laws import CoinPattern
 from specprof.analysis.attribution import Coins
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import first_rounds
@@ -114,7 +114,7 @@ def _message(coins: Coins, rejected_unduly: float) -> str:
 
 def _name_kind(evidence: Evidence, coins: Coins) -> Kind:
     """Name the rule that is really in force, as far as the decisions show it."""
-    found, places = evidence.ask(accept_laws.standing), evidence.places
+    found, places = evidence.ask(accept_laws.explain_coins), evidence.places
     if places.accepted.all():
         return ": it accepts all of them", ("accept/always-accept",)
     if found.unchecked is not None:
@@ -155,7 +155,7 @@ def _find_leaked_token(evidence: Evidence, coins: Coins) -> int | None:
     return usual if share > MIN_SHARE_OF_ONE_TOKEN else None
 
 
-def _name_best_law(evidence: Evidence, found: Standing) -> Kind:
+def _name_best_law(evidence: Evidence, found: CoinPattern) -> Kind:
     best = found.best
     lenient = best.name.endswith("times the ratio")
     if lenient and float(best.name.split()[0]) > 1 and _is_filtered(evidence):

@@ -54,7 +54,7 @@ class AnotherAcceptRule(Rule):
         if not evidence.ask(accept_laws.by_equality):
             limit = f"a bias of {coins.trial.detectable:.1%} over {coins.trial.n:,} open places"
             return Clear(detectable=limit if coins.trial.n else "no place was open")
-        if evidence.ask(accept_laws.picked):
+        if evidence.ask(accept_laws.are_drafts_picked):
             return Unknown(reason="drafts are no draws, and are accepted as often as owed")
         return Found(finding=_equality(evidence))
 

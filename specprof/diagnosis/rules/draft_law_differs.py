@@ -112,7 +112,7 @@ def _say_how(evidence: Evidence, draws: Draws) -> tuple[str, tuple[str, ...]]:
     """Say how the draws differ, and name the case that leaves this."""
     if evidence.greedy:
         return "not all are its first choice", ("draft/temp-zero-sampler-degenerate",)
-    if evidence.ask(accept_laws.picked):
+    if evidence.ask(accept_laws.are_drafts_picked):
         return "each is that law's first choice", ("accept/greedy-draft-soft-q",)
     law = ("accept/q-unfiltered-tokens-filtered",)
     if draws.tails.log_evidence > max(draws.ranks.log_evidence, draws.trial.log_evidence):

@@ -56,7 +56,7 @@ class DraftsConstant(Rule):
         dummy = (token == token[-1]) & ~accepted
         count = stream.ending_run(dummy)
         before = len(np.unique(token[: len(token) - count]))
-        start = places.taken(order).round[len(token) - count :]
+        start = places.take(order).round[len(token) - count :]
         n = len(np.unique(start))
         if n < MIN_ROUNDS or before < MIN_IDS_BEFORE:
             return Clear(detectable=f"{MIN_ROUNDS} rounds that draft one id beyond a context")

@@ -52,7 +52,7 @@ class DraftsNotDrawn(Rule):
             raise MissingEvidence(title, "record a chain above temperature 0")
         places = evidence.places
         by_equality = evidence.ask(accept_laws.equality_in_force)
-        chosen = by_equality and evidence.ask(accept_laws.picked)
+        chosen = by_equality and evidence.ask(accept_laws.are_drafts_picked)
         if not (chosen or _declares_certainty(evidence)):
             return Clear(detectable=f"only first choices among {len(places):,} drafts")
         stood = float(places.accepted.mean())

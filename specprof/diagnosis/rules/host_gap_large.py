@@ -26,7 +26,7 @@ Try it
 
 from typing import ClassVar
 
-from specprof.analysis.cost_model import NO_TIME
+from specprof.analysis.cost_model import NO_TIME_HINT
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import ratio
 from specprof.errors import MissingEvidence
@@ -49,7 +49,7 @@ class HostGapLarge(Rule):
         if not evidence.columns.spans:
             raise MissingEvidence("no spans were recorded", "record with --detail rounds")
         if not rounds.wall_ns.any():
-            raise MissingEvidence("the clock measured no time for any round", NO_TIME)
+            raise MissingEvidence("the clock measured no time for any round", NO_TIME_HINT)
         gap = ratio(evidence.columns.gap_ns.astype(float), rounds.wall_ns.astype(float))
         if gap.low <= MAX_GAP:
             return Clear(detectable=f"a gap above {MAX_GAP:.0%} of wall time; seen {gap.value:.1%}")

@@ -59,7 +59,7 @@ class NothingProposed(Rule):
         count = stream.ending_run(asked.drafted == 0)
         if count < MIN_ROUNDS:
             return Clear(detectable=f"{MIN_ROUNDS} rounds in a row without a draft")
-        empty = asked.taken(np.arange(len(asked) - count, len(asked)))
+        empty = asked.take(np.arange(len(asked) - count, len(asked)))
         forwards = float(empty.draft_forwards.mean())
         finding = Finding(
             message=f"the last {count:,} rounds asked for drafts and verified none, after "

@@ -65,7 +65,7 @@ class StateRounded(Rule):
                 return Found(finding=_finding(evidence, role, side))
         return Clear(
             detectable=f"laws {drift.noise.gap:.2%} apart at every place, and at most "
-            f"{attribution.LITTLE:.0%} apart"
+            f"{attribution.MAX_ROUNDED_GAP:.0%} apart"
         )
 
 

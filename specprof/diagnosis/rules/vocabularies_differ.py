@@ -47,7 +47,7 @@ class VocabulariesDiffer(Rule):
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Count the rejected ids that one other id replaces each time."""
-        found, differ = evidence.ask(vocabulary.exchanged), _fingerprints_differ(evidence)
+        found, differ = evidence.ask(vocabulary.count_exchanged_ids), _fingerprints_differ(evidence)
         few = found.pairs < MIN_PAIRS or found.held < MIN_SHARE * found.rejected
         if not differ and few:
             return Clear(

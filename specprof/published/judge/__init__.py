@@ -1,4 +1,4 @@
-"""Judges results without rounds: what can't be, what can't be compared, what should be asked about.
+"""Judges results without rounds: impossible, incomparable and suspicious numbers.
 
 Public: `diagnose_results(results)`, `checks()`.
 """

@@ -1,11 +1,11 @@
-"""Rows that differ in more than what they are compared by (catalogue: meas/unequal-arms)."""
+"""Rows that differ in more than the compared setting (catalogue: meas/unequal-arms)."""
 
 from collections.abc import Sequence
 
 from specprof.errors import MissingEvidence
 from specprof.findings import Clear, Measure, Outcome
-from specprof.published.judge.telling import found, measure, rows_of
-from specprof.published.read.inference import independent
+from specprof.published.judge.telling import measure, report_finding, rows_of
+from specprof.published.read.inference import independent_alpha
 from specprof.published.read.results import Arm, Results
 
 CONDITIONS = (
@@ -20,11 +20,11 @@ CONDITIONS = (
     "target",
     "text",
 )
-LOSSY = ("typical", "threshold", "lenien", "relaxed", "cascade", "ensemble", "lossy")
+LOSSY_WORDS = ("typical", "threshold", "lenien", "relaxed", "cascade", "ensemble", "lossy")
 
 
 def arms_unequal(results: Results) -> Outcome:
-    """A speed-up whose baseline ran under other conditions."""
+    """The baseline of a speed-up ran under other conditions."""
     drafting = [arm for arm in results.arms if arm.drafts]
     plain = [arm for arm in results.arms if arm.plain]
     if not drafting or not plain:
@@ -32,23 +32,26 @@ def arms_unequal(results: Results) -> Outcome:
             "the table holds no baseline beside a run that drafts",
             "add the row of plain decoding, with its dtype, context, batch and temperature",
         )
-    told = [name for name in CONDITIONS if all(_told(arm, name) for arm in (*drafting, *plain))]
-    if not told:
-        title = "no row tells under which conditions it ran"
-        raise MissingEvidence(title, f"add columns: {', '.join(CONDITIONS[:5])}")
-    alone = [arm for arm in drafting if not any(alike(arm, other, told) for other in plain)]
-    if not alone:
-        missing = [name for name in CONDITIONS if name not in told]
-        return Clear(detectable=f"a difference in {', '.join(told)}; not in {', '.join(missing)}")
-    arm = alone[0]
-    nearest = min(plain, key=lambda other: len(_unlike(arm, other, told)))
-    parts = [
-        f"{name} {_told(arm, name)} against {_told(nearest, name)}"
-        for name in _unlike(arm, nearest, told)
+    known = [
+        name for name in CONDITIONS if all(_condition_of(arm, name) for arm in (*drafting, *plain))
     ]
-    return found(
+    if not known:
+        title = "no condition of the runs is in every row"
+        raise MissingEvidence(title, f"add columns: {', '.join(CONDITIONS[:5])}")
+    alone = [arm for arm in drafting if not any(are_alike(arm, other, known) for other in plain)]
+    if not alone:
+        missing = [name for name in CONDITIONS if name not in known]
+        unseen = f"; unseen: {', '.join(missing)}" if missing else ""
+        return Clear(detectable=f"a difference in {', '.join(known)}{unseen}")
+    arm = alone[0]
+    nearest = min(plain, key=lambda other: len(_differing_conditions(arm, other, known)))
+    parts = [
+        f"{name} {_condition_of(arm, name)} against {_condition_of(nearest, name)}"
+        for name in _differing_conditions(arm, nearest, known)
+    ]
+    return report_finding(
         f"{rows_of(alone)} and the nearest baseline, {nearest}, differ in {', '.join(parts)}: "
-        "their ratio is of more than speculation",
+        "their ratio measures more than speculation",
         [Measure(name="rows without a like baseline", value=len(alone), n=len(drafting))],
         "run the baseline under the same conditions, in the same process",
         suspects=("meas/unequal-arms",),
@@ -56,23 +59,23 @@ def arms_unequal(results: Results) -> Outcome:
 
 
 def rates_of_different_depths(results: Results) -> Outcome:
-    """Accepted per drafted token is set beside itself at another K: it falls with K by itself."""
-    arms = [arm for arm in results.having("accept_frac", "depth") if not arm.tree]
+    """Rows at different K show accepted per drafted token, which falls with K by itself."""
+    arms = [arm for arm in results.rows_with("accept_frac", "depth") if not arm.tree]
     depths = sorted({round(arm.figures["depth"].value) for arm in arms})
     if len(depths) < 2:  # noqa: PLR2004 - one depth, nothing to confuse
         return Clear(detectable="accepted/drafted at more than one K")
     if all(arm.get("alpha_cond") or arm.survival for arm in arms):
         return Clear(detectable="accepted/drafted at several K with no rate that compares")
     shares = [(arm, arm.get("accept_frac"), round(arm.figures["depth"].value)) for arm in arms]
-    return found(
-        f"accepted per drafted token stands at K = {', '.join(map(str, depths))}: it falls with K "
-        "even where every draft is as good; per reached token the rows are as measured here",
+    return report_finding(
+        f"accepted per drafted token is printed at K = {', '.join(map(str, depths))}: it falls "
+        "with K even where all drafts are equally good; the measures give it per reached token",
         [
             Measure(
                 name=f"accepted per reached token, as if independent, {arm}",
-                value=independent(min(share.value, 1.0), depth),
-                low=independent(min(share.low, 1.0), depth),
-                high=independent(min(share.high, 1.0), depth),
+                value=independent_alpha(min(share.value, 1.0), depth),
+                low=independent_alpha(min(share.low, 1.0), depth),
+                high=independent_alpha(min(share.high, 1.0), depth),
             )
             for arm, share, depth in shares
             if share and depth
@@ -83,21 +86,21 @@ def rates_of_different_depths(results: Results) -> Outcome:
 
 
 def chains_beside_trees(results: Results) -> Outcome:
-    """A chain's acceptance beside a tree's: one is per token, the other per path or node."""
-    told = ("accept_frac", "length", "alpha_cond", "accept_per_node")
-    arms = [arm for arm in results.arms if arm.drafts and any(arm.get(each) for each in told)]
+    """Rows of chains stand beside rows of trees: rates are per token, or per path or node."""
+    rates = ("accept_frac", "length", "alpha_cond", "accept_per_node")
+    arms = [arm for arm in results.arms if arm.drafts and any(arm.get(each) for each in rates)]
     if not any("structure" in arm.texts or "nodes" in arm.figures for arm in arms):
-        raise MissingEvidence("no row tells chain or tree", "add a column: structure")
+        raise MissingEvidence("no row says chain or tree", "add a column: structure")
     trees = [arm for arm in arms if arm.tree]
     if not trees or len(trees) == len(arms):
         return Clear(detectable="both chains and trees among the rows")
-    return found(
+    return report_finding(
         f"{rows_of(trees)} drafted trees, the others chains: their rates have different "
         "denominators",
         [
             measure(f"{name}, {arm}", figure)
             for arm in arms
-            for name in told
+            for name in rates
             if (figure := arm.get(name))
         ],
         "compare tokens per target forward and speed across structures, nothing else",
@@ -106,14 +109,16 @@ def chains_beside_trees(results: Results) -> Outcome:
 
 
 def lossy_beside_lossless(results: Results) -> Outcome:
-    """A rule that changes the target's law, beside one that keeps it."""
+    """Rows with a lossy acceptance rule stand beside rows with a lossless one."""
     arms = [arm for arm in results.arms if arm.drafts]
     if not any("rule" in arm.texts for arm in arms):
-        raise MissingEvidence("no row tells its acceptance rule", "add a column: rule")
-    lossy = [arm for arm in arms if any(w in arm.texts.get("rule", "").lower() for w in LOSSY)]
+        raise MissingEvidence("no row names its acceptance rule", "add a column: rule")
+    lossy = [
+        arm for arm in arms if any(w in arm.texts.get("rule", "").lower() for w in LOSSY_WORDS)
+    ]
     if not lossy or len(lossy) == len(arms):
         return Clear(detectable="lossy and lossless rules in one table")
-    return found(
+    return report_finding(
         f"{rows_of(lossy)} accept by a rule that changes the text; the others don't",
         [Measure(name="rows with a lossy rule", value=len(lossy), n=len(arms))],
         "compare lossy rules by quality and speed together, apart from the lossless ones",
@@ -121,18 +126,22 @@ def lossy_beside_lossless(results: Results) -> Outcome:
     )
 
 
-def _told(arm: Arm, name: str) -> str:
+def _condition_of(arm: Arm, name: str) -> str:
     figure = arm.figures.get(name)
     return str(figure) if figure else arm.texts.get(name, "")
 
 
-def _unlike(arm: Arm, other: Arm, told: Sequence[str]) -> list[str]:
-    return [name for name in told if _told(arm, name).lower() != _told(other, name).lower()]
+def _differing_conditions(arm: Arm, other: Arm, names: Sequence[str]) -> list[str]:
+    return [
+        name
+        for name in names
+        if _condition_of(arm, name).lower() != _condition_of(other, name).lower()
+    ]
 
 
-def alike(arm: Arm, other: Arm, told: Sequence[str]) -> bool:
+def are_alike(arm: Arm, other: Arm, names: Sequence[str]) -> bool:
     """Whether two rows agree on all of these conditions."""
-    return not _unlike(arm, other, told)
+    return not _differing_conditions(arm, other, names)
 
 
 INCOMPARABLE = (

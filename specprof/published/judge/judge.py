@@ -1,4 +1,4 @@
-"""Every check of a table, and one sentence: the same outcomes and report as a capture's."""
+"""Runs every check of a table and sums them up in one sentence, in the form of a diagnosis."""
 
 from collections.abc import Callable
 from typing import Final
@@ -13,8 +13,8 @@ from specprof.published.judge.incomparable import INCOMPARABLE
 from specprof.published.judge.inconsistent import INCONSISTENT
 from specprof.published.judge.suspicious import COUNTS
 from specprof.published.judge.times import TIMES
-from specprof.published.read.inference import fits
-from specprof.published.read.results import SHOWN, Results
+from specprof.published.read.inference import find_fits
+from specprof.published.read.results import MAX_SHOWN_CHARS, Results
 
 Check = Callable[[Results], Outcome]
 FAMILIES: Final[dict[str, Family]] = {
@@ -23,16 +23,16 @@ FAMILIES: Final[dict[str, Family]] = {
     "rates_of_different_depths": "configuration",
     "cost_of_rounds": "cost",
 }
-"""A check's family where that isn't measurement: a table shows what was printed before anything.
+"""The families of checks that are not `measurement`: most checks judge how numbers were measured.
 
-A draft of its target's name may still be of coarser weights, so it alone makes no bug.
+A draft with its target's name may still have coarser weights, so its rejections are no certain bug.
 """
-MOST_HEADINGS = 40
-"""Headings that mean nothing known, named in the sentence."""
-MOST_CELLS = 6
-"""Cells that could not be read, named in the sentence."""
+MAX_HEADINGS = 40
+"""The most unknown headings that the sentence names."""
+MAX_CELLS = 6
+"""The most unreadable cells that the sentence names."""
 TABLE: Final[tuple[Check, ...]] = (
-    suspicious.extra_target_forwards,  # says why where others only say that
+    suspicious.extra_target_forwards,  # first: it names the cause of what later checks report
     *IMPOSSIBLE,
     *INCONSISTENT,
     *COUNTS,
@@ -52,7 +52,7 @@ def diagnose_results(results: Results) -> Diagnosis:
     verdicts = tuple(
         Verdict(_name(check), FAMILIES.get(check.__name__, "measurement"), outcome, place)
         for place, check in enumerate(TABLE, 1)
-        for outcome in [_judged(check, results)]
+        for outcome in [_run_check(check, results)]
     )
     return Diagnosis(
         capture=results.name,
@@ -67,7 +67,7 @@ def _name(check: Check) -> str:
     return check.__name__.replace("_", "-")
 
 
-def _judged(check: Check, results: Results) -> Outcome:
+def _run_check(check: Check, results: Results) -> Outcome:
     try:
         return check(results)
     except MissingEvidence as missing:
@@ -77,42 +77,43 @@ def _judged(check: Check, results: Results) -> Outcome:
 
 
 def _sentence(results: Results, verdicts: tuple[Verdict, ...]) -> str:
-    """Say how much there was to judge, what leads, how it was counted, and what wasn't read."""
+    """Return the summary: checks made, the leading finding, the way of counting, unread parts."""
     judged = [each for each in verdicts if not isinstance(each.outcome, Unknown | Crashed)]
     fired = [each for each in judged if isinstance(each.outcome, Found)]
     rows = "1 row" if len(results.arms) == 1 else f"{len(results.arms)} rows"
-    told = f"{rows}: of {len(judged)} checks that could be made {len(fired)} found something"
+    sentence = f"{rows}: {len(fired)} of the {len(judged)} possible checks found something"
     leading = min(fired, key=lambda each: each.place, default=None)
     if leading and leading.finding:
-        told += f", above all: {leading.finding.message}"
-    return ". ".join([told, *_counted(results), *_readings(results), *_unread(results)]) + "."
+        sentence += f", above all: {leading.finding.message}"
+    more = (_describe_counting, _describe_readings, _describe_unread)
+    return ". ".join([sentence, *(each for describe in more for each in describe(results))]) + "."
 
 
-def _counted(results: Results) -> list[str]:
-    """Say what was inferred of K and of the way of counting."""
-    said = list[str]()
+def _describe_counting(results: Results) -> list[str]:
+    """Return sentences with the inferred K and way of counting."""
+    sentences = list[str]()
     for of, name in (("tokens_per_forward", "tokens per forward"), ("length", "the length")):
         try:
-            seen = fits(results, of)
+            seen = find_fits(results, of)
         except MissingEvidence:
             continue
         if seen.found:
-            said.append(f"By accepted/drafted and {name}: {suspicious.either(seen)}")
-    return said
+            sentences.append(f"By accepted/drafted and {name}: {suspicious.describe_ways(seen)}")
+    return sentences
 
 
-def _readings(results: Results) -> list[str]:
-    told = ", ".join(results.readings)
-    return [f"Taken, by their largest number where that decides: {told}"] if told else []
+def _describe_readings(results: Results) -> list[str]:
+    readings = ", ".join(results.readings)
+    return [f"Assumed, a unit by its column's largest number: {readings}"] if readings else []
 
 
-def _unread(results: Results) -> list[str]:
-    more = len(results.unread) - MOST_HEADINGS
-    names = ", ".join(repr(brief(each, SHOWN)) for each in results.unread[:MOST_HEADINGS])
+def _describe_unread(results: Results) -> list[str]:
+    more = len(results.unread) - MAX_HEADINGS
+    names = ", ".join(repr(brief(each, MAX_SHOWN_CHARS)) for each in results.unread[:MAX_HEADINGS])
     names += f" and {more:,} more" if more > 0 else ""
-    said = [f"Not read, no known quantity or no unit: {names}"] if names else []
+    sentences = [f"Columns not read, their name or unit is not known: {names}"] if names else []
     if results.strange:
-        more = len(results.strange) - MOST_CELLS
-        cells = ", ".join(results.strange[:MOST_CELLS]) + (f" and {more} more" if more > 0 else "")
-        said.append(f"Cells without a number that can be read: {cells}")
-    return said
+        more = len(results.strange) - MAX_CELLS
+        cells = ", ".join(results.strange[:MAX_CELLS]) + (f" and {more} more" if more > 0 else "")
+        sentences.append(f"Cells without a readable number: {cells}")
+    return sentences

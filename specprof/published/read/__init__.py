@@ -1,9 +1,9 @@
-"""Results without rounds: tables of rates and speeds that somebody printed.
+"""Results without rounds: printed tables of rates and speeds.
 
-Public: `is_table(path)`; `read_results(path)`, one `Results` for each table a file holds. What is
-printed is rounded, and often says neither K nor whether the bonus token is counted: every cell is
-kept as the interval that rounds to it, and what isn't told is inferred over all rows together or
-stays unknown.
+Public: `is_table(path)`; `read_results(path)`, which returns one `Results` for each table of a
+file. Printed numbers are rounded, so every cell is kept as the interval that rounds to it. A table
+often gives neither K nor whether the bonus token is counted. What is missing is inferred over all
+rows together, or stays unknown.
 """
 
 from specprof.published.read.results import Results, read_results

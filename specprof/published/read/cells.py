@@ -1,6 +1,7 @@
-"""One cell of a table: which number is written in it, to how many digits, in which unit.
+"""One cell of a table: its number, the number's digits, and its unit.
 
-Knows spellings of numbers, not what they are of. Raises nothing: what is no number is None.
+Knows spellings of numbers, not which quantity they measure. Raises nothing: a cell without a number
+gives None.
 """
 
 import re
@@ -46,8 +47,8 @@ UNITS: dict[str, tuple[str, float]] = {
     "tokens/sec": ("speed", 1.0),
     "tokens/second": ("speed", 1.0),
 }
-"""Unit -> what it measures, and what one of it is in seconds, bytes, fractions, tokens a second."""
-COUNTED = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
+"""Unit -> what it measures, and its size in seconds, bytes, fractions or tokens per second."""
+COUNT_SUFFIXES = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 """Suffixes of counts: 20k tokens, 7B parameters."""
 _MARKS = re.compile(r"[*`~\N{ALMOST EQUAL TO}\N{DAGGER}\N{DOUBLE DAGGER}\N{SECTION SIGN}]+")
 _NUMBER = re.compile(
@@ -55,116 +56,119 @@ _NUMBER = re.compile(
     r"(?:\.\d+)?(?:e[+-]?\d+)?|\.\d+",
     re.IGNORECASE,
 )
-"""Spaces group digits by threes only: `12 34` is two numbers."""
+"""Spaces group digits only in threes: `12 34` is two numbers."""
 BELOW_ZERO = re.compile(r"[-\N{MINUS SIGN}\N{EN DASH}]\s*(?=\.?\d)")
 _SPREAD = re.compile(r"(?:\N{PLUS-MINUS SIGN}|\+/-)\s*(\d+(?:\.\d+)?)")
 
 
-LEAST, MOST, LONGEST = 1e-30, 1e30, 40
-"""Beyond these, and with more signs, no number is of anything measured."""
-LONGEST_CELL = 400
-"""Signs; a longer cell is prose, and looking for numbers in it may take for ever."""
+MIN_VALUE, MAX_VALUE, MAX_DIGITS = 1e-30, 1e30, 40
+"""Bounds of a plausible measurement: its value, and its written characters."""
+MAX_CELL_CHARS = 400
+"""A longer cell is prose, and the search for numbers in it may not end."""
 
 
 class Cell(NamedTuple):
     """A number as written."""
 
     figure: Figure
-    """In the unit it was written in."""
+    """The number, in the unit in which it was written."""
     unit: str | None
-    """What stood after it, lower case; None where nothing did."""
+    """The text after the number, lower case; None where there was none."""
     spread: float | None
-    """What stood after a plus-minus sign."""
+    """The number after a plus-minus sign."""
     whole: bool
-    """Whether it was written without any decimals: a count is exact then."""
+    """Whether it was written without decimals: then a count is exact."""
 
 
-def bare(text: str) -> str:
-    """Return a cell's text without Markdown's emphasis and the signs of footnotes."""
+def strip_marks(text: str) -> str:
+    """Return a cell's text without Markdown's emphasis and footnote marks."""
     return _MARKS.sub("", text).strip("_ \t")
 
 
 def read_cell(text: str, *, comma: bool = False) -> Cell | None:
-    """Return the number in a cell; None where it holds none, or more than one can be.
+    """Return the number in a cell; None where it holds no number, or an ambiguous one.
 
-    With `comma` a lone comma stands before the decimals, three of them too.
+    With `comma` a single comma is the decimal point, even before three digits.
     """
-    if len(text) > LONGEST_CELL:
+    if len(text) > MAX_CELL_CHARS:
         return None
-    told = bare(text)
-    counted = re.fullmatch(r"(\d+)\s*/\s*(\d+)", told)
+    content = strip_marks(text)
+    counted = re.fullmatch(r"(\d+)\s*/\s*(\d+)", content)
     if counted and int(counted[2]):
         share = int(counted[1]) / int(counted[2])
         return Cell(Figure(share, share, share), "fraction", None, whole=False)
-    spread = _SPREAD.search(told)
-    told = told[: spread.start()] + told[spread.end() :] if spread else told
-    found = _NUMBER.match(told.lstrip("+"))
+    spread = _SPREAD.search(content)
+    content = content[: spread.start()] + content[spread.end() :] if spread else content
+    found = _NUMBER.match(content.lstrip("+"))
     if not found:
         return None
-    digits = _plain_digits(found[0], comma=comma)
-    rest = _rest(told.lstrip("+")[found.end() :])
+    digits = _normalise_digits(found[0], comma=comma)
+    rest = _read_unit(content.lstrip("+")[found.end() :])
     if (
         digits is None
-        or len(digits) > LONGEST
-        or not (_sane(float(digits)) and _sane_power(digits))
+        or len(digits) > MAX_DIGITS
+        or not (_is_sane(float(digits)) and _has_sane_power(digits))
     ):
         return None
-    if rest and rest not in UNITS and rest not in COUNTED:
+    if rest and rest not in UNITS and rest not in COUNT_SUFFIXES:
         return None
     return Cell(
-        _figure(digits), rest or None, float(spread[1]) if spread else None, "." not in digits
+        _to_figure(digits), rest or None, float(spread[1]) if spread else None, "." not in digits
     )
 
 
-def _sane(value: float) -> bool:
-    """Whether a number can be of anything measured: arithmetic on it stays finite."""
-    return value == 0 or LEAST < value < MOST
+def _is_sane(value: float) -> bool:
+    """Whether a number is a plausible measurement: arithmetic on it stays finite."""
+    return value == 0 or MIN_VALUE < value < MAX_VALUE
 
 
-def _sane_power(digits: str) -> bool:
-    """Whether a number is written with a power that it can have: `0e99999` is 0, and absurd."""
-    return abs(int(digits.lower().partition("e")[2] or 0)) <= LONGEST
+def _has_sane_power(digits: str) -> bool:
+    """Whether a number's power of ten is plausible: `0e99999` is 0, but absurd."""
+    return abs(int(digits.lower().partition("e")[2] or 0)) <= MAX_DIGITS
 
 
 def is_below_zero(text: str) -> bool:
-    """Whether a number below 0 is written here; nothing read from tables can be one."""
-    told = BELOW_ZERO.match(bare(text))
-    return bool(told) and read_cell(bare(text)[told.end() :] if told else "") is not None
+    """Whether a cell holds a number below 0, which no quantity of a table can have."""
+    sign = BELOW_ZERO.match(strip_marks(text))
+    return bool(sign) and read_cell(strip_marks(text)[sign.end() :] if sign else "") is not None
 
 
-def decimal_commas(texts: Iterable[str]) -> bool:
-    """Whether commas stand before decimals in a table: one can't group digits, no point is used."""
-    short = (text for text in texts if len(text) <= LONGEST_CELL)
-    found = [number[0] for text in short if (number := _NUMBER.match(bare(text)))]
+def has_decimal_commas(texts: Iterable[str]) -> bool:
+    """Whether a table writes decimals with commas.
+
+    True where no number has a point, and where at least one comma can't group digits.
+    """
+    short = (text for text in texts if len(text) <= MAX_CELL_CHARS)
+    found = [number[0] for text in short if (number := _NUMBER.match(strip_marks(text)))]
     points = any("." in each for each in found)
     return not points and any(
         re.fullmatch(r"(0|\d+ ?\d+),\d+|\d+,(\d{1,2}|\d{4,})", each) for each in found
     )
 
 
-def _rest(told: str) -> str:
-    """Return the unit behind a number; a time a token is a time."""
-    rest = told.strip().lower().strip("()")
+def _read_unit(text: str) -> str:
+    """Return the unit after a number; a time per token is a time."""
+    rest = text.strip().lower().strip("()")
     each = re.sub(r"\s*(/|per )\s*tok(en)?$", "", rest)
     return each if UNITS.get(each, ("", 0))[0] == "time" else rest
 
 
-def _plain_digits(written: str, *, comma: bool) -> str | None:
-    """Return the number with a point for the decimals and no separators; None if it's ambiguous."""
-    told = re.sub(r"[_ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]", "", written)
-    if "," not in told:
-        return told
-    if comma and re.fullmatch(r"\d+,\d+", told):
-        return told.replace(",", ".")
-    if re.fullmatch(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?", told):
-        return told.replace(",", "")
-    if re.fullmatch(r"\d+,\d+", told):
-        return told.replace(",", ".")
+def _normalise_digits(written: str, *, comma: bool) -> str | None:
+    """Return the number with a decimal point and no separators; None where it's ambiguous."""
+    digits = re.sub(r"[_ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]", "", written)
+    if "," not in digits:
+        return digits
+    if comma and re.fullmatch(r"\d+,\d+", digits):
+        return digits.replace(",", ".")
+    if re.fullmatch(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?", digits):
+        return digits.replace(",", "")
+    if re.fullmatch(r"\d+,\d+", digits):
+        return digits.replace(",", ".")
     return None
 
 
-def _figure(digits: str) -> Figure:
-    """Half a unit of the last digit either way; never less than a float's own rounding."""
+def _to_figure(digits: str) -> Figure:
+    """Return the number with half a unit of its last digit on either side, and float rounding."""
     value, (mantissa, _, power) = float(digits), digits.lower().partition("e")
     decimals = len(mantissa.partition(".")[2]) - int(power or 0)
     half = max(0.5 * 10.0**-decimals, abs(value) * 1e-12)

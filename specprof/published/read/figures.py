@@ -1,21 +1,21 @@
-"""A printed number: the interval of all numbers that would have been printed so.
+"""A printed number: the interval of all numbers that would round to it.
 
-Arithmetic on such intervals never claims more than the digits say: whatever the true numbers were,
-the result holds what they give (as long as each operand occurs once; else it is only wider). For
-what is never negative: rates, counts, times.
+Arithmetic on such intervals never claims more than the digits say: the result contains the true
+result for all numbers in the operands' intervals. Where an operand occurs twice the result is only
+wider. For quantities that are never negative: rates, counts, times.
 """
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-LARGE = 1000
-"""From here on a number is shown without decimals."""
+MIN_WITHOUT_DECIMALS = 1000
+"""From this value on a number is shown without decimals."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number that is 0 or more, and the interval it was rounded from."""
+    """A number that is 0 or more, and the interval from which it was rounded."""
 
     value: float
     low: float
@@ -33,16 +33,18 @@ class Figure:
 
     def __truediv__(self, other: "Figure") -> "Figure":
         return Figure(
-            _over(self.value, other.value), _over(self.low, other.high), _over(self.high, other.low)
+            _divide(self.value, other.value),
+            _divide(self.low, other.high),
+            _divide(self.high, other.low),
         )
 
     def meets(self, other: "Figure", tolerated: float = 0.0) -> bool:
-        """Whether both could be the same number, one of them up to `tolerated` off (relative)."""
+        """Whether both could be one number, with a relative error of up to `tolerated`."""
         room = 1 + tolerated + 1e-9
         return self.low <= other.high * room and other.low <= self.high * room
 
     def __str__(self) -> str:
-        return f"{self.value:,.0f}" if self.value >= LARGE else f"{self.value:.4g}"
+        return f"{self.value:,.0f}" if self.value >= MIN_WITHOUT_DECIMALS else f"{self.value:.4g}"
 
 
 def exactly(value: float) -> Figure:
@@ -58,5 +60,5 @@ def total(figures: Iterable[Figure]) -> Figure:
     return found
 
 
-def _over(top: float, bottom: float) -> float:
+def _divide(top: float, bottom: float) -> float:
     return top / bottom if bottom else math.inf

@@ -1,8 +1,8 @@
-"""Which K and which way of counting a table's rows agree on, when it says neither (theory 1.3).
+"""Which K and which way of counting fit all rows of a table that states neither (theory 1.3).
 
 A row's accepted share and its tokens per forward, or per round, are tied by K and by how the engine
-works. Each way is tried at every K up to 64, against the intervals the printed digits leave, over
-all rows together: a way that any row rules out is out.
+works. Every way of counting is tried at every K up to 64, against the intervals of the printed
+digits. A way is left out if any row rules it out.
 """
 
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from scipy import optimize
 from specprof.published.read.figures import Figure, exactly, total
 from specprof.published.read.results import Arm, Results
 
-DEEPEST = 64
-INDEPENDENT = 0.03
-"""How far the share of all-accepted rounds may be off where it is worked out as if drafts stood
-independently of each other: relative, of the length."""
-ONE = "one target forward a round"
-TWO = "two target forwards a round"
-THREE = "three target forwards a round"
+MAX_DEPTH = 64
+MAX_INDEPENDENCE_ERROR = 0.03
+"""Relative error of the length where the share of all-accepted rounds is computed as if drafts were
+accepted independently of each other."""
+ONE_FORWARD = "one target forward a round"
+TWO_FORWARDS = "two target forwards a round"
+THREE_FORWARDS = "three target forwards a round"
 REPLAYED = "a second target forward after each rejection"
 NO_BONUS = "no bonus token after an all-accepted round"
 BONUS_IN = "the length counts the token after the accepted drafts"
 BONUS_OUT = "the length counts accepted drafts only"
-FORWARDS = {ONE: 1, BONUS_IN: 1, TWO: 2, THREE: 3}
-PER_FORWARD = (ONE, TWO, THREE, REPLAYED, NO_BONUS)
+FORWARDS = {ONE_FORWARD: 1, BONUS_IN: 1, TWO_FORWARDS: 2, THREE_FORWARDS: 3}
+PER_FORWARD = (ONE_FORWARD, TWO_FORWARDS, THREE_FORWARDS, REPLAYED, NO_BONUS)
 PER_ROUND = (BONUS_IN, BONUS_OUT, NO_BONUS)
 
 
@@ -35,48 +35,49 @@ class Fit:
 
     way: str
     depth: int | None
-    """The K all rows share; None where each row has its own."""
+    """The K that all rows share; None where each row states its own K."""
     exact: bool
-    """False: it rests on drafts that stand independently of each other."""
+    """False: it assumes that drafts are accepted independently of each other."""
 
     @property
     def forwards(self) -> int:
-        """Target forwards a round that it means, where that is one number; else 1."""
+        """Target forwards per round in this way of counting; 1 where it gives no fixed number."""
         return FORWARDS.get(self.way, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Fits:
-    """What the rows leave possible."""
+    """The ways of counting that fit all rows."""
 
     of: str
     """`tokens_per_forward` or `length`."""
     arms: list[Arm]
     found: list[Fit]
     by_chance: float
-    """Bounds the chance that rows of no common way of counting fit one of those tried."""
+    """Upper bound of the chance that unrelated rows fit one of the ways tried."""
 
     @property
     def depth(self) -> int | None:
-        """The one K that is possible, where the table told none."""
+        """The only possible K; None where several are possible or each row states its own."""
         depths = {fit.depth for fit in self.found}
         return next(iter(depths)) if len(depths) == 1 else None
 
     @property
     def ways(self) -> list[str]:
-        """The ways that are possible."""
+        """The possible ways of counting, each once."""
         return list(dict.fromkeys(fit.way for fit in self.found))
 
 
-def fits(results: Results, of: str) -> Fits:
-    """Return what the rows that tell a share and `of` leave possible; MissingEvidence if none do.
+def find_fits(results: Results, of: str) -> Fits:
+    """Return the ways of counting that fit all rows with an accepted share and `of`.
 
-    Ways that rest on independence are tried only where no other is left.
+    Ways that assume independence are tried only where no other way fits. Raises MissingEvidence
+    where no row has both numbers.
     """
-    arms = [arm for arm in results.having("accept_frac", of) if not arm.tree]
+    arms = [arm for arm in results.rows_with("accept_frac", of) if not arm.tree]
     ways = PER_FORWARD if of == "tokens_per_forward" else PER_ROUND
-    told = [arm.get("depth") for arm in arms]
-    depths = [None] if all(told) else [*range(1, DEEPEST + 1)]
+    own_depths = [arm.get("depth") for arm in arms]
+    depths = [None] if all(own_depths) else [*range(1, MAX_DEPTH + 1)]
     for exact in (True, False):
         found = [
             Fit(way, depth, exact)
@@ -90,43 +91,45 @@ def fits(results: Results, of: str) -> Fits:
 
 
 def fits_any(arm: Arm, of: str) -> bool:
-    """Whether a row that tells its own K fits some way of counting by itself."""
+    """Whether a row with a K of its own fits some way of counting by itself."""
     ways = PER_FORWARD if of == "tokens_per_forward" else PER_ROUND
     return any(_meets(arm, of, way, None, exact=exact) for way in ways for exact in (True, False))
 
 
 def _by_chance(arms: list[Arm], of: str, found: list[Fit], tried: int) -> float:
-    """Return the ways tried, times the share of its range each row's digits leave."""
+    """Return the number of ways tried, times each row's matching share of its possible range."""
     fit = found[0]
-    told, chance = set[tuple[float, float]](), float(tried)
+    counted, chance = set[tuple[float, float]](), float(tried)
     for arm in arms:
         share, printed, own = arm.get("accept_frac"), arm.get(of), own_depth(arm, fit.depth)
-        if not share or not printed or not own or (share.value, printed.value) in told:
+        if not share or not printed or not own or (share.value, printed.value) in counted:
             continue
-        told.add((share.value, printed.value))
-        expected = predicted(share, own, fit.way, survival(arm, own, exact=fit.exact))
+        counted.add((share.value, printed.value))
+        expected = predict_tokens(share, own, fit.way, full_survival(arm, own, exact=fit.exact))
         if expected is not None:
             room = expected.high - expected.low + printed.high - printed.low
-            room += 0.0 if fit.exact else 2 * INDEPENDENT * expected.value
+            room += 0.0 if fit.exact else 2 * MAX_INDEPENDENCE_ERROR * expected.value
             chance *= min(room / max(own.value, 1.0), 1.0)
     return min(chance, 1.0)
 
 
 def own_depth(arm: Arm, depth: int | None) -> Figure | None:
-    """Return the K of a row: its own, or the one inferred."""
-    told = arm.get("depth")
-    return told or (exactly(depth) if depth else None)
+    """Return the K of a row: its own, or the inferred `depth`."""
+    own = arm.get("depth")
+    return own or (exactly(depth) if depth else None)
 
 
 def _meets(arm: Arm, of: str, way: str, depth: int | None, *, exact: bool) -> bool:
     share, printed, own = arm.get("accept_frac"), arm.get(of), own_depth(arm, depth)
     if share is None or printed is None or own is None or share.high > 1 + 1e-9:
         return share is None or printed is None or own is None
-    expected = predicted(share, own, way, survival(arm, own, exact=exact))
-    return expected is not None and printed.meets(expected, 0.0 if exact else INDEPENDENT)
+    expected = predict_tokens(share, own, way, full_survival(arm, own, exact=exact))
+    return expected is not None and printed.meets(
+        expected, 0.0 if exact else MAX_INDEPENDENCE_ERROR
+    )
 
 
-def predicted(share: Figure, depth: Figure, way: str, full: Figure | None) -> Figure | None:
+def predict_tokens(share: Figure, depth: Figure, way: str, full: Figure | None) -> Figure | None:
     """Return tokens per forward or per round from accepted/drafted, K and S_K (theory I4, I10)."""
     accepted = share * depth
     tokens = exactly(1) + accepted
@@ -139,27 +142,29 @@ def predicted(share: Figure, depth: Figure, way: str, full: Figure | None) -> Fi
     return tokens - full if way == NO_BONUS else tokens / (exactly(2) - full)
 
 
-def survival(arm: Arm, depth: Figure, *, exact: bool) -> Figure | None:
-    """Return S_K, the share of rounds all of whose drafts stood: as printed, or by independence."""
+def full_survival(arm: Arm, depth: Figure, *, exact: bool) -> Figure | None:
+    """Return S_K, the share of all-accepted rounds: as printed, or as of independent drafts."""
     last = round(depth.value)
     if exact:
         return arm.survival.get(last)
     share = arm.get("accept_frac")
     if share is None or last < 1:
         return None
-    low, value, high = (all_stand(each, last) for each in (share.low, share.value, share.high))
+    low, value, high = (
+        all_accepted_share(each, last) for each in (share.low, share.value, share.high)
+    )
     return Figure(value, low, high)
 
 
 @lru_cache(maxsize=4096)
-def all_stand(share: float, depth: int) -> float:
-    """Return alpha^K for the alpha that gives this accepted/drafted at K (theory I7)."""
-    return independent(share, depth) ** depth
+def all_accepted_share(share: float, depth: int) -> float:
+    """Return alpha^K for the alpha with this accepted/drafted at K (theory I7)."""
+    return independent_alpha(share, depth) ** depth
 
 
 @lru_cache(maxsize=4096)
-def independent(share: float, depth: int) -> float:
-    """Return alpha, the chance of each reached draft, from accepted/drafted at K (theory I7)."""
+def independent_alpha(share: float, depth: int) -> float:
+    """Return alpha, each reached draft's chance, from accepted/drafted at K (theory I7)."""
     if share <= 0 or share >= 1:
         return min(max(share, 0.0), 1.0)
 
@@ -171,7 +176,7 @@ def independent(share: float, depth: int) -> float:
 
 
 def length_by_survival(arm: Arm) -> Figure | None:
-    """Return 1 + the sum of S_i (theory I5), where every index from 1 on is told."""
+    """Return 1 + the sum of S_i (theory I5); None where an index is missing."""
     if not arm.survival or set(arm.survival) != set(range(1, len(arm.survival) + 1)):
         return None
     return exactly(1) + total(arm.survival.values())

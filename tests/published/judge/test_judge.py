@@ -9,14 +9,16 @@ from specprof.findings import Clear, Crashed, Found, Unknown
 from specprof.published.judge import checks, diagnose_results
 from specprof.published.judge.impossible import IMPOSSIBLE
 from specprof.published.read import inference
-from specprof.published.read.results import understood
+from specprof.published.read.results import understand_sheet
 from specprof.published.read.sheets import Sheet
 
 NEVER = {check.__name__.replace("_", "-") for check in IMPOSSIBLE}
 
 
 def table(headings, *rows):
-    return understood(Sheet("results.md", headings, [[str(cell) for cell in row] for row in rows]))
+    return understand_sheet(
+        Sheet("results.md", headings, [[str(cell) for cell in row] for row in rows])
+    )
 
 
 def judged(headings, *rows):
@@ -54,12 +56,12 @@ def test_vllm_v0s_log_counts_accepts_beyond_the_prefix():
 
 def printed(share, depth, way, digits):
     """A row as an engine that works that way would print it, at independent drafts."""
-    alpha = inference.independent(share, depth)
+    alpha = inference.independent_alpha(share, depth)
     full, tokens = alpha**depth, 1 + share * depth
     made = {
-        inference.ONE: tokens,
-        inference.TWO: tokens / 2,
-        inference.THREE: tokens / 3,
+        inference.ONE_FORWARD: tokens,
+        inference.TWO_FORWARDS: tokens / 2,
+        inference.THREE_FORWARDS: tokens / 3,
         inference.REPLAYED: tokens / (2 - full),
         inference.NO_BONUS: tokens - full,
     }[way]
@@ -70,11 +72,13 @@ SHARES = (0.823, 0.412, 0.655, 0.217)
 
 
 @pytest.mark.parametrize("depth", [2, 3, 4, 5, 8, 16])
-@pytest.mark.parametrize("way", [inference.ONE, inference.TWO, inference.THREE])
+@pytest.mark.parametrize(
+    "way", [inference.ONE_FORWARD, inference.TWO_FORWARDS, inference.THREE_FORWARDS]
+)
 def test_planted_depth_and_forwards_are_recovered(depth, way):
     """K and f together, from four rows of three decimals, neither of them told."""
     rows = [printed(share, depth, way, 3)[:2] for share in SHARES]
-    seen = inference.fits(
+    seen = inference.find_fits(
         table(["accept rate", "tokens per target forward"], *rows), "tokens_per_forward"
     )
     assert [(fit.way, fit.depth) for fit in seen.found if fit.exact] == [(way, depth)]
@@ -86,9 +90,11 @@ def test_what_happens_only_in_some_rounds_is_recovered_too(way):
     rows = [printed(share, 4, way, 3) for share in SHARES]
     told = [(a, 4, f, s) for a, f, s in rows]
     headings = ["accept rate", "K", "tokens per target forward", "S_4"]
-    (fit,) = inference.fits(table(headings, *told), "tokens_per_forward").found
+    (fit,) = inference.find_fits(table(headings, *told), "tokens_per_forward").found
     assert (fit.way, fit.exact) == (way, True)
-    loose = inference.fits(table(headings[:3], *(row[:3] for row in told)), "tokens_per_forward")
+    loose = inference.find_fits(
+        table(headings[:3], *(row[:3] for row in told)), "tokens_per_forward"
+    )
     assert way in loose.ways
     assert not any(fit.exact for fit in loose.found)
 
@@ -278,6 +284,6 @@ def test_hostile_tables_steer_no_terminal():
     sheet = Sheet(
         captures.HOSTILE, [captures.HOSTILE, "K", "tau"], [[captures.HOSTILE, "3", "9.9"]]
     )
-    told = report.lines(diagnose_results(understood(sheet)))
+    told = report.lines(diagnose_results(understand_sheet(sheet)))
     assert all(sign.isprintable() for line in told for sign in line.text)
     assert any("\\x1b" in line.text for line in told)

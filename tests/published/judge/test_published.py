@@ -8,7 +8,7 @@ import pytest
 from specprof.findings import Crashed, Found
 from specprof.published.judge import diagnose_results
 from specprof.published.read import read_results
-from specprof.published.read.results import understood
+from specprof.published.read.results import understand_sheet
 from specprof.published.read.sheets import Sheet
 
 HONEST = {
@@ -119,14 +119,14 @@ def varied(seed):
 def test_drafts_of_varying_length_are_no_second_forward():
     """400 tables of one to five rows, one to four digits: no bug is named in any."""
     for seed in range(400):
-        diagnosis = diagnose_results(understood(Sheet("x", *varied(seed))))
+        diagnosis = diagnose_results(understand_sheet(Sheet("x", *varied(seed))))
         assert not any(each.family == "bug" for each in diagnosis.found), seed
 
 
 def test_ten_thousand_rows_take_seconds():
     """Repeats are found among them without comparing all pairs."""
     rows = [[f"r{i % 7}", "4", f"0.{600 + i % 50}", f"1.{i % 9}"] for i in range(10_000)]
-    results = understood(Sheet("x", ["name", "K", "accept rate", "speedup"], rows))
+    results = understand_sheet(Sheet("x", ["name", "K", "accept rate", "speedup"], rows))
     start = time.perf_counter()
     diagnosis = diagnose_results(results)
     assert time.perf_counter() - start < 20
@@ -138,6 +138,6 @@ def test_figures_of_nothing_and_of_no_measure_end_in_no_crash():
     """Zeros everywhere, and a K no memory holds: judged at once, and no figure is infinite."""
     headings = ["K", "accept rate", "tau", "speedup", "n/f", "S_1", "batch", "tok/s", "tpot (ms)"]
     rows = [["0"] * 9, ["4", "0", "1", *["0"] * 6], ["9999999999", "0.5", "3", *["0"] * 6]]
-    diagnosis = diagnose_results(understood(Sheet("x", headings, rows)))
+    diagnosis = diagnose_results(understand_sheet(Sheet("x", headings, rows)))
     assert not [each.rule for each in diagnosis.verdicts if isinstance(each.outcome, Crashed)]
     assert not [each.finding for each in diagnosis.found if "inf " in each.finding.message]

@@ -8,7 +8,7 @@ import pytest
 from specprof.errors import CaptureUnreadable, MissingEvidence, UsageError
 from specprof.published.read import is_table, read_results
 from specprof.published.read.cells import read_cell
-from specprof.published.read.quantities import QUANTITIES, position, recognised
+from specprof.published.read.quantities import QUANTITIES, read_position, recognise_heading
 
 
 def read(folder, text, suffix=".md"):
@@ -23,7 +23,7 @@ def test_no_spelling_means_two_things():
     assert len(spelt) == len(set(spelt))
     for one in QUANTITIES:
         for each in one.spellings:
-            assert recognised(each)[0] is one
+            assert recognise_heading(each)[0] is one
 
 
 @pytest.mark.parametrize(
@@ -47,16 +47,16 @@ def test_no_spelling_means_two_things():
 )
 def test_a_heading_is_known_whole_or_not_at_all(heading, name, unit):
     """No guess by resemblance."""
-    quantity, found = recognised(heading)
+    quantity, found = recognise_heading(heading)
     assert (quantity.name if quantity else None, found) == (name, unit)
 
 
 def test_rates_by_index_say_which_rate_they_are():
     """S_i and c_i share one name in some projects; only a name of its own decides."""
-    assert position("S_2") == ("survival", 2)
-    assert position("c3") == ("conditional", 3)
-    assert position("pos 1") == ("position", 1)
-    assert position("accept rate") is None
+    assert read_position("S_2") == ("survival", 2)
+    assert read_position("c3") == ("conditional", 3)
+    assert read_position("pos 1") == ("position", 1)
+    assert read_position("accept rate") is None
 
 
 def test_a_markdown_table_is_read_with_its_escapes(tmp_path):
@@ -114,8 +114,8 @@ def test_a_time_without_a_unit_is_not_read(tmp_path):
     (results,) = read(tmp_path, "accept rate,latency,ttft (s),loss\n0.5,35,1.5,2\n", ".csv")
     assert results.unread == ["latency", "loss"]
     assert results.arms[0].figures["ttft"].value == 1.5
-    with pytest.raises(MissingEvidence, match="no row tells latency"):
-        results.having("latency")
+    with pytest.raises(MissingEvidence, match="no row has latency"):
+        results.rows_with("latency")
 
 
 def test_percent_is_told_from_fractions_aloud(tmp_path):
@@ -163,7 +163,7 @@ def test_a_quantity_told_twice_is_read_once(tmp_path):
     (results,) = read(tmp_path, text)
     assert results.arms[0].figures["length"].value == pytest.approx(3.98)
     assert "speedup" not in results.arms[1].figures
-    assert sum("told twice" in each for each in results.unread) == 2
+    assert sum("earlier column" in each for each in results.unread) == 2
 
 
 def test_cells_under_no_heading_are_refused(tmp_path):
@@ -273,8 +273,8 @@ def test_rows_that_share_no_key_are_not_laid_out(tmp_path):
 def test_an_endless_heading_costs_nothing(text):
     """It is prose: no pattern is tried on it."""
     started = time.process_time()
-    assert recognised(text) == (None, None)
-    assert position(text) is None
+    assert recognise_heading(text) == (None, None)
+    assert read_position(text) is None
     assert read_cell(text) is None
     assert time.process_time() - started < 0.5
 

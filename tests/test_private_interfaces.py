@@ -122,7 +122,7 @@ def test_a_release_without_what_is_built_upon_is_refused_in_a_line(monkeypatch, 
 
 def test_attention_that_can_t_be_replaced_says_how_to_do_without(monkeypatch):
     """A recheck of an evicting cache needs it: its own attention, by transformers' switch."""
-    monkeypatch.setattr(reference, "attending", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(reference, "replace_attention", lambda *_: contextlib.nullcontext())
     model = tiny.model("llama")
     plain = reference.Windowed(model, rotations(model), Window(2, 8))
     with pytest.raises(UsageError, match="LlamaForCausalLM can't be replaced") as refused:

@@ -13,7 +13,7 @@ import msgspec
 import torch
 
 from specprof.capture_writer import CaptureWriter
-from specprof.engine.instruments.bout import Bout, moment, settle, since
+from specprof.engine.instruments.bout import Bout, finish_bout, moment, synchronise
 from specprof.engine.instruments.stopwatch import Lap, Stopwatch
 from specprof.engine.instruments.threads import threads
 from specprof.engine.loop import Loop, PlayedRound
@@ -70,7 +70,7 @@ class Repeated:
         lane = self._lanes[alone]
         lane.loop.parts.generator.manual_seed(seed)
         ready(lane.loop)
-        settle(self.run.device)
+        synchronise(self.run.device)
         try:
             return self._bare(lane) if detail == "off" else self._kept(lane, detail)
         finally:
@@ -95,7 +95,7 @@ class Repeated:
         with silenced(lane.loop.parts.watch):
             begun = moment()
             rounds = sum(1 for _ in self._rounds(lane.loop, committed))
-            return since(begun, rounds, committed[len(self.prompt) :])
+            return finish_bout(begun, rounds, committed[len(self.prompt) :])
 
     def _kept(self, lane: Lane, detail: Detail) -> Bout:
         committed, rounds, told = list(self.prompt), 0, self._told(lane, detail)
@@ -108,7 +108,7 @@ class Repeated:
                     writer.write(one, more=recorder.more)
             for one in recorder.flush():
                 writer.write(one, more=recorder.more)
-            return since(begun, rounds, committed[len(self.prompt) :])
+            return finish_bout(begun, rounds, committed[len(self.prompt) :])
 
     def _rounds(self, loop: Loop, committed: list[int]) -> Iterator[PlayedRound]:
         new = self.run.settings.max_new_tokens

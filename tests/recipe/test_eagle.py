@@ -10,7 +10,7 @@ from specprof.engine.decoder import CausalModel
 from specprof.engine.features import Features
 from specprof.engine.heads import checkpoint
 from specprof.engine.heads.decoder import HeadDecoder
-from specprof.engine.heads.taps import taps
+from specprof.engine.heads.taps import find_taps
 from specprof.engine.setup import loading
 from specprof.engine.stores.dense import Store
 from specprof.recipe import eagle
@@ -49,7 +49,7 @@ def test_an_unrolled_step_is_a_drafted_token(target, head, tmp_path):
     assert steps.shape == (4, 16 - 1 - 4, eagle.DRAFT_VOCABULARY)
     for place in range(steps.shape[1]):
         read = CausalModel(target.model, Store(12, 32), CPU)
-        read.features = Features(taps(target.model, loaded.model.form), 32)
+        read.features = Features(find_taps(target.model, loaded.model.form), 32)
         read.feed(tokens[0, : place + 1])
         decoder = HeadDecoder(loaded.model, Store(1, 32), read)
         decoder.feed(tokens[0, : place + 1])

@@ -21,10 +21,10 @@ from specprof.backends.hf.prefilled import Model, Prefix, Tally, check_watchable
 from specprof.backends.hf.watch import Chosen, GenerateWatcher, Turn
 from specprof.engine.decoder import PREFILL_CHUNK
 from specprof.engine.fits import check_fits
-from specprof.engine.instruments.bout import Bout, settle, since
+from specprof.engine.instruments.bout import Bout, finish_bout, synchronise
 from specprof.engine.instruments.counters import Sampler
 from specprof.engine.instruments.stopwatch import Clock, Lap, clock_for
-from specprof.engine.instruments.threads import EVERY, fastest, threads
+from specprof.engine.instruments.threads import ALL_THREADS, fastest_count, threads
 from specprof.engine.patch import swapped
 from specprof.engine.releases import GENERATE_CACHE
 from specprof.engine.setup import loading
@@ -130,7 +130,7 @@ class Generate(Backend):
         self._prefill(tokens)
         torch.manual_seed(seed)
         tally, known = Tally(), torch.tensor([tokens], device=self.device)
-        settle(self.device)
+        synchronise(self.device)
         with handed(self.target.model, self.prefix, self.draft_prefix, tally):
             model: Model = self.target.model
             made = model.generate(
@@ -140,7 +140,7 @@ class Generate(Backend):
                 max_new_tokens=self.settings.max_new_tokens,
                 **self.options(self.settings),
             )
-            bout = since(tally.begun, tally.turns, made[0, len(tokens) :].tolist())
+            bout = finish_bout(tally.begun, tally.turns, made[0, len(tokens) :].tolist())
         self._cut(len(tokens))
         return bout
 
@@ -174,13 +174,13 @@ class Generate(Backend):
         self.device = loading.device_for(settings.device)
         capacity = settings.context + settings.max_new_tokens + settings.plain_steps
         named = [settings.target] + [settings.draft] * self.needs_draft
-        looked = loading.look(named, settings, self.device)
+        surveyed = loading.survey_models(named, settings, self.device)
         check_fits(
-            [facts for facts, _ in looked],
+            [facts for facts, _ in surveyed],
             capacity + settings.depth,
             self.device,
             rows=settings.depth + 1,
-            weight_bytes=sum(size for _, size in looked),
+            weight_bytes=sum(size for _, size in surveyed),
         )
         self.target = loading.load(settings.target, settings, self.device)
         self.draft = None
@@ -223,14 +223,14 @@ class Generate(Backend):
 
     def _warm_up(self) -> None:
         """Decode a few tokens nobody counts; on a CPU this is where threads are counted too."""
-        self.prefill_threads = EVERY
+        self.prefill_threads = ALL_THREADS
         self._decode_untold()
         if self.device.type == "cpu":
             asked = self.settings.threads
             models = (self.target.facts, self.draft and self.draft.facts)
             key = (self.settings.backend, *models)
-            self.prefill_threads = asked or fastest(self._prefill_untold, ("prefill", *key))
-            torch.set_num_threads(asked or fastest(self._decode_untold, ("decode", *key)))
+            self.prefill_threads = asked or fastest_count(self._prefill_untold, ("prefill", *key))
+            torch.set_num_threads(asked or fastest_count(self._decode_untold, ("decode", *key)))
         self._cut(1)
         if self.draft:  # a schedule may have moved K
             drafting: Model = self.draft.model

@@ -5,7 +5,7 @@ import torch
 
 import tiny
 from specprof.backends.hf.prefilled import Prefix, Tally, handed
-from specprof.engine.instruments.bout import since
+from specprof.engine.instruments.bout import finish_bout
 from specprof.engine.releases import GENERATE_CACHE, with_cache
 
 TEXT = list(range(1, 41))
@@ -61,7 +61,7 @@ def test_filled_caches_change_no_token_and_are_not_fed_again(target, draft, assi
         hook.remove()
     assert found == generate(target)
     assert tally.turns <= NEW if assisted else tally.turns == NEW
-    assert since(tally.begun, tally.turns, found).wall_ns > 0
+    assert finish_bout(tally.begun, tally.turns, found).wall_ns > 0
     assert not {"prepare_inputs_for_generation", "_get_candidate_generator"} & set(vars(target))
 
 

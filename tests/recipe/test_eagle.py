@@ -45,7 +45,7 @@ def test_an_unrolled_step_is_a_drafted_token(target, head, tmp_path):
     with torch.no_grad():
         out = target.model(tokens, output_hidden_states=True)
         features = torch.cat([out.hidden_states[each] for each in eagle.TAPS], -1)
-        steps = torch.stack([each[0] for each in eagle.unrolled(head, features, tokens, 4)])
+        steps = torch.stack([each[0] for each in eagle.unroll(head, features, tokens, 4)])
     assert steps.shape == (4, 16 - 1 - 4, eagle.DRAFT_VOCABULARY)
     for place in range(steps.shape[1]):
         read = CausalModel(target.model, Store(12, 32), CPU)
@@ -72,13 +72,13 @@ def test_a_saved_head_is_in_the_published_layout(head, tmp_path):
 def test_the_draft_vocabulary_is_what_the_sources_hold_most():
     """The most frequent ids, in rising order, so that the table of offsets rises too."""
     stream = torch.arange(1024).repeat_interleave(torch.arange(1024))
-    kept = eagle.frequent(stream, 1024)
+    kept = eagle.frequent_ids(stream, 1024)
     assert torch.equal(kept, torch.arange(1024 - eagle.DRAFT_VOCABULARY, 1024))
 
 
 def test_a_few_steps_bring_the_drafts_nearer_to_the_target(target, monkeypatch, capsys):
     """Training lowers the loss, moves the head's own weights, and leaves the target alone."""
-    monkeypatch.setattr(eagle, "ROWS", 2)
+    monkeypatch.setattr(eagle, "BATCH_ROWS", 2)
     monkeypatch.setattr(eagle, "TRAINED_CONTEXT", 48)
     plain = GPTNeoXForCausalLM.from_pretrained(pocket.folder("pocket/target"), dtype=torch.float32)
     plain.eval().requires_grad_(requires_grad=False)
@@ -86,7 +86,7 @@ def test_a_few_steps_bring_the_drafts_nearer_to_the_target(target, monkeypatch, 
     stream = torch.randint(64, (2_000,), generator=torch.Generator().manual_seed(0))
     stream[:1024] = torch.arange(1024)
     torch.manual_seed(eagle.SEED)
-    start = eagle.untrained(plain, eagle.frequent(stream, 1024))
+    start = eagle.untrained(plain, eagle.frequent_ids(stream, 1024))
     trained = eagle.train(plain, stream, steps=30)
     tokens = stream[-96:].view(2, 48).long()
     with torch.no_grad():

@@ -18,7 +18,7 @@ from specprof.errors import UsageError
 from specprof.settings import Settings
 
 LAYERS_PER_DRAFT_LAYER = 4
-"""For the default exit layer."""
+"""By default one layer in this many drafts."""
 
 
 class LayerSkip(ModelDrafter):

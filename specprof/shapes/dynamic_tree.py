@@ -14,7 +14,7 @@ from specprof.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The children tried at one level: as many of each expanded node, the likeliest first."""
+    """The children tried at one level: equally many of each expanded node, the likeliest first."""
 
     tokens: torch.Tensor
     """[n]."""

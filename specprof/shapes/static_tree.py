@@ -87,6 +87,6 @@ class StaticTree(Shape):
         return Level(children.flatten(), logits, torch.stack(laws, 1).flatten(0, 1))
 
     def _confidence(self, level: Level) -> float:
-        """Return the draft's probability of a level's first token, whose line is all eldest."""
+        """Return the draft's probability of a level's first token; its ancestors are all eldest."""
         sure = level.logits[0].softmax(-1) if self.parts.law.greedy else level.laws[0]
         return sure[level.tokens[0]].item()

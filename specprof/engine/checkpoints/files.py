@@ -23,7 +23,7 @@ from specprof.reading import irregular, read_bytes
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 MAX_CONFIG_BYTES, MAX_TEXT_BYTES = 2**24, LARGEST_TOKENIZER_BYTES
-"""Of a configuration; of any other file that is read whole, such as a tokenizer."""
+"""Limits for a configuration, and for any other file that is read whole, such as a tokenizer."""
 READ_WHOLE = (
     *("*config.json", "*.index.json", "tokenizer*.json", "vocab.*", "merges.txt"),
     *("special_tokens_map.json", "added_tokens.json", "chat_template.*", "*.model"),

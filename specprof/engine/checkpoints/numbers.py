@@ -10,7 +10,7 @@ import torch
 from specprof.engine.checkpoints.files import CONFIG, Misfit
 
 MAX_WHOLE_NUMBER = 2**31 - 1
-"""Of every whole number but the unbounded ones: no tensor's side and no token's id is larger."""
+"""The limit for whole numbers, except unbounded ones: no tensor's side or token's id is larger."""
 MAX_LAYERS, MAX_EXPERTS = 1024, 8192
 """Each layer or expert is a module, or a loop: a billion would be made one by one."""
 MAX_NESTED_TABLES = 32

@@ -11,7 +11,7 @@ from specprof import pocket
 from specprof.errors import EnvironmentMissing, in_a_line
 
 HUB_TIMEOUT_S = 5.0
-"""For the hub's answer; its own client would try six times, over 23 s."""
+"""Time for the hub's answer; its own client would try six times, over 23 s."""
 Kind = Literal["model", "head"]
 USAGE_HINTS: dict[Kind, str] = {
     "model": "give a Hugging Face id, a checkpoint folder with safetensors, or one of: ",

@@ -80,7 +80,10 @@ class _Rows:
 
 
 def _shift_rows(features: Features, start: int, end: int, by: int) -> torch.Tensor:
-    """Return [end - start, width] the rows `by` places later; before the first stands the first."""
+    """Return [end - start, width] the rows `by` places later.
+
+    Places before the first take the first row.
+    """
     first = max(start + by, 0)
     rows = features.rows(first, max(end + by, first + 1))
     return torch.cat([rows[:1].expand(end - start - rows.shape[0], -1), rows])

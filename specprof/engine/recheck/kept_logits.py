@@ -10,7 +10,7 @@ import torch
 from specprof.engine.loop import PlayedRound
 
 MAX_KEPT_BYTES = 2**28
-"""Of one stop, all sequences together: 256 MiB."""
+"""The limit for one stop, all sequences together: 256 MiB."""
 
 
 @dataclass(frozen=True, slots=True)

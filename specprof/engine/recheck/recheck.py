@@ -61,10 +61,10 @@ def recheck(
     """Recompute the reached drafted tokens and the emitted tokens of `rounds`, which are one burst.
 
     The prefix of a reached place is committed text, because all its ancestors were accepted. So one
-    forward of each model over the `committed` tokens answers for every place. Left out is a place
-    in the burst's last round whose prefix the length limit cut off. Left out are younger siblings
-    too: they share the eldest's row, but were judged by what the rejection of their elders left of
-    both laws. Where little is left, rounding is a large part of it.
+    forward of each model over the `committed` tokens answers for every place. Two kinds
+    of places are left out. One is a place in the burst's last round whose prefix the length limit
+    cut off. The other is a younger sibling: it shares the eldest's row, but was judged by what the
+    rejection of its elders left of both laws. Where little is left, rounding is a large part of it.
 
     `used` holds the raw logits that each round acted on; None if they weren't kept.
     """

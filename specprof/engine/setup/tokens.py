@@ -10,7 +10,7 @@ from typing import Any
 from specprof.errors import EnvironmentMissing, in_a_line
 
 MAX_WAIT_S = 60.0
-"""For a short text."""
+"""The limit for a short text."""
 CHARACTERS_PER_S = 20_000
 """A text may take one second more for this many characters; a slow machine does ten times as many
 in a second."""

@@ -160,7 +160,7 @@ class Synthetic(Backend):
         while context < self._settings.context:
             end = min(context + step, self._settings.context)
             wall = VERIFY_NS + (end - context) * VERIFY_TOKEN_NS
-            held, evicted = self._held(end - 1)
+            held, evicted = self._held_tokens(end - 1)
             yield Scored(
                 context=context,
                 nll=[self._tables.nll(at) for at in range(context, end)],
@@ -172,7 +172,7 @@ class Synthetic(Backend):
             )
             self._now, context = self._now + wall, end
 
-    def _held(self, length: int) -> tuple[int, int | None]:
+    def _held_tokens(self, length: int) -> tuple[int, int | None]:
         """Return the tokens a cache of that length still holds, and how many it dropped."""
         if self._settings.cache == "dense":
             return length, None
@@ -314,8 +314,8 @@ class Synthetic(Backend):
         # A tree is rolled back whole; a chain's accepted drafts stay in the draft's cache.
         fed = context + (self._depth - 1 if self._settings.shape == "chain" else 0)
         draft_length = max(min(fed, each.context - 1) - each.caches.draft_short, 0)
-        target_held, target_evicted = self._held(target_length)
-        draft_held, draft_evicted = self._held(draft_length)
+        target_held, target_evicted = self._held_tokens(target_length)
+        draft_held, draft_evicted = self._held_tokens(draft_length)
         final_known, drafts = whole and self._settings.detail in EVIDENT, self._depth > 0
         ranked: tuple[float | None, float | None] = None, None
         if final_known and played.drafted and self._settings.temperature:

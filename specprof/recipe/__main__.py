@@ -17,7 +17,7 @@ from specprof.pocket import corpus
 from specprof.recipe.batches import Batches, scattered_positions, token_stream
 from specprof.recipe.fit import fit
 from specprof.recipe.losses import distance_from_target, logits_of, next_token_loss
-from specprof.recipe.shapes import deepen, untrained
+from specprof.recipe.shapes import deepen, untrained_model
 from specprof.recipe.tokenizer import train_tokenizer
 
 SEED = 20_261_122
@@ -39,7 +39,7 @@ class Family:
 
     def train_target(self) -> Model:
         """Return the target: shallow first, then deep, then at long range."""
-        shallow = self.prepare(untrained("target", layers=4))
+        shallow = self.prepare(untrained_model("target", layers=4))
         self.train_on_text([shallow], "shallow", rows=16, length=256)
         deep = self.prepare(deepen(shallow, "target"))
         self.train_on_text([deep], "deep", rows=8, length=512, rate=0.6)
@@ -49,7 +49,7 @@ class Family:
 
     def train_drafts(self, target: Model) -> dict[str, Model]:
         """Return both drafts, trained on the text and then towards `target`."""
-        drafts = {name: self.prepare(untrained(name)) for name in DRAFTS}
+        drafts = {name: self.prepare(untrained_model(name)) for name in DRAFTS}
         self.train_on_text(list(drafts.values()), "drafts", rows=8, length=512)
         self.distil(target, list(drafts.values()))
         return drafts

@@ -102,7 +102,7 @@ def unrolled_attention(
     return out.transpose(1, 2), None
 
 
-def untrained(target: GPTNeoXForCausalLM, known: torch.Tensor) -> Head:
+def untrained_head(target: GPTNeoXForCausalLM, known: torch.Tensor) -> Head:
     """Return a head that can draft the [ids] `known`; its `lm_head` begins as the target's."""
     config = LlamaConfig(vocab_size=target.config.vocab_size, **SHAPE)
     config._attn_implementation = "unrolled"  # noqa: SLF001 - transformers has no other way
@@ -171,7 +171,7 @@ def unrolled_loss(
 def train(target: GPTNeoXForCausalLM, stream: torch.Tensor, steps: int) -> Head:
     """Return the head, trained on windows of the [tokens] stream."""
     torch.manual_seed(SEED)
-    head = untrained(target, frequent_ids(stream, target.config.vocab_size).to(target.device))
+    head = untrained_head(target, frequent_ids(stream, target.config.vocab_size).to(target.device))
     depths = (1 if step < ONE_TOKEN_SHARE * steps else UNROLLED_TOKENS for step in range(steps))
     fit(
         [head],

@@ -30,7 +30,7 @@ def head(target):
     """An untrained head with half-precision weights, so that saving loses nothing."""
     torch.manual_seed(0)
     known = torch.randperm(1024)[: eagle.DRAFT_VOCABULARY].sort().values
-    made = eagle.untrained(target.model, known)
+    made = eagle.untrained_head(target.model, known)
     for name, weight in made.named_parameters():
         if not name.startswith("embed_tokens."):
             weight.data = weight.data.half().float()
@@ -86,7 +86,7 @@ def test_a_few_steps_bring_the_drafts_nearer_to_the_target(target, monkeypatch, 
     stream = torch.randint(64, (2_000,), generator=torch.Generator().manual_seed(0))
     stream[:1024] = torch.arange(1024)
     torch.manual_seed(eagle.SEED)
-    start = eagle.untrained(plain, eagle.frequent_ids(stream, 1024))
+    start = eagle.untrained_head(plain, eagle.frequent_ids(stream, 1024))
     trained = eagle.train(plain, stream, steps=30)
     tokens = stream[-96:].view(2, 48).long()
     with torch.no_grad():

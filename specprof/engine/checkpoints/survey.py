@@ -36,7 +36,7 @@ from specprof.engine.foreign import refuse_kernels
 from specprof.errors import UsageError
 from specprof.settings import Settings
 
-GENERATION = "generation_config.json"
+GENERATION_CONFIG = "generation_config.json"
 FOLDER_HINT = "the folder must hold config.json, *.safetensors and tokenizer.json"
 NOT_WEIGHT_DTYPES = ("I", "U", "BOOL", "C")
 """First letters, in headers, of the dtypes that no floating-point weight is stored in."""
@@ -157,7 +157,7 @@ class Survey:
         return not self.dummy and getattr(self.config, "quantization_config", None) is not None
 
     def _check_generation(self) -> None:
-        path = self.files.path(GENERATION)
+        path = self.files.path(GENERATION_CONFIG)
         if path is None:
             return
         try:
@@ -166,7 +166,7 @@ class Survey:
             if path.is_file():  # transformers goes on without a broken one
                 return
             raise
-        check_special_ids(written, GENERATION)
+        check_special_ids(written, GENERATION_CONFIG)
 
 
 def survey(name: str, settings: Settings, dtype: torch.dtype) -> Survey:

@@ -68,7 +68,7 @@ def rotation(model: torch.nn.Module) -> list[float]:
         name = path.rpartition(".")[2]
         if name.endswith("inv_freq") and "original" not in name:
             found.setdefault(name, buffer)
-    return [speed for name in sorted(found) for speed in _listed(found[name])]
+    return [speed for name in sorted(found) for speed in _round_speeds(found[name])]
 
 
 def rotation_configured(config: Any) -> list[float]:  # noqa: ANN401 - transformers is untyped
@@ -81,7 +81,9 @@ def rotation_configured(config: Any) -> list[float]:  # noqa: ANN401 - transform
     if LENGTH_BOUND & set(kinds.values()) or set(kinds.values()) - {"default", *_scalings()}:
         return []
     return [
-        speed for layer in sorted(kinds) for speed in _listed(_configured_speeds(config, layer))
+        speed
+        for layer in sorted(kinds)
+        for speed in _round_speeds(_configured_speeds(config, layer))
     ]
 
 
@@ -121,7 +123,7 @@ def _scalings() -> dict[str, Any]:
     return found
 
 
-def _listed(speeds: torch.Tensor) -> list[float]:
+def _round_speeds(speeds: torch.Tensor) -> list[float]:
     return [float(f"{speed:.6g}") for speed in speeds.float().tolist()]
 
 

@@ -49,7 +49,7 @@ def _make_prose() -> str:
 
 def _make_repetition() -> str:
     """Return a few lines over and over, as text that loops."""
-    return LINES * 4000
+    return REPEATED_LINES * 4000
 
 
 def _make_reversed() -> str:
@@ -63,12 +63,12 @@ def _make_random() -> str:
     return "".join(random.Random(0).choices(letters, k=200_000))
 
 
-LINES = """\
+REPEATED_LINES = """\
 def area(width, height):
     return width * height
 
 """
-BUILDERS = frozenset(
+DATASET_BUILDERS = frozenset(
     {"arrow", "audiofolder", "cache", "csv", "eval", "generator", "hdf5", "imagefolder", "json"}
     | {"lance", "niftifolder", "pandas", "parquet", "pdffolder", "spark", "sql", "text"}
     | {"videofolder", "webdataset", "xml"}
@@ -122,7 +122,7 @@ def _read_file(path: Path) -> str:
 def _read_dataset(name: str, context: int) -> str:
     """Join rows of the dataset's text column until they surely hold `context` tokens."""
     path, _, config = name.partition(":")
-    if path in BUILDERS:
+    if path in DATASET_BUILDERS:
         title = f"--dataset {path} is no dataset: it would read the files in this folder"
         raise UsageError(title, "give a dataset's name, OWNER/NAME; or a file with --text")
     try:

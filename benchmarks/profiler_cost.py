@@ -29,7 +29,7 @@ from stamp import save, stamp
 from specprof.analysis.paired_timing import median
 from specprof.bench.repeated import Repeated
 from specprof.engine.instruments.bout import Bout
-from specprof.engine.instruments.counters import EVERY_S, Sampler
+from specprof.engine.instruments.counters import SAMPLE_EVERY_S, Sampler
 from specprof.settings import Detail, Settings
 
 LEVELS: tuple[Detail, ...] = get_args(Detail)
@@ -72,7 +72,7 @@ def sampler_share(device: torch.device, readings: int = 400) -> float:
     started = time.process_time()
     for _ in range(readings):
         sampler.sample()
-    return (time.process_time() - started) / readings / EVERY_S
+    return (time.process_time() - started) / readings / SAMPLE_EVERY_S
 
 
 def main() -> None:

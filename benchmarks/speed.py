@@ -21,7 +21,7 @@ import torch
 from stamp import save, stamp
 
 from specprof.analysis.paired_timing import MIN_REPETITIONS
-from specprof.bench.contest import PEERS, Entry, entries, ours, play
+from specprof.bench.contest import PEERS, Entry, entries, own_entries, play
 from specprof.cli._contest import figures, shown, table
 from specprof.settings import Settings
 
@@ -43,9 +43,9 @@ def everybody(settings: Settings) -> list[Entry]:
     off = ("off",)
     return [
         *(each for each in found if each.loop in PEERS),
-        *ours(dense, levels=off),
-        *ours(draft, "window draft ", off, plain=False),
-        *ours(both, "windows ", off),
+        *own_entries(dense, levels=off),
+        *own_entries(draft, "window draft ", off, plain=False),
+        *own_entries(both, "windows ", off),
     ]
 
 
@@ -81,7 +81,7 @@ def main() -> None:
                     Path(folder),
                     seconds=asked.seconds,
                     least=asked.repetitions,
-                    tell=lambda line: print(line, file=sys.stderr, flush=True),
+                    report=lambda line: print(line, file=sys.stderr, flush=True),
                 )
             name = f"temperature {temperature:g}, context {context}"
             print(f"{name}\n{shown(table(found))}", flush=True)

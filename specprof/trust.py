@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from specprof import pocket
-from specprof.engine.setup.text import NAMED
+from specprof.engine.setup.text import NAMED_TEXTS
 from specprof.errors import UsageError
 from specprof.limits import refuse_empty
 from specprof.plain import brief
@@ -107,7 +107,7 @@ def _named(settings: Settings) -> dict[str, str]:
     names = {name: "model" for name in (settings.target, settings.draft) if name}
     return {
         **{name: kind for name, kind in names.items() if name not in embedded},
-        **({settings.text: "text"} if settings.text and settings.text not in NAMED else {}),
+        **({settings.text: "text"} if settings.text and settings.text not in NAMED_TEXTS else {}),
         **({settings.dataset: "dataset"} if settings.dataset else {}),
     }
 

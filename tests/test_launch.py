@@ -293,5 +293,5 @@ def test_an_id_is_asked_of_a_hub_once(tmp_path):
     given = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9"}
     done = specprof("run", "--target", "nobody/nosuch", "--no-tui", env=given, cwd=tmp_path)
     assert done.returncode == 3
-    assert "no folder here, and no hub was reached" in done.stderr
+    assert "no local folder, and the hub can't be reached" in done.stderr
     assert "Retrying" not in done.stderr

@@ -122,7 +122,7 @@ def test_a_release_without_what_is_built_upon_is_refused_in_a_line(monkeypatch, 
 
 def test_attention_that_can_t_be_replaced_says_how_to_do_without(monkeypatch):
     """A recheck of an evicting cache needs it: its own attention, by transformers' switch."""
-    monkeypatch.setattr(reference, "attending", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(reference, "replace_attention", lambda *_: contextlib.nullcontext())
     model = tiny.model("llama")
     plain = reference.Windowed(model, rotations(model), Window(2, 8))
     with pytest.raises(UsageError, match="LlamaForCausalLM can't be replaced") as refused:
@@ -154,13 +154,13 @@ def test_a_generate_of_other_parts_is_not_watched(fresh, monkeypatch, name, back
 
 
 def test_a_generate_that_feeds_otherwise_is_not_watched(fresh, monkeypatch):
-    """It is told by a length how much of the text to feed; without, a round would feed it all."""
+    """A length says how much of the text to feed; without it a round would feed all of it."""
 
     def prepare(self, input_ids, **rest):
         raise AssertionError("never asked")
 
     monkeypatch.setattr(GenerationMixin, "prepare_inputs_for_generation", prepare)
-    with pytest.raises(EnvironmentMissing, match="it isn't told by a length"):
+    with pytest.raises(EnvironmentMissing, match="takes no next_sequence_length"):
         peer(HfAssisted, fresh)
 
 
@@ -191,7 +191,7 @@ def test_where_nothing_is_kept_of_a_pair_nothing_is_forgotten(monkeypatch, gone)
     draft.set_output_embeddings(torch.nn.Linear(1, 1))
     backend = HfAssisted()
     backend.draft, backend.target = SimpleNamespace(model=draft), SimpleNamespace(tokenizer=None)
-    backend._give_back_head(*ends)
+    backend._restore_embeddings(*ends)
     assert draft.get_output_embeddings() is ends[1]
 
 

@@ -34,7 +34,9 @@ def _costs(ask: Ask, pair: Pair, temperature: float, seconds: float, name: str) 
         for each in entries(settings)
         if each.loop not in PEERS and (each.settings.path == "flat" or not narrow)
     ]
-    found = play(playing, ask.folder, seconds=0.0 if ask.reduced else seconds, tell=lambda _: None)
+    found = play(
+        playing, ask.folder, seconds=0.0 if ask.reduced else seconds, report=lambda _: None
+    )
     ask.kept[name] = figures(found)
     for row, standing in zip(told(found), found.standings, strict=True):
         if standing.entry.settings.detail == "off":

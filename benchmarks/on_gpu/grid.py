@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from on_gpu.rows import Ask, Row
 
 from specprof import limits, registry
-from specprof.bench.contest import UNDRAFTED
+from specprof.bench.contest import PLAIN_SETTINGS
 from specprof.engine.flat.proof import COARSE
 from specprof.engine.record_ahead import ready
 from specprof.engine.replay.proof import replays
@@ -163,7 +163,7 @@ def _compare(tally: Tally, name: str, plain: Plain, tokens: Sequence[int]) -> No
 
 def _plain(settings: Settings) -> Plain:
     """Return plain greedy decoding over the same cache, by the same path, nothing replayed."""
-    bare = replace(settings, **UNDRAFTED, shape="chain", acceptance="auto", graphs="off")
+    bare = replace(settings, **PLAIN_SETTINGS, shape="chain", acceptance="auto", graphs="off")
     logits = list[torch.Tensor]()
     tokens, _ = _tokens(bare, logits)
     return Plain(tokens, torch.cat(logits))

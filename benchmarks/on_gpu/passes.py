@@ -6,7 +6,7 @@ import torch
 from specprof.analysis.comparison import Figure
 from specprof.analysis.paired_timing import median
 from specprof.engine.decoder import Decoder
-from specprof.engine.instruments.bout import settle
+from specprof.engine.instruments.bout import synchronise
 from specprof.engine.instruments.machine import bandwidth
 from specprof.engine.instruments.stopwatch import Clock, clock_for
 from specprof.engine.replay.model import ReplayedModel
@@ -69,6 +69,6 @@ def bandwidths(device: torch.device, *, reduced: bool) -> tuple[int, float]:
         began = clock.mark()
         goal.copy_(source)
         ended = clock.mark()
-        settle(device)
+        synchronise(device)
         took.append(clock.between(began, ended))
     return bandwidth(device), 2 * size / (float(np.median(took)) / 1e9)

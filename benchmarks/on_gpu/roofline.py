@@ -8,7 +8,7 @@ from on_gpu.passes import bandwidths, bytes_read, floor_ms, pass_ms
 from on_gpu.rows import Ask, Bounds, Row, apart, of
 
 from specprof.analysis.comparison import Figure
-from specprof.bench.contest import UNDRAFTED
+from specprof.bench.contest import PLAIN_SETTINGS
 from specprof.engine.setup.warmup import warm_up
 from specprof.engine.setup.wiring import wire
 
@@ -46,7 +46,7 @@ def _by_path(ask: Ask, pair: Pair, bytes_per_s: float) -> Iterator[Row]:
 
 
 def _by_context(ask: Ask, pair: Pair, path: str, bytes_per_s: float) -> Iterator[Row]:
-    settings = replace(pair.settings, **UNDRAFTED, path=path)
+    settings = replace(pair.settings, **PLAIN_SETTINGS, path=path)
     run = wire(settings)
     warm_up(run)
     decoder, loaded = run.loop.target, run.target

@@ -9,7 +9,7 @@ from on_gpu.rows import NEEDS_CUDA, Ask, Row, of
 
 from specprof.analysis.paired_timing import speedup
 from specprof.bench.repeated import Repeated
-from specprof.engine.instruments.counters import EVERY_S, SLOW_S, Sampler
+from specprof.engine.instruments.counters import SAMPLE_EVERY_S, SLOW_READING_S, Sampler
 
 COSTS_AT_MOST = 1.01
 COUNTERS = (
@@ -22,7 +22,7 @@ COUNTERS = (
 """What only NVML can tell."""
 LEAST, MOST = 2, 12
 """Repetitions, as the time allows."""
-LEAST_S = 4 * EVERY_S
+LEAST_S = 4 * SAMPLE_EVERY_S
 """How long each arm decodes: several readings fall into it."""
 
 
@@ -74,7 +74,7 @@ def _readings(ask: Ask) -> Iterator[Row]:
         what="a reading, median",
         figure=float(np.median(took)) * 1e3,
         unit="ms/reading",
-        at_most=SLOW_S * 1e3,
+        at_most=SLOW_READING_S * 1e3,
         note=sampler.absent or "",
     )
     yield Row(

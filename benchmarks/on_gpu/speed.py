@@ -43,7 +43,7 @@ def _contest(ask: Ask, pair: Pair, temperature: float, seconds: float, name: str
     settings = replace(pair.settings, temperature=temperature)
     ready(settings)
     playing = [each for each in entries(settings) if each.settings.detail in LEVELS]
-    found = play(playing, ask.folder, seconds=seconds, tell=lambda _: None)
+    found = play(playing, ask.folder, seconds=seconds, report=lambda _: None)
     ask.kept[name] = figures(found)
     for row, standing in zip(told(found), found.standings, strict=True):
         if standing.entry.loop in PEERS:

@@ -20,7 +20,7 @@ from on_gpu.rows import Ask, Row, apart, of
 
 from specprof.analysis.paired_timing import median
 from specprof.bench.repeated import Repeated
-from specprof.engine.instruments.bout import settle
+from specprof.engine.instruments.bout import synchronise
 from specprof.engine.instruments.stopwatch import Clock, Lap, Mark, clock_facts, clock_for
 from specprof.engine.patch import swapped
 
@@ -52,7 +52,7 @@ class Waiting:
 
     def mark(self) -> tuple[int, Mark]:
         """Wait, then make both marks."""
-        settle(self.device)
+        synchronise(self.device)
         return time.perf_counter_ns(), self.events.mark()
 
     def between(self, start: tuple[int, Mark], end: tuple[int, Mark]) -> int:
@@ -159,12 +159,12 @@ def _played(loop: Repeated, clock: Clock, seed: int) -> tuple[list[Lap], float]:
     lane.loop.parts.generator.manual_seed(seed)
     committed, new = list(loop.prompt), loop.run.settings.max_new_tokens
     with swapped(lane.loop.parts.watch, clock=clock):
-        settle(device)
+        synchronise(device)
         began_ns, began = time.perf_counter_ns(), clock.mark()
         decoding = lane.loop.rounds(committed, new_tokens=new, stop=frozenset())
         laps = [played.lap for played in decoding]
         ended = clock.mark()
-        settle(device)
+        synchronise(device)
         took_ns = time.perf_counter_ns() - began_ns
     loop.run.roll_back_to(len(loop.prompt))
     return laps, clock.between(began, ended) / took_ns

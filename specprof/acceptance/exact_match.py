@@ -1,4 +1,4 @@
-"""A drafted token stands if it is the very token the target draws there for itself; lossless."""
+"""A drafted token stands if the target draws that same token there; lossless."""
 
 import torch
 
@@ -7,10 +7,10 @@ from specprof.extend import Acceptance, Law, Proposal
 
 
 class ExactMatch(Acceptance):
-    """Sample and match (theory 2.4): as plain decoding draws, and drafts only spare forwards.
+    """Sample and match (theory 2.4): draws as plain decoding does; drafts only save forwards.
 
-    Accepts less than rejection does: the sum of target * draft is at most the sum of minima, and a
-    draft equal to its target is still turned down whenever the two draws differ.
+    It accepts less than rejection: the sum of target * draft is at most the sum of minima. A draft
+    with the target's own law is still rejected whenever the two draws differ.
     """
 
     trees = True
@@ -35,6 +35,6 @@ class ExactMatch(Acceptance):
         return (target_probs * draft_probs).sum(-1)
 
     def owed_given(self, target_prob: float, draft_prob: float) -> float:
-        """Return the target's probability of the token, whatever the draft's was."""
+        """Return the target's probability of the token; the draft's doesn't matter."""
         del draft_prob
         return target_prob

@@ -1,4 +1,4 @@
-"""A drafted token stands if it is the target's first choice: the output is plain greedy's."""
+"""A drafted token stands if it is the target's first choice, as in plain greedy decoding."""
 
 import torch
 

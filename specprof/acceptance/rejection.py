@@ -12,8 +12,8 @@ from specprof.extend import Acceptance, Law, Proposal
 class Rejection(Acceptance):
     """Speculative sampling (Leviathan et al., arXiv 2211.17192, algorithm 1).
 
-    On trees recursive rejection (arXiv 2402.14160): siblings are judged in turn, each against what
-    its elders' rejections left of the target's law.
+    Trees are judged by recursive rejection (arXiv 2402.14160): siblings in turn, each against what
+    the rejection of its elders left of the target's law.
     """
 
     trees: ClassVar[bool] = True
@@ -41,13 +41,13 @@ class Rejection(Acceptance):
         return torch.minimum(target_probs, draft_probs).sum(-1)
 
     def owed_given(self, target_prob: float, draft_prob: float) -> float:
-        """Return min(1, target/draft); a token its own law gives no mass owes all it can get."""
+        """Return min(1, target/draft); where the draft gives 0, return 1 if the target doesn't."""
         return min(1.0, target_prob / draft_prob) if draft_prob > 0 else float(target_prob > 0)
 
     def left(
         self, target_probs: torch.Tensor, draft_probs: torch.Tensor, tokens: torch.Tensor
     ) -> torch.Tensor:
-        """Return [places, vocab] the residual, which does not depend on the token that fell."""
+        """Return [places, vocab] the residual, which does not depend on the rejected token."""
         del tokens
         return (target_probs - draft_probs).relu()
 
@@ -66,7 +66,7 @@ def _chain(
     accepted = stands.cumprod(0).sum(0)  # [1]
     target_row = target_probs.index_select(0, accepted)  # [1, vocab]
     residual = (target_row - draft_probs.index_select(0, accepted)).clamp_min(0)
-    # Two equal laws leave no residual but rounding; their rejection never happens either.
+    # Two equal laws leave no residual; only rounding can reject there.
     return accepted - 1, torch.where(residual.sum() > 0, residual, target_row)
 
 
@@ -76,15 +76,15 @@ def _tree(
     proposal: Proposal,
     generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the same of a tree: every family is judged at once, eldest first."""
+    """Return what `_chain` does, for a tree: all families are judged at once, eldest first."""
     parents, count = proposal.parents, proposal.tokens.shape[0]
     assert parents is not None  # noqa: S101 - the caller asked
     tokens = torch.cat([proposal.tokens, proposal.tokens.new_zeros(1)])
-    stands = torch.zeros_like(tokens, dtype=torch.bool)  # [N+1] its parent goes on to it
-    going = stands  # [N+1] the chain's end, or the node before, goes on to a child
-    residual = target_probs  # [N+1, vocab] what is in force there
+    stands = torch.zeros_like(tokens, dtype=torch.bool)  # [N+1] whether its parent goes on to it
+    going = stands  # [N+1] whether the chain's end, or a node, goes on to a child
+    residual = target_probs  # [N+1, vocab] the target's law in force there
     for number in children(parents, proposal.family).unbind(1):
-        child = number % (count + 1)  # [N+1]; one that isn't there has the row without mass
+        child = number % (count + 1)  # [N+1]; a missing child takes the last row, without mass
         coins = torch.rand(child.shape, generator=generator, device=child.device)
         token, laws = tokens[child][:, None], draft_probs[child]
         fair = coins * laws.gather(1, token)[:, 0] < residual.gather(1, token)[:, 0]

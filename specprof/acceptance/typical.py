@@ -1,4 +1,4 @@
-"""A drafted token stands if the target finds it likely enough: LOSSY, the target's law is bent."""
+"""A drafted token stands if the target finds it likely enough: LOSSY, the law changes."""
 
 from typing import ClassVar
 
@@ -10,14 +10,14 @@ from specprof.extend import Acceptance, Law, Proposal
 EPSILON = 0.09
 """A token at least this likely always stands."""
 DELTA = 0.3
-"""Where the target itself is unsure, exp(-entropy) times this is enough: Medusa's own numbers."""
+"""If the target is unsure, exp(-entropy) times this is enough. Both numbers are Medusa's own."""
 
 
 class Typical(Acceptance):
     """Medusa's typical acceptance (arXiv 2401.10774; theory 2.8).
 
-    A token stands if its target probability exceeds min(EPSILON, DELTA * exp(-entropy)). Of a tree
-    the longest path that stands is taken, the first of equals. At temperature 0 this is greedy.
+    A token stands if its target probability exceeds min(EPSILON, DELTA * exp(-entropy)). In a tree
+    the longest path that stands is taken, the first among equals. At temperature 0 this is greedy.
     """
 
     lossless: ClassVar[bool] = False
@@ -43,10 +43,10 @@ class Typical(Acceptance):
 
     def owed(self, target_probs: torch.Tensor, draft_probs: torch.Tensor) -> torch.Tensor:
         """Return [K]: the draft's mass on tokens that would stand."""
-        return (draft_probs * (target_probs > _bar(target_probs))).sum(-1)
+        return (draft_probs * (target_probs > _threshold(target_probs))).sum(-1)
 
     def owed_given(self, target_prob: float, draft_prob: float) -> float:
-        """Return whether the token stands for certain; `owed_each` knows the entropy as well."""
+        """Return 1 if the token stands at any entropy, else 0; `owed_each` knows the entropy."""
         del draft_prob
         return float(target_prob > EPSILON)
 
@@ -60,18 +60,18 @@ class Typical(Acceptance):
     def left(
         self, target_probs: torch.Tensor, draft_probs: torch.Tensor, tokens: torch.Tensor
     ) -> torch.Tensor:
-        """Return [places, vocab] the target's law as it was: a sibling's fall changes nothing."""
+        """Return [places, vocab] the target's law unchanged: a sibling's rejection leaves it."""
         del draft_probs, tokens
         return target_probs
 
 
 def _typical(target_probs: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
     """Return [places] bool whether each token stands at its own place's law, [places, vocab]."""
-    return torch.gt(target_probs.gather(1, tokens[:, None]), _bar(target_probs))[:, 0]
+    return torch.gt(target_probs.gather(1, tokens[:, None]), _threshold(target_probs))[:, 0]
 
 
-def _bar(target_probs: torch.Tensor) -> torch.Tensor:
-    """Return [places, 1] the probability a token must exceed."""
+def _threshold(target_probs: torch.Tensor) -> torch.Tensor:
+    """Return [places, 1] the probability that a token must exceed."""
     entropy = torch.special.entr(target_probs).sum(-1, keepdim=True)
-    bar: torch.Tensor = (DELTA * (-entropy).exp()).clamp_max(EPSILON)
-    return bar
+    threshold: torch.Tensor = (DELTA * (-entropy).exp()).clamp_max(EPSILON)
+    return threshold

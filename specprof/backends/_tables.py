@@ -1,7 +1,7 @@
-"""Two made-up models whose laws are tables: what a synthetic round is drawn from.
+"""Two synthetic models whose laws are tables; synthetic rounds are drawn from them.
 
-Knows laws, draws and verdicts; nothing of rounds, caches or time. The draft's logits are the
-target's plus noise that grows past a trained context, so its mismatch is real and known.
+This module has laws, draws and acceptance, but no rounds, caches or times. The draft's logits are
+the target's plus noise that grows past a trained context, so its mismatch is real and known.
 """
 
 from dataclasses import dataclass, replace
@@ -39,16 +39,16 @@ FAULTS = (
     "slow-draft",
     "host-gap",
 )
-"""What may be broken, one thing at a time."""
-TINY = float(np.finfo(np.float64).tiny)
-STRICT = 0.8
-"""too-strict: the chance of standing is this much of what is owed."""
-WARM = 1.5
-"""draft-temperature: drafts are drawn at this many times the declared one."""
-CONSTANT = 7
+"""Faults to choose from, one at a time."""
+SMALLEST_FLOAT = float(np.finfo(np.float64).tiny)
+STRICT_SHARE = 0.8
+"""too-strict: the chance to stand is this share of the acceptance owed."""
+WARM_FACTOR = 1.5
+"""draft-temperature: drafts are drawn at this many times the declared temperature."""
+CONSTANT_TOKEN = 7
 """constant-drafts: the token that is drafted everywhere."""
-LOOP = 7
-"""looping-text: its period."""
+LOOP_TOKENS = 7
+"""looping-text: the length of its loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,11 @@ class Place:
     index: int
     """Draft index, from 0."""
     target_raw: Floats
-    """[vocab] clean logits, like the next whatever siblings fell."""
+    """[vocab] the target's clean logits; rejected siblings don't change them."""
     draft_raw: Floats
+    """[vocab] the draft's clean logits; rejected siblings don't change them."""
     target_gap: float
-    """Total variation between the raw laws as used and the clean ones."""
+    """Total variation between the target's raw law as used and the clean one."""
     draft_gap: float
 
 
@@ -90,27 +91,27 @@ class Tables:
         self.noise = noise
         self.temperature = temperature
         self.random = np.random.default_rng(seed)
-        self.strict = STRICT if strength is None else 1 - strength
+        self.strict = STRICT_SHARE if strength is None else 1 - strength
         self._coin = 0.0
-        """The last one flipped for a drafted token."""
+        """The last coin flipped for a drafted token."""
         self._wanted = 0
-        """The token the last drafted one had to equal: exact-match-unsaid."""
+        """exact-match-unsaid: the token that the last drafted token had to equal."""
 
     def place(
         self, context: int, *, draft_astray: float, target_astray: float, index: int = 0
     ) -> Place:
-        """Draw the laws after `context` tokens, `index` of them drafted in this very round.
+        """Draw the laws after `context` tokens, of which this round drafted `index`.
 
-        Each used law is astray by that much noise.
+        `draft_astray` and `target_astray` are the noise on the logits that the round uses.
         """
         far = max(0.0, float(np.log2(context / self.trained_context))) if context else 0.0
         target = 2.5 * self._noise()
         if self.fault == "looping-text":
-            target[context % LOOP] += 15
+            target[context % LOOP_TOKENS] += 15
         draft = target + self.noise * (1 + far) * self._noise()
         top = np.partition(target, -2)[-2:]
-        target_logits = self._strayed(target, target_astray)
-        draft_logits = self._strayed(draft, draft_astray)
+        target_logits = self._with_noise(target, target_astray)
+        draft_logits = self._with_noise(draft, draft_astray)
         clean_target, clean_draft = self._law(target), self._law(draft)
         return Place(
             target=self._law(target_logits) if target_astray else clean_target,
@@ -128,10 +129,10 @@ class Tables:
         )
 
     def left(self, place: Place, token: int) -> Place:
-        """Return what is left of a place once its drafted `token` was rejected.
+        """Return the place as it is after its drafted `token` was rejected.
 
-        Recursive rejection (arXiv 2402.14160): the target's law becomes the residual, the draft's
-        goes on without the token. The next sibling is drawn, and judged, by these.
+        Recursive rejection (arXiv 2402.14160): the target's law becomes the residual, and the
+        draft's law loses the token. The next sibling is drawn and judged by these laws.
         """
         clean = self._after(place.clean_target, place.clean_draft, place.clean_logits, token)
         used = clean
@@ -156,28 +157,28 @@ class Tables:
         return _residual(target, draft), self._law(without), without
 
     def nll(self, context: int) -> float:
-        """Draw a text's next token after `context` tokens; return what the target makes of it."""
+        """Draw a text's next token after `context` tokens; return its nats under the target."""
         law = self.place(context, draft_astray=0.0, target_astray=0.0).target
         return short(-float(np.log(law[self._draw(law)])))
 
-    def drafted(self, place: Place) -> int:
-        """Draw the drafted token."""
+    def draw_draft(self, place: Place) -> int:
+        """Draw a drafted token."""
         match self.fault:
             case "greedy-draft-soft-law":
                 return int(place.draft.argmax())
             case "draft-temperature":
-                return self._draw(self._law(place.draft_logits / WARM))
+                return self._draw(self._law(place.draft_logits / WARM_FACTOR))
             case "constant-drafts":
-                return CONSTANT
+                return CONSTANT_TOKEN
             case _:
                 return self._draw(place.draft)
 
     def stands(self, place: Place, token: int) -> bool:
-        """Flip the coin for a drafted token."""
+        """Flip a coin for a drafted token; return whether the token stands."""
         owed = _owed(place, token) * (self.strict if self.fault == "too-strict" else 1)
         match self.fault:
             case "wrong-ratio":
-                owed = place.draft[token] / max(place.target[token], TINY)
+                owed = place.draft[token] / max(place.target[token], SMALLEST_FLOAT)
             case "exact-match-unsaid":
                 self._wanted = self._draw(place.target)
                 return self._wanted == token
@@ -185,8 +186,8 @@ class Tables:
         unchecked = self.fault == "first-draft-unchecked" and place.index == 0
         return bool(self._coin < owed) or unchecked or self.fault == "always-accept"
 
-    def correction(self, place: Place) -> int:
-        """Draw the token after a rejection: from the residual."""
+    def draw_correction(self, place: Place) -> int:
+        """Draw the token after a rejection, from the residual."""
         residual = _residual(place.target, place.draft)
         match self.fault:
             case "residual-not-subtracted":
@@ -194,18 +195,18 @@ class Tables:
             case "residual-softmaxed":
                 return self._draw(np.exp(residual))
             case "uniform-reused":
-                return _at(residual, self._coin)
+                return _token_at(residual, self._coin)
             case "exact-match-unsaid":
                 return self._wanted
             case _:
                 return self._draw(residual)
 
-    def bonus(self, place: Place) -> int:
-        """Draw the token after an all-accepted round: from the target."""
+    def draw_bonus(self, place: Place) -> int:
+        """Draw the token after an all-accepted round, from the target."""
         return self._draw(place.draft if self.fault == "bonus-from-draft" else place.target)
 
-    def rescored(self, place: Place, token: int, round_: int, slot: int) -> Rescored:
-        """Return what the clean laws make of a committed token at its own place."""
+    def rescore(self, place: Place, token: int, round_: int, slot: int) -> Rescored:
+        """Return the numbers of a committed token under the clean laws at its place."""
         law = self._law(place.target_raw)
         some = law[law > 0]
         surprise = -np.log(some)
@@ -221,8 +222,8 @@ class Tables:
             draft_nll=short(-float(np.log(_softmax(place.draft_raw)[token]))),
         )
 
-    def _strayed(self, logits: Floats, astray: float) -> Floats:
-        """Return the logits with that much noise on them; the noise is drawn in any case."""
+    def _with_noise(self, logits: Floats, astray: float) -> Floats:
+        """Return the logits with that much noise on them; the noise is drawn even if it is 0."""
         noise = self._noise()
         return logits + astray * noise if astray else logits
 
@@ -235,11 +236,11 @@ class Tables:
         return _softmax(logits / self.temperature)
 
     def _draw(self, weights: Floats) -> int:
-        return _at(weights, float(self.random.random()))
+        return _token_at(weights, float(self.random.random()))
 
 
-def observed(place: Place, token: int) -> Observed:
-    """Return what the laws in use make of a drafted token."""
+def observe(place: Place, token: int) -> Observed:
+    """Return the numbers of a drafted token under the laws that the round used."""
     return Observed(
         target_prob=short(place.target[token]),
         draft_prob=short(place.draft[token]),
@@ -249,8 +250,8 @@ def observed(place: Place, token: int) -> Observed:
     )
 
 
-def rechecked(place: Place, token: int, round_: int, index: int) -> Rechecked:
-    """Return what the clean laws make of it."""
+def recheck(place: Place, token: int, round_: int, index: int) -> Rechecked:
+    """Return the numbers of a drafted token under the clean laws."""
     return Rechecked(
         round=round_,
         index=index,
@@ -263,14 +264,14 @@ def rechecked(place: Place, token: int, round_: int, index: int) -> Rechecked:
     )
 
 
-def standing(place: Place, token: int, *, corrected: bool) -> tuple[float, float]:
-    """Return where a final token lies in the law it is due to be drawn from: rank and order."""
+def rank_final(place: Place, token: int, *, corrected: bool) -> tuple[float, float]:
+    """Return a final token's rank and order in the law that it must be drawn from."""
     due = _residual(place.target, place.draft) if corrected else place.target
     return short(_rank(due, token)), short(float(due[:token].sum() + due[token] / 2))
 
 
 def short(value: float) -> float:
-    """Five significant digits: enough for every test, half the bytes."""
+    """Return five significant digits: enough for every test, half the bytes."""
     return float(f"{value:.5g}")
 
 
@@ -299,6 +300,6 @@ def _gap(used: Floats, clean: Floats) -> float:
     return float(np.abs(_softmax(used) - _softmax(clean)).sum() / 2)
 
 
-def _at(weights: Floats, share: float) -> int:
+def _token_at(weights: Floats, share: float) -> int:
     """Return the token at that share of the cumulated weights [vocab]."""
     return int(np.searchsorted(weights.cumsum(), share * weights.sum(), side="right"))

@@ -12,14 +12,14 @@ from specprof.engine.setup import loading
 from specprof.errors import UsageError
 from specprof.settings import Settings
 
-RETOKENISED = (
+RETOKENISED_NOTE = (
     "the models' vocabularies differ: transformers re-tokenises the text for the draft and its "
     "drafts for the target; depth_asked counts draft tokens, drafted counts target tokens"
 )
-CARRIED = "the heuristic's K is carried from burst to burst, as transformers carries it"
-REFITTED = (
-    "scikit-learn is installed: transformers refits the confidence threshold as it goes, anew in "
-    "each burst"
+CARRIED_NOTE = "the heuristic's K is carried from burst to burst, as transformers carries it"
+REFITTED_NOTE = (
+    "scikit-learn is installed: transformers refits the confidence threshold during each burst, "
+    "and begins anew in the next"
 )
 
 
@@ -31,7 +31,7 @@ class HfAssisted(Generate):
     needs_draft: ClassVar[bool] = True
 
     def options(self, settings: Settings) -> dict[str, object]:
-        """Return the assistant, and both tokenizers where its tokens are not the target's."""
+        """Return the assistant, and both tokenizers if its tokens are not the target's."""
         del settings
         assert self.draft is not None  # noqa: S101 - it needs one
         given: dict[str, object] = {"assistant_model": self.draft.model}
@@ -43,7 +43,7 @@ class HfAssisted(Generate):
         return given
 
     def pins(self, settings: Settings) -> dict[str, object]:
-        """Return K, its schedule and the confidence a draft must have to be followed by another."""
+        """Return K, its schedule, and the confidence below which no further token is drafted."""
         policy = settings.depth_policy
         return {
             "num_assistant_tokens": settings.depth,
@@ -56,23 +56,23 @@ class HfAssisted(Generate):
         }
 
     def notes(self, settings: Settings) -> list[str]:
-        """Return what a reader of the capture should know of this peer."""
+        """Return what a reader of the capture should know about this peer."""
         policy = settings.depth_policy
-        told = {
-            RETOKENISED: self.retokenised,
-            CARRIED: policy == "hf-heuristic",
-            REFITTED: policy == "confidence" and is_sklearn_available(),
+        applies = {
+            RETOKENISED_NOTE: self.retokenised,
+            CARRIED_NOTE: policy == "hf-heuristic",
+            REFITTED_NOTE: policy == "confidence" and is_sklearn_available(),
         }
-        return super().notes(settings) + [text for text, true in told.items() if true]
+        return super().notes(settings) + [text for text, true in applies.items() if true]
 
     def _draft_prefix(self) -> Prefix | None:
-        self.retokenised = self._differs()
+        self.retokenised = self._needs_retokenising()
         return None if self.retokenised else super()._draft_prefix()
 
-    def _differs(self) -> bool:
-        """Tell whether transformers must re-tokenise; refuse a pair it would take for alike.
+    def _needs_retokenising(self) -> bool:
+        """Return whether transformers re-tokenises; refuse a pair that it wrongly takes for alike.
 
-        It goes by the embeddings' widths alone.
+        transformers compares only the numbers of ids.
         """
         assert self.draft is not None  # noqa: S101 - it needs one
         ours, theirs = self.target, self.draft
@@ -87,19 +87,19 @@ class HfAssisted(Generate):
     def _pin(self, undo: ExitStack) -> None:
         super()._pin(undo)
         if self.retokenised and self.settings.temperature:
-            undo.callback(self._give_back_head, *self._ends())
+            undo.callback(self._restore_embeddings, *self._embeddings())
 
-    def _ends(self) -> tuple[object, object]:
+    def _embeddings(self) -> tuple[object, object]:
         assert self.draft is not None  # noqa: S101 - it needs one
         loaded: Model = self.draft.model
         return loaded.get_input_embeddings(), loaded.get_output_embeddings()
 
-    def _give_back_head(self, embeddings: object, head: object) -> None:
-        """Undo what sampling across vocabularies does to the draft: both ends are cut down."""
+    def _restore_embeddings(self, embeddings: object, head: object) -> None:
+        """Restore the draft's embeddings and head: sampling across vocabularies cuts them down."""
         assert self.draft is not None  # noqa: S101 - it needs one
         loaded: Model = self.draft.model
         loaded.set_input_embeddings(embeddings)
         loaded.set_output_embeddings(head)
-        # What is kept of the pair, cut down; where it is kept otherwise there is nothing to forget.
-        kept = getattr(candidate_generator, "AssistantVocabTranslatorCache", None)
-        getattr(kept, "_cache", {}).pop(self.target.tokenizer, None)
+        # Forget transformers' cached translator of the pair; some releases don't cache it here.
+        cached = getattr(candidate_generator, "AssistantVocabTranslatorCache", None)
+        getattr(cached, "_cache", {}).pop(self.target.tokenizer, None)

@@ -12,10 +12,10 @@ class HfGenerate(Generate):
     drafter: ClassVar[str] = "none"
 
     def options(self, settings: Settings) -> dict[str, object]:
-        """Return nothing: plain decoding is what `generate` does untold."""
+        """Return no options: plain decoding is what `generate` does without any."""
         del settings
         return {}
 
     def marks(self) -> dict[str, object]:
-        """Return the mark of a choice."""
+        """Return the options that mark each choice."""
         return plain_options(self.onlooker)

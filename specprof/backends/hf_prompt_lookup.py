@@ -13,7 +13,7 @@ class HfPromptLookup(Generate):
     sampled: ClassVar[str] = "exact-match"
 
     def options(self, settings: Settings) -> dict[str, object]:
-        """Return how many tokens are looked up, and the longest suffix they are looked up by."""
+        """Return the number of tokens to look up, and the longest ending to look for."""
         return {
             "prompt_lookup_num_tokens": settings.depth,
             "max_matching_ngram_size": settings.ngram,

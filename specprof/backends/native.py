@@ -31,48 +31,48 @@ class Native(Backend):
     """Walks over a text or generates from a prompt, yielding each round as it is played."""
 
     def __init__(self, fault: Fault | None = None) -> None:
-        """Break every run by `fault`: what `specprof drill` does.
+        """Break every run by `fault`, as `specprof drill` does; None breaks nothing.
 
-        Such a run goes by its models' modules: there a fault breaks what it breaks in a model.
+        A broken run calls its models' modules, because faults are put into modules.
         """
         self.fault = fault
 
     @property
     def more(self) -> bool:
-        """Whether a round follows at once: those that waited together come together."""
+        """Whether another round follows at once: rounds that waited together come together."""
         return self.walk.recorder.more
 
     def run(self, spec: RunSpec, command: list[str]) -> Generator[Event]:
         """Load the models, then yield a header and, burst by burst, all that is measured."""
-        gc.collect()  # what an earlier run of a sweep left
+        gc.collect()  # frees what an earlier run of a sweep left
         settings = spec.settings
         if settings.workload == "ppl":
-            settings = _drafting_nothing(settings)
+            settings = _without_drafter(settings)
         if self.fault:
             settings = msgspec.structs.replace(settings, path="modules", graphs="off")
         run = wire(settings)
         with self.fault.inject(run) if self.fault else nullcontext(), looked_into(run):
-            yield from self._measured(spec, command, run)
+            yield from self._measure(spec, command, run)
 
-    def _measured(self, spec: RunSpec, command: list[str], run: Run) -> Iterator[Event]:
+    def _measure(self, spec: RunSpec, command: list[str], run: Run) -> Iterator[Event]:
         """Yield a header and, burst by burst, all that is measured of a run."""
         self._begin(run)
         yield self._header(spec, command)
         yield from self._notes()
         self.sampler.start()
         try:
-            yield from self._played(spec.settings)
+            yield from self._play(spec.settings)
         finally:
             self.sampler.stop()
             self.observe_ns = self.walk.observe_ns
             gc.unfreeze()  # else the next run of a sweep could never free this one's caches
         yield from self.sampler.drain()
 
-    def _played(self, settings: Settings) -> Iterator[Event]:
+    def _play(self, settings: Settings) -> Iterator[Event]:
         """Yield what the workload measures."""
         match settings.workload:
             case "ppl":
-                yield from self._scored()
+                yield from self._score_text()
             case "overlap":
                 with threads(self.prefill_threads):
                     yield from overlaps(self.playing, self.origin_ns)
@@ -80,16 +80,16 @@ class Native(Backend):
                 with threads(self.prefill_threads):
                     yield from scans(self.playing)
             case _:
-                yield from self._walked(stops(settings))
+                yield from self._decode_stops(stops(settings))
 
-    def _walked(self, contexts: Sequence[int]) -> Iterator[Event]:
-        """Decode a burst of every sequence at each depth."""
+    def _decode_stops(self, contexts: Sequence[int]) -> Iterator[Event]:
+        """Decode a burst of every sequence at each context."""
         for number, context in enumerate(contexts):
             yield from self.walk.stop(number, context)
             yield from self.sampler.drain()
 
-    def _scored(self) -> Iterator[Event]:
-        """Score the text, with as many threads as its forwards are wide enough for."""
+    def _score_text(self) -> Iterator[Event]:
+        """Score the text; forwards wider than a token take the threads of prefill."""
         run, step = self.playing, self.playing.settings.score_step
         passes = score(
             run.loop.target,
@@ -105,7 +105,7 @@ class Native(Backend):
                 yield from self.sampler.drain()
 
     def _begin(self, run: Run) -> None:
-        """Warm up, and start the clock all times are told on."""
+        """Warm up, and start the clock that all times count from."""
         self.playing = run
         self.prefill_threads = warm_up(run)
         self.origin_ns = time.perf_counter_ns()
@@ -134,15 +134,15 @@ class Native(Backend):
         loaded = (self.playing.target, self.playing.draft)
         widths = {each.facts.vocabulary for each in loaded if each}
         if len(widths) > 1:
-            text = f"embeddings of {max(widths)} and {min(widths)} ids: those past the "
-            text += f"first {min(widths)}, no tokens of the tokenizer, are left out of both laws"
+            text = f"the models' embeddings have {max(widths)} and {min(widths)} ids: ids past the "
+            text += f"first {min(widths)} are no tokens, and are left out of both laws"
             yield Note(at_ns=self._now(), text=text)
 
     def _now(self) -> int:
         return time.perf_counter_ns() - self.origin_ns
 
 
-def _drafting_nothing(settings: Settings) -> Settings:
+def _without_drafter(settings: Settings) -> Settings:
     """Return the settings without a drafter: known text is scored by the target alone."""
     return msgspec.structs.replace(
         settings, drafter="none", draft=None, depth=0, depth_policy="fixed", shape="chain"

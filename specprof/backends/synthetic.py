@@ -1,8 +1,8 @@
 """Seeded rounds from random table models: no torch, no weights, every number computable.
 
 Acceptance is the real rejection rule (or the greedy one at temperature 0), and the mismatch grows
-past a trained context. A named fault breaks one thing, the way a real engine would break it, so
-that whatever reads captures can be tried on known causes. Times are made up.
+past a trained context. A named fault breaks one thing, as it would be broken in a real engine, so
+that readers of captures can be tried on known causes. Times are made up.
 """
 
 from collections.abc import Generator, Iterator
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from specprof import limits
-from specprof.backends._tables import FAULTS, Place, Tables, observed, rechecked, short, standing
+from specprof.backends._tables import FAULTS, Place, Tables, observe, rank_final, recheck, short
 from specprof.errors import UnknownName
 from specprof.extend import Backend
 from specprof.plan import acceptance_in_force, stops
@@ -40,13 +40,13 @@ DRAFT_STEP_NS, VERIFY_NS, VERIFY_TOKEN_NS = 400_000, 4_000_000, 60_000
 ACCEPT_NS, ROLLBACK_NS, GAP_NS, PREFILL_NS = 90_000, 10_000, 60_000, 2_000_000
 DRAFT_PREFILL_NS = 300_000
 KV_BYTES = {"target": 24_576, "draft": 3_072}
-ASTRAY = 1.5
+WRONG_STATE_NOISE = 1.5
 """Noise on the logits of a model whose state is wrong."""
 
 
 @dataclass
 class _Caches:
-    """How far the two caches are from what they should hold; a prefill makes them right."""
+    """Tokens by which the two caches differ from what they should hold; a prefill corrects them."""
 
     draft_short: int = 0
     target_over: int = 0
@@ -79,7 +79,7 @@ class _Played:
     path: list[int] = field(default_factory=list)
     """The accepted tokens."""
     places: list[Place] = field(default_factory=list)
-    """Where each of them was judged."""
+    """Where each accepted token was judged."""
     rejected: bool = False
     emitted: list[int] = field(default_factory=list)
 
@@ -90,13 +90,13 @@ class Synthetic(Backend):
     def __init__(
         self, fault: str = "none", noise: float = 0.7, strength: float | None = None
     ) -> None:
-        """Break rounds by `fault`, as much as `strength` says: too-strict, draft-state."""
+        """Break rounds by `fault`; `strength` says how much, for too-strict and draft-state."""
         if fault not in FAULTS:
             raise UnknownName("synthetic fault", fault, FAULTS)
         self.fault = fault
         self.noise = noise
         self.strength = strength
-        self.astray = ASTRAY if strength is None else strength
+        self.astray = WRONG_STATE_NOISE if strength is None else strength
 
     def run(self, spec: RunSpec, command: list[str]) -> Generator[Event]:
         """Yield a header, then for each stop of the walk a prefill, its rounds and its end.
@@ -111,12 +111,12 @@ class Synthetic(Backend):
         self._now = self._index = 0
         yield self._header(spec, command)
         if scores:
-            yield from self._scored()
+            yield from self._score_text()
             return
         for stop, context in enumerate(stops(settings)):
-            yield from self._stop(stop, context)
+            yield from self._decode_stop(stop, context)
 
-    def _stop(self, stop: int, context: int) -> Iterator[Event]:
+    def _decode_stop(self, stop: int, context: int) -> Iterator[Event]:
         """Decode every sequence of the batch from `context`, a round of all of them at a time."""
         settings, started = self._settings, self._now
         sequences = [
@@ -130,7 +130,7 @@ class Synthetic(Backend):
             if settings.detail != "off":
                 yield from rounds
         plain = self._plain_steps() if self._depth and settings.plain_steps else None
-        if plain:  # of the whole batch, told once
+        if plain:  # one record for the whole batch
             yield Plain(burst=sequences[0].burst, context=sequences[0].context, steps_ns=plain)
         for each in sequences:
             deep = context > settings.recheck_context
@@ -154,13 +154,13 @@ class Synthetic(Backend):
         verify = VERIFY_NS + (self._settings.batch - 1) * VERIFY_TOKEN_NS
         return [int(verify * each) + rest for each in jitter]
 
-    def _scored(self) -> Iterator[Scored]:
-        """Score a text as likely as the target thinks, a few tokens a pass."""
+    def _score_text(self) -> Iterator[Scored]:
+        """Score a text that is drawn from the target's law, a few tokens a pass."""
         step, context = self._settings.score_step, 1
         while context < self._settings.context:
             end = min(context + step, self._settings.context)
             wall = VERIFY_NS + (end - context) * VERIFY_TOKEN_NS
-            held, evicted = self._held(end - 1)
+            held, evicted = self._held_tokens(end - 1)
             yield Scored(
                 context=context,
                 nll=[self._tables.nll(at) for at in range(context, end)],
@@ -172,7 +172,7 @@ class Synthetic(Backend):
             )
             self._now, context = self._now + wall, end
 
-    def _held(self, length: int) -> tuple[int, int | None]:
+    def _held_tokens(self, length: int) -> tuple[int, int | None]:
         """Return the tokens a cache of that length still holds, and how many it dropped."""
         if self._settings.cache == "dense":
             return length, None
@@ -198,7 +198,7 @@ class Synthetic(Backend):
 
     def _step(self, live: list[_Sequence]) -> list[Round]:
         """Play a round of each sequence; all take as long as they take together."""
-        played = [self._played(each) for each in live]
+        played = [self._play(each) for each in live]
         drafted = sum(len(one.drafted) for one in played)
         spans, wall = self._spans(drafted, len(live))
         started, self._now = self._now, self._now + wall + GAP_NS // 2
@@ -207,11 +207,11 @@ class Synthetic(Backend):
             for each, one in zip(live, played, strict=True)
         ]
 
-    def _played(self, each: _Sequence) -> _Played:
-        """Draft, judge, and draw the token after what stood."""
+    def _play(self, each: _Sequence) -> _Played:
+        """Draft, judge, and draw the token after those that stood."""
         chained = self._settings.shape == "chain" or not self._depth
         played = self._chain(each) if chained else self._tree(each)
-        draw = self._tables.correction if played.rejected else self._tables.bonus
+        draw = self._tables.draw_correction if played.rejected else self._tables.draw_bonus
         played.emitted = [*played.path, draw(played.final)]
         lost = "correction-lost" if played.rejected else "no-bonus"
         if self.fault == lost and played.path:  # a round that commits nothing would never end
@@ -225,9 +225,9 @@ class Synthetic(Backend):
         judged = [] if self.fault == "nothing-proposed" else places[:-1]
         for index, place in enumerate(judged):
             reached = not played.rejected
-            token = self._tables.drafted(place)
+            token = self._tables.draw_draft(place)
             accepted = reached and self._tables.stands(place, token)
-            self._judged(each, played, place, Drafted(token, index - 1, reached, accepted))
+            self._note_judged(each, played, place, Drafted(token, index - 1, reached, accepted))
             if accepted:
                 played.path.append(token)
                 played.places.append(place)
@@ -245,7 +245,7 @@ class Synthetic(Backend):
             for parent in parents:
                 place = tips[parent]
                 for _ in range(width):
-                    token = self._tables.drafted(place)
+                    token = self._tables.draw_draft(place)
                     at.append(len(nodes))
                     nodes.append((token, parent, place))
                     place = self._tables.left(place, token)
@@ -260,7 +260,7 @@ class Synthetic(Backend):
         for node, (token, parent, place) in enumerate(nodes):
             reached = parent == tip  # once a sibling stood, the tip has moved on
             accepted = reached and self._tables.stands(place, token)
-            self._judged(each, played, place, Drafted(token, parent, reached, accepted))
+            self._note_judged(each, played, place, Drafted(token, parent, reached, accepted))
             if reached:
                 played.rejected, played.final = not accepted, place
             if accepted:
@@ -269,13 +269,13 @@ class Synthetic(Backend):
                 tip, played.final = node, tips[node]
         return played
 
-    def _judged(self, each: _Sequence, played: _Played, place: Place, one: Drafted) -> None:
-        """Note what became of a drafted token, with what is observed of it."""
+    def _note_judged(self, each: _Sequence, played: _Played, place: Place, one: Drafted) -> None:
+        """Add a judged token to its round, with its observed and its rechecked numbers."""
         if one.reached:
             node = len(played.drafted)
-            each.rechecked.append(rechecked(place, one.token, played.index, node))
+            each.rechecked.append(recheck(place, one.token, played.index, node))
             if self._settings.detail in EVIDENT:
-                one = msgspec.structs.replace(one, seen=observed(place, one.token))
+                one = msgspec.structs.replace(one, seen=observe(place, one.token))
         played.drafted.append(one)
 
     def _place(self, each: _Sequence, index: int) -> Place:
@@ -283,7 +283,7 @@ class Synthetic(Backend):
         return self._tables.place(
             each.context + index,
             draft_astray=self.astray if astray else 0.0,
-            target_astray=ASTRAY if each.caches.target_over else 0.0,
+            target_astray=WRONG_STATE_NOISE if each.caches.target_over else 0.0,
             index=index,
         )
 
@@ -299,28 +299,28 @@ class Synthetic(Backend):
         times: tuple[list[Span], int],
         shared: int,
     ) -> Round:
-        """Commit a round, move its sequence on, and write the round down."""
+        """Commit a round, move its sequence on, and return the round's record."""
         self._break_caches(each.caches, rejected=played.rejected)
         context, emitted, final = each.context, played.emitted[: each.room], played.final
         each.context, each.room = context + len(emitted), each.room - len(emitted)
         each.rounds += 1
-        whole = len(emitted) == len(played.path) + 1  # the limit, or a fault, cut off no final
+        whole = len(emitted) == len(played.path) + 1  # neither limit nor fault cut off the final
         for slot, at in enumerate([*played.places, final][: len(emitted)]):
-            scored = self._tables.rescored(at, emitted[slot], played.index, slot)
+            scored = self._tables.rescore(at, emitted[slot], played.index, slot)
             if not self._depth:
                 scored = msgspec.structs.replace(scored, draft_nll=None)
             each.rescored.append(scored)
         target_length = each.context - 1 + each.caches.target_over
-        # A tree is taken back whole; a chain's drafts stay in the draft's cache where they stood.
+        # A tree is rolled back whole; a chain's accepted drafts stay in the draft's cache.
         fed = context + (self._depth - 1 if self._settings.shape == "chain" else 0)
         draft_length = max(min(fed, each.context - 1) - each.caches.draft_short, 0)
-        target_held, target_evicted = self._held(target_length)
-        draft_held, draft_evicted = self._held(draft_length)
-        evidence, drafts = self._settings.detail in EVIDENT, self._depth > 0
-        told = evidence and whole
-        stood: tuple[float | None, float | None] = None, None
-        if told and played.drafted and self._settings.temperature:
-            stood = standing(final, emitted[-1], corrected=played.rejected)
+        target_held, target_evicted = self._held_tokens(target_length)
+        draft_held, draft_evicted = self._held_tokens(draft_length)
+        final_known, drafts = whole and self._settings.detail in EVIDENT, self._depth > 0
+        ranked: tuple[float | None, float | None] = None, None
+        if final_known and played.drafted and self._settings.temperature:
+            ranked = rank_final(final, emitted[-1], corrected=played.rejected)
+        draft_prob = short(final.draft[emitted[-1]]) if final_known and played.rejected else None
         return Round(
             index=played.index,
             burst=each.burst,
@@ -329,10 +329,10 @@ class Synthetic(Backend):
             drafted=played.drafted,
             accepted=len(played.path),
             emitted=emitted,
-            final_target_prob=short(final.target[emitted[-1]]) if told else None,
-            final_draft_prob=short(final.draft[emitted[-1]]) if told and played.rejected else None,
-            final_rank=stood[0],
-            final_order=stood[1],
+            final_target_prob=short(final.target[emitted[-1]]) if final_known else None,
+            final_draft_prob=draft_prob,
+            final_rank=ranked[0],
+            final_order=ranked[1],
             start_ns=at_ns,
             wall_ns=times[1],
             spans=times[0],

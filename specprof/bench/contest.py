@@ -1,10 +1,11 @@
-"""Who decodes fastest here: transformers' own loops and ours, in one process, in mirrored order.
+"""Find what decodes fastest: transformers' own loops and ours, in one process, in mirrored order.
 
-Everybody decodes the same number of tokens on from the end of the same text, held in caches filled
-beforehand, so that no prefill is in any of the times. A repetition plays all in one order and then
-in the other, A B C C B A: what drifts falls on all alike. The next begins with B: who plays twice
-running finds the processor's caches warm, and that falls on all alike too. Whoever can't play says
-why and the others go on. Tells times and tokens; what they amount to is for others to say.
+Every entry decodes the same number of tokens after the same text. The caches hold that text before,
+so no time includes prefill. A repetition plays all entries in one order and then in the reverse,
+A B C C B A, so a drift falls on all alike. The next repetition begins with B: an entry that plays
+twice in a row finds the processor's caches warm, and this falls on all alike too. If an entry can't
+play, its trouble is recorded and the others go on. The result is times and tokens; other modules
+compare them.
 """
 
 import gc
@@ -35,55 +36,54 @@ from specprof.settings import Detail, Settings
 Loop = Literal["generate", "assisted", "plain", "speculative"]
 PEERS: dict[Loop, type[Generate]] = {"generate": HfGenerate, "assisted": HfAssisted}
 """transformers' own loops."""
-PLAYED: tuple[Loop, ...] = ("plain", "speculative")
-"""Our own."""
-LEVELS: tuple[Detail, ...] = ("off", "rounds", "evidence")
-LEAST = 2
-"""Repetitions played however short the time."""
-UNDRAFTED = {"drafter": "none", "draft": None, "draft_cache": None, "depth": 0}
+OWN_LOOPS: tuple[Loop, ...] = ("plain", "speculative")
+DETAIL_LEVELS: tuple[Detail, ...] = ("off", "rounds", "evidence")
+MIN_REPETITIONS = 2
+"""Played even if the time is shorter."""
+PLAIN_SETTINGS = {"drafter": "none", "draft": None, "draft_cache": None, "depth": 0}
 """Settings of plain decoding."""
-Law = tuple[str, int, int, int]
+CacheLaw = tuple[str, int, int, int]
 Play = Callable[[int], Bout]
 """Decodes once with the draws of a seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """Somebody who is to play."""
+    """A loop that is to play, and its settings."""
 
     name: str
     loop: Loop
     settings: Settings
-    """Of ours `path`, `graphs` and `detail` count; a peer has none of them."""
+    """A peer ignores `path`, `graphs` and `detail`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Strayed:
-    """The first place where somebody's greedy tokens are not those they should be."""
+    """The first place where an entry's greedy tokens are not the expected ones."""
 
     at: int
-    """Tokens after the text before it."""
+    """Tokens between the text and this place."""
     of: str
-    """Whose tokens they were held against."""
+    """The name of the entry whose tokens were expected."""
     gap: float | None
     """How far the two tokens lie apart, in standard deviations of the target's logits there."""
     tie: bool
-    """Whether that is so near that rounding decides."""
+    """Whether the two are so near that rounding decides."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Standing:
-    """What came of an entry."""
+    """The result of an entry."""
 
     entry: Entry
     trouble: str | None = None
     """Why it didn't play."""
     threads: int | None = None
-    """Threads of the processor it took."""
+    """The number of processor threads it used."""
     replayed: bool | None = None
-    """Whether its short forwards are replayed, the target's at least; None: a peer, or none."""
+    """Whether the target's short forwards are replayed; None for a peer, or if it didn't play."""
     unreplayed: str | None = None
-    """Why those of the target, and of its draft where otherwise, are not."""
+    """Why the target's are not, and why the draft's are not if for another reason."""
     bouts: list[Bout] = field(default_factory=list)
     """Two a repetition: one on the way out and one on the way back."""
     strayed: Strayed | None = None
@@ -91,25 +91,25 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contest:
-    """What was played."""
+    """The result of a contest."""
 
     standings: list[Standing]
     settings: Settings
-    """What was asked; `context` tokens of text everybody went on from by `max_new_tokens`."""
+    """What was asked for: every entry decoded `max_new_tokens` after `context` tokens of text."""
     repetitions: int
     device: str
     dtype: str
     seconds: float
-    """What the repetitions took, loading and prefill apart."""
+    """How long the repetitions took, without loading and prefill."""
     stopped: bool = False
     """Whether the user ended it."""
 
 
 def entries(settings: Settings) -> list[Entry]:
-    """Return everybody who can be asked for `settings`: peers, then ours by path and detail.
+    """Return all entries for `settings`: peers, then ours by path and detail.
 
-    Where forwards can be recorded and replayed, ours without that too.
-    Raises UsageError for what no run can have.
+    Where forwards can be recorded and replayed, there are entries of ours without replay too.
+    Raises UsageError for settings that no run can have.
     """
     _check(settings)
     base = msgspec.structs.replace(
@@ -120,29 +120,33 @@ def entries(settings: Settings) -> list[Entry]:
         plain_steps=0,
         detail="off",
     )
-    generate = msgspec.structs.replace(base, backend="hf-generate", **UNDRAFTED)
+    generate = msgspec.structs.replace(base, backend="hf-generate", **PLAIN_SETTINGS)
     assisted = msgspec.structs.replace(base, backend="hf-assisted")
     found = [
         Entry(name="generate", loop="generate", settings=generate),
         Entry(name=f"assisted K={settings.depth}", loop="assisted", settings=assisted),
     ]
-    found += ours(base)
+    found += own_entries(base)
     if recorder_for(loading.device_for(settings.device)):
         found += [
             replace(each, name=each.name.replace(" off", " eager"))
-            for each in ours(
+            for each in own_entries(
                 msgspec.structs.replace(base, graphs="off"), levels=("off",), plain=False
             )
         ]
     return found
 
 
-def ours(
-    base: Settings, prefix: str = "", levels: Sequence[Detail] = LEVELS, *, plain: bool = True
+def own_entries(
+    base: Settings,
+    prefix: str = "",
+    levels: Sequence[Detail] = DETAIL_LEVELS,
+    *,
+    plain: bool = True,
 ) -> list[Entry]:
-    """Return our own loops' entries: by path plain (or not) and speculative, by level of detail.
+    """Return our own loops' entries, by path, loop and level of detail; `plain` includes that loop.
 
-    Plain decoding drafts nothing, so there is no evidence to gather: `rounds` is all of its cost.
+    Plain decoding drafts nothing and has no evidence to gather, so `rounds` is all of its cost.
     """
     return [
         Entry(
@@ -151,14 +155,14 @@ def ours(
             settings=msgspec.structs.replace(base, path=path, detail=detail),
         )
         for path in ("modules", "flat")
-        for loop in (PLAYED if plain else PLAYED[1:])
+        for loop in (OWN_LOOPS if plain else OWN_LOOPS[1:])
         for detail in levels
         if loop == "speculative" or detail != "evidence"
     ]
 
 
-def law(settings: Settings) -> Law:
-    """Return what decides, beside the models, which tokens are right: the target's own cache."""
+def cache_law(settings: Settings) -> CacheLaw:
+    """Return the settings of the target's cache: they too decide which tokens are right."""
     return settings.cache, settings.window, settings.sinks, settings.block
 
 
@@ -177,22 +181,22 @@ def play(
     folder: Path,
     *,
     seconds: float,
-    tell: Callable[[str], None],
-    least: int = LEAST,
+    report: Callable[[str], None],
+    least: int = MIN_REPETITIONS,
 ) -> Contest:
-    """Play repetitions for `seconds`, at least so many; Ctrl-C ends it after what was played whole.
+    """Play repetitions for `seconds`, at least `least` of them; Ctrl-C ends the contest early.
 
-    `tell` hears how it goes. Captures are written into `folder`. Raises UsageError where nobody
-    can play.
+    A repetition that Ctrl-C interrupts doesn't count. `report` is called with the progress.
+    Captures are written into `folder`. Raises UsageError if no entry can play.
     """
     standings = [Standing(entry=entry) for entry in asked]
     with ExitStack() as undo:
-        hall = _Hall(asked[0].settings, folder, undo)
+        players = _Players(asked[0].settings, folder, undo)
         for entry in asked:
-            hall.find(entry.settings)
-        playing = [(each, player) for each in standings if (player := hall.admit(each, tell))]
+            players.load_draft(entry.settings)
+        playing = [(each, player) for each in standings if (player := players.admit(each, report))]
         if not playing:
-            raise UsageError(f"nobody can play: {standings[0].trouble}", "change what was asked")
+            raise UsageError(f"no entry can play: {standings[0].trouble}", "change the settings")
         undo.callback(torch.set_num_threads, torch.get_num_threads())
         began, stopped = time.monotonic(), False
         seeds = count(asked[0].settings.seed + 1)
@@ -204,7 +208,7 @@ def play(
                 for each, bout in _repetition(order, next(seeds), next(seeds)):
                     each.bouts.append(bout)
                 repetitions += 1
-                tell(f"repetition {repetitions}, {time.monotonic() - began:.0f} of {seconds:g} s")
+                report(f"repetition {repetitions}, {time.monotonic() - began:.0f} of {seconds:g} s")
         except KeyboardInterrupt:
             if not repetitions:
                 raise
@@ -212,24 +216,24 @@ def play(
         took = time.monotonic() - began
         for each, _ in playing:
             del each.bouts[2 * repetitions :]
-        hall.compare([each for each, _ in playing])
+        players.compare([each for each, _ in playing])
     base = max((entry.settings for entry in asked), key=lambda one: one.depth)
     return Contest(
         standings=standings,
         settings=msgspec.structs.replace(base, backend="native", path="auto", graphs="auto"),
         repetitions=repetitions,
-        device=str(hall.device),
-        dtype=str(loading.dtype_for(base.dtype, hall.device)).removeprefix("torch."),
+        device=str(players.device),
+        dtype=str(loading.dtype_for(base.dtype, players.device)).removeprefix("torch."),
         seconds=took,
         stopped=stopped,
     )
 
 
-class _Hall:
-    """Makes players of entries; engines that differ in detail only are one."""
+class _Players:
+    """Makes a player for each entry; entries that differ only in detail share an engine."""
 
     def __init__(self, base: Settings, folder: Path, undo: ExitStack) -> None:
-        """Load the target of `base`, which everybody needs, so that a wrong name ends it here."""
+        """Load the target of `base`, which all entries need; a wrong name raises here."""
         self.device = loading.device_for(base.device)
         loading.load(base.target, base, self.device)
         self.folder = folder
@@ -238,62 +242,65 @@ class _Hall:
         self._refused: dict[Settings, SpecprofError] = {}
         undo.callback(gc.unfreeze)
 
-    def find(self, settings: Settings) -> None:
+    def load_draft(self, settings: Settings) -> None:
         """Load the draft model of an entry: a wrong name ends the contest before it begins."""
         if settings.draft and settings.drafter == "draft-model":
             loading.load(settings.draft, settings, self.device)
 
-    def admit(self, standing: Standing, tell: Callable[[str], None]) -> Play | None:
-        """Return what plays an entry, once played already; None where it can't, and why."""
-        tell(f"{standing.entry.name}: a first play, not counted")
+    def admit(self, standing: Standing, report: Callable[[str], None]) -> Play | None:
+        """Return the function that plays an entry, after a play that doesn't count.
+
+        Return None if it can't play; `standing.trouble` then says why.
+        """
+        report(f"{standing.entry.name}: a first play, not counted")
         refusals = (Exception,) if standing.entry.loop in PEERS else (SpecprofError,)
         try:
             standing.threads, player = self._player(standing.entry)
             standing.replayed, standing.unreplayed = self._replays(standing.entry)
             player(standing.entry.settings.seed)
-        except refusals as trouble:  # of transformers anything; of ours what is meant to be told
-            standing.trouble = _told(trouble)
+        except refusals as trouble:  # transformers may raise anything
+            standing.trouble = _one_line(trouble)
             return None
         return player
 
     def _player(self, entry: Entry) -> tuple[int, Play]:
-        """Return the threads an entry takes, and what plays it with them."""
+        """Return the threads that an entry takes, and the function that plays it with them."""
         kind = PEERS.get(entry.loop)
         if kind is None:
             alone, detail = entry.loop == "plain", entry.settings.detail
             engine = self._engine(entry)
-            return engine.threads, lambda seed: _with(
+            return engine.threads, lambda seed: _with_threads(
                 engine.threads, lambda: engine.play(detail, alone=alone, seed=seed)
             )
         peer = kind()
         self.undo.enter_context(peer.ready(entry.settings))
         counted = torch.get_num_threads()
-        return counted, lambda seed: _with(counted, lambda: peer.bare(seed=seed))
+        return counted, lambda seed: _with_threads(counted, lambda: peer.play_unwatched(seed=seed))
 
     def _replays(self, entry: Entry) -> tuple[bool | None, str | None]:
-        """Return whether an entry's short forwards are replayed, and whose are not, and why."""
+        """Return whether the target's short forwards are replayed, and why some are not."""
         if entry.loop in PEERS:
             return None, None
         engine = self._engine(entry).run.loop
         draft = engine.drafter.draft if entry.loop == "speculative" else None
         ours, theirs = replays(engine.target)[1], replays(draft)[1]
-        told = [ours, f"of the draft: {theirs}" if theirs and theirs != ours else None]
-        return ours is None, "; ".join(filter(None, told)) or None
+        reasons = [ours, f"of the draft: {theirs}" if theirs and theirs != ours else None]
+        return ours is None, "; ".join(filter(None, reasons)) or None
 
     def _engine(self, entry: Entry) -> Repeated:
-        """Return the engine an entry is played by; plain decoding does without a draft if it must.
+        """Return the engine of an entry; plain decoding does without a draft that is refused.
 
-        Raises what the settings are refused with.
+        Raises the error of settings that are refused.
         """
         settings = msgspec.structs.replace(entry.settings, detail="off")
         try:
-            return self._opened(settings)
+            return self._open_engine(settings)
         except SpecprofError:
             if entry.loop != "plain":
                 raise
-        return self._opened(msgspec.structs.replace(settings, **UNDRAFTED))
+        return self._open_engine(msgspec.structs.replace(settings, **PLAIN_SETTINGS))
 
-    def _opened(self, settings: Settings) -> Repeated:
+    def _open_engine(self, settings: Settings) -> Repeated:
         if settings in self._refused:
             raise self._refused[settings]
         if settings not in self.engines:
@@ -305,38 +312,41 @@ class _Hall:
         return self.engines[settings]
 
     def compare(self, standings: Sequence[Standing]) -> None:
-        """Hold greedy tokens against those of the first entry that reads by the same law."""
-        firsts: dict[Law, Standing] = {}
+        """Compare greedy tokens with those of the first entry with equal cache settings."""
+        firsts: dict[CacheLaw, Standing] = {}
         for each in standings:
             if each.entry.settings.temperature == 0:
-                right = firsts.setdefault(law(each.entry.settings), each)
-                each.strayed = self._strayed(each, right)
+                right = firsts.setdefault(cache_law(each.entry.settings), each)
+                each.strayed = self._find_strayed(each, right)
 
-    def _strayed(self, standing: Standing, right: Standing) -> Strayed | None:
-        """Return where any of an entry's plays first left the `right` tokens; None: nowhere."""
+    def _find_strayed(self, standing: Standing, right: Standing) -> Strayed | None:
+        """Return where a play of an entry first left the `right` tokens; None if none did."""
         wanted = right.bouts[0].emitted
         for bout in standing.bouts:
             pairs = enumerate(zip(bout.emitted, wanted, strict=True))
             at = next((place for place, (ours, theirs) in pairs if ours != theirs), None)
             if at is not None:
                 gap = self._gap(standing.entry.settings, wanted[: at + 1], bout.emitted[at])
-                return Strayed(at, right.entry.name, gap, gap is not None and gap <= self._noise)
+                return Strayed(
+                    at, right.entry.name, gap, gap is not None and gap <= self._max_tie_gap
+                )
         return None
 
     def _gap(self, settings: Settings, tokens: list[int], other: int) -> float | None:
-        """Return how far two tokens lie apart by an engine of the same law, where one plays."""
-        engines = (one for key, one in self.engines.items() if law(key) == law(settings))
+        """Return the gap between two tokens by an engine with these cache settings, if any."""
+        asked = cache_law(settings)
+        engines = (one for key, one in self.engines.items() if cache_law(key) == asked)
         engine = next(engines, None)
         return engine.gap(tokens, other) if engine else None
 
     @property
-    def _noise(self) -> float:
-        """What rounding explains, in standard deviations of the logits."""
-        held = next(iter(self.engines.values())).run.target.model
-        return NOISE.get(next(held.parameters()).dtype, COARSE)
+    def _max_tie_gap(self) -> float:
+        """The largest gap that rounding explains, in standard deviations of the logits."""
+        model = next(iter(self.engines.values())).run.target.model
+        return NOISE.get(next(model.parameters()).dtype, COARSE)
 
 
-def _with(count: int, play_: Callable[[], Bout]) -> Bout:
+def _with_threads(count: int, play_: Callable[[], Bout]) -> Bout:
     with threads(count):
         return play_()
 
@@ -344,13 +354,13 @@ def _with(count: int, play_: Callable[[], Bout]) -> Bout:
 def _repetition(
     playing: Sequence[tuple[Standing, Play]], out: int, back: int
 ) -> Iterator[tuple[Standing, Bout]]:
-    """Play everybody with the seed `out`, then in the other order with the seed `back`."""
+    """Play all entries with the seed `out`, then in the reverse order with the seed `back`."""
     for seed, order in ((out, playing), (back, playing[::-1])):
         for standing, player in order:
             yield standing, player(seed)
 
 
-def _told(trouble: Exception) -> str:
+def _one_line(trouble: Exception) -> str:
     """Return an error on one line."""
     if isinstance(trouble, SpecprofError):
         return f"{trouble.title}; {trouble.hint}"

@@ -1,7 +1,7 @@
-"""The same decoding over and over from one place, bare or with the profiler on.
+"""Repeat one decoding from one place, bare or with the profiler on.
 
-A text is fed once; every play decodes on from its end and is then forgotten, so that no prefill is
-in any of the times. Knows neither peers nor statistics.
+A text is fed once. Every play decodes on from its end and is then rolled back, so no time includes
+prefill. Knows neither peers nor statistics.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ import msgspec
 import torch
 
 from specprof.capture_writer import CaptureWriter
-from specprof.engine.instruments.bout import Bout, moment, settle, since
+from specprof.engine.instruments.bout import Bout, finish_bout, moment, synchronise
 from specprof.engine.instruments.stopwatch import Lap, Stopwatch
 from specprof.engine.instruments.threads import threads
 from specprof.engine.loop import Loop, PlayedRound
@@ -28,7 +28,7 @@ from specprof.settings import Detail, Settings
 
 
 @contextmanager
-def silenced(watch: Stopwatch) -> Iterator[None]:
+def silence_watch(watch: Stopwatch) -> Iterator[None]:
     """Let a stopwatch read no clock inside the block: the loop as it is without a profiler."""
     nothing, lap = nullcontext(), Lap(watch.clock, 0, None)
     with ExitStack() as undo:
@@ -44,12 +44,12 @@ class Repeated:
     def __init__(self, settings: Settings, folder: Path) -> None:
         """Load, warm up and feed `settings.context` tokens; captures are written into `folder`.
 
-        Raises whatever `wire` refuses the settings with.
+        Raises what `wire` raises for settings that it refuses.
         """
         self.run = wire(settings)
         self.prefill_threads = warm_up(self.run)
         self.threads = torch.get_num_threads()
-        """What decoding was measured fastest with, or was asked to take."""
+        """The thread count that was asked for, or that decoded fastest."""
         self.place = folder / "repeated.jsonl"
         lane = self.run.lanes[0]
         self.prompt = lane.tokens[: settings.context]
@@ -64,23 +64,23 @@ class Repeated:
     def play(self, detail: Detail, *, alone: bool = False, seed: int = 0) -> Bout:
         """Decode `max_new_tokens` on from the text's end; draws begin anew from `seed`.
 
-        `off` reads no clock and keeps nothing; any other level does all that a run does and writes
-        a capture. `alone`: plain decoding, by the target over the same cache.
+        The detail `off` reads no clock and keeps nothing. Any other level does all that a run does,
+        and writes a capture. `alone` means plain decoding by the target, over the same cache.
         """
         lane = self._lanes[alone]
         lane.loop.parts.generator.manual_seed(seed)
         ready(lane.loop)
-        settle(self.run.device)
+        synchronise(self.run.device)
         try:
-            return self._bare(lane) if detail == "off" else self._kept(lane, detail)
+            return self._play_bare(lane) if detail == "off" else self._record(lane, detail)
         finally:
             self.run.roll_back_to(len(self.prompt))
 
     def gap(self, tokens: list[int], other: int) -> float:
-        """Return how far the last of `tokens` after the text lies from `other` at its place.
+        """Return the gap between the logits of the last of `tokens` and of `other` at its place.
 
-        In standard deviations of the target's logits there; it is fed token by token, as plain
-        decoding is.
+        The unit is the standard deviation of the target's logits there. The `tokens` follow the
+        text and are fed one by one, as in plain decoding.
         """
         target = self.run.loop.target
         try:
@@ -90,17 +90,17 @@ class Repeated:
             self.run.roll_back_to(len(self.prompt))
         return float((logits[tokens[-1]] - logits[other]).abs() / logits.std())
 
-    def _bare(self, lane: Lane) -> Bout:
+    def _play_bare(self, lane: Lane) -> Bout:
         committed = list(self.prompt)
-        with silenced(lane.loop.parts.watch):
+        with silence_watch(lane.loop.parts.watch):
             begun = moment()
             rounds = sum(1 for _ in self._rounds(lane.loop, committed))
-            return since(begun, rounds, committed[len(self.prompt) :])
+            return finish_bout(begun, rounds, committed[len(self.prompt) :])
 
-    def _kept(self, lane: Lane, detail: Detail) -> Bout:
-        committed, rounds, told = list(self.prompt), 0, self._told(lane, detail)
-        recorder = Walk(told, origin_ns=0, prefill_threads=self.prefill_threads).recorder
-        with CaptureWriter(self.place, overwrite=True) as writer, looked_into(told):
+    def _record(self, lane: Lane, detail: Detail) -> Bout:
+        committed, rounds, run = list(self.prompt), 0, self._run_with(lane, detail)
+        recorder = Walk(run, origin_ns=0, prefill_threads=self.prefill_threads).recorder
+        with CaptureWriter(self.place, overwrite=True) as writer, looked_into(run):
             begun = moment()
             for played in self._rounds(lane.loop, committed):
                 rounds += 1
@@ -108,13 +108,13 @@ class Repeated:
                     writer.write(one, more=recorder.more)
             for one in recorder.flush():
                 writer.write(one, more=recorder.more)
-            return since(begun, rounds, committed[len(self.prompt) :])
+            return finish_bout(begun, rounds, committed[len(self.prompt) :])
 
     def _rounds(self, loop: Loop, committed: list[int]) -> Iterator[PlayedRound]:
         new = self.run.settings.max_new_tokens
         return loop.rounds(committed, new_tokens=new, stop=frozenset())
 
-    def _told(self, lane: Lane, detail: Detail) -> Run:
-        """Return the run as it would be had that level of detail been asked for."""
+    def _run_with(self, lane: Lane, detail: Detail) -> Run:
+        """Return the run as it would be with that level of detail."""
         settings = msgspec.structs.replace(self.run.settings, detail=detail)
         return replace(self.run, settings=settings, lanes=[lane])

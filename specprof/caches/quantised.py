@@ -1,9 +1,9 @@
 """Keys and values in 8 bits with a scale a row: a quarter to a half of the dense cache's bytes.
 
-transformers' QuantizedCache can't serve here: it keeps recent rows whole and later quantises all of
-them anew, so what a token sees depends on how it was fed, and a rollback into the quantised part
-is not to be had. Here a row is rounded once, when it is written, and read so ever after, by its own
-token too: the same law in any chunks, after any rollback.
+transformers' QuantizedCache can't serve here. It keeps recent rows whole and later quantises all of
+them anew, so what a token sees depends on how it was fed, and the quantised part can't be rolled
+back. Here a row is rounded once, when it is written, and its own token reads it rounded too. So the
+law depends neither on the chunks nor on rollbacks.
 """
 
 import torch
@@ -16,7 +16,7 @@ from specprof.extend import Cache
 class Quantised(Cache):
     """Lossy against the dense cache: its law is that of the model with rounded keys and values.
 
-    Rows are turned back to full precision at every read, so it saves memory and costs time.
+    Rows are converted to full precision at every read, so it saves memory and costs time.
     """
 
     def open(self, model: torch.nn.Module, capacity: int) -> RoundedStore:

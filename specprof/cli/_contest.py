@@ -210,9 +210,9 @@ def _agreement(found: "Contest") -> list[str]:
 
 
 def _law(standing: "Standing") -> object:
-    from specprof.bench.contest import law
+    from specprof.bench.contest import cache_law
 
-    return law(standing.entry.settings)
+    return cache_law(standing.entry.settings)
 
 
 def _told(name: str, strayed: "Strayed") -> str:

@@ -87,7 +87,7 @@ def _played(given: Given, seconds: float, output: Path | None) -> "Contest":
 
         everybody = contest.entries(spec.settings)
         try:
-            return contest.play(everybody, Path(folder), seconds=seconds, tell=tell)
+            return contest.play(everybody, Path(folder), seconds=seconds, report=tell)
         except KeyboardInterrupt:
             tell("stopped before a repetition was whole: there is nothing to show")
             raise

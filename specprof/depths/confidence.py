@@ -1,7 +1,7 @@
 """Stops after a token the draft itself gave little probability; that token is still verified.
 
-The stop of transformers' `assistant_confidence_threshold`. To drop the doubtful token unverified
-would be lossy: the tokens that survived would no longer follow the draft's law (theory 8).
+transformers' `assistant_confidence_threshold` stops so too. To drop the doubtful token unverified
+would be lossy: the remaining tokens would no longer follow the draft's law (theory 8).
 """
 
 from specprof.extend import Depth
@@ -13,9 +13,9 @@ class Confidence(Depth):
     watches = True
 
     def ask(self) -> int:
-        """Return the most there may be."""
+        """Return the most tokens to draft."""
         return self.settings.depth
 
     def go_on(self, confidences: list[float]) -> bool:
-        """Whether the token drawn last was likely enough to draft on."""
+        """Return whether the token drawn last was likely enough to draft on."""
         return confidences[-1] >= self.settings.confidence

@@ -1,19 +1,19 @@
 """Two deeper after a round that was accepted whole, one shallower after any other.
 
 transformers' schedule `heuristic` (`AssistedCandidateGenerator.update_candidate_strategy`). It
-settles where a third of the rounds are accepted whole, whatever a draft costs (theory 8), and has
-no bound of its own: where everything is accepted it would grow without end, so that here it stops
-at the 20 tokens that transformers' default schedule, `constant`, asks for.
+settles where a third of the rounds are accepted whole, whether a draft is cheap or dear (theory 8).
+It has no bound of its own: where everything is accepted it would grow without end. Here it stops at
+20 tokens, as many as transformers' default schedule, `constant`, asks for.
 """
 
 from specprof.extend import Depth
 from specprof.settings import Settings
 
-UP, DOWN, LEAST = 2, 1, 1
+STEP_UP, STEP_DOWN, MIN_DEPTH = 2, 1, 1
 
 
 class HfHeuristic(Depth):
-    """`Settings.depth` is where it starts."""
+    """Starts at `Settings.depth`."""
 
     deepest = 20
 
@@ -26,13 +26,13 @@ class HfHeuristic(Depth):
         return self.depth
 
     def learn(self, drafted: int, accepted: int) -> None:
-        """Adjust K. A round that drafted nothing teaches nothing.
+        """Adjust K; a round that drafted nothing leaves it.
 
-        Accepted whole is all that was drafted, or in a tree all its levels.
+        A round is accepted whole if all its drafts were accepted, or in a tree all its levels.
         """
         if drafted == 0:
             return
         if accepted >= min(drafted, self.depth):
-            self.depth = min(self.depth + UP, self.bound)
+            self.depth = min(self.depth + STEP_UP, self.bound)
         else:
-            self.depth = max(self.depth - DOWN, LEAST)
+            self.depth = max(self.depth - STEP_DOWN, MIN_DEPTH)

@@ -13,12 +13,12 @@ class DraftModel(ModelDrafter):
 
     @classmethod
     def load(cls, settings: Settings, target: Loaded) -> Loaded:
-        """Load the draft model; refuse one whose token ids mean something else."""
+        """Load the draft model. Raises UsageError if none is named, or if the name is a head's."""
         if settings.draft is None:
             title = "the drafter draft-model needs a draft model"
             raise UsageError(title, "name one with --draft, or use --drafter none")
         if settings.draft in pocket.heads():
-            title = f"{settings.draft} is a head on the target's hidden states, no model of its own"
-            hint = f"use --drafter eagle, or --draft {pocket.members()[0]}"
+            title = f"{settings.draft} is a head on the target's hidden states, not a whole model"
+            hint = f"use it with --drafter eagle, or use --draft {pocket.members()[0]}"
             raise UsageError(title, hint)
         return loading.load(settings.draft, settings, target.device)

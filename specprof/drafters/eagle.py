@@ -8,7 +8,7 @@ from specprof.engine.features import Features
 from specprof.engine.heads import checkpoint
 from specprof.engine.heads.decoder import HeadDecoder
 from specprof.engine.heads.reference import HeadReference
-from specprof.engine.heads.taps import taps
+from specprof.engine.heads.taps import find_taps
 from specprof.engine.setup.loading import Loaded
 from specprof.engine.transfer import on_device
 from specprof.errors import UsageError
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class Eagle(Drafter):
-    """One target forward a round: its features are what the next round drafts from.
+    """A round has one target forward; the next round drafts from its features.
 
-    Once it has drafted, the head forgets what it fed beyond the committed tokens: those that are
-    accepted are fed anew beside the target's own features, not beside the head's guesses at them
-    (vllm-project/vllm#14649).
+    After it has drafted, the head forgets the tokens that it fed beyond the committed ones.
+    Accepted tokens are fed anew beside the target's own features, not beside the head's guesses
+    at them (vllm-project/vllm#14649).
     """
 
     refed = True
@@ -34,13 +34,13 @@ class Eagle(Drafter):
         super().__init__(parts)
         assert parts.draft is not None  # noqa: S101 - `load` returns a head
         head, target = cast("Head", parts.draft.model), cast("CausalModel", parts.target)
-        read = taps(target.model, head.form)
+        read = find_taps(target.model, head.form)
         target.features = Features(read, parts.capacity)
         self.draft: Decoder = HeadDecoder(head, parts.store(head), target)
         settings = parts.settings
         ours, theirs = (
-            _kept(settings.draft_cache or settings.cache, parts),
-            _kept(settings.cache, parts),
+            _cache(settings.draft_cache or settings.cache, parts),
+            _cache(settings.cache, parts),
         )
         self.plain = HeadReference(head, ours.plain(head), theirs.plain(target.model), read)
         self.shape = registry.get(Shape, parts.settings.shape)(parts)
@@ -56,7 +56,7 @@ class Eagle(Drafter):
     def propose(self, committed: list[int], depth: int) -> Proposal:
         """Draft `depth` tokens, or levels of a tree; none after a first token, which has no state.
 
-        Feeds first every token committed since the last round began.
+        Every token committed since the last round began is fed first.
         """
         if depth == 0 or len(committed) == 1:
             return nothing(self.draft.device)
@@ -66,6 +66,6 @@ class Eagle(Drafter):
         return proposal
 
 
-def _kept(name: str, parts: Parts) -> Cache:
-    """Return the cache of that name, for what it says of a plain forward."""
+def _cache(name: str, parts: Parts) -> Cache:
+    """Return the cache of that name, for its plain forward."""
     return registry.get(Cache, name)(parts.settings)

@@ -1,7 +1,7 @@
 """Drafts what followed the last time: the text so far is searched for its own ending.
 
-Prompt lookup needs no model and no cache. A drafted token has no law but its own certainty, so it
-owes the target's probability of it (theory 2.3).
+Prompt lookup needs no model and no cache. A drafted token's law is certainty, so the acceptance it
+owes is the target's probability of that token (theory 2.3).
 """
 
 from collections import defaultdict
@@ -15,10 +15,10 @@ from specprof.extend import Drafter, Parts, Proposal
 class Ngram(Drafter):
     """Copies what followed the most recent occurrence of the longest ending that occurred before.
 
-    Endings of up to `Settings.ngram` tokens are tried, the longest first; where not even the last
-    token occurred before, nothing is drafted. A copy that runs into the end of the text goes on
-    with what it has drafted itself (the self-overlapping copy of Ziv and Lempel, 1977), so that a
-    text in a loop is drafted to the full depth.
+    Endings of up to `Settings.ngram` tokens are tried, the longest first. If not even the last
+    token occurred before, nothing is drafted. A copy that reaches the end of the text goes on with
+    the tokens it has drafted (the self-overlapping copy of Ziv and Lempel, 1977), so a text in a
+    loop is drafted to the full depth.
     """
 
     distribution: ClassVar[bool] = False
@@ -31,10 +31,10 @@ class Ngram(Drafter):
         """Sequence of tokens -> the places in the text right after its occurrences, ascending."""
 
     def propose(self, committed: list[int], depth: int) -> Proposal:
-        """Return a chain of `depth` tokens, or none where the ending is without precedent."""
+        """Return a chain of `depth` tokens, or of none if the ending never occurred before."""
         self._read(committed)
         device = self.parts.target.device
-        place = self._precedent()
+        place = self._find_precedent()
         if place is None or depth == 0:
             return nothing(device)
         drafted: list[int] = []
@@ -46,7 +46,7 @@ class Ngram(Drafter):
         return Proposal(tokens=on_device(drafted, device), logits=None, draft_probs=None)
 
     def prefill(self, committed: list[int]) -> None:
-        """Take in known text."""
+        """Read known text."""
         self._read(committed)
 
     def rollback(self, committed: int) -> None:
@@ -59,14 +59,14 @@ class Ngram(Drafter):
         del self.text[committed:]
 
     def _read(self, committed: list[int]) -> None:
-        """Take in what has been committed since: as much work as there are new tokens."""
+        """Read the newly committed tokens; the work grows with their number alone."""
         start = len(self.text)
         self.text += committed[start:]
         for place in range(start, len(self.text)):
             for key in self._endings(place):
                 self.places[key].append(place)
 
-    def _precedent(self) -> int | None:
+    def _find_precedent(self) -> int | None:
         """Return the place after the most recent earlier occurrence of the longest known ending."""
         for key in reversed(self._endings(len(self.text))):
             if places := self.places.get(key):

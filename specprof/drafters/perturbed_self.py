@@ -1,10 +1,10 @@
-"""The target drafts for itself with some uniform noise, in an amount known exactly.
+"""The target drafts for itself, with an exactly known amount of uniform noise.
 
 The positive control (theory 7.4, row J). The draft's law is (1 - noise) * target + noise * uniform,
-so a place owes 1 - noise * TV(target, uniform), greedy 1 - noise * (1 - 1/vocabulary), and the
-output must follow the target's law all the same. Unlike draft = target it does get rejected, and so
-exercises rollback. Where top-k or top-p cut the target's law they cut the mixture likewise: it is
-then still exactly the law declared, but the acceptance it owes is not that of the formula.
+so a place owes 1 - noise * TV(target, uniform), greedy 1 - noise * (1 - 1/vocabulary). The output
+must still follow the target's law. Drafts do get rejected, unlike those of draft = target, so
+rollback is exercised. Top-k and top-p cut the mixture as they cut the target's law. The draft then
+still follows exactly the law it declares, but the acceptance it owes is not that of the formula.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from specprof.extend import Law, Parts
 from specprof.settings import Settings
 
 Perturb = Callable[[torch.Tensor], torch.Tensor]
-"""From [..., vocab] logits to others of the same shape."""
+"""From [..., vocab] logits to other logits of that shape."""
 
 
 class PerturbedSelf(ModelDrafter):
@@ -30,13 +30,13 @@ class PerturbedSelf(ModelDrafter):
         noise, temperature = parts.settings.noise, parts.settings.temperature
 
         def stray(logits: torch.Tensor) -> torch.Tensor:
-            return strayed(logits, noise, parts.generator)
+            return stray_choices(logits, noise, parts.generator)
 
         def mix(logits: torch.Tensor) -> torch.Tensor:
-            return mixed(logits, noise, parts.law, temperature)
+            return mix_uniform(logits, noise, parts.law, temperature)
 
         self.draft: Decoder = PerturbedDecoder(self.draft, stray if parts.law.greedy else mix)
-        # Where a greedy draft strayed was a matter of chance: no module could say it again.
+        # A greedy draft strays at random places: no module can recompute them.
         plain = None if parts.law.greedy else self.plain
         self.plain = PerturbedModule(plain, mix) if plain is not None else None
 
@@ -47,17 +47,17 @@ class PerturbedSelf(ModelDrafter):
         return target
 
 
-def mixed(logits: torch.Tensor, noise: float, law: Law, temperature: float) -> torch.Tensor:
+def mix_uniform(logits: torch.Tensor, noise: float, law: Law, temperature: float) -> torch.Tensor:
     """Return [..., vocab] logits whose law is (1 - noise) * law of `logits` + noise * uniform.
 
-    They stand before the law's temperature, which is multiplied in to be divided out again.
+    They are multiplied by the temperature, because the law divides by it again.
     """
     probs = law.probs(logits) * (1 - noise) + noise / logits.shape[-1]
     return probs.log() * temperature
 
 
-def strayed(logits: torch.Tensor, noise: float, generator: torch.Generator) -> torch.Tensor:
-    """Return [rows, vocab] logits; with probability `noise` a row's first choice is any token."""
+def stray_choices(logits: torch.Tensor, noise: float, generator: torch.Generator) -> torch.Tensor:
+    """Return [rows, vocab] logits; a row's first choice is a random token with chance `noise`."""
     rows, vocabulary = logits.shape
     strangers = torch.randint(vocabulary, (rows, 1), generator=generator, device=logits.device)
     coins = torch.rand((rows, 1), generator=generator, device=logits.device)
@@ -67,7 +67,7 @@ def strayed(logits: torch.Tensor, noise: float, generator: torch.Generator) -> t
 
 
 class PerturbedDecoder:
-    """A decoder of perturbed logits; its cache and its forwards are those of the one inside."""
+    """A decoder of perturbed logits; its cache and its forwards are the inner decoder's."""
 
     def __init__(self, inner: Decoder, perturb: Perturb) -> None:
         self.inner = inner
@@ -97,12 +97,12 @@ class PerturbedDecoder:
         return self.perturb(logits)
 
     def prefill(self, tokens: Sequence[int]) -> None:
-        """Append known tokens whose logits nobody needs."""
+        """Append known tokens whose logits are not needed."""
         self.inner.prefill(tokens)
         self.forwards = self.inner.forwards
 
     def keep(self, branch: Sequence[int]) -> None:
-        """Keep of the tree the nodes of one `branch`, and forget the rest."""
+        """Keep the tree's nodes on one `branch`, and forget the other nodes."""
         self.inner.keep(branch)
 
     def rollback(self, length: int) -> None:

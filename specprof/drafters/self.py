@@ -1,7 +1,7 @@
 """The target drafts for itself, over a cache of its own: every token should be accepted.
 
-A control, not a method: it costs more than plain decoding, and what it fails to accept is a fault
-of the engine or the rounding of batched against single forwards (theory 2.11).
+A control, not a method: it costs more than plain decoding. A token that is not accepted shows a
+fault of the engine, or that a batched forward rounds unlike single ones (theory 2.11).
 """
 
 from specprof.engine.drafting import ModelDrafter

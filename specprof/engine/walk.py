@@ -13,7 +13,7 @@ from specprof.engine.batch import steps
 from specprof.engine.instruments.threads import threads
 from specprof.engine.loop import PlayedRound
 from specprof.engine.observe.round_recorder import RoundRecorder
-from specprof.engine.recheck.kept_logits import ROOM, KeptLogits
+from specprof.engine.recheck.kept_logits import MAX_KEPT_BYTES, KeptLogits
 from specprof.engine.recheck.recheck import Reference, recheck
 from specprof.engine.record_ahead import catch_up, ready, ready_alone
 from specprof.engine.run import Lane, Run
@@ -73,7 +73,9 @@ class Walk:
                 sequence=sequence,
                 lane=lane,
                 committed=lane.tokens[:context],
-                held=KeptLogits(ROOM // len(run.lanes)) if self._rechecks(context) else None,
+                held=KeptLogits(MAX_KEPT_BYTES // len(run.lanes))
+                if self._rechecks(context)
+                else None,
             )
             for sequence, lane in enumerate(run.lanes)
         ]

@@ -1,6 +1,6 @@
 """The embedded default family: a small target, two drafts of different size, a head, one tokenizer.
 
-Knows where the checkpoints lie; `corpus` knows their text, `recipe` how they were made.
+This module finds the checkpoints; `corpus` has their text, and `recipe` makes them.
 """
 
 from pathlib import Path

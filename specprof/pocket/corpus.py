@@ -1,7 +1,7 @@
 """The text the pocket family knows: the Python standard library's own sources.
 
-Knows which files are read and which modules are held out of training; knows nothing of tokens.
-The held-out modules, in the order below, are also the document that a default run walks over.
+This module names the files that are read and the modules that are held out of training. The
+held-out modules, in the order below, are also the document that a default run walks over.
 """
 
 import os

@@ -1,7 +1,8 @@
 """Train the pocket family: ``python -m specprof.recipe --into FOLDER [--scale X]``.
 
-Stages: a four-layer target, deepened to twelve layers, made good at long range; then both drafts,
-first on the text, then on the target's distributions (one target forward teaches both).
+Stages: a four-layer target, which is deepened to twelve layers and then trained at long range; then
+both drafts, first on the text, then on the target's distributions (one target forward teaches
+both).
 """
 
 import argparse
@@ -16,11 +17,11 @@ from specprof.pocket import corpus
 from specprof.recipe.batches import Batches, scattered_positions, token_stream
 from specprof.recipe.fit import fit
 from specprof.recipe.losses import distance_from_target, logits_of, next_token_loss
-from specprof.recipe.shapes import deepen, untrained
+from specprof.recipe.shapes import deepen, untrained_model
 from specprof.recipe.tokenizer import train_tokenizer
 
 SEED = 20_261_122
-STEPS = {"shallow": 1100, "deep": 900, "long": 260, "drafts": 800, "distil": 1800}
+STAGE_STEPS = {"shallow": 1100, "deep": 900, "long": 260, "drafts": 800, "distil": 1800}
 """Steps at scale 1: they took 75 minutes on two CPU cores that did other work as well."""
 LONG_SPAN = 20_480
 LONG_SHARE = 0.6
@@ -38,23 +39,23 @@ class Family:
 
     def train_target(self) -> Model:
         """Return the target: shallow first, then deep, then at long range."""
-        shallow = self.ready(untrained("target", layers=4))
-        self.on_text([shallow], "shallow", rows=16, length=256)
-        deep = self.ready(deepen(shallow, "target"))
-        self.on_text([deep], "deep", rows=8, length=512, rate=0.6)
-        self.at_long_range(deep)
+        shallow = self.prepare(untrained_model("target", layers=4))
+        self.train_on_text([shallow], "shallow", rows=16, length=256)
+        deep = self.prepare(deepen(shallow, "target"))
+        self.train_on_text([deep], "deep", rows=8, length=512, rate=0.6)
+        self.train_long_range(deep)
         deep.eval().requires_grad_(requires_grad=False)
         return deep
 
     def train_drafts(self, target: Model) -> dict[str, Model]:
         """Return both drafts, trained on the text and then towards `target`."""
-        drafts = {name: self.ready(untrained(name)) for name in DRAFTS}
-        self.on_text(list(drafts.values()), "drafts", rows=8, length=512)
-        self.towards(target, list(drafts.values()))
+        drafts = {name: self.prepare(untrained_model(name)) for name in DRAFTS}
+        self.train_on_text(list(drafts.values()), "drafts", rows=8, length=512)
+        self.distil(target, list(drafts.values()))
         return drafts
 
-    def ready(self, model: Model) -> Model:
-        """Move to the device and compile layer by layer: one compilation serves every layer."""
+    def prepare(self, model: Model) -> Model:
+        """Move a model to the device and compile it by layer: one compilation serves all layers."""
         for layer in model.gpt_neox.layers:
             layer.compile()
         model.to(self.device).train()
@@ -64,10 +65,10 @@ class Family:
         """Return a fresh seeded sequence of windows."""
         return Batches(self.stream, rows, length, next(self.seeds))
 
-    def on_text(
+    def train_on_text(
         self, models: list[Model], name: str, *, rows: int, length: int, rate: float = 1.0
     ) -> None:
-        """Plain next-token training."""
+        """Train on the text, to predict the next token."""
 
         def loss_of(tokens: torch.Tensor) -> torch.Tensor:
             labels = tokens.to(self.device)
@@ -83,7 +84,7 @@ class Family:
             rate=rate,
         )
 
-    def at_long_range(self, target: Model) -> None:
+    def train_long_range(self, target: Model) -> None:
         """Teach distances out to 20k: most samples get their positions scattered that far."""
         generator = torch.Generator().manual_seed(next(self.seeds))
 
@@ -96,8 +97,8 @@ class Family:
             [target], self.windows(8, 512), loss_of, steps=self.steps("long"), name="long", rate=0.3
         )
 
-    def towards(self, target: Model, drafts: list[Model]) -> None:
-        """Distil: one target forward teaches every draft."""
+    def distil(self, target: Model, drafts: list[Model]) -> None:
+        """Train the drafts towards the target; one target forward teaches every draft."""
 
         def loss_of(tokens: torch.Tensor) -> torch.Tensor:
             with torch.no_grad():
@@ -116,7 +117,7 @@ class Family:
 
     def steps(self, name: str) -> int:
         """Return the stage's steps at this scale."""
-        return max(1, round(STEPS[name] * self.scale))
+        return max(1, round(STAGE_STEPS[name] * self.scale))
 
 
 def save(model: Model, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:

@@ -2,8 +2,8 @@
 
 Run it with ``python -m specprof.recipe.eagle --into FOLDER``.
 
-Training-time test (arXiv 2503.01840, section 3.2): each window is drafted several tokens deep,
-every step reading what the head itself returned in the step before, as it will when it drafts.
+Training-time test (arXiv 2503.01840, section 3.2): each window is drafted several tokens deep.
+Every step reads what the head itself returned in the step before, as it will when it drafts.
 """
 
 import argparse
@@ -24,20 +24,21 @@ from specprof.recipe.losses import distance_from_target
 from specprof.recipe.shapes import TRAINED_CONTEXT
 
 SEED = 20_261_123
-STEPS = 800
+TRAINING_STEPS = 800
 """They took half an hour of one thread on a machine that did other work as well."""
-ROWS = 4
-UNROLLED = 4
-"""Tokens a window is drafted deep."""
-FIRST = 0.65
+BATCH_ROWS = 4
+UNROLLED_TOKENS = 4
+"""The depth to which a window is drafted."""
+ONE_TOKEN_SHARE = 0.65
 """Share of the steps that draft one token only: most is learned there, at a third of the cost."""
-DISCOUNT = 0.8
-"""Weight of a step's loss against the one before it: it is reached less often."""
-RATE = 2.0
+STEP_DISCOUNT = 0.8
+"""Weight of an unrolled step's loss against the step before: it is reached less often."""
+RATE_FACTOR = 2.0
 DRAFT_VOCABULARY = 896
-"""Ids it can draft: of what the sources hold, 9,999 tokens in 10,000."""
+"""Ids it can draft; they are 9,999 in 10,000 of the sources' tokens."""
 TAPS = (3, 7, 11)
-"""Entering these of twelve layers; the published (2, 6, 9) learned a little slower."""
+"""Of twelve layers, those whose entering states it reads. The published (2, 6, 9) learned a little
+slower."""
 SHAPE = {
     "hidden_act": "silu",
     "hidden_size": 128,
@@ -65,7 +66,7 @@ class Unrolled:
     def update(
         self, keys: torch.Tensor, values: torch.Tensor, *_: object, **__: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Take in one step's [rows, heads, n, size]; return all steps' along the places."""
+        """Add one step's [rows, heads, n, size]; return all steps', joined along the places."""
         self.keys.append(keys)
         self.values.append(values)
         return torch.cat(self.keys, 2), torch.cat(self.values, 2)
@@ -81,11 +82,11 @@ def unrolled_attention(
     scaling: float,
     **___: object,
 ) -> tuple[torch.Tensor, None]:
-    """Attend to the true prefix and, of the unrolled steps, to the own place's alone.
+    """Attend to the true prefix and, in the unrolled steps, to the own place alone.
 
-    `query` is [rows, heads, n, size], `key` and `value` hold a block of n places a step: the first
-    the true features', of which place i sees those up to i; of each later one only place i is a
-    token that place i's draft follows. Returns [rows, n, heads, size].
+    `query` is [rows, heads, n, size], `key` and `value` hold a block of n places for each step. The
+    first block has the true features: place i sees places up to i. In each later block place i sees
+    only place i, a token that its own draft follows. Returns [rows, n, heads, size].
     """
     places, groups = query.shape[2], query.shape[1] // key.shape[1]
     blocks = key.shape[2] // places
@@ -101,7 +102,7 @@ def unrolled_attention(
     return out.transpose(1, 2), None
 
 
-def untrained(target: GPTNeoXForCausalLM, known: torch.Tensor) -> Head:
+def untrained_head(target: GPTNeoXForCausalLM, known: torch.Tensor) -> Head:
     """Return a head that can draft the [ids] `known`; its `lm_head` begins as the target's."""
     config = LlamaConfig(vocab_size=target.config.vocab_size, **SHAPE)
     config._attn_implementation = "unrolled"  # noqa: SLF001 - transformers has no other way
@@ -115,28 +116,30 @@ def untrained(target: GPTNeoXForCausalLM, known: torch.Tensor) -> Head:
     return head
 
 
-def frequent(stream: torch.Tensor, vocabulary: int) -> torch.Tensor:
+def frequent_ids(stream: torch.Tensor, vocabulary: int) -> torch.Tensor:
     """Return [DRAFT_VOCABULARY] the ids the [tokens] stream holds most often, in rising order."""
     counts = torch.bincount(stream.long(), minlength=vocabulary)
     return counts.topk(DRAFT_VOCABULARY).indices.sort().values
 
 
 @torch.no_grad()
-def seen(target: GPTNeoXForCausalLM, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the target's [rows, n, features] and [rows, n, vocab] logits over [rows, n] tokens."""
+def target_outputs(
+    target: GPTNeoXForCausalLM, tokens: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the target's [rows, n, features] and [rows, n, vocab] logits of [rows, n] tokens."""
     with torch.autocast(tokens.device.type, torch.bfloat16):
         out = target(tokens, output_hidden_states=True, use_cache=False)
     features = torch.cat([out.hidden_states[layer] for layer in TAPS], -1)
     return features, out.logits.float()
 
 
-def unrolled(
+def unroll(
     head: Head, features: torch.Tensor, tokens: torch.Tensor, depth: int
 ) -> Iterator[torch.Tensor]:
     """Yield each of `depth` steps' [rows, places, ids] draft logits over [rows, n] tokens.
 
-    Step s at place i takes token i+1+s, beside the target's feature of place i in the first step
-    and beside what the head itself returned in every later one.
+    Step s at place i reads token i+1+s. The first step reads it beside the target's feature of
+    place i, every later step beside what the head itself returned.
     """
     places = tokens.shape[1] - 1 - depth
     positions = torch.arange(places, device=tokens.device)[None]
@@ -154,13 +157,13 @@ def unrolled_loss(
 
     Step s at place i answers what the target answers at place i+1+s.
     """
-    features, goal = seen(target, tokens)
+    features, goal = target_outputs(target, tokens)
     goal = goal[..., head.known_ids()]
     with torch.autocast(tokens.device.type, torch.bfloat16):
         losses = [
-            DISCOUNT**step
+            STEP_DISCOUNT**step
             * distance_from_target(logits.float(), goal[:, 1 + step : 1 + step + logits.shape[1]])
-            for step, logits in enumerate(unrolled(head, features, tokens, depth))
+            for step, logits in enumerate(unroll(head, features, tokens, depth))
         ]
     return torch.stack(losses).sum()
 
@@ -168,15 +171,15 @@ def unrolled_loss(
 def train(target: GPTNeoXForCausalLM, stream: torch.Tensor, steps: int) -> Head:
     """Return the head, trained on windows of the [tokens] stream."""
     torch.manual_seed(SEED)
-    head = untrained(target, frequent(stream, target.config.vocab_size).to(target.device))
-    depths = (1 if step < FIRST * steps else UNROLLED for step in range(steps))
+    head = untrained_head(target, frequent_ids(stream, target.config.vocab_size).to(target.device))
+    depths = (1 if step < ONE_TOKEN_SHARE * steps else UNROLLED_TOKENS for step in range(steps))
     fit(
         [head],
-        Batches(stream, ROWS, TRAINED_CONTEXT, SEED),
+        Batches(stream, BATCH_ROWS, TRAINED_CONTEXT, SEED),
         lambda tokens: unrolled_loss(head, target, tokens.to(target.device), next(depths)),
         steps=steps,
         name="eagle",
-        rate=RATE,
+        rate=RATE_FACTOR,
     )
     return head
 
@@ -222,7 +225,7 @@ def main() -> None:
     target = GPTNeoXForCausalLM.from_pretrained(place, dtype=torch.float32).to(asked.device)
     target.eval().requires_grad_(requires_grad=False)
     stream = token_stream(AutoTokenizer.from_pretrained(place), SEED)
-    save(train(target, stream, max(1, round(STEPS * asked.scale))), asked.into)
+    save(train(target, stream, max(1, round(TRAINING_STEPS * asked.scale))), asked.into)
 
 
 if __name__ == "__main__":

@@ -63,6 +63,6 @@ def _optimizers(models: Sequence[nn.Module], rate: float) -> list[torch.optim.Op
 
 
 def _trapezoid(step: int, steps: int) -> float:
-    """Linear warm-up, a plateau, then a linear decay to (nearly) nothing."""
+    """Return the rate's factor: linear warm-up, plateau, then linear decay to almost nothing."""
     left = (steps - step) / max(DECAY_FRACTION * steps, 1.0)
     return min(1.0, (step + 1) / WARM_UP_STEPS, max(left, 0.01))

@@ -30,12 +30,12 @@ def logits_of(
 
 
 def next_token_loss(logits: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of each token given those before it; logits [rows, length, vocab]."""
+    """Return the mean cross-entropy of each token given those before; [rows, length, vocab]."""
     return functional.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
 
 
 def distance_from_target(draft_logits: torch.Tensor, target_logits: torch.Tensor) -> torch.Tensor:
-    """KL(target, draft) plus the total variation, both averaged over positions.
+    """Return KL(target, draft) plus the total variation, both averaged over positions.
 
     Both logits are [rows, length, vocab]. Expected acceptance of a drafted token is one minus the
     total variation (Leviathan et al., arXiv 2211.17192, section 3.2).

@@ -15,7 +15,7 @@ WIDTH_LAYERS_HEADS: dict[str, tuple[int, int, int]] = {
 """Deep and narrow against shallow: on a CPU a step costs its layers, not its parameters."""
 
 
-def untrained(name: str, *, layers: int | None = None) -> GPTNeoXForCausalLM:
+def untrained_model(name: str, *, layers: int | None = None) -> GPTNeoXForCausalLM:
     """Return a fresh model of the named shape, or of its shape with another number of layers."""
     width, depth, heads = WIDTH_LAYERS_HEADS[name]
     config = GPTNeoXConfig(
@@ -41,7 +41,7 @@ def deepen(shallow: GPTNeoXForCausalLM, name: str) -> GPTNeoXForCausalLM:
     Each repeat takes a fraction of the trained layer's step, so the deep model starts from what the
     shallow one learned, and most of the training runs at a fraction of the cost.
     """
-    deep = untrained(name)
+    deep = untrained_model(name)
     repeats = deep.config.num_hidden_layers // shallow.config.num_hidden_layers
     deep.gpt_neox.embed_in.load_state_dict(shallow.gpt_neox.embed_in.state_dict())
     deep.gpt_neox.final_layer_norm.load_state_dict(shallow.gpt_neox.final_layer_norm.state_dict())

@@ -20,7 +20,7 @@ from specprof.engine.instruments.counters import Sampler
 from specprof.engine.instruments.stopwatch import Stopwatch, clock_for
 from specprof.engine.loop import PlayedRound
 from specprof.engine.observe.round_recorder import RoundRecorder
-from specprof.engine.recheck.kept_logits import ROOM, KeptLogits
+from specprof.engine.recheck.kept_logits import MAX_KEPT_BYTES, KeptLogits
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.setup.header import header
 from specprof.engine.setup.loading import device_for
@@ -171,7 +171,7 @@ class Log:
             self._bursts,
             list(committed),
             self._recorder,
-            KeptLogits(ROOM) if self._rechecks(len(committed)) else None,
+            KeptLogits(MAX_KEPT_BYTES) if self._rechecks(len(committed)) else None,
             self.now,
         )
         self._bursts += 1

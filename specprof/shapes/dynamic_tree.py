@@ -34,17 +34,18 @@ class Candidates:
 class DynamicTree(Shape):
     """Expansion and rerank by the draft's confidence (EAGLE-2, arXiv 2406.16858, section 4).
 
-    Children are the draft's likeliest tokens at every temperature, as in the paper. Which of them
-    are verified then depends on the draft's laws alone, and any cut is lossless; tokens that were
-    drawn could not be cut for being unlikely without bending the law (theory 8). The price is that
-    they owe no more than the target's mass on them: hot sampling favours the static tree.
+    Children are the draft's likeliest tokens at every temperature, as in the paper. The draft's
+    laws alone then decide which of them are verified, and any cut is lossless. Tokens that were
+    drawn could not be cut for being unlikely without changing the law (theory 8). The price is that
+    they owe no more than the target's mass on them, so at a high temperature the static tree is
+    better.
     """
 
     @classmethod
     def room(cls, settings: Settings, depth: int) -> int:
-        """Return the most tokens fed at once: the target what is kept, the draft what it expands.
+        """Return the most tokens fed at once: kept ones to the target, expanded ones to the draft.
 
-        Of a level's candidates `branch` are expanded; the last level's never are.
+        `branch` candidates of each level are expanded, and none of the last level.
         """
         asked = msgspec.structs.replace(settings, depth=depth)
         return max(limits.drafted_at_most(asked), limits.expanded_at_most(asked))
@@ -62,7 +63,7 @@ class DynamicTree(Shape):
         for _ in range(depth):
             with watch.span("step"):
                 rows = draft.feed(fed, lines) if levels else draft.feed(fed)[-1:]
-                level = self._try(rows, nodes, values)
+                level = self._try_children(rows, nodes, values)
                 values, top = level.values.topk(min(branch, level.values.shape[0]))
             levels.append(level)
             fed, nodes = level.tokens[top], tried + top
@@ -77,7 +78,9 @@ class DynamicTree(Shape):
         draft.rollback(chain)
         return self._rerank(levels)
 
-    def _try(self, rows: torch.Tensor, nodes: torch.Tensor, values: torch.Tensor) -> Candidates:
+    def _try_children(
+        self, rows: torch.Tensor, nodes: torch.Tensor, values: torch.Tensor
+    ) -> Candidates:
         """Try the likeliest children of [expanded] nodes by [expanded, vocab] raw logits."""
         law = self.parts.law
         # A greedy law says 0 or 1 and ranks nothing: there the plain softmax is the confidence.
@@ -92,16 +95,16 @@ class DynamicTree(Shape):
         )
 
     def _rerank(self, levels: list[Candidates]) -> Proposal:
-        """Keep the `nodes` candidates of the highest values; with each, its parents.
+        """Keep the `nodes` candidates of the highest values, and with each its parents.
 
-        A parent is worth at least as much as its child and stands before it: among equals the
-        stable sort takes the parent first.
+        A parent's value is at least its child's, and it comes before its child. The stable sort
+        therefore takes it first.
         """
         values = torch.cat([level.values for level in levels])
         order = values.sort(descending=True, stable=True).indices
         kept = order[: self.parts.settings.nodes].sort().values  # [N] parents before children
         parents = torch.cat([level.parents for level in levels])[kept]
-        places = torch.cat([level.logits for level in levels])  # each has as many candidates
+        places = torch.cat([level.logits for level in levels])  # each has `width` candidates
         return Proposal(
             tokens=torch.cat([level.tokens for level in levels])[kept],
             logits=places[kept // levels[0].width],

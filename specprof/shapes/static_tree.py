@@ -21,7 +21,7 @@ class Level:
     logits: torch.Tensor
     """[n, vocab] raw, of each token's place."""
     laws: torch.Tensor
-    """[n, vocab] what each was drawn from; the logits where nothing was drawn."""
+    """[n, vocab] the law each token was drawn from; the logits if nothing was drawn."""
 
 
 class StaticTree(Shape):
@@ -50,14 +50,14 @@ class StaticTree(Shape):
         for width in (self.widths + [1] * depth)[:depth]:
             with watch.span("step"):
                 rows = draft.feed(fed, parents[-1]) if parents else draft.feed(fed)[-1:]
-                levels.append(self._level(rows, min(width, rows.shape[-1])))
+                levels.append(self._draft_level(rows, min(width, rows.shape[-1])))
             fed, before = levels[-1].tokens, rows.shape[0]
             first = nodes - before if parents else -1
             places = torch.arange(first, first + before, device=fed.device)
             parents.append(places.repeat_interleave(fed.shape[0] // before))
             nodes += fed.shape[0]
             if policy.watches:
-                confidences.append(self._sure(levels[-1]))
+                confidences.append(self._confidence(levels[-1]))
                 if not policy.go_on(confidences):
                     break
         draft.rollback(chain)
@@ -70,7 +70,7 @@ class StaticTree(Shape):
             family=max(self.widths),
         )
 
-    def _level(self, rows: torch.Tensor, width: int) -> Level:
+    def _draft_level(self, rows: torch.Tensor, width: int) -> Level:
         """Draft `width` children of each place of [places, vocab] raw logits."""
         law = self.parts.law
         logits = rows.repeat_interleave(width, 0)
@@ -86,7 +86,7 @@ class StaticTree(Shape):
         ]
         return Level(children.flatten(), logits, torch.stack(laws, 1).flatten(0, 1))
 
-    def _sure(self, level: Level) -> float:
-        """Return the draft's probability of a level's first token: of the eldest line of all."""
+    def _confidence(self, level: Level) -> float:
+        """Return the draft's probability of a level's first token; its ancestors are all eldest."""
         sure = level.logits[0].softmax(-1) if self.parts.law.greedy else level.laws[0]
         return sure[level.tokens[0]].item()

@@ -182,7 +182,7 @@ def test_the_header_and_notes_say_what_is_known(walks):
     assert (header.acceptance, header.lossless, header.draft) == ("exact-match", None, None)
     notes = " ".join(note.text for note in kind(found, Note))
     assert "no probabilities" in notes
-    assert "no oracle" in notes
+    assert "may not be lossless" in notes
     assert all(each.seen is None for one in kind(found, Round) for each in one.drafted)
     assert kind(walks["hf-assisted", 0.0], Header)[0].acceptance == "greedy"
 
@@ -335,10 +335,10 @@ def test_nothing_stays_wrapped_after_a_failure(folder, monkeypatch):
     [
         ("hf-assisted", {"drafter": "ngram"}, "--drafter ngram"),
         ("hf-assisted", {"depth_policy": "survival"}, "fixed or hf-heuristic or confidence"),
-        ("hf-prompt-lookup", {"depth_policy": "confidence"}, "it has fixed"),
+        ("hf-prompt-lookup", {"depth_policy": "confidence"}, "it supports fixed"),
         ("hf-assisted", {"cache": "sink-window"}, "--cache sink-window"),
         ("hf-assisted", {"draft_cache": "sink-window"}, "--draft-cache sink-window"),
-        ("hf-assisted", {"shape": "static-tree"}, "it has chain"),
+        ("hf-assisted", {"shape": "static-tree"}, "it supports chain"),
         ("hf-assisted", {"batch": 2}, "--batch 2"),
         ("hf-assisted", {"workload": "ppl"}, "walk or generate"),
         ("hf-assisted", {"acceptance": "typical"}, "auto or greedy"),

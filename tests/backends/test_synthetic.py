@@ -175,7 +175,7 @@ def test_a_token_is_scored_again_under_the_clean_law():
     """By hand: entropy and spread of a law, nats to the draft, the largest logit less its own."""
     tables = Tables("none", 1.0, 1.0, seed=4)
     place = tables.place(100, draft_astray=0.0, target_astray=2.0)
-    told = tables.rescored(place, 3, 0, 0)
+    told = tables.rescore(place, 3, 0, 0)
     law = np.exp(place.target_raw) / np.exp(place.target_raw).sum()
     draft = np.exp(place.draft_raw) / np.exp(place.draft_raw).sum()
     entropy = -(law * np.log(law)).sum()

@@ -6,7 +6,7 @@ import torch
 import runs
 import tiny
 from specprof.bench import contest
-from specprof.bench.contest import LEVELS, Entry, Standing, Strayed, entries, law, play
+from specprof.bench.contest import DETAIL_LEVELS, Entry, Standing, Strayed, cache_law, entries, play
 from specprof.engine.instruments.bout import Bout
 from specprof.errors import EnvironmentMissing, UsageError
 
@@ -29,8 +29,8 @@ def some(pair, *names, **changed):
     return [each for each in asked(pair, **changed) if each.name in names]
 
 
-def played(pair, folder, wanted=None, seconds=0.0, tell=lambda _: None, **changed):
-    return play(wanted or asked(pair, **changed), folder, seconds=seconds, tell=tell)
+def played(pair, folder, wanted=None, seconds=0.0, report=lambda _: None, **changed):
+    return play(wanted or asked(pair, **changed), folder, seconds=seconds, report=report)
 
 
 FEW = ("generate", "assisted K=3", "modules K=3 off", "flat plain off", "flat K=3 off")
@@ -50,7 +50,7 @@ def test_everybody_is_asked_by_path_and_detail(pair):
     """Peers first; plain decoding has no evidence to gather."""
     found = asked(pair)
     assert [each.name for each in found] == NAMES
-    assert {each.settings.detail for each in found} == set(LEVELS)
+    assert {each.settings.detail for each in found} == set(DETAIL_LEVELS)
     assert {(each.settings.temperature, each.settings.ignore_eos) for each in found} == {(0, True)}
 
 
@@ -72,7 +72,7 @@ def test_two_plays_a_repetition_two_repetitions_at_least(greedy):
 
 def test_as_many_repetitions_as_are_needed_are_played(pair, tmp_path):
     """However short the time: an interval needs some."""
-    found = play(some(pair, "generate"), tmp_path, seconds=0, tell=lambda _: None, least=3)
+    found = play(some(pair, "generate"), tmp_path, seconds=0, report=lambda _: None, least=3)
     assert found.repetitions == 3
     assert [len(each.bouts) for each in found.standings] == [6]
 
@@ -92,7 +92,7 @@ def test_the_order_is_mirrored_and_turned(pair, tmp_path, monkeypatch):
     def player(self, entry):
         return 1, lambda seed: said.append((entry.name[-1], seed)) or Bout(1, 1, 1, [0])
 
-    monkeypatch.setattr(contest._Hall, "_player", player)
+    monkeypatch.setattr(contest._Players, "_player", player)
     three = [Entry(name=name, loop="plain", settings=each.settings)
              for name, each in zip("ABC", asked(pair, seed=7), strict=False)]  # fmt: skip
     found = played(pair, tmp_path, three)
@@ -155,7 +155,7 @@ def test_whatever_transformers_raises_is_a_reason(pair, tmp_path, monkeypatch):
     def broken(self, *_, **__):
         raise ValueError("no such thing\nand more")
 
-    monkeypatch.setattr(contest.HfAssisted, "bare", broken)
+    monkeypatch.setattr(contest.HfAssisted, "play_unwatched", broken)
     found = by_name(played(pair, tmp_path, some(pair, *FEW[:3])))
     assert found["assisted K=3"].trouble == "ValueError: no such thing"
     assert found["generate"].bouts
@@ -193,31 +193,31 @@ def test_what_cannot_be_contested_is_refused(pair, tmp_path):
         played(pair, tmp_path, target=str(tmp_path / "nowhere"))
     with pytest.raises(EnvironmentMissing, match="no_draft"):  # not ten rows without a figure
         played(pair, tmp_path, draft=str(tmp_path / "no_draft"))
-    with pytest.raises(UsageError, match=r"nobody can play: .*context of 99999"):
+    with pytest.raises(UsageError, match=r"no entry can play: .*context of 99999"):
         played(pair, tmp_path, context=99999)
 
 
 def test_a_stray_is_found_and_weighed(pair, tmp_path):
     """The first place, by what the target thinks of both tokens there."""
-    with_hall = played(pair, tmp_path, asked(pair)[2:3])
-    right = with_hall.standings[0].bouts[0].emitted
+    whole = played(pair, tmp_path, asked(pair)[2:3])
+    right = whole.standings[0].bouts[0].emitted
     from contextlib import ExitStack
 
     with ExitStack() as undo:
-        hall = contest._Hall(asked(pair)[0].settings, tmp_path, undo)
+        players = contest._Players(asked(pair)[0].settings, tmp_path, undo)
         entry = asked(pair)[2]
-        hall._player(entry)
+        players._player(entry)
         other = (right[4] + 1) % tiny.VOCABULARY
         wrong = [*right[:4], other, *right[5:]]
         standings = [
             Standing(entry=entry, bouts=[Bout(1, 1, 1, right)]),
             Standing(entry=asked(pair)[7], bouts=[Bout(1, 1, 1, right), Bout(1, 1, 1, wrong)]),
         ]
-        hall.compare(standings)
+        players.compare(standings)
         strayed = standings[1].strayed
         assert standings[0].strayed is None
         assert (strayed.at, strayed.of, strayed.tie) == (4, "modules plain off", False)
-        loop = hall.engines[entry.settings]
+        loop = players.engines[entry.settings]
         tokens = torch.tensor([loop.prompt + right[:4]])
         with torch.inference_mode():
             row = loop.run.target.model(tokens).logits[0, -1].float()
@@ -231,7 +231,7 @@ def test_a_stray_is_found_and_weighed(pair, tmp_path):
 def test_only_the_targets_cache_makes_another_law(pair):
     """What the draft keeps changes no greedy token."""
     dense, draft, both = (
-        law(runs.settings(pair, **given))
+        cache_law(runs.settings(pair, **given))
         for given in ({}, {"draft_cache": "sink-window"}, {"cache": "sink-window"})
     )
     assert dense == draft != both
@@ -246,7 +246,7 @@ def test_ctrl_c_keeps_whole_repetitions(pair, tmp_path):
         if line.startswith("repetition 1,"):
             raise KeyboardInterrupt
 
-    found = played(pair, tmp_path, asked(pair)[:1], seconds=60, tell=interrupted)
+    found = played(pair, tmp_path, asked(pair)[:1], seconds=60, report=interrupted)
     assert (found.repetitions, found.stopped) == (1, True)
     assert len(found.standings[0].bouts) == 2
     assert torch.get_num_threads() >= 1

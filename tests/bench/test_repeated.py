@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 import runs
-from specprof.bench.repeated import Repeated, silenced
+from specprof.bench.repeated import Repeated, silence_watch
 from specprof.engine.instruments.stopwatch import HostClock, Stopwatch
 from specprof.settings import Detail
 
@@ -58,7 +58,7 @@ def test_a_silenced_watch_reads_no_clock():
     """Inside the block only."""
     reads = []
     watch = Stopwatch(HostClock(lambda: reads.append(1) or len(reads)))
-    with silenced(watch):
+    with silence_watch(watch):
         watch.begin()
         with watch.span("draft"):
             pass

@@ -80,9 +80,9 @@ def test_the_table_has_everybody(pair):
 def test_its_screen_shows_no_library_s_chatter(pair, tmp_path, monkeypatch):
     """It is in a log beside the document, which one line names."""
 
-    def chattering(*_, tell, **__):
+    def chattering(*_, report, **__):
         sys.stderr.write("chatter\n")
-        tell("a line of ours")
+        report("a line of ours")
         return made(pair)
 
     monkeypatch.setattr(contest, "play", chattering)

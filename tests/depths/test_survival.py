@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import engines
-from specprof.depths.survival import FADE, PRIOR, Chances, Costs, Survival
+from specprof.depths.survival import FADE_PER_ROUND, PRIOR_ROUNDS, Chances, Costs, Survival
 from specprof.records import Drafted, Round, Span
 from specprof.settings import Settings
 from tables import TableDecoder
@@ -38,15 +38,15 @@ def played(levels, accepted, *, step=STEP_NS, rest=ROUND_NS, drafted=None, asked
 def test_an_index_is_accepted_over_reached_leaning_on_the_one_before():
     """Three rounds by hand: 2 of 3, then 1 of 1 drafted and reached; deeper is as the one before.
 
-    Weights fade by the round: the first counts FADE squared.
+    Weights fade by the round: the first counts FADE_PER_ROUND squared.
     """
     chances = Chances(4)
     assert chances.by_index == [1.0] * 4
     for levels, accepted in ((2, 2), (3, 0), (1, 1)):
         chances.learn(levels, accepted, [])
-    reached = FADE**2 + FADE + 1
-    first = (FADE**2 + 1 + PRIOR) / (reached + PRIOR)
-    second = (FADE**2 + PRIOR * first) / (FADE**2 + PRIOR)
+    reached = FADE_PER_ROUND**2 + FADE_PER_ROUND + 1
+    first = (FADE_PER_ROUND**2 + 1 + PRIOR_ROUNDS) / (reached + PRIOR_ROUNDS)
+    second = (FADE_PER_ROUND**2 + PRIOR_ROUNDS * first) / (FADE_PER_ROUND**2 + PRIOR_ROUNDS)
     assert chances.by_index == pytest.approx([first, second, second, second])
 
 
@@ -57,10 +57,10 @@ def test_a_class_of_confidence_has_what_it_kept_over_what_was_promised():
         chances.learn(2, 2, [0.999, 0.999])
         chances.learn(2, 0, [0.1, 0.999])
     assert chances.by_index[0] == pytest.approx(0.5, abs=0.02)
-    assert chances.given(0, 0.999) > 0.95
-    assert chances.given(0, 0.1) < 0.05
-    assert chances.given(1, 0.999) == 1.0
-    assert chances.given(0, 0.7) == chances.factor[0]  # a class never seen
+    assert chances.of_confidence(0, 0.999) > 0.95
+    assert chances.of_confidence(0, 0.1) < 0.05
+    assert chances.of_confidence(1, 0.999) == 1.0
+    assert chances.of_confidence(0, 0.7) == chances.factor[0]  # a class never seen
 
 
 def test_confidence_that_tells_nothing_changes_nothing():
@@ -70,7 +70,7 @@ def test_confidence_that_tells_nothing_changes_nothing():
         accepted = next((i for i in range(3) if source.random() > 0.7), 3)
         chances.learn(3, accepted, [source.random() for _ in range(3)])
     for confidence in (0.1, 0.5, 0.92):
-        assert chances.given(0, confidence) == pytest.approx(chances.by_index[0], abs=0.15)
+        assert chances.of_confidence(0, confidence) == pytest.approx(chances.by_index[0], abs=0.15)
 
 
 def test_a_level_costs_its_step_and_the_growth_of_the_rest():
@@ -80,7 +80,10 @@ def test_a_level_costs_its_step_and_the_growth_of_the_rest():
     tokens = wall = 0.0
     for levels in (0, 4, 2, 8) * 50:
         one = played(levels, levels // 2, rest=ROUND_NS + levels * GROWTH_NS)
-        tokens, wall = FADE * tokens + levels // 2 + 1, FADE * wall + one.wall_ns
+        tokens, wall = (
+            FADE_PER_ROUND * tokens + levels // 2 + 1,
+            FADE_PER_ROUND * wall + one.wall_ns,
+        )
         costs.learn(one)
     assert costs.growth() == pytest.approx(GROWTH_NS, rel=0.01)
     assert costs.least_chance() == pytest.approx(tokens / wall * (STEP_NS + costs.growth()))

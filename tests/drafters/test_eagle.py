@@ -10,7 +10,7 @@ from specprof.drafters.eagle import Eagle
 from specprof.engine.decoder import CausalModel
 from specprof.engine.features import Features
 from specprof.engine.heads.decoder import HeadDecoder
-from specprof.engine.heads.taps import taps
+from specprof.engine.heads.taps import find_taps
 from specprof.engine.setup.wiring import wire
 from specprof.engine.stores.dense import Store
 from specprof.errors import UsageError
@@ -69,7 +69,7 @@ def fed_only(run, committed, length):
     """A head's store that was fed the first `length` tokens in one go, beside a fresh target."""
     head, target = run.draft.model, run.target
     read = CausalModel(target.model, Store(target.facts.layers, 200), run.device)
-    read.features = Features(taps(target.model, head.form), 200)
+    read.features = Features(find_taps(target.model, head.form), 200)
     read.prefill(committed[:-1])
     fresh = HeadDecoder(head, Store(run.draft.facts.layers, 200), read)
     fresh.prefill(committed[:length])

@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engines
-from specprof.drafters.perturbed_self import PerturbedModule, PerturbedSelf, mixed, strayed
+from specprof.drafters.perturbed_self import (
+    PerturbedModule,
+    PerturbedSelf,
+    mix_uniform,
+    stray_choices,
+)
 from specprof.engine.observe.evidence import observe, read_evidence
 from specprof.engine.sampling import ProcessedLaw
 from tables import TableDecoder
@@ -30,7 +35,7 @@ def play(logits, *, new_tokens, **given):
 def test_the_mixture_is_what_the_law_makes_of_the_logits(temperature, noise):
     """Temperature is divided out again; the law is (1 - noise) * target + noise * uniform."""
     law = ProcessedLaw(temperature)
-    found = law.probs(mixed(table(), noise, law, temperature))
+    found = law.probs(mix_uniform(table(), noise, law, temperature))
     assert found.allclose((1 - noise) * law.probs(table()) + noise / VOCABULARY, atol=1e-6)
 
 
@@ -38,10 +43,10 @@ def test_a_greedy_draft_strays_as_often_as_told():
     """20000 rows: each stranger is drawn with noise / vocabulary; ties don't matter. 1 in 10000."""
     rows, noise, generator = 20_000, 0.3, torch.Generator().manual_seed(1)
     logits = torch.tensor([[5.0, 2.0, 5.0, 0.0]]).repeat(rows, 1)
-    counts = strayed(logits, noise, generator).argmax(-1).bincount(minlength=4)
+    counts = stray_choices(logits, noise, generator).argmax(-1).bincount(minlength=4)
     expected = rows * (noise / 4 + torch.tensor([1 - noise, 0.0, 0.0, 0.0]))
     assert ((counts - expected) ** 2 / expected).sum() < 21.1  # 3 degrees of freedom
-    assert strayed(logits, 0.0, generator).argmax(-1).eq(0).all()
+    assert stray_choices(logits, 0.0, generator).argmax(-1).eq(0).all()
 
 
 @pytest.mark.parametrize("noise", [0.1, 0.5])

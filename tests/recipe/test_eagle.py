@@ -10,7 +10,7 @@ from specprof.engine.decoder import CausalModel
 from specprof.engine.features import Features
 from specprof.engine.heads import checkpoint
 from specprof.engine.heads.decoder import HeadDecoder
-from specprof.engine.heads.taps import taps
+from specprof.engine.heads.taps import find_taps
 from specprof.engine.setup import loading
 from specprof.engine.stores.dense import Store
 from specprof.recipe import eagle
@@ -30,7 +30,7 @@ def head(target):
     """An untrained head with half-precision weights, so that saving loses nothing."""
     torch.manual_seed(0)
     known = torch.randperm(1024)[: eagle.DRAFT_VOCABULARY].sort().values
-    made = eagle.untrained(target.model, known)
+    made = eagle.untrained_head(target.model, known)
     for name, weight in made.named_parameters():
         if not name.startswith("embed_tokens."):
             weight.data = weight.data.half().float()
@@ -45,11 +45,11 @@ def test_an_unrolled_step_is_a_drafted_token(target, head, tmp_path):
     with torch.no_grad():
         out = target.model(tokens, output_hidden_states=True)
         features = torch.cat([out.hidden_states[each] for each in eagle.TAPS], -1)
-        steps = torch.stack([each[0] for each in eagle.unrolled(head, features, tokens, 4)])
+        steps = torch.stack([each[0] for each in eagle.unroll(head, features, tokens, 4)])
     assert steps.shape == (4, 16 - 1 - 4, eagle.DRAFT_VOCABULARY)
     for place in range(steps.shape[1]):
         read = CausalModel(target.model, Store(12, 32), CPU)
-        read.features = Features(taps(target.model, loaded.model.form), 32)
+        read.features = Features(find_taps(target.model, loaded.model.form), 32)
         read.feed(tokens[0, : place + 1])
         decoder = HeadDecoder(loaded.model, Store(1, 32), read)
         decoder.feed(tokens[0, : place + 1])
@@ -72,13 +72,13 @@ def test_a_saved_head_is_in_the_published_layout(head, tmp_path):
 def test_the_draft_vocabulary_is_what_the_sources_hold_most():
     """The most frequent ids, in rising order, so that the table of offsets rises too."""
     stream = torch.arange(1024).repeat_interleave(torch.arange(1024))
-    kept = eagle.frequent(stream, 1024)
+    kept = eagle.frequent_ids(stream, 1024)
     assert torch.equal(kept, torch.arange(1024 - eagle.DRAFT_VOCABULARY, 1024))
 
 
 def test_a_few_steps_bring_the_drafts_nearer_to_the_target(target, monkeypatch, capsys):
     """Training lowers the loss, moves the head's own weights, and leaves the target alone."""
-    monkeypatch.setattr(eagle, "ROWS", 2)
+    monkeypatch.setattr(eagle, "BATCH_ROWS", 2)
     monkeypatch.setattr(eagle, "TRAINED_CONTEXT", 48)
     plain = GPTNeoXForCausalLM.from_pretrained(pocket.folder("pocket/target"), dtype=torch.float32)
     plain.eval().requires_grad_(requires_grad=False)
@@ -86,7 +86,7 @@ def test_a_few_steps_bring_the_drafts_nearer_to_the_target(target, monkeypatch, 
     stream = torch.randint(64, (2_000,), generator=torch.Generator().manual_seed(0))
     stream[:1024] = torch.arange(1024)
     torch.manual_seed(eagle.SEED)
-    start = eagle.untrained(plain, eagle.frequent(stream, 1024))
+    start = eagle.untrained_head(plain, eagle.frequent_ids(stream, 1024))
     trained = eagle.train(plain, stream, steps=30)
     tokens = stream[-96:].view(2, 48).long()
     with torch.no_grad():

@@ -11,7 +11,7 @@ from specprof.pocket import corpus
 from specprof.recipe.batches import Batches, scattered_positions
 from specprof.recipe.fit import fit
 from specprof.recipe.losses import logits_of
-from specprof.recipe.shapes import deepen, untrained
+from specprof.recipe.shapes import deepen, untrained_model
 from specprof.recipe.tokenizer import VOCABULARY, train_tokenizer
 
 
@@ -57,7 +57,7 @@ def test_batches_are_windows_of_the_stream_and_seeded():
 def test_a_deepened_model_takes_each_trained_layer_in_three_smaller_steps():
     """Every layer stands three times in a row, its two residual branches at a third."""
     torch.manual_seed(0)
-    shallow = untrained("target", layers=4)
+    shallow = untrained_model("target", layers=4)
     deep = deepen(shallow, "target")
     assert deep.config.num_hidden_layers == 12
     assert torch.equal(deep.gpt_neox.embed_in.weight, shallow.gpt_neox.embed_in.weight)
@@ -73,7 +73,7 @@ def test_a_deepened_model_takes_each_trained_layer_in_three_smaller_steps():
 def test_jumps_in_position_do_not_cut_the_attention():
     """Scattered positions change distances, but every token still sees all before it."""
     torch.manual_seed(0)
-    model = untrained("draft-small").eval()
+    model = untrained_model("draft-small").eval()
     tokens = torch.randint(VOCABULARY, (1, 12))
     changed = tokens.clone()
     changed[0, 0] = (changed[0, 0] + 1) % VOCABULARY
@@ -86,7 +86,7 @@ def test_jumps_in_position_do_not_cut_the_attention():
 def test_fit_lowers_the_loss_on_what_it_sees(capsys):
     """A few seeded steps on one repeated batch at least halve its loss."""
     torch.manual_seed(0)
-    model = untrained("draft-small")
+    model = untrained_model("draft-small")
     batch = torch.randint(64, (4, 32))
     seen = []
 

@@ -1,8 +1,8 @@
 """What the backends that run transformers' own `generate` share: the walk, and its records.
 
 A peer is observed from outside, so its captures hold counts, tokens and times but no probabilities.
-Its caches are handed to it filled with a burst's text, as a server's prefix cache would be: one
-burst's prefill is what the walk has gained since the last, and every round is a whole one.
+It is given caches that hold a burst's text, like a server's prefix cache. So a burst's prefill is
+the text that the walk added since the last burst, and every round is a whole one.
 """
 
 import gc
@@ -17,14 +17,14 @@ import torch
 from transformers import GenerationConfig
 from transformers.utils import logging as transformers_logging
 
-from specprof.backends.hf.prefilled import Model, Prefix, Tally, check_watchable, handed
-from specprof.backends.hf.watch import Chosen, GenerateWatcher, Turn
+from specprof.backends.hf.prefilled import Model, Prefix, Tally, check_watchable, hand_caches
+from specprof.backends.hf.watch import ChoiceMarker, GenerateWatcher, Turn
 from specprof.engine.decoder import PREFILL_CHUNK
 from specprof.engine.fits import check_fits
-from specprof.engine.instruments.bout import Bout, settle, since
+from specprof.engine.instruments.bout import Bout, finish_bout, synchronise
 from specprof.engine.instruments.counters import Sampler
 from specprof.engine.instruments.stopwatch import Clock, Lap, clock_for
-from specprof.engine.instruments.threads import EVERY, fastest, threads
+from specprof.engine.instruments.threads import ALL_THREADS, fastest_count, threads
 from specprof.engine.patch import swapped
 from specprof.engine.releases import GENERATE_CACHE
 from specprof.engine.setup import loading
@@ -37,17 +37,17 @@ from specprof.records import Burst, Drafted, Event, Header, Note, Plain, Prefill
 from specprof.settings import RunSpec, Settings
 
 WARM_UP_TOKENS = 16
-OUTSIDE = (
+OUTSIDE_NOTE = (
     "observed from outside: no probabilities, and no length of the draft's cache, which "
     "transformers rolls back only when the next round begins; accept holds the target's rollback"
 )
-FILLED = (
-    "each burst is handed caches that hold its text but the last token: left alone, transformers "
-    "would feed all of it in the first round, and verify the first drafts in the same pass"
+FILLED_NOTE = (
+    "each burst begins with caches that hold its text but the last token: without them "
+    "transformers would feed all of it and verify the first drafts in one pass, in the first round"
 )
-NO_ORACLE = (
-    "above temperature 0 this peer is no oracle of losslessness: releases of transformers drew "
-    "drafts from another law than they judged them by (huggingface/transformers#32867, #47932)"
+LOSSY_NOTE = (
+    "above temperature 0 this peer may not be lossless: releases of transformers drew drafts from "
+    "one law and judged them by another (huggingface/transformers#32867, #47932)"
 )
 
 
@@ -57,17 +57,17 @@ class Generate(Backend):
     drafter: ClassVar[str]
     """The drafter it stands for; any other is refused."""
     policies: ClassVar[tuple[str, ...]] = ("fixed",)
-    """Depth policies it can be told to follow."""
+    """Depth policies it supports."""
     sampled: ClassVar[str] = "rejection"
-    """The rule it judges drafts by above temperature 0."""
+    """The rule by which it judges drafts above temperature 0."""
     needs_draft: ClassVar[bool] = False
 
     @abstractmethod
     def options(self, settings: Settings) -> dict[str, object]:
-        """Return what `generate` is called with, beside the text, the caches and the length."""
+        """Return the options of `generate`, beside the text, the caches and the length."""
 
     def marks(self) -> dict[str, object]:
-        """Return what it is called with beside that where it is watched."""
+        """Return further options of `generate`, for when it is watched."""
         return {}
 
     def acceptance(self, settings: Settings) -> str:
@@ -80,8 +80,8 @@ class Generate(Backend):
         return {}
 
     def notes(self, settings: Settings) -> list[str]:
-        """Return what a reader of the capture should know of this peer."""
-        return [OUTSIDE, FILLED] + ([NO_ORACLE] if settings.temperature else [])
+        """Return what a reader of the capture should know about this peer."""
+        return [OUTSIDE_NOTE, FILLED_NOTE] + ([LOSSY_NOTE] if settings.temperature else [])
 
     def run(self, spec: RunSpec, command: list[str]) -> Generator[Event]:
         """Load the models, then yield a header and, burst by burst, all that is measured."""
@@ -102,36 +102,36 @@ class Generate(Backend):
     def ready(self, settings: Settings) -> Iterator[None]:
         """Load, pin and warm up what `settings` ask for; undo it all when the block ends.
 
-        Raises UsageError for what transformers' loop can't be asked for.
+        Raises UsageError for settings that transformers' loop doesn't support.
         """
-        gc.collect()  # what an earlier run of a sweep left
+        gc.collect()  # frees what an earlier run of a sweep left
         self.settings = settings
         self._refuse(settings)
         self._load(settings)
         check_watchable(self.target.model)
         with ExitStack() as undo:
             undo.callback(transformers_logging.set_verbosity, transformers_logging.get_verbosity())
-            transformers_logging.set_verbosity_error()  # it remarks on its own calls of `generate`
+            transformers_logging.set_verbosity_error()  # it would comment on these calls
             self._pin(undo)
             self._warm_up()
             undo.callback(gc.unfreeze)
             yield
 
-    def bare(self, *, seed: int) -> Bout:
-        """Decode on from the end of the text, watched by nobody; the text is kept for the next.
+    def play_unwatched(self, *, seed: int) -> Bout:
+        """Decode on from the end of the text without being watched; the caches keep the text.
 
-        The clock starts as the first turn begins and not with the call, whose setting up is no
-        decoding. Raises UsageError where the draft would read the text within the first turn.
+        The clock starts when the first turn begins: setting up the call is no decoding. Raises
+        UsageError if the draft would read the text within the first turn.
         """
         if self.draft and not self.draft_prefix:
             title = f"{self.draft.facts.name} reads the text by a tokenizer of its own"
-            raise UsageError(title, "its prefill can't be told from decoding: choose another draft")
+            raise UsageError(title, "its prefill can't be timed apart: choose another draft")
         tokens = self.tokens[: self.settings.context]
         self._prefill(tokens)
         torch.manual_seed(seed)
         tally, known = Tally(), torch.tensor([tokens], device=self.device)
-        settle(self.device)
-        with handed(self.target.model, self.prefix, self.draft_prefix, tally):
+        synchronise(self.device)
+        with hand_caches(self.target.model, self.prefix, self.draft_prefix, tally):
             model: Model = self.target.model
             made = model.generate(
                 known,
@@ -140,12 +140,12 @@ class Generate(Backend):
                 max_new_tokens=self.settings.max_new_tokens,
                 **self.options(self.settings),
             )
-            bout = since(tally.begun, tally.turns, made[0, len(tokens) :].tolist())
+            bout = finish_bout(tally.begun, tally.turns, made[0, len(tokens) :].tolist())
         self._cut(len(tokens))
         return bout
 
     def _refuse(self, settings: Settings) -> None:
-        """Refuse early whatever transformers' loop can't be asked for, with what it can."""
+        """Refuse early a setting that transformers' loop doesn't support; name what it does."""
         allowed: dict[str, tuple[object, ...]] = {
             "drafter": (self.drafter,),
             "depth_policy": self.policies,
@@ -162,7 +162,7 @@ class Generate(Backend):
                 option = "--" + field.replace("_", "-")
                 title = f"{option} {asked} was asked of the backend {settings.backend}"
                 known = " or ".join(str(value) for value in values if value is not None)
-                raise UsageError(title, f"its loop is transformers' own: it has {known}")
+                raise UsageError(title, f"its loop is transformers' own: it supports {known}")
         if self.drafter != "none" and settings.depth == 0:
             hint = "use --backend hf-generate --drafter none for plain decoding"
             raise UsageError(f"the backend {settings.backend} was asked for --depth 0", hint)
@@ -174,13 +174,13 @@ class Generate(Backend):
         self.device = loading.device_for(settings.device)
         capacity = settings.context + settings.max_new_tokens + settings.plain_steps
         named = [settings.target] + [settings.draft] * self.needs_draft
-        looked = loading.look(named, settings, self.device)
+        surveyed = loading.survey_models(named, settings, self.device)
         check_fits(
-            [facts for facts, _ in looked],
+            [facts for facts, _ in surveyed],
             capacity + settings.depth,
             self.device,
             rows=settings.depth + 1,
-            weight_bytes=sum(size for _, size in looked),
+            weight_bytes=sum(size for _, size in surveyed),
         )
         self.target = loading.load(settings.target, settings, self.device)
         self.draft = None
@@ -196,67 +196,67 @@ class Generate(Backend):
         self._index = 0
 
     def _draft_prefix(self) -> Prefix | None:
-        """Return the draft's own prefix; None where its text is another's to tokenise."""
+        """Return the draft's own prefix; None without a draft, or if its text is re-tokenised."""
         return Prefix(self.draft.model) if self.draft else None
 
     def _pin(self, undo: ExitStack) -> None:
-        """Set every generation setting that counts, so that no checkpoint's own leak in."""
+        """Set every generation setting that counts, so that no checkpoint's own one applies."""
         undo.enter_context(swapped(self.target.model, generation_config=self._config()))
         if self.draft:
             pinned = self._config(**self.pins(self.settings))
             undo.enter_context(swapped(self.draft.model, generation_config=pinned))
 
     def _config(self, **pins: object) -> GenerationConfig:
-        """Return the law asked for; `generate` would cut to the 50 likeliest tokens by itself."""
+        """Return the law asked for; by default `generate` would cut to the 50 likeliest tokens."""
         settings, law = self.settings, dict[str, object]()
         if settings.temperature:
             law = {name: getattr(settings, name) for name in ("temperature", "top_k", "top_p")}
         return GenerationConfig(
             do_sample=settings.temperature > 0,
             eos_token_id=sorted(self.stop) or None,
-            pad_token_id=min(
-                self.stop, default=None
-            ),  # another one the assistant masks in the text
+            pad_token_id=min(self.stop, default=None),  # the assistant masks any other in the text
             **law,
             **pins,
         )
 
     def _warm_up(self) -> None:
-        """Decode a few tokens nobody counts; on a CPU this is where threads are counted too."""
-        self.prefill_threads = EVERY
-        self._decode_untold()
+        """Decode a few uncounted tokens; on a CPU measure the best thread counts too."""
+        self.prefill_threads = ALL_THREADS
+        self._decode_unrecorded()
         if self.device.type == "cpu":
             asked = self.settings.threads
             models = (self.target.facts, self.draft and self.draft.facts)
             key = (self.settings.backend, *models)
-            self.prefill_threads = asked or fastest(self._prefill_untold, ("prefill", *key))
-            torch.set_num_threads(asked or fastest(self._decode_untold, ("decode", *key)))
+            self.prefill_threads = asked or fastest_count(
+                self._prefill_unrecorded, ("prefill", *key)
+            )
+            torch.set_num_threads(asked or fastest_count(self._decode_unrecorded, ("decode", *key)))
         self._cut(1)
         if self.draft:  # a schedule may have moved K
             drafting: Model = self.draft.model
             drafting.generation_config.update(**self.pins(self.settings))
         torch.manual_seed(self.settings.seed)  # `generate` draws from torch's own generator
         gc.collect()
-        gc.freeze()  # what is loaded stays: no collection in a round need walk it again
+        gc.freeze()  # loaded objects stay: a collection during a round need not walk them
 
-    def _prefill_untold(self) -> None:
+    def _prefill_unrecorded(self) -> None:
         self._cut(1)
         self.prefix.extend(self.tokens[: min(PREFILL_CHUNK, self.settings.context) - 1])
 
-    def _decode_untold(self) -> None:
+    def _decode_unrecorded(self) -> None:
         tokens = self.tokens[:FIRST_STOP]
         self._cut(len(tokens))
         prefill = self._prefill(tokens)
         self._generate(tokens, min(WARM_UP_TOKENS, self.settings.max_new_tokens), prefill)
 
     def _cut(self, context: int) -> None:
-        """Forget all but the first `context` tokens of the text, less those a round feeds first."""
+        """Forget all but the first `context` tokens, and the last ones, which a round feeds."""
         self.prefix.cut(context - 1)
         if self.draft_prefix:
             self.draft_prefix.cut(max(context - 2, 0))
 
     def _burst(self, burst: int, context: int) -> Iterator[Event]:
-        """Feed the text up to `context`, let `generate` go on from there, and tell what it did."""
+        """Feed the text up to `context`, let `generate` go on from there, and record its rounds."""
         clock, tokens = self.clock, self.tokens[:context]
         started_ns, started = self._now(), clock.mark()
         fed = context - 1 - self.prefix.length
@@ -288,8 +288,8 @@ class Generate(Backend):
     def _prefill(self, tokens: list[int]) -> Lap:
         """Fill the caches with `tokens` but the last; the draft's also lacks the one before it.
 
-        That is how transformers leaves the draft's cache after every round. Without a prefix for
-        the draft the lap stays open: it ends with the draft's first pass over the text.
+        transformers leaves the draft's cache so after every round. Without a prefix for the draft
+        the lap stays open: it ends with the draft's first pass over the text.
         """
         clock = self.clock
         lap = Lap(clock, time.perf_counter_ns(), clock.mark())
@@ -340,7 +340,7 @@ class Generate(Backend):
                 yield self._round(burst, turn, committed[turn.context : end])
 
     def _round(self, burst: int, turn: Turn, emitted: list[int]) -> Round:
-        drafted = judged(turn, emitted)
+        drafted = judge_drafts(turn, emitted)
         return Round(
             index=self._index - 1,
             burst=burst,
@@ -366,7 +366,7 @@ class Generate(Backend):
             target=self.target,
             draft=self.draft,
             acceptance=self.acceptance(spec.settings),
-            lossless=None,  # seen from outside, a claim is all there would be
+            lossless=None,  # from outside it can't be known
             clock=self.clock,
             device=self.device,
             source=self.source,
@@ -376,12 +376,12 @@ class Generate(Backend):
         return time.perf_counter_ns() - self.origin_ns
 
 
-def judged(turn: Turn, emitted: list[int]) -> list[Drafted]:
-    """Return a turn's drafted tokens and what became of them, told from what was emitted.
+def judge_drafts(turn: Turn, emitted: list[int]) -> list[Drafted]:
+    """Return a turn's drafted tokens and which of them stood, as the emitted tokens show.
 
-    A token after a rejection is never the rejected one: greedily it is another first choice, under
-    rejection it has no mass in the residual. So the drafts that stood are those emitted as drafted.
-    Of a block that was cut at its end, only what was left of it is known to have been judged.
+    The token after a rejection is never the rejected one: greedily it is another first choice, and
+    under rejection the rejected token has no mass in the residual. So the drafts that stood are
+    those emitted as drafted. If a block was cut at its end, only the part left is known as judged.
     """
     if turn.candidates is None:
         return []
@@ -396,5 +396,5 @@ def judged(turn: Turn, emitted: list[int]) -> list[Drafted]:
 
 
 def plain_options(onlooker: GenerateWatcher) -> dict[str, Any]:
-    """Return what makes `generate` tell the onlooker when plain decoding has chosen a token."""
-    return {"stopping_criteria": [Chosen(onlooker)]}
+    """Return the options that make `generate` mark each choice of plain decoding."""
+    return {"stopping_criteria": [ChoiceMarker(onlooker)]}

@@ -1,8 +1,8 @@
-"""transformers' own caches, filled beforehand and handed to `generate`, which then begins decoding.
+"""Fill transformers' own caches and hand them to `generate`, which then begins with decoding.
 
-Left alone, `generate` would feed the whole text in its first turn. Two methods of the target are
-replaced for the length of a call, so that it feeds only what the caches lack; what is drawn,
-accepted and stored stays its own.
+By itself, `generate` would feed the whole text in its first turn. Two methods of the target are
+replaced during a call, so that it feeds only the tokens that the caches lack. transformers itself
+still decides what is drawn, accepted and stored.
 """
 
 import functools
@@ -25,8 +25,8 @@ Model = Any
 """A transformers causal language model; the package is untyped."""
 Candidates = Any
 """One of transformers' candidate generators."""
-DEPTHS = ("num_assistant_tokens", "num_output_tokens")
-"""Where a candidate generator keeps how many tokens it is to draft."""
+DEPTH_ATTRIBUTES = ("num_assistant_tokens", "num_output_tokens")
+"""Where a candidate generator keeps the number of tokens to draft."""
 
 
 class Prefix:
@@ -43,7 +43,7 @@ class Prefix:
 
     @torch.no_grad()
     def extend(self, tokens: list[int]) -> None:
-        """Feed what `tokens` has beyond those held, a chunk at a time."""
+        """Feed the `tokens` after those held, a chunk at a time."""
         for start in range(self.length, len(tokens), PREFILL_CHUNK):
             chunk = tokens[start : start + PREFILL_CHUNK]
             fed = on_device(chunk, self.model.device)[None]
@@ -52,7 +52,7 @@ class Prefix:
         self.cache.activate_past_recording()  # as `generate` does to a cache it will roll back
 
     def cut(self, length: int) -> None:
-        """Forget all but the first `length` tokens, or all: a sliding window has no way back."""
+        """Forget all but the first `length` tokens, or all: a sliding window can't go back."""
         if length >= self.length:
             return
         if any(self.cache.is_sliding):
@@ -70,68 +70,68 @@ class Tally:
         """Whether a turn begins with drafting."""
         self.begun: Moment = (0, 0)
 
-    def turn(self) -> None:
-        """Take note that a turn begins."""
+    def begin_turn(self) -> None:
+        """Count a turn that begins."""
         if not self.turns:
             self.begun = moment()
         self.turns += 1
 
 
 def check_watchable(target: Model) -> None:
-    """Refuse a release whose own loop has no longer the places it is handed caches and watched at.
+    """Refuse a release of transformers whose loop can't be given caches or watched.
 
-    Raises EnvironmentMissing that says which.
+    Raises EnvironmentMissing that says what it lacks.
     """
     generator = getattr(target, "_get_candidate_generator", None)
     prepare = getattr(target, "prepare_inputs_for_generation", None)
     if generator is None or prepare is None:
         name = "_get_candidate_generator" if generator is None else "prepare_inputs_for_generation"
-        raise unwatchable(f"{type(target).__name__} has no {name}")
+        raise unwatchable_error(f"{type(target).__name__} has no {name}")
     if "next_sequence_length" not in signature(prepare).parameters:
-        raise unwatchable("it isn't told by a length how much of the text is fed")
+        raise unwatchable_error("prepare_inputs_for_generation takes no next_sequence_length")
     if not hasattr(Cache, "activate_past_recording"):
-        raise unwatchable("its caches aren't told that they will be rolled back")
+        raise unwatchable_error("its caches have no activate_past_recording")
 
 
 def check_generator(generator: Candidates, *, drafts: bool) -> None:
-    """Refuse a candidate generator that doesn't say what it is asked, or by what its draft runs."""
+    """Refuse a candidate generator without the methods and attributes that are used here."""
     names = ["get_candidates", "update_candidate_strategy"] + ["assistant_kwargs"] * drafts
     missing = [name for name in names if not hasattr(generator, name)]
-    if not any(hasattr(generator, name) for name in DEPTHS):
-        missing.append(" or ".join(DEPTHS))
+    if not any(hasattr(generator, name) for name in DEPTH_ATTRIBUTES):
+        missing.append(" or ".join(DEPTH_ATTRIBUTES))
     if missing:
-        raise unwatchable(f"{type(generator).__name__} has no {missing[0]}")
+        raise unwatchable_error(f"{type(generator).__name__} has no {missing[0]}")
 
 
-def unwatchable(what: str) -> EnvironmentMissing:
+def unwatchable_error(what: str) -> EnvironmentMissing:
     """Return the error that says why transformers' own loop can't be watched."""
     return unfit(f"its generate can't be watched: {what}; --backend native needs none of it")
 
 
 @contextmanager
-def handed(
+def hand_caches(
     target: Model, prefix: Prefix, draft_prefix: Prefix | None, tally: Tally | None = None
 ) -> Iterator[None]:
     """Let calls of `target.generate` in the block go on from filled caches.
 
-    The caller passes the target's cache as `generate` takes one; the draft's has no such door and
-    is given to the candidate generator. `tally` is told as each turn of the loop begins.
+    The caller passes the target's cache to `generate`. The draft's cache can't be passed so: it is
+    given to the candidate generator. `tally` counts each turn of the loop as it begins.
     """
     tally = tally or Tally()
-    sliced = _sliced(target.prepare_inputs_for_generation, prefix, tally)
-    given = _given(target._get_candidate_generator, draft_prefix, tally)  # noqa: SLF001
+    prepare = _feed_missing(target.prepare_inputs_for_generation, prefix, tally)
+    get = _give_cache(target._get_candidate_generator, draft_prefix, tally)  # noqa: SLF001
     with (
-        swapped(target, prepare_inputs_for_generation=sliced),
-        swapped(target, _get_candidate_generator=given),
+        swapped(target, prepare_inputs_for_generation=prepare),
+        swapped(target, _get_candidate_generator=get),
     ):
         yield
 
 
-def _sliced(inner: Callable[..., Any], prefix: Prefix, tally: Tally) -> Callable[..., Any]:
-    """Feed the first turn only what the cache lacks.
+def _feed_missing(inner: Callable[..., Any], prefix: Prefix, tally: Tally) -> Callable[..., Any]:
+    """Feed the first turn only the tokens that the cache lacks.
 
-    Plain `generate` slices so itself when it is handed a cache; assisted `generate` would feed
-    the whole text once more.
+    Plain `generate` does so itself if it is given a cache; assisted `generate` would feed the whole
+    text once more.
     """
 
     @functools.wraps(inner)
@@ -141,7 +141,7 @@ def _sliced(inner: Callable[..., Any], prefix: Prefix, tally: Tally) -> Callable
         **rest: object,
     ) -> object:
         if not tally.drafts:
-            tally.turn()
+            tally.begin_turn()
         held = prefix.length
         if rest.get("is_first_iteration") and next_sequence_length is None and held:
             next_sequence_length = input_ids.shape[1] - held
@@ -150,10 +150,10 @@ def _sliced(inner: Callable[..., Any], prefix: Prefix, tally: Tally) -> Callable
     return prepare
 
 
-def _given(
+def _give_cache(
     inner: Callable[..., Candidates], draft_prefix: Prefix | None, tally: Tally
 ) -> Callable[..., Candidates]:
-    """Hand the candidate generator the draft's filled cache."""
+    """Give the candidate generator the draft's filled cache."""
 
     def get(*args: object, **rest: object) -> Candidates:
         generator = inner(*args, **rest)
@@ -164,7 +164,7 @@ def _given(
         drafting, tally.drafts = generator.get_candidates, True
 
         def candidates(*given: object, **named: object) -> object:
-            tally.turn()
+            tally.begin_turn()
             return drafting(*given, **named)
 
         generator.get_candidates = candidates

@@ -1,8 +1,8 @@
-"""transformers' own `generate`, watched from outside: every turn of its loop, timed and kept.
+"""Watch transformers' own `generate` from outside: time and keep every turn of its loop.
 
-Methods of the models at hand are wrapped for the length of one call and unwrapped after it. What is
-fed, drawn, accepted and stored stays transformers' own; only where a turn begins and ends is noted,
-with marks that are read after the call. Knows nothing of captures.
+The models' methods are wrapped for one call and unwrapped after it. transformers itself decides
+what is fed, drawn, accepted and stored. Only the beginning and the end of a turn's parts are
+marked, and the marks are read after the call. Knows nothing of captures.
 """
 
 import functools
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache, StoppingCriteria
 
-from specprof.backends.hf.prefilled import DEPTHS, Candidates, Model, Prefix, handed
+from specprof.backends.hf.prefilled import DEPTH_ATTRIBUTES, Candidates, Model, Prefix, hand_caches
 from specprof.engine.instruments.stopwatch import Clock, Lap, Mark
 from specprof.engine.patch import swapped
 from specprof.engine.releases import GENERATE_CACHE
@@ -23,7 +23,7 @@ from specprof.engine.releases import GENERATE_CACHE
 
 @dataclass(slots=True)
 class Turn:
-    """One turn of the loop: what was drafted and verified together. Nothing is read yet."""
+    """One turn of the loop: what was drafted and verified together. Its marks are not read yet."""
 
     context: int
     """Committed tokens before it."""
@@ -35,10 +35,10 @@ class Turn:
     target_forwards: int = 0
     draft_forwards: int = 0
     target_length: int | None = None
-    """Tokens in the target's cache when the turn was over, rolled back by then."""
+    """Tokens in the target's cache at the end of the turn, after the rollback."""
     target_kv_bytes: int | None = None
     draft_kv_bytes: int | None = None
-    """When the turn was over; transformers rolls the draft's cache back in the next one."""
+    """At the end of the turn; transformers rolls the draft's cache back in the next turn."""
 
 
 class GenerateWatcher:
@@ -66,13 +66,13 @@ class GenerateWatcher:
     ) -> tuple[list[Turn], list[int]]:
         """Call the target's `generate`; return its turns and the tokens it emitted.
 
-        `cold` is an open lap of a prefill: it ends with the draft's first pass over the text, where
-        no prefix could be made for the draft. `options` are those of `generate`.
+        `cold` is an open lap of a prefill, if no prefix could be made for the draft: it ends with
+        the draft's first pass over the text. `options` are those of `generate`.
         """
         self.turns, self._context, self._drafting, self._cold = [], len(tokens), False, cold
         self._prefixes, self._generator = (prefix, draft_prefix), None
         known = torch.tensor([tokens], device=self.target.device)
-        with self._watching():
+        with self._watch():
             made = self.target.generate(
                 known,
                 attention_mask=torch.ones_like(known),
@@ -85,25 +85,25 @@ class GenerateWatcher:
         return self.turns, emitted
 
     @contextmanager
-    def _watching(self) -> Iterator[None]:
+    def _watch(self) -> Iterator[None]:
         target = self.target
         with ExitStack() as undo:
             for each in {id(model): model for model in (target, self.draft) if model}.values():
                 undo.callback(each.register_forward_pre_hook(self._pass_begins).remove)
                 undo.callback(each.register_forward_hook(self._pass_ends).remove)
-            undo.enter_context(handed(target, *self._prefixes))
-            wrapped = self._wrapped(target._get_candidate_generator)  # noqa: SLF001
+            undo.enter_context(hand_caches(target, *self._prefixes))
+            wrapped = self._wrap_generator(target._get_candidate_generator)  # noqa: SLF001
             undo.enter_context(swapped(target, _get_candidate_generator=wrapped))
             yield
 
-    def _wrapped(self, inner: Callable[..., Candidates]) -> Callable[..., Candidates]:
-        """Watch the candidate generator draft."""
+    def _wrap_generator(self, inner: Callable[..., Candidates]) -> Callable[..., Candidates]:
+        """Wrap the candidate generator's methods, so that its drafting is marked."""
 
         def get(*args: object, **rest: object) -> Candidates:
             generator = self._generator = inner(*args, **rest)
             generator.get_candidates = functools.partial(self._draft, generator.get_candidates)
             generator.update_candidate_strategy = functools.partial(
-                self._decided, generator.update_candidate_strategy
+                self._end_accept, generator.update_candidate_strategy
             )
             return generator
 
@@ -122,23 +122,23 @@ class GenerateWatcher:
         self._drafting = True
         candidates, logits = inner(input_ids, **rest)
         self._drafting = False
-        self._warmed()
+        self._end_cold_prefill()
         self._span("draft", None)
         self.turns[-1].candidates = candidates
         return candidates, logits
 
-    def _decided(self, inner: Callable[..., None], *args: object, **rest: object) -> None:
+    def _end_accept(self, inner: Callable[..., None], *args: object, **rest: object) -> None:
         self._span("accept", None)
         inner(*args, **rest)
 
-    def chosen(self) -> None:
-        """Take note that plain decoding has chosen its token."""
+    def mark_choice(self) -> None:
+        """Mark that plain decoding has chosen its token."""
         self._span("accept", None)
 
     def _pass_begins(self, *_: object) -> None:
-        """Take note of a forward pass: while drafting it is the draft's, else the target's.
+        """Mark the start of a forward pass: while drafting it is the draft's, else the target's.
 
-        The two may be one model, so the model doesn't tell.
+        Both may be the same model, so the model doesn't show which it is.
         """
         if self._generator is None:
             self._close()
@@ -157,9 +157,9 @@ class GenerateWatcher:
         else:
             mark = self.clock.mark()
             self._cold.marks.append(("prefill-draft", None, self._begun["step"], mark))
-            self._warmed()
+            self._end_cold_prefill()
 
-    def _warmed(self) -> None:
+    def _end_cold_prefill(self) -> None:
         """End the prefill that lasted into the first turn, if there is one, and begin the turn."""
         if self._cold is not None:
             self._cold.end = self.clock.mark()
@@ -173,7 +173,7 @@ class GenerateWatcher:
     def _open(self) -> None:
         lap = Lap(self.clock, time.perf_counter_ns(), self.clock.mark())
         self._begun["draft"] = lap.start
-        asked = next((name for name in DEPTHS if hasattr(self._generator, name)), None)
+        asked = next((name for name in DEPTH_ATTRIBUTES if hasattr(self._generator, name)), None)
         depth = int(getattr(self._generator, asked)) if asked else 0
         self.turns.append(Turn(self._context, lap, depth))
 
@@ -189,8 +189,8 @@ class GenerateWatcher:
         turn.draft_kv_bytes = kv_bytes(drafts) if drafts is not None else None
 
 
-class Chosen(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped here
-    """Never stops anything: it tells the onlooker that a plain step has chosen its token."""
+class ChoiceMarker(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped here
+    """Never stops decoding; it marks that a plain step has chosen its token."""
 
     def __init__(self, onlooker: GenerateWatcher) -> None:
         self.onlooker = onlooker
@@ -198,7 +198,7 @@ class Chosen(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped
 
     def __call__(self, *_: object, **__: object) -> torch.Tensor:
         """Return [1] False."""
-        self.onlooker.chosen()
+        self.onlooker.mark_choice()
         return self.never
 
 

@@ -1,1 +1,1 @@
-"""What a name of a model means, and whether what it names can be loaded: looked at, not loaded."""
+"""Resolve a model's name, and check that its files can be loaded, without loading them."""

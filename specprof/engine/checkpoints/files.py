@@ -1,7 +1,7 @@
-"""A checkpoint's files, looked at before anybody opens them: kinds, sizes, headers, JSON.
+"""Check a checkpoint's files before a library opens them: kinds, sizes, headers, JSON.
 
-A folder comes from anywhere. Nothing here waits for a pipe, reads a device, or takes memory by a
-number that a file says: what is wrong is a `Misfit` with its reason.
+A folder may come from anywhere. Nothing here waits for a pipe, reads a device, or allocates memory
+of a size that a file states. What is wrong raises a `Misfit` with its reason.
 """
 
 import fnmatch
@@ -22,13 +22,13 @@ from specprof.errors import in_a_line
 from specprof.reading import irregular, read_bytes
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
-MOST_CONFIG_BYTES, MOST_TEXT_BYTES = 2**24, LARGEST_TOKENIZER_BYTES
-"""Of a configuration; of anything else that is read whole, a tokenizer above all."""
+MAX_CONFIG_BYTES, MAX_TEXT_BYTES = 2**24, LARGEST_TOKENIZER_BYTES
+"""Limits for a configuration, and for any other file that is read whole, such as a tokenizer."""
 READ_WHOLE = (
     *("*config.json", "*.index.json", "tokenizer*.json", "vocab.*", "merges.txt"),
     *("special_tokens_map.json", "added_tokens.json", "chat_template.*", "*.model"),
 )
-"""Files of a checkpoint that its loaders read whole; what else lies beside them is nobody's."""
+"""Names of the files that a checkpoint's loaders read whole."""
 OTHER_WEIGHTS = {
     ".gguf": "its weights are GGUF",
     ".bin": "its weights are pickled, which can run code",
@@ -47,7 +47,7 @@ class Misfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """What a header says of a tensor."""
+    """A tensor as a header describes it."""
 
     dtype: str
     """As safetensors writes it: `F32`, `BF16`, `I64` ..."""
@@ -64,7 +64,7 @@ class Files(Protocol):
     """Where a checkpoint's files come from."""
 
     def path(self, name: str) -> Path | None:
-        """Return where a file lies here; None where the checkpoint has none of that name."""
+        """Return a file's local path; None if the checkpoint has no file of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Folder:
     place: Path
 
     def path(self, name: str) -> Path | None:
-        """Return where a file lies; None where there is none. Misfit where it is no file."""
+        """Return a file's path; None if there is none. Raises Misfit if it is no regular file."""
         path = self.place / name
         if not os.path.lexists(path):
             return None
@@ -82,33 +82,35 @@ class Folder:
         return path
 
     def check(self) -> None:
-        """Refuse a folder with anything in it that must not be opened, or of another format."""
+        """Refuse a folder with a file that must not be opened, or in another format."""
         names = sorted(os.listdir(self.place))  # noqa: PTH208 - names are all that is wanted
         for name in names:
             if _is_read_whole(name):
                 _check_kind(self.place / name)
         if "adapter_config.json" in names:
-            raise Misfit("it is an adapter", "merge it into its base model, and give that")
+            raise Misfit(
+                "it is an adapter", "merge it into its base model, and give the merged model"
+            )
         if CONFIG not in names:
-            raise Misfit(self._instead(names) or f"it holds no {CONFIG}")
+            raise Misfit(self._other_format(names) or f"it holds no {CONFIG}")
 
     def check_weights(self) -> None:
         """Refuse a folder without safetensors."""
         names = sorted(os.listdir(self.place))  # noqa: PTH208
         if not {WEIGHTS, INDEX} & set(names):
-            reason = self._instead(names) or f"it holds neither {WEIGHTS} nor {INDEX}"
+            reason = self._other_format(names) or f"it holds neither {WEIGHTS} nor {INDEX}"
             raise Misfit(reason, "give a folder with its weights as safetensors")
 
-    def _instead(self, names: list[str]) -> str | None:
+    def _other_format(self, names: list[str]) -> str | None:
         found = (OTHER_WEIGHTS.get(Path(name).suffix) for name in names)
         return next((each for each in found if each), None)
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return a file's JSON object."""
+    """Return a file's JSON object. Raises Misfit if the file holds none."""
     _check_kind(path)
     try:
-        text = read_bytes(path, MOST_TEXT_BYTES).decode("utf-8")
+        text = read_bytes(path, MAX_TEXT_BYTES).decode("utf-8")
         read = json.loads(text)
     except UnicodeDecodeError as trouble:
         raise Misfit(f"{path.name} is no UTF-8: {trouble.reason}") from trouble
@@ -123,11 +125,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return read
 
 
-def tensors(files: Files) -> dict[str, Tensor] | None:
-    """Return what all of the weights' headers say; None where there are no safetensors."""
+def read_headers(files: Files) -> dict[str, Tensor] | None:
+    """Return all tensors by name, from the weights' headers; None if there are no safetensors."""
     whole = files.path(WEIGHTS)
     if whole is not None:
-        return dict(_header(whole))
+        return dict(_read_header(whole))
     index = files.path(INDEX)
     if index is None:
         return None
@@ -136,12 +138,12 @@ def tensors(files: Files) -> dict[str, Tensor] | None:
         path = files.path(shard)
         if path is None:
             raise Misfit(f"{INDEX} names {shard}, which isn't there", "download it again")
-        found.update(_header(path))
+        found.update(_read_header(path))
     return found
 
 
 def _shards(index: Path) -> list[str]:
-    """Return the files that an index names, each of which must lie beside it."""
+    """Return the files that an index names. Raises Misfit if one would lie outside the folder."""
     mapped = read_json(index).get("weight_map")
     if not isinstance(mapped, dict) or not mapped:
         raise Misfit(f"{INDEX} has no weight_map")
@@ -155,8 +157,8 @@ def _shards(index: Path) -> list[str]:
     return list(shards)
 
 
-def _header(path: Path) -> Iterator[tuple[str, Tensor]]:
-    """Yield each tensor's name and what the file's header says of it; reads nothing else."""
+def _read_header(path: Path) -> Iterator[tuple[str, Tensor]]:
+    """Yield each tensor's name and description, from the file's header; read nothing else."""
     _check_kind(path)
     try:
         with safe_open(path, framework="pt") as file:
@@ -173,16 +175,16 @@ def _is_read_whole(name: str) -> bool:
 
 
 def _check_kind(path: Path) -> None:
-    """Refuse what is no regular file, or larger than anything of its kind."""
+    """Refuse a path that is no regular file, or a file that is too large for its kind."""
     try:
         found = path.stat()
     except OSError as trouble:
         raise Misfit(f"{path.name} can't be read: {trouble.strerror}") from trouble
     if kind := irregular(found.st_mode):
         raise Misfit(f"{path.name} is {kind}, no regular file")
-    most = MOST_CONFIG_BYTES if path.name.endswith(CONFIG) else MOST_TEXT_BYTES
+    most = MAX_CONFIG_BYTES if path.name.endswith(CONFIG) else MAX_TEXT_BYTES
     if _is_read_whole(path.name) and found.st_size > most:
         title = f"{path.name} is {found.st_size / 2**20:.0f} MiB long"
-        raise Misfit(title, f"no such file is longer than {most >> 20} MiB")
+        raise Misfit(title, f"a file of this kind may have {most >> 20} MiB at most")
     if not os.access(path, os.R_OK):
         raise Misfit(f"{path.name} can't be read: permission denied")

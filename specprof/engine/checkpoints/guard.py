@@ -1,7 +1,7 @@
-"""What a library raises over somebody's checkpoint becomes one line, with what to do.
+"""Turn a library's error about a checkpoint into one line that says what to do.
 
-Its whole traceback goes to the log that what libraries say goes to: CAPTURE.jsonl.log. Where there
-is none, it is the error's `__cause__`. A bug of specprof's is no checkpoint's: it goes through.
+The whole traceback goes to the log of the libraries' output, CAPTURE.jsonl.log. Without a log it is
+the error's `__cause__`. A bug in specprof is not the checkpoint's fault: it is raised unchanged.
 """
 
 from collections.abc import Iterator
@@ -15,25 +15,25 @@ from specprof.engine.checkpoints.files import Misfit
 from specprof.errors import STOPPED, EnvironmentMissing, SpecprofError, in_a_line
 from specprof.narration import log_traceback
 
-PLAIN = (OSError, ValueError, ImportError)
-"""Errors whose text says enough; of others the kind is said too."""
+PLAIN_ERRORS = (OSError, ValueError, ImportError)
+"""Errors whose text says enough. The line of any other error also names its kind."""
 PACKAGE = __name__.partition(".")[0]
-BUGS = (
+BUG_ERRORS = (
     *(NameError, AttributeError, TypeError, ValueError),
     *(LookupError, ArithmeticError, AssertionError),
 )
-"""What Python raises in code that is wrong. What torch raises where we call it is none of these."""
+"""Errors that Python raises in wrong code. What torch raises at our calls is none of these."""
 
 
 @contextmanager
-def guarded(name: str, hint: str, *, doing: str = "load model") -> Iterator[None]:
-    """Turn what is raised inside the block into EnvironmentMissing that names `name`.
+def explain_errors(name: str, hint: str, *, doing: str = "load model") -> Iterator[None]:
+    """Turn an error raised inside the block into EnvironmentMissing that names `name`.
 
-    Errors of specprof's own, its bugs, and what ends a process go through. A library written in
-    Rust panics with an exception that is no `Exception`.
+    specprof's own errors, its bugs, and exceptions that end a process pass unchanged. Exceptions
+    that are no `Exception` are caught too: a library written in Rust panics with one.
     """
     verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # it reports at length what is told here in a line
+    transformers_logging.set_verbosity_error()  # it reports at length what is one line here
     try:
         yield
     except (SpecprofError, SystemExit, *STOPPED):
@@ -45,28 +45,28 @@ def guarded(name: str, hint: str, *, doing: str = "load model") -> Iterator[None
         if _is_bug(trouble):
             raise
         log_traceback(trouble)
-        raise _refused(trouble, f"can't {doing} {name!r}", hint) from trouble
+        raise _refusal(trouble, f"can't {doing} {name!r}", hint) from trouble
     finally:
         transformers_logging.set_verbosity(verbosity)
 
 
-def _refused(trouble: BaseException, title: str, hint: str) -> EnvironmentMissing:
+def _refusal(trouble: BaseException, title: str, hint: str) -> EnvironmentMissing:
     if isinstance(trouble, MemoryError | torch.OutOfMemoryError):
         hint = "use a smaller model, or --dtype bfloat16"
-        return EnvironmentMissing(f"{title}: there is no memory for it", hint)
-    return EnvironmentMissing(f"{title}: {in_a_line(trouble, PLAIN)}", hint)
+        return EnvironmentMissing(f"{title}: there is not enough memory", hint)
+    return EnvironmentMissing(f"{title}: {in_a_line(trouble, PLAIN_ERRORS)}", hint)
 
 
 def _is_bug(trouble: BaseException) -> bool:
-    """Whether code of specprof's own is wrong: what Python raised came from a line of it.
+    """Whether specprof's own code is wrong: one of its lines raised an error of a bug.
 
-    A library's own lines may raise the same of a checkpoint that is broken.
+    A library's lines may raise such an error about a broken checkpoint, so the kind proves nothing.
     """
-    return isinstance(trouble, BUGS) and _raised_in(trouble.__traceback__) == PACKAGE
+    return isinstance(trouble, BUG_ERRORS) and _raising_package(trouble.__traceback__) == PACKAGE
 
 
-def _raised_in(trace: TracebackType | None) -> str:
-    """Return the package whose line an error came from."""
+def _raising_package(trace: TracebackType | None) -> str:
+    """Return the package whose line raised an error."""
     while trace and trace.tb_next:
         trace = trace.tb_next
     name: str = trace.tb_frame.f_globals.get("__name__", "") if trace else ""

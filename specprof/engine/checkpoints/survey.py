@@ -1,7 +1,7 @@
-"""Looks a model over before it is loaded: what it is, what it takes, whether its files fit it.
+"""Survey a model before it is loaded: what it is, how much memory it takes, if its files fit it.
 
 The model is built without memory (torch's device `meta`), from a configuration whose numbers were
-bounded first, and held against what the headers of its weights say.
+checked first. Its tensors are then compared with the headers of its weights.
 """
 
 from dataclasses import dataclass
@@ -27,39 +27,39 @@ from specprof.engine.checkpoints.files import (
     Folder,
     Misfit,
     Tensor,
+    read_headers,
     read_json,
-    tensors,
 )
-from specprof.engine.checkpoints.guard import guarded
-from specprof.engine.checkpoints.numbers import check_ends, check_numbers, shown
+from specprof.engine.checkpoints.guard import explain_errors
+from specprof.engine.checkpoints.numbers import check_numbers, check_special_ids, shorten_value
 from specprof.engine.foreign import refuse_kernels
 from specprof.errors import UsageError
 from specprof.settings import Settings
 
-GENERATION = "generation_config.json"
+GENERATION_CONFIG = "generation_config.json"
 FOLDER_HINT = "the folder must hold config.json, *.safetensors and tokenizer.json"
-WHOLE_NUMBERS = ("I", "U", "BOOL", "C")
-"""How headers name dtypes that no weight is multiplied in."""
+NOT_WEIGHT_DTYPES = ("I", "U", "BOOL", "C")
+"""First letters, in headers, of the dtypes that no floating-point weight is stored in."""
 HEAD_MARKS = ("fc.weight", "model.fc.weight", "fusion_fc.weight", "d2t")
 """Weights that only a head on hidden states has."""
-ONE_FOR_ALL = (
+MEMORY_SIZE_KEYS = (
     *("num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim"),
     *("hidden_size", "vocab_size", "max_position_embeddings"),
 )
-"""Sizes that a model's memory is reckoned from."""
+"""Sizes that a model's memory is computed from: each must be one number for all layers."""
 RECURRENT_LAYERS = frozenset({"linear_attention", "mamba", "mamba2", "recurrent", "conv", "rwkv"})
 
 
 @dataclass(frozen=True, slots=True)
 class HubFiles:
-    """Files of a model on the hub, fetched one by one as they are asked for."""
+    """Files of a model on the hub; each is fetched when it is asked for."""
 
     name: str
     local_only: bool
-    """Whether only what was fetched before can be had."""
+    """Whether only files that were fetched before are available."""
 
     def path(self, name: str) -> Path | None:
-        """Return where the file lies in the hub's cache; None where the model has none."""
+        """Return the file's path in the hub's cache; None if the model has no such file."""
         try:
             return Path(hf_hub_download(self.name, name, local_files_only=self.local_only))
         except EntryNotFoundError as trouble:
@@ -68,9 +68,10 @@ class HubFiles:
             return None
         except GatedRepoError as trouble:
             hint = "accept its licence on its page, and log in: hf auth login"
-            raise Misfit("its publisher gives it to those who accept a licence", hint) from trouble
+            raise Misfit("its publisher asks you to accept a licence first", hint) from trouble
         except RepositoryNotFoundError as trouble:
-            raise Misfit("the hub has no such model, or it is private", where.known()) from trouble
+            hint = where.usage_hint()
+            raise Misfit("the hub has no such model, or it is private", hint) from trouble
 
 
 @dataclass(frozen=True)
@@ -79,24 +80,24 @@ class Survey:
 
     name: str
     place: str
-    """What the loaders are given: a folder, or an id of the hub."""
+    """The folder, or the id of the hub, that the loaders are given."""
     options: dict[str, Any]
-    """What they are given beside it."""
+    """Further arguments of the loaders."""
     files: Files
     dtype: torch.dtype
     dummy: bool
-    """Whether its weights are to be made up."""
+    """Whether its weights are to be random."""
 
     @cached_property
     def hint(self) -> str:
-        """What to do where it can't be loaded."""
-        return FOLDER_HINT if isinstance(self.files, Folder) else where.known()
+        """What to do if it can't be loaded."""
+        return FOLDER_HINT if isinstance(self.files, Folder) else where.usage_hint()
 
     @cached_property
     def headers(self) -> dict[str, Tensor]:
-        """What the headers of its weights say; of a model of the hub they are fetched for it."""
-        with guarded(self.name, self.hint):
-            found = tensors(self.files)
+        """Its tensors, from the headers of its weights; a hub model's weights are fetched first."""
+        with explain_errors(self.name, self.hint):
+            found = read_headers(self.files)
             if found is None:
                 raise Misfit("it has no safetensors", "give one whose weights are safetensors")
             return found
@@ -104,7 +105,7 @@ class Survey:
     @cached_property
     def config(self) -> Any:  # noqa: ANN401 - transformers is untyped
         """Its configuration."""
-        with guarded(self.name, self.hint):
+        with explain_errors(self.name, self.hint):
             path = self.files.path(CONFIG)
             if path is None:
                 raise Misfit(f"it has no {CONFIG}")
@@ -114,7 +115,7 @@ class Survey:
             ):  # what transformers would read instead
                 raise Misfit(f"its {CONFIG} names other files to be read in its place")
             check_numbers(written)
-            check_ends(written)
+            check_special_ids(written)
             self._check_generation()
             config = AutoConfig.from_pretrained(self.place, **self.options)
             _check_layers(config.get_text_config())
@@ -126,7 +127,7 @@ class Survey:
     @cached_property
     def skeleton(self) -> Any:  # noqa: ANN401
         """The model, without memory for its weights."""
-        with guarded(self.name, self.hint), torch.device("meta"):
+        with explain_errors(self.name, self.hint), torch.device("meta"):
             return AutoModelForCausalLM.from_config(
                 self.config,
                 dtype=self.dtype,
@@ -135,7 +136,7 @@ class Survey:
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes its weights and tables take once loaded."""
+        """Bytes of its weights and buffers once loaded."""
         if self._packed:
             return sum(each.size for each in self.headers.values())
         parts = [*self.skeleton.parameters(), *self.skeleton.buffers()]
@@ -146,17 +147,17 @@ class Survey:
         if self.dummy:
             return
         refuse_head(self.name, self.headers)
-        with guarded(self.name, self.hint):
+        with explain_errors(self.name, self.hint):
             if not self._packed:
                 _compare(self.headers, self.skeleton)
 
     @property
     def _packed(self) -> bool:
-        """Whether its weights have other shapes than the modules they become."""
+        """Whether its weights are quantised: stored in other shapes than their modules have."""
         return not self.dummy and getattr(self.config, "quantization_config", None) is not None
 
     def _check_generation(self) -> None:
-        path = self.files.path(GENERATION)
+        path = self.files.path(GENERATION_CONFIG)
         if path is None:
             return
         try:
@@ -165,57 +166,57 @@ class Survey:
             if path.is_file():  # transformers goes on without a broken one
                 return
             raise
-        check_ends(written, GENERATION)
+        check_special_ids(written, GENERATION_CONFIG)
 
 
 def survey(name: str, settings: Settings, dtype: torch.dtype) -> Survey:
-    """Look `name` over; loads nothing, and fetches no weights.
+    """Survey the model `name`; load nothing, and fetch no weights.
 
-    Raises EnvironmentMissing where it is nowhere or can't be opened.
+    Raises EnvironmentMissing if it can't be found or opened, UsageError if it is a head.
     """
     place = where.place_of(name)
     dummy = settings.load_format == "dummy"
     options: dict[str, Any] = {"trust_remote_code": settings.trust_remote_code}
     if isinstance(place, Path):
         folder = Folder(place)
-        with guarded(name, FOLDER_HINT):
+        with explain_errors(name, FOLDER_HINT):
             folder.check()
             if not dummy:
                 folder.check_weights()
         found = Survey(name, str(place), options, folder, dtype, dummy)
         if not dummy:
-            refuse_head(name, found.headers)  # before its configuration, which is its target's
+            refuse_head(name, found.headers)  # first: a head's configuration looks like a model's
         return found
     trouble = where.trouble_with_hub(name)
     options["local_files_only"] = trouble is not None
     files = HubFiles(name, local_only=trouble is not None)
-    with guarded(name, where.known()):
+    with explain_errors(name, where.usage_hint()):
         if trouble and files.path(CONFIG) is None:
-            raise where.unreached(name, trouble)
+            raise where.unreached_error(name, trouble)
     return Survey(name, place, options, files, dtype, dummy)
 
 
 def refuse_head(name: str, headers: dict[str, Tensor]) -> None:
-    """Refuse a head on hidden states where a model of its own is wanted."""
+    """Refuse a head on hidden states: a whole model is needed."""
     if any(mark in headers for mark in HEAD_MARKS):
-        title = f"{name} is a head on the target's hidden states, no model of its own"
-        hint = f"use --drafter eagle, or --draft {pocket.members()[0]}"
+        title = f"{name} is a head on the target's hidden states, not a whole model"
+        hint = f"use it with --drafter eagle, or use --draft {pocket.members()[0]}"
         raise UsageError(title, hint)
 
 
 def _check_layers(text: Any) -> None:  # noqa: ANN401
     check_numbers({"num_hidden_layers": getattr(text, "num_hidden_layers", None)})
-    for key in ONE_FOR_ALL:
+    for key in MEMORY_SIZE_KEYS:
         value = getattr(text, key, None)
         if value is not None and type(value) is not int:
-            title = f"{CONFIG} says {key} {shown(value)}"
+            title = f"{CONFIG} says {key} {shorten_value(value)}"
             raise Misfit(title, "give a model whose layers are alike: one whole number for all")
     heads, kept = (
         getattr(text, each, None) for each in ("num_attention_heads", "num_key_value_heads")
     )
     if type(heads) is int and type(kept) is int and (kept < 1 or heads % kept):
-        title = f"{CONFIG} says {heads} attention heads and {kept} for keys and values"
-        raise Misfit(title, "the first is a multiple of the second")
+        title = f"{CONFIG} says {heads} attention heads and {kept} heads for keys and values"
+        raise Misfit(title, "the first number must be a multiple of the second")
 
 
 def _refuse_recurrent(name: str, config: Any) -> None:  # noqa: ANN401
@@ -230,14 +231,14 @@ def _refuse_recurrent(name: str, config: Any) -> None:  # noqa: ANN401
 
 
 def _compare(headers: dict[str, Tensor], skeleton: Any) -> None:  # noqa: ANN401
-    """Refuse tensors whose names the model has with other shapes, or whose dtype is no number's."""
+    """Refuse a tensor that the model has with another shape, or whose dtype no weight has."""
     expected = skeleton.state_dict()
     for name, found in headers.items():
         weight = expected.get(name)
-        if weight is None:  # another release's name for it, or nobody's: the loader tells
+        if weight is None:  # another release's name, or an unknown one: the loader reports it
             continue
         if found.shape != tuple(weight.shape):
-            title = f"{name} is {list(found.shape)}, and its {CONFIG} says {list(weight.shape)}"
+            title = f"{name} is {list(found.shape)}, but its {CONFIG} says {list(weight.shape)}"
             raise Misfit(title, f"{CONFIG} and the weights belong to different models")
-        if weight.is_floating_point() and found.dtype.startswith(WHOLE_NUMBERS):
+        if weight.is_floating_point() and found.dtype.startswith(NOT_WEIGHT_DTYPES):
             raise Misfit(f"{name} is of dtype {found.dtype}", "download it again")

@@ -1,6 +1,6 @@
-"""Where a model lies: a member of the pocket family, a folder here, or an id of the hub.
+"""Find where a model is: in the pocket family, in a local folder, or on the hub.
 
-A name of something that lies here is never sought on the hub, and the hub is asked once, briefly.
+A name that exists locally is never looked up on the hub. The hub is asked once, for a short time.
 """
 
 import os
@@ -10,65 +10,65 @@ from typing import Literal
 from specprof import pocket
 from specprof.errors import EnvironmentMissing, in_a_line
 
-REACHED_IN_S = 5.0
-"""The hub answers within this, or isn't there: its client would try six times, over 23 s."""
+HUB_TIMEOUT_S = 5.0
+"""Time for the hub's answer; its own client would try six times, over 23 s."""
 Kind = Literal["model", "head"]
-ASKED: dict[Kind, str] = {
+USAGE_HINTS: dict[Kind, str] = {
     "model": "give a Hugging Face id, a checkpoint folder with safetensors, or one of: ",
     "head": "give a Hugging Face id of an EAGLE or EAGLE-3 head, a folder that holds one, or: ",
 }
 
 
 def place_of(name: str, kind: Kind = "model") -> Path | str:
-    """Return the folder a name means, or the id where it can only be the hub's.
+    """Return the folder that a name means, or the name itself if only the hub can have it.
 
-    Loads nothing. Raises UnknownName for a misspelt pocket member, EnvironmentMissing where it
-    names something here that is no folder, or a place where nothing is.
+    Loads nothing. Raises UnknownName for a misspelt pocket member, EnvironmentMissing if the name
+    is a local file, or can be neither a folder nor an id.
     """
     if name.startswith(pocket.PREFIX):
         return pocket.folder(name)
-    path = os.path.expanduser(name)  # noqa: PTH111 - Path's raises for a user nobody knows
+    path = os.path.expanduser(name)  # noqa: PTH111 - Path's raises for an unknown user
     if name.strip() and os.path.isdir(path):  # noqa: PTH112 - Path's raises for a name too long
         return Path(path)
     if name.strip() and os.path.lexists(path):
-        raise _refused(kind, name, "it is no folder", "give the folder that holds config.json")
+        raise _refusal(kind, name, "it is no folder", "give the folder that holds config.json")
     if not _may_be_an_id(name):
-        raise _refused(kind, name, "there is no such folder", known(kind))
-    return name  # also where a folder here is called like its owner: what is sought isn't in it
+        raise _refusal(kind, name, "there is no such folder", usage_hint(kind))
+    return name  # a local folder may have the owner's name, but it doesn't hold the model
 
 
 def trouble_with_hub(name: str) -> str | None:
-    """Return why the hub can't be asked for `name`; None: it answered, whatever it said."""
+    """Return why the hub can't be asked for `name`; None if it answered, even with an error."""
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import HfHubHTTPError
 
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
     try:
-        HfApi().model_info(name, timeout=REACHED_IN_S)
-    except HfHubHTTPError:  # what it says of the files is told to whoever asks for them
+        HfApi().model_info(name, timeout=HUB_TIMEOUT_S)
+    except HfHubHTTPError:  # the request for a file will report the error
         return None
-    except Exception as trouble:  # noqa: BLE001 - whatever the client's transport calls its errors
+    except Exception as trouble:  # noqa: BLE001 - the client's transport may raise any error
         return in_a_line(trouble, (Exception,))
     return None
 
 
-def unreached(name: str, trouble: str, kind: Kind = "model") -> EnvironmentMissing:
-    """Return the error of an id that is nowhere here while the hub can't be asked."""
+def unreached_error(name: str, trouble: str, kind: Kind = "model") -> EnvironmentMissing:
+    """Return the error for an id that has no local files while the hub can't be asked."""
     owner = name.partition("/")[0]
     here = owner != name and os.path.isdir(owner)  # noqa: PTH112
-    absent = f"there is no such folder in {owner!r}" if here else "it is no folder here"
-    found = f"{absent}, and no hub was reached: {trouble}"
-    return _refused(kind, name, found, known(kind))
+    absent = f"there is no such folder in {owner!r}" if here else "it is no local folder"
+    found = f"{absent}, and the hub can't be reached: {trouble}"
+    return _refusal(kind, name, found, usage_hint(kind))
 
 
-def known(kind: Kind = "model") -> str:
-    """Return what can be given, as a hint."""
-    return ASKED[kind] + ", ".join(pocket.heads() if kind == "head" else pocket.members())
+def usage_hint(kind: Kind = "model") -> str:
+    """Return a hint that lists what can be given."""
+    return USAGE_HINTS[kind] + ", ".join(pocket.heads() if kind == "head" else pocket.members())
 
 
 def _may_be_an_id(name: str) -> bool:
-    """Whether a name could be an id of the hub: NAME or ORG/NAME, and no way to a file here."""
+    """Whether a name could be an id of the hub: NAME or ORG/NAME, and no path."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 
@@ -81,5 +81,5 @@ def _may_be_an_id(name: str) -> bool:
     return True
 
 
-def _refused(kind: Kind, name: str, found: str, hint: str) -> EnvironmentMissing:
+def _refusal(kind: Kind, name: str, found: str, hint: str) -> EnvironmentMissing:
     return EnvironmentMissing(f"can't load {kind} {name!r}: {found}", hint)

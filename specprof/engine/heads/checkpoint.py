@@ -1,6 +1,6 @@
-"""Makes a head of its published files, and checks it against the target it is to draft for.
+"""Make a head from its published files, and check that it fits the target.
 
-What a checkpoint lacks is refused, never made up: a head with random weights drafts, and is wrong.
+A checkpoint that lacks weights is refused. With random weights a head would draft wrong tokens.
 """
 
 from typing import Any
@@ -9,66 +9,66 @@ import torch
 from transformers import LlamaConfig
 
 from specprof.engine.checkpoints.files import CONFIG, Misfit
-from specprof.engine.checkpoints.guard import guarded
-from specprof.engine.checkpoints.numbers import shown
+from specprof.engine.checkpoints.guard import explain_errors
+from specprof.engine.checkpoints.numbers import shorten_value
 from specprof.engine.heads.head import Form, Head
-from specprof.engine.heads.published import Weights, read
+from specprof.engine.heads.published import Weights, read_head
 from specprof.engine.releases import LlamaRotaryEmbedding
-from specprof.engine.setup.loading import MATRIX, Loaded, dtype_for
+from specprof.engine.setup.loading import MATRIX_DIMENSIONS, Loaded, dtype_for
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.records import ModelFacts
 from specprof.settings import Settings
 
-KNOWN = frozenset({"rope_theta", "rope_scaling"})
-"""Keys of a layer's configuration that transformers reads, and writes in another form."""
+ROPE_KEYS = frozenset({"rope_theta", "rope_scaling"})
+"""Keys that transformers reads from a layer's configuration, but writes in another form."""
 LAYER_IDS = "eagle_aux_hidden_state_layer_ids"
 
 
 def load(name: str, settings: Settings, target: Loaded) -> Loaded:
     """Load the head `name` for `target`: a pocket member, a local folder, or a Hugging Face id.
 
-    Raises EnvironmentMissing where it can't be had whole, UsageError where it was made for another
-    target.
+    Raises EnvironmentMissing if the head is missing or incomplete, UsageError if it was made for
+    another target.
     """
-    written, weights = read(name)
+    written, weights = read_head(name)
     hint = "config.json and the weights must be those of one head"
-    with guarded(name, hint, doing="load head"):
-        form = _form(name, written, weights, target)
+    with explain_errors(name, hint, doing="load head"):
+        form = _read_form(name, written, weights, target)
         with torch.device("meta"):
             head = Head(form)
-    own = _fit(name, head, weights, target)
+    own = _match_weights(name, head, weights, target)
     dtype = dtype_for(settings.dtype, target.device)
     own = {
         each: weight.to(target.device, dtype if weight.is_floating_point() else None)
         for each, weight in own.items()
     }
     head.load_state_dict(own, strict=False, assign=True)
-    with guarded(name, hint, doing="load head"):
+    with explain_errors(name, hint, doing="load head"):
         head.rotary = LlamaRotaryEmbedding(form.config).to(target.device)
     head.eval().requires_grad_(requires_grad=False)
     return Loaded(head, None, _facts(name, head, list(own.values())))
 
 
-def _form(name: str, written: dict[str, Any], weights: Weights, target: Loaded) -> Form:
-    """Read off the config and the tensors' shapes what to build."""
+def _read_form(name: str, written: dict[str, Any], weights: Weights, target: Loaded) -> Form:
+    """Return how to build the head, by its config and its tensors' shapes."""
     layer = {"num_hidden_layers": 1} | written | _table(written, "transformer_layer_config")
-    known = KNOWN | LlamaConfig().to_dict().keys()
+    known = ROPE_KEYS | LlamaConfig().to_dict().keys()
     config = LlamaConfig.from_dict({key: layer[key] for key in layer if key in known})
     config._attn_implementation = "sdpa"  # noqa: SLF001 - transformers has no other way
     shared = target.facts.vocabulary
     if config.vocab_size != shared:
         title = f"{name} drafts for a vocabulary of {config.vocab_size} ids"
-        title += f", and {target.facts.name} has {shared}"
+        title += f"; {target.facts.name} has {shared}"
         raise UsageError(title, "use a head that was trained for this target")
     width = _hidden_size(target)
     third, own = "layers.0.hidden_norm.weight" in weights, "lm_head.weight"
-    taps = _taps(name, written, target) if third else ()
+    taps = _tapped_layers(name, written, target) if third else ()
     reads = _matrix(weights, "fc.weight").shape[1]
     expected = len(taps) * width if third else config.hidden_size + width
     if reads != expected:
-        states = f"{len(taps)} states of" if third else "an embedding and a state of"
-        title = f"{name} reads {reads} numbers a token; {states} {target.facts.name}, hidden size "
-        title += f"{width}, are {expected}"
+        states = f"{len(taps)} hidden states" if third else "an embedding and a hidden state"
+        title = f"{name} reads {reads} numbers a token; it would need {expected} "
+        title += f"to read {states} of {target.facts.name}, hidden size {width}"
         raise UsageError(title, "use a head that was trained for this target")
     return Form(
         config=config,
@@ -80,12 +80,13 @@ def _form(name: str, written: dict[str, Any], weights: Weights, target: Loaded) 
     )
 
 
-def _taps(name: str, written: dict[str, Any], target: Loaded) -> tuple[int, ...]:
-    """Return the layers whose entering states an EAGLE-3 head reads.
+def _tapped_layers(name: str, written: dict[str, Any], target: Loaded) -> tuple[int, ...]:
+    """Return the layers of the target whose entering states an EAGLE-3 head reads.
 
     Publishers count differently. At the config's top level (speculators, vLLM) an id names the
-    state that enters that layer; inside `eagle_config` (SpecForge, SGLang) the one that leaves it.
-    Where neither is given: entering the second, the middle and the third last (SafeAILab/EAGLE).
+    state that enters that layer. Inside `eagle_config` (SpecForge, SGLang) it names the state that
+    leaves it. Without either, the states that enter layers 2, `layers // 2` and `layers - 3` are
+    read (SafeAILab/EAGLE).
     """
     layers = target.facts.layers
     entering = _layer_ids(written)
@@ -97,38 +98,41 @@ def _taps(name: str, written: dict[str, Any], target: Loaded) -> tuple[int, ...]
     else:
         taps = (2, layers // 2, layers - 3)
     if min(taps) < 0 or max(taps) > layers:
-        title = f"{name} reads layers {taps} of a target, and {target.facts.name} has {layers}"
+        title = f"{name} reads layers {taps} of a target; {target.facts.name} has {layers} layers"
         raise UsageError(title, "use a head that was trained for this target")
     return taps
 
 
 def _table(written: dict[str, Any], key: str) -> dict[str, Any]:
-    """Return a table of a config's, empty where it has none; Misfit of anything else."""
+    """Return the config's table `key`, empty if there is none. Raises Misfit if it is no table."""
     found = written.get(key) or {}
     if not isinstance(found, dict):
-        raise Misfit(f"{CONFIG} says {key} {shown(found)}", "it is a table")
+        raise Misfit(f"{CONFIG} says {key} {shorten_value(found)}", "it must be a table")
     return found
 
 
 def _layer_ids(table: dict[str, Any]) -> list[int]:
-    """Return the layers a config lists, none where it lists none; Misfit of anything else."""
+    """Return the layer ids a config lists, which may be none. Raises Misfit if it is no list."""
     found = table.get(LAYER_IDS) or []
     if not isinstance(found, list) or any(type(each) is not int for each in found):
-        title = f"{CONFIG} says {LAYER_IDS} {shown(found)}"
-        raise Misfit(title, "it is a list of layers' numbers")
+        title = f"{CONFIG} says {LAYER_IDS} {shorten_value(found)}"
+        raise Misfit(title, "it must be a list of layer numbers")
     return found
 
 
 def _matrix(weights: Weights, key: str) -> torch.Tensor:
-    """Return a weight that has rows and columns; Misfit of another."""
+    """Return the weight `key`. Raises Misfit if it is no matrix."""
     found = weights[key]
-    if found.ndim != MATRIX:
-        raise Misfit(f"{key} has {found.ndim} dimensions", f"it is a matrix: {MATRIX}")
+    if found.ndim != MATRIX_DIMENSIONS:
+        raise Misfit(f"{key} has {found.ndim} dimensions", f"it must have {MATRIX_DIMENSIONS}")
     return found
 
 
-def _fit(name: str, head: Head, weights: Weights, target: Loaded) -> Weights:
-    """Return the head's own weights; share the target's where the head has none. Refuse misfits."""
+def _match_weights(name: str, head: Head, weights: Weights, target: Loaded) -> Weights:
+    """Return the head's own weights; share the target's where the head has none.
+
+    Raises EnvironmentMissing if weights are missing, UsageError if they don't fit the config.
+    """
     weights = dict(weights)
     known = weights.pop("t2d", None)
     if head.form.third:
@@ -141,24 +145,26 @@ def _fit(name: str, head: Head, weights: Weights, target: Loaded) -> Weights:
     wanted = {each: weight.shape for each, weight in head.state_dict().items() if weight.is_meta}
     missing = sorted(wanted.keys() - weights.keys())
     if missing:
-        title = f"the head {name!r} lacks {len(missing)} weights, {missing[0]} first"
-        raise EnvironmentMissing(title, "download it again; weights are never made up")
+        title = f"the head {name!r} lacks weights ({len(missing)} in all), for example {missing[0]}"
+        raise EnvironmentMissing(title, "download it again: specprof never replaces them")
     unknown = sorted(weights.keys() - wanted.keys())
     if unknown:
-        title = f"the head {name!r} has {len(unknown)} weights of no known form, {unknown[0]} first"
-        raise UsageError(title, "known: EAGLE, EAGLE-3, and speculators' form of both")
+        title = f"the head {name!r} has unknown weights ({len(unknown)} in all), "
+        title += f"for example {unknown[0]}"
+        raise UsageError(title, "give a head in the format of EAGLE, EAGLE-3 or speculators")
     for each, shape in wanted.items():
         if weights[each].shape != shape:
             found, asked = tuple(weights[each].shape), tuple(shape)
-            title = f"{each} of the head {name!r} is {found}, and its config says {asked}"
+            title = f"{each} of the head {name!r} is {found}, but its config says {asked}"
             raise UsageError(title, "config.json and the weights belong to different heads")
     return weights
 
 
 def _check_map(name: str, head: Head, weights: Weights, known: torch.Tensor | None) -> None:
-    """Refuse a draft vocabulary that maps nowhere, or elsewhere than its mask says.
+    """Refuse a table d2t that points outside the vocabulary or contradicts the mask t2d.
 
-    A table left at zero drafts the first ids for whatever was meant (SafeAILab/EAGLE#222).
+    A d2t left at zero maps every draft id to itself, so wrong tokens are drafted
+    (SafeAILab/EAGLE#222).
     """
     ids, vocabulary = head.form.draft_vocabulary, head.config.vocab_size
     if "d2t" not in weights:
@@ -182,7 +188,7 @@ def _hidden_size(target: Loaded) -> int:
 
 
 def _facts(name: str, head: Head, weights: list[torch.Tensor]) -> ModelFacts:
-    """Return what is known of a head; `weights` are its own, without what it shares."""
+    """Return a head's facts; `weights` are its own, without those it shares with the target."""
     config = head.config
     row = config.num_hidden_layers * config.num_key_value_heads * config.head_dim
     return ModelFacts(

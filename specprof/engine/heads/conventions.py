@@ -1,9 +1,10 @@
-"""Which convention a head was trained by: its agreement with the target, as run and otherwise.
+"""Find the convention a head was trained with, by its agreement with the target on known text.
 
-The run's own head reads known text beside the target's own features, a place at a time, and its
-first choice is held against the target's: no draft of its own is ever fed back. Then one convention
-of the feeding is changed on top of whatever the run does, and the same text read again. A head fed
-as it was trained agrees best as run; one fed otherwise agrees best once that is undone.
+The run's own head reads the text beside the target's own features. At each place its first choice
+is compared with the target's; no draft is fed back. Then the head reads the text again, each time
+with one convention of the feeding changed from what the run does. A head that the run feeds
+correctly agrees best as run. A head that is fed wrongly agrees best with the change that undoes
+the mistake.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,7 @@ from specprof.engine.decoder import PREFILL_CHUNK, CausalModel
 from specprof.engine.features import Features, Taps
 from specprof.engine.heads.decoder import HeadDecoder
 from specprof.engine.heads.head import Head
-from specprof.engine.heads.taps import taps
+from specprof.engine.heads.taps import find_taps
 from specprof.engine.patch import swapped
 from specprof.engine.run import Run
 from specprof.engine.stores.dense import Store
@@ -30,68 +31,71 @@ Change = Callable[[], AbstractContextManager[None]]
 
 
 def scans(run: Run) -> Iterator[Scan]:
-    """Read the text once for each convention; all places but the text's first are counted."""
+    """Read the text once with each convention; count every place but the text's first."""
     target = cast("CausalModel", run.loop.target)
     draft = cast("HeadDecoder", run.loop.drafter.draft)
     run.roll_back_to(1)
-    wanted = _choices(target, run.tokens)[1:]
-    changes = {AS_RUN: _nothing} | conventions(run, draft)
+    wanted = _first_choices(target, run.tokens)[1:]
+    changes = {AS_RUN: _change_nothing} | conventions(run, draft)
     for name, change in changes.items():
         draft.rollback(0)
         with change():
-            found = _prefilled(run, draft)
+            found = _draft_choices(run, draft)
         agreed = int((found == wanted).sum())
         yield Scan(convention=name, agreed=agreed, n=len(run.tokens) - 1)
     draft.rollback(0)
 
 
 def conventions(run: Run, draft: HeadDecoder) -> dict[str, Change]:
-    """Return what can be changed of this head's feeding, by name."""
+    """Return the changes that can be made to this head's feeding, by name."""
     head, target = draft.head, draft.target
     features = target.features
     assert features is not None  # noqa: S101 - the drafter `eagle` gave the target its own
 
-    def moved(by: int) -> Change:
+    def shift_features(by: int) -> Change:
         def rows(start: int, end: int) -> torch.Tensor:
-            return _moved(features, start, end, by)
+            return _shift_rows(features, start, end, by)
 
         return lambda: swapped(target, features=_Rows(rows))
 
     found: dict[str, Change] = {
-        "features a token earlier": moved(-1),
-        "features a token later": moved(1),
-        "embedding and features swapped": lambda: _swapped(head),
-        "logits with the residual": lambda: _last_state(head, residual=True),
-        "logits without the residual": lambda: _last_state(head, residual=False),
+        "features a token earlier": shift_features(-1),
+        "features a token later": shift_features(1),
+        "embedding and features swapped": lambda: _swap_inputs(head),
+        "logits with the residual": lambda: _read_last_state(head, residual=True),
+        "logits without the residual": lambda: _read_last_state(head, residual=False),
     }
     if head.form.third:
-        found["layers in reverse order"] = lambda: _reordered(head)
+        found["layers in reverse order"] = lambda: _reverse_layers(head)
     for name, places in _other_taps(run, head).items():
-        found[name] = _tapped(run, target, places)
+        found[name] = _change_taps(run, target, places)
     return found
 
 
 class _Rows:
-    """Stands in for a target's features: the same rows, looked up otherwise."""
+    """Stands in for a target's features: other rows of the same features."""
 
     def __init__(self, rows: Callable[[int, int], torch.Tensor]) -> None:
         self.rows = rows
 
 
-def _moved(features: Features, start: int, end: int, by: int) -> torch.Tensor:
-    """Return [end - start, width] the rows `by` further on; before the first there is the first."""
+def _shift_rows(features: Features, start: int, end: int, by: int) -> torch.Tensor:
+    """Return [end - start, width] the rows `by` places later.
+
+    Places before the first take the first row.
+    """
     first = max(start + by, 0)
     rows = features.rows(first, max(end + by, first + 1))
     return torch.cat([rows[:1].expand(end - start - rows.shape[0], -1), rows])
 
 
 @contextmanager
-def _nothing() -> Iterator[None]:
+def _change_nothing() -> Iterator[None]:
     yield
 
 
-def _choices(decoder: CausalModel, tokens: Sequence[int]) -> torch.Tensor:
-    """Feed [n] known tokens; return [n] first choices after each."""
+def _first_choices(decoder: CausalModel, tokens: Sequence[int]) -> torch.Tensor:
+    """Feed [n] known tokens; return [n] the first choice after each."""
     found = [
         decoder.feed(on_device(tokens[start : start + PREFILL_CHUNK], decoder.device)).argmax(-1)
         for start in range(0, len(tokens), PREFILL_CHUNK)
@@ -99,25 +103,25 @@ def _choices(decoder: CausalModel, tokens: Sequence[int]) -> torch.Tensor:
     return torch.cat(found)
 
 
-def _prefilled(run: Run, draft: HeadDecoder) -> torch.Tensor:
-    """Let the run's drafter take in the [n] known tokens; return [n - 1] first choices after each.
+def _draft_choices(run: Run, draft: HeadDecoder) -> torch.Tensor:
+    """Let the run's drafter prefill the [n] known tokens; return [n - 1] first choices after them.
 
-    The first token has none. By the same prefill as a run's, whose answers nobody else reads.
+    The first token has none. The prefill is that of a run, which drops the answers.
     """
     chain, found = draft._chain, list[torch.Tensor]()  # noqa: SLF001 - prefill drops the answers
 
-    def caught(tokens: torch.Tensor) -> torch.Tensor:
+    def feed_and_keep(tokens: torch.Tensor) -> torch.Tensor:
         answers = chain(tokens)
         found.append(draft.head.logits(answers)[:, : draft.target.vocabulary].argmax(-1))
         return answers
 
-    with swapped(draft, _chain=caught):
+    with swapped(draft, _chain=feed_and_keep):
         run.loop.drafter.prefill([*run.tokens, run.tokens[-1]])
     return torch.cat(found)
 
 
 @contextmanager
-def _swapped(head: Head) -> Iterator[None]:
+def _swap_inputs(head: Head) -> Iterator[None]:
     """Give the head its embedding where it expects features, and the reverse."""
     width = head.config.hidden_size
     if head.form.third:
@@ -137,7 +141,7 @@ def _swapped(head: Head) -> Iterator[None]:
 
 
 @contextmanager
-def _reordered(head: Head) -> Iterator[None]:
+def _reverse_layers(head: Head) -> Iterator[None]:
     """Give EAGLE-3 its layers' states from the last to the first."""
     count = len(head.form.taps)
 
@@ -152,8 +156,8 @@ def _reordered(head: Head) -> Iterator[None]:
 
 
 @contextmanager
-def _last_state(head: Head, *, residual: bool) -> Iterator[None]:
-    """Read the logits off the last layer's residual stream, or off what it last added to it."""
+def _read_last_state(head: Head, *, residual: bool) -> Iterator[None]:
+    """Compute the logits from the last layer's residual stream, or from its last addition alone."""
     layer: Any = head.layers[-1]
     caught: dict[str, torch.Tensor] = {}
 
@@ -180,7 +184,7 @@ def _last_state(head: Head, *, residual: bool) -> Iterator[None]:
 def _other_taps(run: Run, head: Head) -> dict[str, Taps]:
     """Return other places of the target to take features from, by name."""
     model, form, layers = run.target.model, head.form, run.target.facts.layers
-    configured = taps(model, form)
+    configured = find_taps(model, form)
     if not form.third:
         ((norm, _),) = configured
         return {
@@ -191,12 +195,12 @@ def _other_taps(run: Run, head: Head) -> dict[str, Taps]:
     for name, by in (("a layer earlier", -1), ("a layer later", 1)):
         others = tuple(each + by for each in form.taps)
         if min(others) >= 0 and max(others) <= layers:
-            found[f"features {name}"] = taps(model, replace(form, taps=others))
+            found[f"features {name}"] = find_taps(model, replace(form, taps=others))
     return found
 
 
-def _tapped(run: Run, target: CausalModel, places: Taps) -> Change:
-    """Return what reads the features at other `places`, which are computed when it comes to it."""
+def _change_taps(run: Run, target: CausalModel, places: Taps) -> Change:
+    """Return the change to features of other `places`; they are computed when it is used."""
 
     @contextmanager
     def change() -> Iterator[None]:

@@ -1,9 +1,9 @@
-"""A head as a decoder: pairs each token fed with the hidden state of the place before it.
+"""A head as a decoder: each token is fed beside the hidden state of the place before it.
 
-That state is the target's own as long as the target has been fed so far, and beyond that the head's
-own answer, as published (SafeAILab/EAGLE). Nothing stands before a text's first token: like the
-published code, which shifts its inputs by one, the head never sees it, and its cache holds one row
-less than `length` says.
+Where the target was fed that place, the state is the target's own. Beyond that it is the head's own
+answer, as published (SafeAILab/EAGLE). A text's first token has no place before it, so the head
+never sees it; the published code shifts its inputs by one to that end. The cache therefore holds
+one row less than `length`.
 """
 
 from collections.abc import Sequence
@@ -29,14 +29,14 @@ class HeadDecoder:
         self.device = target.device
         self.forwards = 0
         self._begun = False
-        """Whether the first token has been taken, which has no row in the store."""
+        """Whether the first token was fed; it has no row in the store."""
         self._nodes = 0
-        """Rows at the store's end that are a tree's."""
+        """Rows at the store's end that belong to a tree."""
         width = head.config.hidden_size
         self._answers = torch.empty(0, width, dtype=head.dtype, device=self.device)
-        """[rows, width] what the head returned since it last read features of the target's."""
+        """[rows, width] what the head returned since it last read the target's features."""
         self._answers_from = 0
-        """The store's row that the first of them stands for."""
+        """The store's row of the first answer."""
 
     @property
     def length(self) -> int:
@@ -57,8 +57,8 @@ class HeadDecoder:
     def feed(self, tokens: torch.Tensor, parents: torch.Tensor | None = None) -> torch.Tensor:
         """Append [n] tokens; return [n, vocab] float32 logits, row i the answer after token i.
 
-        Of a tree a level at a time: a node's state is its parent's answer, so that must have been
-        fed before. A text's first token has no answer: its row is all zeros, every id alike.
+        A tree is fed one level at a time: a node's state is its parent's answer, so the parent must
+        have been fed before. A text's first token has no answer: its row is all zeros.
         """
         answers = self._chain(tokens) if parents is None else self._tree(tokens, parents)
         logits = self.head.logits(answers)[:, : self.target.vocabulary]
@@ -73,7 +73,7 @@ class HeadDecoder:
 
     @torch.inference_mode()
     def keep(self, branch: Sequence[int]) -> None:
-        """Keep of the tree the nodes of one `branch` as part of the chain, and forget the rest."""
+        """Make the tree's nodes on one `branch` part of the chain, and forget the other nodes."""
         start = self._chain_end - self._answers_from
         rows = [*range(start), *(start + node for node in branch)]
         self._answers = self._answers[on_device(rows, self.device)]
@@ -81,21 +81,21 @@ class HeadDecoder:
         self._nodes = 0
 
     def rollback(self, length: int) -> None:
-        """Forget all but the first `length` tokens, and with them any tree."""
+        """Forget all but the first `length` tokens; a tree is forgotten too."""
         self.store.rollback(max(length - 1, 0))
         self._begun = length > 0
         self._nodes = 0
 
     @property
     def _chain_end(self) -> int:
-        """The store's first row that is not the chain's."""
+        """The store's first row after the chain."""
         return self.store.length - self._nodes
 
     def _chain(self, tokens: torch.Tensor) -> torch.Tensor:
         """Append [n] tokens to the chain; return [n, width] answers, none for a first token."""
         if not self._begun and tokens.shape[0]:
             self._begun, tokens = True, tokens[1:]
-        row = self.store.length  # the next token's, and the place its features are of
+        row = self.store.length  # of the next token; the target's row of the place before it
         known = min(max(self.target.length - row, 0), tokens.shape[0])
         answers = []
         if known:
@@ -103,13 +103,13 @@ class HeadDecoder:
             answers.append(self._forward(tokens[:known], self.head.fuse(features)))
             self._answers, self._answers_from = answers[0], row
         for token in tokens[known:, None]:
-            answers.append(self._forward(token, self._standing()[-1:]))
-            self._answers = torch.cat([self._standing(1), answers[-1]])
+            answers.append(self._forward(token, self._valid_answers()[-1:]))
+            self._answers = torch.cat([self._valid_answers(1), answers[-1]])
         return torch.cat(answers) if answers else self._answers[:0]
 
     def _tree(self, tokens: torch.Tensor, parents: torch.Tensor) -> torch.Tensor:
         """Append [n] nodes after [n] `parents`, -1 the chain's end; return [n, width] answers."""
-        before, chain = self._standing(), self._chain_end - self._answers_from
+        before, chain = self._valid_answers(), self._chain_end - self._answers_from
         answers = self._forward(tokens, before[chain + parents], parents)
         self._answers, self._nodes = torch.cat([before, answers]), self._nodes + tokens.shape[0]
         return answers
@@ -119,26 +119,26 @@ class HeadDecoder:
     ) -> torch.Tensor:
         """Feed [n] tokens beside [n, width] states; return [n, width] answers."""
         row, count = self.store.length, tokens.shape[0]
-        place = _causal(self.store.place(count, self.device, parents), row)
+        place = _with_causal_mask(self.store.place(count, self.device, parents), row)
         mask = attention_mask(self.head, place)
         answers = self.head(tokens[None], hidden[None], place.positions, mask, self.store)
         self.store.advance(count)
         self.forwards += 1
         return answers[0]  # type: ignore[no-any-return]
 
-    def _standing(self, fed: int = 0) -> torch.Tensor:
-        """Return [rows, width] the answers that stand, less those of the last `fed` rows."""
+    def _valid_answers(self, fed: int = 0) -> torch.Tensor:
+        """Return [rows, width] the answers still valid, without those of the last `fed` rows."""
         end = self.store.length - fed - self._answers_from
         if end - self._nodes < 1:
             title = (
                 f"an EAGLE head was fed a token at place {self.length} without a state before it"
             )
-            raise SpecprofError(title, "feed its target first; else this is a fault of specprof's")
+            raise SpecprofError(title, "feed its target first; otherwise this is a specprof bug")
         return self._answers[:end]
 
 
-def _causal(place: Placement, row: int) -> Placement:
-    """Say of a chain what each of its new tokens sees; transformers' model would, a head can't."""
+def _with_causal_mask(place: Placement, row: int) -> Placement:
+    """Add the causal mask of a chain; a head has no transformers model around it to make one."""
     count = place.positions.shape[1]
     if place.visible is not None or count == 1:
         return place

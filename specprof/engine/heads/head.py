@@ -1,7 +1,7 @@
 """The two published heads as modules: EAGLE (arXiv 2401.15077) and EAGLE-3 (arXiv 2503.01840).
 
-A head reads, beside each token, the target's hidden state at the place before it, and answers
-with the token after. It knows nothing of caches, files, or where its features come from.
+A head reads each token beside the target's hidden state at the place before it, and answers with
+the next token. It knows nothing of caches, files, or where its features come from.
 """
 
 from dataclasses import dataclass, field
@@ -19,24 +19,24 @@ from specprof.engine.releases import (
 )
 from specprof.engine.stores.masks import Mask
 
-NEVER = torch.finfo(torch.float32).min
-"""The logit of an id outside the draft vocabulary: no probability, and still a finite number."""
+OUTSIDE_LOGIT = torch.finfo(torch.float32).min
+"""The logit of an id outside the draft vocabulary: probability 0, yet a finite number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """What a head's config says of it."""
+    """How a head is built, by its config and its weights."""
 
     config: LlamaConfig
-    """Of the head's own layers."""
+    """Configuration of the head's own layers."""
     feature_width: int
     """The target's hidden size."""
     taps: tuple[int, ...] = ()
-    """EAGLE-3: the target's layers whose entering states are its features, 0 the embedding; as many
-    as the target has layers names what leaves the last. Empty in EAGLE, which reads the target's
-    last hidden state after the final norm."""
+    """EAGLE-3: the target's layers whose entering states are the features. 0 is the embedding; the
+    target's number of layers means the state that leaves the last. Empty for EAGLE, which reads the
+    target's last hidden state after the final norm."""
     draft_vocabulary: int = 0
-    """EAGLE-3: ids its own `lm_head` knows."""
+    """EAGLE-3: the number of ids that its own `lm_head` knows."""
     norm_before_residual: bool = False
     """EAGLE-3: whether the first layer adds to the normed state; the first release does not."""
     biases: frozenset[str] = field(default_factory=frozenset)
@@ -49,10 +49,10 @@ class Form:
 
 
 class Head(nn.Module):
-    """One head; weights are whatever `checkpoint` puts there."""
+    """One head; `checkpoint` puts its weights in."""
 
     d2t: torch.Tensor
-    """[draft vocabulary] int64: target id less draft id."""
+    """[draft vocabulary] int64: target id minus draft id."""
 
     def __init__(self, form: Form) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Head(nn.Module):
         self.embed_tokens = nn.Embedding(config.vocab_size, width)
         reads = len(form.taps) * form.feature_width if form.third else width + form.feature_width
         self.fc = nn.Linear(reads, width, bias=False)
-        first = FusingLayer(form) if form.third else _unnormed(config)
+        first = FusingLayer(form) if form.third else _layer_without_norm(config)
         later = [LlamaDecoderLayer(config, index) for index in range(1, config.num_hidden_layers)]
         self.layers = nn.ModuleList([first, *later])
         if form.third:
@@ -92,9 +92,9 @@ class Head(nn.Module):
         hidden: torch.Tensor,
         positions: torch.Tensor,
         mask: Mask = None,
-        store: Any = None,  # noqa: ANN401 - whatever transformers' attention takes as its cache
+        store: Any = None,  # noqa: ANN401 - any cache that transformers' attention takes
     ) -> torch.Tensor:
-        """Return [rows, n, width] the head's own hidden states, which stand in for features.
+        """Return [rows, n, width] the head's own hidden states, which can be fed as features.
 
         `tokens` are [rows, n]; `hidden` [rows, n, width] are fused features of the places before
         them, or what an earlier forward returned for those places.
@@ -118,14 +118,14 @@ class Head(nn.Module):
         return logits
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Return [n, vocab] float32 logits over the target's ids of [n, width] hidden states."""
+        """Return [n, vocab] float32 logits over the target's ids, from [n, width] hidden states."""
         logits = self.draft_logits(hidden).float()
         vocabulary = self.config.vocab_size
         if not self.form.third or logits.shape[-1] == vocabulary:
             return logits
-        spread = logits.new_full((logits.shape[0], vocabulary), NEVER)
-        spread[:, self.known_ids()] = logits
-        return spread
+        full = logits.new_full((logits.shape[0], vocabulary), OUTSIDE_LOGIT)
+        full[:, self.known_ids()] = logits
+        return full
 
     def known_ids(self) -> torch.Tensor:
         """Return [draft vocabulary] the target ids of EAGLE-3's draft ids."""
@@ -147,7 +147,7 @@ class FusingLayer(LlamaDecoderLayer):  # type: ignore[misc]  # transformers is u
     def forward(
         self, embedded: torch.Tensor, hidden: torch.Tensor, **attention: object
     ) -> torch.Tensor:
-        """Return [rows, n, width] from two of the same shape."""
+        """Return [rows, n, width] from two tensors of that shape."""
         normed = self.hidden_norm(hidden)
         joined = torch.cat([self.input_layernorm(embedded), normed], -1)
         attended: torch.Tensor = self.self_attn(joined, **attention)[0]
@@ -156,8 +156,8 @@ class FusingLayer(LlamaDecoderLayer):  # type: ignore[misc]  # transformers is u
         return hidden + refined
 
 
-def _unnormed(config: LlamaConfig) -> nn.Module:
-    """Return EAGLE's first layer: what `fc` gives enters its attention without a norm."""
+def _layer_without_norm(config: LlamaConfig) -> nn.Module:
+    """Return EAGLE's first layer: the output of `fc` enters its attention without a norm."""
     layer = LlamaDecoderLayer(config, 0)
     layer.input_layernorm = nn.Identity()
     return layer  # type: ignore[no-any-return]

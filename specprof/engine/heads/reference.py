@@ -1,8 +1,8 @@
-"""What a head should have answered: told again from the bare text, without any cache.
+"""What a head should have answered: recomputed from the bare text, without any cache.
 
-After committed text a head reads the target's own states, taken here from a plain forward of the
-target. Further drafts of a round stand on the head's own answers; those are fed once more beside
-the text, each round's seeing the text it started from and one another, in one forward a level.
+After committed text a head reads the target's own states; here they come from a plain forward of
+the target. Later drafts of a round read the head's own answers. Those drafts are fed again beside
+the text, in one forward a level. A round's drafts see the text before the round, and each other.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from specprof.engine.features import Taps, caught
 from specprof.engine.heads.head import Head
 
 Line = tuple[int, int]
-"""A place: how many tokens were committed when its round began, and how many it drafted since."""
+"""A place: the number of tokens committed when its round began, and of tokens drafted since."""
 
 
 class HeadReference(torch.nn.Module):
@@ -22,10 +22,10 @@ class HeadReference(torch.nn.Module):
     def __init__(
         self, head: Head, kept: torch.nn.Module, target: torch.nn.Module, taps: Taps
     ) -> None:
-        """Let `kept` answer for the head as its cache would, and `target` for the target.
+        """Compute the head's answers with `kept`, which attends as its cache does.
 
-        Where the cache is not dense `kept` attends by the order of the text alone: it then answers
-        for first drafts only.
+        `target` does so for the target. If the head's cache is not dense, `kept` attends in the
+        order of the text alone, and only first drafts have answers.
         """
         super().__init__()
         self.head = head
@@ -35,14 +35,14 @@ class HeadReference(torch.nn.Module):
 
     @torch.inference_mode()
     def answers(self, committed: Sequence[int], lines: Sequence[Line]) -> torch.Tensor:
-        """Return [lines, vocab] float32 logits on the host; a row of nan where it can't say."""
+        """Return [lines, vocab] float32 logits on the host; nan where there is no answer."""
         text = torch.tensor([list(committed)], device=self.head.fc.weight.device)
         states = self.head.fuse(self._features(text))[:-1]  # [rows, width], row i beside token i+1
-        told = self._text(text, states)
-        found = {(row + 2, 0): answer for row, answer in enumerate(told)}
+        after = self._answer_text(text, states)
+        found = {(row + 2, 0): answer for row, answer in enumerate(after)}
         if self.kept is self.head:
-            found |= self._drafts(text, states, told, _deepest(lines))
-        logits = self.head.logits(torch.stack([found.get(line, told[0]) for line in lines])).cpu()
+            found |= self._answer_drafts(text, states, after, _deepest_levels(lines))
+        logits = self.head.logits(torch.stack([found.get(line, after[0]) for line in lines])).cpu()
         logits[[line not in found for line in lines]] = torch.nan
         return logits
 
@@ -52,7 +52,7 @@ class HeadReference(torch.nn.Module):
             self.target(text, use_cache=False, logits_to_keep=1)
         return torch.cat([each for each in states if each is not None], -1)[0]
 
-    def _text(self, text: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+    def _answer_text(self, text: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
         """Return [rows, width] the answers after each token but the first."""
         rows = torch.arange(states.shape[0], device=text.device)
         mask = None if self.kept is not self.head else self._mask(rows <= rows[:, None])
@@ -61,21 +61,23 @@ class HeadReference(torch.nn.Module):
         )
         return answers[0]
 
-    def _drafts(
-        self, text: torch.Tensor, states: torch.Tensor, told: torch.Tensor, depths: dict[int, int]
+    def _answer_drafts(
+        self, text: torch.Tensor, states: torch.Tensor, after: torch.Tensor, depths: dict[int, int]
     ) -> dict[Line, torch.Tensor]:
-        """Return the answers after each round's own drafts: `depths` says how many, by its start.
+        """Return the answers after each round's own drafts; `depths` maps a start to a number.
 
-        Rows beside the text's are its drafts, level by level.
+        `after` are the text's own answers. The drafts' rows follow the text's, level by level.
         """
         found: dict[Line, torch.Tensor] = {}
         rows = torch.arange(states.shape[0], device=text.device)
         tokens, hidden = text[0, 1:], states
-        positions, starts = rows, torch.full_like(rows, -1)  # whose draft a row is
+        positions, starts = rows, torch.full_like(rows, -1)  # of a draft, where its round began
         for level in range(1, max(depths.values(), default=0) + 1):
             going = [start for start, depth in depths.items() if depth >= level]
             fed = torch.tensor(going, device=text.device)
-            before = [told[start - 2] if level == 1 else found[start, level - 1] for start in going]
+            before = [
+                after[start - 2] if level == 1 else found[start, level - 1] for start in going
+            ]
             tokens = torch.cat([tokens, text[0, fed + level - 1]])
             hidden = torch.cat([hidden, torch.stack(before)])
             positions = torch.cat([positions, fed + level - 2])
@@ -95,7 +97,7 @@ class HeadReference(torch.nn.Module):
 
 
 def _visible(positions: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
-    """Return [rows, rows] bool: of the text what lies before, and a round's own drafts.
+    """Return [rows, rows] bool: a row sees the text before it, and its own round's drafts.
 
     A draft of a round that began after `starts` tokens sees the first `starts` - 1 rows.
     """
@@ -105,8 +107,8 @@ def _visible(positions: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
     return before & (own | known)
 
 
-def _deepest(lines: Iterable[Line]) -> dict[int, int]:
-    """Return how many drafts are asked of each round that began after two tokens or more."""
+def _deepest_levels(lines: Iterable[Line]) -> dict[int, int]:
+    """Return the most drafts asked for in each round that began after two tokens or more."""
     depths: dict[int, int] = {}
     for start, level in lines:
         if start > 1:

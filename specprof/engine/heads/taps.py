@@ -1,4 +1,4 @@
-"""Where in a target a head's features are: its layers and final norm, whatever they are called."""
+"""Find where a target has a head's features: its layers and final norm, under any names."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from specprof.engine.heads.head import Form
 from specprof.errors import UsageError
 
 
-def taps(target: nn.Module, form: Form) -> Taps:
+def find_taps(target: nn.Module, form: Form) -> Taps:
     """Return the modules whose states the head reads: layers (EAGLE-3), the final norm (EAGLE)."""
     model: Any = target
     parts = dict(model.get_decoder().named_children())
@@ -18,7 +18,7 @@ def taps(target: nn.Module, form: Form) -> Taps:
     stacks = [each for each in stacks if len(each) == count]
     norms = [each for name, each in parts.items() if "norm" in name or name == "ln_f"]
     if len(stacks) != 1 or len(norms) != 1:
-        title = f"can't tell the layers and the final norm of a {type(target).__name__}"
+        title = f"can't find the layers and the final norm of a {type(target).__name__}"
         raise UsageError(title, "use --drafter draft-model with this target")
     layers, norm = stacks[0], norms[0]
     if not form.third:

@@ -1,1 +1,1 @@
-"""Clocks, counters and threads: they read the machine, and change nothing of a run."""
+"""Clocks, counters and threads: they read the machine and don't change a run."""

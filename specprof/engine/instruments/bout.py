@@ -1,4 +1,4 @@
-"""One timed play: what it took and what came of it, whoever played."""
+"""One timed play: how long it took and what it emitted."""
 
 import time
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ class Bout:
 
     wall_ns: int
     process_ns: int
-    """Processor time of the whole process: a neighbour on the machine can't add to it."""
+    """Processor time of the whole process: other processes on the machine can't add to it."""
     rounds: int
     emitted: list[int]
 
 
 def moment() -> Moment:
-    """Return this moment."""
+    """Return the current moment."""
     return time.perf_counter_ns(), time.process_time_ns()
 
 
-def since(begun: Moment, rounds: int, emitted: list[int]) -> Bout:
-    """Return the play that began then and ends here."""
+def finish_bout(begun: Moment, rounds: int, emitted: list[int]) -> Bout:
+    """Return the play that began at `begun` and ends now."""
     wall_ns, process_ns = (end - start for start, end in zip(begun, moment(), strict=True))
     return Bout(wall_ns, process_ns, rounds, emitted)
 
 
-def settle(device: torch.device) -> None:
-    """Wait until the device has done all it was told."""
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has finished its work."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)

@@ -1,7 +1,7 @@
 """Slow counters, read by a thread of their own: memory, utilisation, power, clocks.
 
-The NVML process list is never asked for: it holds the driver's lock for milliseconds and stalls
-other threads (flightlessmango/MangoHud#2104). What can't be read is None; a Note says why.
+The NVML process list is never read: that holds the driver's lock for milliseconds and stalls other
+threads (flightlessmango/MangoHud#2104). A counter that can't be read is None; a Note says why.
 """
 
 import threading
@@ -15,13 +15,13 @@ import torch
 
 from specprof.records import Sample
 
-EVERY_S = 0.5
-SLOW_S = 0.005
+SAMPLE_EVERY_S = 0.5
+SLOW_READING_S = 0.005
 """A reading slower than this doubles the pause before the next."""
 
 
 class Sampler:
-    """Takes a Sample about twice a second from `start` to `stop`; `drain` hands them over."""
+    """Takes a Sample about twice a second from `start` to `stop`; `drain` returns the samples."""
 
     def __init__(self, device: torch.device, now: Callable[[], int]) -> None:
         self.now = now
@@ -52,11 +52,12 @@ class Sampler:
                 return taken
 
     def _run(self) -> None:
-        pause = EVERY_S
+        pause = SAMPLE_EVERY_S
         while not self._stop.is_set():
             started = time.perf_counter()
             self._taken.put(self.sample())
-            pause = 2 * pause if time.perf_counter() - started > SLOW_S else EVERY_S
+            slow = time.perf_counter() - started > SLOW_READING_S
+            pause = 2 * pause if slow else SAMPLE_EVERY_S
             self._stop.wait(pause)
 
     def sample(self) -> Sample:
@@ -85,12 +86,12 @@ def open_nvml(device: torch.device) -> tuple[Any, str | None]:
         pynvml.nvmlInit()
         uuid = str(torch.cuda.get_device_properties(device).uuid)
         return pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}".encode()), None
-    except Exception as trouble:  # noqa: BLE001 - whatever is wrong with a driver, the run goes on
+    except Exception as trouble:  # noqa: BLE001 - a driver may raise any error; the run goes on
         return None, f"NVML could not be read: {trouble}"
 
 
 def read_nvml(handle: Any) -> dict[str, Any]:  # noqa: ANN401 - an opaque handle
-    """Return the counters of one device by Sample field; each that fails is left out."""
+    """Return the counters of one device by Sample field; a counter that fails is left out."""
     import pynvml
 
     readings: dict[str, Callable[[], object]] = {
@@ -98,7 +99,9 @@ def read_nvml(handle: Any) -> dict[str, Any]:  # noqa: ANN401 - an opaque handle
         "utilisation_percent": lambda: pynvml.nvmlDeviceGetUtilizationRates(handle).gpu,
         "power_watts": lambda: pynvml.nvmlDeviceGetPowerUsage(handle) / 1000,
         "sm_clock_mhz": lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM),
-        "throttle": lambda: _reasons(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)),
+        "throttle": lambda: _throttle_reasons(
+            pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)
+        ),
     }
     counters: dict[str, Any] = {}
     for field, read in readings.items():
@@ -109,8 +112,8 @@ def read_nvml(handle: Any) -> dict[str, Any]:  # noqa: ANN401 - an opaque handle
     return counters
 
 
-def _reasons(bits: int) -> list[str]:
-    """Name the set bits of NVML's throttle mask; idle and none are no throttling."""
+def _throttle_reasons(bits: int) -> list[str]:
+    """Return the names of the set bits of NVML's throttle mask, except idle and none."""
     import pynvml
 
     prefix = "nvmlClocksThrottleReason"

@@ -1,4 +1,4 @@
-"""What a capture says of the machine."""
+"""Facts about the machine, for a capture's header."""
 
 import os
 import platform
@@ -11,9 +11,9 @@ import psutil
 import torch
 
 PACKAGES = ("torch", "transformers", "numpy", "nvidia-ml-py", "scikit-learn", "flash-attn")
-"""scikit-learn too: where it is installed transformers adapts its draft length by itself."""
-COPIED = {"cpu": (24 * 2**20, 12), "cuda": (256 * 2**20, 2)}
-"""Device -> bytes copied, in how many parts: a processor's cost it some 25 ms, most of it pages."""
+"""scikit-learn is one of them: if it is installed, transformers adapts its draft length by it."""
+COPY_SIZES = {"cpu": (24 * 2**20, 12), "cuda": (256 * 2**20, 2)}
+"""Device -> bytes copied, number of parts. On a CPU it takes some 25 ms, mostly to map pages."""
 
 
 def machine_facts(device: torch.device) -> dict[str, str | int | None]:
@@ -24,7 +24,7 @@ def machine_facts(device: torch.device) -> dict[str, str | int | None]:
         "cores": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "memory_bytes": psutil.virtual_memory().total,
-        "bandwidth_bytes_per_s": bandwidth(device) if device.type in COPIED else None,
+        "bandwidth_bytes_per_s": bandwidth(device) if device.type in COPY_SIZES else None,
     }
     if device.type == "cuda":
         found = torch.cuda.get_device_properties(device)
@@ -34,32 +34,32 @@ def machine_facts(device: torch.device) -> dict[str, str | int | None]:
 
 @cache
 def bandwidth(device: torch.device) -> int:
-    """Return the bytes a second a copy reads and writes: the middle part's, once a process.
+    """Return the bytes per second that a copy reads and writes, measured once a process.
 
-    All of it is larger than the caches of most processors; a part is so short that on a busy
-    machine most are copied without an interruption, and those that aren't don't count.
+    It is the median part's. The whole copy is larger than the caches of most processors. A part is
+    so short that even on a busy machine most parts are copied without an interruption.
     """
-    whole, parts = COPIED[device.type]
+    whole, parts = COPY_SIZES[device.type]
     source = torch.ones(whole, dtype=torch.uint8, device=device)
-    goal = torch.empty_like(source).copy_(source)  # its pages are there before any is timed
+    goal = torch.empty_like(source).copy_(source)  # maps its pages before the timing
     took = []
     for written, read in zip(goal.chunk(parts), source.chunk(parts), strict=True):
-        _settle(device)
+        _synchronise(device)
         started = time.perf_counter()
         written.copy_(read)
-        _settle(device)
+        _synchronise(device)
         took.append(time.perf_counter() - started)
     return int(2 * whole / parts / median_low(took))
 
 
-def _settle(device: torch.device) -> None:
-    """Wait until the device has done all it was told."""
+def _synchronise(device: torch.device) -> None:
+    """Wait until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def package_versions() -> dict[str, str | None]:
-    """Return the versions of whatever changes what is measured; None = not installed."""
+    """Return the versions of packages that affect measurements; None if not installed."""
     found: dict[str, str | None] = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

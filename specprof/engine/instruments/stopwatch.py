@@ -1,8 +1,8 @@
-"""Times the parts of a round. The clock is passed in: host counter, device events, or a fake one.
+"""Time the parts of a round. The clock is passed in: host counter, device events, or a fake one.
 
-Spans are marks on one clock, so a round's spans and its wall time can be compared; whatever no
-span covers is the host gap, which readers derive. Device events are read late: until they have
-passed, reading one would make the host wait for the very work it measures.
+Spans are marks on one clock, so a round's spans can be compared with its wall time. The time that
+no span covers is the host gap; readers compute it. Device events are read late: if the device has
+not passed an event yet, reading it makes the host wait for the work that is measured.
 """
 
 import time
@@ -16,8 +16,8 @@ import torch
 from specprof.records import ClockFacts, Span
 
 Mark = Any
-"""Whatever a clock's `mark` returns; only that clock can read it."""
-READINGS = 2000
+"""What a clock's `mark` returns; only that clock can read it."""
+TIMED_READINGS = 2000
 
 
 class Clock(Protocol):
@@ -49,7 +49,7 @@ class HostClock:
 
 
 class EventMark:
-    """An event on its way; once nobody holds the mark, its event is free for another."""
+    """A recorded event; when the mark is deleted, another mark can use the event."""
 
     __slots__ = ("event", "free")
 
@@ -64,8 +64,8 @@ class EventMark:
 class EventClock:
     """Timed events on an accelerator's current stream (CUDA, XPU, MPS).
 
-    Making an event costs more than recording it, and a run needs no more of them than there are
-    marks not yet read.
+    Making an event costs more than recording it, so events are used again. A run needs no more of
+    them than there are marks not yet read.
     """
 
     late = True
@@ -96,9 +96,9 @@ def clock_for(device: torch.device) -> HostClock | EventClock:
 def clock_facts(clock: Clock) -> ClockFacts:
     """Measure what one reading costs the host."""
     started = time.perf_counter_ns()
-    for _ in range(READINGS):
+    for _ in range(TIMED_READINGS):
         clock.mark()
-    return ClockFacts(kind=clock.kind, read_ns=(time.perf_counter_ns() - started) / READINGS)
+    return ClockFacts(kind=clock.kind, read_ns=(time.perf_counter_ns() - started) / TIMED_READINGS)
 
 
 @dataclass(slots=True)
@@ -107,7 +107,7 @@ class Lap:
 
     clock: Clock
     at_ns: int
-    """Host time of the start: places the lap on the run's timeline, whatever clock times it."""
+    """Host time of the start, which places the lap on the run's timeline."""
     start: Mark
     end: Mark = None
     marks: list[tuple[str, str | None, Mark, Mark]] = field(default_factory=list)
@@ -126,7 +126,7 @@ class Lap:
         return sorted(read, key=lambda span: (span.start_ns, span.parent is not None))
 
     def wall_ns(self) -> int:
-        """Read the lap's whole length."""
+        """Return the lap's length in nanoseconds, read from its marks."""
         return self.clock.between(self.start, self.end)
 
 
@@ -145,11 +145,11 @@ class Stopwatch:
 
     @property
     def outermost(self) -> str | None:
-        """The open span that lies in no other; None where none is open."""
+        """The open span that is inside no other; None if no span is open."""
         return self._open[0] if self._open else None
 
     def span(self, name: str) -> "OpenSpan":
-        """Time a `with` block under this name, inside whatever span is open."""
+        """Time a `with` block under this name, inside the span that is open."""
         return OpenSpan(self, name)
 
     def finish(self) -> Lap:

@@ -1,7 +1,7 @@
-"""How many threads decode fastest on this CPU: measured, because guessing costs tenfold.
+"""Measure how many threads are fastest on this CPU: a wrong guess costs tenfold.
 
-A small model's step is many tiny operations; waiting for a second thread at each can take longer
-than the work, above all on a busy machine. Prefill is wide and takes every thread.
+A small model's step is many tiny operations. To wait for a second thread at each can take longer
+than the work, above all on a busy machine. Prefill is wide, so it is measured by itself.
 """
 
 import time
@@ -11,34 +11,34 @@ from contextlib import contextmanager
 import torch
 
 REPEATS = 3
-HOPELESS = 2.0
+MAX_SLOWDOWN = 2.0
 """A count this many times slower than the best so far isn't tried again."""
-EVERY = torch.get_num_threads()
+ALL_THREADS = torch.get_num_threads()
 """The threads torch was given, by the machine or by OMP_NUM_THREADS."""
 
 
 _measured: dict[str, int] = {}
-"""What was found for each key: the runs of a sweep must not differ by a second guess."""
+"""The result for each key: the runs of a sweep must not differ by a second measurement."""
 
 
-def fastest(play: Callable[[], object], key: object = None) -> int:
+def fastest_count(play: Callable[[], object], key: object = None) -> int:
     """Return the thread count with the quickest of a few interleaved calls of `play`.
 
-    Measured once a process for each `key` that is not None; keys that print alike are one.
+    It is measured once a process for each `key` that is not None; keys with equal reprs are equal.
     """
     if key is None:
-        return _fastest(play)
-    name = repr(key)  # what tells models apart holds lists, which have no hash
+        return _measure_fastest(play)
+    name = repr(key)  # a key holds model facts, whose lists have no hash
     if name not in _measured:
-        _measured[name] = _fastest(play)
+        _measured[name] = _measure_fastest(play)
     return _measured[name]
 
 
-def _fastest(play: Callable[[], object]) -> int:
-    counts = sorted({1, max(1, EVERY // 2), EVERY})
+def _measure_fastest(play: Callable[[], object]) -> int:
+    counts = sorted({1, max(1, ALL_THREADS // 2), ALL_THREADS})
     best = dict.fromkeys(counts, float("inf"))
     for _ in range(REPEATS):
-        bound = HOPELESS * min(best.values())
+        bound = MAX_SLOWDOWN * min(best.values())
         for count in [each for each in counts if best[each] < bound] or counts:
             with threads(count):
                 started = time.perf_counter()

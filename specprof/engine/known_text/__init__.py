@@ -1,1 +1,1 @@
-"""What the models think of a text that is given: perplexity and overlap."""
+"""Measure models on a text that is given: perplexity and overlap."""

@@ -1,8 +1,8 @@
-"""What a draft is owed over known text: both models read it in plain forwards, without any cache.
+"""Compute the acceptance owed to a draft over known text; both models read it without any cache.
 
-Nothing is drawn and nothing decoded, so two runs judge the very same prefixes, and a change of one
-setting is a change of that alone (theory 7.4). The places judged are the last before each stop of
-the walk; a forward goes over all the text before them.
+Nothing is drawn or decoded, so two runs judge identical prefixes, and a changed setting is their
+only difference (theory 7.4). The last places before each stop of the walk are judged; a forward
+goes over all the text before them.
 """
 
 import time
@@ -20,15 +20,15 @@ from specprof.plan import stops
 from specprof.records import Overlaps
 from specprof.settings import Settings
 
-LOGIT_BYTES = 256 << 20
+MAX_LOGIT_BYTES = 256 << 20
 """float32 logits of one model held at once: bounds the places a forward answers for."""
-VIEWED = 16_384
+MAX_VIEW_TOKENS = 16_384
 """Tokens of short views fed in one forward."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """The two models and the two rules that places are judged by."""
+    """The two models, and the law and the acceptance rule that places are judged by."""
 
     target: torch.nn.Module
     draft: torch.nn.Module
@@ -40,7 +40,7 @@ class Reader:
 def overlaps(run: Run, origin_ns: int) -> Iterator[Overlaps]:
     """Judge the places before each stop; times count from `origin_ns` on the host's clock.
 
-    The shares of one forward's places in its time are told alike.
+    Stretches that share their forwards get equal shares of the time.
     """
     settings, tokens = run.settings, run.tokens
     kept = registry.get(Cache, settings.cache)(settings)
@@ -49,10 +49,10 @@ def overlaps(run: Run, origin_ns: int) -> Iterator[Overlaps]:
     reader = Reader(
         kept.plain(run.target.model), draft, run.loop.parts.law, run.loop.acceptance, settings
     )
-    at_once = 1 if settings.gap else LOGIT_BYTES // (4 * run.target.facts.vocabulary)
+    at_once = 1 if settings.gap else MAX_LOGIT_BYTES // (4 * run.target.facts.vocabulary)
     for group in _groups(stretches(settings), at_once):
         started = time.perf_counter_ns()
-        found = [columns.tolist() for columns in judged(reader, tokens, group)]
+        found = [columns.tolist() for columns in judge_places(reader, tokens, group)]
         spent = (time.perf_counter_ns() - started) // len(group)
         for number, stretch in enumerate(group):
             before = sum(len(each) for each in group[:number])
@@ -70,7 +70,7 @@ def overlaps(run: Run, origin_ns: int) -> Iterator[Overlaps]:
 
 
 def stretches(settings: Settings) -> list[range]:
-    """Return the places before each stop, by the tokens before them: none twice, none empty."""
+    """Return the places before each stop, as numbers of tokens: none twice, no range empty."""
     found, last = list[range](), settings.context - settings.shift
     for stop in stops(settings):
         start = max(found[-1].stop if found else 1, stop - settings.max_new_tokens)
@@ -78,12 +78,12 @@ def stretches(settings: Settings) -> list[range]:
     return [each for each in found if each]
 
 
-def judged(
+def judge_places(
     reader: Reader, tokens: Sequence[int], group: Sequence[range]
 ) -> tuple[torch.Tensor, ...]:
     """Return [places] overlap, agreement, and the target's and the draft's nats of the next token.
 
-    Of all places of `group` in order; a place is the number of `tokens` before it.
+    The places are those of `group`, in order; a place is the number of `tokens` before it.
     """
     contexts = torch.tensor([context for each in group for context in each])
     there = contexts + reader.settings.shift
@@ -102,27 +102,29 @@ def judged(
 
 
 def target_logits(reader: Reader, tokens: Sequence[int], contexts: torch.Tensor) -> torch.Tensor:
-    """Return [places, vocab] float32: the target's answers after so many tokens each."""
+    """Return [places, vocab] float32: the target's answers after each number of tokens."""
     end = int(contexts.max())
     positions = torch.arange(end) + reader.settings.offset
     return _forward(reader.target, tokens[:end], positions, contexts - 1)
 
 
 def draft_logits(reader: Reader, tokens: Sequence[int], contexts: torch.Tensor) -> torch.Tensor:
-    """Return [places, vocab] float32: the draft's, by what it is shown and at which positions."""
+    """Return [places, vocab] float32: the draft's answers, by the view and positions asked for."""
     settings, end = reader.settings, int(contexts.max())
     positions = torch.arange(end) + settings.offset
     if settings.view is None or settings.gap:
         if settings.view is not None:
             positions[max(0, int(contexts.min()) - settings.view) :] += settings.gap
         return _forward(reader.draft, tokens[:end], positions, contexts - 1)
-    whole = contexts[contexts <= settings.view]  # shown all there is
+    whole = contexts[contexts <= settings.view]  # these see all the text
     parts = [_forward(reader.draft, tokens[: settings.view], positions[: settings.view], whole - 1)]
     windows = torch.tensor(tokens).unfold(0, settings.view, 1)  # [n - view + 1, view]
-    for rows in torch.split(contexts[contexts > settings.view], max(1, VIEWED // settings.view)):
-        shown = windows[rows - settings.view]
+    for rows in torch.split(
+        contexts[contexts > settings.view], max(1, MAX_VIEW_TOKENS // settings.view)
+    ):
+        views = windows[rows - settings.view]
         last = torch.tensor([settings.view - 1])
-        parts.append(_answers(reader.draft, shown, positions[: settings.view], last)[:, 0])
+        parts.append(_answers(reader.draft, views, positions[: settings.view], last)[:, 0])
     return torch.cat(parts)
 
 
@@ -137,10 +139,10 @@ def _forward(
 def _answers(
     model: torch.nn.Module, tokens: torch.Tensor, positions: torch.Tensor, rows: torch.Tensor
 ) -> torch.Tensor:
-    """Return [texts, rows, vocab] float32 answers to [texts, n] tokens, at [rows] of them each.
+    """Return [texts, rows, vocab] float32 answers to [texts, n] tokens, at [rows] of each text.
 
-    The mask of ones says that each text is one: without it transformers takes a jump of positions
-    for the seam of two texts packed together, and lets neither see the other.
+    The mask of ones marks each row as a single text. Without it transformers takes a jump of
+    positions for the border of two packed texts, and lets neither see the other.
     """
     device = next(model.parameters()).device
     tokens = tokens.to(device)
@@ -155,7 +157,7 @@ def _answers(
 
 
 def _groups(stretches: Sequence[range], places: int) -> Iterator[list[range]]:
-    """Yield neighbouring stretches of at most so many places together, or one that has more."""
+    """Yield groups of neighbouring stretches: at most `places` together, or one larger stretch."""
     group, held = list[range](), 0
     for each in stretches:
         if group and held + len(each) > places:

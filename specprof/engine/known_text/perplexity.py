@@ -1,7 +1,7 @@
-"""The PPL decode loop: known text through the target's cache, and what it made of each token.
+"""The PPL decode loop: feed known text through the target's cache, and score each token.
 
-A token's negative log-likelihood is that of the raw law, without temperature or truncation, given
-what the cache holds when it comes (theory 6.4). Nothing is drafted and nothing rolled back.
+A token's negative log-likelihood is taken under the raw law, without temperature or truncation,
+given what the cache holds by then (theory 6.4). Nothing is drafted and nothing is rolled back.
 """
 
 from collections.abc import Iterator, Sequence

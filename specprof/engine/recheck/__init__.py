@@ -1,1 +1,1 @@
-"""What was used beside what a forward without a cache gives."""
+"""Compare what a run used with what a forward without a cache gives."""

@@ -1,6 +1,6 @@
-"""The raw logits a burst acted on, held until it is rechecked.
+"""The raw logits that a burst acted on, kept until it is rechecked.
 
-KeptLogits as they are, where they lie: nothing is copied and nobody waits.
+They stay as they are, on their device: nothing is copied, and the run doesn't wait for them.
 """
 
 from dataclasses import dataclass, field
@@ -9,13 +9,13 @@ import torch
 
 from specprof.engine.loop import PlayedRound
 
-ROOM = 2**28
-"""Bytes held of one stop, all sequences together: 256 MiB."""
+MAX_KEPT_BYTES = 2**28
+"""The limit for one stop, all sequences together: 256 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class UsedLogits:
-    """What one round acted on."""
+    """The raw logits that one round acted on."""
 
     target: torch.Tensor
     """[N+1, vocab], as `PlayedRound.target_logits`."""
@@ -24,21 +24,21 @@ class UsedLogits:
 
     @property
     def bytes(self) -> int:
-        """What they take."""
+        """Bytes they take."""
         return self.target.nbytes + (0 if self.draft is None else self.draft.nbytes)
 
 
 @dataclass(slots=True)
 class KeptLogits:
-    """What a burst's rounds acted on, in their order; None from where there was no more room."""
+    """The logits that a burst's rounds acted on, in order; None for a round that didn't fit."""
 
     room: int
     """Bytes left."""
     rounds: list[UsedLogits | None] = field(default_factory=list)
 
     def keep(self, played: PlayedRound) -> None:
-        """Hold what a round acted on, if it fits."""
-        acted = UsedLogits(played.target_logits, played.proposal.logits)
-        fits = acted.bytes <= self.room
-        self.room -= acted.bytes if fits else 0
-        self.rounds.append(acted if fits else None)
+        """Keep the logits that a round acted on, if they fit."""
+        used = UsedLogits(played.target_logits, played.proposal.logits)
+        fits = used.bytes <= self.room
+        self.room -= used.bytes if fits else 0
+        self.rounds.append(used if fits else None)

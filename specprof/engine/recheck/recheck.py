@@ -1,7 +1,7 @@
 """The reference: a burst recomputed from the bare tokens, without any cache.
 
-Deliberately plain and slow. It shares no cache code with the loop, so whatever a wrong rollback,
-position or mask did to the laws the run acted on shows as a difference from these (theory 3, T4).
+Deliberately plain and slow. It shares no cache code with the loop. If a wrong rollback, position or
+mask changed the laws that the run acted on, they differ from the laws here (theory 3, T4).
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,26 +15,26 @@ from specprof.engine.recheck.kept_logits import UsedLogits
 from specprof.extend import Acceptance, Law
 from specprof.records import Observed, Recheck, Rechecked, Rescored, Round
 
-UNSAID = 1e6
-"""Nats no law gives a token: those of an id outside a head's own vocabulary."""
+MAX_NATS = 1e6
+"""More than any law gives a token; an id outside a head's own vocabulary has more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """What a burst is held against."""
+    """The models and rules that a burst is recomputed with."""
 
     target: torch.nn.Module
     draft: torch.nn.Module | None
-    """None where nothing can say the draft's law again."""
+    """None if the draft's law can't be recomputed."""
     certain: bool
-    """Whether the drafted tokens are all there is of the draft's law, which has no model."""
+    """Whether the draft has no model, and its law is certainty of the drafted token."""
     law: Law
     acceptance: Acceptance
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A row of the run's logits, and where the bare text has the same."""
+    """A row of the run's logits, and its place in the bare text."""
 
     round: int
     number: int
@@ -42,7 +42,7 @@ class _Place:
     line: Line
     token: int
     target: torch.Tensor | None
-    """[vocab] raw, as the run acted on it; None where it isn't held."""
+    """[vocab] raw, as the run acted on it; None if it wasn't kept."""
     draft: torch.Tensor | None = None
     seen: Observed | None = None
 
@@ -56,26 +56,30 @@ def recheck(
     reference: Reference,
     committed: Sequence[int],
     rounds: Sequence[Round],
-    acted: Sequence[UsedLogits | None],
+    used: Sequence[UsedLogits | None],
 ) -> Recheck:
-    """Recompute the reached drafted tokens of `rounds`, one burst, and what it emitted.
+    """Recompute the reached drafted tokens and the emitted tokens of `rounds`, which are one burst.
 
-    A reached place's prefix is the committed text up to it: all it descends from was accepted. So
-    one forward of each model over the `committed` tokens answers for every place at once. A place
-    whose prefix the length limit cut off, in a burst's last round, is left out. So are younger
-    siblings: their row is the eldest's, and they were judged by what the fall of their elders left
-    of both laws; where that is little, rounding is a large part of it.
+    The prefix of a reached place is committed text, because all its ancestors were accepted. So one
+    forward of each model over the `committed` tokens answers for every place. Two kinds
+    of places are left out. One is a place in the burst's last round whose prefix the length limit
+    cut off. The other is a younger sibling: it shares the eldest's row, but was judged by what the
+    rejection of its elders left of both laws. Where little is left, rounding is a large part of it.
 
-    `acted` holds the raw logits each round acted on, where they could be held.
+    `used` holds the raw logits that each round acted on; None if they weren't kept.
     """
     first, last = rounds[0].context, len(committed)
-    pairs = [*zip(rounds, acted, strict=True)]
-    places = [each for pair in pairs for each in _places(*pair) if first <= each.context <= last]
-    emitted = [each for pair in pairs for each in _emitted(*pair) if first <= each.context <= last]
+    pairs = [*zip(rounds, used, strict=True)]
+    places = [
+        each for pair in pairs for each in _drafted_places(*pair) if first <= each.context <= last
+    ]
+    emitted = [
+        each for pair in pairs for each in _emitted_places(*pair) if first <= each.context <= last
+    ]
     rows = _plain_forward(reference.target, committed, first)  # [rows, vocab]
     both = [*places, *emitted]
     target = rows[[each.context - first for each in both]]
-    draft = _drafts(reference.draft, committed, [each.line for each in both])
+    draft = _draft_answers(reference.draft, committed, [each.line for each in both])
     if draft is not None:
         shared = min(target.shape[-1], draft.shape[-1])  # one may be padded further
         target, draft = target[:, :shared], draft[:, :shared]
@@ -83,52 +87,52 @@ def recheck(
     judged, drawn = (None, None) if draft is None else (draft[:count], draft[count:])
     return Recheck(
         burst=rounds[0].burst,
-        places=_rechecked(reference, places, target[:count], judged) if places else [],
-        emitted=_rescored(reference.law, emitted, target[count:], drawn) if emitted else [],
+        places=_recheck_places(reference, places, target[:count], judged) if places else [],
+        emitted=_rescore_tokens(reference.law, emitted, target[count:], drawn) if emitted else [],
     )
 
 
-def _places(played: Round, acted: UsedLogits | None) -> Iterator[_Place]:
-    """Yield each reached drafted token but younger siblings."""
+def _drafted_places(played: Round, used: UsedLogits | None) -> Iterator[_Place]:
+    """Yield each reached drafted token that is no younger sibling."""
     levels = [-1]  # of the chain's end, then of each drafted token
     parents: set[int] = set()
     for index, one in enumerate(played.drafted):
         levels.append(levels[one.parent + 1] + 1)
         if one.reached and one.parent not in parents:
             line = played.context, levels[-1]
-            target, draft = _row(acted, one.parent + 1), _row(acted, index, of_draft=True)
+            target, draft = _row(used, one.parent + 1), _row(used, index, of_draft=True)
             yield _Place(played.index, index, line, one.token, target, draft, one.seen)
         parents.add(one.parent)
 
 
-def _emitted(played: Round, acted: UsedLogits | None) -> Iterator[_Place]:
-    """Yield each committed token, beside the row it was judged or drawn by."""
+def _emitted_places(played: Round, used: UsedLogits | None) -> Iterator[_Place]:
+    """Yield each committed token, with the row that it was judged or drawn by."""
     rows = [0, *(node + 1 for node, one in enumerate(played.drafted) if one.accepted)]
     for slot, token in enumerate(played.emitted):
-        target = _row(acted, rows[slot]) if slot < len(rows) else None  # a broken round's surplus
+        target = _row(used, rows[slot]) if slot < len(rows) else None  # a broken round emits more
         yield _Place(played.index, slot, (played.context + slot, 0), token, target)
 
 
-def _row(acted: UsedLogits | None, number: int, *, of_draft: bool = False) -> torch.Tensor | None:
-    """Return a row [vocab] of what a round acted on."""
-    if acted is None:
+def _row(used: UsedLogits | None, number: int, *, of_draft: bool = False) -> torch.Tensor | None:
+    """Return a row [vocab] of the logits that a round acted on; None if it wasn't kept."""
+    if used is None:
         return None
-    logits = acted.draft if of_draft else acted.target
+    logits = used.draft if of_draft else used.target
     return logits[number] if logits is not None and number < logits.shape[0] else None
 
 
-def _rechecked(
+def _recheck_places(
     reference: Reference,
     places: Sequence[_Place],
     target_logits: torch.Tensor,
     draft_logits: torch.Tensor | None,
 ) -> list[Rechecked]:
-    """Say of [places, vocab] clean logits what `observe` said of those acted on."""
+    """Return from [places, vocab] clean logits the numbers that `observe` read from used logits."""
     law, tokens = reference.law, torch.tensor([each.token for each in places])[:, None]
     target_probs = law.probs(target_logits)
     best = target_logits.topk(2, -1).values
     columns = [target_probs.gather(1, tokens)[:, 0], best[:, 0] - best[:, 1]]
-    draft_probs = _declared(reference, places, target_probs, draft_logits)
+    draft_probs = _declared_laws(reference, places, target_probs, draft_logits)
     if draft_probs is not None:
         owed = reference.acceptance.owed(target_probs, draft_probs)
         columns += [draft_probs.gather(1, tokens)[:, 0], owed]
@@ -145,25 +149,25 @@ def _rechecked(
             round=place.round,
             index=place.number,
             target_prob=short(prob),
-            draft_prob=_known(said[0]) if said else None,
-            overlap=_known(said[1]) if said else None,
+            draft_prob=_not_nan(drafted[0]) if drafted else None,
+            overlap=_not_nan(drafted[1]) if drafted else None,
             margin=short(margin),
             target_gap=target_gap,
             draft_gap=draft_gap,
         )
-        for place, (prob, margin, *said), (target_gap, draft_gap) in zip(
+        for place, (prob, margin, *drafted), (target_gap, draft_gap) in zip(
             places, numbers.tolist(), gaps, strict=True
         )
     ]
 
 
-def _declared(
+def _declared_laws(
     reference: Reference,
     places: Sequence[_Place],
     target_probs: torch.Tensor,
     draft_logits: torch.Tensor | None,
 ) -> torch.Tensor | None:
-    """Return [places, vocab] the laws the draft declares; None where nothing can say them."""
+    """Return [places, vocab] the laws that the draft declares; None if they can't be recomputed."""
     if draft_logits is not None:
         draft_probs = reference.law.probs(draft_logits)
         choice = draft_probs.argmax(-1, keepdim=True)  # [places, 1]
@@ -172,18 +176,18 @@ def _declared(
     else:
         return None
     if draft_probs is None or all(each.seen and each.seen.draft_prob == 1 for each in places):
-        # A deterministic draft: what it declares is all mass on its choice.
+        # A deterministic draft declares all mass on its choice.
         draft_probs = torch.zeros_like(target_probs).scatter_(1, choice, 1.0)
     return draft_probs
 
 
-def _rescored(
+def _rescore_tokens(
     law: Law,
     emitted: Sequence[_Place],
     target_logits: torch.Tensor,
     draft_logits: torch.Tensor | None,
 ) -> list[Rescored]:
-    """Say of [emitted, vocab] clean logits what `Rescored` tells of the tokens."""
+    """Return a `Rescored` for each emitted token, from [emitted, vocab] clean logits."""
     tokens = torch.tensor([each.token for each in emitted])[:, None]
     probs = law.probs(target_logits)
     surprise = -probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
@@ -197,8 +201,8 @@ def _rescored(
     gaps = _gaps([each.target for each in emitted], target_logits)
     nlls: list[float | None] = [None] * len(emitted)
     if draft_logits is not None:
-        told = -draft_logits.log_softmax(-1).gather(1, tokens)[:, 0]
-        nlls = [_known(each) if each < UNSAID else None for each in told.tolist()]
+        nats = -draft_logits.log_softmax(-1).gather(1, tokens)[:, 0]
+        nlls = [_not_nan(each) if each < MAX_NATS else None for each in nats.tolist()]
     return [
         Rescored(
             round=place.round,
@@ -217,29 +221,32 @@ def _rescored(
 
 
 def _gaps(used: Sequence[torch.Tensor | None], clean: torch.Tensor | None) -> list[float | None]:
-    """Return the total variation between the raw laws of each row used and of [rows, vocab]."""
+    """Return the total variation between each used row's raw law and that of its clean row.
+
+    `clean` is [rows, vocab]. A row that wasn't kept has None.
+    """
     found: list[float | None] = [None] * len(used)
-    held = [number for number, row in enumerate(used) if row is not None]
-    if clean is None or not held:
+    kept = [number for number, row in enumerate(used) if row is not None]
+    if clean is None or not kept:
         return found
-    rows = torch.stack([row for row in used if row is not None])  # [held, vocab]
+    rows = torch.stack([row for row in used if row is not None])  # [kept, vocab]
     shared = min(rows.shape[-1], clean.shape[-1])
-    laws = rows[:, :shared].float().cpu().softmax(-1), clean[held, :shared].softmax(-1)
-    apart = (laws[0] - laws[1]).abs().sum(-1) / 2
-    for number, gap in zip(held, apart.tolist(), strict=True):
-        found[number] = _known(gap)
+    laws = rows[:, :shared].float().cpu().softmax(-1), clean[kept, :shared].softmax(-1)
+    variations = (laws[0] - laws[1]).abs().sum(-1) / 2
+    for number, gap in zip(kept, variations.tolist(), strict=True):
+        found[number] = _not_nan(gap)
     return found
 
 
-def _known(value: float) -> float | None:
+def _not_nan(value: float) -> float | None:
     """Return a number to be recorded, None for nan."""
     return None if value != value else short(value)  # noqa: PLR0124 - nan alone differs from itself
 
 
-def _drafts(
+def _draft_answers(
     draft: torch.nn.Module | None, committed: Sequence[int], lines: Sequence[Line]
 ) -> torch.Tensor | None:
-    """Return [lines, vocab] float32 host logits of the draft, nan where it can't say."""
+    """Return [lines, vocab] float32 host logits of the draft, nan where it has no answer."""
     if draft is None:
         return None
     if isinstance(draft, HeadReference):

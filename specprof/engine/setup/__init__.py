@@ -1,1 +1,1 @@
-"""Settings become models, decoders and a run that is ready to be played."""
+"""Make models, decoders and a ready run from settings."""

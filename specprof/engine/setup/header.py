@@ -8,7 +8,7 @@ from specprof.engine.decoder import Decoder
 from specprof.engine.instruments import machine
 from specprof.engine.instruments.stopwatch import Clock, clock_facts
 from specprof.engine.setup.loading import Loaded
-from specprof.engine.setup.model_facts import looked_over
+from specprof.engine.setup.model_facts import add_loaded_facts
 from specprof.records import Header
 from specprof.settings import ForwardPath, RunSpec
 from specprof.version import __version__
@@ -31,16 +31,16 @@ def header(
 ) -> Header:
     """Return the header of a run whose text came from `source`.
 
-    `path` is how forwards were asked to be computed, `decoders` are what computed the target's and
-    the draft's; None where this engine computed none.
+    `path` is the way of computing forwards that was asked for, `decoders` are the target's and the
+    draft's. They are None if this engine computes no forwards.
     """
     return Header(
         specprof=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         spec=spec,
         command=command,
-        target=looked_over(target, path, decoders[0]) if target else None,
-        draft=looked_over(draft, path, decoders[1]) if draft else None,
+        target=add_loaded_facts(target, path, decoders[0]) if target else None,
+        draft=add_loaded_facts(draft, path, decoders[1]) if draft else None,
         acceptance=acceptance,
         lossless=lossless,
         clock=clock_facts(clock),

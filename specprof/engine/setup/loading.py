@@ -1,7 +1,7 @@
-"""Loads a causal language model and says what is known of it.
+"""Load a causal language model and return its facts.
 
-Weights come from safetensors only, and no code from a checkpoint's repository runs unless asked
-for. A model whose state can't be rolled back is refused: its rejected tokens would stay in it.
+Weights come from safetensors only. No code from a checkpoint's repository runs unless the settings
+ask for it. A model whose state can't be rolled back is refused: rejected tokens would stay in it.
 """
 
 import os
@@ -17,11 +17,11 @@ from transformers.utils import logging as transformers_logging
 from specprof.amounts import LARGEST_TOKENIZER_BYTES
 from specprof.engine.checkpoints import where
 from specprof.engine.checkpoints.files import Misfit, read_json
-from specprof.engine.checkpoints.guard import guarded
-from specprof.engine.checkpoints.numbers import shown
+from specprof.engine.checkpoints.guard import explain_errors
+from specprof.engine.checkpoints.numbers import shorten_value
 from specprof.engine.checkpoints.survey import Survey, survey
 from specprof.engine.fits import check_loads
-from specprof.engine.setup.tokens import refuse_beside_another, token_ids
+from specprof.engine.setup.tokens import refuse_running_tokenizer, token_ids
 from specprof.errors import NOT_FINITE, EnvironmentMissing, UsageError, in_a_line
 from specprof.reading import read_text
 from specprof.records import ModelFacts
@@ -31,13 +31,13 @@ from specprof.tokenizer_file import trouble_with, trouble_with_added
 transformers_logging.disable_progress_bar()  # the run narrates itself, one line at a time
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-TRIED = 2
-"""Tokens fed once a model is loaded."""
-MATRIX = 2
+TRIAL_TOKENS = 2
+"""Tokens fed to try a loaded model."""
+MATRIX_DIMENSIONS = 2
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
-LOOKS_AHEAD = 0.5
-"""Change of an answer, as a share of its logits' spread, that no rounding makes; random weights
-may send a token to other experts for less."""
+MAX_ANSWER_CHANGE = 0.5
+"""The most that rounding changes an answer, as a share of its logits' spread. It holds for trained
+weights: with random weights, rounding may send a token to other experts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,64 +57,64 @@ class Loaded:
     def stop_tokens(self) -> frozenset[int]:
         """The tokens that end a text, by the checkpoint's own generation settings."""
         ends = getattr(getattr(self.model, "generation_config", None), "eos_token_id", None)
-        told = ends if isinstance(ends, list) else [] if ends is None else [ends]
-        return frozenset(each for each in told if 0 <= each < self.facts.vocabulary)
+        listed = ends if isinstance(ends, list) else [] if ends is None else [ends]
+        return frozenset(each for each in listed if 0 <= each < self.facts.vocabulary)
 
 
-_kept: "dict[_Key, Loaded]" = {}
-"""What this process has loaded: the runs of a sweep share it. A model is never changed by a run."""
+_loaded: "dict[_Key, Loaded]" = {}
+"""Models that this process has loaded; the runs of a sweep share them. No run changes a model."""
 
 
-_looked: "dict[_Key, Survey]" = {}
-"""What the run that begins has looked over and not loaded yet: the hub is asked once a run."""
+_surveys: "dict[_Key, Survey]" = {}
+"""Surveys of models that the beginning run has not loaded yet, so the hub is asked once a run."""
 
 
 def load(name: str, settings: Settings, device: torch.device) -> Loaded:
     """Load `name`: a pocket member, a local folder, or a Hugging Face id; once a process.
 
-    It is looked over first, so that nothing is loaded in vain. Raises EnvironmentMissing where it
-    can't be had, UsageError where it can't be rolled back.
+    It is surveyed first, so that nothing is loaded in vain. Raises EnvironmentMissing if it can't
+    be loaded, UsageError if its state can't be rolled back.
     """
-    refuse_beside_another()
-    known = _key(name, settings, device)
-    if known not in _kept:
-        looked = _looked.pop(known, None) or survey(name, settings, known.dtype)
-        _kept[known] = _load(looked, settings, device)
-    return _kept[known]
+    refuse_running_tokenizer()
+    key = _key(name, settings, device)
+    if key not in _loaded:
+        surveyed = _surveys.pop(key, None) or survey(name, settings, key.dtype)
+        _loaded[key] = _load(surveyed, settings, device)
+    return _loaded[key]
 
 
-def look(
+def survey_models(
     names: Iterable[str | None], settings: Settings, device: torch.device
 ) -> list[tuple[ModelFacts, int]]:
-    """Return each named model's facts, and the bytes that loading it will take; loads nothing.
+    """Return each named model's facts, and the bytes that loading it will take; load nothing.
 
     Raises as `load` does.
     """
-    _looked.clear()
+    _surveys.clear()
     found = list[tuple[ModelFacts, int]]()
     for name in names:
-        if name is None:  # for its drafter to refuse
+        if name is None:  # its drafter refuses this
             continue
-        known = _key(name, settings, device)
-        if known in _kept:
-            found.append((_kept[known].facts, 0))
+        key = _key(name, settings, device)
+        if key in _loaded:
+            found.append((_loaded[key].facts, 0))
             continue
-        looked = _looked.get(known) or survey(name, settings, known.dtype)
-        _looked[known] = looked
-        with guarded(name, looked.hint):
-            found.append((facts_of(name, looked.skeleton), looked.weight_bytes))
+        surveyed = _surveys.get(key) or survey(name, settings, key.dtype)
+        _surveys[key] = surveyed
+        with explain_errors(name, surveyed.hint):
+            found.append((facts_of(name, surveyed.skeleton), surveyed.weight_bytes))
     return found
 
 
 class _Key(NamedTuple):
-    """What decides a model's weights."""
+    """What a model's weights depend on."""
 
     name: str
     stamp: tuple[tuple[str, int, int], ...]
     dtype: torch.dtype
     device: torch.device
     seed: int | None
-    """Which made the random weights."""
+    """The seed of random weights; None for a checkpoint's own."""
     trusted: bool
 
 
@@ -130,7 +130,7 @@ def _key(name: str, settings: Settings, device: torch.device) -> _Key:
 
 
 def _stamp(place: Path | str) -> tuple[tuple[str, int, int], ...]:
-    """Return what tells a local checkpoint from what it was before it was written anew."""
+    """Return names, times and sizes of a local checkpoint's files: they differ once it changes."""
     if isinstance(place, str):
         return ()
     facts = ((path.name, _facts_of_file(path)) for path in sorted(place.iterdir()))
@@ -144,43 +144,46 @@ def _facts_of_file(path: Path) -> os.stat_result:
         return path.lstat()
 
 
-def _load(looked: Survey, settings: Settings, device: torch.device) -> Loaded:
-    name = looked.name
-    looked.check_weights()
-    check_loads(name, looked.weight_bytes, device)
-    with guarded(name, looked.hint):
-        model = _made_up(looked, settings.seed) if looked.dummy else _read(looked)
+def _load(surveyed: Survey, settings: Settings, device: torch.device) -> Loaded:
+    name = surveyed.name
+    surveyed.check_weights()
+    check_loads(name, surveyed.weight_bytes, device)
+    with explain_errors(name, surveyed.hint):
+        model = _random_model(surveyed, settings.seed) if surveyed.dummy else _read_model(surveyed)
         model = model.to(device).eval().requires_grad_(requires_grad=False)
         facts = facts_of(name, model)
-    tokenizer = _tokenizer(looked)
-    with guarded(name, "check its config.json and its weights", doing="run model"):
+    tokenizer = _load_tokenizer(surveyed)
+    with explain_errors(name, "check its config.json and its weights", doing="run model"):
         _check_finite(model)
-        _try(model, facts.vocabulary, trained=not looked.dummy)
+        _try_model(model, facts.vocabulary, trained=not surveyed.dummy)
     return Loaded(model, tokenizer, facts)
 
 
-def _made_up(looked: Survey, seed: int) -> Any:  # noqa: ANN401 - transformers is untyped
+def _random_model(surveyed: Survey, seed: int) -> Any:  # noqa: ANN401 - transformers is untyped
     torch.manual_seed(seed)
     return AutoModelForCausalLM.from_config(
-        looked.config, dtype=looked.dtype, trust_remote_code=looked.options["trust_remote_code"]
+        surveyed.config,
+        dtype=surveyed.dtype,
+        trust_remote_code=surveyed.options["trust_remote_code"],
     )
 
 
-def _read(looked: Survey) -> Any:  # noqa: ANN401
-    """Return the model with its weights; refuse those that lack some: they would be made up."""
-    model, told = AutoModelForCausalLM.from_pretrained(
-        looked.place,
-        dtype=looked.dtype,
+def _read_model(surveyed: Survey) -> Any:  # noqa: ANN401
+    """Return the model with its weights. Refuse a checkpoint that lacks some: they'd be random."""
+    model, report = AutoModelForCausalLM.from_pretrained(
+        surveyed.place,
+        dtype=surveyed.dtype,
         use_safetensors=True,
         output_loading_info=True,
-        ignore_mismatched_sizes=True,  # told below, by name
-        **looked.options,
+        ignore_mismatched_sizes=True,  # refused below, by name
+        **surveyed.options,
     )
-    if misfits := sorted(told.get("mismatched_keys") or ()):
+    if misfits := sorted(report.get("mismatched_keys") or ()):
         key, found, asked = misfits[0]
-        raise Misfit(f"{key} is {list(found)}, and its config.json says {list(asked)}")
-    if missing := sorted(told["missing_keys"]):
-        title = f"the checkpoint {looked.name!r} lacks {len(missing)} weights, {missing[0]} first"
+        raise Misfit(f"{key} is {list(found)}, but its config.json says {list(asked)}")
+    if missing := sorted(report["missing_keys"]):
+        title = f"the checkpoint {surveyed.name!r} lacks weights ({len(missing)} in all), "
+        title += f"for example {missing[0]}"
         raise EnvironmentMissing(title, "download it again, or time it with --load-format dummy")
     return model
 
@@ -198,33 +201,35 @@ def _check_finite(model: torch.nn.Module) -> None:
 
 
 @torch.inference_mode()
-def _try(model: Any, vocabulary: int, *, trained: bool) -> None:  # noqa: ANN401
-    """Feed a few tokens, as `transformers` would: a configuration may build and not compute.
+def _try_model(model: Any, vocabulary: int, *, trained: bool) -> None:  # noqa: ANN401
+    """Feed a few tokens: a model that can be built may still not compute.
 
-    Raises Misfit where no answer is a number, or an answer changes with what follows it.
+    Raises Misfit if no logit is a number, or if an answer changes with the tokens after it.
     """
-    tokens = torch.arange(1, 1 + TRIED, device=next(model.parameters()).device)[None] % vocabulary
+    device = next(model.parameters()).device
+    tokens = torch.arange(1, 1 + TRIAL_TOKENS, device=device)[None] % vocabulary
     whole, first = _logits(model, tokens), _logits(model, tokens[:, :1])
-    if whole.ndim != MATRIX or whole.shape[0] != TRIED or whole.shape[1] < vocabulary:
-        title = f"its logits of {TRIED} tokens are {list(whole.shape)}"
-        raise Misfit(f"{title}, and its vocabulary has {vocabulary}")
+    places = whole.shape[0]
+    if whole.ndim != MATRIX_DIMENSIONS or places != TRIAL_TOKENS or whole.shape[1] < vocabulary:
+        title = f"its logits of {TRIAL_TOKENS} tokens are {list(whole.shape)}"
+        raise Misfit(f"{title}, but its vocabulary has {vocabulary} ids")
     if not whole[-1].isfinite().any():
         raise Misfit(f"its {NOT_FINITE} or infinity, all of them", "check its weights")
     spread = (first - first.mean()).square().mean().sqrt()
-    if trained and (whole[:1] - first).square().mean().sqrt() > LOOKS_AHEAD * spread:
+    if trained and (whole[:1] - first).square().mean().sqrt() > MAX_ANSWER_CHANGE * spread:
         raise Misfit("an answer changes with the tokens after it", "give a causal language model")
 
 
 def _logits(model: Any, tokens: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
-    """Return what a model makes of a text, (tokens, vocabulary); Misfit where that is no logits."""
+    """Return [tokens, vocab] logits of [1, tokens]. Raises Misfit if the model returns none."""
     logits = getattr(model(tokens, use_cache=False), "logits", None)
-    if not torch.is_tensor(logits) or logits.ndim <= MATRIX or not len(logits):
+    if not torch.is_tensor(logits) or logits.ndim <= MATRIX_DIMENSIONS or not len(logits):
         raise Misfit("it returns no logits", "give a causal language model")
     return logits[0].float()
 
 
 def device_for(asked: str) -> torch.device:
-    """Return the asked device; `auto` is the accelerator where there is one."""
+    """Return the device asked for; `auto` is the accelerator if there is one."""
     if asked == "auto":
         found = torch.accelerator.current_accelerator(check_available=True)
         return torch.device(found.type, 0) if found else torch.device("cpu")
@@ -241,19 +246,19 @@ def device_for(asked: str) -> torch.device:
 
 
 def dtype_for(asked: str, device: torch.device) -> torch.dtype:
-    """Return the asked dtype; `auto` is bfloat16 on an accelerator and float32 on a CPU."""
+    """Return the dtype asked for; `auto` is bfloat16 on an accelerator and float32 on a CPU."""
     if asked == "auto":
         return torch.float32 if device.type == "cpu" else torch.bfloat16
     known = {str(dtype).removeprefix("torch."): dtype for dtype in DTYPES}
     if asked not in known:
-        raise UsageError(f"no model is run in dtype {asked!r}", f"use auto, {', '.join(known)}")
+        raise UsageError(f"can't run a model in dtype {asked!r}", f"use auto, {', '.join(known)}")
     return known[asked]
 
 
 def shared_vocabulary(target: Loaded, draft: Loaded) -> int:
     """Return how many ids both models have; refuse a pair whose ids mean different things.
 
-    Families pad their members' embeddings past the last token, each size to its own number.
+    The models of a family pad their embeddings past the last token, each to its own length.
     """
     _check_same_tokens(target, draft)
     return min(target.facts.vocabulary, draft.facts.vocabulary)
@@ -264,7 +269,7 @@ def _check_same_tokens(target: Loaded, draft: Loaded) -> None:
         f"{target.facts.name} and {draft.facts.name} have different vocabularies "
         f"({target.facts.vocabulary} and {draft.facts.vocabulary} tokens"
     )
-    hint = "a drafted id must mean the same to both: choose a draft of the target's own family"
+    hint = "an id must mean the same token to both: choose a draft of the target's own family"
     if target.tokenizer is not None and draft.tokenizer is not None:
         ours, theirs = target.tokenizer.get_vocab(), draft.tokenizer.get_vocab()
         differing = [token for token, number in theirs.items() if ours.get(token, number) != number]
@@ -280,26 +285,28 @@ def _check_same_tokens(target: Loaded, draft: Loaded) -> None:
         raise UsageError(title + ")", hint)
 
 
-def _tokenizer(looked: Survey) -> Any:  # noqa: ANN401
+def _load_tokenizer(surveyed: Survey) -> Any:  # noqa: ANN401
     hint = "the folder must hold tokenizer.json; or time it with --load-format dummy"
     try:
-        with guarded(looked.name, hint, doing="load the tokenizer of"):
-            _check_tokenizer(looked)
-            return _with_tokens(AutoTokenizer.from_pretrained(looked.place, **looked.options))
+        with explain_errors(surveyed.name, hint, doing="load the tokenizer of"):
+            _check_tokenizer(surveyed)
+            tokenizer = AutoTokenizer.from_pretrained(surveyed.place, **surveyed.options)
+            _check_reads_text(tokenizer)
+            return tokenizer
     except EnvironmentMissing:
-        if looked.dummy:
-            refuse_beside_another()
+        if surveyed.dummy:
+            refuse_running_tokenizer()
             return None
         raise
 
 
-def _check_tokenizer(looked: Survey) -> None:
-    """Refuse a tokenizer that would make gigabytes of a word, or hours, or is another file's."""
-    config = looked.files.path(TOKENIZER_CONFIG)
+def _check_tokenizer(surveyed: Survey) -> None:
+    """Refuse a tokenizer that could take gigabytes or hours for a word, or names other files."""
+    config = surveyed.files.path(TOKENIZER_CONFIG)
     written = {} if config is None else read_json(config)
     if "fast_tokenizer_files" in written:  # what transformers would read instead
         raise Misfit(f"its {TOKENIZER_CONFIG} names other files to be read in place of {TOKENIZER}")
-    path = looked.files.path(TOKENIZER)
+    path = surveyed.files.path(TOKENIZER)
     trouble = trouble_with_added(written) or (
         None if path is None else trouble_with(read_text(path, LARGEST_TOKENIZER_BYTES))
     )
@@ -307,22 +314,21 @@ def _check_tokenizer(looked: Survey) -> None:
         raise Misfit(trouble)
 
 
-def _with_tokens(tokenizer: Any) -> Any:  # noqa: ANN401
-    """Return a tokenizer that can read text; Misfit of another.
+def _check_reads_text(tokenizer: Any) -> None:  # noqa: ANN401
+    """Raise Misfit for a tokenizer that can't read text.
 
-    Where a folder holds none, transformers makes one of some kinds of models that has nothing but
-    the tokens that end and pad a text.
+    If a folder holds no tokenizer, transformers makes one for some kinds of models. It has only the
+    tokens that end and pad a text.
     """
     if tokenizer.get_vocab().keys() <= tokenizer.get_added_vocab().keys():
         raise Misfit("it has no tokens")
     ids = token_ids(tokenizer, "a text")
     if not isinstance(ids, list) or not all(type(each) is int and each >= 0 for each in ids):
-        raise Misfit(f"it makes no token ids of a text: {shown(ids)}")
-    return tokenizer
+        raise Misfit(f"it makes no token ids of a text: {shorten_value(ids)}")
 
 
 def facts_of(name: str, model: Any) -> ModelFacts:  # noqa: ANN401
-    """Return what is known of a causal model, as its config and its weights have it."""
+    """Return a causal model's facts, from its config and its weights."""
     config = model.config.get_text_config()
     weights = list(model.parameters())
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads

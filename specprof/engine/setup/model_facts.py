@@ -1,7 +1,7 @@
-"""What a loaded model does with positions and tokens, beside what its configuration asks for.
+"""Read what a loaded model does with positions and tokens, and what its configuration asks for.
 
-Read off the modules when a run begins, not when its checkpoint was loaded: what changed since, or
-was never applied, shows as a difference of the two.
+The modules are read when a run begins, not when the checkpoint was loaded. A setting that changed
+since, or was never applied, shows as a difference between the two.
 """
 
 import hashlib
@@ -18,16 +18,16 @@ from specprof.engine.stores.rotation import LENGTH_BOUND
 from specprof.records import ModelFacts
 from specprof.settings import ForwardPath
 
-DIGITS = 16
+SHA_DIGITS = 16
 
 
-def looked_over(
+def add_loaded_facts(
     loaded: Loaded, path: ForwardPath | None = None, decoder: Decoder | None = None
 ) -> ModelFacts:
-    """Return a model's facts with those that only the loaded model can tell.
+    """Return a model's facts, completed by those that only the loaded model shows.
 
-    `path` is how its forwards were asked to be computed; None: not by this engine. `decoder` is
-    what computes them.
+    `path` is the way of computing its forwards that was asked for; None if this engine doesn't
+    compute them. `decoder` computes them.
     """
     model: Any = loaded.model
     config = model.config.get_text_config()
@@ -48,9 +48,9 @@ def looked_over(
 
 
 def _forwards(loaded: Loaded, path: ForwardPath | None, decoder: Decoder | None) -> Forwards | None:
-    """Return how its forwards are computed, where this engine computes them.
+    """Return how a model's forwards are computed; None if this engine doesn't compute them.
 
-    A head has a decoder of its own kind, which says nothing of it: the path is chosen here.
+    A head's decoder doesn't record it: for a head the path is chosen again here.
     """
     within = innermost(decoder)
     if isinstance(within, CausalModel):
@@ -59,31 +59,36 @@ def _forwards(loaded: Loaded, path: ForwardPath | None, decoder: Decoder | None)
 
 
 def rotation(model: torch.nn.Module) -> list[float]:
-    """Return the radians a position of each rotary pair, from the modules' own buffers.
+    """Return each rotary pair's radians per position, from the modules' own buffers.
 
-    Kinds of layers that turn differently stand one after another, by name.
+    If kinds of layers rotate differently, their pairs follow one another in the order of names.
     """
     found: dict[str, torch.Tensor] = {}
     for path, buffer in model.named_buffers():
         name = path.rpartition(".")[2]
         if name.endswith("inv_freq") and "original" not in name:
             found.setdefault(name, buffer)
-    return [speed for name in sorted(found) for speed in _listed(found[name])]
+    return [speed for name in sorted(found) for speed in _round_speeds(found[name])]
 
 
 def rotation_configured(config: Any) -> list[float]:  # noqa: ANN401 - transformers is untyped
-    """Return the same as the configuration asks for; none where that can't be said.
+    """Return each rotary pair's radians per position, by the configuration; [] if unknown.
 
-    It depends on the text's length, or is of a kind that transformers no longer tells.
+    They are unknown if they depend on the text's length, or if this transformers can't compute
+    that kind of rotation.
     """
     kinds = rope_kinds(config)
     if LENGTH_BOUND & set(kinds.values()) or set(kinds.values()) - {"default", *_scalings()}:
         return []
-    return [speed for layer in sorted(kinds) for speed in _listed(_asked(config, layer))]
+    return [
+        speed
+        for layer in sorted(kinds)
+        for speed in _round_speeds(_configured_speeds(config, layer))
+    ]
 
 
 def rope_kinds(config: Any) -> dict[str, str]:  # noqa: ANN401
-    """Return the kind of rotation of each kind of layer; of all alike under the name ''."""
+    """Return the kind of rotation of each kind of layer; '' stands for layers that are alike."""
     parameters = getattr(config, "rope_parameters", None) or {}
     if "rope_theta" in parameters or "rope_type" in parameters:
         return {"": parameters.get("rope_type") or "default"}
@@ -95,8 +100,8 @@ def rope_kinds(config: Any) -> dict[str, str]:  # noqa: ANN401
     }
 
 
-def _asked(config: Any, layer: str) -> torch.Tensor:  # noqa: ANN401
-    """Return [pairs] what the configuration asks of that kind of layer, '' for all."""
+def _configured_speeds(config: Any, layer: str) -> torch.Tensor:  # noqa: ANN401
+    """Return [pairs] the configured radians per position of a kind of layer, '' for all."""
     parameters = config.rope_parameters[layer] if layer else config.rope_parameters
     kind = parameters.get("rope_type") or "default"
     if kind != "default":
@@ -109,7 +114,7 @@ def _asked(config: Any, layer: str) -> torch.Tensor:  # noqa: ANN401
 
 
 def _scalings() -> dict[str, Any]:
-    """Return what makes the speeds of each kind of scaling; none where it was moved."""
+    """Return transformers' function for each kind of scaling; {} if a release has moved them."""
     try:
         from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
     except ImportError:
@@ -118,20 +123,20 @@ def _scalings() -> dict[str, Any]:
     return found
 
 
-def _listed(speeds: torch.Tensor) -> list[float]:
+def _round_speeds(speeds: torch.Tensor) -> list[float]:
     return [float(f"{speed:.6g}") for speed in speeds.float().tolist()]
 
 
 def _window(config: Any) -> int | None:  # noqa: ANN401
-    """Return how many tokens the sliding layers see, where there are any."""
+    """Return how many tokens the sliding layers see; None if no layer slides."""
     kinds = set(getattr(config, "layer_types", None) or ())
     slides = getattr(config, "use_sliding_window", True) and kinds != {"full_attention"}
     return (getattr(config, "sliding_window", None) or None) if slides else None
 
 
 def _vocabulary_sha(tokenizer: Any) -> str | None:  # noqa: ANN401
-    """Return what tells two tokenizers' tables apart, in a few digits."""
+    """Return a short hash of a tokenizer's table; None without a tokenizer."""
     if tokenizer is None:
         return None
     table = sorted((number, token) for token, number in tokenizer.get_vocab().items())
-    return hashlib.sha256(msgspec.json.encode(table)).hexdigest()[:DIGITS]
+    return hashlib.sha256(msgspec.json.encode(table)).hexdigest()[:SHA_DIGITS]

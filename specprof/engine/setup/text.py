@@ -1,7 +1,7 @@
 """Where the tokens come from: a named text, a file, or a Hugging Face dataset.
 
-The names are of texts made on the spot, each far from what the pocket family knows in its own way;
-a file called like one of them is meant where its path is written `./NAME`.
+Named texts are made on the spot. Each differs in its own way from what the pocket family knows. A
+file that has such a name is read if its path is written `./NAME`.
 """
 
 import hashlib
@@ -19,22 +19,22 @@ from specprof.pocket.corpus import held_out_text
 from specprof.reading import read_text
 from specprof.settings import Settings
 
-LARGEST_BYTES = 256 << 20
-"""Of a text; its tokens take some eight times as much memory."""
+MAX_TEXT_BYTES = 256 << 20
+"""The tokens of a text take some eight times as much memory."""
 
 
 def document(settings: Settings) -> tuple[str, str]:
-    """Return the text to decode over, and where it came from, with its SHA-256."""
+    """Return the text to decode, and its source with its SHA-256."""
     if settings.text and settings.dataset:
         raise UsageError("--text and --dataset both name a text", "give one of them")
-    if settings.text in NAMED:
-        made, origin = NAMED[settings.text]
-        text, source = made(), f"{settings.text}: {origin}"
+    if settings.text in NAMED_TEXTS:
+        make, origin = NAMED_TEXTS[settings.text]
+        text, source = make(), f"{settings.text}: {origin}"
     elif settings.text:
-        text, source = _file(Path(settings.text)), settings.text
+        text, source = _read_file(Path(settings.text)), settings.text
     elif settings.dataset:
         text, source = (
-            _dataset(settings.dataset, settings.context * settings.batch),
+            _read_dataset(settings.dataset, settings.context * settings.batch),
             settings.dataset,
         )
     else:
@@ -42,45 +42,45 @@ def document(settings: Settings) -> tuple[str, str]:
     return text, f"{source}; sha256 {hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def _prose() -> str:
-    """Return the standard library's own language reference: English, never trained on."""
+def _make_prose() -> str:
+    """Return the standard library's language reference: English that no pocket model trained on."""
     return "\n\n".join(text for _, text in sorted(topics.topics.items()))
 
 
-def _repetition() -> str:
-    """Return the same few lines over and over, as text that loops."""
-    return LINES * 4000
+def _make_repetition() -> str:
+    """Return a few lines over and over, as text that loops."""
+    return REPEATED_LINES * 4000
 
 
-def _reversed() -> str:
+def _make_reversed() -> str:
     """Return the held-out document from its last letter to its first."""
     return held_out_text()[::-1]
 
 
-def _random() -> str:
-    """Return letters drawn evenly, the same ones every time."""
+def _make_random() -> str:
+    """Return letters drawn evenly, from a fixed seed."""
     letters = string.ascii_letters + string.digits + string.punctuation + " \n"
     return "".join(random.Random(0).choices(letters, k=200_000))
 
 
-LINES = """\
+REPEATED_LINES = """\
 def area(width, height):
     return width * height
 
 """
-BUILDERS = frozenset(
+DATASET_BUILDERS = frozenset(
     {"arrow", "audiofolder", "cache", "csv", "eval", "generator", "hdf5", "imagefolder", "json"}
     | {"lance", "niftifolder", "pandas", "parquet", "pdffolder", "spark", "sql", "text"}
     | {"videofolder", "webdataset", "xml"}
 )
-"""What `datasets` reads files by when it is given no dataset: one unpickles, others run code."""
-NAMED: dict[str, tuple[Callable[[], str], str]] = {
-    "prose": (_prose, "Python standard library, pydoc topics"),
-    "repetition": (_repetition, "a function of two lines, over and over"),
-    "reversed": (_reversed, "Python standard library, held-out modules, backwards"),
-    "random": (_random, "letters drawn evenly"),
+"""Names that `datasets` takes for readers of local files: one unpickles, others run code."""
+NAMED_TEXTS: dict[str, tuple[Callable[[], str], str]] = {
+    "prose": (_make_prose, "Python standard library, pydoc topics"),
+    "repetition": (_make_repetition, "a function of two lines, over and over"),
+    "reversed": (_make_reversed, "Python standard library, held-out modules, backwards"),
+    "random": (_make_random, "letters drawn evenly"),
 }
-"""Texts that are no files: what makes each, and where it is from."""
+"""Texts that are no files: the function that makes each, and its origin."""
 
 
 def encode(tokenizer: Any, text: str, count: int) -> list[int]:  # noqa: ANN401 - transformers is untyped
@@ -89,7 +89,7 @@ def encode(tokenizer: Any, text: str, count: int) -> list[int]:  # noqa: ANN401 
 
 
 def stretches(tokenizer: Any, text: str, count: int, batch: int) -> list[list[int]]:  # noqa: ANN401
-    """Return `count` tokens of `text` a sequence; they begin evenly apart, as far as it allows."""
+    """Return `count` tokens of `text` for each sequence, at starts spread evenly over the text."""
     tokens = _tokens(tokenizer, text)
     if len(tokens) < count:
         title = f"a context of {count} tokens was asked for; the text has {len(tokens)}"
@@ -110,20 +110,20 @@ def _tokens(tokenizer: Any, text: str) -> list[int]:  # noqa: ANN401
     return found
 
 
-def _file(path: Path) -> str:
+def _read_file(path: Path) -> str:
     try:
-        return read_text(path, LARGEST_BYTES)
+        return read_text(path, MAX_TEXT_BYTES)
     except (OSError, UnicodeDecodeError) as trouble:
-        hint = f"give a UTF-8 text file, or one of: {', '.join(NAMED)}"
+        hint = f"give a UTF-8 text file, or one of: {', '.join(NAMED_TEXTS)}"
         reason = trouble.strerror if isinstance(trouble, OSError) else trouble
         raise UsageError(f"can't read --text {path}: {reason}", hint) from trouble
 
 
-def _dataset(name: str, context: int) -> str:
+def _read_dataset(name: str, context: int) -> str:
     """Join rows of the dataset's text column until they surely hold `context` tokens."""
     path, _, config = name.partition(":")
-    if path in BUILDERS:
-        title = f"--dataset {path} is no dataset, but a reader of whatever lies in this folder"
+    if path in DATASET_BUILDERS:
+        title = f"--dataset {path} is no dataset: it would read the files in this folder"
         raise UsageError(title, "give a dataset's name, OWNER/NAME; or a file with --text")
     try:
         from datasets import load_dataset

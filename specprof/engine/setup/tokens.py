@@ -1,7 +1,7 @@
-"""A text becomes token ids, or is given up: a tokenizer may have patterns that take days of it.
+"""Turn a text into token ids within a time limit: a tokenizer's patterns may take days.
 
-Knows tokenizers as transformers has them. Nothing stops the library they rest on, not even a
-Ctrl-C, but it lets other threads go on: so one of its own tokenises, and is waited for.
+Nothing stops the library under transformers' tokenizers, not even Ctrl-C, but it lets other threads
+run. So a thread of its own tokenises, and the caller waits for that thread until the limit.
 """
 
 import threading
@@ -9,22 +9,23 @@ from typing import Any
 
 from specprof.errors import EnvironmentMissing, in_a_line
 
-LONGEST_S = 60.0
-"""Waited for any text."""
-CHARACTERS_S = 20_000
-"""More characters, one second more: a slow machine does ten times as many."""
-HINT = "a pattern of its tokenizer.json may never end: look at it, or use another model"
+MAX_WAIT_S = 60.0
+"""The limit for a short text."""
+CHARACTERS_PER_S = 20_000
+"""A text may take one second more for this many characters; a slow machine does ten times as many
+in a second."""
+HINT = "a pattern of its tokenizer.json may never end: check it, or use another model"
 _given_up = list[threading.Thread]()
-"""They go on until the process ends."""
+"""Threads past their limit; they run until the process ends."""
 
 
 def token_ids(tokenizer: Any, text: str) -> Any:  # noqa: ANN401 - transformers is untyped
-    """Return what a tokenizer makes of a text.
+    """Return the token ids of a text.
 
-    Raises EnvironmentMissing where it takes far too long, or the library panics; else what the
-    tokenizer raises.
+    Raises EnvironmentMissing if the tokenizer takes too long or the library panics; other errors of
+    the tokenizer are raised unchanged.
     """
-    refuse_beside_another()
+    refuse_running_tokenizer()
     made, raised = list[Any](), list[BaseException]()
 
     def tokenise() -> None:
@@ -35,13 +36,13 @@ def token_ids(tokenizer: Any, text: str) -> Any:  # noqa: ANN401 - transformers 
 
     thread = threading.Thread(target=tokenise, name="tokenise", daemon=True)
     thread.start()
-    most_s = LONGEST_S + len(text) / CHARACTERS_S
+    most_s = MAX_WAIT_S + len(text) / CHARACTERS_PER_S
     thread.join(most_s)
     if thread.is_alive():
         _given_up.append(thread)
         title = f"its tokenizer takes more than {most_s:.0f} s for {len(text):,} characters"
         raise EnvironmentMissing(title, HINT)
-    if raised and not isinstance(raised[0], Exception):  # a panic of Rust's is none
+    if raised and not isinstance(raised[0], Exception):  # a panic of Rust's is no Exception
         title = f"its tokenizer can't read a text: {in_a_line(raised[0])}"
         raise EnvironmentMissing(title, HINT) from raised[0]
     if raised:
@@ -49,11 +50,8 @@ def token_ids(tokenizer: Any, text: str) -> Any:  # noqa: ANN401 - transformers 
     return made[0]
 
 
-def refuse_beside_another() -> None:
-    """Refuse to go on beside a tokenizer that was given up: it would take time from what is timed.
-
-    Raises EnvironmentMissing.
-    """
+def refuse_running_tokenizer() -> None:
+    """Raise EnvironmentMissing if a tokenizer past its limit still runs: it would slow the run."""
     if any(each.is_alive() for each in _given_up):
         title = "a tokenizer that was given up still runs in this process"
         raise EnvironmentMissing(title, "start again without the model that it belongs to")

@@ -1,6 +1,6 @@
-"""Before anything counts: first calls allocate, choose kernels and fill caches.
+"""Warm up before anything is measured: first calls allocate, choose kernels and fill caches.
 
-They also show how many threads decode fastest.
+They also measure how many threads decode fastest.
 """
 
 import gc
@@ -9,32 +9,32 @@ import torch
 
 from specprof.engine.batch import steps
 from specprof.engine.decoder import PREFILL_CHUNK
-from specprof.engine.instruments.threads import EVERY, fastest
+from specprof.engine.instruments.threads import ALL_THREADS, fastest_count
 from specprof.engine.record_ahead import ready
 from specprof.engine.run import Run
 from specprof.plan import FIRST_STOP
 
-TOKENS = 16
+WARM_UP_TOKENS = 16
 
 
 def warm_up(run: Run) -> int:
-    """Decode a few tokens nobody counts; return the threads prefill takes.
+    """Decode a few tokens that are not counted; return the number of threads for prefill.
 
-    On a CPU decoding is left with the thread count it was measured fastest with.
+    On a CPU torch is then set to the settings' thread count, or to the one that decoded fastest.
     """
-    prefill_threads = EVERY
+    prefill_threads = ALL_THREADS
     _decode(run)
     if run.device.type == "cpu":
         asked, batch = run.settings.threads, run.settings.batch
         models = (run.target.facts, run.draft and run.draft.facts)
-        prefill_threads = asked or fastest(lambda: _prefill(run), ("prefill", *models))
+        prefill_threads = asked or fastest_count(lambda: _prefill(run), ("prefill", *models))
         key = ("decode", batch, run.settings.path, *models)
-        torch.set_num_threads(asked or fastest(lambda: _decode(run), key))
+        torch.set_num_threads(asked or fastest_count(lambda: _decode(run), key))
     run.roll_back_to(1)
     for lane in run.lanes:
         lane.draw_anew()
     gc.collect()
-    gc.freeze()  # what is loaded stays: no collection in a round need walk it again
+    gc.freeze()  # loaded objects stay: a collection during a round need not walk them
     return prefill_threads
 
 
@@ -53,7 +53,7 @@ def _decode(run: Run) -> None:
         lane.loop.target.prefill(tokens[lane.loop.target.length : -1])
         lane.loop.drafter.prefill(tokens)
         ready(lane.loop)
-    engines, new = [lane.loop for lane in lanes], min(TOKENS, settings.max_new_tokens)
+    engines, new = [lane.loop for lane in lanes], min(WARM_UP_TOKENS, settings.max_new_tokens)
     for _ in steps(engines, committed, new_tokens=new, stop=frozenset()):
         pass
     run.roll_back_to(context)

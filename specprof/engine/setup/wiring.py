@@ -1,4 +1,4 @@
-"""From settings to the parts that play: loads, refuses early what can't work, wires the rest."""
+"""Make a run from settings: refuse early what can't work, load the models, wire the parts."""
 
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -25,17 +25,17 @@ from specprof.settings import Settings
 
 
 def wire(settings: Settings) -> Run:
-    """Load and wire everything a run needs."""
+    """Return a run, with everything loaded and wired that it needs."""
     device = loading.device_for(settings.device)
     drafter = registry.get(Drafter, settings.drafter)
     capacity = _capacity(settings)
     named = [settings.target] + [settings.draft] * (settings.drafter == "draft-model")
-    looked = loading.look(named, settings, device)
-    _check_room(settings, capacity, device, looked)
+    surveyed = loading.survey_models(named, settings, device)
+    _check_memory(settings, capacity, device, surveyed)
     target = loading.load(settings.target, settings, device)
     draft = drafter.load(settings, target)
     loaded = [(each.facts, 0) for each in ([target, draft] if draft else [target])]
-    _check_room(settings, capacity, device, loaded)
+    _check_memory(settings, capacity, device, loaded)
     texts, source = _texts(settings, target)
     vocabulary = loading.shared_vocabulary(target, draft) if draft else target.facts.vocabulary
     decoders = _Decoders(settings, capacity, device, vocabulary)
@@ -69,13 +69,16 @@ def wire(settings: Settings) -> Run:
     )
 
 
-def _check_room(
+def _check_memory(
     settings: Settings,
     capacity: int,
     device: torch.device,
     models: Sequence[tuple[ModelFacts, int]],
 ) -> None:
-    """Refuse what memory can't hold: caches, logits, and of each model the bytes yet to load."""
+    """Refuse a run whose caches, logits and weights yet to load don't fit in memory.
+
+    `models` are facts, and the bytes that each model still has to load.
+    """
     kinds = (settings.cache, settings.draft_cache or settings.cache)
     held = [registry.get(Cache, kind)(settings).held(capacity) for kind in kinds]
     check_fits(
@@ -90,7 +93,7 @@ def _check_room(
 
 
 def _logit_rows(settings: Settings) -> int:
-    """Return the most rows of logits that are there at once, of one sequence."""
+    """Return the most rows of logits that one sequence holds at once."""
     if settings.workload == "ppl":
         return min(settings.score_step, settings.context)
     expanded = limits.expanded_at_most(settings) if settings.shape == "dynamic-tree" else 0
@@ -111,7 +114,7 @@ class _Decoders:
         self._drafts: list[list[Decoder]] = []
 
     def open(self, cache: str, module: torch.nn.Module, *, patient: bool = False) -> list[Decoder]:
-        """Return one decoder of `module` a sequence; those of a batch share their forwards."""
+        """Return a decoder of `module` for each sequence; in a batch they share their forwards."""
         kind = registry.get(Cache, cache)(self.settings)
         stores = [kind.open(module, self.capacity) for _ in range(self.settings.batch)]
         if len(stores) > 1 and any(type(store) is not Store for store in stores):
@@ -126,7 +129,10 @@ class _Decoders:
         return [*table.seats]
 
     def drafts(self, sequence: int) -> Callable[[torch.nn.Module], Decoder]:
-        """Return what opens a drafter's models for one sequence: its nth is every other's nth."""
+        """Return the function that opens a drafter's models for one sequence.
+
+        The nth model that it opens shares its forwards with the nth of every other sequence.
+        """
         asked = count()
 
         def decoder(module: torch.nn.Module) -> Decoder:
@@ -138,7 +144,7 @@ class _Decoders:
         return decoder
 
     def store(self, module: torch.nn.Module) -> Store:
-        """Return a cache alone; refused in a batch, whose forwards are shared."""
+        """Return a cache alone. Raises UsageError in a batch, whose forwards are shared."""
         if self.settings.batch > 1:
             title = f"drafter {self.settings.drafter!r} was asked for batch {self.settings.batch}"
             raise UsageError(title, "it decodes in its own way, one sequence: use batch 1")
@@ -161,13 +167,13 @@ def _capacity(settings: Settings) -> int:
 
 
 def document(settings: Settings, target: loading.Loaded) -> tuple[list[int], str]:
-    """Return the text's tokens, and where it came from."""
+    """Return the text's tokens, and its source."""
     texts, source = _texts(settings, target)
     return texts[0], source
 
 
 def _texts(settings: Settings, target: loading.Loaded) -> tuple[list[list[int]], str]:
-    """Return each sequence's tokens; without a tokenizer (dummy weights) any tokens will do."""
+    """Return each sequence's tokens and their source; random tokens if there is no tokenizer."""
     if target.tokenizer is None:
         generator = torch.Generator().manual_seed(settings.seed)
         size = (settings.batch, settings.context)
@@ -180,7 +186,7 @@ def _texts(settings: Settings, target: loading.Loaded) -> tuple[list[list[int]],
     known, last = target.facts.vocabulary, max(map(max, texts))
     if last >= known:
         title = (
-            f"the tokenizer of {target.facts.name} makes the id {last}, and its model has {known}"
+            f"the tokenizer of {target.facts.name} makes the id {last}; its model has {known} ids"
         )
         raise EnvironmentMissing(title, "its tokenizer belongs to another model: download it again")
     return texts, source

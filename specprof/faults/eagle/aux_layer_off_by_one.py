@@ -21,7 +21,7 @@ from typing import ClassVar
 from specprof.engine.fault import Fault
 from specprof.engine.features import Features
 from specprof.engine.heads.head import Form
-from specprof.engine.heads.taps import taps
+from specprof.engine.heads.taps import find_taps
 from specprof.engine.patch import swapped
 from specprof.engine.run import Lane, Run
 from specprof.errors import UsageError
@@ -49,4 +49,6 @@ class AuxLayerOffByOne(Fault):
 
 def _tapped(form: Form, lane: Lane) -> AbstractContextManager[None]:
     target = target_of(lane)
-    return swapped(target, features=Features(taps(target.model, form), lane.loop.parts.capacity))
+    return swapped(
+        target, features=Features(find_taps(target.model, form), lane.loop.parts.capacity)
+    )

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import ClassVar
 
-from specprof.depths.hf_heuristic import LEAST, HfHeuristic
+from specprof.depths.hf_heuristic import MIN_DEPTH, HfHeuristic
 from specprof.engine.fault import Fault
 from specprof.engine.patch import swapped
 from specprof.engine.run import Run
@@ -47,8 +47,8 @@ def _giving_up(policy: Depth) -> Iterator[None]:
 
     def startled(drafted: int, accepted: int) -> None:
         if drafted and not accepted:
-            policy.depth = LEAST
-        elif policy.depth > LEAST:
+            policy.depth = MIN_DEPTH
+        elif policy.depth > MIN_DEPTH:
             learn(drafted, accepted)
 
     with swapped(policy, learn=startled):

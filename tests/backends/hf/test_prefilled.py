@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import tiny
-from specprof.backends.hf.prefilled import Prefix, Tally, handed
-from specprof.engine.instruments.bout import since
+from specprof.backends.hf.prefilled import Prefix, Tally, hand_caches
+from specprof.engine.instruments.bout import finish_bout
 from specprof.engine.releases import GENERATE_CACHE, with_cache
 
 TEXT = list(range(1, 41))
@@ -54,14 +54,14 @@ def test_filled_caches_change_no_token_and_are_not_fed_again(target, draft, assi
 
     hooks = [each.register_forward_pre_hook(feeds, with_kwargs=True) for each in (target, draft)]
     options = {"assistant_model": draft} if assisted else {}
-    with handed(target, prefix, draft_prefix, tally):
+    with hand_caches(target, prefix, draft_prefix, tally):
         found = generate(target, **{GENERATE_CACHE: prefix.cache}, **options)
     assert max(fed) <= 4
     for hook in hooks:
         hook.remove()
     assert found == generate(target)
     assert tally.turns <= NEW if assisted else tally.turns == NEW
-    assert since(tally.begun, tally.turns, found).wall_ns > 0
+    assert finish_bout(tally.begun, tally.turns, found).wall_ns > 0
     assert not {"prepare_inputs_for_generation", "_get_candidate_generator"} & set(vars(target))
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from specprof.engine.checkpoints.files import Folder, Misfit, Tensor, read_json, tensors
+from specprof.engine.checkpoints.files import Folder, Misfit, Tensor, read_headers, read_json
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def folder(tmp_path):
 
 def test_what_headers_say_is_read_without_the_weights(folder):
     """Names, dtypes, shapes, and so the bytes."""
-    found = tensors(Folder(folder))
+    found = read_headers(Folder(folder))
     assert found == {"a": Tensor("F32", (2, 3)), "b": Tensor("BF16", (4,))}
     assert {name: each.size for name, each in found.items()} == {"a": 24, "b": 8}
 
@@ -110,10 +110,10 @@ def test_a_header_that_lies_is_no_whole_file(tmp_path, size):
     """No memory is taken by the number that it says."""
     (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", size) + b"{}")
     if size == 2:  # an empty one is whole
-        assert tensors(Folder(tmp_path)) == {}
+        assert read_headers(Folder(tmp_path)) == {}
         return
     with pytest.raises(Misfit, match="no whole safetensors file"):
-        tensors(Folder(tmp_path))
+        read_headers(Folder(tmp_path))
 
 
 def test_every_truncation_of_weights_is_told(folder):
@@ -123,7 +123,7 @@ def test_every_truncation_of_weights_is_told(folder):
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
         with pytest.raises(Misfit):
-            tensors(Folder(folder))
+            read_headers(Folder(folder))
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_an_index_leads_nowhere_but_to_files_beside_it(folder, shard, said):
     told = f'{{"weight_map": {{"a": {shard!r}}}}}'.replace("'", '"')
     (folder / "model.safetensors.index.json").write_text(told)
     with pytest.raises(Misfit, match=said):
-        tensors(Folder(folder))
+        read_headers(Folder(folder))
 
 
 def test_shards_are_read_together(folder):
@@ -150,4 +150,4 @@ def test_shards_are_read_together(folder):
     (folder / "model.safetensors").rename(folder / "one.safetensors")
     told = '{"weight_map": {"a": "one.safetensors", "b": "one.safetensors"}}'
     (folder / "model.safetensors.index.json").write_text(told)
-    assert set(tensors(Folder(folder))) == {"a", "b"}
+    assert set(read_headers(Folder(folder))) == {"a", "b"}

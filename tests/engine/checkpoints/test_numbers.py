@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 
 import tiny
 from specprof.engine.checkpoints.files import Misfit
-from specprof.engine.checkpoints.numbers import check_ends, check_numbers
+from specprof.engine.checkpoints.numbers import check_numbers, check_special_ids
 
 JSON = some.recursive(
     some.none() | some.booleans() | some.integers() | some.floats() | some.text(max_size=8),
@@ -80,7 +80,7 @@ def test_tables_in_tables_have_an_end():
 def test_what_is_no_token_ends_no_text(ends):
     """An id is a whole number."""
     with pytest.raises(Misfit, match="eos_token_id"):
-        check_ends({"eos_token_id": ends})
+        check_special_ids({"eos_token_id": ends})
 
 
 @given(some.dictionaries(NAMES | some.text(max_size=6), JSON, max_size=5))
@@ -88,4 +88,4 @@ def test_anything_passes_or_is_a_misfit(written):
     """No other error, whatever JSON holds."""
     with suppress(Misfit):
         check_numbers(written)
-        check_ends(written)
+        check_special_ids(written)

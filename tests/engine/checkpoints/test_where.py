@@ -81,11 +81,11 @@ def test_what_lies_in_the_owner_s_folder_is_no_id(here, monkeypatch, name):
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("models/nosuch", "no such folder in 'models'"), ("org/nosuch", "it is no folder here")],
+    [("models/nosuch", "no such folder in 'models'"), ("org/nosuch", "it is no local folder")],
 )
 def test_where_no_hub_is_reached_what_is_here_is_said(here, name, said):
     """A slip of the pen in a folder's name is found so."""
-    assert said in where.unreached(name, "no network").title
+    assert said in where.unreached_error(name, "no network").title
 
 
 def test_a_head_is_asked_for_as_one(here):

@@ -6,8 +6,8 @@ import torch
 import heads
 import tiny
 from specprof.engine.features import Features
-from specprof.engine.heads.conventions import AS_RUN, _moved, _swapped, scans
-from specprof.engine.heads.taps import taps
+from specprof.engine.heads.conventions import AS_RUN, _shift_rows, _swap_inputs, scans
+from specprof.engine.heads.taps import find_taps
 from specprof.engine.patch import swapped
 from specprof.engine.setup.wiring import wire
 from specprof.settings import Settings
@@ -46,7 +46,7 @@ def test_a_wrong_pairing_agrees_once_it_is_moved_back(run):
 
     class Late:
         def rows(self, start, end):
-            return _moved(features, start, end, 1)
+            return _shift_rows(features, start, end, 1)
 
         def take(self, start):
             features.take(start)
@@ -60,7 +60,7 @@ def test_a_wrong_pairing_agrees_once_it_is_moved_back(run):
 def test_swapped_halves_agree_once_they_are_swapped_back(run):
     """A second swap is the first one undone."""
     sound = told(run)[AS_RUN]
-    with _swapped(run.draft.model):
+    with _swap_inputs(run.draft.model):
         found = told(run)
     assert found[AS_RUN] < 0.1
     assert found["embedding and features swapped"] == sound
@@ -70,7 +70,7 @@ def test_wrong_layers_are_named_by_the_configured_ones(run):
     """The run taps elsewhere than its head's configuration says."""
     sound = told(run)[AS_RUN]
     target, head = run.loop.target, run.draft.model
-    wrong = [(module, True) for module, _ in taps(run.target.model, head.form)][::-1]
+    wrong = [(module, True) for module, _ in find_taps(run.target.model, head.form)][::-1]
     with swapped(target, features=Features(wrong, 500)):
         found = told(run)
     assert found["layers as configured"] == sound

@@ -9,7 +9,7 @@ from specprof.engine.decoder import CausalModel
 from specprof.engine.features import Features
 from specprof.engine.heads import checkpoint
 from specprof.engine.heads.decoder import HeadDecoder
-from specprof.engine.heads.taps import taps
+from specprof.engine.heads.taps import find_taps
 from specprof.engine.setup import loading
 from specprof.engine.stores.dense import Store
 from specprof.errors import EnvironmentMissing, SpecprofError, UsageError
@@ -32,7 +32,7 @@ def opened(folder, target, fed=TOKENS, settings=SETTINGS):
     """The head's decoder beside a target that has been fed all of `fed` but its last token."""
     loaded = checkpoint.load(str(folder), settings, target)
     read = CausalModel(target.model, Store(target.facts.layers, CAPACITY), CPU)
-    read.features = Features(taps(target.model, loaded.model.form), CAPACITY)
+    read.features = Features(find_taps(target.model, loaded.model.form), CAPACITY)
     read.prefill(fed[:-1])
     return HeadDecoder(loaded.model, Store(loaded.facts.layers, CAPACITY), read)
 
@@ -248,7 +248,12 @@ def changed(**given):
 
 
 REFUSED = {
-    "lacks": (without("norm.weight"), {}, EnvironmentMissing, "lacks 1 weights, norm.weight first"),
+    "lacks": (
+        without("norm.weight"),
+        {},
+        EnvironmentMissing,
+        "lacks weights .*, for example norm.weight",
+    ),
     "no-map": (without("d2t"), {}, EnvironmentMissing, "doesn't say which"),
     "zero-map": (
         changed(d2t=torch.zeros(heads.KNOWN, dtype=torch.int64)),
@@ -261,14 +266,14 @@ REFUSED = {
         heads.eagle3() | {"input_norm.weight": torch.ones(3)},
         {},
         UsageError,
-        "no known form, input_norm.weight first",
+        "unknown weights .1 in all., for example input_norm.weight",
     ),
-    "vocabulary": (heads.eagle3(), {"vocab_size": 100}, UsageError, "100 ids, and .* has 96"),
+    "vocabulary": (heads.eagle3(), {"vocab_size": 100}, UsageError, "100 ids; .* has 96"),
     "hidden-size": (
         changed(**{"fc.weight": torch.ones(heads.WIDTH, 192)}),
         {},
         UsageError,
-        "reads 192 numbers a token; 3 states of .* hidden size 32, are 96",
+        "reads 192 numbers a token; it would need 96 to read 3 hidden states of .*, hidden size 32",
     ),
     "layers": (
         heads.eagle3(),
@@ -276,7 +281,7 @@ REFUSED = {
         UsageError,
         r"layers \(1, 2, 9\)",
     ),
-    "shape": (heads.eagle3(), {"intermediate_size": 64}, UsageError, r"is \(48, 32\), and"),
+    "shape": (heads.eagle3(), {"intermediate_size": 64}, UsageError, r"is \(48, 32\), but"),
 }
 
 

@@ -68,7 +68,7 @@ def test_a_broken_driver_is_a_reason_and_not_a_crash(nvml):
 
 def test_samples_come_from_a_thread_that_stops(monkeypatch):
     """Start, drain, stop: the thread is gone and every sample was handed over once."""
-    monkeypatch.setattr(counters, "EVERY_S", 0.01)
+    monkeypatch.setattr(counters, "SAMPLE_EVERY_S", 0.01)
     taken = Sampler(CPU, time.perf_counter_ns)
     taken.start()
     time.sleep(0.1)

@@ -9,7 +9,7 @@ from specprof.acceptance.exact_match import ExactMatch
 from specprof.acceptance.greedy import Greedy
 from specprof.acceptance.rejection import Rejection
 from specprof.engine.known_text import overlap
-from specprof.engine.known_text.overlap import Reader, judged, stretches
+from specprof.engine.known_text.overlap import Reader, judge_places, stretches
 from specprof.engine.recheck.reference import Windowed
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.stores.rotation import rotations
@@ -30,7 +30,7 @@ def reader(target=TARGET, draft=DRAFT, **given):
 
 
 def columns(group=(range(1, 119),), **given):
-    return judged(reader(**given), TOKENS, group)
+    return judge_places(reader(**given), TOKENS, group)
 
 
 @torch.inference_mode()
@@ -84,7 +84,7 @@ def test_a_gap_changes_the_draft_and_nothing_else():
     near, apart = columns(group), columns(group, view=30, gap=60)
     assert torch.equal(near[2], apart[2])
     assert not torch.allclose(near[3], apart[3], atol=1e-2)
-    cut = judged(reader(view=30), TOKENS, group)  # as if the old tokens were not there
+    cut = judge_places(reader(view=30), TOKENS, group)  # as if the old tokens were not there
     assert not torch.allclose(cut[3], apart[3], atol=1e-2)
 
 
@@ -105,7 +105,7 @@ def test_a_shift_collapses_the_overlap():
     """The negative control: a model against itself, seven places on."""
     shifted = columns((range(1, 112),), draft=TARGET, shift=7)
     assert shifted[0].mean() < 0.8
-    place = judged(reader(draft=TARGET, shift=7), TOKENS, [range(20, 21)])[0]
+    place = judge_places(reader(draft=TARGET, shift=7), TOKENS, [range(20, 21)])[0]
     laws = (logits(TARGET) / 0.9).softmax(-1)
     assert place.item() == pytest.approx(torch.minimum(laws[19], laws[26]).sum().item(), abs=1e-5)
 
@@ -154,7 +154,7 @@ def test_stretches_lie_before_the_stops_and_never_overlap(given):
 def test_how_many_places_a_forward_answers_for_changes_nothing(pair, places, monkeypatch):
     """Memory is bounded by going over the text again."""
     wanted = kind(events(pair, workload="overlap"), Overlaps)
-    monkeypatch.setattr(overlap, "LOGIT_BYTES", 4 * 96 * places)
+    monkeypatch.setattr(overlap, "MAX_LOGIT_BYTES", 4 * 96 * places)
     found = kind(events(pair, workload="overlap"), Overlaps)
     assert [one.context for one in found] == [116, 148, 188]
     for ours, theirs in zip(found, wanted, strict=True):

@@ -10,7 +10,7 @@ from specprof.drafters.ngram import Ngram
 from specprof.engine.decoder import CausalModel
 from specprof.engine.drafting import ModelDrafter
 from specprof.engine.observe.round_recorder import RoundRecorder
-from specprof.engine.recheck.kept_logits import ROOM, KeptLogits
+from specprof.engine.recheck.kept_logits import MAX_KEPT_BYTES, KeptLogits
 from specprof.engine.recheck.recheck import Reference, recheck
 from specprof.engine.stores.dense import Store
 
@@ -48,7 +48,7 @@ class Poisoned(CausalModel):
 
 def rechecked(drafter, target_decoder=CausalModel, draft_decoder=CausalModel, **given):
     """Return the rounds of a run, and their recheck."""
-    room, plain = given.pop("room", ROOM), given.pop("plain", True)
+    room, plain = given.pop("room", MAX_KEPT_BYTES), given.pop("plain", True)
     target, draft = tiny.model("llama", 1), tiny.model("llama", 2)
     drafts = issubclass(drafter, ModelDrafter)
     decoders = (

@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "_kept", {})
+    monkeypatch.setattr(loading, "_loaded", {})
     return tiny.checkpoint(tmp_path / "tiny")
 
 
@@ -67,7 +67,7 @@ def test_a_checkpoint_without_a_tokenizer_is_refused(tmp_path):
 
 def test_a_tokenizer_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
     """A few steps that each put a long text for a letter end the process from within a library."""
-    monkeypatch.setattr(loading, "_kept", {})
+    monkeypatch.setattr(loading, "_loaded", {})
     place = tmp_path / "target"
     shutil.copytree(pocket.folder("pocket/target"), place)
     whole = json.loads((place / "tokenizer.json").read_text(encoding="utf-8"))
@@ -80,7 +80,7 @@ def test_a_tokenizer_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch
 
 def test_a_tokenizer_that_another_file_would_be_read_for_is_refused(tmp_path, monkeypatch):
     """What was looked over is what is loaded: transformers reads what its configuration names."""
-    monkeypatch.setattr(loading, "_kept", {})
+    monkeypatch.setattr(loading, "_loaded", {})
     place = tmp_path / "target"
     shutil.copytree(pocket.folder("pocket/target"), place)
     config = json.loads((place / "tokenizer_config.json").read_text(encoding="utf-8"))

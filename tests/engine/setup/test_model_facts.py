@@ -5,7 +5,12 @@ import torch
 
 import tiny
 from specprof.engine.setup.loading import Loaded, facts_of
-from specprof.engine.setup.model_facts import looked_over, rope_kinds, rotation, rotation_configured
+from specprof.engine.setup.model_facts import (
+    add_loaded_facts,
+    rope_kinds,
+    rotation,
+    rotation_configured,
+)
 
 SCALED = {
     "linear": {"factor": 4.0},
@@ -24,7 +29,7 @@ BOTH = {
 
 def facts(kind="llama", tokenizer=None, **changed):
     model = tiny.model(kind, **changed)
-    return looked_over(Loaded(model, tokenizer, facts_of("tiny", model)))
+    return add_loaded_facts(Loaded(model, tokenizer, facts_of("tiny", model)))
 
 
 @pytest.mark.parametrize("kind", tiny.ARCHITECTURES)
@@ -59,9 +64,9 @@ def test_a_rotation_changed_after_loading_shows():
     """It is read when asked for, off the buffers in use."""
     model = tiny.model("llama")
     loaded = Loaded(model, None, facts_of("tiny", model))
-    before = looked_over(loaded).rotation
+    before = add_loaded_facts(loaded).rotation
     next(each for name, each in model.named_buffers() if name.endswith("inv_freq")).mul_(0.5)
-    after = looked_over(loaded)
+    after = add_loaded_facts(loaded)
     assert after.rotation == pytest.approx([each / 2 for each in before])
     assert after.rotation_configured == before
 

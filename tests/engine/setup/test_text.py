@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 import tiny
-from specprof.engine.setup.text import NAMED, document, encode, stretches
+from specprof.engine.setup.text import NAMED_TEXTS, document, encode, stretches
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.settings import Settings
 
@@ -42,7 +42,7 @@ def test_a_file_is_read_and_named(tmp_path):
     assert source.startswith(str(tmp_path / "a.txt"))
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", NAMED_TEXTS)
 def test_a_named_text_is_long_the_same_every_time_and_says_what_it_is(name):
     """Long enough for the deepest default walk; its source begins with the name."""
     text, source = document(Settings(text=name))
@@ -53,7 +53,7 @@ def test_a_named_text_is_long_the_same_every_time_and_says_what_it_is(name):
 
 def test_each_named_text_is_of_its_kind():
     """English, a loop of lines, the held-out document backwards, letters without any pattern."""
-    texts = {name: document(Settings(text=name))[0] for name in NAMED}
+    texts = {name: document(Settings(text=name))[0] for name in NAMED_TEXTS}
     assert texts["prose"].lower().count(" the ") > 1000
     assert len(set(texts["repetition"].split("\n"))) == 3
     assert texts["reversed"][::-1] == document(Settings())[0]

@@ -21,7 +21,7 @@ TEXT = "the cat sat on the mat and saw the dog run away"
 
 @pytest.fixture
 def hostile(monkeypatch):
-    monkeypatch.setattr(tokens, "LONGEST_S", 0.1)
+    monkeypatch.setattr(tokens, "MAX_WAIT_S", 0.1)
     inner = Tokenizer(WordLevel({"a": 0}, unk_token="a"))
     inner.pre_tokenizer = pre_tokenizers.Split(Regex(SLOW), "isolated")
     yield PreTrainedTokenizerFast(tokenizer_object=inner)
@@ -60,7 +60,7 @@ def test_a_pattern_that_takes_days_is_given_up(hostile):
         encode(hostile, TEXT, 4)
     assert time.monotonic() - began < 1
     with pytest.raises(EnvironmentMissing, match="still runs in this process"):
-        tokens.refuse_beside_another()
+        tokens.refuse_running_tokenizer()
 
 
 def test_once_it_has_ended_nothing_is_refused(hostile):

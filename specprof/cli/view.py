@@ -28,11 +28,11 @@ def view(
     if plain or not (sys.stdin.isatty() and sys.stderr.isatty()):
         from specprof.capture import ruined
         from specprof.tui.follow import read_all
-        from specprof.tui.summary import drawn
+        from specprof.tui.summary import draw_summary
 
         reading = read_all(capture)
         sys.stdout.write(
-            drawn(reading, ascii_only=ascii_only or not _is_unicode(sys.stdout.encoding))
+            draw_summary(reading, ascii_only=ascii_only or not _is_unicode(sys.stdout.encoding))
         )
         if damage := reading.columns.unreadable:
             raise ruined(capture, damage)

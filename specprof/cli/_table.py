@@ -215,7 +215,7 @@ def _order_by_relevance(rows: "Sequence[Row]") -> list[str]:
 
 def _write_csv(found: "Comparison") -> None:
     """Write one row per cell, with three columns per figure; an empty field is not known."""
-    from specprof.exporters.csv import no_formula
+    from specprof.exporters.csv import escape_formula
 
     names = [name for name in COLUMNS if any(name in row.figures for row in found.rows)]
     rows = csv.writer(sys.stdout, lineterminator="\n")
@@ -229,7 +229,7 @@ def _write_csv(found: "Comparison") -> None:
             for end in ((each.value, each.low, each.high) if each else [None] * 3)
         ]
         cell = row.cell
-        rows.writerow([no_formula(cell.label), no_formula(cell.spec.id), cell.state,
+        rows.writerow([escape_formula(cell.label), escape_formula(cell.spec.id), cell.state,
                        len(cell.captures), *figures])  # fmt: skip
 
 

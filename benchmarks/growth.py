@@ -39,7 +39,7 @@ from stamp import RESULTS, stamp
 from specprof import registry
 from specprof.analysis.comparison import Figure
 from specprof.analysis.paired_timing import MIN_REPETITIONS, median
-from specprof.cli._table import ABSENT, _lines
+from specprof.cli._table import MISSING_TEXT, align_columns
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat import read
 from specprof.engine.instruments.threads import threads
@@ -239,7 +239,7 @@ def table(whole: dict[str, Any]) -> list[str]:
             ("what it took", TOOK, TOOK_UNIT, [_took(row) for row in rows]),
         ):
             grid = [list(column) for column in zip(heads, units, *shown, strict=True)]
-            lines += ["", f"target {target}, draft {draft}: {title}", *_lines(grid)]
+            lines += ["", f"target {target}, draft {draft}: {title}", *align_columns(grid)]
     count = whole["repetitions"]
     few = f"; intervals need {MIN_REPETITIONS}" if count < MIN_REPETITIONS else " [95% interval]"
     return [*lines, "", f"medians of {count} repetitions, each there and back{few}"]
@@ -269,7 +269,7 @@ def _took(row: dict[str, Any]) -> list[str]:
 def _figure(figure: dict[str, Any] | None, scale: float = 1, *, bounds: bool = False) -> str:
     """Return a figure with three digits, and its interval where it has one and that is asked."""
     if figure is None:
-        return ABSENT
+        return MISSING_TEXT
     value, low, high = (figure[name] for name in ("value", "low", "high"))
     told_ = f"{scale * value:.3g}"
     return (

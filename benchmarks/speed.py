@@ -22,7 +22,7 @@ from stamp import save, stamp
 
 from specprof.analysis.paired_timing import MIN_REPETITIONS
 from specprof.bench.contest import PEERS, Entry, entries, own_entries, play
-from specprof.cli._contest import figures, shown, table
+from specprof.cli._contest import figures, printable_text, table
 from specprof.settings import Settings
 
 WINDOW = 256
@@ -84,7 +84,7 @@ def main() -> None:
                     report=lambda line: print(line, file=sys.stderr, flush=True),
                 )
             name = f"temperature {temperature:g}, context {context}"
-            print(f"{name}\n{shown(table(found))}", flush=True)
+            print(f"{name}\n{printable_text(table(found))}", flush=True)
             result[name] = figures(found)
             place = save(asked.name, result)
             if found.stopped:

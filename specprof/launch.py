@@ -233,7 +233,7 @@ def _shown(
     path: Path, child: subprocess.Popen[bytes], log: Path, before: _Standing | None
 ) -> int | None:
     """Show the run once it has begun; return the exit code, None if it ended before that."""
-    from specprof.tui.stop import ended
+    from specprof.tui.stop import stop_child
 
     try:
         if not _wait_for_header(path, child, before):
@@ -242,7 +242,7 @@ def _shown(
 
         return show(path, child, log)
     except KeyboardInterrupt:  # before the dashboard was there to hear it, or after
-        return ended(child)
+        return stop_child(child)
 
 
 def _told_of(path: Path, child: subprocess.Popen[bytes], log: Path, code: int) -> int:

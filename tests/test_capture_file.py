@@ -182,7 +182,7 @@ def test_an_export_that_is_cut_short_leaves_the_old_file(tmp_path, monkeypatch):
 
     path, out = captures.healthy(tmp_path / "run.jsonl"), tmp_path / "out.csv"
     out.write_text("old")
-    found = csv._found
+    found = csv._survey_events
 
     def then_overwritten(capture):
         told = found(capture)
@@ -190,7 +190,7 @@ def test_an_export_that_is_cut_short_leaves_the_old_file(tmp_path, monkeypatch):
             file.truncate(3000)
         return told
 
-    monkeypatch.setattr(csv, "_found", then_overwritten)
+    monkeypatch.setattr(csv, "_survey_events", then_overwritten)
     with pytest.raises(CaptureReplaced):
         export(format_="csv", capture=path, output=out, force=True)
     assert out.read_text() == "old"

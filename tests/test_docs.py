@@ -100,8 +100,11 @@ def test_an_unknown_label_would_be_seen(text, expected):
 def explained():
     """Return what `specprof explain` prints of each name it knows, and its list."""
     names = [*registry.members("rule"), *registry.members("probe"), *METRICS, *cases()]
-    texts = [explain._all(), *(explain._one(name) for name in [*names, *explain._members()])]
-    return [explain.cited(text) for text in texts]
+    texts = [
+        explain._list_all(),
+        *(explain._explain(name) for name in [*names, *explain._member_texts()]),
+    ]
+    return [explain.cite_docs(text) for text in texts]
 
 
 def test_what_explain_cites_names_the_page():

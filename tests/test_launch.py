@@ -180,7 +180,7 @@ def test_resuming_takes_no_other_wishes(tmp_path):
     """What the sweep was asked for stands."""
     done = specprof("run", "--resume", tmp_path, "--depth", 3)
     assert done.returncode == 2
-    assert "give it alone" in done.stderr
+    assert "leave out the other options" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import msgspec
 import torch
 
 from specprof.analysis.comparison import Figure
-from specprof.cli._table import ABSENT, _lines
+from specprof.cli._table import MISSING_TEXT, align_columns
 from specprof.errors import SpecprofError
 from specprof.settings import Settings
 
@@ -80,7 +80,7 @@ class Row:
         """What came of the goal, in a word."""
         if self.met is not None:
             return VERDICTS[self.met]
-        return ABSENT if self.goal is None or self.figure is None else OPEN
+        return MISSING_TEXT if self.goal is None or self.figure is None else OPEN
 
 
 def of(found: Figure | None, **said: object) -> Row:
@@ -191,14 +191,14 @@ def table(rows: Sequence[Row]) -> list[str]:
     """Return the rows as lines, with numbered notes below; what is not known is a dash."""
     notes = {note: place for place, note in enumerate(_notes(rows), start=1)}
     told = [
-        (_figure(row), row.unit, row.goal or ABSENT, row.verdict, _marked(row, notes))
+        (_figure(row), row.unit, row.goal or MISSING_TEXT, row.verdict, _marked(row, notes))
         for row in rows
     ]
     grid = [["", *(row.what for row in rows)]]
     heads = ("figure", "unit", "goal", "", "")
     grid += [list(column) for column in zip(heads, *told, strict=True)]
     below = [f"[{place}] {note}" for note, place in notes.items()]
-    return [*_lines(grid, heads=1), *([""] if below else []), *below]
+    return [*align_columns(grid, heads=1), *([""] if below else []), *below]
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:
@@ -212,7 +212,7 @@ def _marked(row: Row, notes: dict[str, int]) -> str:
 
 def _figure(row: Row) -> str:
     if row.figure is None:
-        return ABSENT
+        return MISSING_TEXT
     told = f"{row.figure:.4g}"
     bounded = row.low is not None and row.high is not None
     return f"{told} [{row.low:.4g} {row.high:.4g}]" if bounded else told

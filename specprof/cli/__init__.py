@@ -1,7 +1,8 @@
-"""The command line: one file a command, each of which parses, calls and prints.
+"""The command line: one file per command. Each parses its arguments, calls and prints.
 
-Importing this loads neither torch nor textual, numpy nor scipy: a command imports what it needs
-inside itself. stdout is data, stderr is narration; `specprof.errors` lists the exit codes.
+Importing this package loads none of torch, textual, numpy and scipy: a command imports what it
+needs inside its function. stdout is data, stderr is narration; `specprof.errors` lists the exit
+codes.
 """
 
 import contextlib
@@ -24,47 +25,48 @@ WISHES: Final = (
     ("see where time and acceptance go", "run"),
     ("measure models of your own", "run --target BIG --draft SMALL"),
     ("compare settings", "run --sweep depth=2,4,8"),
-    ("lay runs side by side", "compare a.jsonl b.jsonl"),
-    ("open a run, or follow a live one", "view run.jsonl"),
-    ("know whether it is a bug", "diagnose run.jsonl"),
+    ("compare finished runs", "compare a.jsonl b.jsonl"),
+    ("open a run, or follow a live run", "view run.jsonl"),
+    ("know whether a run has a bug", "diagnose run.jsonl"),
     ("check a printed table of results", "diagnose results.csv"),
     ("understand a finding or a number", "explain tau"),
-    ("see a fault found, to test this tool", "drill kv/target-rejected-kept"),
-    ("time it against transformers", "bench"),
+    ("test this tool on a known fault", "drill kv/target-rejected-kept"),
+    ("time decoding against transformers", "bench"),
     ("use another viewer", "export speedscope run.jsonl"),
-    ("know all there is to choose from", "list"),
+    ("list all names and settings", "list"),
 )
-"""What a user wants -> the command line that serves it; `specprof --help` opens with these."""
+"""What a user wants -> the command line for it; `specprof --help` opens with this table."""
 
 
-def _help() -> str:
-    """Return the opening of `specprof --help`: a table of at most 80 columns, indented by two."""
+def _opening_help() -> str:
+    """Return the first part of `specprof --help`: a table within 80 columns when indented by 2."""
     width = max(len(wish) for wish, _ in WISHES) + 2
     rows = [("You want to", "Type"), *((wish, f"specprof {line}") for wish, line in WISHES)]
     table = "\n".join(f"{wish:{width}}{line}" for wish, line in rows)
-    return f"Profile and diagnose speculative decoding.\n\n\b\n{table}"  # \b: not rewrapped
+    keep_lines = "\b"  # Click's sign: the paragraph below is not wrapped
+    return f"Profile and diagnose speculative decoding.\n\n{keep_lines}\n{table}"
 
 
 app = typer.Typer(
     name="specprof",
-    help=_help(),
+    help=_opening_help(),
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-UNWRITABLE: Final = {
-    errno.ENOSPC: "make room",
-    errno.EDQUOT: "make room",
-    errno.EFBIG: "raise the limit, or ask for less",
-    errno.EBADF: "it is closed: let it lead to a file or to another program",
-    errno.EIO: "let it lead to a file",
+STDOUT_REMEDIES: Final = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EFBIG: "raise the limit on file sizes, or ask for less output",
+    errno.EBADF: "stdout is closed: redirect it to a file or to another program",
+    errno.EIO: "redirect stdout to a file",
 }
-"""What a failed write to stdout can come from -> what to do."""
+"""Error number of a failed write to stdout -> what the user can do."""
 
 
-def _version(*, asked: bool) -> None:
+def _print_version(*, asked: bool) -> None:
     if asked:
         typer.echo(f"specprof {__version__}")
         raise typer.Exit
@@ -74,15 +76,18 @@ def _version(*, asked: bool) -> None:
 def options(
     *,
     version: Annotated[
-        bool, typer.Option("--version", callback=lambda asked: _version(asked=asked), is_eager=True)
+        bool,
+        typer.Option(
+            "--version", callback=lambda asked: _print_version(asked=asked), is_eager=True
+        ),
     ] = False,
 ) -> None:  # its help text is the app's
-    """Take the options that stand before any command."""
+    """Take the options that come before the command's name."""
 
 
 def main() -> None:
-    """Run the command line; a known error is told in two lines, with its exit code."""
-    _keep_out_the_folder()
+    """Run the command line; print a known error in two lines and end with its exit code."""
+    _exclude_current_folder()
     _open_standard_streams()
     try:
         with endings.as_interrupts():
@@ -93,16 +98,16 @@ def main() -> None:
         endings.end_by_code()
         sys.exit(INTERRUPTED)
     except OSError as error:
-        if error.filename is not None:  # the system's own words tell what a file's trouble is
+        if error.filename is not None:  # the system's message says what is wrong with the file
             title = f"can't use {os.fsdecode(error.filename)}: {error.strerror}"
             _fail(title, "give another file or folder", UsageError.exit_code)
-        if error.errno not in UNWRITABLE and error.errno != errno.EPIPE:
+        if error.errno not in STDOUT_REMEDIES and error.errno != errno.EPIPE:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what waits there can't be written either
-        if error.errno == errno.EPIPE:  # whoever read has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the exit would write again
+        if error.errno == errno.EPIPE:  # the reader closed the pipe
             sys.exit(SpecprofError.exit_code)
         title = f"can't write to stdout: {error.strerror}"
-        _fail(title, UNWRITABLE[error.errno], SpecprofError.exit_code)
+        _fail(title, STDOUT_REMEDIES[error.errno], SpecprofError.exit_code)
 
 
 def _run() -> None:
@@ -111,7 +116,7 @@ def _run() -> None:
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
             endings.end_by_code()
-        sys.stdout.flush()  # here its failure can still be told
+        sys.stdout.flush()  # a failure at exit could no longer be reported
         raise
     except SpecprofError:
         raise
@@ -125,15 +130,16 @@ def _fail(title: str, hint: str, code: int) -> NoReturn:
 
 
 def _open_standard_streams() -> None:
-    """Open those of stdin, stdout and stderr that are closed, and let no name break their text.
+    """Open stdin, stdout and stderr where they are closed; escape what stdout can't encode.
 
-    Else the next file that is opened, a capture, would be taken for one of them. What is then
-    written to stdout fails and is told, for it was asked for; narration is lost in silence.
+    Otherwise the next opened file, such as a capture, would get the number of a closed stream.
+    Writing to the reopened stdout fails, so the user learns that the data is lost. Narration on the
+    reopened stderr is dropped without an error.
     """
     modes = {"stdin": os.O_RDONLY, "stdout": os.O_RDONLY, "stderr": os.O_WRONLY}
     for number, (name, mode) in enumerate(modes.items()):
         if getattr(sys, name) is None:
-            place = os.open(os.devnull, mode)  # the lowest number that is free, so this one
+            place = os.open(os.devnull, mode)  # takes the lowest free number: this stream's
             writes = "r" if name == "stdin" else "w"
             setattr(sys, name, os.fdopen(place, writes, encoding="utf-8", closefd=False))
             os.set_inheritable(number, True)
@@ -141,10 +147,11 @@ def _open_standard_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def _keep_out_the_folder() -> None:
-    """Have children look for modules only where this process does.
+def _exclude_current_folder() -> None:
+    """Keep the current folder out of the module search path of child processes.
 
-    They are started by `python -m`, which looks in the current folder first; it may be anybody's.
+    `python -m` starts them and searches the current folder first. A stranger may have written that
+    folder. Nothing changes where this process itself searches it.
     """
     with contextlib.suppress(OSError):  # the folder itself may be gone
         if {"", str(Path.cwd())} & set(sys.path):
@@ -152,7 +159,7 @@ def _keep_out_the_folder() -> None:
     os.environ.setdefault("PYTHONSAFEPATH", "1")
 
 
-# Every file of this folder is a command; none is listed anywhere.
+# Every file of this folder is a command, so that a new one needs no registration.
 for _command in pkgutil.iter_modules(__path__):
     if not _command.name.startswith("_"):
         importlib.import_module(f"{__name__}.{_command.name}")

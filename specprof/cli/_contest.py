@@ -1,38 +1,38 @@
-"""Shows a contest: one table, fitted to the screen, or the same figures as JSON."""
+"""Prints the results of `specprof bench`: a table with notes, or the same figures as JSON."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from specprof.cli._table import ABSENT, _lines
+from specprof.cli._table import MISSING_TEXT, align_columns
 
 if TYPE_CHECKING:
     from specprof.analysis.comparison import Figure
     from specprof.bench.contest import Contest, Standing, Strayed
 
 SCHEMA = "specprof.bench/1"
-VARIED = ("path", "graphs", "detail", "cache", "draft_cache")
-"""Settings that tell entries apart; the first three are ours alone."""
-HEADS = ("", "emitted", "speed", "speed", "speed", "tau")
-UNDER = ("", "/second", "over generate", "over assisted", "over own off", "/round")
+VARIED_SETTINGS = ("path", "graphs", "detail", "cache", "draft_cache")
+"""Settings that differ between entries; only our own loops have the first three."""
+HEADINGS = ("", "emitted", "speed", "speed", "speed", "tau")
+UNITS = ("", "/second", "over generate", "over assisted", "over own off", "/round")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One entry's figures; None is not known."""
+    """The figures of one entry; None is not known."""
 
     name: str
     emitted_per_second: "Figure | None" = None
     over_generate: "Figure | None" = None
     over_assisted: "Figure | None" = None
     over_off: "Figure | None" = None
-    """Over the same loop without a profiler; None of that itself, and of peers."""
+    """Speed over the same loop with the profiler off; None for that loop itself and for peers."""
     tau: float | None = None
 
 
 def rows(found: "Contest") -> list[Row]:
-    """Return each entry's figures, over the first entry of each peer's loop."""
+    """Return the figures of each entry; ratios are over the first entry of each peer's loop."""
     peers = {
         loop: next((one for one in found.standings if one.entry.loop == loop), None)
         for loop in ("generate", "assisted")
@@ -40,10 +40,10 @@ def rows(found: "Contest") -> list[Row]:
     return [
         Row(
             name=each.entry.name,
-            emitted_per_second=_rate(found, each),
-            over_generate=_over(each, peers["generate"]),
-            over_assisted=_over(each, peers["assisted"]),
-            over_off=_over(each, _without_profiler(found, each)),
+            emitted_per_second=_emitted_per_second(found, each),
+            over_generate=_speed_over(each, peers["generate"]),
+            over_assisted=_speed_over(each, peers["assisted"]),
+            over_off=_speed_over(each, _without_profiler(found, each)),
             tau=_tau(each),
         )
         for each in found.standings
@@ -51,27 +51,29 @@ def rows(found: "Contest") -> list[Row]:
 
 
 def table(found: "Contest") -> list[str]:
-    """Return the table's lines, and below it what a reader must know to read it."""
-    told = rows(found)
+    """Return the lines of the table, then the notes needed to read it."""
+    known = rows(found)
     grid = [
-        ["", "", *(each.name for each in told)],
-        [HEADS[1], UNDER[1], *(_speed(each.emitted_per_second) for each in told)],
+        ["", "", *(each.name for each in known)],
+        [HEADINGS[1], UNITS[1], *(_format_speed(each.emitted_per_second) for each in known)],
     ]
     for place, name in enumerate(("over_generate", "over_assisted", "over_off"), start=2):
-        grid.append([HEADS[place], UNDER[place], *(_ratio(getattr(each, name)) for each in told)])
-    taus = [ABSENT if each.tau is None else f"{each.tau:.2f}" for each in told]
-    grid.append([HEADS[-1], UNDER[-1], *taus])
-    return [*_lines(grid), "", *notes(found)]
+        grid.append(
+            [HEADINGS[place], UNITS[place], *(_format_ratio(getattr(each, name)) for each in known)]
+        )
+    taus = [MISSING_TEXT if each.tau is None else f"{each.tau:.2f}" for each in known]
+    grid.append([HEADINGS[-1], UNITS[-1], *taus])
+    return [*align_columns(grid), "", *notes(found)]
 
 
 def notes(found: "Contest") -> list[str]:
-    """Return who played for what, and what must be said of the figures."""
-    told = [_pairing(found), *_measured(found), *_agreement(found)]
-    return [*told, *_replayed(found), *_absent(found)]
+    """Return a line for each thing a reader must know: models, timing, tokens, missing rows."""
+    lines = [_describe_pair(found), *_measurement_notes(found), *_agreement_notes(found)]
+    return [*lines, *_replay_notes(found), *_absence_notes(found)]
 
 
 def document(found: "Contest", **more: object) -> str:
-    """Return the contest as one JSON document: figures, times of every play, what strayed."""
+    """Return the contest as one JSON document: figures, times of every play, differing tokens."""
     import msgspec
 
     from specprof.plain import as_json, plain_json
@@ -81,14 +83,14 @@ def document(found: "Contest", **more: object) -> str:
 
 
 def figures(found: "Contest") -> dict[str, object]:
-    """Return what was found, as JSON knows it."""
+    """Return the contest's results as JSON types."""
     import msgspec
 
     cells = [
         {
             **msgspec.to_builtins(row),
             "loop": each.entry.loop,
-            **{field: getattr(each.entry.settings, field) for field in VARIED},
+            **{field: getattr(each.entry.settings, field) for field in VARIED_SETTINGS},
             "trouble": each.trouble,
             "threads": each.threads,
             "replayed": each.replayed,
@@ -113,13 +115,13 @@ def figures(found: "Contest") -> dict[str, object]:
     }
 
 
-def _rate(found: "Contest", standing: "Standing") -> "Figure | None":
+def _emitted_per_second(found: "Contest", standing: "Standing") -> "Figure | None":
     from specprof.analysis.paired_timing import per_second
 
     return per_second(found.settings.max_new_tokens, _times(standing))
 
 
-def _over(standing: "Standing", base: "Standing | None") -> "Figure | None":
+def _speed_over(standing: "Standing", base: "Standing | None") -> "Figure | None":
     from specprof.analysis.paired_timing import speedup
 
     if base is None or base is standing or not base.bouts:
@@ -149,41 +151,41 @@ def _without_profiler(found: "Contest", standing: "Standing") -> "Standing | Non
     return next((one for one in same if one.entry.settings == bare), None)
 
 
-def _speed(figure: "Figure | None") -> str:
+def _format_speed(figure: "Figure | None") -> str:
     if figure is None:
-        return ABSENT
-    return _bounded(figure, ".0f" if figure.value >= 100 else ".1f")  # noqa: PLR2004 - three digits
+        return MISSING_TEXT
+    return _format_interval(figure, ".0f" if figure.value >= 100 else ".1f")  # noqa: PLR2004 - three digits
 
 
-def _ratio(figure: "Figure | None") -> str:
-    return ABSENT if figure is None else _bounded(figure, ".2f")
+def _format_ratio(figure: "Figure | None") -> str:
+    return MISSING_TEXT if figure is None else _format_interval(figure, ".2f")
 
 
-def _bounded(figure: "Figure", form: str) -> str:
+def _format_interval(figure: "Figure", form: str) -> str:
     if figure.low is None or figure.high is None:
         return format(figure.value, form)
     return f"{figure.value:{form}} [{figure.low:{form}} {figure.high:{form}}]"
 
 
-def _pairing(found: "Contest") -> str:
+def _describe_pair(found: "Contest") -> str:
     asked = found.settings
-    law = f"temperature {asked.temperature:g}" if asked.temperature else "greedy"
+    sampling = f"temperature {asked.temperature:g}" if asked.temperature else "greedy"
     return (
-        f"{asked.target} with {asked.draft}, {law}: {asked.max_new_tokens} tokens after "
-        f"{asked.context:,} held in the caches; {found.device}, {found.dtype}"
+        f"{asked.target} with {asked.draft}, {sampling}: {asked.max_new_tokens} tokens after "
+        f"{asked.context:,} tokens in the caches; {found.device}, {found.dtype}"
     )
 
 
-def _measured(found: "Contest") -> list[str]:
+def _measurement_notes(found: "Contest") -> list[str]:
     from specprof.analysis.paired_timing import MIN_REPETITIONS
 
     ended = ", stopped by the user" if found.stopped else ""
-    told = f"medians of {found.repetitions} repetitions in {found.seconds:.0f} s{ended}, each there"
+    medians = f"medians of {found.repetitions} repetitions in {found.seconds:.0f} s{ended}"
     few = found.repetitions < MIN_REPETITIONS
     bounds = (
         f"; intervals need {MIN_REPETITIONS}: give more --seconds" if few else "; [95% interval]"
     )
-    lines = [f"{told} and back{bounds}"]
+    lines = [f"{medians}, each played in order and in reverse{bounds}"]
     if found.device != "cpu":
         return lines
     taken = defaultdict[int, list[str]](list)
@@ -193,66 +195,68 @@ def _measured(found: "Contest") -> list[str]:
     counts = sorted(taken)
     if len(counts) == 1:
         return [*lines, f"threads: {counts[0]}"]
-    told = "; ".join(f"{count}: {', '.join(taken[count])}" for count in counts)
-    return [*lines, f"threads, each as measured fastest: {told}"]
+    rows_by_count = "; ".join(f"{count}: {', '.join(taken[count])}" for count in counts)
+    return [*lines, f"threads, for each row its measured fastest: {rows_by_count}"]
 
 
-def _agreement(found: "Contest") -> list[str]:
-    """Say whether greedy tokens are the same ones."""
+def _agreement_notes(found: "Contest") -> list[str]:
+    """Return lines on whether all entries emitted equal greedy tokens."""
     played = [each for each in found.standings if each.bouts]
     if any(each.entry.settings.temperature for each in played):
-        return ["sampled: everybody draws tokens of its own, others in each play"]
+        return ["sampled: each row draws its own tokens, new ones in each play"]
     strayed = [(each, each.strayed) for each in played if each.strayed]
-    lines = [_told(each.entry.name, found_) for each, found_ in strayed]
-    laws = {_law(each) for each in played}
-    by = "everybody" if len(laws) == 1 else "everybody with the same target cache"
+    lines = [_describe_stray(each.entry.name, found_) for each, found_ in strayed]
+    laws = {_sampling_law(each) for each in played}
+    by = "all rows" if len(laws) == 1 else "rows with equal target caches"
     return lines or [f"{by} emitted the same {found.settings.max_new_tokens} tokens in every play"]
 
 
-def _law(standing: "Standing") -> object:
+def _sampling_law(standing: "Standing") -> object:
     from specprof.bench.contest import cache_law
 
     return cache_law(standing.entry.settings)
 
 
-def _told(name: str, strayed: "Strayed") -> str:
-    place = f"{name} leaves the tokens of {strayed.of} after {strayed.at}"
+def _describe_stray(name: str, strayed: "Strayed") -> str:
+    place = f"{name} differs from {strayed.of} after {strayed.at} tokens"
     if strayed.gap is None:
         return f"OTHER TOKENS: {place}"
-    apart = f"logits {strayed.gap:.2g} of their standard deviation apart"
+    apart = f"the two logits lie {strayed.gap:.2g} standard deviations apart"
     return f"{place}: a near tie, {apart}" if strayed.tie else f"OTHER TOKENS: {place}, {apart}"
 
 
-def _replayed(found: "Contest") -> list[str]:
-    """Say what the eager entries are for, and whose short forwards could not be replayed."""
+def _replay_notes(found: "Contest") -> list[str]:
+    """Return lines on what `eager` rows are, and on rows whose short forwards are not replayed."""
     ours = [each for each in found.standings if each.bouts and each.replayed is not None]
     lines = list[str]()
     if any(each.entry.settings.graphs == "off" for each in ours):
-        lines.append("eager: off, and no short forward replayed; the others of ours replay them")
+        lines.append(
+            "eager: like off, but short forwards are not replayed; our other rows replay them"
+        )
     asked = [each for each in ours if each.entry.settings.graphs != "off"]
     why = {each.unreplayed for each in asked}
     if len(why) == 1 and None not in why:
-        return [*lines, f"but nobody can replay them: {why.pop()}"]
-    told = ((each.unreplayed, each.entry.name) for each in asked if each.unreplayed)
-    return [*lines, *_together(told, "can't replay them all")]
+        return [*lines, f"but no row can replay them here: {why.pop()}"]
+    reasons = ((each.unreplayed, each.entry.name) for each in asked if each.unreplayed)
+    return [*lines, *_group_by_reason(reasons, "can't replay all short forwards")]
 
 
-def _absent(found: "Contest") -> list[str]:
-    """Return why entries didn't play, those with the same reason on one line."""
-    told = ((each.trouble, each.entry.name) for each in found.standings if each.trouble)
-    return _together(told, "can't play")
+def _absence_notes(found: "Contest") -> list[str]:
+    """Return why entries didn't play; entries with equal reasons share a line."""
+    reasons = ((each.trouble, each.entry.name) for each in found.standings if each.trouble)
+    return _group_by_reason(reasons, "can't play")
 
 
-def _together(told: Iterable[tuple[str | None, str]], what: str) -> list[str]:
-    """Return a line a reason: the names that share it, what befell them, and the reason."""
-    reasons = defaultdict[str | None, list[str]](list)
-    for reason, name in told:
-        reasons[reason].append(name)
-    return [f"{', '.join(names)} {what}: {reason}" for reason, names in reasons.items()]
+def _group_by_reason(reasons: Iterable[tuple[str | None, str]], what: str) -> list[str]:
+    """Return a line for each reason: the names that share it, `what` happened, the reason."""
+    grouped = defaultdict[str | None, list[str]](list)
+    for reason, name in reasons:
+        grouped[reason].append(name)
+    return [f"{', '.join(names)} {what}: {reason}" for reason, names in grouped.items()]
 
 
-def shown(lines: Sequence[str]) -> str:
-    """Return lines fit to print anywhere."""
+def printable_text(lines: Sequence[str]) -> str:
+    """Return the lines as text with control characters escaped."""
     from specprof.plain import plain
 
     return "".join(f"{plain(line)}\n" for line in lines)

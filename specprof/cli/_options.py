@@ -1,7 +1,7 @@
-"""Options that several commands share: one for each setting, and what the user says by hand.
+"""Options that several commands share: one for each setting, `--allow` and `--trust-remote-code`.
 
-An option of a setting is made from what the setting says of itself (`settings.known_settings`).
-Knows how Typer reads a signature.
+The option of a setting is made from the setting's own type, bounds and text
+(`settings.known_settings`). This module knows how Typer reads a function's signature.
 """
 
 import functools
@@ -15,13 +15,13 @@ import typer
 from specprof.settings import Value, known_settings
 
 Given = dict[str, Value]
-"""Setting -> the value that was given, or that stands in the help."""
+"""Setting -> the value from the command line, or the default that the help shows."""
 Command = Callable[..., None]
 Allow = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME",
-        help="A model, text or dataset that the file may have loaded; repeatable.",
+        help="Permit loading this model, text or dataset that the file names; repeatable.",
     ),
 ]
 Code = Annotated[
@@ -34,27 +34,27 @@ Seed = Annotated[int, typer.Option(help=known_settings()["seed"].option)]
 
 
 class SettingOption(msgspec.Struct, frozen=True):
-    """How a command asks for a setting, where that is not as the setting says."""
+    """A setting's option in one command; fields other than `setting` replace the setting's own."""
 
     setting: str
     name: str | None = None
-    """None: the setting's own, as of all that follows."""
+    """None keeps the setting's own, here and in the fields below."""
     text: str | None = None
     default: Value = None
     least: int | None = None
 
-    def parameter(self, *, preset: bool) -> inspect.Parameter:
-        """Return the parameter that Typer makes the option of.
+    def to_parameter(self, *, preset: bool) -> inspect.Parameter:
+        """Return the parameter from which Typer makes the option.
 
-        `preset`: its default stands in the help, and so does its least value. Otherwise None stands
-        for an option that was not given.
+        With `preset` the option has a default and a least value, and the help shows both. Otherwise
+        its default is None, which marks an option that was not given.
         """
-        said = known_settings()[self.setting]
-        default = (said.default if self.default is None else self.default) if preset else None
-        least = (said.least if self.least is None else self.least) if preset else None
-        flags = [said.flags] if said.flags else []
-        shown = typer.Option(*flags, help=self.text or said.option, min=least)
-        kind: Any = said.kind if default is not None else said.kind | None
+        setting = known_settings()[self.setting]
+        default = (setting.default if self.default is None else self.default) if preset else None
+        least = (setting.least if self.least is None else self.least) if preset else None
+        flags = [setting.flags] if setting.flags else []
+        shown = typer.Option(*flags, help=self.text or setting.option, min=least)
+        kind: Any = setting.kind if default is not None else setting.kind | None
         return inspect.Parameter(
             self.name or self.setting,
             inspect.Parameter.KEYWORD_ONLY,
@@ -63,29 +63,30 @@ class SettingOption(msgspec.Struct, frozen=True):
         )
 
 
-def settings_left_open(command: Command) -> Command:
-    """Give a command an option for every setting that has one; only what was given is handed on.
+def add_setting_options(command: Command) -> Command:
+    """Give a command an option for every setting that has option text.
 
-    The options stand in the place of its parameter `given`, in the order of the settings. One that
-    the command names as a parameter of its own is left where it is.
+    The options replace the command's parameter `given`, in the order of the settings. A setting
+    that is a parameter of the command keeps that parameter. `given` then holds only the options
+    that the user typed.
     """
     own = inspect.signature(command).parameters
     asked = [
         SettingOption(name)
-        for name, said in known_settings().items()
-        if said.option is not None and name not in own
+        for name, setting in known_settings().items()
+        if setting.option is not None and name not in own
     ]
     return _with_options(command, asked, preset=False)
 
 
-def settings_preset(*asked: SettingOption) -> Callable[[Command], Command]:
-    """Give a command these options, in the place of its parameter `given`; each has a default."""
+def add_preset_options(*asked: SettingOption) -> Callable[[Command], Command]:
+    """Replace a command's parameter `given` by these options, each with a default."""
     return lambda command: _with_options(command, asked, preset=True)
 
 
 def _with_options(command: Command, asked: Iterable[SettingOption], *, preset: bool) -> Command:
-    """Return the command with a signature that Typer reads: `given` becomes one option each."""
-    made = {each.setting: each.parameter(preset=preset) for each in asked}
+    """Return the command with one parameter per option in its signature instead of `given`."""
+    made = {each.setting: each.to_parameter(preset=preset) for each in asked}
     signature = inspect.signature(command)
     parameters = list[inspect.Parameter]()
     for name, parameter in signature.parameters.items():
@@ -101,8 +102,8 @@ def _with_options(command: Command, asked: Iterable[SettingOption], *, preset: b
     return called
 
 
-def assigned(asked: str, option: str) -> tuple[str, str]:
-    """Return the setting and the text of FIELD=VALUE; UsageError where that is something else."""
+def split_assignment(asked: str, option: str) -> tuple[str, str]:
+    """Return the setting and the text of FIELD=VALUE. Raises UsageError without an equals sign."""
     from specprof.errors import UsageError
     from specprof.plain import brief
 

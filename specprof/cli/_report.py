@@ -1,4 +1,4 @@
-"""Prints diagnoses: coloured on a terminal, the same characters without colour anywhere else."""
+"""Prints diagnoses, in colour on a terminal; without colour the characters are equal."""
 
 import sys
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 Form = Literal["text", "json", "sarif", "github"]
 FORMS: tuple[Form, ...] = get_args(Form)
-LOOKS = {
+STYLES = {
     "title": "bold",
     "sentence": "",
     "heading": "bold",
@@ -19,10 +19,10 @@ LOOKS = {
 }
 
 
-def form_of(asked: str, *, json: bool = False) -> Form:
-    """Return the form of that name; `json` stands for the one of its name.
+def parse_form(asked: str, *, json: bool = False) -> Form:
+    """Return the form called `asked`; the flag `json` stands for the form "json".
 
-    Raises UnknownName where there is none, UsageError where two are asked for.
+    Raises UnknownName where no form is called so, UsageError where two forms are asked for.
     """
     from specprof.errors import UnknownName, UsageError
 
@@ -30,7 +30,7 @@ def form_of(asked: str, *, json: bool = False) -> Form:
     if form is None:
         raise UnknownName("format of a diagnosis", asked, FORMS)
     if json and form not in {"text", "json"}:
-        raise UsageError(f"--json was asked for, and --format {form}", "leave one of them out")
+        raise UsageError(f"both --json and --format {form} were given", "leave one of them out")
     return "json" if json else form
 
 
@@ -66,4 +66,4 @@ def _print(diagnoses: Sequence["Diagnosis"]) -> None:
         for role, text in report.lines(diagnosis):
             if role == "heading":
                 console.print()
-            console.print(Text(text, style=LOOKS[role]))
+            console.print(Text(text, style=STYLES[role]))

@@ -1,4 +1,4 @@
-"""Prints comparisons: one table, fitted to the screen, or the same figures as JSON or CSV."""
+"""Prints comparisons: a table within 100 characters, or the same figures as JSON or CSV."""
 
 import csv
 import sys
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from specprof.analysis.comparison import ByDepth, Comparison, Figure, Row
 
-WIDTH = 100
-GAP = "  "
-ABSENT = "–"
-LONGEST_LABEL = 32
+TABLE_WIDTH = 100
+COLUMN_GAP = "  "
+MISSING_TEXT = "–"
+MAX_LABEL_WIDTH = 32
 SCHEMA = "specprof.compare/1"
 
 
@@ -23,87 +23,91 @@ class Column:
 
     head: str
     under: str
-    """Its unit or denominator."""
+    """The unit or the denominator, below `head`."""
     text: "Callable[[Row], str]"
 
 
-def _plainly(name: str, form: str, scale: float = 1.0) -> "Callable[[Row], str]":
+def _plain_figure(name: str, form: str, scale: float = 1.0) -> "Callable[[Row], str]":
     def text(row: "Row") -> str:
         figure = row.figures.get(name)
-        return ABSENT if figure is None else format(figure.value / scale, form)
+        return MISSING_TEXT if figure is None else format(figure.value / scale, form)
 
     return text
 
 
-def _speed(row: "Row") -> str:
-    """Tokens a second, and half the range over the repeats."""
-    told = _plainly("emitted_per_second", ".1f")(row)
-    if len(row.repeats) < 2:  # noqa: PLR2004 - no range without a second
-        return told
+def _format_speed(row: "Row") -> str:
+    """Return tokens a second, and half the range over the repeats in percent of their mean."""
+    mean = _plain_figure("emitted_per_second", ".1f")(row)
+    if len(row.repeats) < 2:  # noqa: PLR2004 - one repeat has no range
+        return mean
     spread = (max(row.repeats) - min(row.repeats)) / (2 * sum(row.repeats) / len(row.repeats))
-    return f"{told} ±{spread:.0%}"
+    return f"{mean} ±{spread:.0%}"
 
 
-def _bounded(name: str, form: str = ".2f") -> "Callable[[Row], str]":
+def _figure_with_interval(name: str, form: str = ".2f") -> "Callable[[Row], str]":
     def text(row: "Row") -> str:
         figure = row.figures.get(name)
         if figure is None:
-            return ABSENT
-        told = format(figure.value, form)
+            return MISSING_TEXT
+        value = format(figure.value, form)
         if figure.low is None or figure.high is None:
-            return told
-        return f"{told} [{figure.low:{form}} {figure.high:{form}}]"
+            return value
+        return f"{value} [{figure.low:{form}} {figure.high:{form}}]"
 
     return text
 
 
-def _perplexity(row: "Row") -> str:
-    """Perplexity, and half the width of its interval."""
-    told, figure = _plainly("perplexity", ".2f")(row), row.figures.get("perplexity")
+def _format_perplexity(row: "Row") -> str:
+    """Return the perplexity, and half the width of its interval."""
+    value, figure = _plain_figure("perplexity", ".2f")(row), row.figures.get("perplexity")
     if figure is None or figure.low is None or figure.high is None:
-        return told
-    return f"{told} ±{(figure.high - figure.low) / 2:.2f}"
+        return value
+    return f"{value} ±{(figure.high - figure.low) / 2:.2f}"
 
 
-def _survival(row: "Row") -> str:
-    return " ".join(f"{each.value:.2f}" for each in row.survival) or ABSENT
+def _format_survival(row: "Row") -> str:
+    return " ".join(f"{each.value:.2f}" for each in row.survival) or MISSING_TEXT
 
 
-def _state(row: "Row") -> str:
+def _format_state(row: "Row") -> str:
     return row.cell.state
 
 
-MB = 1e6
+BYTES_PER_MB = 1e6
 COLUMNS = {
-    "emitted_per_second": Column("emitted", "/second", _speed),
-    "speedup": Column("speed-up", "over plain", _bounded("speedup")),
-    "tau": Column("tau", "/round", _plainly("tau", ".2f")),
-    "alpha_cond": Column("alpha_cond", "/reached", _plainly("alpha_cond", ".3f")),
-    "perplexity": Column("PPL", "", _perplexity),
-    "ms_per_emitted": Column("TPOT", "ms", _plainly("ms_per_emitted", ".2f")),
-    "ttft_ms": Column("TTFT", "ms", _plainly("ttft_ms", ".0f")),
+    "emitted_per_second": Column("emitted", "/second", _format_speed),
+    "speedup": Column("speed-up", "over plain", _figure_with_interval("speedup")),
+    "tau": Column("tau", "/round", _plain_figure("tau", ".2f")),
+    "alpha_cond": Column("alpha_cond", "/reached", _plain_figure("alpha_cond", ".3f")),
+    "perplexity": Column("PPL", "", _format_perplexity),
+    "ms_per_emitted": Column("TPOT", "ms", _plain_figure("ms_per_emitted", ".2f")),
+    "ttft_ms": Column("TTFT", "ms", _plain_figure("ttft_ms", ".0f")),
     "tokens_per_target_forward": Column(
-        "emitted", "/forward", _plainly("tokens_per_target_forward", ".2f")
+        "emitted", "/forward", _plain_figure("tokens_per_target_forward", ".2f")
     ),
-    "state": Column("state", "", _state),
-    "target_kv_bytes": Column("target", "KV MB", _plainly("target_kv_bytes", ".2f", MB)),
-    "target_compressions": Column("target", "compr.", _plainly("target_compressions", ".0f")),
-    "draft_kv_bytes": Column("draft", "KV MB", _plainly("draft_kv_bytes", ".2f", MB)),
-    "draft_compressions": Column("draft", "compr.", _plainly("draft_compressions", ".0f")),
-    "device_bytes": Column("device", "MB", _plainly("device_bytes", ".0f", MB)),
-    "accept_frac": Column("accept_frac", "/drafted", _plainly("accept_frac", ".3f")),
-    "rounds": Column("rounds", "", _plainly("rounds", ".0f")),
-    "scored_per_second": Column("scored", "/second", _plainly("scored_per_second", ".0f")),
+    "state": Column("state", "", _format_state),
+    "target_kv_bytes": Column(
+        "target", "KV MB", _plain_figure("target_kv_bytes", ".2f", BYTES_PER_MB)
+    ),
+    "target_compressions": Column("target", "compr.", _plain_figure("target_compressions", ".0f")),
+    "draft_kv_bytes": Column(
+        "draft", "KV MB", _plain_figure("draft_kv_bytes", ".2f", BYTES_PER_MB)
+    ),
+    "draft_compressions": Column("draft", "compr.", _plain_figure("draft_compressions", ".0f")),
+    "device_bytes": Column("device", "MB", _plain_figure("device_bytes", ".0f", BYTES_PER_MB)),
+    "accept_frac": Column("accept_frac", "/drafted", _plain_figure("accept_frac", ".3f")),
+    "rounds": Column("rounds", "", _plain_figure("rounds", ".0f")),
+    "scored_per_second": Column("scored", "/second", _plain_figure("scored_per_second", ".0f")),
     "speedup_over_plain_steps": Column(
-        "speed-up", "own cache", _bounded("speedup_over_plain_steps")
+        "speed-up", "own cache", _figure_with_interval("speedup_over_plain_steps")
     ),
-    "rss_bytes": Column("process", "MB", _plainly("rss_bytes", ".0f", MB)),
-    "survival": Column("S_1 S_2 ..", "/drafted there", _survival),
+    "rss_bytes": Column("process", "MB", _plain_figure("rss_bytes", ".0f", BYTES_PER_MB)),
+    "survival": Column("S_1 S_2 ..", "/drafted there", _format_survival),
 }
-"""By relevance: what doesn't fit is left out from the end."""
-HELD = ("target_kv_bytes", "target_compressions", "draft_kv_bytes", "draft_compressions")
-"""Columns that come before `BEFORE` where a cache drops tokens: memory is what is asked then."""
-BEFORE = "ms_per_emitted"
+"""Most relevant first: columns that don't fit are left out from the end."""
+CACHE_COLUMNS = ("target_kv_bytes", "target_compressions", "draft_kv_bytes", "draft_compressions")
+"""Columns that move before `AFTER_CACHE_COLUMNS` if a cache drops tokens: memory matters then."""
+AFTER_CACHE_COLUMNS = "ms_per_emitted"
 
 
 def show(
@@ -114,7 +118,7 @@ def show(
     wide: bool = False,
     by_depth: bool = False,
 ) -> None:
-    """Write the comparison of these captures and sweeps to stdout."""
+    """Write the comparison of these captures and sweeps to stdout. Raises CaptureUnreadable."""
     from specprof.analysis.comparison import compare
     from specprof.analysis.sweep_cells import read_cells
     from specprof.capture import ruined
@@ -125,25 +129,27 @@ def show(
         sys.stdout.write(document(found))
     elif csv_:
         sys.stderr.writelines(f"{plain(line)}\n" for line in found.damage)
-        _spreadsheet(found)
+        _write_csv(found)
     else:
         _print([*found.damage, ""] if found.damage else [])
-        _print(table(found, width=None if wide else WIDTH))
+        _print(table(found, width=None if wide else TABLE_WIDTH))
         if by_depth:
             _print(depths(found))
-        notes = found.notes + ([] if wide else _left_out(found, WIDTH))
+        notes = found.notes + ([] if wide else _columns_left_out_note(found, TABLE_WIDTH))
         _print(["", *notes] if notes else [])
     if found.ruined:
         raise ruined(", ".join(map(str, paths)), found.damage[0])
 
 
 def table(found: "Comparison", width: int | None) -> list[str]:
-    """Return the table's lines: the columns that somebody has a figure in, as far as they fit."""
-    return _lines([["", "", *map(_label, found.rows)], *_fitting(found, width).values()])
+    """Return the table's lines, with the columns that have a figure and fit into `width`."""
+    return align_columns(
+        [["", "", *map(_short_label, found.rows)], *_fit_columns(found, width).values()]
+    )
 
 
 def depths(found: "Comparison") -> list[str]:
-    """Return acceptance and perplexity by depth: a column each range of context lengths."""
+    """Return two tables, acceptance and perplexity: a row per cell, a column per context range."""
     lines = list[str]()
     for head, figure in (
         ("alpha_cond (accepted/reached) by context length", lambda one: one.alpha_cond),
@@ -154,7 +160,7 @@ def depths(found: "Comparison") -> list[str]:
 
 
 def document(found: "Comparison") -> str:
-    """Return the comparison as one JSON document: every figure, with what it rests on."""
+    """Return the comparison as one JSON document: every figure with its interval and count."""
     import msgspec
 
     from specprof.plain import as_json, plain_json
@@ -178,38 +184,38 @@ def document(found: "Comparison") -> str:
     return plain_json(msgspec.json.format(as_json(whole), indent=2)).decode() + "\n"
 
 
-def _fitting(found: "Comparison", width: int | None) -> dict[str, list[str]]:
-    """Return the columns that fit beside the labels, by name: their heads and texts."""
-    labels, chosen = ["", "", *map(_label, found.rows)], dict[str, list[str]]()
-    for name in _by_relevance(found.rows):
+def _fit_columns(found: "Comparison", width: int | None) -> dict[str, list[str]]:
+    """Return the columns that fit beside the labels: name -> heads and texts."""
+    labels, chosen = ["", "", *map(_short_label, found.rows)], dict[str, list[str]]()
+    for name in _order_by_relevance(found.rows):
         column = COLUMNS[name]
         texts = [column.head, column.under, *map(column.text, found.rows)]
-        if width is None or _width([labels, *chosen.values(), texts]) <= width:
+        if width is None or _grid_width([labels, *chosen.values(), texts]) <= width:
             chosen[name] = texts
     return chosen
 
 
-def _left_out(found: "Comparison", width: int) -> list[str]:
-    """Return a note of the columns that don't fit; none where all do."""
-    fitting = _fitting(found, width)
-    others = [COLUMNS[name] for name in _by_relevance(found.rows) if name not in fitting]
-    told = ", ".join(f"{each.head} {each.under}".rstrip() for each in others)
-    return [f"more with specprof compare --wide: {told}"] if others else []
+def _columns_left_out_note(found: "Comparison", width: int) -> list[str]:
+    """Return a note that names the columns that don't fit; nothing if all fit."""
+    fitting = _fit_columns(found, width)
+    others = [COLUMNS[name] for name in _order_by_relevance(found.rows) if name not in fitting]
+    names = ", ".join(f"{each.head} {each.under}".rstrip() for each in others)
+    return [f"more with specprof compare --wide: {names}"] if others else []
 
 
-def _by_relevance(rows: "Sequence[Row]") -> list[str]:
-    """Return the names of the columns that somebody has a figure in, the most telling first."""
-    names = [name for name in COLUMNS if _tells(name, rows)]
+def _order_by_relevance(rows: "Sequence[Row]") -> list[str]:
+    """Return the names of the columns that have a figure, the most relevant first."""
+    names = [name for name in COLUMNS if _is_informative(name, rows)]
     evicting = any("compressions" in name for row in rows for name in row.figures)
-    held = [name for name in names if evicting and name in HELD]
-    rest = [name for name in names if name not in held]
-    place = rest.index(BEFORE) if BEFORE in rest else len(rest)
-    return [*rest[:place], *held, *rest[place:]]
+    caches = [name for name in names if evicting and name in CACHE_COLUMNS]
+    rest = [name for name in names if name not in caches]
+    place = rest.index(AFTER_CACHE_COLUMNS) if AFTER_CACHE_COLUMNS in rest else len(rest)
+    return [*rest[:place], *caches, *rest[place:]]
 
 
-def _spreadsheet(found: "Comparison") -> None:
-    """Write a row a cell, a figure and its interval a column; empty is not known."""
-    from specprof.exporters.csv import no_formula
+def _write_csv(found: "Comparison") -> None:
+    """Write one row per cell, with three columns per figure; an empty field is not known."""
+    from specprof.exporters.csv import escape_formula
 
     names = [name for name in COLUMNS if any(name in row.figures for row in found.rows)]
     rows = csv.writer(sys.stdout, lineterminator="\n")
@@ -223,7 +229,7 @@ def _spreadsheet(found: "Comparison") -> None:
             for end in ((each.value, each.low, each.high) if each else [None] * 3)
         ]
         cell = row.cell
-        rows.writerow([no_formula(cell.label), no_formula(cell.spec.id), cell.state,
+        rows.writerow([escape_formula(cell.label), escape_formula(cell.spec.id), cell.state,
                        len(cell.captures), *figures])  # fmt: skip
 
 
@@ -231,53 +237,53 @@ def _depth_table(
     head: str, rows: "Sequence[Row]", figure: "Callable[[ByDepth], Figure | None]"
 ) -> list[str]:
     known = {
-        _label(row): {one.low: found.value for one in row.by_depth if (found := figure(one))}
+        _short_label(row): {one.low: found.value for one in row.by_depth if (found := figure(one))}
         for row in rows
     }
     edges = {one.low: one.high for row in rows for one in row.by_depth if figure(one)}
-    told = {label: at for label, at in known.items() if at}
-    grid = [["up to", *told]]
+    shown = {label: at for label, at in known.items() if at}
+    grid = [["up to", *shown]]
     for low, high in sorted(edges.items()):
-        texts = [f"{at[low]:.2f}" if low in at else ABSENT for at in told.values()]
+        texts = [f"{at[low]:.2f}" if low in at else MISSING_TEXT for at in shown.values()]
         grid.append([f"{high:,}", *texts])
-    return ["", head, *_lines(grid, heads=1)] if told else []
+    return ["", head, *align_columns(grid, heads=1)] if shown else []
 
 
-def _label(row: "Row") -> str:
+def _short_label(row: "Row") -> str:
     from specprof.plain import plain
 
-    told = plain(row.cell.label)
-    return told if len(told) <= LONGEST_LABEL else told[: LONGEST_LABEL - 1] + "…"
+    label = plain(row.cell.label)
+    return label if len(label) <= MAX_LABEL_WIDTH else label[: MAX_LABEL_WIDTH - 1] + "…"
 
 
-def _tells(name: str, rows: "Sequence[Row]") -> bool:
-    """Whether a column says something: the state of what ended well says nothing."""
+def _is_informative(name: str, rows: "Sequence[Row]") -> bool:
+    """Return whether a column adds information; the states of complete runs add none."""
     if name == "state":
         return any(row.cell.state != "complete" for row in rows)
-    if name == "tokens_per_target_forward":  # one forward a round, as it should be
+    if name == "tokens_per_target_forward":  # equal to tau: one forward a round, as usual
         return any(row.figures.get(name) != row.figures.get("tau") for row in rows)
     return any(name in row.figures or (name == "survival" and row.survival) for row in rows)
 
 
-def _width(grid: Sequence[Sequence[str]]) -> int:
-    return sum(max(map(len, column)) for column in grid) + len(GAP) * (len(grid) - 1)
+def _grid_width(grid: Sequence[Sequence[str]]) -> int:
+    return sum(max(map(len, column)) for column in grid) + len(COLUMN_GAP) * (len(grid) - 1)
 
 
-def _lines(grid: Sequence[Sequence[str]], heads: int = 2) -> list[str]:
-    """Return columns of texts as aligned lines, the first column to the left, a rule below."""
+def align_columns(grid: Sequence[Sequence[str]], heads: int = 2) -> list[str]:
+    """Return columns of texts as aligned lines, the first one to the left, a rule below `heads`."""
     widths = [max(map(len, column)) for column in grid]
     lines = [
-        GAP.join(
+        COLUMN_GAP.join(
             text.ljust(width) if place == 0 else text.rjust(width)
             for place, (text, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in zip(*grid, strict=True)
     ]
-    return [*lines[:heads], "─" * _width(grid), *lines[heads:]]
+    return [*lines[:heads], "─" * _grid_width(grid), *lines[heads:]]
 
 
 def _print(lines: Sequence[str]) -> None:
-    """Write lines, with colour on a terminal and the same characters anywhere else."""
+    """Write lines to stdout with control characters escaped."""
     from rich.console import Console
     from rich.text import Text
 

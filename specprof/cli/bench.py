@@ -1,4 +1,4 @@
-"""``specprof bench``: who decodes fastest on this machine, in one table."""
+"""``specprof bench``: which decoding loop is fastest on this machine, in one table."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specprof.cli import app
-from specprof.cli._options import Given, SettingOption, settings_preset
+from specprof.cli._options import Given, SettingOption, add_preset_options
 
 if TYPE_CHECKING:
     from specprof.bench.contest import Contest
@@ -20,61 +20,66 @@ OPTIONS = (
     SettingOption("temperature"),
     SettingOption("context", text="Tokens of text to decode after.", default=256, least=2),
     SettingOption(
-        "max_new_tokens", name="tokens", text="New tokens of every play.", default=64, least=1
+        "max_new_tokens", name="tokens", text="New tokens in each play.", default=64, least=1
     ),
     SettingOption("cache"),
-    SettingOption("draft_cache", text="Those of the draft, if otherwise."),
+    SettingOption("draft_cache", text="The draft's cache, if it differs from the target's."),
     SettingOption("window"),
     SettingOption("text"),
     SettingOption("dtype"),
     SettingOption("device"),
-    SettingOption("threads", text="Threads a CPU decodes with; 0: each as measured fastest."),
+    SettingOption("threads", text="CPU threads for decoding; 0: the fastest count of each row."),
     SettingOption("seed"),
     SettingOption("load_format"),
 )
-"""The settings of a contest; what else one could set would make it unfair, or is varied by it."""
+"""The settings of a contest. It varies the other settings itself, or they would make it unfair."""
 
 
 @app.command()
-@settings_preset(*OPTIONS)
+@add_preset_options(*OPTIONS)
 def bench(
     *,
     given: Given,
     seconds: Annotated[
-        float, typer.Option(help="For the repetitions, two at least; loading comes on top.", min=0)
+        float,
+        typer.Option(help="Time for the repetitions, at least two; loading comes on top.", min=0),
     ] = 60.0,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Keep the JSON document here.", show_default=False),
+        typer.Option(
+            "-o", "--output", help="Also write the JSON document here.", show_default=False
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option(help="Overwrite what is there.")] = False,
+    force: Annotated[bool, typer.Option(help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Time transformers' own loops against ours, in one process.
+    """Time our decoding loops against those of transformers.
 
-    Ours run by both paths (Hugging Face's modules, one flat function), plain and speculative, with
-    the profiler off, recording rounds or evidence; `eager`: off, no short forward replayed. All go
-    on from the same text with filled caches, interleaved; ratios are made within each repetition.
+    Our loops run on two forward paths (Hugging Face's modules; one flat function), plain and
+    speculative, with the profiler off, recording rounds or recording evidence. An `eager` row is
+    `off` without replayed short forwards. All rows decode after the same text with filled caches.
+    Their plays are interleaved, and ratios are made within each repetition.
 
-    The JSON document (specprof.bench/1) has an object a row under `entries`: figures as value, low,
-    high, n (repetitions), null where not known; `trouble`, why it didn't play; `unreplayed`, why
-    short forwards weren't; `strayed`, where greedy tokens are others; wall_ns and rounds by play.
+    The JSON document (specprof.bench/1) has one object per row under `entries`. Figures are value,
+    low, high and n (repetitions), or null where not known. `trouble` says why a row did not play,
+    `unreplayed` why short forwards were not replayed, `strayed` where greedy tokens differ. wall_ns
+    and rounds have one number per play.
     """
     from specprof import writing
-    from specprof.cli._contest import document, shown, table
+    from specprof.cli._contest import document, printable_text, table
     from specprof.errors import INTERRUPTED
 
     _check_room(output, force=force)
-    found = _played(given, seconds, output)
-    written = document(found, **_circumstances(found.device))
+    found = _play_contest(given, seconds, output)
+    written = document(found, **_describe_machine(found.device))
     if output:
         writing.write(output, written.encode(), overwrite=force)
-    sys.stdout.write(written if json else shown(table(found)))
+    sys.stdout.write(written if json else printable_text(table(found)))
     raise typer.Exit(INTERRUPTED if found.stopped else 0)
 
 
-def _played(given: Given, seconds: float, output: Path | None) -> "Contest":
-    """Play the contest of the settings given; refused where no run can have them."""
+def _play_contest(given: Given, seconds: float, output: Path | None) -> "Contest":
+    """Play the contest with the given settings. Raises SpecprofError where no run can have them."""
     import tempfile
 
     from specprof.narration import aside, log_for, tell
@@ -85,16 +90,16 @@ def _played(given: Given, seconds: float, output: Path | None) -> "Contest":
     with aside(log_for(output)), tempfile.TemporaryDirectory() as folder:
         from specprof.bench import contest
 
-        everybody = contest.entries(spec.settings)
+        entries = contest.entries(spec.settings)
         try:
-            return contest.play(everybody, Path(folder), seconds=seconds, report=tell)
+            return contest.play(entries, Path(folder), seconds=seconds, report=tell)
         except KeyboardInterrupt:
-            tell("stopped before a repetition was whole: there is nothing to show")
+            tell("stopped before the first repetition was complete: there is nothing to show")
             raise
 
 
-def _circumstances(device: str) -> dict[str, object]:
-    """Return where it was measured, and by what."""
+def _describe_machine(device: str) -> dict[str, object]:
+    """Return the version of specprof, the machine and the versions of packages."""
     import torch
 
     from specprof import __version__
@@ -108,7 +113,7 @@ def _circumstances(device: str) -> dict[str, object]:
 
 
 def _check_room(path: Path | None, *, force: bool) -> None:
-    """Refuse a place that can't be written before anything is timed."""
+    """Raise UsageError before the timing where `path` can't be written."""
     from specprof import writing
 
     if path is not None:

@@ -12,20 +12,22 @@ from specprof.cli import app
 def compare(
     *,
     paths: Annotated[
-        list[Path], typer.Argument(help="Folders of sweeps or captures, and captures.")
+        list[Path], typer.Argument(help="Captures, and folders of sweeps or captures.")
     ],
     by_depth: Annotated[
-        bool, typer.Option("--by-depth", help="Acceptance and perplexity by depth as well.")
+        bool, typer.Option("--by-depth", help="Add acceptance and perplexity by context length.")
     ] = False,
-    wide: Annotated[bool, typer.Option("--wide", help="Every column, however wide.")] = False,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Print all columns, also beyond 100 characters.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values on stdout.")] = False,
 ) -> None:
     """Compare runs: speed, acceptance, perplexity, memory.
 
-    Speed-up is told against a cell of plain decoding over the same contexts where there is one,
-    else against the plain steps timed beside each burst. Repeats of a cell are one row. The exit
-    code is 5 where the captures are so damaged that no result of theirs could be read.
+    Speed-up is over a cell of plain decoding at equal contexts. Without such a cell it is over the
+    plain steps timed beside each burst. The repeats of a cell share one row. The exit code is 5 if
+    the captures are so damaged that no result could be read.
     """
     from specprof.cli._table import show
 

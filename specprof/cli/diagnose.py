@@ -1,4 +1,4 @@
-"""``specprof diagnose``: what is a mismatch, what is a bug, and which."""
+"""``specprof diagnose``: whether a run has a bug or a mismatch, and which."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from specprof.analysis.evidence import Evidence
     from specprof.diagnosis import Diagnosis
 
-ANY = "any"
+ANY_FAMILY = "any"
 
 
 @app.command()
@@ -25,11 +25,11 @@ def diagnose(
     captures: Annotated[
         list[Path],
         typer.Argument(
-            help="Files that `specprof run` wrote, a baseline among them; or tables of results: "
-            "toml, csv, json, md."
+            help="Captures that `specprof run` wrote, which may include a baseline; or tables of "
+            "results: toml, csv, json, md."
         ),
     ],
-    json: Annotated[bool, typer.Option("--json", help="Same as --format json.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     form: Annotated[
         str, typer.Option("--format", help="text, json, sarif, or github (annotations).")
     ] = "text",
@@ -38,88 +38,89 @@ def diagnose(
         typer.Option(help="Exit with 4 on: bug, mismatch, cost, measurement, configuration, any."),
     ] = None,
     plugins: Annotated[
-        list[Path] | None, typer.Option(help="A folder whose `rules/` to judge by as well.")
+        list[Path] | None, typer.Option(help="A folder with more rules, in its `rules/`.")
     ] = None,
     probe: Annotated[
         str | None,
-        typer.Option(metavar="auto|NAME,..", help="Make runs a verdict hangs on, and judge again."),
+        typer.Option(metavar="auto|NAME,..", help="Make runs to test the verdict; judge again."),
     ] = None,
     allow: Allow = None,
     trust_remote_code: Code = None,
     budget: Annotated[
         float | None,
-        typer.Option(help="Seconds for probes; one that takes far longer is stopped.", min=0),
+        typer.Option(help="Seconds for probes; a run that takes far longer is stopped.", min=0),
     ] = None,
 ) -> None:
-    """Tell mismatch from bug, and say which. A baseline beside a run gives its speed-up.
+    """Distinguish a bug from a mismatch, and name the cause. A baseline adds the speed-up over it.
 
-    Exit codes: 0 judged, whatever was found; 2 asked for what can't be done; 4 --fail-on found what
-    it names; 5 a file is no capture, holds nothing a family of --fail-on could be judged by, or is
-    so damaged that nothing can be judged.
+    Exit codes: 0: judged, with or without findings. 2: the request can't be met. 4: a finding of a
+    --fail-on family. 5: a file is no capture, or is too damaged to be judged, or has no evidence on
+    a --fail-on family.
     """
-    from specprof.cli._report import form_of, show
+    from specprof.cli._report import parse_form, show
 
-    families, chosen = _families(fail_on or []), form_of(form, json=json)
+    families, chosen = _parse_families(fail_on or []), parse_form(form, json=json)
     from specprof.registry import checked_folders
 
     also = checked_folders(plugins or [])
     from specprof.diagnosis import diagnose as judge
 
-    tables, recorded = _parted(captures)
-    evidence = _evidence(recorded)
+    tables, recorded = _split_tables(captures)
+    evidence = _read_evidence(recorded)
     diagnoses = [judge(each, also) for each in evidence]
     if probe is not None:
-        from specprof.cli._probe import probed
+        from specprof.cli._probe import run_probes
         from specprof.trust import Allowed
 
         allowed = Allowed(frozenset(allow or []), bool(trust_remote_code))
-        made = partial(probed, asked=probe, budget_s=budget, allowed=allowed, also=also)
-        diagnoses = [made(*one) for one in zip(diagnoses, evidence, strict=True)]
+        test = partial(run_probes, asked=probe, budget_s=budget, allowed=allowed, also=also)
+        diagnoses = [test(*one) for one in zip(diagnoses, evidence, strict=True)]
     elif budget is not None:
-        raise UsageError("--budget bounds probes, and none was asked for", "add --probe auto")
-    diagnoses += _of_tables(tables)
+        raise UsageError("--budget limits probes, and no probe was asked for", "add --probe auto")
+    diagnoses += _diagnose_tables(tables)
     show(diagnoses, form=chosen)
-    _fail(diagnoses, families)
+    _raise_for_families(diagnoses, families)
 
 
-def _parted(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Return the tables among the files, and the captures."""
+def _split_tables(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the tables among the files, and the other files: the captures."""
     from specprof.published.read import is_table
 
     tables = [path for path in paths if is_table(path)]
     return tables, [path for path in paths if path not in tables]
 
 
-def _of_tables(paths: Sequence[Path]) -> "list[Diagnosis]":
+def _diagnose_tables(paths: Sequence[Path]) -> "list[Diagnosis]":
     from specprof.published.judge import diagnose_results
     from specprof.published.read import read_results
 
     return [diagnose_results(each) for path in paths for each in read_results(path)]
 
 
-def _families(asked: Sequence[str]) -> set[str]:
+def _parse_families(asked: Sequence[str]) -> set[str]:
     from typing import get_args
 
     from specprof.errors import UnknownName
     from specprof.findings import Family
 
-    known = (*get_args(Family), ANY)
+    known = (*get_args(Family), ANY_FAMILY)
     wanted = {name.strip() for each in asked for name in each.split(",")}
     for name in sorted(wanted.difference(known)):
         raise UnknownName("family of findings", name, known)
     return wanted
 
 
-def _evidence(paths: Sequence[Path]) -> "list[Evidence]":
-    """Return evidence on every capture but baselines, the others beside it; on all if all are.
+def _read_evidence(paths: Sequence[Path]) -> "list[Evidence]":
+    """Return evidence on every capture that is no baseline, with the other captures beside it.
 
-    A run that was told to draft and did not is no baseline: its silence is what to judge.
+    If all captures are baselines, return evidence on all. A run that should draft and did not is no
+    baseline: that nothing was drafted is what the rules must judge.
     """
     from specprof.analysis.evidence import Evidence
     from specprof.analysis.recorded import read_columns
 
     read = [read_columns(path) for path in paths]
-    drafted = [not _baseline(each.columns) for each in read]
+    drafted = [not _is_baseline(each.columns) for each in read]
     return [
         Evidence(
             each.columns,
@@ -131,8 +132,8 @@ def _evidence(paths: Sequence[Path]) -> "list[Evidence]":
     ]
 
 
-def _baseline(columns: "Columns") -> bool:
-    """Whether a run drafted nothing, and had no reason to."""
+def _is_baseline(columns: "Columns") -> bool:
+    """Return whether a run drafted nothing, and its settings are a reason for that."""
     from specprof.capabilities import has_distribution
 
     if columns.rounds.drafted.any() or columns.header is None:
@@ -142,7 +143,7 @@ def _baseline(columns: "Columns") -> bool:
     return copies or settings.workload not in {"walk", "generate"}
 
 
-def _fail(diagnoses: "Sequence[Diagnosis]", families: set[str]) -> None:
+def _raise_for_families(diagnoses: "Sequence[Diagnosis]", families: set[str]) -> None:
     from specprof.capture import ruined
     from specprof.errors import DiagnosisFailed, MissingEvidence
     from specprof.findings import Clear, Found
@@ -152,19 +153,19 @@ def _fail(diagnoses: "Sequence[Diagnosis]", families: set[str]) -> None:
             f"{verdict.family}: {verdict.rule}"
             for diagnosis in diagnoses
             for verdict in diagnosis.found
-            if ANY in families or verdict.family in families
+            if ANY_FAMILY in families or verdict.family in families
         }
     )
     if found:
         title = f"--fail-on {','.join(sorted(families))}: found {', '.join(found)}"
         raise DiagnosisFailed(title, f"specprof explain {found[0].rpartition(' ')[2]}")
     for diagnosis in diagnoses:
-        if diagnosis.unreadable:  # the report says so, and a script must not take it for health
+        if diagnosis.unreadable:  # a script must not take this report for a clean one
             raise ruined(diagnosis.capture, diagnosis.unreadable)
         looked = {v.family for v in diagnosis.verdicts if isinstance(v.outcome, Clear | Found)}
-        blind = families.difference(looked, {ANY})
-        if blind:  # silence is not health
-            title = f"--fail-on {','.join(sorted(blind))}: no rule of it could judge this capture"
+        blind = families.difference(looked, {ANY_FAMILY})
+        if blind:  # no finding without evidence is no clean result
+            title = f"--fail-on {','.join(sorted(blind))}: no rule for it could judge this capture"
             raise MissingEvidence(
-                f"{title}: {diagnosis.capture}", "the report's `unknown` says why"
+                f"{title}: {diagnosis.capture}", "the section `unknown` of the report says why"
             )

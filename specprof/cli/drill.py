@@ -1,4 +1,4 @@
-"""``specprof drill``: break the engine in a known way and see what the diagnosis says."""
+"""``specprof drill``: run the engine with a known fault, and check the diagnosis."""
 
 import sys
 from collections.abc import Sequence
@@ -8,32 +8,38 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specprof.cli import app
-from specprof.cli._options import Given, Seed, assigned
+from specprof.cli._options import Given, Seed, split_assignment
 
 HEADINGS = {
     "fault": "faults of the catalogue, in the real engine",
-    "control": "controls, in the real engine: healthy or merely mismatched",
-    "made-up": "faults of a made-up engine: no model, a second",
+    "control": "controls, in the real engine: healthy, or with a mismatch only",
+    "made-up": "faults of a made-up engine: no model is loaded, about a second",
 }
 
 
 @app.command()
 def drill(
     *,
-    name: Annotated[str | None, typer.Argument(help="What to run; no name: list all.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="The drill to run; without a name, list all drills.")
+    ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Run every fault and control; print the matrix.")
     ] = False,
     only: Annotated[
         str | None,
-        typer.Option(help="--all: those whose name holds this.", show_default=False),
+        typer.Option(help="With --all: only names that contain this.", show_default=False),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="--all: runs of each, from seed 0 on.")] = 1,
-    jobs: Annotated[int, typer.Option(help="--all: drills run at once.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(help="With --all: runs of each drill, seeds from 0 on.")
+    ] = 1,
+    jobs: Annotated[int, typer.Option(help="With --all: drills that run at once.")] = 1,
     seed: Seed = 0,
     probe: Annotated[
         float,
-        typer.Option(metavar="SECONDS", help="For probes a verdict hangs on; 0: none.", min=0),
+        typer.Option(
+            metavar="SECONDS", help="Time for probes that could change the verdict.", min=0
+        ),
     ] = 0.0,
     set_: Annotated[
         list[str] | None,
@@ -43,36 +49,39 @@ def drill(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="Keep the capture, or the matrix, here.", show_default=False
+            "-o",
+            "--output",
+            help="Write the capture, or with --all the matrix, here.",
+            show_default=False,
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
-    """Break the engine in a known way, or don't, and diagnose it. This tests the diagnosis."""
+    """Run a known fault or a healthy control, and diagnose it. This tests the diagnosis itself."""
     from specprof import writing
 
-    given = _given(set_ or [])
+    given = _parse_settings(set_ or [])
     if everything:
-        if output:  # refused before the long run that makes it
+        if output:  # an error must come before the long run
             writing.check_room(output, overwrite=force)
-        _all(only, seeds, jobs, given, probe, json=json, output=output, force=force)
+        _run_all(only, seeds, jobs, given, probe, json=json, output=output, force=force)
     elif name is None:
-        sys.stdout.write(_listed())
+        sys.stdout.write(_list_drills())
     else:
-        _one(name, given | {"seed": seed}, probe, json=json, output=output, force=force)
+        _run_one(name, given | {"seed": seed}, probe, json=json, output=output, force=force)
 
 
-def _given(written: Sequence[str]) -> Given:
+def _parse_settings(written: Sequence[str]) -> Given:
     from specprof.plan import typed
 
     given: Given = {}
     for each in written:
-        field, text = assigned(each, "--set")
+        field, text = split_assignment(each, "--set")
         given[field] = typed(field, text)
     return given
 
 
-def _listed() -> str:
+def _list_drills() -> str:
     from specprof.drills import playing
 
     known, lines = playing.names(), list[str]()
@@ -81,7 +90,7 @@ def _listed() -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _one(
+def _run_one(
     name: str,
     given: Given,
     budget_s: float,
@@ -101,18 +110,24 @@ def _one(
         judged, diagnosis = playing.judge(one, output, budget_s=budget_s, overwrite=force)
     show([replace(diagnosis, capture=f"drill {judged.name}")], json=json)
     if judged.named is not None:
-        sys.stderr.write(_verdict(judged) + "\n")
+        sys.stderr.write(_describe_verdict(judged) + "\n")
 
 
-def _verdict(judged: "Judged") -> str:
-    """Say whether the diagnosis was right: narration, for whoever watches."""
+def _describe_verdict(judged: "Judged") -> str:
+    """Return one line on whether the diagnosis was right."""
     if judged.kind != "fault":
-        return "accused of no bug, rightly" if judged.named else "WRONGLY accused of a bug"
-    how = "named rightly" if judged.named else "in the right group" if judged.grouped else "MISSED"
+        return "accused of no bug, as it should be" if judged.named else "WRONGLY accused of a bug"
+    how = (
+        "named correctly"
+        if judged.named
+        else "named in the right group"
+        if judged.grouped
+        else "MISSED"
+    )
     return f"{judged.name} was injected: {how}"
 
 
-def _all(
+def _run_all(
     only: str | None,
     seeds: int,
     jobs: int,
@@ -130,7 +145,7 @@ def _all(
     judged = []
     with aside(log_for(output)):
         for one in matrix.run_matrix(only or "", range(seeds), given, jobs, budget_s=budget_s):
-            tell(f"{one.name} seed {one.seed}: {_verdict(one)} ({one.seconds} s)")
+            tell(f"{one.name} seed {one.seed}: {_describe_verdict(one)} ({one.seconds} s)")
             judged.append(one)
     document = matrix.document(judged)
     sys.stdout.write(document.decode() if json else matrix.table(judged))

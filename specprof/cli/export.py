@@ -22,58 +22,64 @@ if TYPE_CHECKING:
 def export(
     *,
     format_: Annotated[
-        str, typer.Argument(metavar="FORMAT", help="`specprof list exporter` shows them.")
+        str, typer.Argument(metavar="FORMAT", help="A name from `specprof list exporter`.")
     ],
-    capture: Annotated[Path, typer.Argument(help="A file that `specprof run` wrote.")],
+    capture: Annotated[Path, typer.Argument(help="A capture that `specprof run` wrote.")],
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="Default: beside the capture. `-`: stdout.", show_default=False
+            "-o",
+            "--output",
+            help="The file to write; `-` is stdout. Default: a file beside the capture.",
+            show_default=False,
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a capture in another tool's format, such as speedscope.
 
-    A capture that is damaged is written as far as it could be read; the exit code is 5 where no
-    result of it could.
+    A damaged capture is exported as far as it can be read. The exit code is 5 if no result could be
+    read.
     """
     from specprof import registry
     from specprof.capture_file import open_capture
 
     member = registry.member("exporter", format_)
     with open_capture(capture) as read:
-        written = _written(member, read, output, overwrite=force)
+        written = _write_capture(member, read, output, overwrite=force)
         _narrate(read, written)
         _refuse_ruined(read)
 
 
-def _written(
+def _write_capture(
     member: "Member", capture: "Capture", output: Path | None, *, overwrite: bool
 ) -> str | None:
-    """Write a capture and return where it went, in words; None where that is stdout."""
+    """Write a capture; return a text on where it was written, None for stdout."""
     from specprof import extend, registry, writing
 
-    with _named(member):
+    with _name_failed_exporter(member):
         exporter = registry.load(extend.Exporter, member)()
         if output == Path("-"):
-            _to_stdout(exporter, capture)
+            _write_to_stdout(exporter, capture)
             return None
     if output and str(output) in {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}:
-        raise UsageError(f"{output} is no place for a file", "give `-o -` to write to stdout")
+        raise UsageError(f"{output} can't be replaced by a file", "give `-o -` to write to stdout")
     beside = capture.path.with_name(capture.path.name.removesuffix(".jsonl") + exporter.suffix)
     path = output or beside
     _refuse_the_capture(path, capture.path)
-    with writing.whole(path, overwrite=overwrite) as part, _named(member):
+    with writing.whole(path, overwrite=overwrite) as part, _name_failed_exporter(member):
         exporter.write(capture, part)
         if not part.exists():
-            raise SpecprofError(f"nothing was written for {path}", "the exporter wrote elsewhere")
+            raise SpecprofError(
+                f"nothing was written for {path}",
+                f"mend the exporter {member.name}: its write() must write to the path it gets",
+            )
     return f"{path}\n  open it with {exporter.viewer}"
 
 
 @contextlib.contextmanager
-def _named(member: "Member") -> "Iterator[None]":
-    """Name an exporter that somebody added where it fails; our own errors stay as they are."""
+def _name_failed_exporter(member: "Member") -> "Iterator[None]":
+    """Name a user's exporter in the error where it fails; errors of our own stay as they are."""
     from specprof.errors import in_a_line
 
     try:
@@ -90,18 +96,20 @@ def _named(member: "Member") -> "Iterator[None]":
 def _refuse_the_capture(path: Path, capture: Path) -> None:
     try:
         same = path.samefile(capture)
-    except (OSError, ValueError):  # there is nothing yet, or what can't be looked at
+    except (OSError, ValueError):  # the file doesn't exist, or can't be read
         return
     if same:
-        raise UsageError(f"{path} is the capture itself", "choose another -o")
+        raise UsageError(f"{path} is the capture itself", "give another path with -o")
 
 
-def _to_stdout(exporter: "Exporter", capture: "Capture") -> None:
+def _write_to_stdout(exporter: "Exporter", capture: "Capture") -> None:
     import shutil
     import tempfile
 
     if exporter.binary and sys.stdout.isatty():
-        raise UsageError("this format is no text for a terminal", "give -o PATH, or redirect")
+        raise UsageError(
+            "this format is binary: a terminal can't show it", "give -o PATH, or redirect stdout"
+        )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"capture{exporter.suffix}"
         exporter.write(capture, path)
@@ -111,7 +119,7 @@ def _to_stdout(exporter: "Exporter", capture: "Capture") -> None:
 
 
 def _refuse_ruined(capture: "Capture") -> None:
-    """Raise CaptureUnreadable where what was written holds no result, for lines are damaged."""
+    """Raise CaptureUnreadable where damaged lines leave no result in the export."""
     from specprof.capture import ruined
 
     if damage := capture.unreadable:
@@ -127,6 +135,6 @@ def _narrate(capture: "Capture", written: str | None) -> None:
     if written:
         sys.stderr.write("\n".join(map(plain, written.split("\n"))) + "\n")
     if capture.state != "complete":
-        sys.stderr.write(f"  the capture is {capture.state}: this is what was recorded\n")
+        sys.stderr.write(f"  the capture is {capture.state}: the export holds what was recorded\n")
     if capture.torn:
-        sys.stderr.write("  its last line is torn and was left out\n")
+        sys.stderr.write("  the last line of the capture is torn and was left out\n")

@@ -1,4 +1,4 @@
-"""``specprof list``: everything that can be named on the command line, and where it comes from."""
+"""``specprof list``: every name that the command line takes, and the file it comes from."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -19,26 +19,26 @@ def list_(
     kind: Annotated[
         str | None,
         typer.Argument(
-            help="drafter, shape, depth, cache, acceptance, backend, rule, probe, fault, exporter "
-            "profile or setting."
+            help="drafter, shape, depth, cache, acceptance, backend, rule, probe, fault, "
+            "exporter, profile or setting. Without a kind, list all."
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """List all there is to choose from, and where each comes from."""
+    """List drafters, caches, rules, settings and all other names."""
     from specprof.errors import UnknownName
     from specprof.registry import FOLDERS
 
     kinds = [*FOLDERS, "profile", "setting"]
     if kind is not None and kind not in kinds:
         raise UnknownName("kind of member", kind, kinds)
-    rows = [row for each in ([kind] if kind else kinds) for row in _rows(each)]
+    rows = [row for each in ([kind] if kind else kinds) for row in _list_members(each)]
     sys.stdout.write(_document(rows) if json else _table(rows))
 
 
-def _rows(kind: str) -> list[Row]:
+def _list_members(kind: str) -> list[Row]:
     from specprof import plan, registry, settings
-    from specprof.cli.explain import opening
+    from specprof.cli.explain import first_sentence
 
     if kind == "profile":
         return [
@@ -56,18 +56,18 @@ def _rows(kind: str) -> list[Row]:
                 "kind": kind,
                 "name": name,
                 "from": str(settings.__file__),
-                "summary": opening(told),
+                "summary": first_sentence(text),
             }
-            for name, told in plan.described().items()
+            for name, text in plan.described().items()
         ]
     return [
         {"kind": kind, "name": each.name, "from": str(each.path), "summary": each.summary}
-        for each in sorted(registry.members(kind).values(), key=_standing)
+        for each in sorted(registry.members(kind).values(), key=_decision_table_place)
     ]
 
 
-def _standing(member: "Member") -> int:
-    """Return the place of a rule or probe in the decision table; all others stay as they are."""
+def _decision_table_place(member: "Member") -> int:
+    """Return the sort key of a member: rules and probes go by their place in the decision table."""
     from specprof.decision_table import NAMES
 
     judge = member.kind in {"rule", "probe"}
@@ -84,7 +84,7 @@ def _document(rows: list[Row]) -> str:
 
 
 def _table(rows: list[Row]) -> str:
-    """Return the rows grouped by kind; a path is told only for what the package doesn't ship."""
+    """Return the rows grouped by kind; only a user's plugin has its path in its row."""
     from specprof.plain import plain
 
     width = max((len(row["name"]) for row in rows), default=0)

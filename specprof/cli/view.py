@@ -1,4 +1,4 @@
-"""``specprof view``: follow a capture that grows, or open a finished one."""
+"""``specprof view``: follow a growing capture, or open a finished capture."""
 
 import sys
 from pathlib import Path
@@ -22,24 +22,26 @@ def view(
 ) -> None:
     """Show a capture in the dashboard. Without a terminal, print one screen of text.
 
-    Keys in the dashboard: ? explains them all, q closes it. The exit code is 5 where the capture
-    is so damaged that no result of it could be read.
+    In the dashboard, ? explains all keys and q closes it. The exit code is 5 if the capture is so
+    damaged that no result could be read.
     """
     if plain or not (sys.stdin.isatty() and sys.stderr.isatty()):
         from specprof.capture import ruined
         from specprof.tui.follow import read_all
-        from specprof.tui.summary import drawn
+        from specprof.tui.summary import draw_summary
 
         reading = read_all(capture)
-        sys.stdout.write(drawn(reading, ascii_only=ascii_only or not _unicode(sys.stdout.encoding)))
+        sys.stdout.write(
+            draw_summary(reading, ascii_only=ascii_only or not _is_unicode(sys.stdout.encoding))
+        )
         if damage := reading.columns.unreadable:
             raise ruined(capture, damage)
         return
     from specprof.tui.app import show
 
-    # Textual draws on stderr; stdout stays free for data.
-    raise typer.Exit(show(capture, ascii_only=ascii_only or not _unicode(sys.stderr.encoding)))
+    # Textual draws on stderr, so stderr decides which characters can be shown.
+    raise typer.Exit(show(capture, ascii_only=ascii_only or not _is_unicode(sys.stderr.encoding)))
 
 
-def _unicode(encoding: str) -> bool:
+def _is_unicode(encoding: str) -> bool:
     return encoding.lower().replace("-", "").startswith("utf")

@@ -1,12 +1,12 @@
 """A capture as nested slices of time: run > prefill or round > phase > step.
 
-The one tree behind the speedscope, Chrome and collapsed exports, so that their sums agree to the
-nanosecond. Knows times and names; nothing of any file format.
+The speedscope, Chrome and collapsed exports all use this tree, so their sums agree to the
+nanosecond. It knows times and names; nothing of file formats.
 
-The sequences of a batch are decoded together: each has a lane of its own, whose slices lie over the
-others' in time. A phase keeps its length exactly. Where two clocks (the host's and an
-accelerator's) would make neighbours overlap, the later one starts later; what no phase covers is
-the host gap.
+The sequences of a batch are decoded together. Each sequence has its own lane, and the slices of
+different lanes overlap in time. A phase keeps its exact length. Two clocks (the host's and an
+accelerator's) can make neighbouring phases overlap: then the later phase starts later. Time outside
+all phases is the host gap.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,43 +18,43 @@ from specprof.records import Burst, End, Prefill, Round, Scored, Span
 Timed = Prefill | Round | Scored
 RUN = "run"
 HOST_GAP = "host gap"
-DEEPEST = 8
-"""Levels of spans below a round; a round's own go down to four."""
+MAX_STEP_DEPTH = 8
+"""Levels of spans below a round; the spans that specprof records have at most four."""
 
 
 class Slice(NamedTuple):
-    """A named stretch of time; its children lie in it, in order, without overlap."""
+    """A named stretch of time; its children are inside it, in order, without overlap."""
 
     name: str
     start_ns: int
-    """Since the start of the run."""
+    """Nanoseconds since the start of the run."""
     ns: int
     children: tuple["Slice", ...] = ()
     event: Timed | None = None
-    """What a prefill's or round's slice was made of; None for a phase, a step, a host gap."""
+    """The record of a prefill, round or pass; None for a phase, a step or a host gap."""
     shared: int = 1
-    """Sequences whose time it is together."""
+    """Number of sequences that share this time."""
 
     @property
     def end_ns(self) -> int:
-        """Where the next slice may start."""
+        """End of the slice, in nanoseconds since the start of the run."""
         return self.start_ns + self.ns
 
 
 class Timeline(NamedTuple):
-    """A run's time, whole."""
+    """The time of a whole run."""
 
     lanes: dict[int, list[Slice]]
     """Sequence -> a slice for each of its prefills, rounds and passes over known text.
 
-    By start, none overlapping the one before. There is a lane 0 even where nothing was recorded.
+    The slices are sorted by start and don't overlap. Lane 0 exists even if nothing was recorded.
     """
     ns: int
-    """How long the run took: to its closing line, or as far as anything was recorded."""
+    """Length of the run: up to its closing line, or up to the last recorded event."""
 
 
 def timeline(capture: Capture) -> Timeline:
-    """Return a capture's times; it holds every event that has some."""
+    """Return the times of a capture, with a slice for every event that has a time."""
     timed, sequence_of, ns = list[Timed](), dict[int, int](), 0
     for event in capture.events:
         if isinstance(event, Timed):
@@ -76,17 +76,17 @@ def timeline(capture: Capture) -> Timeline:
 def _lane(timed: list[Timed]) -> Iterator[Slice]:
     end = 0
     for event in sorted(timed, key=lambda event: event.start_ns):
-        one = _laid_out(event, max(end, event.start_ns))
+        one = _slice_event(event, max(end, event.start_ns))
         end = one.end_ns
         yield one
 
 
 def self_ns(one: Slice) -> int:
-    """Return the time of a slice that none of its children covers."""
+    """Return the nanoseconds of a slice outside its children."""
     return one.ns - sum(child.ns for child in one.children)
 
 
-def _laid_out(event: Timed, start: int) -> Slice:
+def _slice_event(event: Timed, start: int) -> Slice:
     end = start + max(event.wall_ns, 0)
     if isinstance(event, Scored):
         return Slice("score", start, end - start, (), event)
@@ -97,31 +97,31 @@ def _laid_out(event: Timed, start: int) -> Slice:
 
 
 def _phases(spans: list[Span], start: int) -> Iterator[Slice]:
-    """Yield the spans directly below their round, each with the steps inside it."""
+    """Yield the top-level spans of an event as slices, each with the steps inside it."""
     end = start
     for span in sorted((s for s in spans if s.parent is None), key=lambda span: span.start_ns):
         at = max(end, start + span.start_ns)
         end = at + max(span.ns, 0)
-        inner = [one for one in spans if one.parent is not None and _within(one, span)]
+        inner = [one for one in spans if one.parent is not None and _begins_within(one, span)]
         steps = tuple(_steps(span, inner, (at - span.start_ns, end), 1))
         yield Slice(span.name, at, end - at, steps)
 
 
-def _within(step: Span, phase: Span) -> bool:
+def _begins_within(step: Span, phase: Span) -> bool:
     return phase.start_ns <= step.start_ns <= phase.start_ns + phase.ns
 
 
 def _steps(
     phase: Span, spans: Sequence[Span], place: tuple[int, int], depth: int
 ) -> Iterator[Slice]:
-    """Yield a span's own steps of all `spans` that began in it, with theirs.
+    """Yield the steps of a span, chosen from `spans` that began in it, each with its own steps.
 
-    `place` is where the round began and where the span ends: what was measured is the span, so a
-    step is cut there. What lies deeper than anybody measures is left out.
+    `place` holds the start of the round and the end of the span. Steps are cut at the end of the
+    span, because the span's length is the measured one. Steps below `MAX_STEP_DEPTH` are left out.
     """
     at, (origin, limit) = 0, place
     steps = [span for span in spans if span.parent == phase.name]
-    rest = [span for span in spans if span.parent != phase.name] if depth < DEEPEST else []
+    rest = [span for span in spans if span.parent != phase.name] if depth < MAX_STEP_DEPTH else []
     for span in sorted(steps, key=lambda span: span.start_ns):
         at = min(max(at, origin + span.start_ns), limit)
         end = min(at + max(span.ns, 0), limit)
@@ -131,9 +131,9 @@ def _steps(
 
 
 def _with_gaps(phases: Iterable[Slice], start: int, end: int) -> Iterator[Slice]:
-    """Yield the phases and a host gap wherever time passed between them.
+    """Yield the phases, with a host gap wherever time passed between them.
 
-    Phases that were pushed later by an overlap take their time from the gap at the end.
+    Phases that an overlap moved to a later start shorten the gap at the end.
     """
     at = start
     for phase in phases:

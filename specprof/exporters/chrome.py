@@ -1,9 +1,9 @@
 """Chrome trace events: every round on a timeline with its counters, for Perfetto.
 
-The array form, one event a line, so that even a cut file opens. Draft and target have tracks of
-their own, for each sequence of a batch; arrows lead from each draft to the verification that judged
-it; what varies (accepted tokens, KV bytes, memory) is in counters, because arguments on slices
-spoil aggregation.
+The file is in the array form, one event a line, so that even a cut file opens. Draft and target
+have their own tracks, separate for each sequence of a batch. Arrows lead from each draft to its
+verification. Values that vary (accepted tokens, KV bytes, memory) are counters, because arguments
+on slices prevent aggregation.
 """
 
 from collections.abc import Iterator, Mapping
@@ -42,29 +42,32 @@ class Chrome(Exporter):
 
 
 def _events(capture: Capture) -> Iterator[Json]:
-    yield _named("process_name", f"specprof {capture.header.spec.id}")
+    yield _metadata_event("process_name", f"specprof {capture.header.spec.id}")
     lanes, ns = timeline(capture)
     run, number = list[Json](), count()
     for sequence, lane in lanes.items():
         whose = f", sequence {sequence}" if len(lanes) > 1 else ""
         for track, name in TRACKS.items():
-            yield {**_named("thread_name", name + whose), "tid": track + sequence * len(TRACKS)}
+            yield {
+                **_metadata_event("thread_name", name + whose),
+                "tid": track + sequence * len(TRACKS),
+            }
         for one in lane:
-            events = [*_slice(one, HOST), *_arrow(one, next(number))]
+            events = [*_slice_events(one, HOST), *_arrow_events(one, next(number))]
             run += [{**event, "tid": event["tid"] + sequence * len(TRACKS)} for event in events]
-            run += _counted(one, whose)
-    yield from _slice(Slice(RUN, 0, ns), HOST)
+            run += _round_counters(one, whose)
+    yield from _slice_events(Slice(RUN, 0, ns), HOST)
     yield from run
     for event in capture.events:
         if isinstance(event, Sample):
-            yield from _memory(event)
+            yield from _memory_counter(event)
         elif isinstance(event, Note):
-            yield _instant(event.text, event.at_ns)
+            yield _instant_event(event.text, event.at_ns)
         elif isinstance(event, Burst):
-            yield _instant(f"burst ended: {event.finish}", event.start_ns + event.wall_ns)
+            yield _instant_event(f"burst ended: {event.finish}", event.start_ns + event.wall_ns)
 
 
-def _slice(one: Slice, track: int) -> Iterator[Json]:
+def _slice_events(one: Slice, track: int) -> Iterator[Json]:
     yield {
         "ph": "X",
         "cat": "time",
@@ -74,10 +77,10 @@ def _slice(one: Slice, track: int) -> Iterator[Json]:
         "dur": _micros(one.ns),
     }
     for child in one.children:
-        yield from _slice(child, TRACK_OF.get(child.name, track))
+        yield from _slice_events(child, TRACK_OF.get(child.name, track))
 
 
-def _arrow(one: Slice, number: int) -> Iterator[Json]:
+def _arrow_events(one: Slice, number: int) -> Iterator[Json]:
     """Yield the two ends of the arrow from a round's draft to its verification."""
     draft = next((child for child in one.children if child.name == "draft"), None)
     if draft is None or not draft.ns:
@@ -91,7 +94,7 @@ def _arrow(one: Slice, number: int) -> Iterator[Json]:
     yield {"ph": "f", "bp": "e", **arrow, "tid": TARGET, "ts": _micros(verify.start_ns)}
 
 
-def _counted(one: Slice, whose: str) -> Iterator[Json]:
+def _round_counters(one: Slice, whose: str) -> Iterator[Json]:
     if isinstance(one.event, Scored):
         held = {"target_bytes": one.event.target_kv_bytes}
         yield from _counter("KV cache", one.end_ns, held)
@@ -109,7 +112,7 @@ def _counted(one: Slice, whose: str) -> Iterator[Json]:
     yield from _counter(f"KV cache{whose}", one.end_ns, cache)
 
 
-def _memory(sample: Sample) -> Iterator[Json]:
+def _memory_counter(sample: Sample) -> Iterator[Json]:
     memory = {
         "process_bytes": sample.rss_bytes,
         "device_used_bytes": sample.memory_used_bytes,
@@ -120,16 +123,16 @@ def _memory(sample: Sample) -> Iterator[Json]:
 
 
 def _counter(name: str, at_ns: int, values: Mapping[str, int | None]) -> Iterator[Json]:
-    """Yield the values that are known; a counter of none is an error to its readers."""
+    """Yield a counter of the known values; no counter if none is known, as viewers reject it."""
     if known := {key: value for key, value in values.items() if value is not None}:
         yield {"ph": "C", "name": name, "ts": _micros(at_ns), "args": known}
 
 
-def _instant(name: str, at_ns: int) -> Json:
+def _instant_event(name: str, at_ns: int) -> Json:
     return {"ph": "i", "s": "t", "cat": "note", "name": name, "tid": HOST, "ts": _micros(at_ns)}
 
 
-def _named(what: str, name: str) -> Json:
+def _metadata_event(what: str, name: str) -> Json:
     return {"ph": "M", "name": what, "args": {"name": name}}
 
 

@@ -1,7 +1,7 @@
 """Collapsed stacks: one `run;round;draft;step 1200345` a line, the numbers integer nanoseconds.
 
-The smallest flame format: flamegraph.pl, inferno, speedscope and Perfetto read it, two files can
-be compared line by line. Knows no order in time.
+The smallest format for flame graphs. flamegraph.pl, inferno, speedscope and Perfetto read it, and
+two files can be compared line by line. The order in time is not in the file.
 """
 
 import re
@@ -23,16 +23,16 @@ class Collapsed(Exporter):
     viewer: ClassVar[str] = "https://www.speedscope.app, or flamegraph.pl"
 
     def write(self, capture: Capture, path: Path) -> None:
-        """Write one line a stack, the times of equal stacks summed."""
+        """Write one line per stack; the times of equal stacks are summed."""
         lines = Counter[str]()
         for stack, ns in stacks(timeline(capture)).items():
-            lines[";".join(_frame(name) for name in stack)] += ns
+            lines[";".join(_frame_name(name) for name in stack)] += ns
         text = "".join(f"{line} {ns}\n" for line, ns in lines.items())
         path.write_text(text, encoding="utf-8")
 
 
 def stacks(run: Timeline) -> dict[Stack, int]:
-    """Return stack, root first -> nanoseconds spent in it and in nothing below it; no zeros.
+    """Return stack, root first -> nanoseconds spent in it but not below it, without zeros.
 
     A batch step's time counts once, divided among its sequences.
     """
@@ -51,8 +51,8 @@ def _add(spent: Counter[Stack], above: Stack, one: Slice, shared: int) -> None:
         _add(spent, stack, child, shared)
 
 
-def _frame(name: str) -> str:
-    """Return a name no reader of the format trips over: one line, no `;`, no trailing number."""
+def _frame_name(name: str) -> str:
+    """Return a name that every reader of the format accepts: one line, no `;`, no last number."""
     signs = (sign if sign.isprintable() and sign != ";" else " " for sign in name)
     words = " ".join("".join(signs).split()) or "?"
     return re.sub(r" (\d+)$", r"_\1", words)

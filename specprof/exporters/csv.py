@@ -1,9 +1,9 @@
-"""One row a round, for a spreadsheet or a data frame; every column's name says what it counts.
+"""One row per round, for a spreadsheet or a data frame; a column's name states what it counts.
 
-Where known text was scored and nothing decoded, one row a token of it.
+If a run scored known text and decoded nothing, the file has one row per scored token.
 
-An empty cell is a value that is not known (or a rate without a denominator), never a 0. Names that
-came out of the capture can't be taken for formulas.
+An empty cell is a value that is not known (or a rate without a denominator), never a 0. Names from
+the capture are escaped, so that a spreadsheet doesn't take them for formulas.
 """
 
 import csv
@@ -48,10 +48,10 @@ COLUMNS: dict[str, Callable[[Round], Cell]] = {
     "draft_evicted_tokens": lambda one: one.draft_evicted,
     "host_gap_ns": lambda one: one.wall_ns - sum(span.ns for span in one.spans if not span.parent),
 }
-"""Column -> its value for a round. A column a phase follows: `<phase>_phase_ns`."""
+"""Column -> its value for a round. After these, each phase has a column `<phase>_phase_ns`."""
 
-SCORED = ("context_tokens_before_token", "nll_nats")
-"""The columns of scored text."""
+SCORED_COLUMNS = ("context_tokens_before_token", "nll_nats")
+"""The columns of a file on scored text."""
 
 
 class Csv(Exporter):
@@ -61,26 +61,26 @@ class Csv(Exporter):
     viewer: ClassVar[str] = "any spreadsheet, or pandas.read_csv"
 
     def write(self, capture: Capture, path: Path) -> None:
-        """Write a line of column names, then one line a round, or a scored token.
+        """Write a line of column names, then one line per round or per scored token.
 
-        A first time through the events finds the phases, which the columns are named for.
+        The events are read twice: the first time finds the phases, which have columns.
         """
-        found = _found(capture)
+        found = _survey_events(capture)
         with path.open("w", encoding="utf-8", newline="") as file:
             rows = csv.writer(file)
             if found.scored and not found.rounds:
-                rows.writerow(SCORED)
+                rows.writerow(SCORED_COLUMNS)
                 passes = (event for event in capture.events if isinstance(event, Scored))
-                rows.writerows(row for one in passes for row in _scored(one))
+                rows.writerows(row for one in passes for row in _scored_values(one))
                 return
-            phases = [no_formula(f"{name}_phase_ns") for name in found.phases]
+            phases = [escape_formula(f"{name}_phase_ns") for name in found.phases]
             rows.writerow([*COLUMNS, *phases])
             rounds = (event for event in capture.events if isinstance(event, Round))
-            rows.writerows(_row(one, found.phases) for one in rounds)
+            rows.writerows(_round_values(one, found.phases) for one in rounds)
 
 
-class _Found(NamedTuple):
-    """What the whole of a capture has, and its first row must know."""
+class _CaptureFacts(NamedTuple):
+    """Facts on a whole capture that the first row of the file needs."""
 
     rounds: bool
     scored: bool
@@ -88,7 +88,7 @@ class _Found(NamedTuple):
     """Names of top-level spans, in the order they come."""
 
 
-def _found(capture: Capture) -> _Found:
+def _survey_events(capture: Capture) -> _CaptureFacts:
     rounds = scored = False
     phases = dict[str, None]()
     for event in capture.events:
@@ -96,16 +96,16 @@ def _found(capture: Capture) -> _Found:
             rounds = True
             phases |= dict.fromkeys(span.name for span in event.spans if span.parent is None)
         scored |= isinstance(event, Scored)
-    return _Found(rounds, scored, phases)
+    return _CaptureFacts(rounds, scored, phases)
 
 
-def _row(one: Round, phases: Iterable[str]) -> list[Cell]:
+def _round_values(one: Round, phases: Iterable[str]) -> list[Cell]:
     known = [value(one) for value in COLUMNS.values()]
     return known + [_phase_ns(one, name) for name in phases]
 
 
-def no_formula(text: str) -> str:
-    """Return text that a spreadsheet takes for text: one line, no leading formula sign."""
+def escape_formula(text: str) -> str:
+    """Return `text` on one line, quoted where a spreadsheet would take it for a formula."""
     line = "".join(sign if sign.isprintable() else " " for sign in text)
     return f"'{line}" if line.lstrip().startswith(("=", "+", "-", "@")) else line
 
@@ -123,7 +123,7 @@ def _reached_levels(one: Round) -> set[int]:
     return {level[node] for node, each in enumerate(one.drafted) if each.reached}
 
 
-def _scored(one: Scored) -> Iterator[tuple[int, float]]:
+def _scored_values(one: Scored) -> Iterator[tuple[int, float]]:
     return ((one.context + place, nll) for place, nll in enumerate(one.nll))
 
 
@@ -136,6 +136,6 @@ def _mean(values: list[float]) -> float | None:
 
 
 def _phase_ns(one: Round, name: str) -> int | None:
-    """Return None where a round has no such phase: not drafted is not drafted in no time."""
+    """Return a phase's nanoseconds; None, not 0, where the round has no such phase."""
     times = [span.ns for span in one.spans if span.parent is None and span.name == name]
     return sum(times) if times else None

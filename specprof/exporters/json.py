@@ -1,8 +1,8 @@
 """The summary of a capture as one JSON document, `specprof.summary/1`, for scripts.
 
-The numbers come from `specprof.analysis`, where the screens get theirs. Every rate is named for its
-denominator; null is "not known", never 0, also where the capture contradicts itself. Keys may be
-added within a version, never changed.
+The numbers come from `specprof.analysis`, like those of the screens. Every rate is named for its
+denominator. null is "not known", never 0; contradictions in a capture also make figures null.
+Later releases may add keys to a version, but never change a key.
 """
 
 from pathlib import Path
@@ -22,12 +22,12 @@ from specprof.extend import Exporter
 from specprof.plain import as_json, plain_json
 
 SCHEMA = "specprof.summary/1"
-NAMED = 20
-"""Damaged lines told with their reasons."""
+MAX_LISTED_DAMAGE = 20
+"""Damaged lines that the document lists with their reasons."""
 
 
 class Json(Exporter):
-    """Writes what a capture amounts to."""
+    """Writes the summary of a capture as JSON."""
 
     suffix: ClassVar[str] = ".json"
     viewer: ClassVar[str] = "jq, or any JSON reader"
@@ -39,7 +39,7 @@ class Json(Exporter):
 
 
 def summary(capture: Capture) -> dict[str, Any]:
-    """Return the document: what ran, the totals, times by phase, acceptance three ways."""
+    """Return the document: what ran, totals, times by phase, acceptance in three forms."""
     columns = lay_out_capture(capture).columns
     doubts = contradictions(columns)
     counted, timed = not any(each.of == "counts" for each in doubts), not doubts
@@ -50,7 +50,10 @@ def summary(capture: Capture) -> dict[str, Any]:
             "state": capture.state,
             "torn": capture.torn,
             "damaged_lines": [each.line for each in capture.damaged],
-            "damaged": {"count": len(capture.damaged), "first": capture.damaged.first[:NAMED]},
+            "damaged": {
+                "count": len(capture.damaged),
+                "first": capture.damaged.first[:MAX_LISTED_DAMAGE],
+            },
         },
         "contradictions": doubts,
         "header": capture.header,

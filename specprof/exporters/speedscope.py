@@ -1,7 +1,7 @@
-"""speedscope: where the time went in all, then when, as a flame graph anybody can open.
+"""speedscope: time by phase over the whole run, then the timeline, as flame graphs.
 
-Two profiles of one file: the sum over all rounds first (what one wants to see), then the timeline;
-one timeline a sequence where a batch was decoded.
+The file holds two profiles: first the sum over all rounds, which most users want, then the
+timeline. A batch has one timeline per sequence.
 Follows speedscope's published file format (src/lib/file-format-spec.ts of jlfwong/speedscope).
 """
 
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 
 class Speedscope(Exporter):
-    """Writes a capture's time as a speedscope file."""
+    """Writes the time of a capture as a speedscope file."""
 
     suffix: ClassVar[str] = ".speedscope.json"
     viewer: ClassVar[str] = "https://www.speedscope.app (the file stays in your browser)"
@@ -43,7 +43,7 @@ class Speedscope(Exporter):
 
 
 class _Frames(dict[str, int]):
-    """Frame name -> its index, given out in order of first use."""
+    """Frame name -> its index; names get indices in the order of first use."""
 
     def __missing__(self, name: str) -> int:
         self[name] = len(self)
@@ -71,13 +71,13 @@ def _timelines(run: Timeline, frames: _Frames) -> Iterator[Json]:
             "unit": "nanoseconds",
             "startValue": 0,
             "endValue": run.ns,
-            "events": list(_opened_and_closed(Slice(RUN, 0, run.ns, tuple(lane)), frames)),
+            "events": list(_open_and_close_events(Slice(RUN, 0, run.ns, tuple(lane)), frames)),
         }
 
 
-def _opened_and_closed(one: Slice, frames: _Frames) -> Iterator[Json]:
+def _open_and_close_events(one: Slice, frames: _Frames) -> Iterator[Json]:
     frame = frames[one.name]
     yield {"type": "O", "frame": frame, "at": one.start_ns}
     for child in one.children:
-        yield from _opened_and_closed(child, frames)
+        yield from _open_and_close_events(child, frames)
     yield {"type": "C", "frame": frame, "at": one.end_ns}

@@ -1,7 +1,8 @@
-"""The dashboard: follows one capture file and shows it; `show` is what the command line calls.
+"""The dashboard: follows one capture file and shows it. The command line calls `show`.
 
-Owns one reactive, the snapshot. Workers read and judge, and only post messages; what they post
-becomes the next snapshot. Never writes to the capture, and never loads a model.
+The app owns one reactive, the snapshot. Workers read and judge, and only post messages; the
+messages become the next snapshot. The dashboard never writes to the capture and never loads a
+model.
 """
 
 import time
@@ -32,23 +33,23 @@ from specprof.tui.screens.dashboard import DashboardScreen
 from specprof.tui.screens.findings import FindingsScreen
 from specprof.tui.screens.help import HelpScreen
 from specprof.tui.snapshot import Snapshot, ids_only
-from specprof.tui.stop import at_once_without_terminal, ended
+from specprof.tui.stop import end_without_terminal, stop_child
 from specprof.tui.themes import DARK, LIGHT
-from specprof.tui.vocabulary import vocabulary
+from specprof.tui.vocabulary import load_vocabulary
 
 RATES_HZ = (1, 2, 4, 10, 20)
-"""Updates a second one may choose among."""
-_BLURRED_HZ = 1
+"""Updates a second that the user can choose."""
+_UNFOCUSED_HZ = 1
 _SILENT_HZ = 1
-"""Looks at a silent file a second, and updates where nothing is new."""
-_JUDGE_EVERY_S, _SOON_S = 2.0, 0.2
-_SHARE_OVER_S = 3.0
-_JUDGE_SHARE = 0.1
-"""Share of a core judging may take: after an answer it rests nine times as long as it took."""
+"""Reads of a silent file a second, and updates a second without news."""
+_MIN_JUDGE_REST_S, _FIRST_REST_S = 2.0, 0.2
+_SHARE_WINDOW_S = 3.0
+_MAX_JUDGE_SHARE = 0.1
+"""Share of a core for judging: after each diagnosis the worker rests 9 times as long as it took."""
 
 
 class Dashboard(App[SpecprofError]):
-    """Shows a capture; returns the error that ended it, or nothing."""
+    """Shows a capture; returns the error that ended the app, or None."""
 
     TITLE = "specprof"
     CSS_PATH = Path(__file__).with_name("app.tcss")
@@ -78,10 +79,10 @@ class Dashboard(App[SpecprofError]):
         self._judged = 0
         self._token_text: Callable[[int], str] = ids_only
         self._needle = ""
-        self._left = Event()
+        self._leaving = Event()
         self._spent = deque[tuple[float, float]]()
         self.updates = 0
-        """Snapshots shown so far: what benchmarks/dashboard.py counts."""
+        """Snapshots shown so far; benchmarks/dashboard.py counts them."""
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -99,17 +100,17 @@ class Dashboard(App[SpecprofError]):
         self._ticker = self.set_interval(1 / self.hertz, self._tick)
 
     def on_unmount(self) -> None:
-        """Let the workers end."""
-        self._left.set()
+        """End the workers."""
+        self._leaving.set()
 
     @property
     def pace_hz(self) -> int:
-        """Updates a second: what the user chose, and 1 while the window is out of focus."""
-        return self.hertz if self.app_focus else _BLURRED_HZ
+        """Updates a second: the user's choice, or 1 while the window is out of focus."""
+        return self.hertz if self.app_focus else _UNFOCUSED_HZ
 
     @property
     def _look_hz(self) -> int:
-        """Looks a second at the file: fewer at one that is silent."""
+        """Reads of the file a second; a silent file is read less often."""
         reading = self.reading
         moving = reading is None or reading.state in {"waiting", "reading", "recording"}
         return self.pace_hz if moving else _SILENT_HZ
@@ -132,59 +133,59 @@ class Dashboard(App[SpecprofError]):
                 due = time.monotonic() + 1 / (self.pace_hz if reading.more else _SILENT_HZ)
                 shown = seen
             if reading.columns.header and not spelled and not reading.more:
-                self.post_message(Spelled(vocabulary(reading.columns.header)))
+                self.post_message(Spelled(load_vocabulary(reading.columns.header)))
                 spelled = True
-            if reading.final or (not reading.more and self._left.wait(1 / self._look_hz)):
+            if reading.final or (not reading.more and self._leaving.wait(1 / self._look_hz)):
                 return
 
     @work(thread=True, group="judge", exit_on_error=True)
     def _judge(self) -> None:
-        worker, judged = get_current_worker(), _heard(Columns())
-        rest_s = _SOON_S
-        while not worker.is_cancelled and not self._left.wait(rest_s):
+        worker, judged = get_current_worker(), _count_judgeable(Columns())
+        rest_s = _FIRST_REST_S
+        while not worker.is_cancelled and not self._leaving.wait(rest_s):
             reading = self.reading
-            if reading is None or reading.more or _heard(reading.columns) == judged:
+            if reading is None or reading.more or _count_judgeable(reading.columns) == judged:
                 continue
             started = time.monotonic()
             diagnosis = self.judge(reading.columns)
-            judged = _heard(reading.columns)
+            judged = _count_judgeable(reading.columns)
             self.post_message(Judged(diagnosis, len(reading.columns.rounds)))
             took_s = time.monotonic() - started
-            rest_s = max(_JUDGE_EVERY_S, took_s * (1 / _JUDGE_SHARE - 1))
-            if reading.final:  # nothing more will come: the last word need not wait
-                rest_s = _SOON_S
+            rest_s = max(_MIN_JUDGE_REST_S, took_s * (1 / _MAX_JUDGE_SHARE - 1))
+            if reading.final:  # the last diagnosis need not wait: nothing more will come
+                rest_s = _FIRST_REST_S
 
     # --- messages: only these change what is shown ------------------------------------------------
 
     @on(Advanced)
-    def _advanced(self, message: Advanced) -> None:
+    def _take_reading(self, message: Advanced) -> None:
         self.reading = message.reading
-        self._show()
+        self._update_snapshot()
 
     @on(Judged)
-    def _judged_on(self, message: Judged) -> None:
+    def _take_diagnosis(self, message: Judged) -> None:
         self._diagnosis, self._judged = message.diagnosis, message.rounds
-        self._show()
+        self._update_snapshot()
 
     @on(Spelled)
-    def _spelled(self, message: Spelled) -> None:
+    def _take_vocabulary(self, message: Spelled) -> None:
         self._token_text = message.token_text
-        self._show()
+        self._update_snapshot()
 
     @on(Filtered)
-    def _filtered(self, message: Filtered) -> None:
+    def _take_filter(self, message: Filtered) -> None:
         self._needle = message.needle
-        self._show()
+        self._update_snapshot()
 
     @on(Unreadable)
-    def _unreadable(self, message: Unreadable) -> None:
+    def _exit_unreadable(self, message: Unreadable) -> None:
         self.exit(message.trouble, return_code=message.trouble.exit_code)
 
     def _tick(self) -> None:
         if self.playhead.replaying:
-            self._show()
+            self._update_snapshot()
 
-    def _show(self) -> None:
+    def _update_snapshot(self) -> None:
         reading = self.reading
         if reading is None:
             return
@@ -209,46 +210,46 @@ class Dashboard(App[SpecprofError]):
 
     @property
     def _ends_ns(self) -> Ints:
-        assert self.reading is not None  # noqa: S101 - asked only once something was read
+        assert self.reading is not None  # noqa: S101 - callers check that something was read
         return self.reading.columns.rounds.end_ns
 
     def _own_share(self) -> float | None:
-        """Return processor time over wall time of the last few seconds; None at first."""
+        """Return processor time over wall time of the last seconds; None until they passed."""
         now = self._clock(), time.process_time()
-        while len(self._spent) > 1 and now[0] - self._spent[1][0] > _SHARE_OVER_S:
+        while len(self._spent) > 1 and now[0] - self._spent[1][0] > _SHARE_WINDOW_S:
             self._spent.popleft()
         self._spent.append(now)
         wall, processor = now[0] - self._spent[0][0], now[1] - self._spent[0][1]
-        return processor / wall if wall >= _SHARE_OVER_S else None
+        return processor / wall if wall >= _SHARE_WINDOW_S else None
 
     # --- keys ---------------------------------------------------------------------------------
 
     def action_pause(self) -> None:
-        """Hold the display where it stands, or let it go on."""
+        """Pause the display at its round, or resume it."""
         if self.reading is not None:
             self.playhead.toggle(self._ends_ns)
-            self._show()
+            self._update_snapshot()
 
     def action_step(self, by: int) -> None:
-        """Hold the display some rounds on or back."""
+        """Pause the display `by` rounds later, or earlier where `by` is negative."""
         if self.reading is not None:
             self.playhead.step(by, self._ends_ns)
-            self._show()
+            self._update_snapshot()
 
     def action_replay(self) -> None:
         """Replay from the start."""
         self.playhead.replay()
-        self._show()
+        self._update_snapshot()
 
     def action_faster(self) -> None:
-        """Take the next replay speed."""
+        """Choose the next replay speed."""
         self.playhead.faster()
-        self._show()
+        self._update_snapshot()
 
     def action_follow(self) -> None:
         """Go to the newest round."""
         self.playhead.follow()
-        self._show()
+        self._update_snapshot()
 
     def action_refresh(self, by: int) -> None:
         """Update the screen more or less often."""
@@ -267,13 +268,13 @@ class Dashboard(App[SpecprofError]):
         self.push_screen(FindingsScreen(), self._jump)
 
     def _jump(self, index: int | None) -> None:
-        """Hold the display at the round of that index; None: the findings were merely closed."""
+        """Pause the display at the round of this index; None: the user only closed the findings."""
         if self.reading is None or index is None:
             return
         places = (self.reading.columns.rounds.index == index).nonzero()[0]
         if len(places):
             self.playhead.jump(int(places[0]) + 1, self._ends_ns)
-            self._show()
+            self._update_snapshot()
         else:
             self.notify(f"round {index} is not in the capture", severity="warning")
 
@@ -287,25 +288,25 @@ def show(
 ) -> int:
     """Show a capture until the user quits, and return the exit code for the command line.
 
-    `child` is the recording process: where it still runs then, it is interrupted and waited for,
-    so that it closes its capture. Raises CaptureUnreadable where the file is no capture, or, of one
-    without such a process, where it is so damaged that no result of it could be read.
+    `child` is the recording process. If it still runs when the user quits, it is interrupted and
+    gets time to close its capture. Raises CaptureUnreadable where the file is no capture. Without a
+    `child` it also raises that for a capture so damaged that no result could be read.
     """
     alive = None if child is None else lambda: child.poll() is None
     app = Dashboard(path, alive=alive, log=log, ascii_only=ascii_only)
-    with at_once_without_terminal(child):
+    with end_without_terminal(child):
         trouble = app.run()
-    code = 0 if child is None else ended(child)
+    code = 0 if child is None else stop_child(child)
     if trouble is not None:
         raise trouble
     damage = app.reading.columns.unreadable if app.reading and child is None else None
     if damage and not app.return_code:
         raise ruined(path, damage)
-    # Textual has told of a crash of its own by then; a run that went well doesn't hide it.
+    # Textual has printed its own crash by now; the exit code 0 of the run must not hide it.
     return code or app.return_code or 0
 
 
-def _heard(columns: Columns) -> tuple[int, ...]:
-    """Return how much of a recording there is to judge; its end is judged once more."""
-    told: list[Sized] = [columns.rounds, columns.passes, columns.overlaps, columns.damaged]
-    return (*map(len, told), columns.end is not None)
+def _count_judgeable(columns: Columns) -> tuple[int, ...]:
+    """Return counts that change whenever there is something new to judge, such as the end."""
+    tables: list[Sized] = [columns.rounds, columns.passes, columns.overlaps, columns.damaged]
+    return (*map(len, tables), columns.end is not None)

@@ -1,26 +1,26 @@
-"""Which panels a terminal has room for, and in what rows they stand.
+"""Which panels fit into the terminal, and in which rows.
 
 Knows sizes and panel numbers; nothing of widgets.
 """
 
-WIDE, MEDIUM = 110, 70
-"""Columns from which three and two panels stand side by side."""
-ROW_HEIGHT = 9
-"""Fewest terminal rows worth a row of panels, borders included."""
+MIN_WIDTH_FOR_THREE, MIN_WIDTH_FOR_TWO = 110, 70
+"""Terminal columns from which three, or two, panels stand side by side."""
+MIN_PANEL_ROWS = 9
+"""Fewest terminal rows for a row of panels, borders included."""
 PRIORITY = (1, 2, 5, 3, 7, 6, 4)
-"""The panels shown at first, as many as fit."""
+"""Panel numbers in the order in which they get room."""
 
 
 def rows_of(wanted: list[int], width: int, height: int) -> list[list[int]]:
-    """Return the panels to show, row by row, ascending: the first of `wanted` that fit."""
-    across = 3 if width >= WIDE else 2 if width >= MEDIUM else 1
-    down = max(1, height // ROW_HEIGHT)
+    """Return the panels to show, row by row: the first of `wanted` that fit, in ascending order."""
+    across = 3 if width >= MIN_WIDTH_FOR_THREE else 2 if width >= MIN_WIDTH_FOR_TWO else 1
+    down = max(1, height // MIN_PANEL_ROWS)
     shown = sorted(wanted[: across * down])
-    return _divided(shown, min(down, -(-len(shown) // across))) if shown else []
+    return _divide(shown, min(down, -(-len(shown) // across))) if shown else []
 
 
-def _divided(panels: list[int], rows: int) -> list[list[int]]:
-    """Divide into rows of nearly equal length; a middle row takes what is over."""
+def _divide(panels: list[int], rows: int) -> list[list[int]]:
+    """Divide panels into rows of nearly equal length; middle rows take the extra panels."""
     least, over = divmod(len(panels), rows)
     order = sorted(range(rows), key=lambda row: abs(2 * row - rows + 1))
     lengths = [least] * rows

@@ -1,6 +1,7 @@
-"""Numbers in words: how counts, rates, times and sizes are written on the screen.
+"""Numbers as text: how counts, rates, times and sizes are written on the screen.
 
-Knows formats and nothing of where a number came from. Not known (None or nan) is an en dash.
+Knows formats and nothing about the source of a number. A number that is not known (None or nan) is
+an en dash.
 """
 
 import math
@@ -9,27 +10,27 @@ UNKNOWN = "–"
 
 
 def count(value: float | None) -> str:
-    """Return `20,000`."""
+    """Return a count as `20,000`."""
     return UNKNOWN if _missing(value) else f"{value:,.0f}"
 
 
 def short_count(value: float | None) -> str:
-    """Return at most five characters: `950`, `20.0k`, `1.3M`."""
+    """Return a count in at most five characters: `950`, `20.0k`, `1.30M`."""
     return UNKNOWN if _missing(value) else _scaled(float(value or 0), 1000, ("", "k", "M", "G"))
 
 
 def rate(value: float | None) -> str:
-    """Return `0.613`."""
+    """Return a rate as `0.613`."""
     return UNKNOWN if _missing(value) else f"{value:.3f}"
 
 
 def ratio(value: float | None) -> str:
-    """Return `2.47`."""
+    """Return a ratio as `2.47`."""
     return UNKNOWN if _missing(value) else f"{value:.2f}"
 
 
 def percent(share: float | None) -> str:
-    """Return a share of one as `61.3%`."""
+    """Return a share, 0 to 1, as `61.3%`."""
     return UNKNOWN if _missing(share) else f"{float(share or 0):.1%}"
 
 
@@ -43,7 +44,7 @@ def ms(nanoseconds: float | None) -> str:
 
 
 def size(value: float | None) -> str:
-    """Return bytes as `491 B`, `1.23 MiB`."""
+    """Return a number of bytes as `491 B`, `1.23 MiB`."""
     if _missing(value):
         return UNKNOWN
     value, unit = float(value or 0), "B"
@@ -55,7 +56,7 @@ def size(value: float | None) -> str:
 
 
 def clock(nanoseconds: float | None) -> str:
-    """Return a stretch of time as `0:42` or `1:03:05`."""
+    """Return a duration as `0:42` or `1:03:05`."""
     if _missing(nanoseconds):
         return UNKNOWN
     minutes, seconds = divmod(int(float(nanoseconds or 0) / 1e9), 60)
@@ -64,7 +65,7 @@ def clock(nanoseconds: float | None) -> str:
 
 
 def share(part: float, whole: float) -> float | None:
-    """Return part / whole; None where the denominator is 0: not known, not 0."""
+    """Return part / whole; None where `whole` is 0, as the share is then not known."""
     return float(part) / float(whole) if whole else None
 
 
@@ -81,5 +82,5 @@ def _scaled(value: float, step: int, units: tuple[str, ...]) -> str:
 
 
 def _three_digits(value: float) -> str:
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2  # noqa: PLR2004 - likewise
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2  # noqa: PLR2004 - digits shrink as values grow
     return f"{value:.{digits}f}"

@@ -1,8 +1,8 @@
-"""Follows a capture file, growing or finished, and says how much of it can be trusted.
+"""Follows a capture file, growing or finished, and reports how complete it is.
 
-Knows the file, the lock by which its recorder is seen, and, where this program started it, whether
-the recording process lives; nothing of screens, and never a model: this runs in a process of its
-own beside the one that is measured. The file is kept open: a deleted one can be read to its end.
+Knows the file, the lock that its recorder holds on it, and the recording process if this program
+started it. Knows nothing of screens and never loads a model: it runs in another process than the
+measured run. The file is kept open, so that a deleted file can be read to its end.
 """
 
 import os
@@ -21,10 +21,10 @@ from specprof.reading import open_regular, read_end
 from specprof.tui.snapshot import ENDED, Lost, State
 
 SLICE_BYTES = 1 << 20
-"""Read at a time, so that a long capture shows its beginning at once."""
+"""Bytes of one read: the beginning of a long capture shows at once."""
 SILENT_S = 30.0
-"""Without a new line for so long, the screen says since when; following goes on."""
-_LOG_BYTES = 32_768
+"""After so long without a new line the screen shows the file as silent; following continues."""
+_MAX_LOG_BYTES = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +32,26 @@ class Reading:
     """A capture as far as it has been read."""
 
     columns: Columns
-    """A view of their own: feeding goes on behind it."""
+    """Cut to the rounds read so far; the follower appends to its own columns later."""
     state: State
     damaged: int
     torn: bool
     silent_s: float | None
-    """Since the file last grew; None where its time lies in the future."""
+    """Seconds since the file last grew; None where its modification time lies in the future."""
     lost: Lost | None
-    """What has become of the file, where its name no longer leads to what was read."""
+    """What happened to the file, if its name no longer leads to the capture that was read."""
     log: tuple[str, ...]
     more: bool
-    """Whether the file holds more that can be read at once."""
+    """Whether the file holds more that can be read now."""
     final: bool
     """Whether nothing more can come."""
 
 
 class Follower:
-    """Reads on from where it stopped, every time it is asked.
+    """Reads a capture piece by piece; each `read` continues where the last one stopped.
 
-    `alive` tells whether the recording process lives; without it the file's lock does, where there
-    is one.
+    `alive` returns whether the recording process lives. Without it the file's lock is the evidence,
+    if the recorder holds one.
     """
 
     def __init__(
@@ -69,33 +69,33 @@ class Follower:
 
     @property
     def size(self) -> int:
-        """Bytes of the file when it was last looked at."""
+        """Bytes of the file at the last read."""
         return self._silence.size
 
     @property
     def taken(self) -> int:
-        """Bytes read, as far as they were whole lines."""
+        """Bytes read so far, in whole lines."""
         return self._reader.offset
 
     def read(self) -> Reading:
         """Read at most a slice. Raises CaptureUnreadable where the file is no capture."""
-        # Asked before reading: what a process wrote before it died is then read for certain.
+        # Before reading, so that everything a dead process wrote is read for certain.
         alive = None if self._alive is None else self._alive()
-        file = self._opened()
+        file = self._open_file()
         if file is None:
-            return self._reading(living=alive, silent_s=0.0, lost=None, more=False)
+            return self._make_reading(living=alive, silent_s=0.0, lost=None, more=False)
         locked, found = is_locked(file.fileno()), os.fstat(file.fileno())
-        silent_s = self._silence.since(found)
-        lost = self._lost(found)
+        silent_s = self._silence.seconds_since_growth(found)
+        lost = self._find_loss(found)
         more = not self._overwritten and self._feed(file, found.st_size)
         if self._overwritten:
             lost = "overwritten"
-        return self._reading(
-            living=self._living(alive, locked), silent_s=silent_s, lost=lost, more=more
+        return self._make_reading(
+            living=self._is_alive(alive, locked), silent_s=silent_s, lost=lost, more=more
         )
 
-    def _opened(self) -> BinaryIO | None:
-        """Return the file; None where the recording process has not made it yet."""
+    def _open_file(self) -> BinaryIO | None:
+        """Return the open file; None where the recording process has not created it yet."""
         if self._file is None:
             try:
                 self._file = open_regular(self.path)
@@ -109,7 +109,7 @@ class Follower:
         return self._file
 
     def _feed(self, file: BinaryIO, size: int) -> bool:
-        """Read a slice; return whether there is more by now."""
+        """Read a slice; return whether the file holds more."""
         before = self.taken
         try:
             self._columns.feed(self._reader.poll(SLICE_BYTES, file))
@@ -119,26 +119,28 @@ class Follower:
             return False
         return before < self.taken < size
 
-    def _lost(self, found: os.stat_result) -> Lost | None:
+    def _find_loss(self, found: os.stat_result) -> Lost | None:
         try:
             return None if os.path.samestat(found, self.path.stat()) else "replaced"
         except OSError:
             return "deleted"
 
-    def _living(self, alive: bool | None, locked: bool | None) -> bool | None:  # noqa: FBT001
-        """Whether the recorder lives; None where it can't be seen from here."""
+    def _is_alive(self, alive: bool | None, locked: bool | None) -> bool | None:  # noqa: FBT001
+        """Return whether the recorder lives; None where that can't be seen from this process."""
         if alive is not None or locked:
             return alive or locked
         boot = self._columns.header.locked_on if self._columns.header else None
-        seen = boot is not None and boot == this_boot()  # else its lock says nothing here
+        seen = (
+            boot is not None and boot == this_boot()
+        )  # else the lock is no evidence on this machine
         return False if seen and locked is False else None
 
-    def _reading(
+    def _make_reading(
         self, *, living: bool | None, silent_s: float | None, lost: Lost | None, more: bool
     ) -> Reading:
         columns = self._columns
-        state = self._state(living=living, silent_s=silent_s, more=more)
-        left = self._alive is not None and not living  # the process itself was seen to end
+        state = self._find_state(living=living, silent_s=silent_s, more=more)
+        left = self._alive is not None and not living  # the recording process has ended
         return Reading(
             columns=columns.first(len(columns.rounds)),
             state=state,
@@ -146,13 +148,13 @@ class Follower:
             torn=self._reader.torn,
             silent_s=silent_s,
             lost=lost,
-            log=_tail(self._log),
+            log=_read_tail(self._log),
             more=more,
             final=not more
             and (state in ENDED or left or lost == "overwritten" or bool(lost and not living)),
         )
 
-    def _state(self, *, living: bool | None, silent_s: float | None, more: bool) -> State:
+    def _find_state(self, *, living: bool | None, silent_s: float | None, more: bool) -> State:
         if self._columns.end:
             return self._columns.end.status
         if living is False and not more:
@@ -161,16 +163,16 @@ class Follower:
             return "waiting"
         grows = silent_s is not None and silent_s <= SILENT_S
         if more and not living and (living is False or not grows):
-            return "reading"  # nobody writes, and its last line is not read yet
+            return "reading"  # no process writes, and the last line is not read yet
         if more or grows:
             return "recording"
         return "silent" if living else "unseen"
 
 
 class _Silence:
-    """How long a file has not grown, by a clock that nobody sets.
+    """Measures how long a file has not grown, by the monotonic clock, which is never set.
 
-    The file's own time only says how long it was silent before the first look.
+    The file's modification time only gives the silence before the first look.
     """
 
     def __init__(self) -> None:
@@ -178,8 +180,8 @@ class _Silence:
         """Bytes at the last look; -1 before the first."""
         self._grew_s: float | None = None
 
-    def since(self, found: os.stat_result) -> float | None:
-        """Return the seconds since the file last grew; None: its time lies in the future."""
+    def seconds_since_growth(self, found: os.stat_result) -> float | None:
+        """Return seconds since the file last grew; None where its time lies in the future."""
         now = time.monotonic()
         if self.size < 0:
             age_s = time.time() - found.st_mtime
@@ -191,7 +193,7 @@ class _Silence:
 
 
 def read_all(path: Path) -> Reading:
-    """Read a capture as far as it goes now. Raises CaptureUnreadable where it is none."""
+    """Read a capture up to its present end. Raises CaptureUnreadable where it is no capture."""
     follower = Follower(path)
     with no_collection():
         reading = follower.read()
@@ -205,11 +207,11 @@ def read_all(path: Path) -> Reading:
     return reading
 
 
-def _tail(log: Path | None) -> tuple[str, ...]:
-    """Return the last lines of the run's own output; none where it can't be read."""
+def _read_tail(log: Path | None) -> tuple[str, ...]:
+    """Return the last lines of the run's own output, or the reason why it can't be read."""
     if log is None:
         return ()
     try:
-        return tuple(read_end(log, _LOG_BYTES).splitlines())
+        return tuple(read_end(log, _MAX_LOG_BYTES).splitlines())
     except OSError as trouble:
         return (f"can't read {log}: {trouble.strerror}",)

@@ -1,6 +1,6 @@
-"""Every key of the dashboard: what it does in a word for the footer, in a sentence for the help.
+"""Every key of the dashboard, with a word for the footer and a sentence for the help screen.
 
-Knows names of actions; the screens and the app have them.
+Knows the names of actions; the screens and the app define the actions.
 """
 
 from textual.binding import Binding
@@ -8,29 +8,29 @@ from textual.binding import Binding
 from specprof.tui.panels import DRAWINGS, LOG
 
 
-def _key(keys: str, action: str, name: str, tooltip: str, *, id: str, sign: str = "") -> Binding:  # noqa: A002 - Textual's
-    """Return a binding that the footer shows by `sign`; without a sign only the help does."""
+def _bind(keys: str, action: str, name: str, tooltip: str, *, id: str, sign: str = "") -> Binding:  # noqa: A002 - Textual's
+    """Return a binding that the footer shows as `sign`; without a sign only the help lists it."""
     return Binding(
         keys, action, name, show=bool(sign), key_display=sign or None, tooltip=tooltip, id=id
     )
 
 
 APP_KEYS = [
-    # Before anything that has the focus: Ctrl-C must always lead out.
+    # With priority over the focused widget: Ctrl-C must always close the dashboard.
     Binding(
         "ctrl+c", "quit", "quit", show=False, priority=True, tooltip="Close, like q", id="interrupt"
     )
 ]
 DASHBOARD_KEYS = [
-    _key(
+    _bind(
         "q",
         "app.quit",
         "quit",
-        "Close; a run that is still going is stopped, and its capture kept",
+        "Close. A run that this command started is stopped; its capture is kept",
         id="quit",
         sign="q",
     ),
-    _key(
+    _bind(
         "question_mark",
         "app.help",
         "help",
@@ -38,44 +38,60 @@ DASHBOARD_KEYS = [
         id="help",
         sign="?",
     ),
-    _key(
+    _bind(
         "space,p",
         "app.pause",
         "pause",
-        "Hold the display, or let it go on; recording never stops",
+        "Pause or resume the display; recording never pauses",
         id="pause",
         sign="space",
     ),
-    _key(
-        "d", "app.findings", "findings", "What every rule said and advises", id="findings", sign="d"
+    _bind(
+        "d",
+        "app.findings",
+        "findings",
+        "Show what every rule found and advises",
+        id="findings",
+        sign="d",
     ),
-    _key(
+    _bind(
         "r",
         "app.replay",
         "replay",
-        "Replay from the start at the recorded pace",
+        "Replay from the start, at the recorded pace",
         id="replay",
         sign="r",
     ),
-    _key("S", "app.faster", "speed", "Next replay speed, 1 to 256 times", id="speed", sign="S"),
-    _key(
+    _bind(
+        "S",
+        "app.faster",
+        "speed",
+        "Choose the next replay speed, 1 to 256 times",
+        id="speed",
+        sign="S",
+    ),
+    _bind(
         "left_square_bracket",
         "app.step(-1)",
         "back",
-        "Hold the display one round back",
+        "Pause the display one round earlier",
         id="step.back",
     ),
-    _key(
-        "right_square_bracket", "app.step(1)", "on", "Hold the display one round on", id="step.on"
+    _bind(
+        "right_square_bracket",
+        "app.step(1)",
+        "forward",
+        "Pause the display one round later",
+        id="step.on",
     ),
-    _key(
+    _bind(
         "plus,equals_sign",
         "app.refresh(1)",
         "faster",
         "Update the screen more often, up to 20 times a second",
         id="refresh.faster",
     ),
-    _key(
+    _bind(
         "minus",
         "app.refresh(-1)",
         "slower",
@@ -83,41 +99,47 @@ DASHBOARD_KEYS = [
         id="refresh.slower",
     ),
     *(
-        _key(str(number), f"panel({number})", one.name, one.about, id=f"panel.{number}")
+        _bind(str(number), f"panel({number})", one.name, one.about, id=f"panel.{number}")
         for number, one in DRAWINGS.items()
         if number != LOG
     ),
-    _key("1-7", "panels", "panels", "Show or hide a panel", id="panels", sign="1-7"),
-    _key(
+    _bind("1-7", "panels", "panels", "Show or hide a panel", id="panels", sign="1-7"),
+    _bind(
         "m", "maximise", "maximise", "Give the focused panel the whole screen", id="max", sign="m"
     ),
-    _key("l", f"panel({LOG})", "log", DRAWINGS[LOG].about, id="log", sign="l"),
-    _key(
+    _bind("l", f"panel({LOG})", "log", "Show or hide the log of the run", id="log", sign="l"),
+    _bind(
         "slash",
         "filter",
         "filter",
-        "Show only rounds and findings that hold a text",
+        "Show only rounds and findings that contain a text",
         id="filter",
         sign="/",
     ),
-    _key("escape", "back", "back", "End filtering, maximising, pausing, replaying", id="back"),
+    _bind(
+        "escape",
+        "back",
+        "back",
+        "Leave the filter, the maximised panel, the pause or the replay",
+        id="back",
+    ),
 ]
 
 
 FINDINGS_KEYS = [
-    _key(
+    _bind(
         "enter,g",
         "go",
         "go",
-        "Hold the display at the round that shows the chosen finding first",
+        "Go to the first round that shows the chosen finding",
         id="findings.go",
         sign="g",
     ),
-    _key("n", "choose(1)", "next", "Choose the next finding", id="findings.next", sign="n"),
-    _key("N", "choose(-1)", "before", "Choose the finding before", id="findings.before"),
+    _bind("n", "choose(1)", "next", "Choose the next finding", id="findings.next", sign="n"),
+    _bind("N", "choose(-1)", "previous", "Choose the previous finding", id="findings.before"),
 ]
 
 
 def close_keys(keys: str, id: str) -> list[Binding]:  # noqa: A002 - Textual's
-    """Return the keys that close a screen over the panels."""
-    return [_key(keys, "dismiss", "close", "Back to the panels", id=id, sign="esc")]
+    """Return the keys that close a screen which covers the panels."""
+    return [_bind(keys, "dismiss", "close", "Back to the panels", id=id, sign="esc")]

@@ -1,4 +1,4 @@
-"""What the workers tell the app: they post these and touch nothing else."""
+"""The messages of the workers to the app; workers post messages and change nothing else."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from specprof.tui.follow import Reading
 
 @dataclass
 class Advanced(Message):
-    """The capture has been read on."""
+    """A further part of the capture has been read."""
 
     reading: Reading
 
 
 @dataclass
 class Judged(Message):
-    """The rules have judged the first rounds of the recording."""
+    """The rules have judged the first `rounds` rounds of the recording."""
 
     diagnosis: Diagnosis
     rounds: int
@@ -27,7 +27,7 @@ class Judged(Message):
 
 @dataclass
 class Spelled(Message):
-    """The target's vocabulary is known, or known not to be here."""
+    """The text of the target's tokens is known, or known to be missing on this machine."""
 
     token_text: Callable[[int], str]
 

@@ -1,7 +1,7 @@
-"""Which round the display stands at: at the end of the file, held, or replaying.
+"""Which round the display shows: the newest, a paused one, or the next of a replay.
 
-Knows run time and wall time, through a clock passed in; nothing of files or screens. Recording
-is never touched by it.
+Knows run time, and wall time through a clock passed in; nothing of files or screens. It never
+influences the recording.
 """
 
 from collections.abc import Callable
@@ -14,32 +14,32 @@ SPEEDS = (1, 4, 16, 64, 256)
 
 
 class Playhead:
-    """Follows the newest round until told otherwise; `rounds` says where it stands."""
+    """Follows the newest round until it is paused or replays; `rounds` returns its position."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._speed = SPEEDS[0]
         self._held: int | None = None
         self._from_ns: int | None = None
-        """Run time at which the replay was last (re)started; None while not replaying."""
+        """Run time at which the replay last started or resumed; None while not replaying."""
         self._since = 0.0
 
     @property
     def label(self) -> str:
-        """Say how the display moves; empty while it follows the file."""
+        """How the display moves, for the screen; empty while it follows the file."""
         if self._held is not None:
             return "PAUSED"
         return f"REPLAY {self._speed}x" if self.replaying else ""
 
     @property
     def replaying(self) -> bool:
-        """Whether the display moves by itself, apart from the file."""
+        """Whether the display moves by itself, independent of the file."""
         return self._from_ns is not None and self._held is None
 
     def rounds(self, ends_ns: NDArray[np.int64]) -> int:
         """Return how many rounds to show, of rounds that ended at `ends_ns`, ascending.
 
-        A replay that has caught up with the last of them turns into following.
+        A replay that has reached the last round turns into following.
         """
         if self._held is not None:
             return min(self._held, len(ends_ns))
@@ -59,7 +59,7 @@ class Playhead:
         self._held = self._from_ns = None
 
     def toggle(self, ends_ns: NDArray[np.int64]) -> None:
-        """Hold the display where it stands, or let it go on the way it went before."""
+        """Pause the display at its round, or resume following or replaying."""
         if self._held is None:
             self._hold(self.rounds(ends_ns), ends_ns)
         elif self._from_ns is not None:
@@ -68,16 +68,16 @@ class Playhead:
             self._held = None
 
     def step(self, by: int, ends_ns: NDArray[np.int64]) -> None:
-        """Hold the display `by` rounds further on, or back."""
+        """Pause the display `by` rounds later, or earlier where `by` is negative."""
         self._hold(max(1, min(self.rounds(ends_ns) + by, len(ends_ns))), ends_ns)
 
     def jump(self, rounds: int, ends_ns: NDArray[np.int64]) -> None:
-        """Hold the display where the first `rounds` show; one that isn't there is passed over."""
+        """Pause the display after the first `rounds` rounds; do nothing if there are fewer."""
         if 1 <= rounds <= len(ends_ns):
             self._hold(rounds, ends_ns)
 
     def faster(self) -> None:
-        """Take the next replay speed; behind the last comes the first."""
+        """Choose the next replay speed; the first follows the last."""
         if self.replaying:
             self._restart(self._now_ns())
         self._speed = SPEEDS[(SPEEDS.index(self._speed) + 1) % len(SPEEDS)]

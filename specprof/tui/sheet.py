@@ -1,8 +1,8 @@
-"""A sheet of characters, each with the name of an ink: what every panel draws on.
+"""A sheet of characters, each with the name of an ink. Every panel draws on a sheet.
 
 Knows cells, glyphs and ink names; nothing of colours, terminals or Textual, so the same panel
-fills a widget, a plain-text summary and a golden file. Text that comes from models or captures
-passes through `safe` on its way in.
+fills a widget, a plain-text summary and a golden file. Callers pass text of models or captures
+through `safe` before they write it.
 """
 
 from typing import Literal, get_args
@@ -41,9 +41,9 @@ class Sheet:
         self.inks = np.zeros((height, width), dtype=np.uint8)
 
     def write(self, x: int, y: int, text: str, ink: Ink = "plain") -> int:
-        """Write `text` from cell (x, y) on and return the x behind it, clipped or not."""
+        """Write `text` from cell (x, y) on; return the x after its end, even if clipped."""
         if text.isascii():
-            self._put(x, y, text, ink)
+            self._put_text(x, y, text, ink)
             return x + len(text)
         if not 0 <= y < self.height:
             return x + cell_len(text)
@@ -51,39 +51,39 @@ class Sheet:
             cells = cell_len(glyph)
             if x >= 0 and x + cells <= self.width:
                 # A wide glyph owns two cells: its own, and an empty one behind it.
-                self._put(x, y, glyph, ink)
+                self._put_text(x, y, glyph, ink)
                 if cells == 2:  # noqa: PLR2004 - the two cells of a wide glyph
                     self.glyphs[y, x + 1] = ""
             x += cells
         return x
 
-    def right(self, x: int, y: int, text: str, ink: Ink = "plain") -> None:
+    def write_right(self, x: int, y: int, text: str, ink: Ink = "plain") -> None:
         """Write `text` so that it ends before cell x."""
         self.write(x - cell_len(text), y, text, ink)
 
     def fill(self, x: int, y: int, glyphs: Glyphs, ink: Ink | NDArray[np.uint8]) -> None:
-        """Lay a block of glyphs, [rows, columns] inside the sheet, in one ink or one per cell."""
+        """Put a block of glyphs, [rows, columns], on the sheet, in one ink or one per cell."""
         rows, columns = glyphs.shape
         self.glyphs[y : y + rows, x : x + columns] = glyphs
         self.inks[y : y + rows, x : x + columns] = _NUMBER[ink] if isinstance(ink, str) else ink
 
-    def bar(self, x: int, y: int, width: int, share: float, ink: Ink) -> None:
+    def draw_bar(self, x: int, y: int, width: int, share: float, ink: Ink) -> None:
         """Draw a horizontal bar over `share` (0 to 1) of `width` cells, to an eighth of a cell."""
         eighths = round(max(0.0, min(1.0, share)) * width * 8)
         whole, part = divmod(eighths, 8)
         self.write(x, y, "█" * whole + EIGHTHS_RIGHT[part].strip(), ink)
 
-    def sentence(self, text: str, ink: Ink = "dim") -> None:
-        """Write a wrapped sentence from the top: what a panel with nothing to show shows."""
-        for y, line in enumerate(wrapped(text, self.width)[: self.height]):
+    def write_sentence(self, text: str, ink: Ink = "dim") -> None:
+        """Write a wrapped sentence from the top, for a panel that has nothing to draw."""
+        for y, line in enumerate(wrap_text(text, self.width)[: self.height]):
             self.write(0, y, line, ink)
 
     def lines(self, *, ascii_only: bool = False) -> list[str]:
-        """Return the rows as text, trailing blanks dropped."""
+        """Return the rows as text without trailing blanks."""
         rows = ("".join(row) for row in (as_ascii(self.glyphs) if ascii_only else self.glyphs))
         return [row.rstrip() for row in rows]
 
-    def _put(self, x: int, y: int, text: str, ink: Ink) -> None:
+    def _put_text(self, x: int, y: int, text: str, ink: Ink) -> None:
         if not 0 <= y < self.height:
             return
         text, x = text[max(0, -x) :], max(0, x)
@@ -93,22 +93,22 @@ class Sheet:
             self.inks[y, x : x + len(text)] = _NUMBER[ink]
 
 
-def number_of(ink: Ink) -> int:
-    """Return the number an ink has in `Sheet.inks`."""
+def ink_number(ink: Ink) -> int:
+    """Return the number of an ink in `Sheet.inks`."""
     return _NUMBER[ink]
 
 
 def as_ascii(glyphs: Glyphs) -> Glyphs:
-    """Translate every glyph to one of ASCII, cell for cell."""
+    """Return the glyphs with an ASCII character in each cell."""
     points = glyphs.copy().view("<u4")
     plain = _ASCII_TABLE[np.minimum(points, len(_ASCII_TABLE) - 1)]
     return np.ascontiguousarray(plain).view("<U1")
 
 
-def wrapped(text: str, width: int) -> list[str]:
-    """Break `text` at spaces into lines of at most `width` cells; a longer word is cut."""
+def wrap_text(text: str, width: int) -> list[str]:
+    """Break `text` at spaces into lines of at most `width` cells; cut longer words."""
     lines = list[str]()
-    for word in (piece for whole in text.split(" ") for piece in _pieces(whole, width)):
+    for word in (piece for whole in text.split(" ") for piece in _split_word(whole, width)):
         if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= width:
             lines[-1] += f" {word}"
         else:
@@ -116,26 +116,26 @@ def wrapped(text: str, width: int) -> list[str]:
     return lines
 
 
-def _pieces(word: str, width: int) -> list[str]:
+def _split_word(word: str, width: int) -> list[str]:
     if cell_len(word) <= width:
         return [word]
-    # Half as many glyphs fit for certain, even where every one of them is wide.
+    # Every glyph may be two cells wide: half as many glyphs fit for certain.
     room = width if word.isascii() else max(width // 2, 1)
     return [word[at : at + room] for at in range(0, len(word), room)] if width > 0 else []
 
 
 def safe(text: str) -> str:
-    r"""Return `text` with everything that could steer or smear a terminal made visible.
+    r"""Return `text` with every character escaped that could control or garble a terminal.
 
     Control, format, private and zero-width characters become `\x..` or `\u....`; a line break
-    becomes `↵`, a tab `⇥`. Markup needs no escape: a sheet knows none.
+    becomes `↵`, a tab `⇥`. Markup needs no escape: a sheet doesn't interpret it.
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(map(_safe, text))
+    return "".join(map(_escape_glyph, text))
 
 
-def _safe(glyph: str) -> str:
+def _escape_glyph(glyph: str) -> str:
     match glyph:
         case "\n":
             return "↵"

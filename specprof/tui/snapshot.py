@@ -1,7 +1,7 @@
-"""A capture as it stood after some round: what one redraw of the screen is made from.
+"""A capture as it was after some round: the input of one redraw of the screen.
 
-Knows Columns and the totals the screen prints; nothing of files, threads or widgets. Live, paused
-and replayed screens are one thing: a snapshot of the first rounds.
+Knows Columns and the totals that the screen prints; nothing of files, threads or widgets. Live,
+paused and replayed screens all show a snapshot of the first rounds.
 """
 
 from collections.abc import Callable
@@ -26,16 +26,16 @@ State = Literal[
     "failed",
     "INCOMPLETE",
 ]
-"""Of a run. It is `reading` while the file holds more and nobody is seen to write. Without a new
-line for long it is `silent` where its recorder is seen to live, `unseen` where it can't be seen,
-and `INCOMPLETE` where it is seen to be gone."""
+"""State of a run. `reading`: the file holds unread lines and no process writes. After a long time
+without a new line: `silent` if the recorder lives, `unseen` if that can't be seen. `INCOMPLETE`:
+the recorder has ended without a closing line."""
 ENDED: Final = frozenset[State]({"complete", "interrupted", "failed"})
 Lost = Literal["deleted", "replaced", "overwritten"]
-"""What has become of a file: no name is left, another has its name, it holds another run."""
+"""What happened to a file: its name is gone, another file has its name, or it holds another run."""
 
 
 def ids_only(token: int) -> str:
-    """Write a token as its id: the vocabulary where none was found."""
+    """Return a token's id as text, for captures whose vocabulary was not found."""
     return f"⟨{token}⟩"
 
 
@@ -44,26 +44,26 @@ class Snapshot:
     """Everything one redraw shows."""
 
     columns: Columns = field(default_factory=Columns)
-    """Cut to the rounds shown; never fed again."""
+    """Cut to the rounds shown; never extended."""
     state: State = "waiting"
     recorded: int = 0
     """Rounds in the file, shown or not."""
     damaged: int = 0
-    """Lines that were no event and were skipped."""
+    """Lines that were skipped because they are no event."""
     torn: bool = False
     silent_s: float | None = 0.0
-    """Since the file last grew; None where its time lies in the future."""
+    """Seconds since the file last grew; None where its modification time lies in the future."""
     lost: Lost | None = None
-    """What has become of the file, where its name no longer leads to what was read."""
+    """What happened to the file, if its name no longer leads to the capture that was read."""
     playing: str = ""
-    """How the display moves where it doesn't follow the file: `PAUSED`, `REPLAY 4x`."""
+    """`PAUSED` or `REPLAY 4x`; empty while the display follows the file."""
     diagnosis: Diagnosis | None = None
-    """Of the whole recording so far, shown or not; None before the first answer."""
+    """Diagnosis of the whole recording so far, shown or not; None before the first one."""
     judged: int = 0
-    """Rounds the diagnosis rests on."""
+    """Rounds that the diagnosis judged."""
     token_text: Callable[[int], str] = ids_only
     needle: str = ""
-    """What the user filters tokens and findings by."""
+    """The text by which the user filters tokens and findings."""
     log: tuple[str, ...] = ()
     """The last lines of the run's own output."""
     viewer_share: float | None = None
@@ -76,7 +76,7 @@ class Snapshot:
 
     @cached_property
     def depth(self) -> int:
-        """K: the most tokens drafted, levels of a tree, or asked for, in a round."""
+        """K: the largest number of tokens (in a tree: levels) drafted or asked for in a round."""
         table = self.columns.rounds
         return int(max(table.levels.max(initial=0), table.depth_asked.max(initial=0)))
 
@@ -91,22 +91,22 @@ class Snapshot:
 
     @property
     def reached(self) -> str:
-        """What acceptance is counted by: `reached`, in a tree `reached level`."""
+        """The name of the denominator of acceptance: `reached`, in a tree `reached level`."""
         return "reached level" if self.columns.trees else "reached"
 
     @property
     def tau(self) -> float | None:
-        """Emitted tokens per round, bonus in."""
+        """Emitted tokens per round, bonus tokens included."""
         return share(self.columns.rounds.emitted.sum(), self.rounds)
 
     @property
     def alpha_cond(self) -> float | None:
-        """Accepted per reached drafted token, in a tree per reached level."""
+        """Accepted drafts per reached draft, in a tree per reached level."""
         return share(self.columns.rounds.accepted.sum(), self.columns.rounds.reached_levels.sum())
 
     @property
     def accept_frac(self) -> float | None:
-        """Accepted per drafted token."""
+        """Accepted drafts per drafted token."""
         return share(self.columns.rounds.accepted.sum(), self.columns.rounds.drafted.sum())
 
     @property
@@ -117,13 +117,13 @@ class Snapshot:
 
     @property
     def perplexity(self) -> float | None:
-        """Of the known text scored; None where none was."""
+        """Perplexity of the scored text; None where no text was scored."""
         found = perplexity(self.columns)
         return found.value if found else None
 
     @property
     def recorder_share(self) -> float | None:
-        """The profiler's own cost over the run's wall time; known once the run has ended."""
+        """The profiler's own time over the run's wall time; None before the run has ended."""
         end = self.columns.end
         return share(end.write_ns + end.observe_ns, end.wall_ns) if end else None
 

@@ -1,4 +1,4 @@
-"""Ends a recording process the way that keeps its capture: asks first, insists later.
+"""Ends a recording process so that its capture is kept: first asks it to end, later kills it.
 
 Knows processes and signals; nothing of what is recorded.
 """
@@ -15,12 +15,12 @@ PATIENCE_S = 30.0
 """A long forward pass may have to finish before the recorder can close its capture."""
 
 
-def at_once_without_terminal(
+def end_without_terminal(
     child: Popen[bytes] | None,
 ) -> contextlib.AbstractContextManager[None]:
-    """End this process when its terminal is closed, inside the block, and its child before it.
+    """Inside the block: when the terminal is closed, end the child, then this process.
 
-    There is nobody to draw for, and whatever waits for a key would wait for ever.
+    Without a terminal nothing can be drawn, and code that waits for a key would wait for ever.
     """
 
     def leave(number: int, _frame: object) -> None:
@@ -32,19 +32,20 @@ def at_once_without_terminal(
     return on_signals(leave, (signal.SIGHUP,))
 
 
-def ended(child: Popen[bytes], *, patience_s: float = PATIENCE_S) -> int:
-    """Return the child's exit code; ask it to end where it still runs, and then return 130.
+def stop_child(child: Popen[bytes], *, patience_s: float = PATIENCE_S) -> int:
+    """Return the exit code of an ended child; ask a running child to end, and return 130.
 
-    Ctrl-C while waiting, or no end within `patience_s`, kills it; the capture stays readable.
+    A child that doesn't end within `patience_s` is killed, or earlier by Ctrl-C; its capture stays
+    readable.
     """
     if child.poll() is not None:
         return child.returncode if child.returncode >= 0 else 128 - child.returncode
-    sys.stderr.write("stopping the run; Ctrl-C again ends it at once\n")
+    sys.stderr.write("stopping the run; press Ctrl-C again to kill it at once\n")
     child.send_signal(signal.SIGTERM)
     try:
         child.wait(patience_s)
     except (KeyboardInterrupt, TimeoutExpired):
-        sys.stderr.write("the run was killed; what it wrote is kept\n")
+        sys.stderr.write("the run was killed; the capture so far is kept\n")
         child.kill()
         child.wait()
     return INTERRUPTED

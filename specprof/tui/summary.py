@@ -1,6 +1,6 @@
-"""One screen of plain text on a capture, for where there is no terminal to draw on.
+"""One screen of plain text on a capture, for output that is no terminal.
 
-The same drawings as the dashboard's, without Textual: what the two say can't differ.
+It uses the dashboard's drawings without Textual, so both always show equal content.
 """
 
 from pathlib import Path
@@ -13,18 +13,18 @@ from specprof.tui.panels.trust import draw_trust
 from specprof.tui.sheet import Sheet
 from specprof.tui.snapshot import Snapshot
 
-WIDTH = 100
-_ROWS = {1: 8, 2: 10, 3: 9, 4: 5, 5: 10, 7: 12}
-"""Panel -> the most rows it gets."""
+SUMMARY_WIDTH = 100
+_MAX_ROWS = {1: 8, 2: 10, 3: 9, 4: 5, 5: 10, 7: 12}
+"""Panel number -> the most rows it gets."""
 
 
 def summary(path: Path, *, ascii_only: bool = False) -> str:
-    """Return the text. Raises CaptureUnreadable where the file is no capture."""
-    return drawn(read_all(path), ascii_only=ascii_only)
+    """Return the text on a capture. Raises CaptureUnreadable where the file is no capture."""
+    return draw_summary(read_all(path), ascii_only=ascii_only)
 
 
-def drawn(reading: Reading, *, ascii_only: bool = False) -> str:
-    """Return the text on a capture that was read; what could not be read is said first."""
+def draw_summary(reading: Reading, *, ascii_only: bool = False) -> str:
+    """Return the text on a capture that was read; a damage report comes first."""
     snapshot = Snapshot(
         columns=reading.columns,
         state=reading.state,
@@ -36,20 +36,20 @@ def drawn(reading: Reading, *, ascii_only: bool = False) -> str:
         diagnosis=findings_so_far(reading.columns),
         judged=len(reading.columns.rounds),
     )
-    trust = Sheet(WIDTH, 4)
+    trust = Sheet(SUMMARY_WIDTH, 4)
     draw_trust(trust, snapshot)
     damage = reading.columns.damaged.sentence()
     lines = [plain(f"{damage[0].upper()}{damage[1:]}."), ""] if damage else []
-    lines += _printed(trust, ascii_only=ascii_only)
-    for number, rows in _ROWS.items():
-        drawing, sheet = DRAWINGS[number], Sheet(WIDTH - 2, rows)
+    lines += _printable_lines(trust, ascii_only=ascii_only)
+    for number, rows in _MAX_ROWS.items():
+        drawing, sheet = DRAWINGS[number], Sheet(SUMMARY_WIDTH - 2, rows)
         drawing.draw(sheet, snapshot)
         lines += ["", drawing.name]
-        lines += [f"  {line}".rstrip() for line in _printed(sheet, ascii_only=ascii_only)]
+        lines += [f"  {line}".rstrip() for line in _printable_lines(sheet, ascii_only=ascii_only)]
     return "\n".join(lines) + "\n"
 
 
-def _printed(sheet: Sheet, *, ascii_only: bool) -> list[str]:
+def _printable_lines(sheet: Sheet, *, ascii_only: bool) -> list[str]:
     lines = sheet.lines(ascii_only=ascii_only)
     while lines and not lines[-1]:
         lines.pop()

@@ -1,7 +1,7 @@
-"""Two colour themes of our own; Textual's own are there as well, in the palette (ctrl+p).
+"""Two colour themes of specprof; Textual's themes can be chosen in the palette (ctrl+p).
 
-A phase or a role has one colour on every panel: blue drafts, violet verifies, green stands,
-red falls, amber corrects, teal is the bonus. No state is told by colour alone.
+A phase or a token's fate has one colour on every panel: blue is drafting, violet verification,
+green accepted, red rejected, amber corrected, teal the bonus. Colour alone never marks a state.
 """
 
 from textual.theme import Theme

@@ -1,6 +1,6 @@
-"""The text of tokens, from a `tokenizer.json` on this machine; none found means ids are shown.
+"""The text of tokens, from a `tokenizer.json` on this machine; without that file ids are shown.
 
-Knows where a capture's target may lie locally and how single tokens read; never goes to the
+Knows where a capture's target may be stored locally and how to write single tokens. Never uses the
 network and never loads a model.
 """
 
@@ -18,21 +18,21 @@ from specprof.tui.snapshot import ids_only
 _WORD_START = "▁"  # how SentencePiece writes a leading space
 
 
-def vocabulary(header: Header) -> Callable[[int], str]:
-    """Return what writes a token of the capture's target as text; ids where that isn't known."""
-    found = next((path for path in places(header) if is_regular(path)), None)
-    return ids_only if found is None else _reading(found)
+def load_vocabulary(header: Header) -> Callable[[int], str]:
+    """Return a function from a token of the capture's target to its text, or to its id."""
+    found = next((path for path in tokenizer_paths(header) if is_regular(path)), None)
+    return ids_only if found is None else _load_decoder(found)
 
 
-def places(header: Header) -> list[Path]:
-    """Return where the target's tokenizer might lie: the pocket family, or a checkpoint folder."""
+def tokenizer_paths(header: Header) -> list[Path]:
+    """Return where the target's tokenizer may be: in the pocket family or a checkpoint folder."""
     target = header.spec.settings.target
     if target.startswith(PREFIX):
         return [folder(target) / "tokenizer.json"] if target in members() else []
     return [Path(target) / "tokenizer.json"]
 
 
-def _reading(path: Path) -> Callable[[int], str]:
+def _load_decoder(path: Path) -> Callable[[int], str]:
     from tokenizers import Tokenizer
 
     try:
@@ -43,7 +43,7 @@ def _reading(path: Path) -> Callable[[int], str]:
         tokenizer = Tokenizer.from_str(needed)
     except STOPPED:
         raise
-    except BaseException:  # noqa: BLE001 - for a broken file the package raises anything, or panics
+    except BaseException:  # noqa: BLE001 - for a broken file the package raises any error, or panics
         return ids_only
     known: dict[int, str] = {}
 
@@ -65,5 +65,5 @@ def _text(piece: str | None, decode: Callable[..., str], token: int) -> str:
     if piece is None:
         return ids_only(token)
     decoded = decode([token], skip_special_tokens=False)
-    # A decoder drops the space a single piece starts with; here it is part of the text.
+    # A decoder drops the leading space of a single piece; here the space is part of the text.
     return f" {decoded}" if piece.startswith(_WORD_START) and decoded[:1] != " " else decoded

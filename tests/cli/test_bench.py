@@ -10,7 +10,7 @@ import runs
 from specprof.bench import contest
 from specprof.bench.contest import Contest, Standing, Strayed, entries
 from specprof.cli import _contest, app
-from specprof.cli._table import ABSENT
+from specprof.cli._table import MISSING_TEXT
 from specprof.engine.instruments.bout import Bout
 from specprof.errors import INTERRUPTED, UnknownName, UsageError
 
@@ -62,7 +62,7 @@ def row(found, name):
     return next(each for each in _contest.rows(found) if each.name == name)
 
 
-def test_the_table_has_everybody(pair):
+def test_the_table_has_a_row_for_each_entry(pair):
     """A row each, below 101 columns, data on stdout and narration on stderr."""
     ended = small(pair)
     assert ended.exit_code == 0, ended.output
@@ -73,7 +73,7 @@ def test_the_table_has_everybody(pair):
     assert lines[4].startswith("assisted K=4 ")
     assert lines[14].startswith("flat K=4 evidence ")
     assert max(map(len, lines[:15])) <= 100
-    assert "everybody emitted the same 4 tokens in every play" in lines
+    assert "all rows emitted the same 4 tokens in every play" in lines
     assert "repetition 2" in ended.stderr
 
 
@@ -150,13 +150,13 @@ def test_who_cannot_play_is_a_row_with_its_reason(pair):
     """Dashes, and one line below for all with the same reason."""
     why = "flat was refused: no such architecture"
     lines = _contest.table(made(pair, troubles={"flat K=3 off": why, "generate": why}))
-    assert lines[3].split() == ["generate", *[ABSENT] * 5]
+    assert lines[3].split() == ["generate", *[MISSING_TEXT] * 5]
     assert f"generate, flat K=3 off can't play: {why}" in lines
     modules = next(line for line in lines if line.startswith("modules K=3 off"))
-    assert modules.split().count(ABSENT) == 2  # over generate, over its own off
+    assert modules.split().count(MISSING_TEXT) == 2  # over generate, over its own off
 
 
-def test_other_tokens_are_told(pair):
+def test_other_tokens_are_named(pair):
     """A near tie as such, anything else loudly."""
     strayed = {
         "flat K=3 off": Strayed(4, "generate", 0.0004, tie=True),
@@ -164,8 +164,8 @@ def test_other_tokens_are_told(pair):
         "assisted K=3": Strayed(2, "generate", None, tie=False),
     }
     lines = _contest.notes(made(pair, strayed=strayed))
-    apart = "logits 0.0004 of their standard deviation apart"
-    assert f"flat K=3 off leaves the tokens of generate after 4: a near tie, {apart}" in lines
+    apart = "the two logits lie 0.0004 standard deviations apart"
+    assert f"flat K=3 off differs from generate after 4 tokens: a near tie, {apart}" in lines
     loud = [line for line in lines if line.startswith("OTHER TOKENS")]
     assert [line.split()[2] for line in loud] == ["assisted", "flat"]
     assert not any("the same" in line for line in lines)
@@ -179,29 +179,29 @@ def test_sampled_entries_are_not_held_against_each_other(pair):
     assert not any("the same" in line for line in told)
 
 
-def test_threads_are_told_where_they_differ(pair):
+def test_threads_are_named_where_they_differ(pair):
     """Each row may have been measured fastest with another count."""
     (line,) = [each for each in _contest.notes(made(pair)) if each.startswith("threads")]
-    assert line.startswith("threads, each as measured fastest: 1: generate, ")
+    assert line.startswith("threads, for each row its measured fastest: 1: generate, ")
     assert "; 2: assisted K=3, " in line
 
 
-def test_who_replays_nothing_is_told(pair):
+def test_rows_without_replay_are_named(pair):
     """What `eager` means, and whose rows are like it, with the reason."""
-    eager = "eager: off, and no short forward replayed; the others of ours replay them"
+    eager = "eager: like off, but short forwards are not replayed; our other rows replay them"
     why = "the draft's: its layers slide"
     assert eager in _contest.notes(made(pair))
     some = _contest.notes(made(pair, unreplayed={"flat K=3 off": why, "flat K=3 rounds": why}))
-    assert f"flat K=3 off, flat K=3 rounds can't replay them all: {why}" in some
+    assert f"flat K=3 off, flat K=3 rounds can't replay all short forwards: {why}" in some
     names = [each.entry.name for each in made(pair).standings]
     everybody = _contest.notes(made(pair, unreplayed=dict.fromkeys(names, why)))
-    assert f"but nobody can replay them: {why}" in everybody
-    assert not any("replay them all" in line for line in everybody)
+    assert f"but no row can replay them here: {why}" in everybody
+    assert not any("replay all" in line for line in everybody)
 
 
 def test_a_hostile_name_steers_no_terminal(pair):
     """Paths are foreign text."""
-    told = _contest.shown(_contest.table(made(pair, target="\x1b[31mred")))
+    told = _contest.printable_text(_contest.table(made(pair, target="\x1b[31mred")))
     assert "\x1b" not in told
     assert "\\x1b[31mred" in told
     assert "\x1b" not in _contest.document(made(pair, target="\x1b[31mred"))

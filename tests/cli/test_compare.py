@@ -47,10 +47,10 @@ def test_a_sweep_is_one_table(swept):
 def test_the_table_fits_a_hundred_columns_and_wide_has_them_all(swept):
     """What is left out is the least telling."""
     narrow, wide = (specprof("compare", swept, *more).stdout for more in ((), ("--wide",)))
-    assert max(map(len, narrow.splitlines())) <= _table.WIDTH
+    assert max(map(len, narrow.splitlines())) <= _table.TABLE_WIDTH
     heads = {word for line in wide.splitlines()[:2] for word in line.split()}
     assert {"TTFT", "TPOT", "alpha_cond", "accept_frac", "S_1", "rounds"} <= heads
-    assert max(map(len, wide.splitlines())) > _table.WIDTH
+    assert max(map(len, wide.splitlines())) > _table.TABLE_WIDTH
 
 
 def test_what_does_not_fit_is_named(swept):

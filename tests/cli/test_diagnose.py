@@ -66,7 +66,7 @@ def test_a_terminal_shows_the_same_characters(sick, monkeypatch):
     import re
 
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured.stdout) == colour.stdout
-    assert _report.LOOKS
+    assert _report.STYLES
 
 
 def test_a_baseline_beside_a_run_gives_its_speed(healthy, plain):
@@ -134,8 +134,8 @@ def test_an_unknown_format_is_refused(sick):
 def test_the_exit_codes_are_in_the_help():
     """A pipeline needs to know them."""
     told = " ".join(specprof("diagnose", "--help").stdout.split())
-    assert "Exit codes: 0 judged" in told
-    assert "4 --fail-on found what it names" in told
+    assert "Exit codes: 0: judged" in told
+    assert "4: a finding of a --fail-on family" in told
 
 
 @pytest.mark.parametrize("asked", [["bug"], ["cost,bug"], ["cost", "bug"], ["any"]])

@@ -34,7 +34,7 @@ def test_the_healthy_engine_is_accused_of_nothing():
     ended = drill("none", "--json")
     outcomes = json.loads(ended.stdout)["diagnoses"][0]["verdicts"]
     assert not [each for each in outcomes if (each["family"], each["outcome"]) == ("bug", "found")]
-    assert "accused of no bug, rightly" in ended.stderr
+    assert "accused of no bug, as it should be" in ended.stderr
 
 
 def test_a_real_engine_is_broken_and_the_verdict_told():
@@ -42,7 +42,7 @@ def test_a_real_engine_is_broken_and_the_verdict_told():
     small = ("--set", "stops=2", "--set", "context=200", "--set", "max_new_tokens=24")
     ended = drill("accept/always-accept", *small)
     assert ended.exit_code == 0
-    assert ended.stderr.endswith("accept/always-accept was injected: named rightly\n")
+    assert ended.stderr.endswith("accept/always-accept was injected: named correctly\n")
     assert "was injected" not in ended.stdout
 
 

@@ -86,7 +86,7 @@ def test_a_probe_of_a_foreign_capture_loads_nothing(place, mark, typed, probe):
     wanted = "asks for the model 'models/evil', running the own code of 'models/evil'"
     ended = typed("diagnose", "probe-rce.jsonl", "--probe", probe)
     if probe == "auto" and ended[0] == 0:
-        assert "none made" in ended[2]
+        assert "no run made" in ended[2]
     else:
         refused(ended, wanted, "--allow=models/evil --trust-remote-code")
         ended = typed("diagnose", "probe-rce.jsonl", "--probe", probe, "--allow", "models/evil")

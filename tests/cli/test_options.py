@@ -15,9 +15,9 @@ from specprof.cli import app
 from specprof.cli._options import (
     Given,
     SettingOption,
-    assigned,
-    settings_left_open,
-    settings_preset,
+    add_preset_options,
+    add_setting_options,
+    split_assignment,
 )
 from specprof.errors import UsageError
 from specprof.settings import known_settings
@@ -80,7 +80,7 @@ def invoked(command, *arguments):
 def test_only_what_was_given_is_handed_on():
     """Under the setting's name, as the setting's kind; the command's own parameters beside it."""
     recorded = []
-    made = settings_left_open(command(recorded))
+    made = add_setting_options(command(recorded))
     assert invoked(made, "--depth-policy", "fixed", "--depth", "3", "--stop-at-eos").exit_code == 0
     assert invoked(made, "--first", "--temperature", "1", "--seed", "5").exit_code == 0
     given = {"depth_policy": "fixed", "depth": 3, "ignore_eos": False}
@@ -89,7 +89,7 @@ def test_only_what_was_given_is_handed_on():
 
 def test_options_stand_in_the_order_of_the_settings():
     """In the place of `given`; one that the command names is not there twice."""
-    names = list(inspect.signature(settings_left_open(command([]))).parameters)
+    names = list(inspect.signature(add_setting_options(command([]))).parameters)
     settings = [name for name, said in known_settings().items() if said.option]
     assert names == ["first", *(each for each in settings if each != "seed"), "seed"]
 
@@ -98,7 +98,9 @@ def test_a_preset_option_has_the_settings_default_and_least_or_its_own():
     """And may be called otherwise."""
     recorded = []
     asked = SettingOption("max_new_tokens", name="tokens", default=64, least=1)
-    made = settings_preset(asked, SettingOption("window"), SettingOption("text"))(command(recorded))
+    made = add_preset_options(asked, SettingOption("window"), SettingOption("text"))(
+        command(recorded)
+    )
     assert invoked(made).exit_code == 0
     assert invoked(made, "--tokens", "9", "--text", "prose").exit_code == 0
     assert recorded == [
@@ -112,12 +114,12 @@ def test_a_preset_option_has_the_settings_default_and_least_or_its_own():
 @pytest.mark.parametrize(("asked", "pair"), [("draft-cache= a=b", ("draft_cache", " a=b"))])
 def test_a_setting_is_assigned_by_its_first_equals_sign(asked, pair):
     """A dash in its name is as good as an underscore."""
-    assert assigned(asked, "--set") == pair
+    assert split_assignment(asked, "--set") == pair
 
 
 def test_what_assigns_nothing_is_refused_in_short():
     """However long it is."""
     with pytest.raises(UsageError) as raised:
-        assigned("x" * 10**6, "--set")
+        split_assignment("x" * 10**6, "--set")
     assert len(str(raised.value)) < 300
     assert raised.value.hint == "write --set FIELD=VALUE"

@@ -16,7 +16,7 @@ import captures
 from specprof import plan, trust
 from specprof.capture import read_capture
 from specprof.cli import _probe, app
-from specprof.cli._probe import written
+from specprof.cli._probe import as_set_arguments
 from specprof.diagnosis import probing
 from specprof.diagnosis.probes.short_view import ShortView
 from specprof.errors import SpecprofError, UnknownName, UsageError
@@ -64,7 +64,7 @@ def test_auto_says_why_it_makes_no_probe(pair, capture, tmp_path):
     import runs
 
     said = asked(capture, "--probe", "auto").stderr
-    assert said == "probe auto: none made; no verdict depends on a run that could be made\n"
+    assert said == "probe auto: no run made; no verdict depends on a run that could be made\n"
     sick = captures.write(tmp_path / "sick.jsonl", captures.events("draft-cache-short"))
     said = asked(sick, "--probe", "auto").stderr
     assert "cache-length-wrong leads; it rests on counts" in said
@@ -81,7 +81,7 @@ def test_auto_says_why_it_makes_no_probe(pair, capture, tmp_path):
 )
 def test_settings_survive_the_command_line(settings):
     """Every field is named, and read back as it was."""
-    given = dict(line.split("=", 1) for line in written(settings))
+    given = dict(line.split("=", 1) for line in as_set_arguments(settings))
     read = {field: plan.typed(field, text) for field, text in given.items()}
     assert plan.override(Profile(name="x"), **read).run == settings
 
@@ -133,8 +133,8 @@ def test_a_profiles_probes_are_told_on_stderr(tmp_path, monkeypatch, capsys):
     _probe.follow_up(["short-view", "fits"], path, captures.events()[0].spec.settings)
     told = capsys.readouterr()
     assert told.out == ""
-    assert "probe short-view: not made; this run's settings rule it out" in told.err
-    assert "probe fits: nothing found; it would have shown from one of" in told.err
+    assert "probe short-view: not run; the settings of this run rule it out" in told.err
+    assert "probe fits: clear; the smallest fault it would have seen: one of" in told.err
     assert "% of reached drafts were rejected; " in told.err.splitlines()[-1]
     assert played == [(tmp_path / "run.jsonl.probes" / "fits.jsonl", math.inf)]
 
@@ -159,7 +159,7 @@ def test_a_setting_that_is_no_argument_starts_nothing(tmp_path, device):
 def test_a_value_is_never_an_option(text):
     """Each is one word that begins with its field."""
     settings = Settings(target=text, draft=text, text=text, dataset=text, device=text, dtype=text)
-    fields = [line.partition("=")[0] for line in written(settings)]
+    fields = [line.partition("=")[0] for line in as_set_arguments(settings)]
     assert fields == list(Settings.__struct_fields__)
 
 
@@ -167,7 +167,7 @@ def test_a_run_that_the_budget_does_not_hold_is_stopped(tmp_path):
     """Its estimate came from a capture, which may say anything; its capture stays readable."""
     path = tmp_path / "a.probes" / "x.jsonl"
     endless = Settings(backend="synthetic", temperature=1.0, max_new_tokens=100_000, stops=50)
-    with pytest.raises(SpecprofError, match="stopped after 4 s, for the budget is over"):
+    with pytest.raises(SpecprofError, match="stopped after 4 s: the budget is used up"):
         _probe._run(endless, path, 4.0)
     assert read_capture(path).state == "interrupted"
 
@@ -176,10 +176,10 @@ def test_a_player_gives_a_run_what_is_left_of_the_budget(tmp_path, monkeypatch):
     """Twice that, and some seconds for a busy machine; no bound without a budget."""
     limits = []
     monkeypatch.setattr(_probe, "_run", lambda settings, path, limit_s: limits.append(limit_s))
-    monkeypatch.setattr(_probe, "_evidence", lambda path: None)
-    _probe._player(tmp_path)("x", Settings())
-    _probe._player(tmp_path, time.monotonic() + 60)("x", Settings())
-    _probe._player(tmp_path, time.monotonic() - 60)("x", Settings())
+    monkeypatch.setattr(_probe, "_read_evidence", lambda path: None)
+    _probe._make_player(tmp_path)("x", Settings())
+    _probe._make_player(tmp_path, time.monotonic() + 60)("x", Settings())
+    _probe._make_player(tmp_path, time.monotonic() - 60)("x", Settings())
     assert limits[0] == math.inf
     assert 2 * 50 < limits[1] - _probe.GRACE_S <= 2 * 60
     assert limits[2] == _probe.GRACE_S

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captures import HOSTILE, events, in_memory
-from specprof.exporters.csv import COLUMNS, Csv, no_formula
+from specprof.exporters.csv import COLUMNS, Csv, escape_formula
 from specprof.records import Round, Scored
 
 
@@ -50,14 +50,14 @@ def test_every_column_tells_its_unit_or_its_denominator():
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "  =1", HOSTILE])
 def test_no_text_is_a_formula(text):
     """A spreadsheet takes every header for text."""
-    assert no_formula(text)[0] in "'\\ " or no_formula(text)[0].isalnum()
-    assert not no_formula(text).lstrip().startswith(("=", "+", "-", "@"))
+    assert escape_formula(text)[0] in "'\\ " or escape_formula(text)[0].isalnum()
+    assert not escape_formula(text).lstrip().startswith(("=", "+", "-", "@"))
 
 
 @given(st.text())
 def test_text_is_one_printable_line(text):
     """No name starts a line of its own or hides its direction."""
-    assert no_formula(text).isprintable()
+    assert escape_formula(text).isprintable()
 
 
 def test_a_trees_levels_stand_beside_its_tokens(tmp_path):

@@ -253,7 +253,7 @@ def test_findings_and_help_open_and_close(path):
     found, helped = asyncio.run(look())
     assert "roll the draft cache back to the committed length" in found
     assert "no baseline capture was given" in found
-    assert "recording never stops" in helped
+    assert "recording never pauses" in helped
 
 
 def test_plus_and_minus_change_the_pace_within_bounds(path):

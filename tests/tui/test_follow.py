@@ -127,7 +127,7 @@ def test_a_recorder_that_is_gone_left_an_incomplete_capture(tmp_path, seconds):
     reading = read_all(path)
     assert reading.state == "INCOMPLETE"
     assert "× INCOMPLETE" in drawn(reading)
-    assert "since it last grew, no closing line" in drawn(reading)
+    assert "since the file last grew, no closing line" in drawn(reading)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_recorder_that_lives_is_recording_however_long_it_is_silent(tmp_path, 
         follower = Follower(path)
         reading = follower.read()
         assert (reading.state, reading.final) == (state, False)
-        assert ("its recorder lives" in drawn(reading)) == (state == "silent")
+        assert ("its recorder is alive" in drawn(reading)) == (state == "silent")
         writer.write(WHOLE[-1])
         assert follower.read().state == "complete"
 
@@ -158,7 +158,7 @@ def test_a_recorder_that_can_not_be_seen_is_not_called_dead(tmp_path, seconds, s
     follower = Follower(path)
     reading = follower.read()
     assert (reading.state, reading.final) == (state, False)
-    assert ("no recorder in sight" in drawn(reading)) == (state == "unseen")
+    assert ("no recorder found" in drawn(reading)) == (state == "unseen")
     with path.open("ab") as file:
         file.write(encoded(WHOLE[-1]) + b"\n")
     assert follower.read().state == "complete"
@@ -196,7 +196,7 @@ def test_a_deleted_capture_is_said_to_be_gone_and_read_to_its_end(tmp_path):
         writer.write(WHOLE[-1])
     reading = follower.read()
     assert (reading.lost, reading.state, reading.final) == ("deleted", "complete", True)
-    assert "what it held is lost" in drawn(reading)
+    assert "deleted or moved" in drawn(reading)
 
 
 def test_a_deleted_capture_of_a_dead_recorder_is_the_end(tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from specprof.tui.sheet import Sheet, number_of, safe, wrapped
+from specprof.tui.sheet import Sheet, ink_number, safe, wrap_text
 
 
 @given(st.text(max_size=40), st.integers(-50, 50), st.integers(-3, 5))
@@ -48,18 +48,18 @@ def test_hostile_glyphs_are_spelled_out(text, shown):
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=80), st.integers(0, 30))
 def test_wrapped_lines_fit(text, width):
     """No line is wider than asked, whatever the words; no width at all gives no lines."""
-    lines = wrapped(safe(text), width)
+    lines = wrap_text(safe(text), width)
     assert all(cell_len(line) <= max(width, 2) for line in lines)
-    assert "".join(wrapped("one two three", 7)) == "one twothree"
+    assert "".join(wrap_text("one two three", 7)) == "one twothree"
 
 
 def test_a_bar_is_as_long_as_its_share():
     """Bars are drawn to an eighth of a cell, and shares beyond 0 to 1 are held there."""
     sheet = Sheet(10, 4)
     for row, share in enumerate((0.5, 0.0, 7.0, 0.33)):
-        sheet.bar(0, row, 10, share, "good")
+        sheet.draw_bar(0, row, 10, share, "good")
     assert sheet.lines() == ["█████", "", "██████████", "███▎"]
-    assert (sheet.inks[0, :5] == number_of("good")).all()
+    assert (sheet.inks[0, :5] == ink_number("good")).all()
 
 
 def test_every_glyph_used_has_an_ascii_stand_in():

@@ -11,12 +11,12 @@ from specprof.analysis.acceptance import index_profile, rates
 from specprof.analysis.columns import Columns
 from specprof.analysis.perplexity import perplexity
 from specprof.tui.panels import DRAWINGS
-from specprof.tui.panels.context import bucketed, draw_context
+from specprof.tui.panels.context import draw_context, group_by_context
 from specprof.tui.panels.draft_index import draw_draft_index
 from specprof.tui.panels.memory import draw_memory
 from specprof.tui.panels.scale import Scale
 from specprof.tui.panels.times import phases_of
-from specprof.tui.panels.tokens import marked_round
+from specprof.tui.panels.tokens import mark_round
 from specprof.tui.panels.trust import draw_trust
 from specprof.tui.sheet import Sheet
 from specprof.tui.snapshot import Snapshot
@@ -55,7 +55,7 @@ def test_the_index_profile_is_that_of_analysis(columns):
 
 def test_context_buckets_lose_no_place(columns):
     """Reached places and acceptances summed over buckets are those of the run."""
-    buckets = bucketed(columns.places, Scale.of(columns.places))
+    buckets = group_by_context(columns.places, Scale.of(columns.places))
     assert buckets.reached.sum() == len(columns.places)
     accepted = (buckets.reached * buckets.alpha_cond).sum()
     assert accepted == pytest.approx(columns.places.accepted.sum())
@@ -79,7 +79,7 @@ def test_the_tokens_of_a_round_are_told_apart(columns):
     snapshot = Snapshot(columns=columns)
     for row in range(snapshot.rounds):
         accepted, drafted = columns.rounds.accepted[row], columns.rounds.drafted[row]
-        inks = [ink for _, _, ink in marked_round(snapshot, row)]
+        inks = [ink for _, _, ink in mark_round(snapshot, row)]
         emitted = columns.rounds.emitted[row]
         assert inks.count("accepted") == min(accepted, emitted)
         assert inks.count("rejected") == (accepted < drafted)
@@ -138,7 +138,7 @@ def test_trees_are_drawn_by_level():
         assert f"{rate.conditional.value:.3f}" in text
     table = snapshot.columns.rounds
     row = int(np.flatnonzero((table.reached - table.reached_levels > 0) & (table.accepted == 0))[0])
-    inks = [ink for _, _, ink in marked_round(snapshot, row)]
+    inks = [ink for _, _, ink in mark_round(snapshot, row)]
     assert inks == ["rejected"] * int(table.reached[row]) + ["corrected"]
 
 
@@ -175,5 +175,5 @@ def test_a_batchs_tokens_name_their_sequence():
     snapshot = fed(events(**WALK, batch=3))
     sequences = snapshot.columns.rounds.sequence
     for row in range(6):
-        text, sign, ink = marked_round(snapshot, row)[0]
+        text, sign, ink = mark_round(snapshot, row)[0]
         assert (text, sign, ink) == (str(sequences[row]), "#", "dim")

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from specprof.errors import INTERRUPTED
-from specprof.tui.stop import ended
+from specprof.tui.stop import stop_child
 
 READY = "print('ready', flush=True);"
 GENTLE = (
@@ -27,7 +27,7 @@ def started(code: str):
 def test_a_running_child_is_interrupted_and_closes_by_itself(capsys):
     """SIGTERM lets it finish its work, also where Ctrl-C is ignored; it counts as interrupted."""
     with started(GENTLE) as child:
-        assert ended(child) == INTERRUPTED
+        assert stop_child(child) == INTERRUPTED
         assert child.stdout.read() == "closed\n"
     assert child.returncode == 0
     assert "stopping the run" in capsys.readouterr().err
@@ -36,7 +36,7 @@ def test_a_running_child_is_interrupted_and_closes_by_itself(capsys):
 def test_a_child_that_will_not_end_is_killed(capsys):
     """After the patience given it is ended for good, and that is said."""
     with started(STUBBORN) as child:
-        assert ended(child, patience_s=0.2) == INTERRUPTED
+        assert stop_child(child, patience_s=0.2) == INTERRUPTED
     assert child.returncode == -signal.SIGKILL
     assert "killed" in capsys.readouterr().err
 
@@ -49,4 +49,4 @@ def test_a_child_that_ended_passes_its_code_on():
     ):
         child = subprocess.Popen([sys.executable, "-c", code])
         child.wait()
-        assert ended(child) == expected
+        assert stop_child(child) == expected

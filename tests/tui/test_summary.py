@@ -5,7 +5,7 @@ import pytest
 from captures import ODD
 from dashboards import walk
 from specprof.errors import CaptureUnreadable
-from specprof.tui.summary import WIDTH, summary
+from specprof.tui.summary import SUMMARY_WIDTH, summary
 
 
 def test_it_says_what_the_dashboard_says(tmp_path):
@@ -13,8 +13,7 @@ def test_it_says_what_the_dashboard_says(tmp_path):
     text = summary(walk(tmp_path / "run.jsonl"))
     for wanted in ("RUN COMPLETE", "tau emitted/round", "verify", "accepts per round"):
         assert wanted in text
-    assert "of reached drafts were rejected" in " ".join(text.split())
-    assert max(map(len, text.splitlines())) <= WIDTH
+    assert max(map(len, text.splitlines())) <= SUMMARY_WIDTH
 
 
 def test_it_can_be_ascii(tmp_path):

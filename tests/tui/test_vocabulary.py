@@ -11,7 +11,7 @@ from captures import events
 from specprof import pocket
 from specprof.amounts import LARGEST_TOKENIZER_BYTES
 from specprof.tui.snapshot import ids_only
-from specprof.tui.vocabulary import vocabulary
+from specprof.tui.vocabulary import load_vocabulary
 
 
 def header(target):
@@ -32,14 +32,14 @@ def checkpoint(tmp_path):
 
 def test_a_local_checkpoints_tokens_are_read(checkpoint):
     """The space a word starts with is part of its text."""
-    text = vocabulary(header(checkpoint))
+    text = load_vocabulary(header(checkpoint))
     assert text(0) == " the"
     assert text(2) == "sat"
 
 
 def test_an_unknown_id_is_shown_as_an_id(checkpoint):
     """A token beyond the vocabulary is not made up, nor one that no tokenizer holds."""
-    text = vocabulary(header(checkpoint))
+    text = load_vocabulary(header(checkpoint))
     for token in (99, -1, 2**32 - 1, 2**32, 2**53, -(2**63)):
         assert text(token) == f"⟨{token}⟩"
 
@@ -47,26 +47,26 @@ def test_an_unknown_id_is_shown_as_an_id(checkpoint):
 def test_without_a_tokenizer_ids_are_shown(tmp_path):
     """No file, no text, no error; nor where the name can be no file's."""
     for target in (tmp_path / "nowhere", "~nosuchuser/m", "x" * 100_000, "a\0b"):
-        assert vocabulary(header(target))(5) == "⟨5⟩"
+        assert load_vocabulary(header(target))(5) == "⟨5⟩"
 
 
 def test_a_broken_tokenizer_is_no_reason_to_stop(tmp_path):
     """A file that can't be parsed leaves ids."""
     (tmp_path / "tokenizer.json").write_text("{", encoding="utf-8")
-    assert vocabulary(header(tmp_path))(5) == "⟨5⟩"
+    assert load_vocabulary(header(tmp_path))(5) == "⟨5⟩"
 
 
 @pytest.mark.parametrize("target", ["~nosuchuser/m", "x" * 100_000, "a\0b", "", "/dev"])
 def test_a_target_that_is_no_folder_shows_ids(target):
     """A capture may call its target anything."""
-    assert vocabulary(header(target))(5) == "⟨5⟩"
+    assert load_vocabulary(header(target))(5) == "⟨5⟩"
 
 
 def test_a_file_too_large_for_a_tokenizer_is_not_read(tmp_path):
     """A capture chooses what is opened; not how much memory that takes."""
     with (tmp_path / "tokenizer.json").open("wb") as file:
         file.truncate(LARGEST_TOKENIZER_BYTES + 1)
-    assert vocabulary(header(tmp_path))(5) == "⟨5⟩"
+    assert load_vocabulary(header(tmp_path))(5) == "⟨5⟩"
 
 
 def test_a_tokenizer_that_would_fill_the_memory_shows_ids(tmp_path):
@@ -75,7 +75,7 @@ def test_a_tokenizer_that_would_fill_the_memory_shows_ids(tmp_path):
     whole = json.loads((pocket.folder("pocket/target") / "tokenizer.json").read_text("utf-8"))
     whole["decoder"] = {"type": "Sequence", "decoders": steps}
     (tmp_path / "tokenizer.json").write_text(json.dumps(whole), encoding="utf-8")
-    assert vocabulary(header(tmp_path)) is ids_only
+    assert load_vocabulary(header(tmp_path)) is ids_only
 
 
 def test_a_panic_of_the_library_shows_ids(tmp_path):
@@ -86,7 +86,7 @@ def test_a_panic_of_the_library_shows_ids(tmp_path):
         tokenizer.decode([0])
     assert not isinstance(panic.value, Exception)
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    assert vocabulary(header(tmp_path))(0) == ids_only(0)
+    assert load_vocabulary(header(tmp_path))(0) == ids_only(0)
 
 
 SLOW = Regex(r"(?m)(?:.|..){1,22}\A\z")
@@ -109,6 +109,6 @@ def test_a_pattern_that_takes_hours_holds_nothing_up(tmp_path, part):
     whole["added_tokens"] = [{"id": 0, "content": word, "normalized": True, **flags}]
     (tmp_path / "tokenizer.json").write_text(json.dumps(whole), encoding="utf-8")
     began = time.monotonic()
-    text = vocabulary(header(tmp_path))(0)
+    text = load_vocabulary(header(tmp_path))(0)
     assert time.monotonic() - began < 5
     assert text == (word if part == "pre_tokenizer" else "⟨0⟩")

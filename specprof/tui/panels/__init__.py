@@ -1,7 +1,7 @@
-"""What is drawn where: one file a panel, each a function from a snapshot to marks on a sheet.
+"""The panels: one file per panel, with a function that draws a snapshot on a sheet.
 
-A panel knows captures and ink names, nothing of Textual: a widget, the plain-text summary and the
-golden files all show the same drawing.
+A panel knows captures and ink names, nothing of Textual. So a widget, the plain-text summary and
+the golden files all show the same drawing.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from specprof.tui.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A panel's name, what it means, and how it is drawn."""
+    """A panel's name, its explanation, and the function that draws it."""
 
     name: str
     about: str
@@ -31,47 +31,48 @@ class Drawing:
 DRAWINGS: dict[int, Drawing] = {
     1: Drawing(
         "accepts per round",
-        "Accepted drafts of each of the last rounds, 0 to K, newest at the right; above, accepted "
-        "per round over the whole run; at the side, how many rounds accepted how many.",
+        "Bars: accepted drafts of each of the last rounds, 0 to K, newest at the right. Line: "
+        "accepted drafts per round over the whole run. Table: share of rounds by accepted drafts.",
         draw_accepts,
     ),
     2: Drawing(
         "acceptance by context",
-        "alpha_cond (accepted per reached draft, in a tree per reached level) against context "
-        "position, with its 95% interval; the overlap owed by the two models' laws; the draft's "
-        "trained context. Of known text that was scored: nats per token.",
+        "alpha_cond (accepted per reached draft, in a tree per reached level) against context, "
+        "with its 95% interval; the overlap owed, which is the acceptance the two models' "
+        "distributions promise; the draft's trained context. For scored text: nats per token.",
         draw_context,
     ),
     3: Drawing(
         "draft index",
-        "For each place in the draft, a level in a tree: c_i, accepted of those reached, and S_i, "
-        "accepted of those drafted there.",
+        "For each index in the draft (in a tree: each level): c_i, accepted per draft reached "
+        "there, and S_i, accepted per draft drafted there.",
         draw_draft_index,
     ),
     4: Drawing(
         "memory",
         "Bytes of both key-value caches against context; the most tokens they dropped, and in how "
-        "many cuts (compressions); the bytes of the device and the host.",
+        "many cuts (compressions); bytes used on the device and on the host.",
         draw_memory,
     ),
     5: Drawing(
         "time",
-        "Where the rounds' time went: draft, verify, accept, rollback, and the host gap that no "
-        "span explains; per round, per emitted token, and for each of the last rounds.",
+        "Time of the rounds by phase: draft, verify, accept, rollback, and the host gap, which is "
+        "the time outside all phases; per round, per emitted token, and for each of the last "
+        "rounds.",
         draw_times,
     ),
     6: Drawing(
         "tokens",
         "The text as it is emitted: accepted drafts, rejected drafts, the correction after a "
-        "rejection, the bonus after a draft accepted whole.",
+        "rejection, the bonus token after a fully accepted draft.",
         draw_tokens,
     ),
     7: Drawing(
         "findings",
-        "What the rules of diagnosis found in the recording so far; d shows all of it.",
+        "What the rules of diagnosis found in the recording so far; d shows all outcomes.",
         draw_findings,
     ),
-    8: Drawing("log", "The end of what the run itself wrote to its output.", draw_log),
+    8: Drawing("log", "The last lines that the run wrote to its output.", draw_log),
 }
-"""By number: the key that shows and hides the panel; the log's key is l."""
+"""Panel number -> drawing. The number is the key that shows and hides it; the log's key is l."""
 LOG = 8

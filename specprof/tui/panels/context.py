@@ -1,4 +1,4 @@
-"""Acceptance against context position: where along the text the drafts stop being believed."""
+"""Acceptance against context: at which depth of the text the target rejects more drafts."""
 
 from dataclasses import dataclass
 
@@ -10,28 +10,28 @@ from specprof.analysis.tables import Places
 from specprof.tui.figures import rate, share
 from specprof.tui.panels.scale import Scale
 from specprof.tui.panels.scored import draw_scored
-from specprof.tui.panels.sentences import NO_DRAFTS, no_rounds
+from specprof.tui.panels.sentences import NO_DRAFTS, explain_no_rounds
 from specprof.tui.sheet import Sheet
 from specprof.tui.snapshot import Snapshot
-from specprof.tui.widgets.braille import Floats, framed
+from specprof.tui.widgets.braille import Floats, draw_axes
 
-_FEWEST = 24  # reached places a bucket should hold before it is worth a point of its own
-_MOST = 48
+_MIN_PER_BUCKET = 24  # reached places that a bucket needs for a point of its own
+_MAX_BUCKETS = 48
 
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """Places, a tree's levels, grouped by context, [buckets] each; empty ones are left out."""
+    """Places (in a tree: levels) grouped by context, [buckets] each; no bucket is empty."""
 
     context: Floats
     """Mean context of the places."""
     reached: Floats
     alpha_cond: Floats
     low: Floats
-    """95% interval of alpha_cond: Wilson, or exact where places are few (theory.md 3.6)."""
+    """Lower end of alpha_cond's 95% interval: Wilson, or exact for few places (theory.md 3.6)."""
     high: Floats
     overlap: Floats
-    """Mean acceptance owed before the draw; nan without evidence."""
+    """Mean acceptance that the two distributions promise before the draw; nan without evidence."""
 
 
 def draw_context(sheet: Sheet, snapshot: Snapshot) -> None:
@@ -40,12 +40,12 @@ def draw_context(sheet: Sheet, snapshot: Snapshot) -> None:
     if len(snapshot.columns.scored):
         return draw_scored(sheet, snapshot)
     if not snapshot.rounds:
-        return sheet.sentence(no_rounds(snapshot))
+        return sheet.write_sentence(explain_no_rounds(snapshot))
     if not len(places):
-        return sheet.sentence(NO_DRAFTS)
+        return sheet.write_sentence(NO_DRAFTS)
     scale = Scale.of(places)
-    buckets = bucketed(places, scale)
-    plot = framed(
+    buckets = group_by_context(places, scale)
+    plot = draw_axes(
         sheet, 1, sheet.height - 1, (scale.low, scale.high), (0.0, 1.0),
         x_text=scale.label, y_text="{:.1f}".format, x_name="context, tokens",
     )  # fmt: skip
@@ -57,12 +57,12 @@ def draw_context(sheet: Sheet, snapshot: Snapshot) -> None:
     trained = _trained_context(snapshot)
     if trained:
         plot.mark(float(scale.at(np.array([trained]))[0]), f"trained {trained:,}")
-    return _legend(sheet, places, buckets, "level" if snapshot.columns.trees else "")
+    return _draw_legend(sheet, places, buckets, "level" if snapshot.columns.trees else "")
 
 
-def bucketed(places: Places, scale: Scale) -> Buckets:
-    """Group places into buckets of equal width on the scale; empty ones are left out."""
-    number = int(np.clip(len(places) // _FEWEST, 1, _MOST))
+def group_by_context(places: Places, scale: Scale) -> Buckets:
+    """Return the places in buckets of equal width on the scale; empty buckets are left out."""
+    number = int(np.clip(len(places) // _MIN_PER_BUCKET, 1, _MAX_BUCKETS))
     span = scale.high - scale.low or 1.0
     which = ((scale.at(places.context) - scale.low) / span * number).astype(np.int64)
     which = np.clip(which, 0, number - 1)
@@ -86,8 +86,8 @@ def bucketed(places: Places, scale: Scale) -> Buckets:
     )
 
 
-def _legend(sheet: Sheet, places: Places, buckets: Buckets, unit: str) -> None:
-    """Name the lines, with the value over the whole run beside each."""
+def _draw_legend(sheet: Sheet, places: Places, buckets: Buckets, unit: str) -> None:
+    """Write the names of the lines, each with its value over the whole run."""
     overall = share(places.accepted.sum(), len(places))
     x = sheet.write(0, 0, "━ alpha_cond ", "accepted")
     x = sheet.write(x, 0, f"{rate(overall)} acc/reached {unit}".rstrip(), "dim")

@@ -1,4 +1,4 @@
-"""Bytes: both key-value caches against context, the device's and the host's memory."""
+"""Memory in bytes: both key-value caches against context, the device and the host."""
 
 import numpy as np
 
@@ -7,9 +7,9 @@ from specprof.tui.figures import short_count, size
 from specprof.tui.panels.sentences import NO_BYTES, NO_ROUNDS
 from specprof.tui.sheet import Ink, Sheet
 from specprof.tui.snapshot import Snapshot
-from specprof.tui.widgets.braille import Floats, framed
+from specprof.tui.widgets.braille import Floats, draw_axes
 
-_PLOT_ROWS = 5
+_MIN_PLOT_ROWS = 5
 _UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "bytes"))
 
 
@@ -17,21 +17,23 @@ def draw_memory(sheet: Sheet, snapshot: Snapshot) -> None:
     """Draw the panel."""
     columns = snapshot.columns
     if not any(map(len, (columns.rounds, columns.passes, columns.samples))):
-        return sheet.sentence(NO_ROUNDS)
-    readings = [(name, values, ink) for name, values, ink in _readings(snapshot) if _known(values)]
+        return sheet.write_sentence(NO_ROUNDS)
+    readings = [
+        (name, values, ink) for name, values, ink in _readings(snapshot) if _is_known(values)
+    ]
     if not readings:
-        return sheet.sentence(NO_BYTES)
-    sheet.right(sheet.width - 11, 0, "now", "dim")
-    sheet.right(sheet.width, 0, "most", "dim")
+        return sheet.write_sentence(NO_BYTES)
+    sheet.write_right(sheet.width - 11, 0, "now", "dim")
+    sheet.write_right(sheet.width, 0, "peak", "dim")
     for row, (name, values, ink) in enumerate(readings, start=1):
         known = values[~np.isnan(values)]
         sheet.write(0, row, name, ink)
-        sheet.right(sheet.width - 11, row, size(float(known[-1])))
-        sheet.right(sheet.width, row, size(float(known.max())), "dim")
+        sheet.write_right(sheet.width - 11, row, size(float(known[-1])))
+        sheet.write_right(sheet.width, row, size(float(known.max())), "dim")
     used = len(readings) + 1
-    used += _dropped(sheet, used, snapshot)
-    if sheet.height - used >= _PLOT_ROWS:
-        _kv_plot(sheet, snapshot, used)
+    used += _write_dropped(sheet, used, snapshot)
+    if sheet.height - used >= _MIN_PLOT_ROWS:
+        _plot_kv(sheet, snapshot, used)
     return None
 
 
@@ -48,46 +50,46 @@ def _readings(snapshot: Snapshot) -> list[tuple[str, Floats, Ink]]:
 
 
 def _kv_bytes(snapshot: Snapshot) -> tuple[Ints, Floats, Floats]:
-    """Return contexts, and the target's and the draft's cache there: of rounds, or of passes."""
+    """Return contexts and the bytes of target and draft cache there, of rounds or of passes."""
     rounds, passes = snapshot.columns.rounds, snapshot.columns.passes
     if len(passes):
         return passes.context, passes.target_kv_bytes, np.full(len(passes), np.nan)
     return rounds.context, rounds.target_kv_bytes, rounds.draft_kv_bytes
 
 
-def _dropped(sheet: Sheet, top: int, snapshot: Snapshot) -> int:
-    """Tell what the caches dropped of their sequence, at most; return the rows used."""
+def _write_dropped(sheet: Sheet, top: int, snapshot: Snapshot) -> int:
+    """Write the most tokens that each cache dropped; return the number of rows used."""
     columns, header, row = snapshot.columns, snapshot.columns.header, top
     block = header.spec.settings.block if header else 1
     for name, values in (
         ("target", np.append(columns.rounds.target_evicted, columns.passes.target_evicted)),
         ("draft", columns.rounds.draft_evicted),
     ):
-        if _known(values):
+        if _is_known(values):
             tokens = float(np.nanmax(values))
             text = f"{short_count(tokens)} dropped, {short_count(tokens // block)} cuts"
             sheet.write(0, row, f"{name} KV ", "target" if name == "target" else "draft")
-            sheet.right(sheet.width, row, text, "dim")
+            sheet.write_right(sheet.width, row, text, "dim")
             row += 1
     return row - top
 
 
-def _known(values: Floats) -> bool:
+def _is_known(values: Floats) -> bool:
     return bool(len(values)) and not bool(np.isnan(values).all())
 
 
-def _kv_plot(sheet: Sheet, snapshot: Snapshot, top: int) -> None:
-    """Plot both caches' bytes against context; contexts may come in any order."""
+def _plot_kv(sheet: Sheet, snapshot: Snapshot, top: int) -> None:
+    """Plot both caches' bytes against context; contexts may be in any order."""
     context, target, draft = _kv_bytes(snapshot)
-    if not _known(target):
+    if not _is_known(target):
         return
     order = np.argsort(context, kind="stable")
     contexts = context[order].astype(np.float64)
     most = float(np.nanmax(target)) or 1.0
-    if _known(draft):
+    if _is_known(draft):
         most = max(most, float(np.nanmax(draft)))
     unit, name = next((unit, name) for unit, name in _UNITS if most >= unit)
-    plot = framed(
+    plot = draw_axes(
         sheet, top, sheet.height - top, (0.0, max(float(contexts[-1]), 1.0)), (0.0, most / unit),
         x_text=short_count, y_text="{:g}".format, x_name="context",
     )  # fmt: skip

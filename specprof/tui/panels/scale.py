@@ -1,4 +1,4 @@
-"""How context lies along a plot's axis."""
+"""The context axis of a plot, even or by doublings."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from specprof.analysis.tables import Places, ScoredTokens
 from specprof.tui.figures import short_count
 from specprof.tui.widgets.braille import Floats
 
-_SPAN = 16  # times the shallowest context from which on doublings read better
+_MIN_RATIO_FOR_DOUBLINGS = 16  # deepest over shallowest context, from which doublings read better
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How context lies along the axis: by doublings where a walk spans many, else evenly."""
+    """Maps context to the axis: by doublings where the contexts span many, else evenly."""
 
     doublings: bool
     low: float
@@ -22,19 +22,19 @@ class Scale:
 
     @classmethod
     def of(cls, places: Places | ScoredTokens) -> "Scale":
-        """Return the scale that suits the places' contexts; an even one starts at 0."""
+        """Return the scale for the contexts of these places; an even scale starts at 0."""
         low, high = max(int(places.context.min()), 1), max(int(places.context.max()), 2)
-        if high < _SPAN * low:
+        if high < _MIN_RATIO_FOR_DOUBLINGS * low:
             return cls(doublings=False, low=0.0, high=float(high))
         return cls(doublings=True, low=float(np.log2(low)), high=float(np.log2(high)))
 
     def at(self, context: NDArray[np.generic]) -> Floats:
-        """Return where contexts lie on the axis."""
+        """Return the contexts' positions on the axis."""
         values = context.astype(np.float64)
         return np.log2(np.maximum(values, 1.0)) if self.doublings else values
 
     def label(self, tick: float) -> str:
-        """Return a tick's context; nothing between two doublings."""
+        """Return a tick's context as text; empty between two doublings."""
         if not self.doublings:
             return short_count(tick)
         return f"{2 ** round(tick):,}" if tick == round(tick) else ""

@@ -1,4 +1,4 @@
-"""Known text against context: what the target made of its tokens, where it was only scored."""
+"""Scored text against context: the negative log-likelihood that the target gave its tokens."""
 
 import numpy as np
 
@@ -7,18 +7,18 @@ from specprof.tui.figures import ratio, short_count
 from specprof.tui.panels.scale import Scale
 from specprof.tui.sheet import Sheet
 from specprof.tui.snapshot import Snapshot
-from specprof.tui.widgets.braille import Floats, framed
+from specprof.tui.widgets.braille import Floats, draw_axes
 
-_FEWEST = 24  # tokens a bucket should hold before it is worth a point of its own
-_MOST = 48
+_MIN_PER_BUCKET = 24  # tokens that a bucket needs for a point of its own
+_MAX_BUCKETS = 48
 
 
 def draw_scored(sheet: Sheet, snapshot: Snapshot) -> None:
     """Draw the mean negative log-likelihood of neighbouring tokens along the text."""
     scored = snapshot.columns.scored
     scale = Scale.of(scored)
-    at, nats = _means(scale.at(scored.context), scored.nll, (scale.low, scale.high))
-    plot = framed(
+    at, nats = _bucket_means(scale.at(scored.context), scored.nll, (scale.low, scale.high))
+    plot = draw_axes(
         sheet, 1, sheet.height - 1, (scale.low, scale.high), (0.0, max(float(nats.max()), 1.0)),
         x_text=scale.label, y_text="{:.1f}".format, x_name="context, tokens",
     )  # fmt: skip
@@ -33,9 +33,9 @@ def draw_scored(sheet: Sheet, snapshot: Snapshot) -> None:
         sheet.write(x, 0, text, "dim")
 
 
-def _means(at: Floats, nll: Floats, span: tuple[float, float]) -> tuple[Floats, Floats]:
-    """Return the mean place and mean nll of each bucket that holds tokens, [buckets]."""
-    number = int(np.clip(len(at) // _FEWEST, 1, _MOST))
+def _bucket_means(at: Floats, nll: Floats, span: tuple[float, float]) -> tuple[Floats, Floats]:
+    """Return mean position and mean nll of each bucket that is not empty, [buckets] each."""
+    number = int(np.clip(len(at) // _MIN_PER_BUCKET, 1, _MAX_BUCKETS))
     which = ((at - span[0]) / ((span[1] - span[0]) or 1.0) * number).astype(np.int64)
     which = np.clip(which, 0, number - 1)
     held = np.bincount(which, minlength=number)

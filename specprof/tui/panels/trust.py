@@ -1,4 +1,4 @@
-"""The line above all panels: what runs, how far it is, and what there is to trust in it."""
+"""The lines above all panels: what runs, its progress, its rates, and how reliable they are."""
 
 from rich.cells import cell_len
 
@@ -20,32 +20,32 @@ _STATES: dict[State, tuple[str, Ink]] = {
     "INCOMPLETE": ("× INCOMPLETE", "bad"),
 }
 _LOST: dict[Lost, tuple[str, str]] = {
-    "deleted": ("gone", "is the file: what it held is lost"),
-    "replaced": ("another file", "has its name: what it held is lost"),
-    "overwritten": ("another run", "is recorded into it: open it again to see that"),
+    "deleted": ("file gone", "deleted or moved; the rounds read so far are shown"),
+    "replaced": ("file replaced", "by another file; the rounds read so far are shown"),
+    "overwritten": ("file overwritten", "by another run; open the file again to see it"),
 }
 Item = tuple[str, str, Ink]
-"""A value, what it is (with its denominator), the value's ink."""
+"""A value, its name with its denominator, the value's ink."""
 
 
 def draw_trust(sheet: Sheet, snapshot: Snapshot) -> None:
-    """Draw the state and how far the run is; below, in as many rows as there are, the rates."""
+    """Draw the state and the progress of the run; in the rows below, the rates that fit."""
     state, ink = _STATES[snapshot.state]
     if snapshot.lost:
         state, ink = f"× {snapshot.lost.upper()}", "bad"
     x = sheet.write(0, 0, f"{snapshot.playing}  " if snapshot.playing else "", "mark")
     x = sheet.write(x, 0, state, ink)
-    sheet.write(x + 2, 0, _run(snapshot.columns.header), "strong")
-    progress = f"  {_progress(snapshot)}"
+    sheet.write(x + 2, 0, _describe_run(snapshot.columns.header), "strong")
+    progress = f"  {_describe_progress(snapshot)}"
     damaged = f"  {counted(snapshot.damaged, 'damaged line')}" if snapshot.damaged else ""
-    sheet.right(sheet.width - cell_len(damaged), 0, progress, "plain")
-    sheet.right(sheet.width, 0, damaged, "bad")
-    items = _doubts(snapshot) + _results(snapshot) + _trust(snapshot)
+    sheet.write_right(sheet.width - cell_len(damaged), 0, progress, "plain")
+    sheet.write_right(sheet.width, 0, damaged, "bad")
+    items = _doubt_items(snapshot) + _result_items(snapshot) + _trust_items(snapshot)
     for row in range(1, sheet.height):
-        items = _row(sheet, row, items)
+        items = _write_row(sheet, row, items)
 
 
-def _progress(snapshot: Snapshot) -> str:
+def _describe_progress(snapshot: Snapshot) -> str:
     of = f" of {count(snapshot.recorded)}" if snapshot.rounds != snapshot.recorded else ""
     done = f"{count(snapshot.rounds)}{of} rounds"
     if scored := len(snapshot.columns.scored):
@@ -53,7 +53,7 @@ def _progress(snapshot: Snapshot) -> str:
     return f"{done}  {clock(snapshot.shown_ns)}"
 
 
-def _run(header: Header | None) -> str:
+def _describe_run(header: Header | None) -> str:
     if header is None:
         return ""
     settings = header.spec.settings
@@ -65,7 +65,7 @@ def _run(header: Header | None) -> str:
     return safe(f"{drafts}{target}, {header.acceptance}, {header.device}")
 
 
-def _results(snapshot: Snapshot) -> list[Item]:
+def _result_items(snapshot: Snapshot) -> list[Item]:
     table, passes = snapshot.columns.rounds, snapshot.columns.passes
     if len(passes):
         ms_per_token = passes.wall_ns.sum() / max(passes.scored.sum(), 1) / 1e6
@@ -82,7 +82,7 @@ def _results(snapshot: Snapshot) -> list[Item]:
     ]
 
 
-def _trust(snapshot: Snapshot) -> list[Item]:
+def _trust_items(snapshot: Snapshot) -> list[Item]:
     header = snapshot.columns.header
     damaged = "damaged line" if snapshot.damaged == 1 else "damaged lines"
     items: list[Item] = [
@@ -91,38 +91,38 @@ def _trust(snapshot: Snapshot) -> list[Item]:
         (percent(snapshot.recorder_share), "profiler/wall", "plain"),
         (percent(snapshot.viewer_share), "viewer/core", "plain"),
     ]
-    if ways := _ways(header):
+    if ways := _forward_paths(header):
         items.append((ways, "forwards", "plain"))
     return items
 
 
-def _doubts(snapshot: Snapshot) -> list[Item]:
-    """Return what has become of the file, and since when it is silent and why, where it is."""
+def _doubt_items(snapshot: Snapshot) -> list[Item]:
+    """Return what happened to a lost file; for a silent one, since when and for what reason."""
     items: list[Item] = []
     if snapshot.lost:
         items.append((*_LOST[snapshot.lost], "bad"))
     last = "the last line is torn" if snapshot.torn else "no closing line"
     why = {
-        "silent": "its recorder lives",
-        "unseen": f"{last}, no recorder in sight",
+        "silent": "its recorder is alive",
+        "unseen": f"{last}, no recorder found",
         "INCOMPLETE": last,
     }
     if snapshot.state in why:
         silent = clock(None if snapshot.silent_s is None else snapshot.silent_s * 1e9)
         ink: Ink = "bad" if snapshot.state == "INCOMPLETE" else "warn"
-        items.append((silent, f"since it last grew, {why[snapshot.state]}", ink))
+        items.append((silent, f"since the file last grew, {why[snapshot.state]}", ink))
     return items
 
 
-def _ways(header: Header | None) -> str:
+def _forward_paths(header: Header | None) -> str:
     """Return how forwards were computed, the target's first; empty where a peer computed them."""
     models = (header.target, header.draft) if header else ()
     ways = (each.forwards for each in models if each and each.forwards)
     return safe(", ".join(dict.fromkeys(ways)))
 
 
-def _row(sheet: Sheet, row: int, items: list[Item]) -> list[Item]:
-    """Write the items that fit in a row and return the others."""
+def _write_row(sheet: Sheet, row: int, items: list[Item]) -> list[Item]:
+    """Write the items that fit into a row; return the other items."""
     x = 0
     for position, (value, name, ink) in enumerate(items):
         width = cell_len(value) + 1 + len(name)

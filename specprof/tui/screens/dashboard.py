@@ -1,4 +1,4 @@
-"""The main screen: the trust line, the panels in rows that fit the terminal, the filter, the keys.
+"""The main screen: the trust lines, the panels in rows that fit, the filter and the keys.
 
 Knows which panels are wanted, shown and maximised; nothing of files or rounds.
 """
@@ -21,9 +21,9 @@ from specprof.tui.panels import DRAWINGS
 from specprof.tui.panels.trust import draw_trust
 from specprof.tui.widgets.panel import Drawn, Panel
 
-_GRID = 6  # columns of the grid: rows of one, two or three panels divide it evenly
-_CLASSIC, _ONE_LINE = 80, 190
-"""Columns from which the trust line has room for everything in three rows, and in two."""
+_GRID_COLUMNS = 6  # columns of the grid: rows of one, two or three panels divide it evenly
+_THREE_ROWS_FROM, _TWO_ROWS_FROM = 80, 190
+"""Terminal columns from which the trust lines fit into three rows, and into two rows."""
 
 
 class DashboardScreen(Screen[None]):
@@ -44,7 +44,7 @@ class DashboardScreen(Screen[None]):
         return [number for row in self._rows() for number in row]
 
     def compose(self) -> ComposeResult:
-        """Lay the screen out."""
+        """Create the widgets of the screen."""
         yield Drawn(draw_trust, ascii_only=self._ascii_only, id="trust")
         with Grid(id="panels"):
             yield from self._panels()
@@ -52,16 +52,16 @@ class DashboardScreen(Screen[None]):
         yield Footer(show_command_palette=not self._ascii_only)
 
     def on_mount(self) -> None:
-        """Start with the first panel in focus."""
+        """Arrange the panels and focus the first one."""
         self._arrange()
         self.query_one(f"#panel-{self.shown[0]}").focus()
 
     def on_resize(self) -> None:
-        """Arrange anew for another size."""
+        """Arrange the panels for the new size."""
         self._arrange()
 
     def action_panel(self, number: int) -> None:
-        """Show a panel, or hide it where it shows and others do too."""
+        """Show a hidden panel, or hide a shown panel unless it is the only one."""
         self._maximised = None
         if number not in self.shown:
             self._wanted = [number, *(other for other in self._wanted if other != number)]
@@ -71,10 +71,10 @@ class DashboardScreen(Screen[None]):
         self.query_one(f"#panel-{number}").focus()
 
     def action_panels(self) -> None:
-        """Do nothing: the footer names the digits together, each has a key of its own."""
+        """Do nothing: the footer shows `1-7` together, but each digit has its own binding."""
 
     def action_maximise(self) -> None:
-        """Give the focused panel the whole screen, or take it back."""
+        """Give the focused panel the whole screen, or end that."""
         focused = self.focused
         if self._maximised is not None:
             self._maximised = None
@@ -88,7 +88,7 @@ class DashboardScreen(Screen[None]):
         self._filter.focus()
 
     def action_back(self) -> None:
-        """Leave whatever was entered last: the filter, a maximised panel, a replay."""
+        """End the filter, else the maximised panel, else the pause or the replay."""
         if self._filter.display:
             self._filter.value = ""
             self._close_filter()
@@ -98,11 +98,11 @@ class DashboardScreen(Screen[None]):
             self.app.call_later(self.app.run_action, "follow")
 
     @on(Input.Changed, "#filter")
-    def _filtered(self, event: Input.Changed) -> None:
+    def _post_filter(self, event: Input.Changed) -> None:
         self.post_message(Filtered(event.value))
 
     @on(Input.Submitted, "#filter")
-    def _filter_set(self) -> None:
+    def _submit_filter(self) -> None:
         self._close_filter()
 
     @property
@@ -125,11 +125,11 @@ class DashboardScreen(Screen[None]):
 
     @property
     def _trust_rows(self) -> int:
-        return 3 if _CLASSIC <= self.size.width < _ONE_LINE else 2
+        return 3 if _THREE_ROWS_FROM <= self.size.width < _TWO_ROWS_FROM else 2
 
     def _arrange(self) -> None:
         rows = self._rows()
-        spans = {number: _GRID // len(row) for row in rows for number in row}
+        spans = {number: _GRID_COLUMNS // len(row) for row in rows for number in row}
         for panel in self.query(Panel):
             panel.display = panel.number in spans
             panel.styles.column_span = spans.get(panel.number, 1)

@@ -1,6 +1,6 @@
-"""The findings screen: what every rule said, the found ones with their numbers and remedies.
+"""The findings screen: the outcome of every rule, findings with their numbers and remedies.
 
-One of those found is chosen; it leads back to the round that shows it first.
+One finding is chosen. A key leads from it to the first round that shows it.
 """
 
 from collections.abc import Sequence
@@ -25,16 +25,16 @@ from specprof.tui.panels.sentences import NO_FINDINGS_YET
 from specprof.tui.sheet import safe
 from specprof.tui.snapshot import Snapshot
 
-CHOSEN = "> "
+CHOSEN_MARK = "> "
 PARTS = ("before", "chosen", "after")
-"""The text in three: what is chosen can be brought into view."""
-CLOSES = "esc closes"
+"""The text in three widgets, so that the screen can scroll to the chosen finding."""
+CLOSE_TEXT = "esc: close"
 
 
 class FindingsScreen(ModalScreen[int | None]):
-    """Shows all outcomes over the recording so far; scrolls.
+    """Shows the outcomes of all rules on the recording so far; it scrolls.
 
-    Returns the index of the round to go to, or None where it was merely closed.
+    Returns the index of the round to go to, or None where the user only closed it.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -43,79 +43,79 @@ class FindingsScreen(ModalScreen[int | None]):
     ]
 
     chosen: reactive[int] = reactive(0)
-    """Which of the findings, in the order shown."""
+    """Number of the chosen finding, in the order shown."""
 
     def compose(self) -> ComposeResult:
-        """Lay the findings out."""
+        """Create the three texts in a scrolling area."""
         with VerticalScroll(id="findings") as scroll:
             scroll.border_title = "findings so far"
             for part in PARTS:
                 yield Static(id=part)
 
     def on_mount(self) -> None:
-        """Show what is known now and whatever comes."""
+        """Show the present snapshot and every later one."""
         self._moved = False
-        self.screen_layout_refresh_signal.subscribe(self, self._bring)
-        self.watch(self.app, "snapshot", self._take)
+        self.screen_layout_refresh_signal.subscribe(self, self._scroll_to_chosen)
+        self.watch(self.app, "snapshot", self._show_snapshot)
 
     def action_choose(self, by: int) -> None:
-        """Choose another of the findings, and bring it into view; behind the last is the first."""
+        """Choose another finding and scroll to it; the first follows the last."""
         found = self._snapshot.found
         self.chosen = (min(self.chosen, max(len(found) - 1, 0)) + by) % max(len(found), 1)
         self._moved = True
-        self._take(self._snapshot)
+        self._show_snapshot(self._snapshot)
 
-    def _bring(self, _: Screen[None]) -> None:
-        """Bring the chosen finding into view, once its new place is known."""
+    def _scroll_to_chosen(self, _: Screen[None]) -> None:
+        """Scroll to the chosen finding, after the layout has given it its new place."""
         if self._moved:
             self._moved = False
             self.query_one("#findings").scroll_to_widget(self.query_one("#chosen"), animate=False)
 
     def action_go(self) -> None:
-        """Close, and go to the round of the chosen finding; say why where there is none."""
-        verdict = chosen_of(self._snapshot, self.chosen)
+        """Close, and go to the round of the chosen finding; notify the user if it has no round."""
+        verdict = chosen_verdict(self._snapshot, self.chosen)
         index = first_round(verdict.finding) if verdict and verdict.finding else None
         if index is not None:
             self.dismiss(index)
         elif verdict is None:
-            self.notify("nothing is found: there is no round to go to", severity="warning")
+            self.notify("there is no finding, so no round to go to", severity="warning")
         else:
-            told = f"{safe(verdict.rule)} is of the run as a whole: there is no round to go to"
-            self.notify(told, severity="warning", markup=False)
+            text = f"{safe(verdict.rule)} is about the whole run: there is no round to go to"
+            self.notify(text, severity="warning", markup=False)
 
     @property
     def _snapshot(self) -> Snapshot:
         snapshot: Snapshot = getattr(self.app, "snapshot")  # noqa: B009 - any app that has one
         return snapshot
 
-    def _take(self, snapshot: Snapshot) -> None:
-        for part, content in zip(PARTS, described(snapshot, self.chosen), strict=True):
+    def _show_snapshot(self, snapshot: Snapshot) -> None:
+        for part, content in zip(PARTS, describe_diagnosis(snapshot, self.chosen), strict=True):
             place = self.query_one(f"#{part}", Static)
             place.update(content)
             place.display = bool(content)
-        self.query_one("#findings").border_subtitle = advice(snapshot, self.chosen)
+        self.query_one("#findings").border_subtitle = describe_keys(snapshot, self.chosen)
 
 
-def chosen_of(snapshot: Snapshot, chosen: int) -> Verdict | None:
-    """Return the chosen one of the findings shown; None where nothing is found."""
+def chosen_verdict(snapshot: Snapshot, chosen: int) -> Verdict | None:
+    """Return the chosen finding; None where nothing is found."""
     found = snapshot.found
     return found[min(chosen, len(found) - 1)] if found else None
 
 
-def advice(snapshot: Snapshot, chosen: int) -> str:
-    """Say what the keys do here."""
-    verdict = chosen_of(snapshot, chosen)
+def describe_keys(snapshot: Snapshot, chosen: int) -> str:
+    """Return a line on what the keys do with the chosen finding."""
+    verdict = chosen_verdict(snapshot, chosen)
     if verdict is None or verdict.finding is None:
-        return CLOSES
+        return CLOSE_TEXT
     index = first_round(verdict.finding)
-    goes = "of the whole run, no round" if index is None else f"g goes to round {index}"
-    return f"n chooses, {goes}, {CLOSES}"
+    goes = "g: no round (whole run)" if index is None else f"g: go to round {index}"
+    return f"n: next finding, {goes}, {CLOSE_TEXT}"
 
 
-def described(snapshot: Snapshot, chosen: int = 0) -> tuple[Content, Content, Content]:
-    """Return the diagnosis in words: what comes before the chosen finding, it, what comes after.
+def describe_diagnosis(snapshot: Snapshot, chosen: int = 0) -> tuple[Content, Content, Content]:
+    """Return the diagnosis as text in three parts: before, of and after the chosen finding.
 
-    The sentence, then found, clear and what can't be said.
+    The order is: the sentence, findings, then clear, unknown and crashed rules as they come.
     """
     diagnosis = snapshot.diagnosis
     if diagnosis is None:
@@ -126,24 +126,26 @@ def described(snapshot: Snapshot, chosen: int = 0) -> tuple[Content, Content, Co
     last = len(snapshot.found) - 1
     at = min(chosen, last)
     found = [
-        _found(verdict, verdict.finding, chosen=number == at)
+        _describe_finding(verdict, verdict.finding, chosen=number == at)
         for number, verdict in enumerate(snapshot.found)
         if verdict.finding
     ]
-    others = [line for verdict in diagnosis.verdicts if (line := _line(verdict)) is not None]
+    others = [
+        line for verdict in diagnosis.verdicts if (line := _describe_outcome(verdict)) is not None
+    ]
     close = Content("\n").join(others)
     if not found:
-        return _apart([head, close]), Content(), Content()
-    return _apart([head, *found[:at]]), found[at], _apart([*found[at + 1 :], close])
+        return _join_apart([head, close]), Content(), Content()
+    return _join_apart([head, *found[:at]]), found[at], _join_apart([*found[at + 1 :], close])
 
 
-def _apart(parts: Sequence[Content]) -> Content:
+def _join_apart(parts: Sequence[Content]) -> Content:
     return Content("\n\n").join(parts)
 
 
-def _found(verdict: Verdict, finding: Finding, *, chosen: bool) -> Content:
+def _describe_finding(verdict: Verdict, finding: Finding, *, chosen: bool) -> Content:
     sign, _ = MARKS[verdict.family]
-    opening = f"{CHOSEN if chosen else ''}{sign} {safe(verdict.rule)} "
+    opening = f"{CHOSEN_MARK if chosen else ''}{sign} {safe(verdict.rule)} "
     lines = [
         Content.assemble((opening, "bold $error"), (verdict.family, "$text-muted")),
         Content(f"  {safe(finding.message)}"),
@@ -151,7 +153,10 @@ def _found(verdict: Verdict, finding: Finding, *, chosen: bool) -> Content:
             Content.styled(f"  like {safe(each)}", "$text-muted")
             for each in suspect_titles(finding)
         ),
-        *(Content.styled(f"  {_measure(each)}", "$text-muted") for each in finding.measures),
+        *(
+            Content.styled(f"  {_describe_measure(each)}", "$text-muted")
+            for each in finding.measures
+        ),
         *([Content(f"  at   {safe(format_place(finding.where))}")] if finding.where else []),
         Content.assemble(("  do   ", "bold $success"), safe(remedy(finding))),
         *(Content.assemble(("  try  ", "bold $primary"), safe(each)) for each in finding.confirm),
@@ -159,14 +164,14 @@ def _found(verdict: Verdict, finding: Finding, *, chosen: bool) -> Content:
     return Content("\n").join(lines)
 
 
-def _measure(measure: Measure) -> str:
+def _describe_measure(measure: Measure) -> str:
     text = f"{safe(measure.name)}: {measure.value:.4g} {safe(measure.unit)}".rstrip()
     if measure.low is not None and measure.high is not None:
         text += f", {measure.low:.4g} to {measure.high:.4g}"
     return text if measure.n is None else f"{text}, n = {count(measure.n)}"
 
 
-def _line(verdict: Verdict) -> Content | None:
+def _describe_outcome(verdict: Verdict) -> Content | None:
     match verdict.outcome:
         case Found():
             return None

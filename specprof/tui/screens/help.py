@@ -1,4 +1,4 @@
-"""The help screen: every key with what it does, every panel with what it means, every sign."""
+"""The help screen: what each key does, and what each panel, sign and rate means."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -16,21 +16,21 @@ from specprof.tui.keys import close_keys
 from specprof.tui.panels import DRAWINGS, LOG
 from specprof.tui.panels.tokens import SIGNS
 
-_SIGNS = {
+_KEY_SIGNS = {
     "slash": "/", "question_mark": "?", "left_square_bracket": "[", "right_square_bracket": "]",
     "plus": "+", "equals_sign": "=", "minus": "-", "escape": "esc",
 }  # fmt: skip
 _RATES = (
-    ("tau", "emitted tokens per round, the correction or bonus in"),
-    ("alpha_cond", "accepted per reached draft: those evaluated, all before them accepted"),
+    ("tau", "emitted tokens per round, including the correction or bonus token"),
+    ("alpha_cond", "accepted per reached draft; a draft is reached if all before it are accepted"),
     ("accept_frac", "accepted per drafted token"),
-    ("c_i, S_i", "accepted at draft index i, per reached there and per drafted there"),
-    ("overlap owed", "acceptance the two models' laws promise before the draw"),
+    ("c_i, S_i", "accepted at draft index i: c_i per draft reached, S_i per draft drafted there"),
+    ("overlap owed", "acceptance that the two models' distributions promise before the draw"),
 )
 
 
 class HelpScreen(ModalScreen[None]):
-    """Lists what the keys do and what the panels mean; any of its keys closes it."""
+    """Lists what the keys do and what the panels mean; all its own keys close it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*close_keys("escape,question_mark,q", "help.close")]
 
@@ -39,18 +39,18 @@ class HelpScreen(ModalScreen[None]):
         self._keys = keys
 
     def compose(self) -> ComposeResult:
-        """Lay the help out."""
+        """Create the help text in a scrolling area."""
         with VerticalScroll(id="help") as scroll:
             scroll.border_title = "keys and panels"
-            scroll.border_subtitle = "esc closes"
+            scroll.border_subtitle = "esc: close"
             yield Static(Group(*self._sections()))
 
     def _sections(self) -> Iterator[Table]:
-        keys = [(_sign(each), each.tooltip) for each in self._keys if not each.key.isdigit()]
+        keys = [(_key_signs(each), each.tooltip) for each in self._keys if not each.key.isdigit()]
         yield _section("Keys", keys)
         names = {LOG: "l"}
         panels = [
-            (names.get(number, str(number)), f"{one.name}: {one.about}")
+            (names.get(number, str(number)), f"{one.name}. {one.about}")
             for number, one in DRAWINGS.items()
         ]
         yield _section("Panels", panels)
@@ -67,5 +67,5 @@ def _section(title: str, rows: list[tuple[str, str]]) -> Table:
     return table
 
 
-def _sign(binding: Binding) -> str:
-    return "  ".join(_SIGNS.get(key, key) for key in binding.key.split(","))
+def _key_signs(binding: Binding) -> str:
+    return "  ".join(_KEY_SIGNS.get(key, key) for key in binding.key.split(","))

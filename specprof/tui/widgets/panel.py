@@ -1,6 +1,6 @@
-"""A widget that shows a drawing: makes a sheet of its own size and inks it by the style sheet.
+"""A widget that shows a drawing, on a sheet of its size, in the colours of the style sheet.
 
-Knows Textual's lines and styles; nothing of what is drawn.
+Knows Textual's lines and styles; nothing of the drawing's content.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Draw = Callable[[Sheet, Snapshot], None]
 
 
 class Drawn(Widget):
-    """Shows what `draw` makes of the app's snapshot, anew only for a new one or a new size."""
+    """Shows the app's snapshot as `draw` draws it; redraws for a new snapshot, size or style."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"ink--{ink}" for ink in INKS}
 
@@ -36,30 +36,30 @@ class Drawn(Widget):
         self._drawn: tuple[object, ...] = ()
 
     def on_mount(self) -> None:
-        """Take every snapshot the app is given."""
-        self.watch(self.app, "snapshot", self._take)
+        """Follow the snapshots of the app."""
+        self.watch(self.app, "snapshot", self._take_snapshot)
 
     def render_line(self, y: int) -> Strip:
         """Return one line of the drawing (Textual's line API)."""
         drawn = (self.snapshot, self.size, self.rich_style, self.app.theme)
         if drawn != self._drawn:
             self._drawn = drawn
-            self._strips = self._inked()
+            self._strips = self._draw_strips()
         return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
 
-    def _take(self, snapshot: Snapshot) -> None:
+    def _take_snapshot(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
 
-    def _inked(self) -> list[Strip]:
+    def _draw_strips(self) -> list[Strip]:
         sheet = Sheet(*self.size)
         self._draw(sheet, self.snapshot)
         glyphs = as_ascii(sheet.glyphs) if self._ascii_only else sheet.glyphs
         styles = [self._style(ink) for ink in INKS]
         rows = zip(glyphs, sheet.inks, strict=True)
-        return [_strip(row, inks, styles, sheet.width) for row, inks in rows]
+        return [_make_strip(row, inks, styles, sheet.width) for row, inks in rows]
 
     def _style(self, ink: Ink) -> Style:
-        """Return an ink's style; a translucent colour is mixed with what lies beneath it."""
+        """Return an ink's style; a translucent colour is mixed with the background."""
         component = self.get_component_styles(f"ink--{ink}")
         _, beneath = self.background_colors
         colour = (beneath + component.color).rich_color
@@ -75,7 +75,7 @@ class Panel(Drawn, can_focus=True):
         self.border_title = f"{number} {name}"
 
 
-def _strip(glyphs: Glyphs, inks: NDArray[np.uint8], styles: list[Style], width: int) -> Strip:
+def _make_strip(glyphs: Glyphs, inks: NDArray[np.uint8], styles: list[Style], width: int) -> Strip:
     starts = [0, *(np.flatnonzero(np.diff(inks)) + 1).tolist(), len(inks)]
     segments = [
         Segment("".join(glyphs[start:end]), styles[inks[start]]) for start, end in pairwise(starts)

@@ -18,7 +18,7 @@ from specprof.tui.panels import DRAWINGS
 from specprof.tui.panels.trust import draw_trust
 from specprof.tui.sheet import Sheet
 from specprof.tui.snapshot import Snapshot
-from specprof.tui.vocabulary import vocabulary
+from specprof.tui.vocabulary import load_vocabulary
 
 COMMANDS = {
     "diagnose": ["diagnose", "FILE"],
@@ -76,7 +76,7 @@ def draw(path: Path) -> None:
         recorded=len(reading.columns.rounds),
         damaged=reading.damaged,
         diagnosis=findings_so_far(reading.columns),
-        token_text=vocabulary(reading.columns.header),
+        token_text=load_vocabulary(reading.columns.header),
     )
     for width, height in ((120, 30), (30, 4)):
         draw_trust(Sheet(width, 3), snapshot)

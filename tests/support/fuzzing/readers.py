@@ -145,14 +145,14 @@ def drawn(path: Path) -> str:
     from specprof.diagnosis.diagnose import findings_so_far
     from specprof.tui.follow import read_all
     from specprof.tui.panels import DRAWINGS
-    from specprof.tui.screens.findings import described
+    from specprof.tui.screens.findings import describe_diagnosis
     from specprof.tui.sheet import Sheet
     from specprof.tui.snapshot import Snapshot
-    from specprof.tui.vocabulary import vocabulary
+    from specprof.tui.vocabulary import load_vocabulary
 
     columns, told = read_all(path).columns, ""
     header, rounds = columns.header, len(columns.rounds)
-    diagnosis, text = findings_so_far(columns), vocabulary(header) if header else str
+    diagnosis, text = findings_so_far(columns), load_vocabulary(header) if header else str
     for shown in sorted({rounds, rounds // 2, min(rounds, 1)}):
         snapshot = Snapshot(
             columns=columns.first(shown),
@@ -165,7 +165,7 @@ def drawn(path: Path) -> str:
             sheet = Sheet(*PANEL)
             drawing.draw(sheet, snapshot)
             told += "\n".join(sheet.lines(ascii_only=False))
-        told += "".join(each.plain for each in described(snapshot))
+        told += "".join(each.plain for each in describe_diagnosis(snapshot))
     return told
 
 

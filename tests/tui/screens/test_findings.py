@@ -43,7 +43,9 @@ def test_a_finding_leads_to_its_round(path):
             shown["last"] = screen_text(app)
             await pilot.press("g")
             assert isinstance(app.screen, FindingsScreen)
-            await until(pilot, lambda: "draft-too-expensive is of the run" in notified(app))
+            await until(
+                pilot, lambda: "draft-too-expensive is about the whole run" in notified(app)
+            )
             await pilot.press("escape")
             assert app.snapshot.rounds == 8
             await pilot.press("escape")
@@ -56,9 +58,9 @@ def test_a_finding_leads_to_its_round(path):
     assert shown["findings"].index("cache-length-wrong") < shown["findings"].index("state-drifts")
     assert "like kv/draft-rollback-under-trim: Rejected tokens" in shown["findings"]
     assert "at   round 7, draft index 2, 512 tokens deep" in shown["findings"]
-    assert "n chooses, g goes to round 3, esc closes" in shown["findings"]
+    assert "n: next finding, g: go to round 3, esc: close" in shown["findings"]
     assert "> ● draft-too-expensive cost" in shown["last"]
-    assert "of the whole run, no round, esc closes" in shown["last"]
+    assert "n: next finding, g: no round (whole run), esc: close" in shown["last"]
 
 
 def test_the_chosen_finding_is_in_view(path):
@@ -86,7 +88,7 @@ def test_no_finding_leads_nowhere(path):
         judge = lambda _: replace(verdicts.diagnosis(), verdicts=())  # noqa: E731
         async with opened(path, judge=judge) as pilot:
             await pilot.press("d", "n", "g")
-            await until(pilot, lambda: "nothing is found" in notified(pilot.app))
+            await until(pilot, lambda: "there is no finding" in notified(pilot.app))
             return isinstance(pilot.app.screen, FindingsScreen)
 
     assert asyncio.run(look())

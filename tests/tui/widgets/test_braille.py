@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from specprof.tui.sheet import Sheet
-from specprof.tui.widgets.braille import Plot, extremes, framed, glyphs_of, packed, ticks
+from specprof.tui.widgets.braille import Plot, draw_axes, extremes, glyphs_of, pack_dots, ticks
 
 BUDGET_S = 0.010
 
@@ -85,7 +85,7 @@ def test_dots_are_where_unicode_puts_them(dot):
     dots = np.zeros((4, 2), bool)
     dots[row, column] = True
     bit = [[0, 3], [1, 4], [2, 5], [6, 7]][row][column]
-    assert glyphs_of(packed(dots))[0, 0] == chr(0x2800 + (1 << bit))
+    assert glyphs_of(pack_dots(dots))[0, 0] == chr(0x2800 + (1 << bit))
 
 
 @given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9), st.integers(2, 12))
@@ -99,7 +99,7 @@ def test_ticks_lie_inside_and_are_evenly_apart(low, span, at_most):
 def test_axes_carry_labels_that_fit():
     """The y labels end before the axis, the x labels within the sheet."""
     sheet = Sheet(40, 10)
-    framed(
+    draw_axes(
         sheet, 0, 10, (0.0, 20_000.0), (0.0, 1.0), x_text="{:.0f}".format, y_text="{:.1f}".format
     )
     lines = sheet.lines()
@@ -118,7 +118,9 @@ def test_twenty_thousand_points_cost_little():
 
     def update():
         sheet = Sheet(200, 50)
-        plot = framed(sheet, 0, 50, (0.0, 20_000.0), (0.0, 1.0), x_text=str, y_text="{:.1f}".format)
+        plot = draw_axes(
+            sheet, 0, 50, (0.0, 20_000.0), (0.0, 1.0), x_text=str, y_text="{:.1f}".format
+        )
         plot.line(xs, ys, "accepted")
         plot.show()
 

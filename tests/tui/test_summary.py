@@ -13,6 +13,7 @@ def test_it_says_what_the_dashboard_says(tmp_path):
     text = summary(walk(tmp_path / "run.jsonl"))
     for wanted in ("RUN COMPLETE", "tau emitted/round", "verify", "accepts per round"):
         assert wanted in text
+    assert "of reached drafts were rejected" in " ".join(text.split())
     assert max(map(len, text.splitlines())) <= SUMMARY_WIDTH
 
 

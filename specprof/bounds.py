@@ -1,8 +1,8 @@
-"""What the rest of a capture allows a line to say, and which lines said something else.
+"""Bounds that a line of a capture must keep because of other lines, and the lines that break them.
 
-A line's own numbers are bounded by their types (`amounts`) as it is decoded. Here are the bounds
-that rest on other lines: the header, and how much was read before. Nothing is judged that a wrong
-engine may do: more tokens than a round should commit, a cache of the wrong length.
+Types (`amounts`) bound a line's own numbers as it is decoded. The bounds here depend on the header
+and on the lines before. They let pass what a faulty engine may do, such as a round that commits
+too many tokens, or a cache of the wrong length: the rules judge that.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,16 +17,16 @@ from specprof.plain import brief, counted
 from specprof.records import Burst, End, Event, Header, Overlaps, Round
 
 MOST_PHASES = 32
-"""Names of top-level spans: each is a column as long as the run."""
+"""Different names of top-level spans: each name becomes a column as long as the run."""
 MOST_NAMES = 4096
-"""Names of spans at all: a run with `detail` module has some for every layer."""
+"""Different names of all spans: a run with `detail` module has several for every layer."""
 KEPT = 1000
-"""Damaged lines whose number and reason are kept; of further ones, only how many there are."""
+"""Damaged lines whose number and reason are kept; further lines are only counted."""
 LONGEST_REASON = 160
 """Characters."""
 _CHAIN = list(range(-1, MOST_DRAFTED))
 _LOOKED_INTO = frozenset({Header, Overlaps, End})
-"""Rare kinds of events, which are only judged one by one."""
+"""Rare kinds of events, which `Bounds.all_hold` leaves to `Bounds.broken`."""
 
 
 class Damage(NamedTuple):
@@ -38,13 +38,13 @@ class Damage(NamedTuple):
 
 
 class Damaged:
-    """The lines that could not be read: how many there are, and the first of them with reasons."""
+    """The lines that could not be read: their number, and the reasons of the first of them."""
 
     def __init__(self, lines: Iterable[Damage] = ()) -> None:
         self.first = list(lines)
         self._count = len(self.first)
         self.of: int | None = None
-        """Lines of the file that were read, the header's and these included; None: not known."""
+        """All lines of the file, with the header and the damaged ones; None: not known."""
 
     def __len__(self) -> int:
         return self._count
@@ -53,19 +53,19 @@ class Damaged:
         return iter(self.first)
 
     def add(self, line: int, reason: Callable[[], str]) -> None:
-        """Count a line; ask for its reason, and keep it with the number, while there are few."""
+        """Count a damaged line. Of the first `KEPT`, ask for the reason and keep it too."""
         self._count += 1
         if len(self.first) < KEPT:
             self.first.append(Damage(line, brief(reason(), LONGEST_REASON)))
 
     def copy(self) -> "Damaged":
-        """Return what is known now; later lines leave it alone."""
+        """Return a copy, which lines that are added later do not change."""
         copied = Damaged(self.first)
         copied._count, copied.of = self._count, self.of
         return copied
 
     def in_words(self, shown: int = 3) -> list[str]:
-        """Return the first few in words, and how many more there are."""
+        """Return a text for each of the first `shown` lines, and for how many more there are."""
         words = [f"line {each.line:,}: {each.reason}" for each in self.first[:shown]]
         more = len(self) - len(words)
         return [*words, f"and {more:,} more"] if more > 0 else words
@@ -76,7 +76,7 @@ class Damaged:
         return self._count > 0 and self._count + 1 == self.of
 
     def sentence(self) -> str:
-        """Say how many lines of how many could not be read, and why; empty where all could."""
+        """Return how many lines of how many could not be read, and why; empty if all could."""
         if not self._count:
             return ""
         if self.total:
@@ -91,7 +91,7 @@ class Damaged:
 
 
 class Bounds:
-    """Says of each event of one capture, in order, what in it can't be; None where all can."""
+    """Checks the events of one capture, in order, against the header and the events before."""
 
     def __init__(self, header: Header) -> None:
         self._batch = header.spec.settings.batch
@@ -101,10 +101,10 @@ class Bounds:
         self._ended = False
 
     def all_hold(self, events: Sequence[Event], line: int) -> bool:
-        """Whether all of these can be; the first stands in that line of the file, the rest behind.
+        """Return whether all these events keep the bounds.
 
-        Quicker than to ask for each of them, which is what to do where this is False: some may be
-        fine then, and nothing is settled.
+        `line` is the line of the file in which the first of them stands. True takes the events in.
+        After False ask `broken` about each of them: some may be sound, and none was taken in.
         """
         rounds = [each for each in events if type(each) is Round]
         others = [each for each in events if type(each) is not Round]
@@ -132,7 +132,10 @@ class Bounds:
         return True
 
     def broken(self, event: Event, line: int) -> str | None:
-        """Return what in an event can't be; it stands in that line of the file, from 1."""
+        """Return which bound an event breaks, None if it breaks none; then it is taken in.
+
+        `line` is the line of the file in which it stands, from 1.
+        """
         if self._ended:
             return "it stands behind the run's end line"
         if type(event) is Round:
@@ -181,7 +184,7 @@ class Bounds:
 
 
 def trouble_of(header: Header) -> str | None:
-    """Return what in a header no run can have asked for; None where all can be."""
+    """Return which setting in a header no run can have; None if a run can have them all."""
     try:
         limits.check_given(msgspec.structs.asdict(header.spec.settings))
     except UsageError as trouble:
@@ -195,5 +198,5 @@ def _of_overlaps(read: Overlaps) -> str | None:
 
 
 def _astray(parents: list[int]) -> bool:
-    """Whether some parent does not come before its child."""
+    """Return whether some parent does not come before its child."""
     return any(parent >= place for place, parent in enumerate(parents))

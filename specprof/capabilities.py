@@ -1,8 +1,8 @@
-"""What members say they can do, read from their files: no member is imported for it.
+"""What members declare that they can do, read from their files without importing them.
 
 Settings are checked before torch is loaded, so class variables such as `Acceptance.trees` are read
-as source text. Bases are followed, within the file, into specprof and into the folder of a plug-in.
-What can't be read so is refused by name, and never taken for the default.
+as source text. Base classes are looked up in the file, in specprof, and in the folder of a plug-in.
+A value that can't be read in this way is refused by name. It is never taken for the default.
 """
 
 import ast
@@ -18,10 +18,10 @@ from specprof.errors import UsageError
 from specprof.reading import read_text
 
 EXTEND = registry.PACKAGE / "extend.py"
-"""The kinds' base classes, with the defaults."""
+"""It holds the base class of every kind, with the defaults."""
 OWN = ("self", "cls")
 Bound = dict[str, ast.AST | None]
-"""Name -> what it is bound to; None: more than once, or in a way that is not looked into."""
+"""Name -> the node that it is bound to; None: it is bound twice, or in a way not analysed here."""
 
 
 class Source(NamedTuple):
@@ -33,7 +33,7 @@ class Source(NamedTuple):
 
 
 class Class(NamedTuple):
-    """A class in its file; the same class is the same object, since files are parsed once."""
+    """A class and its file. Each file is parsed once, so equal classes are one object."""
 
     source: Source
     node: ast.ClassDef
@@ -42,13 +42,13 @@ class Class(NamedTuple):
 def capability(kind: str, name: str, what: str) -> int:
     """Return the class variable `what` of the member `name`: an int, or a bool as 0 or 1.
 
-    Raises UsageError where no such member is known, or what it says can't be read.
+    Raises UsageError where no such member is known, or its declaration can't be read.
     """
     return _declared(registry.member(kind, name).path, kind, what)
 
 
 def known_capability(kind: str, name: str, what: str) -> int | None:
-    """Return the same; None where the member is not installed here, or can't be read."""
+    """Return the member's class variable; None if it is not installed here, or can't be read."""
     found = registry.members(kind).get(name)
     try:
         return None if found is None else _declared(found.path, kind, what)
@@ -57,7 +57,7 @@ def known_capability(kind: str, name: str, what: str) -> int | None:
 
 
 def has_distribution(drafter: str) -> bool | None:
-    """Return whether a drafter's drafts are drawn from a distribution; None: that is not known."""
+    """Return whether a drafter draws its drafts from a distribution; None if that is not known."""
     known = known_capability("drafter", drafter, "distribution")
     return None if known is None else bool(known)
 
@@ -67,7 +67,7 @@ def _declared(path: Path, kind: str, what: str) -> int:
     try:
         return _read(path, kind, what)
     except RecursionError as trouble:
-        title = f"{path}: names in it go in a circle, or what it says is nested too deeply"
+        title = f"{path}: names in it refer to each other in a circle, or it is nested too deeply"
         raise UsageError(title, "mend the file") from trouble
 
 
@@ -78,7 +78,7 @@ def _read(path: Path, kind: str, what: str) -> int:
     for each in _leaves(source):
         try:
             line = _linearised(each)
-        except UsageError as trouble:  # a class of another kind may derive from anything
+        except UsageError as trouble:  # it may be a class of another kind, with bases from anywhere
             troubles.append(trouble)
         else:
             found += [line] if base in line else []
@@ -86,7 +86,7 @@ def _read(path: Path, kind: str, what: str) -> int:
         raise troubles[0] if troubles else _no_class(path, base.node.name)
     values = {_value_of(line, what) for line in found}
     if len(values) > 1:
-        _refuse(source, source.tree, f"which of {len(found)} classes says `{what}`")
+        _refuse(source, source.tree, f"which of {len(found)} classes declares `{what}`")
     return values.pop()
 
 
@@ -111,7 +111,7 @@ def _source(path: Path) -> Source:
 
 
 def _names(body: list[ast.stmt]) -> Bound:
-    """Return what a module's or a class's statements bind."""
+    """Return the names that a module's or a class's statements bind."""
     found: Bound = {}
     for line in body:
         for name, node in _bound(line):
@@ -131,7 +131,7 @@ def _bound(line: ast.stmt) -> Iterator[tuple[str, ast.AST | None]]:
             yield from [(name, value)] if value else []
         case ast.Import(names=names) | ast.ImportFrom(names=names):
             yield from ((each.asname or each.name.partition(".")[0], line) for each in names)
-        case _:  # an `if`, a loop, several targets at once: what they bind is not known
+        case _:  # an `if`, a loop, several targets: which value the name gets is not known
             yield from ((name, None) for each in ast.walk(line) for name in _bound_within(each))
 
 
@@ -147,7 +147,7 @@ def _bound_within(node: ast.AST) -> list[str]:
 
 
 def _leaves(source: Source) -> list[Class]:
-    """Return the file's classes that no other class of it derives from."""
+    """Return the classes from which no other class of the file derives."""
     classes = [each for each in source.tree.body if isinstance(each, ast.ClassDef)]
     bases = {ast.unparse(base) for each in classes for base in each.bases}
     return [Class(source, each) for each in classes if each.name not in bases]
@@ -160,7 +160,7 @@ def _own_class(source: Source, name: str) -> Class:
 
 
 def _linearised(one: Class) -> list[Class]:
-    """Return a class and all it derives from, in the order in which Python looks (C3)."""
+    """Return a class and all its bases, in Python's method resolution order (C3)."""
     others = [*one.node.decorator_list, *(each.value for each in one.node.keywords)]
     if any(_found(one.source, each) is not None for each in others):
         _refuse(one.source, one.node, f"what is made of class {one.node.name}")
@@ -179,7 +179,10 @@ def _linearised(one: Class) -> list[Class]:
 
 
 def _found(source: Source, asked: ast.AST) -> Class | None:
-    """Return the class an expression names; None of the standard library, which declares none."""
+    """Return the class that an expression names; None for the standard library's classes.
+
+    They declare nothing about members.
+    """
     inner = asked.func if isinstance(asked, ast.Call) else asked
     inner = inner.value if isinstance(inner, ast.Subscript) else inner
     name = ast.unparse(inner)
@@ -194,7 +197,7 @@ def _found(source: Source, asked: ast.AST) -> Class | None:
 
 
 def _followed(source: Source, asked: ast.AST) -> tuple[Source | None, ast.AST | None]:
-    """Return what a dotted name is bound to, and where; nowhere: in the standard library."""
+    """Return the file in which a dotted name is bound, and the node; no file: standard library."""
     first, *rest = ast.unparse(asked).split(".")
     node = None if "*" in source.names else source.names.get(first)
     match node:
@@ -210,7 +213,7 @@ def _followed(source: Source, asked: ast.AST) -> tuple[Source | None, ast.AST | 
 
 
 def _within(source: Source, module: str, rest: list[str]) -> tuple[Source, ast.AST | None]:
-    """Return what `rest` is bound to in a module, or in a module of it."""
+    """Return the file and the node to which `rest` is bound in a module or its submodules."""
     while rest and (path := _file(source, f"{module}.{rest[0]}")):
         module, rest = f"{module}.{rest[0]}", rest[1:]
     path = _file(source, module)
@@ -222,7 +225,7 @@ def _within(source: Source, module: str, rest: list[str]) -> tuple[Source, ast.A
 
 
 def _file(source: Source, module: str) -> Path | None:
-    """Return a module's file, of specprof or of the plug-in's own folder."""
+    """Return a module's file in specprof or in the plug-in's own folder; None if neither has it."""
     inside = Path(*module.split("."))
     own = source.path.parent.parent
     for place in (registry.PACKAGE.parent, *map(Path, sys.path)):
@@ -234,7 +237,7 @@ def _file(source: Source, module: str) -> Path | None:
 
 
 def _value_of(line: list[Class], what: str) -> int:
-    """Return what the first class that says it says."""
+    """Return the value of `what` in the first class of `line` that declares it."""
     for each in line:
         _refuse_assigned(each, what)
         names = _names(each.node.body)
@@ -247,7 +250,7 @@ def _value_of(line: list[Class], what: str) -> int:
 
 
 def _refuse_assigned(one: Class, what: str) -> None:
-    """Refuse a class variable that is set by a method, or from outside the class."""
+    """Refuse a class variable that a method sets, or that is set from outside the class."""
     within = dict(_assigned(one.node))
     outside = _assigned_outside(one.source.path)
     found = (within.get((owner, what)) for owner in OWN)
@@ -258,14 +261,14 @@ def _refuse_assigned(one: Class, what: str) -> None:
 
 @cache
 def _assigned_outside(path: Path) -> dict[tuple[str, str], ast.AST]:
-    """Return what a file assigns to attributes outside its classes and functions."""
+    """Return the attributes that a file assigns outside its classes and functions."""
     lines = _source(path).tree.body
     plain = (each for each in lines if not isinstance(each, ast.ClassDef | ast.FunctionDef))
     return dict(found for line in plain for found in _assigned(line))
 
 
 def _assigned(within: ast.AST) -> Iterator[tuple[tuple[str, str], ast.AST]]:
-    """Yield the attributes that are assigned, as (owner, attribute), and where."""
+    """Yield each assigned attribute as (owner, attribute), and its node."""
     for node in ast.walk(within):
         match node:
             case ast.Attribute(value=ast.Name(id=owner), attr=attr, ctx=ast.Store()):
@@ -273,7 +276,7 @@ def _assigned(within: ast.AST) -> Iterator[tuple[tuple[str, str], ast.AST]]:
 
 
 def _value(source: Source, names: Bound, node: ast.AST | None) -> int | None:
-    """Return a literal's value, or that of the constant a name stands for; None of all else."""
+    """Return the value of a literal, or of the constant that a name stands for; else None."""
     match node:
         case ast.Constant(value=int(value)):
             return value

@@ -1,7 +1,7 @@
-"""Starts runs for the command line: on a terminal as a child the dashboard follows, else in place.
+"""Starts runs for the command line: beside a dashboard in a child process, else in this process.
 
-The models and the dashboard never share a process: a redraw must not steal time from what is
-timed, and neither's crash takes the other's data. The capture file is all that joins them.
+The models and the dashboard never share a process. A redraw must not take time from what is timed,
+and a crash of one must not lose the other's data. Only the capture file joins them.
 """
 
 import contextlib
@@ -29,15 +29,15 @@ from specprof.settings import Profile, RunSpec, Settings
 
 POLL_S = 0.05
 LOG_BYTES = 1 << 20
-"""Passed on of a failed run's own output, its end."""
+"""How much of the end of a failed run's output is printed."""
 LOOK_S = 1.0
-"""Between two looks at whether the file that is recorded still has its name."""
+"""Time between two checks that the recorded file still has its name."""
 LOGS = 100
 """Names tried for the log of one capture."""
 _Standing = tuple[int, int, int]
 
 Follow = Callable[[Sequence[str], Path, Settings], None]
-"""Makes a profile's probes of a capture that is complete, and of the settings it was run with."""
+"""Runs a profile's probes on a complete capture; gets the probes, its path, and its settings."""
 
 
 def launch(
@@ -49,7 +49,7 @@ def launch(
     _refuse_absent_models(specs)
     place = output or Path(f"specprof-{writing.file_name(profile.name)}-{_stamp()}")
     if len(specs) * profile.repeats > 1:
-        with sweep.held(place):  # another run's files are not removed under it
+        with sweep.held(place):  # so that `force` removes no file that another run writes
             index = sweep.begin(place, profile, specs, force=force)
         with sweep.held(place):
             _play_all(place, index, follow)
@@ -70,9 +70,9 @@ def launch(
 
 
 def resume(folder: Path, follow: Follow, allowed: trust.Allowed) -> Path:
-    """Go on with a sweep that was stopped: what is complete is kept, the rest is (re)done.
+    """Go on with a sweep that was stopped: keep the complete runs, play the others (again).
 
-    Its index may be anybody's: it asks for nothing but what the user `allowed`.
+    The sweep may come from a stranger, so its index may ask only for what the user `allowed`.
     """
     with sweep.held(folder):
         index = sweep.resumed(folder)
@@ -95,7 +95,7 @@ def _play_all(folder: Path, index: sweep.Index, follow: Follow) -> None:
     try:
         with as_interrupts():
             index = sweep.play_all(folder, index, play, SweepProgress())
-    except KeyboardInterrupt:  # between two runs, none of which it ended
+    except KeyboardInterrupt:  # it came between two runs, and ended neither
         tell(f"{folder}: stopped between two runs")
         tell(f"  {_resuming(folder, index)}")
         raise
@@ -107,7 +107,7 @@ def _play_all(folder: Path, index: sweep.Index, follow: Follow) -> None:
 
 
 def _check_index(folder: Path, index: sweep.Index, allowed: trust.Allowed) -> None:
-    """Refuse what no run can have, and what the user didn't allow, before anything is loaded."""
+    """Refuse settings that no run can have, or that the user didn't allow, before any loading."""
     specs = [run.spec for run in index.runs if run.state == "waiting"]
     trust.check(folder / sweep.INDEX, (spec.settings for spec in specs), allowed)
     for spec in specs:
@@ -116,7 +116,7 @@ def _check_index(folder: Path, index: sweep.Index, allowed: trust.Allowed) -> No
 
 
 def _resuming(folder: Path, index: sweep.Index) -> str:
-    """Return the command that goes on with a sweep; it names again what isn't specprof's own."""
+    """Return the command that goes on with a sweep, with the options that allow its models."""
     named = trust.options(run.spec.settings for run in index.runs if run.state != "complete")
     return " ".join(["specprof run --resume", str(folder), *named])
 
@@ -141,7 +141,7 @@ def _recorded(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> 
             if ending := endings.interrupt_due():
                 raise ending  # noqa: TRY301 - it came while modules were loaded, and was swallowed
             if not writer.locked:
-                tell(f"{path} can't be locked: let no other run record into it meanwhile")
+                tell(f"{path} can't be locked: start no other run with this output meanwhile")
             end = record(
                 backend, spec, writer, command=sys.argv[1:], listener=_watching(writer, progress)
             )
@@ -156,14 +156,14 @@ def _recorded(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> 
         raise _lost(path)
     if writer.trouble:
         title = f"recording stopped: {writer.trouble}; {writer.lost} events were lost"
-        raise SpecprofError(title, f"make room and run again; what came before is kept in {path}")
+        raise SpecprofError(title, f"make room and run again; earlier events are kept in {path}")
     return end.status
 
 
 def _watching(writer: CaptureWriter, progress: Progress) -> Callable[[Event], None]:
     """Return a listener that ends the run soon after its file has lost its name.
 
-    What is recorded from then on is lost, and hours of a device with it.
+    Events recorded after that would be lost, and the device would be busy for nothing.
     """
     looked = time.monotonic()
 
@@ -179,7 +179,7 @@ def _watching(writer: CaptureWriter, progress: Progress) -> Callable[[Event], No
 
 
 def _lost(path: Path) -> SpecprofError:
-    title = f"{path} was deleted or replaced while it was recorded: what was recorded is lost"
+    title = f"{path} was deleted or replaced while it was recorded: the recording is lost"
     return SpecprofError(title, "run again, and leave the file where it is until the run has ended")
 
 
@@ -193,7 +193,7 @@ def _watched(path: Path, *, force: bool = False) -> int:
             stdin=subprocess.DEVNULL,
             stdout=narration,
             stderr=narration,
-            start_new_session=True,  # a Ctrl-C is the dashboard's to pass on
+            start_new_session=True,  # the dashboard gets a Ctrl-C, and passes it on
             **tied,
         )
         with _never_left_alone(child):
@@ -202,25 +202,25 @@ def _watched(path: Path, *, force: bool = False) -> int:
 
 
 def _free_log(path: Path, *, force: bool) -> Path:
-    """Return where the log of a run goes: CAPTURE.log, numbered where that may be the user's own.
+    """Return the file for a run's log: CAPTURE.log, or a numbered one if that is not empty.
 
-    `force` gives up CAPTURE.log with the capture.
+    A file that is not empty may be the user's own. `force` gives it up with the capture.
     """
     names = [log_for(path), *(path.with_name(f"{path.name}.{n}.log") for n in range(2, LOGS + 1))]
     return next((each for each in names if force or _is_unused(each)), names[0])
 
 
 def _is_unused(log: Path) -> bool:
-    """Whether nothing is lost by writing there: it is absent, or an empty file."""
+    """Return whether writing there loses nothing: no file is there, or an empty one."""
     kind = writing.found(log)
     return kind == "nothing" or (kind == "file" and not log.lstat().st_size)
 
 
 @contextlib.contextmanager
 def _narration(log: Path, *, force: bool = False) -> Iterator[int]:
-    """Open the log of a run; it is locked as long as the run or its viewer has it open.
+    """Open the log of a run. It is locked as long as the run or its viewer has it open.
 
-    What holds something already is emptied only by `force`. Raises UsageError.
+    Only `force` empties a log that is not empty; else UsageError is raised.
     """
     file, _ = claimed(log, overwrite=force)
     try:
@@ -232,7 +232,7 @@ def _narration(log: Path, *, force: bool = False) -> Iterator[int]:
 def _shown(
     path: Path, child: subprocess.Popen[bytes], log: Path, before: _Standing | None
 ) -> int | None:
-    """Show the run once it has begun; return the exit code, None if it ended before that."""
+    """Show the run once it has begun; return the exit code, None if it ended before it began."""
     from specprof.tui.stop import ended
 
     try:
@@ -241,16 +241,16 @@ def _shown(
         from specprof.tui.app import show
 
         return show(path, child, log)
-    except KeyboardInterrupt:  # before the dashboard was there to hear it, or after
+    except KeyboardInterrupt:  # it came before the dashboard could take it, or after it closed
         return ended(child)
 
 
 def _told_of(path: Path, child: subprocess.Popen[bytes], log: Path, code: int) -> int:
-    """Say what was kept of a run that was shown, and what the run itself said last if it failed."""
+    """Print what a shown run kept, and the end of its log if it failed; return the exit code."""
     if child.returncode in {0, INTERRUPTED}:
         if path.exists():
             _say_what_is_kept(path)
-        else:  # stopped before the child had anything to keep
+        else:  # it was stopped before it had recorded anything
             log.unlink(missing_ok=True)
         return code
     if not path.exists():
@@ -262,7 +262,7 @@ def _told_of(path: Path, child: subprocess.Popen[bytes], log: Path, code: int) -
 
 @contextlib.contextmanager
 def _never_left_alone(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Ask the child to close its capture if this process is told to end, or fails."""
+    """Ask the child to close its capture when the block ends, also by a signal or an error."""
     with as_interrupts():
         try:
             yield
@@ -271,7 +271,7 @@ def _never_left_alone(child: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 def _standing(path: Path) -> _Standing | None:
-    """Return what tells a file from what it is once a run has written to it."""
+    """Return a file's inode, size and time, which a run's first write changes; None if absent."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -280,9 +280,9 @@ def _standing(path: Path) -> _Standing | None:
 
 
 def _wait_for_header(path: Path, child: subprocess.Popen[bytes], before: _Standing | None) -> bool:
-    """Wait while the models load; False if the child ended before its first line.
+    """Wait while the models load; return False if the child ended before its first line.
 
-    `before` is the file as it stood until then, which is overwritten where that was asked for.
+    `before` is the state of an old file that the run may overwrite; None if there was none.
     """
 
     def begun() -> bool:
@@ -298,7 +298,7 @@ def _wait_for_header(path: Path, child: subprocess.Popen[bytes], before: _Standi
 
 
 def _failed_early(child: subprocess.Popen[bytes], log: Path) -> int:
-    """Pass on what the child said before it failed."""
+    """Print what the child wrote to its log before it failed; return its exit code."""
     sys.stderr.write(own_lines(_said(log)))
     log.unlink(missing_ok=True)
     return INTERRUPTED if child.returncode < 0 else child.returncode
@@ -312,17 +312,17 @@ def _said(log: Path) -> str:
 
 
 def _refuse_existing(path: Path, *, force: bool) -> None:
-    """Refuse a place that can't be had; an empty file was left by a run killed while it loaded."""
+    """Refuse an output that can't be written. An empty file may be overwritten: a kill left it."""
     refuse_recorded(path)
     empty = writing.found(path) == "file" and not path.lstat().st_size
     writing.check_room(path, overwrite=force or empty)
 
 
 def _refuse_absent_models(specs: list[RunSpec]) -> None:
-    """Refuse models that can't be anywhere, by their names, before anything is loaded.
+    """Refuse models that can't be found, by their names, before anything is loaded.
 
-    A misspelt member of the embedded family is refused always; a place where nothing is costs a
-    sweep no more than the cell that asks for it.
+    A misspelt name of the pocket family is always refused. Of a sweep, other missing models are not
+    refused here: they fail only the cells that ask for them.
     """
     from specprof import pocket
     from specprof.engine.checkpoints import where
@@ -342,7 +342,7 @@ def _refuse_absent_models(specs: list[RunSpec]) -> None:
 
 
 def _forget_empty(writer: CaptureWriter) -> None:
-    """Leave no file behind where a run ended before its first result: nothing is lost by it."""
+    """Remove the file of a run that ended before its first result: nothing is lost."""
     kinds = ("round", "burst", "scored", "overlaps", "scan")
     results = [f'"event":"{kind}"'.encode() for kind in kinds]
     if writer.gone:
@@ -350,11 +350,11 @@ def _forget_empty(writer: CaptureWriter) -> None:
     with open_regular(writer.path) as file:
         empty = not any(kind in line for line in file for kind in results)
     if empty:
-        writer.forget()  # still locked: no other run can have begun in it
+        writer.forget()  # it is still locked, so no other run can be writing to it
 
 
 def _say_what_is_kept(path: Path) -> None:
-    """Say on stderr what was kept, and what to do with it."""
+    """Print on stderr what was kept, and the commands that read it."""
     capture = read_capture(path)
     rounds = capture.end.rounds if capture.end else "an unknown number of"
     tell(f"{path}: {rounds} rounds, {capture.state}")

@@ -1,6 +1,6 @@
-"""What settings can be run together: everything impossible is refused before a model is loaded.
+"""Which settings can be run together: others are refused before a model is loaded.
 
-`capabilities` tells what members can do; none of them is imported.
+`capabilities` reads what members can do; none of them is imported.
 """
 
 import math
@@ -16,29 +16,29 @@ from specprof.reasons import field_of, reason_of
 from specprof.settings import MOST_NODES, Settings, known_settings
 
 RECORDED = "recorded"
-"""In place of a backend, in a capture of `specprof.record`: whose loop it was is not known."""
+"""The backend in a capture of `specprof.record`: the loop is not one of specprof's backends."""
 MAX_SHOWN_SIGNS = 60
-"""Of a text that is refused."""
+"""Characters that an error quotes of a refused text."""
 NEEDS_DRAFT = ("draft-model", "eagle")
 TEXT_WORKLOADS = ("ppl", "overlap", "scan")
 """Workloads that read known text and decode nothing."""
 READERS = ("draft-model", "self", "perturbed-self", "layer-skip")
-"""Drafters whose law over known text a plain forward can tell."""
+"""Drafters whose law over known text can be computed by a plain forward."""
 ONLY_READING = ("view", "offset", "gap", "shift")
-"""Settings of the workload `overlap` alone."""
+"""Settings that only the workload `overlap` has."""
 PEERS = {
     "hf-assisted": ("draft-model", ("fixed", "hf-heuristic", "confidence")),
     "hf-prompt-lookup": ("ngram", ("fixed",)),
     "hf-generate": ("none", ("fixed",)),
 }
-"""Backends that run transformers' own loop -> the drafter and the depth policies it has."""
+"""Backends that run transformers' own loop -> the drafter and the depth policies they have."""
 MADE_UP = {
     "shape": ("chain", "static-tree"),
     "drafter": ("draft-model", "none"),
     "depth_policy": ("fixed",),
     "acceptance": ("auto", "greedy", "rejection"),
 }
-"""What the backend `synthetic` knows to make up."""
+"""Setting -> the values for which the backend `synthetic` can make up rounds."""
 
 
 def acceptance_in_force(settings: Settings) -> str:
@@ -49,7 +49,7 @@ def acceptance_in_force(settings: Settings) -> str:
 
 
 def check(settings: Settings) -> None:
-    """Refuse settings that no run can have, with what is allowed."""
+    """Refuse, with UsageError, settings that no run can have; the hint says what is allowed."""
     check_given(msgspec.structs.asdict(settings))
     check_length(settings)
     _check_names(settings)
@@ -78,12 +78,15 @@ def check(settings: Settings) -> None:
 
 
 def grows_tree(shape: str) -> bool:
-    """Whether a shape's drafted tokens may have siblings."""
+    """Return whether a shape's drafted tokens may have siblings."""
     return bool(capability("shape", shape, "tree"))
 
 
 def feeds_anew(settings: Settings) -> bool | None:
-    """Whether every round feeds anew what the last one drafted; None: its drafter isn't here."""
+    """Return whether every round feeds the last round's accepted drafts again.
+
+    None if the drafter is not installed here.
+    """
     if settings.shape != "chain":
         return True
     refed = known_capability("drafter", settings.drafter, "refed")
@@ -91,7 +94,7 @@ def feeds_anew(settings: Settings) -> bool | None:
 
 
 def widths(settings: Settings) -> list[int]:
-    """Return the static tree's children of each node, level by level."""
+    """Return how many children each node of the static tree has, level by level."""
     try:
         found = [int(each) for each in settings.widths.split(",")]
     except ValueError:
@@ -103,7 +106,7 @@ def widths(settings: Settings) -> list[int]:
 
 
 def drafted_at_most(settings: Settings) -> int:
-    """Return how many tokens a round can draft."""
+    """Return the largest number of tokens that a round can draft."""
     deepest = _deepest(settings)
     if settings.drafter == "none" or not deepest:
         return 0
@@ -117,9 +120,9 @@ def drafted_at_most(settings: Settings) -> int:
 
 
 def expanded_at_most(settings: Settings) -> int:
-    """Return how many nodes of a dynamic tree the draft itself can be fed: all but the last level.
+    """Return the largest number of nodes of a dynamic tree that are fed to the draft.
 
-    Of each level `branch` are expanded, however few are kept and verified.
+    That is `branch` nodes of each level but the last, even if fewer are kept and verified.
     """
     return settings.branch * max(_deepest(settings) - 1, 0)
 
@@ -130,7 +133,7 @@ def _deepest(settings: Settings) -> int:
 
 
 def check_given(given: Mapping[str, object]) -> None:
-    """Refuse a value that its setting can't have, with what it can be; UsageError."""
+    """Refuse, with UsageError, a value that its setting can't have; the hint says which it can."""
     try:
         settings = msgspec.convert(dict(given), Settings)
     except msgspec.ValidationError as trouble:
@@ -145,20 +148,20 @@ def check_given(given: Mapping[str, object]) -> None:
 
 
 def check_length(settings: Settings) -> None:
-    """Refuse, with UsageError, an answer of no tokens: only in a recorded loop nobody said more."""
+    """Refuse, with UsageError, an answer of no tokens; 0 means unknown in a recorded loop."""
     if settings.max_new_tokens == 0 and settings.backend != RECORDED:
         raise UsageError("max_new_tokens is 0", "it must be at least 1")
 
 
 def refuse_empty(settings: Settings) -> None:
-    """Refuse, with UsageError, a model or a text without a name: it would be the working folder."""
+    """Refuse, with UsageError, an empty name of a model or a text: as a path it is this folder."""
     for field in ("target", "draft", "text", "dataset"):
         if getattr(settings, field) == "":
             raise UsageError(f"{field} is an empty name", "give a name, or leave it out")
 
 
 def _check_names(settings: Settings) -> None:
-    """Refuse a name no member goes by; the known ones are listed, nearest first."""
+    """Refuse a name that no member has, and list the known names, nearest first."""
     refuse_empty(settings)
     for field, facts in known_settings().items():
         name = getattr(settings, field)
@@ -194,7 +197,7 @@ def _check_made_up(settings: Settings) -> None:
 
 
 def _check_idle(settings: Settings) -> None:
-    """Refuse what would change nothing: a setting of another workload."""
+    """Refuse a setting of another workload, because it would change nothing."""
     for field in ONLY_READING:
         value = getattr(settings, field)
         if value and settings.workload != "overlap":
@@ -203,7 +206,7 @@ def _check_idle(settings: Settings) -> None:
 
 
 def _check_text(settings: Settings) -> None:
-    """Refuse what known text can't be read by."""
+    """Refuse settings by which known text can't be read."""
     workload = settings.workload
     if settings.backend in PEERS:
         title = f"workload {workload} was asked for with backend {settings.backend!r}"
@@ -224,10 +227,10 @@ def _check_text(settings: Settings) -> None:
 def _check_overlap(settings: Settings) -> None:
     if settings.drafter not in READERS:
         title = f"workload overlap was asked for with drafter {settings.drafter!r}"
-        raise UsageError(title, f"its law over known text can be told of: {', '.join(READERS)}")
+        raise UsageError(title, f"only these drafters can read known text: {', '.join(READERS)}")
     if settings.drafter == "perturbed-self" and settings.temperature == 0:
         title = "workload overlap was asked for with drafter 'perturbed-self' at temperature 0"
-        raise UsageError(title, "where a greedy draft strays is chance: use a temperature above 0")
+        raise UsageError(title, "a greedy draft strays at random places: use a temperature above 0")
     if settings.gap and settings.view is None:
         title = f"gap {settings.gap} was asked for without a view"
         raise UsageError(title, "give view: the recent tokens that move up by the gap")
@@ -253,11 +256,11 @@ def _check_tree(settings: Settings) -> None:
         widths(settings)
     if drafted_at_most(settings) > MOST_NODES:
         title = f"the {settings.shape} would draft {drafted_at_most(settings)} tokens a round"
-        raise UsageError(title, f"at most {MOST_NODES} are verified at once: make it narrower")
+        raise UsageError(title, f"at most {MOST_NODES} are verified at once: use a narrower tree")
     expanded = expanded_at_most(settings) if settings.shape == "dynamic-tree" else 0
     if expanded > MOST_NODES:
         title = f"the draft would expand {expanded} nodes of the {settings.shape} a round"
-        raise UsageError(title, f"at most {MOST_NODES} are: make branch or the depth smaller")
+        raise UsageError(title, f"at most {MOST_NODES} are allowed: lower branch or the depth")
 
 
 def _check_batch(settings: Settings) -> None:
@@ -272,10 +275,10 @@ def _check_batch(settings: Settings) -> None:
 def _check_module(settings: Settings) -> None:
     title = "detail 'module' was asked for"
     if settings.backend != "native":
-        hint = "only the backend native looks into forwards: use detail rounds"
+        hint = "only the backend native times layers: use detail rounds"
         raise UsageError(f"{title} with backend {settings.backend!r}", hint)
     if settings.batch > 1:
-        hint = "a batch shares its forwards, which lie in nobody's round: use batch 1"
+        hint = "sequences of a batch share their forwards, so no round owns them: use batch 1"
         raise UsageError(f"{title} for batch {settings.batch}", hint)
 
 
@@ -284,7 +287,7 @@ def _check_window(settings: Settings) -> None:
         return
     if settings.block > settings.window:
         title = f"block is {settings.block} with a window of {settings.window}"
-        raise UsageError(title, "a block can't be wider than the window it is cut from")
+        raise UsageError(title, "a block is cut from the window: make it no larger than the window")
     drafted = drafted_at_most(settings)
     if settings.window <= drafted:
         title = f"window is {settings.window} and a round drafts up to {drafted} tokens"

@@ -1,4 +1,4 @@
-"""From what the user wrote to what is run: a profile, overridden, spread over its cells."""
+"""Turns a profile into runs: reads it, overrides its settings, and makes a run of each cell."""
 
 import hashlib
 import itertools
@@ -44,16 +44,16 @@ __all__ = [
 ]
 
 LARGEST_BYTES = 1 << 20
-"""Of a profile."""
+"""The largest profile that is read."""
 FIRST_STOP = 128
 """The shallowest stop of a walk, in tokens."""
 EXPLAINED_WIDTH = 96
 """Characters of a line of a setting's meaning."""
 AUTO = "auto"
-"""In place of a probe's name: whichever a diagnosis hangs on."""
+"""In place of a probe's name: the probes that could change the diagnosis."""
 _Converted = TypeVar("_Converted")
 LABEL = "label"
-"""A cell's key that is no setting: what its row is called."""
+"""A cell's key that is no setting: the name of its row."""
 SHORT = {"depth": "K", "temperature": "T", "max_new_tokens": "new"}
 SPEAKING = frozenset(
     {
@@ -68,7 +68,7 @@ SPEAKING = frozenset(
         "workload",
     }
 )
-"""Settings whose value says enough without their name."""
+"""Settings whose value is clear in a label without their name."""
 
 
 def profiles() -> dict[str, Path]:
@@ -95,7 +95,7 @@ def read_profile(name: str) -> Profile:
 
 
 def quickened(profile: Profile) -> Profile:
-    """Return the profile in its quick form; refused where it has none."""
+    """Return the profile in its quick form; raise UsageError if it has none."""
     if not profile.quick:
         title = f"profile {brief(profile.name)!r} has no quick form"
         raise UsageError(title, "leave --quick out, or give the profile a [quick] table")
@@ -107,9 +107,10 @@ def quickened(profile: Profile) -> Profile:
 def override(profile: Profile, **given: Value) -> Profile:
     """Return the profile with the given settings replaced.
 
-    A field of its sweep is pinned to the given value. What a cell sets for itself stands: refused
-    where every cell does, for the given value would change nothing. So is a value that its setting
-    can't have.
+    A given field is no longer swept. A cell that sets the field keeps its own value.
+
+    Raises UsageError if every cell sets the field, for then the given value would change nothing,
+    and if its setting can't have the value.
     """
     check_given(given)
     sweep = {field: values for field, values in profile.sweep.items() if field not in given}
@@ -121,9 +122,9 @@ def override(profile: Profile, **given: Value) -> Profile:
 
 
 def swept(profile: Profile, field: str, texts: Sequence[str]) -> Profile:
-    """Return the profile swept over the values written in `texts`, in place of any it had.
+    """Return the profile swept over the values in `texts`, in place of values it had for the field.
 
-    Every cell is run with each value, but for those that set the field for themselves.
+    Every cell is run with each value. A cell that sets the field keeps its own value.
     """
     values: list[Value] = [typed(field, text) for text in texts]
     cells = [grid if field in grid else grid | {field: values} for grid in profile.cell]
@@ -136,7 +137,7 @@ def swept(profile: Profile, field: str, texts: Sequence[str]) -> Profile:
 
 
 def typed(field: str, text: str) -> Value:
-    """Return what a text means as the value of a field of Settings; empty is None."""
+    """Return the value of a field of Settings that a text stands for; an empty text is None."""
     if field not in Settings.__struct_fields__:
         raise UnknownName("setting", field, Settings.__struct_fields__)
     written = {field: text or None}
@@ -150,7 +151,7 @@ def typed(field: str, text: str) -> Value:
 
 
 def described() -> dict[str, str]:
-    """Return what is said of each setting: its meaning, how it is given, its default."""
+    """Return the explanation of each setting: its meaning, how to give it, its default."""
     return {
         name: f"{textwrap.fill(each.meaning, EXPLAINED_WIDTH)}\n{_way_to_give(each)}"
         for name, each in known_settings().items()
@@ -165,7 +166,7 @@ def _way_to_give(setting: SettingFacts) -> str:
 
 
 def expand(profile: Profile) -> list[RunSpec]:
-    """Return one checked RunSpec a cell, in the order written; cells that are alike count once."""
+    """Return a checked RunSpec for each cell, in the order written; equal cells count once."""
     _refuse_endless(profile)
     cells = [cell for grid in _grids(profile) for cell in _cells(grid)]
     specs = [_spec(profile, varied, label) for varied, label in cells]
@@ -173,7 +174,7 @@ def expand(profile: Profile) -> list[RunSpec]:
 
 
 def _refuse_endless(profile: Profile) -> None:
-    """Refuse more runs than anybody waits for, before each is written out."""
+    """Refuse more runs than `MOST_RUNS`, before each of them is written out."""
     sizes = (
         math.prod(len(each) if isinstance(each, list) else 1 for each in grid.values())
         for grid in _grids(profile)
@@ -185,10 +186,10 @@ def _refuse_endless(profile: Profile) -> None:
 
 
 def stops(settings: Settings) -> list[int]:
-    """Return the contexts a burst is decoded at, ascending.
+    """Return the contexts, in tokens and ascending, at which a burst is decoded.
 
-    A walk's stops lie a constant factor apart, so that the short contexts a draft was trained on
-    get as many as the long ones it was not.
+    A walk's stops lie a constant factor apart. So short contexts, on which the draft was trained,
+    get as many stops as the long contexts, on which it was not.
     """
     if settings.workload == "generate" or settings.stops == 1:
         return [settings.context]
@@ -198,14 +199,14 @@ def stops(settings: Settings) -> list[int]:
 
 
 def _refuse_idle(field: str, profile: Profile, grids: Sequence[Grid]) -> None:
-    """Refuse a setting that every grid sets for itself: it would change nothing."""
+    """Refuse a setting that every grid sets for itself, because it would change nothing."""
     if all(field in grid for grid in grids):
         title = f"every cell of profile {brief(profile.name)!r} has a {field} of its own"
         raise UsageError(title, f"copy the profile and change it there, or leave {field} out")
 
 
 def _known(field: str, otherwise: str) -> str:
-    """Return as a hint the words a setting can be, or `otherwise` where it isn't one of a few."""
+    """Return as a hint the words that a setting can be, or `otherwise` if it has no fixed words."""
     setting = known_settings().get(field)
     return f"known: {', '.join(setting.words)}" if setting and setting.words else otherwise
 
@@ -215,14 +216,14 @@ def _grids(profile: Profile) -> list[Grid]:
 
 
 def _cells(grid: Grid) -> Iterator[tuple[dict[str, Value], str]]:
-    """Yield what each cell of a grid varies, and the few words that tell it from the others."""
+    """Yield the settings that each cell of a grid varies, and the words of its label."""
     fields = {field: values for field, values in grid.items() if field != LABEL}
-    told = [field for field in fields if LABEL not in grid or isinstance(grid[field], list)]
+    labelled = [field for field in fields if LABEL not in grid or isinstance(grid[field], list)]
     values = [each if isinstance(each, list) else [each] for each in fields.values()]
     for chosen in itertools.product(*values):
         varied = dict(zip(fields, chosen, strict=True))
         words = [str(grid[LABEL])] if LABEL in grid else []
-        yield varied, " ".join(words + [_word(field, varied[field]) for field in told])
+        yield varied, " ".join(words + [_word(field, varied[field]) for field in labelled])
 
 
 def _word(field: str, value: Value) -> str:
@@ -248,7 +249,7 @@ def _spec(profile: Profile, varied: dict[str, Value], label: str) -> RunSpec:
 
 
 def _checked(written: dict[str, object], path: Path) -> Profile:
-    """Decode the profile; an unknown key is refused with the known ones, nearest first."""
+    """Decode the profile; refuse an unknown key, and list the known keys, nearest first."""
     fields = Settings.__struct_fields__
     _refuse_unknown(written, Profile.__struct_fields__, path)
     cells = written.get("cell")
@@ -282,18 +283,18 @@ def _refuse_unknown(table: object, known: Iterable[str], path: Path) -> None:
 
 
 def _mended(trouble: msgspec.ValidationError) -> str:
-    """Return what to do about a value that can't be."""
+    """Return the hint for a wrong value."""
     return _known(field_of(trouble), "correct the value's type")
 
 
 class _Quick(msgspec.Struct):
-    """What a quick form sets beside the run's settings."""
+    """What a quick form sets besides the run's settings."""
 
     repeats: Annotated[int, msgspec.Meta(ge=1)]
 
 
 def _converted(written: object, kind: type[_Converted], path: Path) -> _Converted:
-    """Return what a profile's table says; UsageError where a value is none its field can take."""
+    """Return a profile's table as `kind`; raise UsageError if a field can't have its value."""
     try:
         return msgspec.convert(written, kind)
     except msgspec.ValidationError as trouble:

@@ -1,4 +1,4 @@
-"""Plain progress on stderr, for runs nobody watches in the dashboard."""
+"""Plain progress on stderr, for runs without a dashboard."""
 
 import time
 import traceback
@@ -11,11 +11,11 @@ from specprof.sweep import Index, Listener, left_s
 
 EVERY_S = 2.0
 SELDOM_S = 15.0
-"""Within a sweep, whose own lines say how far it is."""
+"""The interval in a sweep, whose own lines show how far it is."""
 
 
 class Progress:
-    """Says every few seconds how far a run has come."""
+    """Prints every few seconds how far a run has come."""
 
     def __init__(self, spec: RunSpec, *, every_s: float = EVERY_S) -> None:
         settings = spec.settings
@@ -28,7 +28,7 @@ class Progress:
             self._say(f"{spec.profile}: {pair} {spec.label}".rstrip())
 
     def hear(self, event: Event) -> None:
-        """Count an event; say something when it is time."""
+        """Count an event; print the count if the interval is over."""
         match event:
             case Header() if self.every_s == EVERY_S:
                 self._say(f"models loaded; device {event.device}, clock {event.clock.kind}")
@@ -48,13 +48,13 @@ class Progress:
             self.report()
 
     def report(self) -> None:
-        """Say the count so far."""
-        told = f"context {self.context}/{self.goal}: {self.counted}"
-        self._say(told if self.context else "loading the models, feeding the text")
+        """Print the count so far."""
+        so_far = f"context {self.context}/{self.goal}: {self.counted}"
+        self._say(so_far if self.context else "loading the models, feeding the text")
 
     @property
     def counted(self) -> str:
-        """What was counted."""
+        """The count so far, in words."""
         if not self.rounds:
             return f"{self.context} tokens fed"
         tau = f"{self.emitted / self.rounds:.2f}"
@@ -66,14 +66,14 @@ class Progress:
 
 
 class SweepProgress(Listener):
-    """Says of each run of a sweep which it is, what it came to, and the time left."""
+    """Prints for each run of a sweep its number, the time left, and how it ended."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
         self._begun = self._started
 
     def begins(self, index: Index, number: int) -> None:
-        """Say which run begins and how long all that is left should take."""
+        """Print which run begins, and how long the rest of the sweep should take."""
         self._begun = time.monotonic()
         spec, left = index.runs[number].spec, left_s(index.runs)
         repeat = f", repeat {spec.repeat + 1} of {index.profile.repeats}"
@@ -84,7 +84,7 @@ class SweepProgress(Listener):
         )
 
     def ended(self, index: Index, number: int, error: Exception | None) -> None:
-        """Say how it ended; what nobody foresaw is told with where it happened."""
+        """Print how the run ended; of an unexpected error, its traceback too."""
         run, took = index.runs[number], time.monotonic() - self._begun
         trouble = f": {run.trouble}" if run.trouble else ""
         self._say(f"  {run.state} after {took:.1f} s{trouble}")
@@ -99,14 +99,14 @@ class SweepProgress(Listener):
 
 
 def _forwards(header: Header) -> list[str]:
-    """Return how forwards are computed, and why not faster; models alike in it on one line."""
-    told: dict[str, list[str]] = {}
+    """Return how forwards are computed, and why not faster; equal models share a line."""
+    by_way: dict[str, list[str]] = {}
     for each in (header.target, header.draft):
         if each and each.forwards:
             slower = f"; not flat: {each.path_reason}" if each.path_reason else ""
             slower += f"; not replayed: {each.graphs_reason}" if each.graphs_reason else ""
-            told.setdefault(each.forwards + slower, []).append(each.name)
-    return [f"forwards of {', '.join(names)}: {how}" for how, names in told.items()]
+            by_way.setdefault(each.forwards + slower, []).append(each.name)
+    return [f"forwards of {', '.join(names)}: {how}" for how, names in by_way.items()]
 
 
 def _clock(seconds: float) -> str:

@@ -1,7 +1,7 @@
-"""Why a file's content could not be decoded, in plain English: the field, its value, what may be.
+"""Why a file's content could not be decoded: the field, its value, and what it must be.
 
-Knows what msgspec says of an error, and the types that it decodes into; nothing of any one file.
-Everything that a file wrote is shortened and made fit to print.
+Knows msgspec's errors and the types it decodes into; nothing of any one file. What a file wrote is
+shortened and escaped before it is quoted.
 """
 
 import json
@@ -16,19 +16,19 @@ from msgspec import inspect
 from specprof.plain import brief
 
 MAX_SHOWN_SIGNS = 40
-"""Of a value; the rest of it becomes an ellipsis."""
+"""Characters shown of a value; an ellipsis stands for the rest."""
 MAX_LISTED = 12
-"""Words that a field may be, listed whole; of more, how many."""
+"""Words listed that a field may be; of more words, only their number."""
 _PLACE = re.compile(r" - at `(?P<key>key` in `)?\$(?P<path>[^`]*)`$")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _MISSING = re.compile(r"missing required field `([^`]*)`")
 _UNKNOWN = re.compile(r"unknown field `(.*)`")
 _SHORT = re.compile(r"`array` of (?:at least )?length .*, got (\d+)")
 _ANY = "..."
-"""A step into a table of any keys: which of them is not told."""
+"""A step into a table with any keys: msgspec does not name the key."""
 Step = str | int
 _NOTHING = object()
-"""In place of a value that can't be told."""
+"""In place of a value that was not found."""
 _PLAIN: dict[type, str] = {
     inspect.IntType: "a whole number",
     inspect.FloatType: "a number",
@@ -43,8 +43,8 @@ _PLAIN: dict[type, str] = {
 def reason_of(trouble: Exception, written: object, kind: object) -> str:
     """Return why `written` is no `kind`, in one sentence without a full stop.
 
-    `written` is the JSON text as bytes, or what it or a TOML file was decoded to; `kind` is the
-    type that msgspec was asked for.
+    `written` is JSON text as bytes, or data decoded from JSON or TOML. `kind` is the type that
+    msgspec was asked for.
     """
     if isinstance(trouble, RecursionError):
         return "it is nested too deeply"
@@ -56,24 +56,24 @@ def reason_of(trouble: Exception, written: object, kind: object) -> str:
 
 
 def field_of(trouble: msgspec.ValidationError) -> str:
-    """Return the name of the field that an error is about; empty where it is about the whole."""
+    """Return the name of the field that an error is about; empty if it is about the whole."""
     place = _PLACE.search(str(trouble))
     named = [each for each in _steps(place["path"]) if isinstance(each, str)] if place else []
     return next((each for each in reversed(named) if each != _ANY), "")
 
 
-def _mistyped(told: str, written: object, kind: object) -> str:
-    place = _PLACE.search(told)
+def _mistyped(message: str, written: object, kind: object) -> str:
+    place = _PLACE.search(message)
     steps = _steps(place["path"]) if place else []
     name, info, value = _walked(steps, written, kind)
     inside = f" in `{brief(name)}`" if name else ""
-    if named := _MISSING.search(told):
+    if named := _MISSING.search(message):
         return f"the field `{brief(named[1])}` is missing{inside}"
-    if named := _UNKNOWN.search(told):
+    if named := _UNKNOWN.search(message):
         return f"the field `{brief(named[1])}` is not known{inside}"
     if place and place["key"]:
         return f"a key{inside} is not a text"
-    short, subject = _SHORT.search(told), f"`{brief(name)}`" if name else "it"
+    short, subject = _SHORT.search(message), f"`{brief(name)}`" if name else "it"
     if _ANY in steps:
         found = f"a value{inside} is wrong"
     elif short:
@@ -83,10 +83,10 @@ def _mistyped(told: str, written: object, kind: object) -> str:
     return f"{found}; it must be {_admitted(info)}"
 
 
-def _no_json(told: str) -> str:
-    if told == "Input data was truncated":
+def _no_json(message: str) -> str:
+    if message == "Input data was truncated":
         return "it is no JSON: it ends in the middle"
-    return f"it is no JSON: {brief(told.removeprefix('JSON is malformed: '))}"
+    return f"it is no JSON: {brief(message.removeprefix('JSON is malformed: '))}"
 
 
 def _steps(path: str) -> list[Step]:
@@ -96,7 +96,7 @@ def _steps(path: str) -> list[Step]:
 def _walked(
     steps: Sequence[Step], written: object, kind: object
 ) -> tuple[str, inspect.Type | None, object]:
-    """Return a place's name, the type it is to have, and what was found there."""
+    """Follow the steps; return the name of the place, the type due there, and the value found."""
     name, info, value = "", cast("inspect.Type | None", _type_of(kind)), written
     value, known = msgspec.Raw(value) if isinstance(value, bytes) else value, True
     for step in steps:
@@ -113,12 +113,12 @@ def _type_of(kind: Any) -> inspect.Type:  # noqa: ANN401 - any type that msgspec
 
 
 def _bare(info: inspect.Type) -> inspect.Type:
-    """Return a type without what is said of it in words."""
+    """Return a type without its metadata."""
     return info.type if isinstance(info, inspect.Metadata) else info
 
 
 def _one_of(info: inspect.Type | None, value: object, step: Step) -> inspect.Type | None:
-    """Return which of a union's types a step leads into: of events, the one that is named."""
+    """Return the type of a union that a step leads into; among events, the one its tag names."""
     if not isinstance(info, inspect.UnionType):
         return info
     structs = [each for each in info.types if isinstance(each, inspect.StructType)]
@@ -133,7 +133,7 @@ def _one_of(info: inspect.Type | None, value: object, step: Step) -> inspect.Typ
 
 
 def _inner(info: inspect.Type | None, step: Step) -> tuple[Step, inspect.Type | None]:
-    """Return a step by its field's name, and the type of what it leads to; None: not known."""
+    """Return the name of a step's field, and the type it leads to; None: not known."""
     if isinstance(info, inspect.UnionType):
         tags = tuple(str(each.tag) for each in info.types if isinstance(each, inspect.StructType))
         return step, inspect.LiteralType(tags)
@@ -147,7 +147,7 @@ def _inner(info: inspect.Type | None, step: Step) -> tuple[Step, inspect.Type | 
 
 
 def _child(value: object, step: Step) -> object:
-    """Return what is written one step further in; `_NOTHING` where that can't be told."""
+    """Return the value one step further in; `_NOTHING` if it is not found."""
     if isinstance(value, msgspec.Raw):
         try:
             value = msgspec.json.decode(
@@ -162,7 +162,7 @@ def _child(value: object, step: Step) -> object:
 
 
 def _shown(value: object) -> str:
-    """Return a value as it is written, on one line, and not much of it."""
+    """Return the start of a value as it is written, on one line."""
     if value is _NOTHING:
         return "something else"
     if isinstance(value, msgspec.Raw):
@@ -181,23 +181,23 @@ def _counted(length: str) -> str:
 
 
 def _admitted(info: inspect.Type | None) -> str:
-    """Say what a type admits."""
-    told = _PLAIN.get(type(info), "a table of fields")
+    """Return in words what a type admits."""
+    words = _PLAIN.get(type(info), "a table of fields")
     match info:
         case inspect.IntType() | inspect.FloatType():
-            told += _between(info)
+            words += _between(info)
         case inspect.StrType(max_length=int(longest)):
-            told += f" of at most {longest:,} characters"
+            words += f" of at most {longest:,} characters"
         case inspect.ListType(max_length=int(longest)):
-            told += f" of at most {longest:,} entries"
+            words += f" of at most {longest:,} entries"
         case inspect.StructType(array_like=True, fields=fields):
             needed = sum(each.required for each in fields)
-            told = f"a list of at least {_counted(str(needed))}"
-        case inspect.LiteralType(values=words):
-            told = _listed(words)
+            words = f"a list of at least {_counted(str(needed))}"
+        case inspect.LiteralType(values=values):
+            words = _listed(values)
         case inspect.UnionType(types=types):
-            told = " or ".join(dict.fromkeys(map(_admitted, types)))
-    return told
+            words = " or ".join(dict.fromkeys(map(_admitted, types)))
+    return words
 
 
 def _listed(words: Sequence[object]) -> str:

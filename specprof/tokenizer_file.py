@@ -1,8 +1,8 @@
-"""A tokenizer's file, looked at before a library loads it: what it may make of a short text.
+"""Checks a tokenizer's file before a library loads it: whether it could hang or end the process.
 
-Knows JSON; neither models nor the library. A few steps that each put a long text in the place of a
-letter make gigabytes of a word, and the library then ends the process. A pattern that can match in
-very many ways takes half a second for each letter, and nothing interrupts the library meanwhile.
+Knows JSON; neither models nor the library. Several steps that each replace a letter by a long text
+turn a word into gigabytes, and the library then ends the process. A pattern that can match in very
+many ways takes half a second for each letter, and the library can't be interrupted meanwhile.
 """
 
 import re
@@ -16,35 +16,35 @@ from specprof.plain import brief
 STEPS = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 """Parts of the file that change a text."""
 MOST_TIMES = 64
-"""As long as a part may make a text; real ones put a sign of three bytes for a space."""
+"""How many times as long a part may make a text; real parts put three bytes for a space."""
 _IN_PLACE, _BESIDE = ("content",), ("prepend", "append")
-"""Where the text stands that a step puts in. A step's `type` is not asked: the library knows one
-without a type, or of a type it does not have, by these keys alone."""
+"""Keys of the text that a step inserts: in place of a match, or beside the text. A step's `type` is
+not looked at: if it is missing or unknown, the library goes by these keys alone."""
 MOST_STEPS = 1000
-"""Objects in one part; real ones have a few dozen."""
+"""JSON objects in one part; real parts have a few dozen."""
 LONGEST_PATTERN = 200
-"""Characters of a pattern that is looked into."""
+"""Characters of a pattern; a longer one is refused unread."""
 LONGEST_ADDED = 1000
-"""Characters of an added token: its normaliser takes them in while a tokenizer is loaded."""
+"""Characters of an added token: the normaliser reads them while a tokenizer is loaded."""
 WHILE_LOADING = ("normalizer", "decoder")
-"""Parts with patterns that are searched for where nothing can stop it: added tokens pass through
-the first while the library loads them, and single tokens through the second."""
+"""Parts whose patterns are matched when nothing can stop it: the library passes added tokens
+through the first as it loads, and single tokens through the second."""
 _SIGN = (
     r"(?:\\[pP]\{\^?\w+\}|\\x\{[0-9a-fA-F]+\}|\\[^0-9gkXyY]"
     r"|\[\^?(?:\[:\^?\w+:\]|\\.|[^\[\]\\])+\]|[^\\\[\](){}*+?|])"
 )
 _ATOM = rf"(?:{_SIGN}|\((?:\?(?::|<?[=!]))?{_SIGN}+\))"
-"""One sign, or a group of them in which nothing is repeated and nothing is chosen."""
+"""One character, or a group of characters without repetitions and alternatives."""
 _ALTERNATIVE = rf"{_ATOM}*(?:{_ATOM}(?:[*+?]|\{{\d{{1,3}}(?:,\d{{0,3}})?\}}){_ATOM}*)?"
 _is_quick = re.compile(rf"{_ALTERNATIVE}(?:\|{_ALTERNATIVE})*", re.DOTALL).fullmatch
-"""Matches patterns with one repetition an alternative: nothing is tried twice."""
+"""Matches patterns with at most one repetition in each alternative: they try nothing twice."""
 _UNUSED_BY_DECODING = ("normalizer", "pre_tokenizer", "post_processor")
 
 
 def trouble_with(written: str) -> str | None:
-    """Return what is wrong with the text of a `tokenizer.json`; None where nothing is seen.
+    """Return what is wrong with the text of a `tokenizer.json`; None if nothing was found.
 
-    What is no JSON, or has another form, is left to the library to refuse.
+    A text that is no JSON, or has another form, is left to the library to refuse.
     """
     try:
         whole = msgspec.json.decode(written)
@@ -61,14 +61,14 @@ def trouble_with_added(whole: dict[str, Any]) -> str | None:
     added = [whole.get("added_tokens"), whole.get("added_tokens_decoder")]
     longest = max((len(each) for each in _values("content", added)), default=0)
     if longest > LONGEST_ADDED:
-        return f"an added token has {longest:,} characters, and {LONGEST_ADDED:,} are the most"
+        return f"an added token has {longest:,} characters; at most {LONGEST_ADDED:,} are allowed"
     return None
 
 
 def for_decoding(written: str) -> str | None:
-    """Return what decoding needs of a `tokenizer.json`; None of one whose decoder has a pattern.
+    """Return a `tokenizer.json` without the parts that decoding does not use, to save time.
 
-    The rest would only cost time. Raises msgspec.DecodeError where the text is no JSON object.
+    None if its decoder has a pattern. Raises msgspec.DecodeError if the text is no JSON object.
     """
     parts = msgspec.json.decode(written, type=dict[str, msgspec.Raw])
     decoder = msgspec.json.decode(parts.get("decoder", b"null"))
@@ -91,12 +91,12 @@ def _trouble_in(part: str, step: Any) -> str | None:  # noqa: ANN401 - any JSON
 
 
 def _values(key: str, step: Any) -> Iterator[str]:  # noqa: ANN401
-    """Yield the texts that stand under a key, anywhere inside."""
+    """Yield the texts that a key has in this step, or anywhere inside it."""
     return (each[key] for each in _objects(step) if isinstance(each.get(key), str))
 
 
 def _objects(step: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
-    """Yield each JSON object inside, this one first."""
+    """Yield each JSON object in this step, itself first."""
     if isinstance(step, dict):
         yield step
     inner = step.values() if isinstance(step, dict) else step if isinstance(step, list) else ()
@@ -105,7 +105,7 @@ def _objects(step: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
 
 
 def _times(step: Any) -> int:  # noqa: ANN401 - any JSON
-    """Return how many times as long a step, with all in it, can make a text at most."""
+    """Return how many times as long a step, with the steps inside it, can make a text at most."""
     if isinstance(step, list):
         times = 1
         for each in step:
@@ -119,5 +119,5 @@ def _times(step: Any) -> int:  # noqa: ANN401 - any JSON
 
 
 def _lengths(step: dict[str, Any], keys: tuple[str, ...]) -> list[int]:
-    """Return the lengths of the texts that stand under some keys of a step."""
+    """Return the lengths of the texts that some keys of a step have."""
     return [len(step[key]) for key in keys if isinstance(step.get(key), str)]

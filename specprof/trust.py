@@ -1,7 +1,8 @@
-"""What settings that came out of a file may ask for, and what the user must say by hand.
+"""What settings from a file may ask for, and what the user must allow by an option.
 
 Knows settings, the embedded models and the named texts; nothing of how a run is made. A file is
-data: it never chooses code to run, a model to load, or a file to read. `docs/trust.md` says it all.
+data: it never chooses code to run, a model to load, or a file to read. `docs/trust.md` has all the
+rules.
 """
 
 import os
@@ -20,15 +21,15 @@ from specprof.plain import brief
 from specprof.settings import RunSpec, Settings
 
 MAX_SHOWN_SIGNS = 200
-"""Of a name in a message: a file may hold one of a megabyte."""
+"""Characters of a name in a message: a file may hold a name of a megabyte."""
 CODE = "--trust-remote-code"
 HUB_NAME = re.compile(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?").fullmatch
-"""Matches a hub's name of a dataset: NAME or OWNER/NAME."""
+"""Matches the name of a dataset on the Hugging Face hub: NAME or OWNER/NAME."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What the user said by hand."""
+    """What the user allowed by an option."""
 
     names: frozenset[str] = frozenset()
     """Models, texts and datasets that may be loaded, as the file writes them."""
@@ -37,14 +38,14 @@ class Allowed:
 
     @classmethod
     def by(cls, settings: Settings) -> Self:
-        """Return what a run of the user's own was allowed: all that it was asked for."""
+        """Return what a run of the user's own is allowed: all that its settings ask for."""
         return cls(frozenset(_named(settings)), settings.trust_remote_code)
 
 
 def check(file: str | Path, asked: Iterable[Settings], allowed: Allowed) -> None:
     """Refuse, with UsageError, settings out of a file that ask for more than the user allowed."""
     asked = list(asked)
-    for settings in asked:  # nobody can allow what has no name
+    for settings in asked:  # an empty name can't be given to `--allow`
         refuse_empty(settings)
     wanted, code = _wanted(asked)
     rest = {name: kind for name, kind in wanted.items() if name not in allowed.names}
@@ -54,8 +55,8 @@ def check(file: str | Path, asked: Iterable[Settings], allowed: Allowed) -> None
 def check_profile(file: Path | None, specs: Sequence[RunSpec], allowed: Allowed) -> None:
     """Refuse, with UsageError, a profile that asks for code, or for a file that isn't beside it.
 
-    Its models and the datasets of a hub are what the user runs it for. `file` is None for a
-    profile that specprof ships.
+    Its models and its datasets on the hub need no option: the user runs the profile for them.
+    `file` is None for a profile that specprof ships.
     """
     wanted, code = _wanted(spec.settings for spec in specs)
     places = {spec.settings.text for spec in specs} | {
@@ -71,26 +72,27 @@ def check_profile(file: Path | None, specs: Sequence[RunSpec], allowed: Allowed)
 
 
 def options(asked: Iterable[Settings]) -> list[str]:
-    """Return the options that allow everything these settings ask for; none for embedded models."""
+    """Return the options that allow all that these settings ask for; embedded models need none."""
     wanted, code = _wanted(asked)
     return [*(_option(name) for name in wanted), *([CODE] if code else [])]
 
 
 def _refuse(file: str | Path, names: dict[str, str], code: Sequence[str]) -> None:
-    """Refuse what a file asks for: names of each kind, and running the code of some models."""
+    """Refuse, with UsageError, the names and the models' own code that a file asks for, if any."""
     if not names and not code:
         return
     asked = [f"the {kind} {_shown(name)}" for name, kind in names.items()]
     asked += [f"running the own code of {' and '.join(map(_shown, code))}"] if code else []
-    title = f"{file} asks for {', '.join(asked)}; a file's word is not enough for that"
+    title = f"{file} asks for {', '.join(asked)}; a file alone can't allow that"
     typed = [*(_option(name) for name in names), *([CODE] if code else [])]
-    raise UsageError(title, f"if you trust them, say so by hand: {' '.join(typed)}")
+    raise UsageError(title, f"if you trust them, add to the command: {' '.join(typed)}")
 
 
 def _wanted(asked: Iterable[Settings]) -> tuple[dict[str, str], list[str]]:
-    """Return name -> kind of all that isn't part of specprof, and the models whose code is to run.
+    """Return name -> kind of all that isn't part of specprof, and the models whose code may run.
 
-    Embedded models have none; where a file names no other, its target stands for what it asks.
+    Embedded models have no code. If settings with `trust_remote_code` name only embedded models,
+    their target is returned, so that the request is still refused.
     """
     names, code = dict[str, str](), dict[str, None]()
     for settings in asked:
@@ -113,7 +115,7 @@ def _named(settings: Settings) -> dict[str, str]:
 
 
 def _is_place(dataset: str) -> bool:
-    """Whether a dataset, NAME[:CONFIG], may be files on this machine: anything but a hub's name."""
+    """Return whether a dataset, NAME[:CONFIG], may be a path on this machine, not a hub's name."""
     name = dataset.partition(":")[0]
     if not HUB_NAME(name):
         return True
@@ -121,12 +123,12 @@ def _is_place(dataset: str) -> bool:
 
 
 def _beside(file: Path | None, name: str) -> bool:
-    """Whether a path leads to something in the profile's own folder, and to nothing hidden."""
+    """Return whether a path leads into the profile's own folder, and to nothing hidden."""
     if file is None:
         return False
     try:
         inside = Path(name).resolve().relative_to(file.resolve().parent)
-    except (OSError, ValueError, RuntimeError):  # elsewhere, or no path at all
+    except (OSError, ValueError, RuntimeError):  # it lies elsewhere, or is no path at all
         return False
     return not any(part.startswith(".") for part in inside.parts)
 

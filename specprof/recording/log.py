@@ -1,4 +1,4 @@
-"""The open capture of somebody's own loop: what it is told becomes events, and the end is told.
+"""The open capture of a user's loop: what the loop hands over becomes events.
 
 Owns the clock, the counters' thread, and the engine's own recorder of rounds.
 """
@@ -47,15 +47,16 @@ def record(
     overwrite: bool = False,
     **settings: Any,  # noqa: ANN401 - Settings checks each field
 ) -> "Log":
-    """Open a capture for a loop of one's own; closing it tells how the run ended.
+    """Open a capture for your own loop. Closing it writes how the run ended.
 
-    `target` and `draft` are named in the header; those that can be asked recheck every burst.
-    `engine` says whose loop it is, `stop` which tokens end a text, `max_new_tokens` how long a
-    burst may get (0: nobody said), `device` what the spans are timed on. `settings` are fields of
-    `Settings`: `temperature`, `top_k`, `top_p`, `acceptance`, `depth`, `drafter`, `cache`,
-    `window`, `detail`, `recheck_context` ...
+    `target` and `draft` are named in the header. Every burst is rechecked, unless the target is a
+    mere name. `engine` is the name of your loop, `stop` the token ids that end a text,
+    `max_new_tokens` the longest burst (0: not known), `device` the device that runs the spans.
+    `settings` are fields of `Settings`: `temperature`, `top_k`, `top_p`, `acceptance`, `depth`,
+    `drafter`, `cache`, `window`, `detail`, `recheck_context` ...
 
-    Raises UsageError where the settings are none, or `path` exists and `overwrite` is not set.
+    Raises UsageError if a setting is unknown or wrong, or if `path` exists and `overwrite` is not
+    set.
     """
     given = {"drafter": "draft-model" if draft is not None else "ngram", **settings}
     try:
@@ -84,7 +85,7 @@ def record(
 
 
 class Log:
-    """A capture of somebody's own loop, open until the `with` block ends."""
+    """A capture of a user's loop, open until the `with` block ends."""
 
     def __init__(
         self,
@@ -164,7 +165,7 @@ class Log:
 
     @contextmanager
     def burst(self, committed: Sequence[int]) -> Iterator[OpenBurst]:
-        """Hold the rounds that extend the token ids `committed`; recheck them at its end."""
+        """Open a burst: its rounds extend the token ids `committed`; recheck them at its end."""
         if self._open is not None:
             raise UsageError("a burst is open already", "end its `with` block first")
         self._open = burst = OpenBurst(
@@ -181,7 +182,7 @@ class Log:
                 self.take(event)
         finally:
             self._open = None
-            with suppress(Exception):  # what ended the burst is raised, not what follows from it
+            with suppress(Exception):  # the error that ended the burst is raised, no later one
                 for one in burst.rest():
                     self.take(one)
         self._drain()
@@ -208,7 +209,7 @@ class Log:
 
     @contextmanager
     def plain_step(self) -> Iterator[None]:
-        """Time a plain decoding step of the target, after the burst's last round: the baseline."""
+        """Time a plain decoding step after the burst's last round: it is part of the baseline."""
         burst = self._opened("a plain step was timed")
         self.watch.begin()
         yield
@@ -216,17 +217,20 @@ class Log:
 
     def _opened(self, what: str) -> OpenBurst:
         if self._open is None:
-            hint = "with log.burst(prompt_token_ids): ... holds what extends a text"
+            hint = "put it inside `with log.burst(prompt_token_ids):`"
             raise UsageError(f"{what} outside a burst", hint)
         return self._open
 
     def _settle(self, *, raw: bool | None) -> None:
-        """Read all rounds' rows alike: as raw logits, or as probabilities; None came without."""
+        """Require rows of one kind in all rounds: raw logits, or probabilities if not `raw`.
+
+        `raw` is None for a round without rows.
+        """
         if raw is None:
             return
         if self._raw not in {None, raw}:
             title = "some rounds came with logits, others with probabilities"
-            raise UsageError(title, "pass the same of all rounds")
+            raise UsageError(title, "pass logits in all rounds, or probabilities in all")
         self._raw = raw
         if not raw and not self.law.greedy:
             self._recorder.law = AS_GIVEN
@@ -237,7 +241,7 @@ class Log:
         return self.reference is not None and short and settings.detail in EVIDENT
 
     def _say_if_gone(self) -> None:
-        """Say once that the file was deleted or replaced; the loop it records goes on."""
+        """Print once that the file was deleted or replaced; the user's loop goes on."""
         if not self._said_gone and self._writer.gone:
             self._said_gone = True
             tell(f"{self._writer.path} was deleted or replaced while it was recorded: it is lost")

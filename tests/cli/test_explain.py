@@ -102,7 +102,7 @@ def test_a_setting_called_like_a_member_is_explained_beside_it():
     """`block` is a rule of acceptance, and what a windowed cache evicts at once."""
     member, setting = specprof("block").stdout.split("\n\nblock: ")
     assert member == f"block: {registry.member('acceptance', 'block').docstring}"
-    assert setting.startswith("Cache `sink-window`: evicted at once")
+    assert setting.startswith("Cache `sink-window`: tokens evicted at once")
 
 
 def test_explaining_loads_no_heavy_package():

@@ -22,7 +22,7 @@ def test_a_function_answers_as_a_model_does():
 def test_other_rows_than_asked_for_are_refused():
     """A function that answers the last token alone can't recheck a text."""
     short = Answers(lambda ids: loops.TARGET[ids[-1:]])
-    with pytest.raises(UsageError, match=r"asked for 3 tokens and got \[1, 12\]"):
+    with pytest.raises(UsageError, match=r"passed 3 tokens and got rows \[1, 12\]"):
         short(torch.tensor([[3, 4, 5]]), use_cache=False, logits_to_keep=2)
 
 

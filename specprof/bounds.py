@@ -13,20 +13,20 @@ import msgspec
 from specprof import limits
 from specprof.amounts import MOST_DRAFTED, MOST_EXACT
 from specprof.errors import UsageError
-from specprof.plain import brief, counted
+from specprof.plain import brief, format_count
 from specprof.records import Burst, End, Event, Header, Overlaps, Round
 
 MOST_PHASES = 32
 """Different names of top-level spans: each name becomes a column as long as the run."""
 MOST_NAMES = 4096
 """Different names of all spans: a run with `detail` module has several for every layer."""
-KEPT = 1000
+MAX_KEPT_REASONS = 1000
 """Damaged lines whose number and reason are kept; further lines are only counted."""
-LONGEST_REASON = 160
+MAX_REASON_CHARS = 160
 """Characters."""
 _CHAIN = list(range(-1, MOST_DRAFTED))
 _LOOKED_INTO = frozenset({Header, Overlaps, End})
-"""Rare kinds of events, which `Bounds.all_hold` leaves to `Bounds.broken`."""
+"""Rare kinds of events, which `Bounds.all_hold` leaves to `Bounds.find_violation`."""
 
 
 class Damage(NamedTuple):
@@ -53,10 +53,10 @@ class Damaged:
         return iter(self.first)
 
     def add(self, line: int, reason: Callable[[], str]) -> None:
-        """Count a damaged line. Of the first `KEPT`, ask for the reason and keep it too."""
+        """Count a damaged line; ask for the reasons of the first `MAX_KEPT_REASONS`, and keep them."""
         self._count += 1
-        if len(self.first) < KEPT:
-            self.first.append(Damage(line, brief(reason(), LONGEST_REASON)))
+        if len(self.first) < MAX_KEPT_REASONS:
+            self.first.append(Damage(line, brief(reason(), MAX_REASON_CHARS)))
 
     def copy(self) -> "Damaged":
         """Return a copy, which lines that are added later do not change."""
@@ -64,7 +64,7 @@ class Damaged:
         copied._count, copied.of = self._count, self.of
         return copied
 
-    def in_words(self, shown: int = 3) -> list[str]:
+    def describe_first(self, shown: int = 3) -> list[str]:
         """Return a text for each of the first `shown` lines, and for how many more there are."""
         words = [f"line {each.line:,}: {each.reason}" for each in self.first[:shown]]
         more = len(self) - len(words)
@@ -80,14 +80,14 @@ class Damaged:
         if not self._count:
             return ""
         if self.total:
-            lines = counted(self._count, "line")
+            lines = format_count(self._count, "line")
             count = f"none of the {lines} after the header could be read"
             count = count if self._count > 1 else "the only line after the header could not be read"
         else:
             of = "" if self.of is None else f" of {self.of:,}"
             count = f"{self._count:,}{of} {'line' if not of and self._count == 1 else 'lines'}"
             count += " could not be read"
-        return f"{count} ({'; '.join(self.in_words())})"
+        return f"{count} ({'; '.join(self.describe_first())})"
 
 
 class Bounds:
@@ -104,7 +104,7 @@ class Bounds:
         """Return whether all these events keep the bounds.
 
         `line` is the line of the file in which the first of them stands. True takes the events in.
-        After False ask `broken` about each of them: some may be sound, and none was taken in.
+        After False, ask `find_violation` about each: some may be sound, and none was taken in.
         """
         rounds = [each for each in events if type(each) is Round]
         others = [each for each in events if type(each) is not Round]
@@ -125,13 +125,15 @@ class Bounds:
         batch = self._batch
         for one in rounds:
             drafted, parents = len(one.drafted), [each.parent for each in one.drafted]
-            if one.accepted > drafted or (parents != _CHAIN[:drafted] and _astray(parents)):
+            if one.accepted > drafted or (
+                parents != _CHAIN[:drafted] and _has_late_parent(parents)
+            ):
                 return False
             if one.sequence >= batch or one.shared > batch or one.burst > one.index + line:
                 return False
         return True
 
-    def broken(self, event: Event, line: int) -> str | None:
+    def find_violation(self, event: Event, line: int) -> str | None:
         """Return which bound an event breaks, None if it breaks none; then it is taken in.
 
         `line` is the line of the file in which it stands, from 1.
@@ -139,28 +141,28 @@ class Bounds:
         if self._ended:
             return "it stands behind the run's end line"
         if type(event) is Round:
-            return self._of_round(event, line)
+            return self._find_round_violation(event, line)
         if isinstance(event, Overlaps):
-            return _of_overlaps(event)
+            return _find_overlaps_violation(event)
         if isinstance(event, Burst) and event.sequence >= self._batch:
-            return self._of_sequence(event.sequence)
+            return self._sequence_violation(event.sequence)
         self._ended = isinstance(event, End)
         return "it is another header" if isinstance(event, Header) else None
 
-    def _of_round(self, one: Round, line: int) -> str | None:
+    def _find_round_violation(self, one: Round, line: int) -> str | None:
         drafted, parents = len(one.drafted), [each.parent for each in one.drafted]
         broken: str | None = None
         if one.accepted > drafted:
             broken = f"{one.accepted} accepted of {drafted} drafted tokens"
-        elif parents != _CHAIN[:drafted] and _astray(parents):
+        elif parents != _CHAIN[:drafted] and _has_late_parent(parents):
             broken = "a drafted token hangs on one that comes later"
         elif one.sequence >= self._batch:
-            broken = self._of_sequence(one.sequence)
+            broken = self._sequence_violation(one.sequence)
         elif one.shared > self._batch:
             broken = f"its time is shared by {one.shared:,} of {self._batch:,} sequences"
         elif one.burst > one.index + line:  # each has a round or a line of its own
             broken = f"burst {one.burst:,} can't have begun by round {one.index:,}"
-        elif not (self._knows_names(one) or self._takes_names(one)):
+        elif not (self._knows_names(one) or self._take_names(one)):
             broken = f"more than {MOST_PHASES} names of phases, or {MOST_NAMES:,} of spans"
         elif self._spent_ns + one.wall_ns > MOST_EXACT:
             broken = "its time makes the rounds last longer than 104 days"
@@ -168,13 +170,13 @@ class Bounds:
             self._spent_ns += one.wall_ns
         return broken
 
-    def _of_sequence(self, sequence: int) -> str:
+    def _sequence_violation(self, sequence: int) -> str:
         return f"sequence {sequence:,} of a batch of {self._batch:,}"
 
     def _knows_names(self, one: Round) -> bool:
         return self._names.issuperset([span.name for span in one.spans])
 
-    def _takes_names(self, one: Round) -> bool:
+    def _take_names(self, one: Round) -> bool:
         phases = self._phases | {span.name for span in one.spans if span.parent is None}
         names = self._names | {span.name for span in one.spans}
         if len(phases) > MOST_PHASES or len(names) > MOST_NAMES:
@@ -183,20 +185,20 @@ class Bounds:
         return True
 
 
-def trouble_of(header: Header) -> str | None:
+def find_header_trouble(header: Header) -> str | None:
     """Return which setting in a header no run can have; None if a run can have them all."""
     try:
-        limits.check_given(msgspec.structs.asdict(header.spec.settings))
+        limits.check_values(msgspec.structs.asdict(header.spec.settings))
     except UsageError as trouble:
         return f"{trouble.title}; {trouble.hint}"
     return None
 
 
-def _of_overlaps(read: Overlaps) -> str | None:
+def _find_overlaps_violation(read: Overlaps) -> str | None:
     lengths = {len(each) for each in (read.overlap, read.agree, read.target_nll, read.draft_nll)}
     return None if len(lengths) == 1 else "its lists are of unequal lengths"
 
 
-def _astray(parents: list[int]) -> bool:
+def _has_late_parent(parents: list[int]) -> bool:
     """Return whether some parent does not come before its child."""
     return any(parent >= place for place, parent in enumerate(parents))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, overload
 
 from specprof.bounds import Damaged
-from specprof.capture import Capture, CaptureReader, no_line, replaced, unreadable
+from specprof.capture import Capture, CaptureReader, no_line_error, replaced_error, unreadable_error
 from specprof.reading import open_regular
 from specprof.records import End, Event, Header
 
@@ -31,7 +31,7 @@ def open_capture(path: Path) -> Iterator[Capture]:
     try:
         file = open_regular(path)
     except OSError as trouble:
-        raise unreadable(path, trouble) from trouble
+        raise unreadable_error(path, trouble) from trouble
     with file:  # held open, so that the same file is read each time even if it is renamed
         yield _CaptureFile(path, file)
 
@@ -61,7 +61,7 @@ class FileEvents(Sequence[Event]):
         reader, before, count, last = CaptureReader(self._path), self._found, 0, None
         written = _Written.of(self._file)
         if reader.poll(1, self._file) != [self._header]:
-            raise replaced(self._path)
+            raise replaced_error(self._path)
         until = None if before is None else before.mark[0]
         for piece in reader.pieces(PIECE_BYTES, self._file, until):
             yield from piece
@@ -72,9 +72,9 @@ class FileEvents(Sequence[Event]):
         if before is None:
             self._found = self._found or found
         elif (before.events, before.mark) != (found.events, found.mark):
-            raise replaced(self._path)
-        if (before or found).written.differs(_Written.of(self._file)):
-            raise replaced(self._path)
+            raise replaced_error(self._path)
+        if (before or found).written.was_overwritten(_Written.of(self._file)):
+            raise replaced_error(self._path)
 
     def __len__(self) -> int:
         return self.found.events
@@ -105,7 +105,7 @@ class _Written(NamedTuple):
         found = os.fstat(file.fileno())
         return cls(found.st_size, found.st_mtime_ns)
 
-    def differs(self, now: "_Written") -> bool:
+    def was_overwritten(self, now: "_Written") -> bool:
         """Return whether the file was written over since: written, but not longer."""
         return now.size <= self.size and now != self
 
@@ -129,7 +129,7 @@ class _CaptureFile(Capture):
     def __init__(self, path: Path, file: BinaryIO) -> None:
         header = next(iter(CaptureReader(path).poll(1, file)), None)
         if not isinstance(header, Header):
-            raise no_line(path)
+            raise no_line_error(path)
         self._read = FileEvents(path, file, header)
         super().__init__(path=path, header=header, events=self._read, damaged=Damaged(), torn=False)
 

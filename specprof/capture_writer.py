@@ -15,7 +15,7 @@ from typing import Self
 
 import msgspec
 
-from specprof.locking import claimed, leads_to, this_boot
+from specprof.locking import claim, is_name_of, read_boot_id
 from specprof.plain import as_json
 from specprof.records import Event, Header
 
@@ -34,7 +34,7 @@ class CaptureWriter:
         self.trouble: str | None = None
         """Why recording stopped, in the system's words; None while it goes on."""
         self._place = Path(os.path.abspath(path))  # noqa: PTH100 - a link stays a link
-        self._file, self.locked = claimed(path, overwrite=overwrite)
+        self._file, self.locked = claim(path, overwrite=overwrite)
         self._length = 0
         self._held: list[bytes] = []
         _writers.add(self)
@@ -42,7 +42,7 @@ class CaptureWriter:
     @property
     def gone(self) -> bool:
         """Whether the open file has lost its name: it was deleted, or another took its place."""
-        return not leads_to(self._place, self._file)
+        return not is_name_of(self._place, self._file)
 
     def write(self, event: Event, *, more: bool = False) -> None:
         """Append one event. With `more`, other events follow at once, and it is written with them.
@@ -51,7 +51,7 @@ class CaptureWriter:
         """
         started = time.perf_counter_ns()
         if isinstance(event, Header):
-            boot = this_boot() if self.locked else None
+            boot = read_boot_id() if self.locked else None
             event = msgspec.structs.replace(event, locked_on=boot)
         if self.trouble is None:
             self._held.append(_line(event))

@@ -34,7 +34,7 @@ class _Ending:
     def __init__(self) -> None:
         self.number: int | None = None
         self.depth = 0
-        """How many `as_interrupts` blocks are open, one inside another."""
+        """How many `signals_as_interrupts` blocks are open, one inside another."""
         self.at_s = 0.0
         self.reason = ""
         self.held = self.late = False
@@ -56,11 +56,11 @@ _ending = _Ending()
 
 
 @contextlib.contextmanager
-def as_interrupts() -> Iterator[None]:
+def signals_as_interrupts() -> Iterator[None]:
     """Turn each signal that ends a program into a KeyboardInterrupt, inside the block."""
     _ending.depth += 1
     try:
-        with on_signals(_ending.interrupt, _ENDING):
+        with handle_signals(_ending.interrupt, _ENDING):
             yield
     finally:
         _ending.depth -= 1
@@ -69,7 +69,7 @@ def as_interrupts() -> Iterator[None]:
 
 
 def interrupt_due() -> KeyboardInterrupt | None:
-    """Return the interrupt of a signal that came inside `as_interrupts`; None if none came.
+    """Return the interrupt of a signal that came inside `signals_as_interrupts`; None if none came.
 
     It may have been lost: a foreign module may take it for its own error, a finaliser swallows it.
     """
@@ -88,7 +88,7 @@ def end_by_code() -> None:
 
 
 @contextlib.contextmanager
-def on_signals(handler: Handler, numbers: tuple[int, ...] = _ENDING[1:]) -> Iterator[None]:
+def handle_signals(handler: Handler, numbers: tuple[int, ...] = _ENDING[1:]) -> Iterator[None]:
     """Hand signals to `handler` inside the block, and put the old handlers back after it.
 
     An ignored signal stays ignored: `nohup` and a script's background jobs rely on that.
@@ -105,13 +105,13 @@ def on_signals(handler: Handler, numbers: tuple[int, ...] = _ENDING[1:]) -> Iter
 
 
 @contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
+def hold_interrupts() -> Iterator[None]:
     """Run the block to its end: an interrupt that comes inside it is raised after it.
 
     Use it for short blocks only: a second Ctrl-C can't end them either.
     """
     if not _ending.depth:  # a user's program that calls `specprof.record` has its own handlers
-        with undisturbed(ending=False):
+        with hold_signals(ending=False):
             yield
         return
     _ending.held = True
@@ -125,17 +125,17 @@ def uninterrupted() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def undisturbed(*, ending: bool) -> Iterator[None]:
+def hold_signals(*, ending: bool) -> Iterator[None]:
     """Hold signals back inside the block. Raise one after it, unless the run is `ending` anyway."""
     came = list[int]()
-    with on_signals(lambda number, _: came.append(number), _ENDING):
+    with handle_signals(lambda number, _: came.append(number), _ENDING):
         yield
     for number in came[: 0 if ending else 1]:
         signal.raise_signal(signal.Signals(number))
 
 
 @contextlib.contextmanager
-def lifeline(meaning: str) -> Iterator[dict[str, Any]]:
+def open_lifeline(meaning: str) -> Iterator[dict[str, Any]]:
     """Yield the `Popen` options of a child process that must end when this process dies.
 
     The child reads a pipe that only this process can write to. The system closes the pipe when this
@@ -150,7 +150,7 @@ def lifeline(meaning: str) -> Iterator[dict[str, Any]]:
         os.close(ours)
 
 
-def close(child: subprocess.Popen[bytes]) -> None:
+def close_child(child: subprocess.Popen[bytes]) -> None:
     """Ask a child process to end, and wait `CLOSING_S` for it at most."""
     # Not by SIGINT: a script's background jobs inherit that signal ignored.
     if child.poll() is None:
@@ -169,10 +169,10 @@ def heed_lifeline() -> None:
         os.set_inheritable(pipe, False)
     except (ValueError, OverflowError, OSError):  # a variable that specprof did not set
         return
-    threading.Thread(target=_watch, args=(pipe, meaning), daemon=True).start()
+    threading.Thread(target=_watch_starter, args=(pipe, meaning), daemon=True).start()
 
 
-def _watch(pipe: int, meaning: str) -> None:
+def _watch_starter(pipe: int, meaning: str) -> None:
     while os.read(pipe, 1):
         pass
     if _ending.number is None:  # else a signal is ending it already

@@ -18,13 +18,13 @@ from specprof.plain import brief
 
 INTERRUPTED = 130
 """Exit code of a run that was stopped by Ctrl-C; what it recorded is kept."""
-LISTED, NEAREST = 40, 12
+MAX_LISTED_NAMES, MAX_NEAREST_NAMES = 40, 12
 """Up to LISTED known names are all listed; of more, the NEAREST of them."""
 STOPPED = (KeyboardInterrupt, GeneratorExit)
 """Exceptions that are no mistake. Code that catches a plug-in's errors lets them pass."""
-MAX_COMPARED = 160
+MAX_COMPARED_CHARS = 160
 """Characters of a name that are compared with others: a file may hold a name of a megabyte."""
-LONGEST = 300
+MAX_LINE_CHARS = 300
 """Characters of an error that is shown on one line."""
 NOT_FINITE = "logits hold NaN"
 """Part of the title of each error that ends a run because a model's answer is no number."""
@@ -53,13 +53,16 @@ class UsageError(SpecprofError):
 class UnknownName(UsageError):
     """An unknown name; the message lists the known names, nearest first.
 
-    Of more than `LISTED` names it lists the nearest, and says how many more there are. A long name
-    is cut.
+    Of more than `MAX_LISTED_NAMES` names it lists the nearest, and says how many more there are. A
+    long name is cut.
     """
 
     def __init__(self, kind: str, asked: str, known: Iterable[str]) -> None:
-        names = nearest(asked, known)
-        shown = [brief(each) for each in (names if len(names) <= LISTED else names[:NEAREST])]
+        names = sort_by_likeness(asked, known)
+        shown = [
+            brief(each)
+            for each in (names if len(names) <= MAX_LISTED_NAMES else names[:MAX_NEAREST_NAMES])
+        ]
         listed = ", ".join(repr(each) if "," in each else each for each in shown)
         more = f", and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
         super().__init__(f"no {kind} is called {brief(asked)!r}", f"known: {listed}{more}")
@@ -93,7 +96,7 @@ class MissingEvidence(SpecprofError):
     exit_code = 5
 
 
-def in_a_line(trouble: BaseException, plain: tuple[type[BaseException], ...] = ()) -> str:
+def summarise_error(trouble: BaseException, plain: tuple[type[BaseException], ...] = ()) -> str:
     """Return any error on one line: its kind, and the first line of its text.
 
     The kind is left out for errors of the types `plain`, whose text says enough. If the first line
@@ -103,18 +106,18 @@ def in_a_line(trouble: BaseException, plain: tuple[type[BaseException], ...] = (
         return f"it called sys.exit({trouble.code!r})"
     lines = [line.strip() for line in str(trouble).strip().splitlines() if line.strip()]
     said = " ".join(lines[:2] if lines and lines[0].endswith(":") else lines[:1])
-    said = said if len(said) <= LONGEST else said[:LONGEST] + "..."
+    said = said if len(said) <= MAX_LINE_CHARS else said[:MAX_LINE_CHARS] + "..."
     if isinstance(trouble, plain) and said:
         return said
     return f"{type(trouble).__name__}: {said}" if said else type(trouble).__name__
 
 
-def nearest(asked: str, known: Iterable[str]) -> list[str]:
+def sort_by_likeness(asked: str, known: Iterable[str]) -> list[str]:
     """Order `known` by likeness to `asked`, the likest first; only the start of a name counts."""
-    likeness = difflib.SequenceMatcher(b=asked[:MAX_COMPARED].lower())
+    likeness = difflib.SequenceMatcher(b=asked[:MAX_COMPARED_CHARS].lower())
 
     def unlike(name: str) -> tuple[float, str]:
-        likeness.set_seq1(name[:MAX_COMPARED].lower())
+        likeness.set_seq1(name[:MAX_COMPARED_CHARS].lower())
         return -likeness.ratio(), name
 
     return sorted(known, key=unlike)

@@ -23,18 +23,18 @@ from typing import Any, TextIO
 
 from specprof.plain import plain
 
-MARK = "| "
+LIBRARY_MARK = "| "
 """Marks a library's line in a file that holds specprof's own narration too."""
 
 
-def tell(line: str) -> None:
+def narrate(line: str) -> None:
     """Print a line on stderr, with unprintable characters escaped; never to the libraries' log."""
     stream = _ASIDE.terminal
     stream.write(f"{plain(line)}\n")
     stream.flush()
 
 
-def log_for(path: Path | None) -> Path:
+def log_path(path: Path | None) -> Path:
     """Return the log of libraries' messages while `path` is written: PATH.log.
 
     None: no file is written, and the log is a temporary file.
@@ -45,31 +45,31 @@ def log_for(path: Path | None) -> Path:
 
 
 @contextlib.contextmanager
-def aside(log: Path) -> Iterator[None]:
+def log_libraries(log: Path) -> Iterator[None]:
     """Send libraries' messages inside the block to `log`; name it on stderr if there were any.
 
     The first message makes the file. A file that exists already may be the user's own, so messages
     are appended to it.
     """
     shared = _is_stderr(log)
-    before = put_aside(log)
+    before = set_library_log(log)
     _ASIDE.logged = False
     try:
         yield
     finally:
-        _ASIDE.goes_to(before)
+        _ASIDE.send_to(before)
         if not shared and _ASIDE.logged:
-            tell(f"what libraries said is in {log}")
+            narrate(f"what libraries said is in {log}")
 
 
-def put_aside(log: Path | None) -> Path | None:
+def set_library_log(log: Path | None) -> Path | None:
     """Send libraries' messages to `log` from now on (None: to stderr); return the log before."""
     before = _ASIDE.log
-    _ASIDE.goes_to(log)
+    _ASIDE.send_to(log)
     return before
 
 
-def said_to() -> Path | None:
+def library_log() -> Path | None:
     """Return the log that libraries' messages go to; None: they go to stderr."""
     return _ASIDE.log
 
@@ -83,9 +83,11 @@ def log_traceback(error: BaseException) -> None:
         _ASIDE.write("".join(traceback.format_exception(error)))
 
 
-def own_lines(text: str) -> str:
+def drop_library_lines(text: str) -> str:
     """Return specprof's own lines of a shared log, without the libraries' lines."""
-    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(MARK))
+    return "".join(
+        line for line in text.splitlines(keepends=True) if not line.startswith(LIBRARY_MARK)
+    )
 
 
 class _Aside(io.TextIOBase):
@@ -99,7 +101,7 @@ class _Aside(io.TextIOBase):
     def __init__(self) -> None:
         self.log: Path | None = None
         self.logged = False
-        """Whether a message went to a log of its own since `aside` last set this to False."""
+        """Whether a message went to a log of its own since `log_libraries` last reset this."""
         self._shared = self._midline = False
         self._before: TextIO | None = None
         self._hook: Callable[[Any], object] | None = None
@@ -108,19 +110,19 @@ class _Aside(io.TextIOBase):
     def terminal(self) -> TextIO:
         """The stream of specprof's own narration."""
         now = self._before if sys.stderr is self else sys.stderr
-        return now or _NOWHERE  # a process may be started without a stderr
+        return now or _NO_STDERR  # a process may be started without a stderr
 
-    def goes_to(self, log: Path | None) -> None:
+    def send_to(self, log: Path | None) -> None:
         """Send what is written here to `log` from now on; None: to the terminal."""
         self.log, self._midline = log, False
         if log is None:
-            self._give_back()
+            self._restore()
             return
         if sys.stderr is not self:
             self._before, sys.stderr = sys.stderr, self
             self._hook, threading.excepthook = threading.excepthook, self._thread_failed
         self._shared = _is_stderr(log)
-        _redirect({id(self._before), id(sys.stdout)}, self)
+        _redirect_handlers({id(self._before), id(sys.stdout)}, self)
 
     def write(self, text: str) -> int:
         """Write a library's message to the log, or to the terminal if the log can't be written."""
@@ -129,7 +131,7 @@ class _Aside(io.TextIOBase):
         if not text:
             return 0
         try:
-            self._logged(self.log, text)
+            self._write_log(self.log, text)
         except OSError:
             self.terminal.write(text)
         return len(text)
@@ -146,19 +148,19 @@ class _Aside(io.TextIOBase):
         """Return whether this is a terminal; False while it goes to a log."""
         return self.log is None and self.terminal.isatty()
 
-    def _logged(self, log: Path, text: str) -> None:
+    def _write_log(self, log: Path, text: str) -> None:
         if self._shared:
-            self.terminal.write(self._marked(text))
+            self.terminal.write(self._mark_lines(text))
             self.terminal.flush()
             return
-        with open(_appendable(log), "a", encoding="utf-8", errors="replace") as file:
+        with open(_open_for_append(log), "a", encoding="utf-8", errors="replace") as file:
             file.write(text)
         self.logged = True
 
-    def _marked(self, text: str) -> str:
+    def _mark_lines(self, text: str) -> str:
         lines = text.splitlines(keepends=True)
-        whole = "".join(MARK + line for line in lines)
-        found = whole.removeprefix(MARK) if self._midline else whole
+        whole = "".join(LIBRARY_MARK + line for line in lines)
+        found = whole.removeprefix(LIBRARY_MARK) if self._midline else whole
         self._midline = not text.endswith("\n")
         return found
 
@@ -168,7 +170,7 @@ class _Aside(io.TextIOBase):
             with contextlib.redirect_stderr(self.terminal):
                 self._hook(args)
 
-    def _give_back(self) -> None:
+    def _restore(self) -> None:
         if sys.stderr is self:
             sys.stderr = self._before
         if self._hook is not None:
@@ -176,7 +178,7 @@ class _Aside(io.TextIOBase):
         self._hook = None
 
 
-def _appendable(log: Path) -> int:
+def _open_for_append(log: Path) -> int:
     """Open a log for appending; raise OSError if it is no regular file, or has a second name.
 
     Opening a pipe would wait for ever, and a file with a second name may be the user's own.
@@ -190,7 +192,7 @@ def _appendable(log: Path) -> int:
     return file
 
 
-def _redirect(streams: set[int], stream: "_Aside") -> None:
+def _redirect_handlers(streams: set[int], stream: "_Aside") -> None:
     """Let the loggers' handlers that write to one of `streams` write to `stream`."""
     named = logging.root.manager.loggerDict.values()
     for logger in (logging.root, *(each for each in named if isinstance(each, logging.Logger))):
@@ -207,5 +209,5 @@ def _is_stderr(log: Path) -> bool:
         return False
 
 
-_NOWHERE = io.StringIO()
+_NO_STDERR = io.StringIO()
 _ASIDE = _Aside()

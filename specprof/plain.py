@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-MAX_BRIEF_SIGNS = 160
+MAX_BRIEF_CHARS = 160
 """Characters of foreign text in a sentence: a name may be a megabyte long."""
 
 
@@ -18,10 +18,10 @@ def plain(text: str) -> str:
     These are the characters that Unicode calls unprintable: controls, line ends, direction
     overrides, lone surrogates.
     """
-    return "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
+    return "".join(sign if sign.isprintable() else _escape(sign) for sign in text)
 
 
-def brief(text: str, most: int = MAX_BRIEF_SIGNS) -> str:
+def brief(text: str, most: int = MAX_BRIEF_CHARS) -> str:
     """Return foreign text for a sentence: on one line, escaped, an ellipsis for what is cut.
 
     At most `most` characters are kept, counted before escaping.
@@ -29,12 +29,12 @@ def brief(text: str, most: int = MAX_BRIEF_SIGNS) -> str:
     return plain(text) if len(text) <= most else f"{plain(text[: most - 1])}…"
 
 
-def counted(number: int, name: str, plural: str | None = None) -> str:
+def format_count(number: int, name: str, plural: str | None = None) -> str:
     """Return `1 damaged line`, `1,200 damaged lines`."""
     return f"{number:,} {name if number == 1 else plural or name + 's'}"
 
 
-def _escaped(sign: str) -> str:
+def _escape(sign: str) -> str:
     return sign.encode("unicode_escape").decode("ascii")
 
 
@@ -46,23 +46,23 @@ def as_json(value: object) -> bytes:
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
-        return msgspec.json.encode(_encodable(msgspec.to_builtins(value)))
+        return msgspec.json.encode(_make_encodable(msgspec.to_builtins(value)))
 
 
-def encodable(text: str) -> str:
+def make_encodable(text: str) -> str:
     r"""Return a text that can be written as UTF-8: half characters become `\udcff`."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _encodable(value: Any) -> Any:  # noqa: ANN401 - plain JSON, of any shape
+def _make_encodable(value: Any) -> Any:  # noqa: ANN401 - plain JSON, of any shape
     if isinstance(value, str):
-        return encodable(value)
+        return make_encodable(value)
     if isinstance(value, dict):
-        return {_encodable(key): _encodable(each) for key, each in value.items()}
-    return [_encodable(each) for each in value] if isinstance(value, list) else value
+        return {_make_encodable(key): _make_encodable(each) for key, each in value.items()}
+    return [_make_encodable(each) for each in value] if isinstance(value, list) else value
 
 
-def plain_json(encoded: bytes) -> bytes:
+def escape_json(encoded: bytes) -> bytes:
     """Return a JSON document with every unprintable character of its texts escaped.
 
     JSON must escape only the first 32 of them; terminals heed more.

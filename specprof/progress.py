@@ -4,10 +4,10 @@ import time
 import traceback
 
 from specprof.errors import SpecprofError
-from specprof.narration import tell
+from specprof.narration import narrate
 from specprof.records import Event, Header, Overlaps, Prefill, Round, Scored
 from specprof.settings import RunSpec
-from specprof.sweep import Index, Listener, left_s
+from specprof.sweep import Index, Listener, seconds_left
 
 EVERY_S = 2.0
 SELDOM_S = 15.0
@@ -32,7 +32,7 @@ class Progress:
         match event:
             case Header() if self.every_s == EVERY_S:
                 self._say(f"models loaded; device {event.device}, clock {event.clock.kind}")
-                for line in _forwards(event):
+                for line in _describe_forwards(event):
                     self._say(line)
             case Round():
                 self.rounds += 1
@@ -62,7 +62,7 @@ class Progress:
 
     def _say(self, line: str) -> None:
         self._said = time.monotonic()
-        _write(self._said - self._started, line)
+        _print_line(self._said - self._started, line)
 
 
 class SweepProgress(Listener):
@@ -72,18 +72,18 @@ class SweepProgress(Listener):
         self._started = time.monotonic()
         self._begun = self._started
 
-    def begins(self, index: Index, number: int) -> None:
+    def run_begins(self, index: Index, number: int) -> None:
         """Print which run begins, and how long the rest of the sweep should take."""
         self._begun = time.monotonic()
-        spec, left = index.runs[number].spec, left_s(index.runs)
+        spec, left = index.runs[number].spec, seconds_left(index.runs)
         repeat = f", repeat {spec.repeat + 1} of {index.profile.repeats}"
         self._say(
             f"run {number + 1} of {len(index.runs)}: {spec.label or spec.id}"
             + (repeat if index.profile.repeats > 1 else "")
-            + (f"; about {_clock(left)} left" if left is not None else "")
+            + (f"; about {_format_clock(left)} left" if left is not None else "")
         )
 
-    def ended(self, index: Index, number: int, error: Exception | None) -> None:
+    def run_ended(self, index: Index, number: int, error: Exception | None) -> None:
         """Print how the run ended; of an unexpected error, its traceback too."""
         run, took = index.runs[number], time.monotonic() - self._begun
         trouble = f": {run.trouble}" if run.trouble else ""
@@ -92,13 +92,13 @@ class SweepProgress(Listener):
             self._say(f"  {error.hint}")
         elif error is not None:
             for line in "".join(traceback.format_exception(error)).splitlines():
-                tell(line)
+                narrate(line)
 
     def _say(self, line: str) -> None:
-        _write(time.monotonic() - self._started, line)
+        _print_line(time.monotonic() - self._started, line)
 
 
-def _forwards(header: Header) -> list[str]:
+def _describe_forwards(header: Header) -> list[str]:
     """Return how forwards are computed, and why not faster; equal models share a line."""
     by_way: dict[str, list[str]] = {}
     for each in (header.target, header.draft):
@@ -109,11 +109,11 @@ def _forwards(header: Header) -> list[str]:
     return [f"forwards of {', '.join(names)}: {how}" for how, names in by_way.items()]
 
 
-def _clock(seconds: float) -> str:
+def _format_clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _write(elapsed_s: float, line: str) -> None:
-    tell(f"[{elapsed_s:6.1f} s] {line}")
+def _print_line(elapsed_s: float, line: str) -> None:
+    narrate(f"[{elapsed_s:6.1f} s] {line}")

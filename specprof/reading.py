@@ -54,7 +54,7 @@ def read_bytes(path: Path, most: int) -> bytes:
             pieces.append(piece)
             room -= len(piece)
     if not room:
-        raise OSError(errno.EFBIG, f"it is larger than {_size(most)}", str(path))
+        raise OSError(errno.EFBIG, f"it is larger than {_format_size(most)}", str(path))
     return b"".join(pieces)
 
 
@@ -83,7 +83,7 @@ def is_regular(path: Path) -> bool:
         return False
 
 
-def irregular(mode: int) -> str | None:
+def irregular_kind(mode: int) -> str | None:
     """Return the kind of file that a mode describes, such as `a pipe`; None for a regular file."""
     return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "something else")
 
@@ -91,10 +91,10 @@ def irregular(mode: int) -> str | None:
 def _refuse_irregular(path: Path, found: os.stat_result) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if kind := irregular(found.st_mode):
+    if kind := irregular_kind(found.st_mode):
         reason = f"it is {kind}, no regular file; write it to a file first, and give that"
         raise OSError(errno.EINVAL, reason, str(path))
 
 
-def _size(count: int) -> str:
+def _format_size(count: int) -> str:
     return f"{count // MIB} MiB" if count >= MIB else f"{count:,} bytes"

@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import Literal
 
 from specprof.capture_writer import CaptureWriter
-from specprof.endings import interrupt_due, undisturbed, uninterrupted
+from specprof.endings import hold_interrupts, hold_signals, interrupt_due
 from specprof.errors import SpecprofError
 from specprof.extend import Backend
 from specprof.records import End, Event, Round
@@ -33,7 +33,7 @@ class Ledger:
         An interrupt can't come between writing and counting: else the end line would contradict the
         rounds before it.
         """
-        with uninterrupted():
+        with hold_interrupts():
             self.writer.write(event, more=more)
             if isinstance(event, Round):
                 self._rounds += 1
@@ -41,7 +41,7 @@ class Ledger:
 
     def end(self, error: BaseException | None = None, *, observe_ns: int) -> End:
         """Write the closing line: `error` is what ended the run early; `observe_ns` as in `End`."""
-        status, reason = _ended(error)
+        status, reason = _status_of(error)
         end = End(
             status=status,
             reason=reason,
@@ -79,7 +79,7 @@ def record(
                     raise ending  # noqa: TRY301 - the code that it interrupted has swallowed it
     except BaseException as error:
         cause = interrupt_due() or error
-        with undisturbed(ending=True):
+        with hold_signals(ending=True):
             end = ledger.end(cause, observe_ns=backend.observe_ns)
         if isinstance(cause, KeyboardInterrupt):
             return end
@@ -87,11 +87,11 @@ def record(
             title = f"the run was ended from inside: a member called sys.exit({error.code!r})"
             raise SpecprofError(title, "mend the member, or run without it") from error
         raise
-    with undisturbed(ending=False):
+    with hold_signals(ending=False):
         return ledger.end(observe_ns=backend.observe_ns)
 
 
-def _ended(
+def _status_of(
     error: BaseException | None,
 ) -> tuple[Literal["complete", "interrupted", "failed"], str | None]:
     match error:

@@ -21,9 +21,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import ClassVar, Protocol, TypeVar, get_args
 
-from specprof.errors import STOPPED, SpecprofError, UnknownName, UsageError, in_a_line
+from specprof.errors import STOPPED, SpecprofError, UnknownName, UsageError, summarise_error
 from specprof.findings import Family, Stage
-from specprof.narration import tell
+from specprof.narration import narrate
 from specprof.plain import plain
 from specprof.reading import read_bytes, read_text
 
@@ -39,12 +39,12 @@ FOLDERS = {
     "fault": "faults",
     "probe": "diagnosis/probes",
 }
-BY_TOPIC = frozenset({"fault"})
+TOPIC_KINDS = frozenset({"fault"})
 """Kinds whose members may lie in folders by topic. Their names are `topic/stem`."""
 PACKAGE = Path(__file__).parent
-LARGEST_BYTES = 4 << 20
+MAX_MEMBER_BYTES = 4 << 20
 """The largest file of a member that is read."""
-GROUP = "specprof.plugins"
+ENTRY_POINT_GROUP = "specprof.plugins"
 """The group of entry points that offer members."""
 _left_out: set[str] = set()
 """Messages that were printed already."""
@@ -78,17 +78,19 @@ class Member:
     def docstring(self) -> str:
         """The file's whole docstring, read without importing it, or why it can't be read."""
         try:
-            return _docstring(read_text(self.path, LARGEST_BYTES)) or "(has no docstring)"
+            return _read_docstring(read_text(self.path, MAX_MEMBER_BYTES)) or "(has no docstring)"
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as trouble:
             return f"can't be read: {trouble}"
 
     @property
     def own(self) -> bool:
         """Whether it is shipped with the package."""
-        return any(self.path.is_relative_to(place) for place in (PACKAGE, shipped("plugins")))
+        return any(
+            self.path.is_relative_to(place) for place in (PACKAGE, shipped_folder("plugins"))
+        )
 
 
-def shipped(folder: str) -> Path:
+def shipped_folder(folder: str) -> Path:
     """Return `plugins/` or `profiles/`: inside an installed package, or beside it in a checkout."""
     installed = PACKAGE / "_shipped" / folder
     return installed if installed.is_dir() else PACKAGE.parent / folder
@@ -97,8 +99,8 @@ def shipped(folder: str) -> Path:
 def members(kind: str, also: Iterable[Path] = ()) -> dict[str, Member]:
     """Return every member of a kind by name, built-in ones first."""
     found: dict[str, Member] = {}
-    for folder in _folders(kind, also):
-        for path in sorted(_files(kind, folder)):
+    for folder in _member_folders(kind, also):
+        for path in sorted(_member_files(kind, folder)):
             name = path.relative_to(folder).with_suffix("").as_posix().replace("_", "-")
             found.setdefault(name, Member(kind, name, path))
     return found
@@ -121,7 +123,7 @@ def get(base: type[Added], name: str) -> type[Added]:
     return load(base, member(base.member_kind, name))
 
 
-def usable(base: type[Added], also: Iterable[Path] = ()) -> dict[str, Added]:
+def load_usable(base: type[Added], also: Iterable[Path] = ()) -> dict[str, Added]:
     """Return an instance of every member of a kind, by name.
 
     A plug-in that fails is named on stderr and left out. A shipped member must not fail: its error
@@ -146,21 +148,21 @@ def usable(base: type[Added], also: Iterable[Path] = ()) -> dict[str, Added]:
 
 def leave_out(what: str, trouble: object) -> None:
     """Print on stderr, once in a process, which plug-in can't be used, and why."""
-    reason = in_a_line(trouble) if isinstance(trouble, BaseException) else str(trouble)
+    reason = summarise_error(trouble) if isinstance(trouble, BaseException) else str(trouble)
     reason = trouble.title if isinstance(trouble, SpecprofError) else reason
     line = plain(f"left out: {what}: {reason}")
     if line not in _left_out:
         _left_out.add(line)
-        tell(f"specprof: {line}")
+        narrate(f"specprof: {line}")
 
 
-def checked_folders(also: Iterable[Path]) -> list[Path]:
+def check_folders(also: Iterable[Path]) -> list[Path]:
     """Return the folders the user names; raise UsageError if one is missing or adds nothing."""
     known = ", ".join(dict.fromkeys(f"{each.rpartition('/')[2]}/" for each in FOLDERS.values()))
     for place in also:
         if not place.is_dir():
             raise UsageError(f"there is no folder {place}", f"give a folder that holds {known}")
-        if not _offers(place):
+        if not _holds_members(place):
             title = f"the folder {place} adds nothing: it holds no folder of members"
             raise UsageError(title, f"put members into folders inside it: {known}")
     return list(also)
@@ -171,7 +173,7 @@ def load(base: type[Added], member: Member) -> type[Added]:
 
     Raises SpecprofError if the file can't be imported, or doesn't define exactly one such class.
     """
-    module = _module(member)
+    module = _import_member(member)
     classes = [
         thing
         for thing in vars(module).values()
@@ -187,20 +189,20 @@ def load(base: type[Added], member: Member) -> type[Added]:
     return classes[0]
 
 
-def _docstring(source: str) -> str:
+def _read_docstring(source: str) -> str:
     if opening := _OPENING(source):  # to parse whole files would triple the time of `list`
         return inspect.cleandoc(ast.literal_eval(opening[1]))
     return ast.get_docstring(ast.parse(source)) or ""
 
 
-def _files(kind: str, folder: Path) -> list[Path]:
+def _member_files(kind: str, folder: Path) -> list[Path]:
     alone = folder.glob("[!_]*.py")
-    return [*alone, *(folder.glob("[!_]*/[!_]*.py") if kind in BY_TOPIC else ())]
+    return [*alone, *(folder.glob("[!_]*/[!_]*.py") if kind in TOPIC_KINDS else ())]
 
 
-def _folders(kind: str, also: Iterable[Path]) -> list[Path]:
+def _member_folders(kind: str, also: Iterable[Path]) -> list[Path]:
     own = PACKAGE / FOLDERS[kind]
-    others = [shipped("plugins"), *_entry_point_folders(tuple(sys.path)), *also]
+    others = [shipped_folder("plugins"), *_entry_point_folders(tuple(sys.path)), *also]
     return [own, *(place / FOLDERS[kind].rpartition("/")[2] for place in others)]
 
 
@@ -209,14 +211,14 @@ def _entry_point_folders(path: tuple[str, ...]) -> list[Path]:
     """Return the folders that packages installed on `path` offer; cached, because it takes long."""
     del path  # entry_points looks there
     try:
-        entries = list(entry_points(group=GROUP))
+        entries = list(entry_points(group=ENTRY_POINT_GROUP))
     except Exception as trouble:  # noqa: BLE001 - a package's broken metadata must not hide others
-        leave_out(f"all entry points of {GROUP}", trouble)
+        leave_out(f"all entry points of {ENTRY_POINT_GROUP}", trouble)
         return []
     places: list[Path] = []
     for entry in entries:
         try:
-            places += _offered(entry)
+            places += _folders_of_entry(entry)
         except STOPPED:
             raise
         except BaseException as trouble:  # noqa: BLE001 - an import hook may raise anything
@@ -224,7 +226,7 @@ def _entry_point_folders(path: tuple[str, ...]) -> list[Path]:
     return places
 
 
-def _offered(entry: EntryPoint) -> list[Path]:
+def _folders_of_entry(entry: EntryPoint) -> list[Path]:
     """Return the folders of an entry point's package, which is found without importing it.
 
     `find_spec("a.b")` would import `a`, so each level is looked up by itself.
@@ -238,12 +240,12 @@ def _offered(entry: EntryPoint) -> list[Path]:
     if spec is None:
         raise UsageError(f"there is no module {entry.module}", "install its package again")
     found = [Path(place) for place in spec.submodule_search_locations or ()]
-    if not any(_offers(place) for place in found):
+    if not any(_holds_members(place) for place in found):
         raise UsageError(f"{entry.module} holds no folder of members", "ask its author to add one")
     return found
 
 
-def _offers(place: Path) -> bool:
+def _holds_members(place: Path) -> bool:
     """Return whether a folder holds any folder of members."""
     return any((place / each.rpartition("/")[2]).is_dir() for each in FOLDERS.values())
 
@@ -275,7 +277,7 @@ def _check_stage(one: object) -> None:
         raise SpecprofError(f"its stage is {stage!r}, and it must be one of {known}", "change it")
 
 
-def _module(member: Member) -> ModuleType:
+def _import_member(member: Member) -> ModuleType:
     if member.path.is_relative_to(PACKAGE) and "_shipped" not in member.path.parts:
         inside = member.path.relative_to(PACKAGE.parent).with_suffix("")
         return importlib.import_module(".".join(inside.parts))
@@ -287,14 +289,16 @@ def _module(member: Member) -> ModuleType:
     assert spec.loader is not None  # noqa: S101
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
-        read_bytes(member.path, LARGEST_BYTES)  # refuses a pipe, for which the loader would wait
+        read_bytes(member.path, MAX_MEMBER_BYTES)  # refuses a pipe, for which the loader would wait
         spec.loader.exec_module(module)
     except STOPPED:
         del sys.modules[name]
         raise
     except BaseException as trouble:
         sys.modules.pop(name, None)
-        said = trouble if isinstance(trouble, Exception) and str(trouble) else in_a_line(trouble)
+        said = (
+            trouble if isinstance(trouble, Exception) and str(trouble) else summarise_error(trouble)
+        )
         title = f"{member.path} can't be imported: {said}"
         raise SpecprofError(title, "mend the file, or take it out of the folder") from trouble
     return module

@@ -65,13 +65,13 @@ def facts_of(kind: type[msgspec.Struct]) -> dict[str, SettingFacts]:
     """
     unset = kind()
     return {
-        name: _facts(name, annotation, getattr(unset, name))
+        name: _read_facts(name, annotation, getattr(unset, name))
         for name, annotation in kind.__annotations__.items()
     }
 
 
-def _facts(name: str, annotation: object, default: Any) -> SettingFacts:  # noqa: ANN401 - a value
-    parts = list(_parts(annotation))
+def _read_facts(name: str, annotation: object, default: Any) -> SettingFacts:  # noqa: ANN401 - a value
+    parts = list(_annotation_parts(annotation))
     said = [each for each in parts if isinstance(each, Meta)]
     words = tuple(word for each in parts for word in get_args(each))
     extra = {key: value for each in said for key, value in (each.extra or {}).items()}
@@ -87,10 +87,10 @@ def _facts(name: str, annotation: object, default: Any) -> SettingFacts:  # noqa
     )
 
 
-def _parts(annotation: object) -> Iterator[object]:
+def _annotation_parts(annotation: object) -> Iterator[object]:
     """Yield the types that an annotation admits, and its metadata."""
     if get_args(annotation) and get_origin(annotation) is not Literal:
         for each in get_args(annotation):
-            yield from _parts(each)
+            yield from _annotation_parts(each)
     else:
         yield annotation

@@ -21,7 +21,7 @@ from specprof.setting_facts import (
 
 Workload = Literal["walk", "generate", "ppl", "overlap", "scan"]
 Detail = Literal["off", "rounds", "evidence", "module"]
-EVIDENT: tuple[Detail, ...] = ("evidence", "module")
+EVIDENCE_DETAILS: tuple[Detail, ...] = ("evidence", "module")
 """Levels at which probabilities are recorded."""
 LoadFormat = Literal["auto", "dummy"]
 ForwardPath = Literal["auto", "flat", "modules"]

@@ -18,7 +18,7 @@ import msgspec
 from specprof import writing
 from specprof.capture import CaptureReader, read_capture
 from specprof.errors import INTERRUPTED, CaptureUnreadable, SpecprofError, UsageError
-from specprof.limits import check_given, check_length
+from specprof.limits import check_length, check_values
 from specprof.locking import lock, refuse_recorded
 from specprof.plain import as_json, brief
 from specprof.reading import is_regular, read_bytes
@@ -29,14 +29,14 @@ from specprof.version import __version__
 
 INDEX = "sweep.json"
 SCHEMA = "specprof.sweep/1"
-LONGEST_NAME = 40
-BEGINNING = b'{"event":"header"'
+MAX_NAME_CHARS = 40
+CAPTURE_START = b'{"event":"header"'
 """The first bytes of a capture."""
-PIECE = 1 << 20
+MAX_HEADER_BYTES = 1 << 20
 """Bytes of a capture that hold its first line."""
-MOST_S = 1e9
+MAX_RUN_S = 1e9
 """The longest run: thirty years."""
-LARGEST_BYTES = 64 << 20
+MAX_INDEX_BYTES = 64 << 20
 """The largest index: some 10,000 runs."""
 State = Literal["waiting", "complete", "interrupted", "failed"]
 
@@ -51,7 +51,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str | None = None
     """Why it failed."""
     exit_code: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
-    wall_s: Annotated[float, msgspec.Meta(ge=0, le=MOST_S)] | None = None
+    wall_s: Annotated[float, msgspec.Meta(ge=0, le=MAX_RUN_S)] | None = None
     """Its duration with loading; None until it is complete."""
 
 
@@ -80,14 +80,14 @@ Play = Callable[[RunSpec, Path], str]
 class Listener:
     """Is called as a sweep goes on; this base class does nothing."""
 
-    def begins(self, index: Index, number: int) -> None:
+    def run_begins(self, index: Index, number: int) -> None:
         """Take notice that run `number`, from 0, begins."""
 
-    def ended(self, index: Index, number: int, error: Exception | None) -> None:
+    def run_ended(self, index: Index, number: int, error: Exception | None) -> None:
         """Take notice that run `number` ended, with the error that ended it if it failed."""
 
 
-def ordered(specs: Sequence[RunSpec], repeats: int) -> list[RunSpec]:
+def order_runs(specs: Sequence[RunSpec], repeats: int) -> list[RunSpec]:
     """Return every spec `repeats` times: A B C, C B A, A B C ... so that drift cancels."""
     return [
         msgspec.structs.replace(spec, repeat=repeat)
@@ -97,7 +97,7 @@ def ordered(specs: Sequence[RunSpec], repeats: int) -> list[RunSpec]:
 
 
 @contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
+def hold_folder(folder: Path) -> Iterator[None]:
     """Lock a sweep's folder inside the block, so that no two processes write to its files."""
     try:
         place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -123,10 +123,10 @@ def begin(folder: Path, profile: Profile, specs: Sequence[RunSpec], *, force: bo
         cells = {spec.id: number for number, spec in enumerate(specs, start=1)}
         runs = [
             Run(spec=spec, file=f"{cells[spec.id]:02d}{_slug(spec.label)}.{spec.repeat + 1}.jsonl")
-            for spec in ordered(specs, profile.repeats)
+            for spec in order_runs(specs, profile.repeats)
         ]
         index = Index(profile=profile, runs=runs)
-        _keep(folder, index)
+        _write_index(folder, index)
     except OSError as trouble:
         hint = "choose a writable place with -o FOLDER"
         raise UsageError(f"can't write {folder}: {trouble.strerror}", hint) from trouble
@@ -139,7 +139,7 @@ def read_index(folder: Path) -> Index:
     path = folder / INDEX
     written = b""
     try:
-        written = read_bytes(path, LARGEST_BYTES)
+        written = read_bytes(path, MAX_INDEX_BYTES)
         index = msgspec.json.decode(written, type=Index)
     except OSError as trouble:
         raise CaptureUnreadable(f"can't read {path}: {trouble.strerror}", hint) from trouble
@@ -157,7 +157,7 @@ def read_index(folder: Path) -> Index:
             raise CaptureUnreadable(f"{path} names a file twice: {brief(run.file)!r}", hint)
         files.add(run.file)
         try:
-            check_given(msgspec.structs.asdict(run.spec.settings))
+            check_values(msgspec.structs.asdict(run.spec.settings))
             check_length(run.spec.settings)
         except UsageError as trouble:  # such a run might never end
             title = f"{path} asks for settings no run can have: {trouble.title}, {trouble.hint}"
@@ -165,7 +165,7 @@ def read_index(folder: Path) -> Index:
     return index
 
 
-def resumed(folder: Path) -> Index:
+def resume_index(folder: Path) -> Index:
     """Return the index, in which every run without a complete capture is waiting.
 
     Raises UsageError if a file is a link, for the run would be written somewhere else. It also
@@ -174,8 +174,8 @@ def resumed(folder: Path) -> Index:
     index = read_index(folder)
     writing.refuse_links(folder, [INDEX, *(run.file for run in index.runs)])
     for run in index.runs:
-        _refuse_others(folder / run.file, run)
-    return msgspec.structs.replace(index, runs=[_standing(folder, run) for run in index.runs])
+        _refuse_other_content(folder / run.file, run)
+    return msgspec.structs.replace(index, runs=[_with_state(folder, run) for run in index.runs])
 
 
 def play_all(folder: Path, index: Index, play: Play, listener: Listener) -> Index:
@@ -187,23 +187,23 @@ def play_all(folder: Path, index: Index, play: Play, listener: Listener) -> Inde
     for number, run in enumerate(index.runs):
         if run.state != "waiting":
             continue
-        listener.begins(index, number)
-        done, error = _played(run, folder / run.file, play)
+        listener.run_begins(index, number)
+        done, error = _play_run(run, folder / run.file, play)
         runs = [*index.runs[:number], done, *index.runs[number + 1 :]]
         index = msgspec.structs.replace(index, runs=runs)
         try:
-            _keep(folder, index)
+            _write_index(folder, index)
         except SpecprofError as trouble:
             hint = f"make room, then go on: specprof run --resume {folder}"
             raise SpecprofError(trouble.title, hint) from trouble
         finally:
-            listener.ended(index, number, error)
+            listener.run_ended(index, number, error)
         if done.state == "interrupted":
             break
     return index
 
 
-def left_s(runs: Sequence[Run]) -> float | None:
+def seconds_left(runs: Sequence[Run]) -> float | None:
     """Return the seconds that the waiting runs should take; None if no run is complete yet.
 
     A run is expected to take the mean of its cell's runs. A cell that was not run yet is expected
@@ -223,24 +223,24 @@ def _expected_s(run: Run, known: Sequence[Run]) -> float:
     return fmean(each.wall_s or 0.0 for each in like)
 
 
-def _played(run: Run, path: Path, play: Play) -> tuple[Run, Exception | None]:
+def _play_run(run: Run, path: Path, play: Play) -> tuple[Run, Exception | None]:
     started = time.monotonic()
-    ended = msgspec.structs.replace
+    changed = msgspec.structs.replace
     try:
         status = play(run.spec, path)
     except KeyboardInterrupt:  # it came outside the recording, which would have caught it
-        return ended(run, state="interrupted"), None
+        return changed(run, state="interrupted"), None
     except SpecprofError as error:
-        return ended(run, state="failed", trouble=error.title, exit_code=error.exit_code), error
+        return changed(run, state="failed", trouble=error.title, exit_code=error.exit_code), error
     except Exception as error:  # noqa: BLE001 - one broken cell must not cost the others
         trouble = f"{type(error).__name__}: {error}"
-        return ended(run, state="failed", trouble=trouble, exit_code=1), error
+        return changed(run, state="failed", trouble=trouble, exit_code=1), error
     if status != "complete":
-        return ended(run, state="interrupted"), None
-    return ended(run, state="complete", wall_s=time.monotonic() - started), None
+        return changed(run, state="interrupted"), None
+    return changed(run, state="complete", wall_s=time.monotonic() - started), None
 
 
-def _standing(folder: Path, run: Run) -> Run:
+def _with_state(folder: Path, run: Run) -> Run:
     """Return the run with the state that its capture shows: complete, or waiting."""
     path = folder / run.file
     if run.state == "complete" and is_regular(path):
@@ -255,7 +255,7 @@ def _standing(folder: Path, run: Run) -> Run:
     )
 
 
-def _refuse_others(path: Path, run: Run) -> None:
+def _refuse_other_content(path: Path, run: Run) -> None:
     """Refuse a file that holds something else than this run's capture.
 
     An index may come from a stranger, and name a file of the user's own. A capture whose first line
@@ -264,9 +264,9 @@ def _refuse_others(path: Path, run: Run) -> None:
     if not is_regular(path) or not path.stat().st_size:
         return
     try:
-        first = next(iter(CaptureReader(path).poll(PIECE)), None)
+        first = next(iter(CaptureReader(path).poll(MAX_HEADER_BYTES)), None)
         with path.open("rb") as file:
-            torn = first is None and file.read(len(BEGINNING)) == BEGINNING
+            torn = first is None and file.read(len(CAPTURE_START)) == CAPTURE_START
     except (CaptureUnreadable, OSError):
         first, torn = None, False
     spec = first.spec if isinstance(first, Header) else None
@@ -280,7 +280,7 @@ def _make_room(folder: Path, *, force: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is no folder", "a sweep writes a folder: choose another -o")
     folder.mkdir(parents=True, exist_ok=True)
-    if all(each.name.startswith(writing.PRIVATE) for each in folder.iterdir()):
+    if all(each.name.startswith(writing.PRIVATE_PREFIX) for each in folder.iterdir()):
         return  # nothing is in it but folders that a killed run may have left
     hint = "choose another -o, go on with --resume, or pass --force"
     if not (folder / INDEX).exists():
@@ -291,17 +291,17 @@ def _make_room(folder: Path, *, force: bool) -> None:
     files = [folder / run.file for run in runs]
     for path, run in zip(files, runs, strict=True):
         refuse_recorded(path)
-        _refuse_others(path, run)
+        _refuse_other_content(path, run)
     for path in files:
         path.unlink(missing_ok=True)
 
 
-def _keep(folder: Path, index: Index) -> None:
+def _write_index(folder: Path, index: Index) -> None:
     """Write the index as a whole: no reader sees half of it."""
     content = msgspec.json.format(as_json(index), indent=1)
     writing.write(folder / INDEX, content, overwrite=True)
 
 
 def _slug(label: str) -> str:
-    words = re.sub(r"[^a-z0-9.=]+", "-", label.lower()).strip("-.")[:LONGEST_NAME]
+    words = re.sub(r"[^a-z0-9.=]+", "-", label.lower()).strip("-.")[:MAX_NAME_CHARS]
     return f"-{words}" if words else ""

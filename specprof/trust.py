@@ -16,13 +16,13 @@ from typing import Self
 from specprof import pocket
 from specprof.engine.setup.text import NAMED
 from specprof.errors import UsageError
-from specprof.limits import refuse_empty
+from specprof.limits import refuse_empty_names
 from specprof.plain import brief
 from specprof.settings import RunSpec, Settings
 
-MAX_SHOWN_SIGNS = 200
+MAX_SHOWN_CHARS = 200
 """Characters of a name in a message: a file may hold a name of a megabyte."""
-CODE = "--trust-remote-code"
+CODE_OPTION = "--trust-remote-code"
 HUB_NAME = re.compile(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?").fullmatch
 """Matches the name of a dataset on the Hugging Face hub: NAME or OWNER/NAME."""
 
@@ -39,15 +39,15 @@ class Allowed:
     @classmethod
     def by(cls, settings: Settings) -> Self:
         """Return what a run of the user's own is allowed: all that its settings ask for."""
-        return cls(frozenset(_named(settings)), settings.trust_remote_code)
+        return cls(frozenset(_named_sources(settings)), settings.trust_remote_code)
 
 
 def check(file: str | Path, asked: Iterable[Settings], allowed: Allowed) -> None:
     """Refuse, with UsageError, settings out of a file that ask for more than the user allowed."""
     asked = list(asked)
     for settings in asked:  # an empty name can't be given to `--allow`
-        refuse_empty(settings)
-    wanted, code = _wanted(asked)
+        refuse_empty_names(settings)
+    wanted, code = _collect_wanted(asked)
     rest = {name: kind for name, kind in wanted.items() if name not in allowed.names}
     _refuse(file, rest, [] if allowed.code else code)
 
@@ -58,37 +58,37 @@ def check_profile(file: Path | None, specs: Sequence[RunSpec], allowed: Allowed)
     Its models and its datasets on the hub need no option: the user runs the profile for them.
     `file` is None for a profile that specprof ships.
     """
-    wanted, code = _wanted(spec.settings for spec in specs)
+    wanted, code = _collect_wanted(spec.settings for spec in specs)
     places = {spec.settings.text for spec in specs} | {
-        each.settings.dataset for each in specs if _is_place(each.settings.dataset or "")
+        each.settings.dataset for each in specs if _may_be_path(each.settings.dataset or "")
     }
     rest = {
         name: kind
         for name, kind in wanted.items()
         if kind != "model" and name in places and name not in allowed.names
-        if not _beside(file, name.partition(":")[0] if kind == "dataset" else name)
+        if not _is_beside(file, name.partition(":")[0] if kind == "dataset" else name)
     }
     _refuse(file or specs[0].profile, rest, [] if allowed.code else code)
 
 
-def options(asked: Iterable[Settings]) -> list[str]:
+def allowing_options(asked: Iterable[Settings]) -> list[str]:
     """Return the options that allow all that these settings ask for; embedded models need none."""
-    wanted, code = _wanted(asked)
-    return [*(_option(name) for name in wanted), *([CODE] if code else [])]
+    wanted, code = _collect_wanted(asked)
+    return [*(_allow_option(name) for name in wanted), *([CODE_OPTION] if code else [])]
 
 
 def _refuse(file: str | Path, names: dict[str, str], code: Sequence[str]) -> None:
     """Refuse, with UsageError, the names and the models' own code that a file asks for, if any."""
     if not names and not code:
         return
-    asked = [f"the {kind} {_shown(name)}" for name, kind in names.items()]
-    asked += [f"running the own code of {' and '.join(map(_shown, code))}"] if code else []
+    asked = [f"the {kind} {_show_name(name)}" for name, kind in names.items()]
+    asked += [f"running the own code of {' and '.join(map(_show_name, code))}"] if code else []
     title = f"{file} asks for {', '.join(asked)}; a file alone can't allow that"
-    typed = [*(_option(name) for name in names), *([CODE] if code else [])]
+    typed = [*(_allow_option(name) for name in names), *([CODE_OPTION] if code else [])]
     raise UsageError(title, f"if you trust them, add to the command: {' '.join(typed)}")
 
 
-def _wanted(asked: Iterable[Settings]) -> tuple[dict[str, str], list[str]]:
+def _collect_wanted(asked: Iterable[Settings]) -> tuple[dict[str, str], list[str]]:
     """Return name -> kind of all that isn't part of specprof, and the models whose code may run.
 
     Embedded models have no code. If settings with `trust_remote_code` name only embedded models,
@@ -96,7 +96,7 @@ def _wanted(asked: Iterable[Settings]) -> tuple[dict[str, str], list[str]]:
     """
     names, code = dict[str, str](), dict[str, None]()
     for settings in asked:
-        named = _named(settings)
+        named = _named_sources(settings)
         names |= named
         if settings.trust_remote_code:
             models = [name for name, kind in named.items() if kind == "model"]
@@ -104,7 +104,7 @@ def _wanted(asked: Iterable[Settings]) -> tuple[dict[str, str], list[str]]:
     return names, list(code)
 
 
-def _named(settings: Settings) -> dict[str, str]:
+def _named_sources(settings: Settings) -> dict[str, str]:
     embedded = {*pocket.members(), *pocket.heads()}
     names = {name: "model" for name in (settings.target, settings.draft) if name}
     return {
@@ -114,7 +114,7 @@ def _named(settings: Settings) -> dict[str, str]:
     }
 
 
-def _is_place(dataset: str) -> bool:
+def _may_be_path(dataset: str) -> bool:
     """Return whether a dataset, NAME[:CONFIG], may be a path on this machine, not a hub's name."""
     name = dataset.partition(":")[0]
     if not HUB_NAME(name):
@@ -122,7 +122,7 @@ def _is_place(dataset: str) -> bool:
     return os.path.lexists(name)
 
 
-def _beside(file: Path | None, name: str) -> bool:
+def _is_beside(file: Path | None, name: str) -> bool:
     """Return whether a path leads into the profile's own folder, and to nothing hidden."""
     if file is None:
         return False
@@ -133,9 +133,9 @@ def _beside(file: Path | None, name: str) -> bool:
     return not any(part.startswith(".") for part in inside.parts)
 
 
-def _option(name: str) -> str:
-    return shlex.quote(f"--allow={name[:MAX_SHOWN_SIGNS]}")
+def _allow_option(name: str) -> str:
+    return shlex.quote(f"--allow={name[:MAX_SHOWN_CHARS]}")
 
 
-def _shown(name: str) -> str:
-    return repr(brief(name, MAX_SHOWN_SIGNS))
+def _show_name(name: str) -> str:
+    return repr(brief(name, MAX_SHOWN_CHARS))

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sized
 import numpy as np
 
 from specprof.analysis.columns import Columns
-from specprof.plain import counted
-from specprof.settings import EVIDENT, Settings
+from specprof.plain import format_count
+from specprof.settings import EVIDENCE_DETAILS, Settings
 
 WALKING = frozenset({"native", "synthetic", "hf-assisted", "hf-generate", "hf-prompt-lookup"})
 """Backends that prefill, decode, and time plain steps at every stop of a walk."""
@@ -36,7 +36,7 @@ def lines_missing(columns: Columns) -> list[str]:
         "the recheck": (columns.rescored, _rechecks(columns, settings, over)),
     }
     return [
-        f"{name} of {counted(len(bursts), 'burst')}"
+        f"{name} of {format_count(len(bursts), 'burst')}"
         for name, (there, bursts) in due.items()
         if len(there) and len(bursts) > len(columns.damaged)
     ]
@@ -66,7 +66,7 @@ def _plain(columns: Columns, settings: Settings, over: Iterable[int]) -> set[int
 
 def _rechecks(columns: Columns, settings: Settings, over: Iterable[int]) -> set[int]:
     """Return the bursts of recorded rounds that none of whose tokens were scored anew."""
-    if settings.backend not in RECHECKING or settings.detail not in EVIDENT:
+    if settings.backend not in RECHECKING or settings.detail not in EVIDENCE_DETAILS:
         return set()
     rounds = columns.rounds
     bursts, first = np.unique(rounds.burst, return_index=True)

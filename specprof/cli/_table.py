@@ -117,7 +117,7 @@ def show(
     """Write the comparison of these captures and sweeps to stdout."""
     from specprof.analysis.comparison import compare
     from specprof.analysis.sweep_cells import read_cells
-    from specprof.capture import ruined
+    from specprof.capture import no_result_error
     from specprof.plain import plain
 
     found = compare(read_cells(paths))
@@ -134,7 +134,7 @@ def show(
         notes = found.notes + ([] if wide else _left_out(found, WIDTH))
         _print(["", *notes] if notes else [])
     if found.ruined:
-        raise ruined(", ".join(map(str, paths)), found.damage[0])
+        raise no_result_error(", ".join(map(str, paths)), found.damage[0])
 
 
 def table(found: "Comparison", width: int | None) -> list[str]:
@@ -157,7 +157,7 @@ def document(found: "Comparison") -> str:
     """Return the comparison as one JSON document: every figure, with what it rests on."""
     import msgspec
 
-    from specprof.plain import as_json, plain_json
+    from specprof.plain import as_json, escape_json
 
     cells = [
         {
@@ -175,7 +175,7 @@ def document(found: "Comparison") -> str:
     ]
     notes = found.damage + found.notes
     whole = {"schema": SCHEMA, "cells": cells, "notes": notes}
-    return plain_json(msgspec.json.format(as_json(whole), indent=2)).decode() + "\n"
+    return escape_json(msgspec.json.format(as_json(whole), indent=2)).decode() + "\n"
 
 
 def _fitting(found: "Comparison", width: int | None) -> dict[str, list[str]]:

@@ -77,19 +77,19 @@ def _played(given: Given, seconds: float, output: Path | None) -> "Contest":
     """Play the contest of the settings given; refused where no run can have them."""
     import tempfile
 
-    from specprof.narration import aside, log_for, tell
+    from specprof.narration import log_libraries, log_path, narrate
     from specprof.plan import expand, override
     from specprof.settings import Profile
 
     (spec,) = expand(override(Profile(name="bench"), **given))
-    with aside(log_for(output)), tempfile.TemporaryDirectory() as folder:
+    with log_libraries(log_path(output)), tempfile.TemporaryDirectory() as folder:
         from specprof.bench import contest
 
         everybody = contest.entries(spec.settings)
         try:
-            return contest.play(everybody, Path(folder), seconds=seconds, tell=tell)
+            return contest.play(everybody, Path(folder), seconds=seconds, tell=narrate)
         except KeyboardInterrupt:
-            tell("stopped before a repetition was whole: there is nothing to show")
+            narrate("stopped before a repetition was whole: there is nothing to show")
             raise
 
 

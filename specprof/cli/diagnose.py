@@ -60,9 +60,9 @@ def diagnose(
     from specprof.cli._report import form_of, show
 
     families, chosen = _families(fail_on or []), form_of(form, json=json)
-    from specprof.registry import checked_folders
+    from specprof.registry import check_folders
 
-    also = checked_folders(plugins or [])
+    also = check_folders(plugins or [])
     from specprof.diagnosis import diagnose as judge
 
     tables, recorded = _parted(captures)
@@ -143,7 +143,7 @@ def _baseline(columns: "Columns") -> bool:
 
 
 def _fail(diagnoses: "Sequence[Diagnosis]", families: set[str]) -> None:
-    from specprof.capture import ruined
+    from specprof.capture import no_result_error
     from specprof.errors import DiagnosisFailed, MissingEvidence
     from specprof.findings import Clear, Found
 
@@ -160,7 +160,7 @@ def _fail(diagnoses: "Sequence[Diagnosis]", families: set[str]) -> None:
         raise DiagnosisFailed(title, f"specprof explain {found[0].rpartition(' ')[2]}")
     for diagnosis in diagnoses:
         if diagnosis.unreadable:  # the report says so, and a script must not take it for health
-            raise ruined(diagnosis.capture, diagnosis.unreadable)
+            raise no_result_error(diagnosis.capture, diagnosis.unreadable)
         looked = {v.family for v in diagnosis.verdicts if isinstance(v.outcome, Clear | Found)}
         blind = families.difference(looked, {ANY})
         if blind:  # silence is not health

@@ -63,12 +63,12 @@ def drill(
 
 
 def _given(written: Sequence[str]) -> Given:
-    from specprof.plan import typed
+    from specprof.plan import parse_value
 
     given: Given = {}
     for each in written:
         field, text = assigned(each, "--set")
-        given[field] = typed(field, text)
+        given[field] = parse_value(field, text)
     return given
 
 
@@ -94,10 +94,10 @@ def _one(
 
     from specprof.cli._report import show
     from specprof.drills import playing
-    from specprof.narration import aside, log_for
+    from specprof.narration import log_libraries, log_path
 
     one = playing.drill(name, given)
-    with aside(log_for(output)):
+    with log_libraries(log_path(output)):
         judged, diagnosis = playing.judge(one, output, budget_s=budget_s, overwrite=force)
     show([replace(diagnosis, capture=f"drill {judged.name}")], json=json)
     if judged.named is not None:
@@ -125,12 +125,12 @@ def _all(
 ) -> None:
     from specprof import writing
     from specprof.drills import matrix
-    from specprof.narration import aside, log_for, tell
+    from specprof.narration import log_libraries, log_path, narrate
 
     judged = []
-    with aside(log_for(output)):
+    with log_libraries(log_path(output)):
         for one in matrix.played(only or "", range(seeds), given, jobs, budget_s=budget_s):
-            tell(f"{one.name} seed {one.seed}: {_verdict(one)} ({one.seconds} s)")
+            narrate(f"{one.name} seed {one.seed}: {_verdict(one)} ({one.seconds} s)")
             judged.append(one)
     document = matrix.document(judged)
     sys.stdout.write(document.decode() if json else matrix.table(judged))

@@ -50,7 +50,7 @@ def _one(name: str) -> str:
         return _case(known, cases()[known])
     if check := _check(name):
         return f"{name}: {check}"
-    others, settings = _members(), plan.described()
+    others, settings = _members(), plan.describe_settings()
     told = [f"{name}: {others[name]}"] if name in others else []
     if (field := name.replace("-", "_")) in settings:
         told.append(f"{field}: {settings[field]}")  # a few are called like who reads them
@@ -112,7 +112,7 @@ def _all() -> str:
         "rules": {name: each.summary for name, each in registry.members("rule").items()},
         "probes": {name: each.summary for name, each in registry.members("probe").items()},
         "metrics": METRICS,
-        "settings": plan.described(),
+        "settings": plan.describe_settings(),
         "cases": {name: each.title for name, each in cases().items()},
     }
     lines = list[str]()

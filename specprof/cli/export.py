@@ -64,7 +64,7 @@ def _written(
     beside = capture.path.with_name(capture.path.name.removesuffix(".jsonl") + exporter.suffix)
     path = output or beside
     _refuse_the_capture(path, capture.path)
-    with writing.whole(path, overwrite=overwrite) as part, _named(member):
+    with writing.whole_file(path, overwrite=overwrite) as part, _named(member):
         exporter.write(capture, part)
         if not part.exists():
             raise SpecprofError(f"nothing was written for {path}", "the exporter wrote elsewhere")
@@ -74,7 +74,7 @@ def _written(
 @contextlib.contextmanager
 def _named(member: "Member") -> "Iterator[None]":
     """Name an exporter that somebody added where it fails; our own errors stay as they are."""
-    from specprof.errors import in_a_line
+    from specprof.errors import summarise_error
 
     try:
         yield
@@ -83,7 +83,7 @@ def _named(member: "Member") -> "Iterator[None]":
     except BaseException as trouble:
         if member.own:
             raise
-        title = f"the exporter {member.name} failed: {in_a_line(trouble)}"
+        title = f"the exporter {member.name} failed: {summarise_error(trouble)}"
         raise SpecprofError(title, f"mend {member.path}") from trouble
 
 
@@ -112,10 +112,10 @@ def _to_stdout(exporter: "Exporter", capture: "Capture") -> None:
 
 def _refuse_ruined(capture: "Capture") -> None:
     """Raise CaptureUnreadable where what was written holds no result, for lines are damaged."""
-    from specprof.capture import ruined
+    from specprof.capture import no_result_error
 
     if damage := capture.unreadable:
-        raise ruined(capture.path, damage)
+        raise no_result_error(capture.path, damage)
 
 
 def _narrate(capture: "Capture", written: str | None) -> None:

@@ -26,14 +26,14 @@ def view(
     is so damaged that no result of it could be read.
     """
     if plain or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        from specprof.capture import ruined
+        from specprof.capture import no_result_error
         from specprof.tui.follow import read_all
         from specprof.tui.summary import drawn
 
         reading = read_all(capture)
         sys.stdout.write(drawn(reading, ascii_only=ascii_only or not _unicode(sys.stdout.encoding)))
         if damage := reading.columns.unreadable:
-            raise ruined(capture, damage)
+            raise no_result_error(capture, damage)
         return
     from specprof.tui.app import show
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from specprof.capture import LONGEST_LINE
+from specprof.capture import MAX_LINE_BYTES
 from specprof.diagnosis.diagnose import Diagnosis
 from specprof.findings import Finding
 from specprof.reading import open_regular
@@ -62,7 +62,7 @@ def _whole(file: BinaryIO) -> Iterator[bytes]:
     """Yield the lines a file has by now, up to one that no capture's reader takes."""
     end = file.seek(0, os.SEEK_END)
     file.seek(0)
-    while file.tell() < end and len(line := file.readline(LONGEST_LINE)) < LONGEST_LINE:
+    while file.tell() < end and len(line := file.readline(MAX_LINE_BYTES)) < MAX_LINE_BYTES:
         yield line
 
 

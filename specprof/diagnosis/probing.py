@@ -24,7 +24,7 @@ from specprof.errors import (
     SpecprofError,
     UnknownName,
     UsageError,
-    in_a_line,
+    summarise_error,
 )
 from specprof.extend import Probe
 from specprof.findings import Clear, Crashed, Found, Outcome, Stage, Unknown
@@ -300,7 +300,7 @@ def _outcome(
     except STOPPED:
         raise
     except BaseException as error:  # noqa: BLE001 - it must not hide the diagnosis
-        return Crashed(error=in_a_line(error))
+        return Crashed(error=summarise_error(error))
 
 
 def _with(diagnosis: Diagnosis, evidence: Evidence, choice: Choice, outcome: Outcome) -> Diagnosis:
@@ -321,4 +321,4 @@ def _with(diagnosis: Diagnosis, evidence: Evidence, choice: Choice, outcome: Out
 
 def _probes(also: Iterable[Path] = ()) -> dict[str, Probe]:
     """Return every probe by name."""
-    return registry.usable(Probe, also)
+    return registry.load_usable(Probe, also)

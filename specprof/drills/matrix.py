@@ -12,8 +12,8 @@ import msgspec
 from specprof.drills import playing
 from specprof.drills.playing import Judged
 from specprof.errors import SpecprofError, UsageError
-from specprof.narration import put_aside, said_to
-from specprof.plain import as_json, plain_json
+from specprof.narration import library_log, set_library_log
+from specprof.plain import as_json, escape_json
 from specprof.settings import Value
 
 SCHEMA = "specprof.drills.playing/1"
@@ -44,13 +44,13 @@ def played(
         yield from map(_judged, tasks)
         return
     spawned = multiprocessing.get_context("spawn")  # torch and its threads survive no fork
-    with ProcessPoolExecutor(jobs, spawned, _begin, (said_to(),)) as pool:
+    with ProcessPoolExecutor(jobs, spawned, _begin, (library_log(),)) as pool:
         yield from pool.map(_judged, tasks)
 
 
 def _begin(log: Path | None) -> None:
     """Set up a process that plays drills: its libraries' words go where the starter's go."""
-    put_aside(log)
+    set_library_log(log)
     _end_with_starter()
 
 
@@ -74,7 +74,7 @@ def _judged(task: tuple[str, Mapping[str, Value], float]) -> Judged:
 def document(judged: Sequence[Judged]) -> bytes:
     """Return the matrix as one JSON document of schema `specprof.drills.playing/1`."""
     made = {"schema": SCHEMA, "score": score(judged), "drills": judged}
-    return msgspec.json.format(plain_json(as_json(made)), indent=2) + b"\n"
+    return msgspec.json.format(escape_json(as_json(made)), indent=2) + b"\n"
 
 
 def score(judged: Sequence[Judged]) -> dict[str, int]:

@@ -48,7 +48,7 @@ class OpenBurst:
         elif self._held is not None:
             self._held.rounds.append(None)
         self.committed += played.emitted
-        yield from self._kept(self._recorder.take(played, self.number))
+        yield from self._keep(self._recorder.take(played, self.number))
 
     def end(self, reference: Reference | None, stop: frozenset[int]) -> Iterator[Event]:
         """Yield the events at a burst's end: last rounds, totals, plain steps and the recheck."""
@@ -69,9 +69,9 @@ class OpenBurst:
 
     def rest(self) -> Iterator[Round]:
         """Yield the rounds not yielded yet; also after an error cut the burst short."""
-        yield from self._kept(self._recorder.flush())
+        yield from self._keep(self._recorder.flush())
 
-    def _kept(self, rounds: Iterator[Round]) -> Iterator[Round]:
+    def _keep(self, rounds: Iterator[Round]) -> Iterator[Round]:
         for one in rounds:
             self._rounds.append(one)
             yield one

@@ -26,13 +26,13 @@ from specprof.engine.setup.header import header
 from specprof.engine.setup.loading import device_for
 from specprof.errors import UsageError
 from specprof.extend import Acceptance, Depth
-from specprof.narration import tell
+from specprof.narration import narrate
 from specprof.recorder import Ledger
 from specprof.recording.burst import OpenBurst
-from specprof.recording.models import Model, loaded, named, reference
-from specprof.recording.round import AS_GIVEN, Duty, OpenRound
+from specprof.recording.models import Model, as_loaded, make_reference, model_name
+from specprof.recording.round import UNCHANGED_LAW, Duty, OpenRound
 from specprof.records import Event, Note
-from specprof.settings import EVIDENT, RunSpec, Settings
+from specprof.settings import EVIDENCE_DETAILS, RunSpec, Settings
 
 
 def record(
@@ -61,8 +61,8 @@ def record(
     given = {"drafter": "draft-model" if draft is not None else "ngram", **settings}
     try:
         chosen = Settings(
-            target=named(target),
-            draft=None if draft is None else named(draft),
+            target=model_name(target),
+            draft=None if draft is None else model_name(draft),
             workload="generate",
             device=device,
             **given,
@@ -72,8 +72,8 @@ def record(
         raise UsageError(f"specprof.record: {trouble}", f"settings are {known}") from trouble
     own = chosen.drafter not in registry.members("drafter")
     limits.check(msgspec.structs.replace(chosen, drafter="ngram") if own else chosen)
-    limits.check_given({"max_new_tokens": max_new_tokens})
-    limit = {"backend": limits.RECORDED, "max_new_tokens": max_new_tokens}
+    limits.check_values({"max_new_tokens": max_new_tokens})
+    limit = {"backend": limits.RECORDED_BACKEND, "max_new_tokens": max_new_tokens}
     writer = CaptureWriter(Path(path), overwrite=overwrite)
     return Log(
         writer,
@@ -103,7 +103,7 @@ class Log:
         self.law = ProcessedLaw(settings.temperature, settings.top_k, settings.top_p)
         rule = registry.member("acceptance", limits.acceptance_in_force(settings))
         self.acceptance = registry.load(Acceptance, rule)()
-        self.reference = reference(*models, settings, self.law, self.acceptance)
+        self.reference = make_reference(*models, settings, self.law, self.acceptance)
         self._open: OpenBurst | None = None
         self._round: OpenRound | None = None
         self._bursts = 0
@@ -124,10 +124,10 @@ class Log:
         )
         self.take(
             header(
-                RunSpec(id=writer.path.stem, profile=limits.RECORDED, settings=settings),
+                RunSpec(id=writer.path.stem, profile=limits.RECORDED_BACKEND, settings=settings),
                 sys.argv,
-                target=loaded(models[0]),
-                draft=loaded(models[1]),
+                target=as_loaded(models[0]),
+                draft=as_loaded(models[1]),
                 acceptance=rule.name,
                 lossless=self.acceptance.lossless,
                 clock=self.watch.clock,
@@ -190,17 +190,17 @@ class Log:
 
     def round(self) -> OpenRound:
         """Begin a round of the open burst: a `with` block."""
-        burst = self._opened("a round was begun")
+        burst = self._require_burst("a round was begun")
         if self._round is not None and self._round.open:
             raise UsageError("a round is open already", "end its `with` block first")
         duty = Duty(
             law=self.law,
-            evidence=self.settings.detail in EVIDENT,
+            evidence=self.settings.detail in EVIDENCE_DETAILS,
             lawless=has_distribution(self.settings.drafter) is False,
         )
 
         def play(played: PlayedRound, raw: bool | None) -> None:  # noqa: FBT001 - a callback's argument
-            self._settle(raw=raw)
+            self._require_one_kind(raw=raw)
             for one in burst.play(played, raw=raw):
                 self.take(one)
 
@@ -210,18 +210,18 @@ class Log:
     @contextmanager
     def plain_step(self) -> Iterator[None]:
         """Time a plain decoding step after the burst's last round: it is part of the baseline."""
-        burst = self._opened("a plain step was timed")
+        burst = self._require_burst("a plain step was timed")
         self.watch.begin()
         yield
         burst.steps_ns.append(self.watch.finish().wall_ns())
 
-    def _opened(self, what: str) -> OpenBurst:
+    def _require_burst(self, what: str) -> OpenBurst:
         if self._open is None:
             hint = "put it inside `with log.burst(prompt_token_ids):`"
             raise UsageError(f"{what} outside a burst", hint)
         return self._open
 
-    def _settle(self, *, raw: bool | None) -> None:
+    def _require_one_kind(self, *, raw: bool | None) -> None:
         """Require rows of one kind in all rounds: raw logits, or probabilities if not `raw`.
 
         `raw` is None for a round without rows.
@@ -233,19 +233,21 @@ class Log:
             raise UsageError(title, "pass logits in all rounds, or probabilities in all")
         self._raw = raw
         if not raw and not self.law.greedy:
-            self._recorder.law = AS_GIVEN
+            self._recorder.law = UNCHANGED_LAW
 
     def _rechecks(self, context: int) -> bool:
         settings = self.settings
         short = context <= settings.recheck_context
-        return self.reference is not None and short and settings.detail in EVIDENT
+        return self.reference is not None and short and settings.detail in EVIDENCE_DETAILS
 
     def _say_if_gone(self) -> None:
         """Print once that the file was deleted or replaced; the user's loop goes on."""
         if not self._said_gone and self._writer.gone:
             self._said_gone = True
-            tell(f"{self._writer.path} was deleted or replaced while it was recorded: it is lost")
-            tell("  run again, and leave the file where it is until the run has ended")
+            narrate(
+                f"{self._writer.path} was deleted or replaced while it was recorded: it is lost"
+            )
+            narrate("  run again, and leave the file where it is until the run has ended")
 
     def _drain(self) -> None:
         for sample in self._sampler.drain():

@@ -48,7 +48,7 @@ class Answers(torch.nn.Module):
         return SimpleNamespace(logits=rows[None, -logits_to_keep:])
 
 
-def named(model: Model) -> str:
+def model_name(model: Model) -> str:
     """Return the model's name for the header."""
     if isinstance(model, str):
         return model
@@ -58,27 +58,29 @@ def named(model: Model) -> str:
     return str(getattr(model, "__name__", type(model).__name__))
 
 
-def loaded(model: Model | None) -> Loaded | None:
+def as_loaded(model: Model | None) -> Loaded | None:
     """Return a Hugging Face model as the engine's `Loaded`; None if it is no such model."""
     if isinstance(model, torch.nn.Module) and hasattr(model, "config"):
-        return Loaded(model, None, facts_of(named(model), model))
+        return Loaded(model, None, facts_of(model_name(model), model))
     return None
 
 
-def reference(
+def make_reference(
     target: Model, draft: Model | None, settings: Settings, law: Law, acceptance: Acceptance
 ) -> Reference | None:
     """Return the models by which bursts are rechecked; None if the target is a mere name."""
-    clean = _module(target, settings, settings.cache)
+    clean = _clean_module(target, settings, settings.cache)
     if clean is None:
         return None
     own = (
-        None if draft is None else _module(draft, settings, settings.draft_cache or settings.cache)
+        None
+        if draft is None
+        else _clean_module(draft, settings, settings.draft_cache or settings.cache)
     )
     return Reference(target=clean, draft=own, certain=draft is None, law=law, acceptance=acceptance)
 
 
-def _module(model: Model, settings: Settings, cache: str) -> torch.nn.Module | None:
+def _clean_module(model: Model, settings: Settings, cache: str) -> torch.nn.Module | None:
     if isinstance(model, str):
         return None
     if not isinstance(model, torch.nn.Module):

@@ -13,11 +13,18 @@ from specprof.engine.loop import PlayedRound
 from specprof.engine.sampling import ProcessedLaw
 from specprof.errors import UsageError
 from specprof.extend import Law, Proposal
-from specprof.recording.checks import chosen, counted, ids, inside, known, ordered
+from specprof.recording.checks import (
+    check_vocabulary,
+    read_count,
+    read_ids,
+    read_optional_count,
+    read_parents,
+    read_path,
+)
 from specprof.recording.models import Rows
-from specprof.recording.rows import logs, rows
+from specprof.recording.rows import copy_rows, log_probs
 
-AS_GIVEN = ProcessedLaw(1.0)
+UNCHANGED_LAW = ProcessedLaw(1.0)
 """The law for rows that are logarithms of probabilities: it changes nothing."""
 
 
@@ -74,7 +81,7 @@ class OpenRound:
     ) -> None:
         self.open = False
         if error is None:
-            self._play(self._played(), None if self._target is None else self._raw)
+            self._play(self._make_played_round(), None if self._target is None else self._raw)
 
     def span(self, name: str) -> AbstractContextManager[None]:
         """Time a part of the round: draft, verify, accept, rollback. Parts may be nested.
@@ -109,20 +116,23 @@ class OpenRound:
 
         Raises UsageError if rows are missing or have a wrong shape, or lack a token's column.
         """
-        self._tokens = ids(tokens, "drafted")
-        self._parents = None if parents is None else ordered(parents, len(self._tokens))
-        self._asked, self._raw = known(asked, "asked"), target_probs is None and draft_probs is None
+        self._tokens = read_ids(tokens, "drafted")
+        self._parents = None if parents is None else read_parents(parents, len(self._tokens))
+        self._asked, self._raw = (
+            read_optional_count(asked, "asked"),
+            target_probs is None and draft_probs is None,
+        )
         if not self._raw:
             if target_logits is not None or draft_logits is not None:
                 hint = "pass the logits of both models, or the probabilities of both"
                 raise UsageError("a round came with logits and with probabilities", hint)
-            target_logits = logs(target_probs, "target")
-            draft_logits = logs(draft_probs, "draft")
-        self._target = rows(target_logits, "target", len(self._tokens) + 1)
-        self._draft = rows(draft_logits, "draft", len(self._tokens))
+            target_logits = log_probs(target_probs, "target")
+            draft_logits = log_probs(draft_probs, "draft")
+        self._target = copy_rows(target_logits, "target", len(self._tokens) + 1)
+        self._draft = copy_rows(draft_logits, "draft", len(self._tokens))
         self._check(certain=certain)
         self._share_vocabulary()
-        inside(self._tokens, "drafted", self._target)
+        check_vocabulary(self._tokens, "drafted", self._target)
 
     def verdict(self, accepted: int | Sequence[int], emitted: Sequence[int]) -> None:
         """Record which drafts were accepted, and the tokens that the round commits, in order.
@@ -133,23 +143,26 @@ class OpenRound:
         Raises UsageError if more tokens were accepted than drafted, or the rows lack a token's
         column.
         """
-        self._verdict = chosen(accepted), ids(emitted, "emitted")
-        self._fits(*self._verdict)
+        self._verdict = read_path(accepted), read_ids(emitted, "emitted")
+        self._check_verdict(*self._verdict)
 
     def lengths(self, *, target: int | None = None, draft: int | None = None) -> None:
         """Record how many tokens each cache holds after the rollback; None: not known."""
-        self._lengths = known(target, "the target's length"), known(draft, "the draft's length")
+        self._lengths = (
+            read_optional_count(target, "the target's length"),
+            read_optional_count(draft, "the draft's length"),
+        )
 
     def forwards(self, *, target: int = 1, draft: int = 0) -> None:
         """Record how many forward passes of each model the round took."""
-        self._forwards = counted(target, "target forwards"), counted(draft, "draft forwards")
+        self._forwards = read_count(target, "target forwards"), read_count(draft, "draft forwards")
 
-    def _fits(self, path: Sequence[int], emitted: Sequence[int]) -> None:
+    def _check_verdict(self, path: Sequence[int], emitted: Sequence[int]) -> None:
         count = len(self._tokens)
         if any(not 0 <= node < count for node in path):
             title = f"{len(path)} drafts were accepted, {path}, of {count} drafted tokens"
             raise UsageError(title, "call drafted first; leave out the correction or bonus")
-        inside(emitted, "emitted", self._target)
+        check_vocabulary(emitted, "emitted", self._target)
 
     def _check(self, *, certain: bool) -> None:
         if self._target is None and min(self._tokens, default=0) < 0:
@@ -170,13 +183,13 @@ class OpenRound:
             shared = min(self._target.shape[-1], self._draft.shape[-1])
             self._target, self._draft = self._target[:, :shared], self._draft[:, :shared]
 
-    def _played(self) -> PlayedRound:
+    def _make_played_round(self) -> PlayedRound:
         if self._verdict is None:
             hint = "call verdict(accepted, emitted) before the round's block ends"
             raise UsageError("a round ended without a verdict", hint)
         target = torch.zeros(len(self._tokens) + 1, 1) if self._target is None else self._target
         path, emitted = self._verdict
-        self._fits(path, emitted)  # drafted may have come after the verdict
+        self._check_verdict(path, emitted)  # drafted may have come after the verdict
         chain = list(range(-1, len(self._tokens) - 1))
         return PlayedRound(
             context=self._context,
@@ -199,7 +212,7 @@ class OpenRound:
         )
 
     def _proposal(self, device: torch.device) -> Proposal:
-        law = self._duty.law if self._raw or self._duty.law.greedy else AS_GIVEN
+        law = self._duty.law if self._raw or self._duty.law.greedy else UNCHANGED_LAW
         drawn = self._draft is not None and not law.greedy
         parents = self._parents
         return Proposal(

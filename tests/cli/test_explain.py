@@ -94,7 +94,7 @@ def test_a_setting_is_explained_as_it_is_given(name):
     """As a profile writes it, or as an option; with the words it can be and its default."""
     told = specprof(name).stdout
     field = name.replace("-", "_")
-    assert told == f"{field}: {plan.described()[field]}\n"
+    assert told == f"{field}: {plan.describe_settings()[field]}\n"
     assert f"--set {field}=VALUE" in told
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from specprof import pocket
-from specprof.errors import EnvironmentMissing, in_a_line
+from specprof.errors import EnvironmentMissing, summarise_error
 
 REACHED_IN_S = 5.0
 """The hub answers within this, or isn't there: its client would try six times, over 23 s."""
@@ -49,7 +49,7 @@ def trouble_with_hub(name: str) -> str | None:
     except HfHubHTTPError:  # what it says of the files is told to whoever asks for them
         return None
     except Exception as trouble:  # noqa: BLE001 - whatever the client's transport calls its errors
-        return in_a_line(trouble, (Exception,))
+        return summarise_error(trouble, (Exception,))
     return None
 
 

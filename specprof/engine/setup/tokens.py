@@ -7,7 +7,7 @@ Ctrl-C, but it lets other threads go on: so one of its own tokenises, and is wai
 import threading
 from typing import Any
 
-from specprof.errors import EnvironmentMissing, in_a_line
+from specprof.errors import EnvironmentMissing, summarise_error
 
 LONGEST_S = 60.0
 """Waited for any text."""
@@ -42,7 +42,7 @@ def token_ids(tokenizer: Any, text: str) -> Any:  # noqa: ANN401 - transformers 
         title = f"its tokenizer takes more than {most_s:.0f} s for {len(text):,} characters"
         raise EnvironmentMissing(title, HINT)
     if raised and not isinstance(raised[0], Exception):  # a panic of Rust's is none
-        title = f"its tokenizer can't read a text: {in_a_line(raised[0])}"
+        title = f"its tokenizer can't read a text: {summarise_error(raised[0])}"
         raise EnvironmentMissing(title, HINT) from raised[0]
     if raised:
         raise raised[0]

@@ -2,7 +2,7 @@
 
 from rich.cells import cell_len
 
-from specprof.plain import counted
+from specprof.plain import format_count
 from specprof.records import Header
 from specprof.tui.figures import clock, count, percent, rate, ratio
 from specprof.tui.sheet import Ink, Sheet, safe
@@ -37,7 +37,7 @@ def draw_trust(sheet: Sheet, snapshot: Snapshot) -> None:
     x = sheet.write(x, 0, state, ink)
     sheet.write(x + 2, 0, _run(snapshot.columns.header), "strong")
     progress = f"  {_progress(snapshot)}"
-    damaged = f"  {counted(snapshot.damaged, 'damaged line')}" if snapshot.damaged else ""
+    damaged = f"  {format_count(snapshot.damaged, 'damaged line')}" if snapshot.damaged else ""
     sheet.right(sheet.width - cell_len(damaged), 0, progress, "plain")
     sheet.right(sheet.width, 0, damaged, "bad")
     items = _doubts(snapshot) + _results(snapshot) + _trust(snapshot)

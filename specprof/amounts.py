@@ -30,7 +30,7 @@ OF_ONE_ROUND = Meta(max_length=MOST_DRAFTED)
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 Width = Annotated[int, Meta(ge=0, le=MOST_DRAFTED)]
 """A number of drafted tokens, or the place of one."""
-Above = Annotated[int, Meta(ge=-1, lt=MOST_DRAFTED)]
+ParentIndex = Annotated[int, Meta(ge=-1, lt=MOST_DRAFTED)]
 """The place of a drafted token's parent; -1 is the last committed token."""
 Token = Annotated[int, Meta(ge=0, lt=MOST_IDS)]
 Tokens = Annotated[
@@ -46,16 +46,16 @@ Size = Annotated[int, Meta(ge=0, le=MOST_EXACT)]
 """A number of bytes or of parameters."""
 Moment = Annotated[int, Meta(ge=0, le=MOST_EXACT)]
 """Nanoseconds since the start of the run; 104 days at most."""
-Stretch = Annotated[int, Meta(ge=0, le=LONGEST_NS)]
+Duration = Annotated[int, Meta(ge=0, le=LONGEST_NS)]
 """A duration in nanoseconds."""
 Share = Annotated[float, Meta(ge=-MAX_ROUNDING_ERROR, le=1 + MAX_ROUNDING_ERROR)]
 """A probability, a mass, a total variation."""
 Nats = Annotated[float, Meta(ge=-1e9, le=1e9)]
 """Nats, logits, and their differences."""
-Surprise = Annotated[float, Meta(ge=-MAX_ROUNDING_ERROR, le=1e6)]
+Nll = Annotated[float, Meta(ge=-MAX_ROUNDING_ERROR, le=1e6)]
 """A negative log-likelihood in nats. Two logits in half precision differ by 131,008 at most. The
 bound is higher, so that an engine with wild logits can still be read."""
-Spread = Annotated[float, Meta(ge=-MAX_ROUNDING_ERROR, le=1e18)]
+Variance = Annotated[float, Meta(ge=-MAX_ROUNDING_ERROR, le=1e18)]
 """A variance, in nats squared."""
 Watts = Annotated[float, Meta(ge=0, le=1e9)]
 Cost = Annotated[float, Meta(ge=0, le=LONGEST_NS)]

@@ -53,7 +53,7 @@ class Damaged:
         return iter(self.first)
 
     def add(self, line: int, reason: Callable[[], str]) -> None:
-        """Count a damaged line; ask for the reasons of the first `MAX_KEPT_REASONS`, and keep them."""
+        """Count a damaged line; keep the reasons of the first `MAX_KEPT_REASONS` lines."""
         self._count += 1
         if len(self.first) < MAX_KEPT_REASONS:
             self.first.append(Damage(line, brief(reason(), MAX_REASON_CHARS)))

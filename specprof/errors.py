@@ -19,7 +19,7 @@ from specprof.plain import brief
 INTERRUPTED = 130
 """Exit code of a run that was stopped by Ctrl-C; what it recorded is kept."""
 MAX_LISTED_NAMES, MAX_NEAREST_NAMES = 40, 12
-"""Up to LISTED known names are all listed; of more, the NEAREST of them."""
+"""How many known names an error lists: all, or if there are more, only the nearest of them."""
 STOPPED = (KeyboardInterrupt, GeneratorExit)
 """Exceptions that are no mistake. Code that catches a plug-in's errors lets them pass."""
 MAX_COMPARED_CHARS = 160

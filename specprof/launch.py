@@ -117,7 +117,7 @@ def _check_index(folder: Path, index: sweep.Index, allowed: trust.Allowed) -> No
 
 def _resume_command(folder: Path, index: sweep.Index) -> str:
     """Return the command that goes on with a sweep, with the options that allow its models."""
-    named = trust.allowing_options(
+    named = trust.list_allow_options(
         run.spec.settings for run in index.runs if run.state != "complete"
     )
     return " ".join(["specprof run --resume", str(folder), *named])
@@ -205,7 +205,7 @@ def _run_beside_dashboard(path: Path, *, force: bool = False) -> int:
             start_new_session=True,  # the dashboard gets a Ctrl-C, and passes it on
             **tied,
         )
-        with _closing_child(child):
+        with _close_child_at_end(child):
             code = _show_dashboard(path, child, log, before)
         return (
             _report_early_failure(child, log)
@@ -277,7 +277,7 @@ def _report_shown_run(path: Path, child: subprocess.Popen[bytes], log: Path, cod
 
 
 @contextlib.contextmanager
-def _closing_child(child: subprocess.Popen[bytes]) -> Iterator[None]:
+def _close_child_at_end(child: subprocess.Popen[bytes]) -> Iterator[None]:
     """Ask the child to close its capture when the block ends, also by a signal or an error."""
     with signals_as_interrupts():
         try:

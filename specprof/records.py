@@ -106,9 +106,9 @@ class Span(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """`draft` and its steps, `verify`, `accept`, `rollback`; `prefill-target`, `prefill-draft`."""
     parent: amounts.Name | None
     """The span that this span lies in; None directly below its round or prefill."""
-    start_ns: amounts.Stretch
+    start_ns: amounts.Duration
     """Since the start of its round or prefill."""
-    ns: amounts.Stretch
+    ns: amounts.Duration
     """Duration on the clock that the header names: an accelerator's events, or the host's clock."""
 
 
@@ -136,7 +136,7 @@ class Drafted(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One drafted token and what became of it."""
 
     token: amounts.Token
-    parent: amounts.Above
+    parent: amounts.ParentIndex
     """Index in the round of the drafted token it follows; -1 for the last committed token."""
     reached: bool
     """Whether it was evaluated: all its ancestors were accepted, and no earlier sibling was.
@@ -174,7 +174,7 @@ class Round(
     """Where the last emitted token stands in that law by token id. It is the mass of tokens with
     lower ids, plus half its own mass. It is uniform over true draws, whatever was drawn before."""
     start_ns: amounts.Moment
-    wall_ns: amounts.Stretch
+    wall_ns: amounts.Duration
     spans: list[Span] = []
     target_forwards: amounts.Count = 1
     draft_forwards: amounts.Count = 0
@@ -205,7 +205,7 @@ class Prefill(
     fed: amounts.Count
     """Tokens that this prefill fed to the target (a walk goes on from the last depth)."""
     start_ns: amounts.Moment
-    wall_ns: amounts.Stretch
+    wall_ns: amounts.Duration
     spans: list[Span] = []
 
 
@@ -237,7 +237,7 @@ class Plain(msgspec.Struct, frozen=True, kw_only=True, tag="plain", tag_field="e
     burst: amounts.Count
     context: amounts.Count
     """Committed tokens before the first step."""
-    steps_ns: list[amounts.Stretch]
+    steps_ns: list[amounts.Duration]
     """Wall time of each step. A step decodes one token; in a batch, one token of every sequence. A
     batch records its steps once for all bursts of a stop."""
 
@@ -249,10 +249,10 @@ class Scored(
 
     context: amounts.Count
     """Committed tokens before the first scored one."""
-    nll: list[amounts.Surprise]
+    nll: list[amounts.Nll]
     """Negative log-likelihood of each token in turn, in nats, given the cached tokens before it."""
     start_ns: amounts.Moment
-    wall_ns: amounts.Stretch
+    wall_ns: amounts.Duration
     target_length: amounts.Count | None = None
     target_kv_bytes: amounts.Size | None = None
     target_evicted: amounts.Count | None = None
@@ -333,7 +333,7 @@ class Rescored(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Target's probability of the token, after temperature and truncation."""
     entropy: amounts.Nats
     """Entropy of the target's law here, after temperature and truncation, in nats."""
-    spread: amounts.Spread
+    spread: amounts.Variance
     """Variance of the log-probability of a token drawn from that law, in nats squared."""
     shortfall: amounts.Nats
     """Largest raw logit less this token's raw logit: 0 for the first choice."""

@@ -34,9 +34,9 @@ MOST_TOKENS = 2**27
 """Tokens of a text, an answer or a window. Loops run over them, and no text here is longer."""
 Nodes = Annotated[int, Meta(ge=1, le=MOST_NODES)]
 Tokens = Annotated[int, Meta(ge=1, le=MOST_TOKENS)]
-Places = Annotated[int, Meta(ge=0, le=MOST_TOKENS)]
+TokenCount = Annotated[int, Meta(ge=0, le=MOST_TOKENS)]
 """A number of tokens that may be 0."""
-Few = Annotated[int, Meta(ge=0, le=2**16)]
+SmallCount = Annotated[int, Meta(ge=0, le=2**16)]
 Layers = Annotated[int, Meta(ge=1, le=2**16)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -146,7 +146,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         meaning("Cache `sink-window`: the most recent tokens kept beside the sinks."),
         option("Cache sink-window: recent tokens kept."),
     ] = 512
-    sinks: Annotated[Few, meaning("Cache `sink-window`: first tokens never evicted.")] = 4
+    sinks: Annotated[SmallCount, meaning("Cache `sink-window`: first tokens never evicted.")] = 4
     block: Annotated[
         Tokens,
         meaning(
@@ -223,7 +223,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         option("walk: depths decoded at."),
     ] = 40
     max_new_tokens: Annotated[
-        Places,
+        TokenCount,
         meaning("New tokens of each burst (walk), or of the whole run (generate)."),
         option("New tokens a burst."),
     ] = 32
@@ -253,13 +253,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             "them."
         ),
     ] = None
-    offset: Annotated[Places, meaning("overlap: added to every position of both models.")] = 0
+    offset: Annotated[TokenCount, meaning("overlap: added to every position of both models.")] = 0
     gap: Annotated[
-        Places,
+        TokenCount,
         meaning("overlap: added to the positions of the last `view` tokens of the draft only."),
     ] = 0
     shift: Annotated[
-        Places,
+        TokenCount,
         meaning("overlap: the draft is compared with the target this many tokens further on."),
     ] = 0
     device: Annotated[
@@ -317,14 +317,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         option("off, rounds, evidence or module."),
     ] = "evidence"
     recheck_context: Annotated[
-        Places,
+        TokenCount,
         meaning(
             "Bursts at most this deep are recomputed without any cache; 0 turns the recheck off."
         ),
         option("Recompute bursts up to this depth without a cache; 0 = none."),
     ] = 4096
     plain_steps: Annotated[
-        Few,
+        SmallCount,
         meaning("Plain decoding steps timed beside each burst, as its baseline; 0 turns them off."),
         option("Plain decoding steps timed beside each burst."),
     ] = 6

@@ -175,7 +175,7 @@ def resume_index(folder: Path) -> Index:
     writing.refuse_links(folder, [INDEX, *(run.file for run in index.runs)])
     for run in index.runs:
         _refuse_other_content(folder / run.file, run)
-    return msgspec.structs.replace(index, runs=[_with_state(folder, run) for run in index.runs])
+    return msgspec.structs.replace(index, runs=[_update_state(folder, run) for run in index.runs])
 
 
 def play_all(folder: Path, index: Index, play: Play, listener: Listener) -> Index:
@@ -240,7 +240,7 @@ def _play_run(run: Run, path: Path, play: Play) -> tuple[Run, Exception | None]:
     return changed(run, state="complete", wall_s=time.monotonic() - started), None
 
 
-def _with_state(folder: Path, run: Run) -> Run:
+def _update_state(folder: Path, run: Run) -> Run:
     """Return the run with the state that its capture shows: complete, or waiting."""
     path = folder / run.file
     if run.state == "complete" and is_regular(path):

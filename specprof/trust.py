@@ -71,7 +71,7 @@ def check_profile(file: Path | None, specs: Sequence[RunSpec], allowed: Allowed)
     _refuse(file or specs[0].profile, rest, [] if allowed.code else code)
 
 
-def allowing_options(asked: Iterable[Settings]) -> list[str]:
+def list_allow_options(asked: Iterable[Settings]) -> list[str]:
     """Return the options that allow all that these settings ask for; embedded models need none."""
     wanted, code = _collect_wanted(asked)
     return [*(_allow_option(name) for name in wanted), *([CODE_OPTION] if code else [])]

@@ -68,7 +68,7 @@ def check_room(path: Path, *, overwrite: bool) -> None:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
+def make_whole_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """Yield a path to write a file at; the file is moved to `path` if the block ends without error.
 
     So `path` is never half a file. The file is made in a private folder beside `path`, so that no
@@ -91,8 +91,8 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 def write(path: Path, content: bytes, *, overwrite: bool) -> None:
-    """Write a file as a whole, or leave what was there; raise as `whole_file` does."""
-    with whole_file(path, overwrite=overwrite) as part:
+    """Write a file as a whole, or leave what was there; raise as `make_whole_file` does."""
+    with make_whole_file(path, overwrite=overwrite) as part:
         part.write_bytes(content)
 
 

@@ -84,7 +84,7 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
     """The last moment counts, not the look before a long run."""
     path = tmp_path / "out"
     with pytest.raises(UsageError, match="exists already"):  # noqa: PT012 - the block is the point
-        with writing.whole_file(path, overwrite=False) as part:
+        with writing.make_whole_file(path, overwrite=False) as part:
             part.write_text("new")
             path.write_text("mine")
     assert path.read_text() == "mine"
@@ -110,7 +110,7 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path):
     path.write_text("mine")
 
     def broken():
-        with writing.whole_file(path, overwrite=True) as part:
+        with writing.make_whole_file(path, overwrite=True) as part:
             part.write_text("half")
             raise ZeroDivisionError
 
@@ -126,7 +126,7 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path):
 def test_a_full_disk_is_a_failed_run_and_a_wrong_place_the_users(tmp_path, number, code):
     """Exit codes 1 and 2; one line with the system's word."""
     with pytest.raises(SpecprofError, match="can't write") as raised:
-        with writing.whole_file(tmp_path / "out", overwrite=False):
+        with writing.make_whole_file(tmp_path / "out", overwrite=False):
             raise OSError(number, os.strerror(number))
     assert raised.value.exit_code == code
     assert os.strerror(number) in raised.value.title

@@ -64,7 +64,7 @@ def _written(
     beside = capture.path.with_name(capture.path.name.removesuffix(".jsonl") + exporter.suffix)
     path = output or beside
     _refuse_the_capture(path, capture.path)
-    with writing.whole_file(path, overwrite=overwrite) as part, _named(member):
+    with writing.make_whole_file(path, overwrite=overwrite) as part, _named(member):
         exporter.write(capture, part)
         if not part.exists():
             raise SpecprofError(f"nothing was written for {path}", "the exporter wrote elsewhere")

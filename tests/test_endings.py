@@ -86,9 +86,9 @@ def test_another_thread_changes_no_handler():
 
 CHILD = """
 import sys, time
-from specprof.endings import LIFELINE, as_interrupts, heed_lifeline
+from specprof.endings import LIFELINE, signals_as_interrupts, heed_lifeline
 import os, subprocess
-with as_interrupts():
+with signals_as_interrupts():
     try:
         heed_lifeline()
         assert LIFELINE not in os.environ
@@ -99,8 +99,8 @@ with as_interrupts():
 """
 STARTER = """
 import subprocess, sys, time
-from specprof.endings import lifeline
-with lifeline("its starter died") as tied:
+from specprof.endings import open_lifeline
+with open_lifeline("its starter died") as tied:
     subprocess.Popen([sys.executable, "-c", *sys.argv[1:]], **tied)
     subprocess.Popen(["sleep", "3"], stdout=subprocess.DEVNULL)  # another child holds it not up
     time.sleep(60)

@@ -83,7 +83,7 @@ def test_a_failed_run_is_told_and_the_next_one_played(folder):
 
     heard = []
     listener = sweep.Listener()
-    listener.ended = lambda index, number, error: heard.append((number, type(error)))
+    listener.run_ended = lambda index, number, error: heard.append((number, type(error)))
     index = sweep.play_all(folder, begun(folder), play, listener)
     assert states(index) == ["complete", "failed", "complete"] * 2
     assert index.runs[1].trouble == "no such model"
@@ -278,7 +278,7 @@ def test_a_full_disk_ends_the_sweep_and_is_told(folder, monkeypatch):
     """The index on disk stays whole, how the run ended is heard, and what to do is said."""
     index, heard = begun(folder), []
     listener = sweep.Listener()
-    listener.ended = lambda index, number, error: heard.append(index.runs[number].state)
+    listener.run_ended = lambda index, number, error: heard.append(index.runs[number].state)
 
     def full(_path, _bytes):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -19,9 +19,9 @@ from specprof import pocket, sweep
 from specprof.capture import read_capture
 from specprof.capture_writer import CaptureWriter
 from specprof.extend import Backend
-from specprof.plan import expand, override, read_profile, swept
+from specprof.plan import expand, override, read_profile, sweep_over
 from specprof.recorder import record
-from specprof.registry import load, member, shipped
+from specprof.registry import load, member, shipped_folder
 from specprof.settings import Profile, RunSpec, Settings, Value
 from specprof.sweep import Index
 
@@ -55,7 +55,7 @@ def main(folder: Path) -> None:
         backend = load(Backend, member("backend", settings.backend))()
         with CaptureWriter(folder / f"{kind}.jsonl", overwrite=True) as writer:
             record(backend, spec, writer, command=["specprof", "run"])
-    example = runpy.run_path(str(shipped("plugins") / "recorded_loop.py"))
+    example = runpy.run_path(str(shipped_folder("plugins") / "recorded_loop.py"))
     (folder / f"{OWN_LOOP}.jsonl").unlink(missing_ok=True)
     example["run"](folder / f"{OWN_LOOP}.jsonl", bursts=2, new=12)
     for path in sorted(folder.glob("*.jsonl")):
@@ -66,7 +66,7 @@ def main(folder: Path) -> None:
 
 def indices() -> dict[str, Index]:
     """Return sweeps' indices: one that was only planned, and one that was stopped half way."""
-    profile = swept(override(read_profile("default"), **SMALL), "depth", ["1", "4"])
+    profile = sweep_over(override(read_profile("default"), **SMALL), "depth", ["1", "4"])
     with tempfile.TemporaryDirectory() as room:
         planned = sweep.begin(Path(room), profile, expand(profile), force=False)
     first, second = planned.runs

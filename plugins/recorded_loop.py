@@ -1,10 +1,10 @@
-"""A speculative loop of one's own, recorded: two Hugging Face models and thirty lines of decoding.
+"""An example of recording your own loop: two Hugging Face models and thirty lines of decoding.
 
     python plugins/recorded_loop.py run.jsonl && specprof diagnose run.jsonl
     python plugins/recorded_loop.py run.jsonl --bug draft-keeps-rejected
 
-The loop is written as one would without specprof; the lines that begin with `now.` tell it what
-happens. `--bug` breaks it on purpose, in a way loops in public repositories were broken.
+The loop is written as it would be without specprof. The lines that begin with `now.` record what
+happens. `--bug` breaks the loop on purpose, as loops in public repositories were broken.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def draw(weights: torch.Tensor) -> int:
 
 def propose(draft: Cached, text: list[int], depth: int) -> tuple[list[int], torch.Tensor]:
     """Draft `depth` tokens after `text`; return them, and [depth, vocab] the logits drawn from."""
-    fed = text[draft.length :] or text[-1:]  # a cache that holds too much still needs the last
+    fed = text[draft.length :] or text[-1:]  # if the cache holds too much, feed the last token
     tokens, rows = list[int](), list[torch.Tensor]()
     for _ in range(depth):
         rows.append(draft.feed(fed)[-1])
@@ -67,9 +67,10 @@ def propose(draft: Cached, text: list[int], depth: int) -> tuple[list[int], torc
 def judge(
     tokens: Sequence[int], draft: torch.Tensor, target: torch.Tensor, bug: str | None
 ) -> tuple[int, int]:
-    """Return how many [K] tokens stand, and the one after them: arXiv 2211.17192, algorithm 1.
+    """Return how many of [K] tokens are accepted, and the token after them.
 
-    draft: [K, vocab] and target: [K+1, vocab] are probabilities.
+    It is algorithm 1 of arXiv 2211.17192. draft: [K, vocab] and target: [K+1, vocab] are
+    probabilities.
     """
     for place, token in enumerate(tokens):
         if torch.rand(()) >= target[place, token] / draft[place, token]:

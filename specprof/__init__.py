@@ -1,6 +1,7 @@
 """specprof: a profiler and diagnostic tool for speculative decoding.
 
-`specprof.record` writes down anybody's own loop (`specprof.recording`); all else is the command.
+`specprof.record` records a decode loop that specprof did not write (`specprof.recording`). All
+else is reached by the command line.
 """
 
 import importlib
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> object:
-    """Return `record`, found by name: readers of captures load neither it nor its torch."""
+    """Return `record`, imported only now: readers of captures load neither it nor torch."""
     if name == "record":
         return importlib.import_module("specprof.recording").record
     raise AttributeError(f"module 'specprof' has no attribute {name!r}")

@@ -1,8 +1,8 @@
-"""What the rest of a capture allows a line to say, and which lines said something else.
+"""Bounds that a line of a capture must keep because of other lines, and the lines that break them.
 
-A line's own numbers are bounded by their types (`amounts`) as it is decoded. Here are the bounds
-that rest on other lines: the header, and how much was read before. Nothing is judged that a wrong
-engine may do: more tokens than a round should commit, a cache of the wrong length.
+Types (`amounts`) bound a line's own numbers as it is decoded. The bounds here depend on the header
+and on the lines before. They let pass what a faulty engine may do, such as a round that commits
+too many tokens, or a cache of the wrong length: the rules judge that.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,20 +13,20 @@ import msgspec
 from specprof import limits
 from specprof.amounts import MOST_DRAFTED, MOST_EXACT
 from specprof.errors import UsageError
-from specprof.plain import brief, counted
+from specprof.plain import brief, format_count
 from specprof.records import Burst, End, Event, Header, Overlaps, Round
 
 MOST_PHASES = 32
-"""Names of top-level spans: each is a column as long as the run."""
+"""Different names of top-level spans: each name becomes a column as long as the run."""
 MOST_NAMES = 4096
-"""Names of spans at all: a run with `detail` module has some for every layer."""
-KEPT = 1000
-"""Damaged lines whose number and reason are kept; of further ones, only how many there are."""
-LONGEST_REASON = 160
+"""Different names of all spans: a run with `detail` module has several for every layer."""
+MAX_KEPT_REASONS = 1000
+"""Damaged lines whose number and reason are kept; further lines are only counted."""
+MAX_REASON_CHARS = 160
 """Characters."""
 _CHAIN = list(range(-1, MOST_DRAFTED))
 _LOOKED_INTO = frozenset({Header, Overlaps, End})
-"""Rare kinds of events, which are only judged one by one."""
+"""Rare kinds of events, which `Bounds.all_hold` leaves to `Bounds.find_violation`."""
 
 
 class Damage(NamedTuple):
@@ -38,13 +38,13 @@ class Damage(NamedTuple):
 
 
 class Damaged:
-    """The lines that could not be read: how many there are, and the first of them with reasons."""
+    """The lines that could not be read: their number, and the reasons of the first of them."""
 
     def __init__(self, lines: Iterable[Damage] = ()) -> None:
         self.first = list(lines)
         self._count = len(self.first)
         self.of: int | None = None
-        """Lines of the file that were read, the header's and these included; None: not known."""
+        """All lines of the file, with the header and the damaged ones; None: not known."""
 
     def __len__(self) -> int:
         return self._count
@@ -53,19 +53,19 @@ class Damaged:
         return iter(self.first)
 
     def add(self, line: int, reason: Callable[[], str]) -> None:
-        """Count a line; ask for its reason, and keep it with the number, while there are few."""
+        """Count a damaged line; keep the reasons of the first `MAX_KEPT_REASONS` lines."""
         self._count += 1
-        if len(self.first) < KEPT:
-            self.first.append(Damage(line, brief(reason(), LONGEST_REASON)))
+        if len(self.first) < MAX_KEPT_REASONS:
+            self.first.append(Damage(line, brief(reason(), MAX_REASON_CHARS)))
 
     def copy(self) -> "Damaged":
-        """Return what is known now; later lines leave it alone."""
+        """Return a copy, which lines that are added later do not change."""
         copied = Damaged(self.first)
         copied._count, copied.of = self._count, self.of
         return copied
 
-    def in_words(self, shown: int = 3) -> list[str]:
-        """Return the first few in words, and how many more there are."""
+    def describe_first(self, shown: int = 3) -> list[str]:
+        """Return a text for each of the first `shown` lines, and for how many more there are."""
         words = [f"line {each.line:,}: {each.reason}" for each in self.first[:shown]]
         more = len(self) - len(words)
         return [*words, f"and {more:,} more"] if more > 0 else words
@@ -76,22 +76,22 @@ class Damaged:
         return self._count > 0 and self._count + 1 == self.of
 
     def sentence(self) -> str:
-        """Say how many lines of how many could not be read, and why; empty where all could."""
+        """Return how many lines of how many could not be read, and why; empty if all could."""
         if not self._count:
             return ""
         if self.total:
-            lines = counted(self._count, "line")
+            lines = format_count(self._count, "line")
             count = f"none of the {lines} after the header could be read"
             count = count if self._count > 1 else "the only line after the header could not be read"
         else:
             of = "" if self.of is None else f" of {self.of:,}"
             count = f"{self._count:,}{of} {'line' if not of and self._count == 1 else 'lines'}"
             count += " could not be read"
-        return f"{count} ({'; '.join(self.in_words())})"
+        return f"{count} ({'; '.join(self.describe_first())})"
 
 
 class Bounds:
-    """Says of each event of one capture, in order, what in it can't be; None where all can."""
+    """Checks the events of one capture, in order, against the header and the events before."""
 
     def __init__(self, header: Header) -> None:
         self._batch = header.spec.settings.batch
@@ -101,10 +101,10 @@ class Bounds:
         self._ended = False
 
     def all_hold(self, events: Sequence[Event], line: int) -> bool:
-        """Whether all of these can be; the first stands in that line of the file, the rest behind.
+        """Return whether all these events keep the bounds.
 
-        Quicker than to ask for each of them, which is what to do where this is False: some may be
-        fine then, and nothing is settled.
+        `line` is the line of the file in which the first of them stands. True takes the events in.
+        After False, ask `find_violation` about each: some may be sound, and none was taken in.
         """
         rounds = [each for each in events if type(each) is Round]
         others = [each for each in events if type(each) is not Round]
@@ -125,39 +125,44 @@ class Bounds:
         batch = self._batch
         for one in rounds:
             drafted, parents = len(one.drafted), [each.parent for each in one.drafted]
-            if one.accepted > drafted or (parents != _CHAIN[:drafted] and _astray(parents)):
+            if one.accepted > drafted or (
+                parents != _CHAIN[:drafted] and _has_late_parent(parents)
+            ):
                 return False
             if one.sequence >= batch or one.shared > batch or one.burst > one.index + line:
                 return False
         return True
 
-    def broken(self, event: Event, line: int) -> str | None:
-        """Return what in an event can't be; it stands in that line of the file, from 1."""
+    def find_violation(self, event: Event, line: int) -> str | None:
+        """Return which bound an event breaks, None if it breaks none; then it is taken in.
+
+        `line` is the line of the file in which it stands, from 1.
+        """
         if self._ended:
             return "it stands behind the run's end line"
         if type(event) is Round:
-            return self._of_round(event, line)
+            return self._find_round_violation(event, line)
         if isinstance(event, Overlaps):
-            return _of_overlaps(event)
+            return _find_overlaps_violation(event)
         if isinstance(event, Burst) and event.sequence >= self._batch:
-            return self._of_sequence(event.sequence)
+            return self._sequence_violation(event.sequence)
         self._ended = isinstance(event, End)
         return "it is another header" if isinstance(event, Header) else None
 
-    def _of_round(self, one: Round, line: int) -> str | None:
+    def _find_round_violation(self, one: Round, line: int) -> str | None:
         drafted, parents = len(one.drafted), [each.parent for each in one.drafted]
         broken: str | None = None
         if one.accepted > drafted:
             broken = f"{one.accepted} accepted of {drafted} drafted tokens"
-        elif parents != _CHAIN[:drafted] and _astray(parents):
+        elif parents != _CHAIN[:drafted] and _has_late_parent(parents):
             broken = "a drafted token hangs on one that comes later"
         elif one.sequence >= self._batch:
-            broken = self._of_sequence(one.sequence)
+            broken = self._sequence_violation(one.sequence)
         elif one.shared > self._batch:
             broken = f"its time is shared by {one.shared:,} of {self._batch:,} sequences"
         elif one.burst > one.index + line:  # each has a round or a line of its own
             broken = f"burst {one.burst:,} can't have begun by round {one.index:,}"
-        elif not (self._knows_names(one) or self._takes_names(one)):
+        elif not (self._knows_names(one) or self._take_names(one)):
             broken = f"more than {MOST_PHASES} names of phases, or {MOST_NAMES:,} of spans"
         elif self._spent_ns + one.wall_ns > MOST_EXACT:
             broken = "its time makes the rounds last longer than 104 days"
@@ -165,13 +170,13 @@ class Bounds:
             self._spent_ns += one.wall_ns
         return broken
 
-    def _of_sequence(self, sequence: int) -> str:
+    def _sequence_violation(self, sequence: int) -> str:
         return f"sequence {sequence:,} of a batch of {self._batch:,}"
 
     def _knows_names(self, one: Round) -> bool:
         return self._names.issuperset([span.name for span in one.spans])
 
-    def _takes_names(self, one: Round) -> bool:
+    def _take_names(self, one: Round) -> bool:
         phases = self._phases | {span.name for span in one.spans if span.parent is None}
         names = self._names | {span.name for span in one.spans}
         if len(phases) > MOST_PHASES or len(names) > MOST_NAMES:
@@ -180,20 +185,20 @@ class Bounds:
         return True
 
 
-def trouble_of(header: Header) -> str | None:
-    """Return what in a header no run can have asked for; None where all can be."""
+def find_header_trouble(header: Header) -> str | None:
+    """Return which setting in a header no run can have; None if a run can have them all."""
     try:
-        limits.check_given(msgspec.structs.asdict(header.spec.settings))
+        limits.check_values(msgspec.structs.asdict(header.spec.settings))
     except UsageError as trouble:
         return f"{trouble.title}; {trouble.hint}"
     return None
 
 
-def _of_overlaps(read: Overlaps) -> str | None:
+def _find_overlaps_violation(read: Overlaps) -> str | None:
     lengths = {len(each) for each in (read.overlap, read.agree, read.target_nll, read.draft_nll)}
     return None if len(lengths) == 1 else "its lists are of unequal lengths"
 
 
-def _astray(parents: list[int]) -> bool:
-    """Whether some parent does not come before its child."""
+def _has_late_parent(parents: list[int]) -> bool:
+    """Return whether some parent does not come before its child."""
     return any(parent >= place for place, parent in enumerate(parents))

@@ -1,8 +1,8 @@
 """The capture file: one JSON line an event, read whole or as it grows.
 
 Knows lines and bytes; nothing of models, evidence or screens. A killed run leaves at most one torn
-last line, which every reader skips. A capture may come from anywhere: no file makes a reader do
-worse than raise CaptureUnreadable or count a damaged line. `capture_writer` makes the file.
+last line, which every reader skips. A capture may come from anywhere. Whatever it holds, a reader
+does no more than raise CaptureUnreadable or count a damaged line. `capture_writer` makes the file.
 """
 
 import contextlib
@@ -15,74 +15,74 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from specprof.bounds import Bounds, Damaged, trouble_of
+from specprof.bounds import Bounds, Damaged, find_header_trouble
 from specprof.errors import CaptureReplaced, CaptureUnreadable
 from specprof.reading import open_regular
 from specprof.reasons import reason_of
 from specprof.records import SCHEMA, End, Event, Header, Overlaps, Round, Scan, Scored
 from specprof.settings import Settings
 
-PIECE = 2**20
-"""Bytes read at once where nobody needs all events together."""
-TOGETHER = 1 << 18
-"""Bytes of lines that are read together: what is decoded of them stays in a processor's cache."""
-MOST_TOGETHER = 4096
-"""Lines that are decoded together: a line of a few bytes takes more than these once it is read."""
-LONGEST_LINE = 64 << 20
-"""Bytes; a longer line is damage. The longest real ones, rechecks, stay far below."""
-LONGEST_SKIP = 256 << 20
-"""Bytes; where no line ends within so many, nothing that follows is looked for."""
-RESULTS = (Round, Scored, Overlaps, Scan)
+PIECE_BYTES = 2**20
+"""Bytes read at once by readers that don't need all events together."""
+BATCH_BYTES = 1 << 18
+"""Bytes read together: so few that the decoded events stay in the processor's cache."""
+BATCH_LINES = 4096
+"""Lines decoded together: an event takes more memory than its line, if the line is short."""
+MAX_LINE_BYTES = 64 << 20
+"""Bytes; a longer line is damage. The longest real lines, rechecks, stay far below."""
+MAX_SKIPPED_BYTES = 256 << 20
+"""Bytes; if an overlong line doesn't end within these, the rest of the file is not read."""
+RESULT_EVENTS = (Round, Scored, Overlaps, Scan)
 """Events that a run is made for."""
 TAIL_BYTES = 64
-"""Kept of what was read last: it tells a file that has grown from one that was recorded anew."""
-_BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""The last bytes read are kept. They show whether the file has grown or was recorded anew."""
+_DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _decoder = msgspec.json.Decoder[Event](Event)
 
 
 class CaptureReader:
-    """Reads a capture from its start and, called again, whatever has been appended since."""
+    """Reads a capture from its start; called again, it reads what has been appended since."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.damaged = Damaged()
-        """The lines that were no event, or said what can't be, and were skipped."""
+        """The lines that were skipped: they were no event, or broke a bound."""
         self.torn = False
         """Whether the file ended inside a line when it was last read."""
         self.offset = 0
-        """Bytes read, as far as they were whole lines."""
+        """Bytes of the whole lines that were read."""
         self._lines = 0
         self._size = 0
         """Bytes of the file when it was last read."""
         self._tail = b""
         self._endless = False
-        """Whether a line was met that doesn't end."""
+        """Whether reading stopped at a line that doesn't end within `MAX_SKIPPED_BYTES` bytes."""
         self._bounds: Bounds | None = None
-        """What the header, and the lines so far, allow; None before the header."""
+        """The bounds that the header and the lines so far set; None before the header."""
 
     def poll(self, limit: int | None = None, file: BinaryIO | None = None) -> list[Event]:
         """Return the complete events since the last call, from about `limit` bytes at most.
 
-        `file` is the capture where the caller holds it open; a file that has been deleted can be
-        read no other way. What is appended meanwhile is left to the next call.
+        A caller that holds the capture open passes it as `file`: a deleted file can be read in no
+        other way. Lines that are appended meanwhile are left to the next call.
 
-        Raises CaptureUnreadable where the file can't be read or is no capture, CaptureReplaced
-        where it no longer holds what was read before.
+        Raises CaptureUnreadable if the file can't be read or is no capture, CaptureReplaced if it
+        no longer holds what was read before.
         """
         try:
-            with contextlib.ExitStack() as stack, no_collection():
+            with contextlib.ExitStack() as stack, without_garbage_collection():
                 file = file or stack.enter_context(open_regular(self.path))
                 return self._events(file, limit)
         except OSError as trouble:
-            raise unreadable(self.path, trouble) from trouble
+            raise unreadable_error(self.path, trouble) from trouble
 
     def pieces(
-        self, size: int = PIECE, file: BinaryIO | None = None, until: int | None = None
+        self, size: int = PIECE_BYTES, file: BinaryIO | None = None, until: int | None = None
     ) -> Iterator[list[Event]]:
         """Yield the complete events since the last call, from about `size` bytes at a time.
 
-        What is appended after the first piece is left to the next call, as is what lies behind
-        `until`, the end of a line. `file` is as for `poll`.
+        Lines that are appended after the first piece are left to the next call. So are lines
+        behind `until`, an offset at which a line ends. `file` is as for `poll`.
         """
         before, end = -1, until
         while before < self.offset and (end is None or self.offset < end):
@@ -92,36 +92,36 @@ class CaptureReader:
 
     @property
     def mark(self) -> tuple[int, bytes]:
-        """How far the file was read, and the last bytes of that: the same of the same file."""
+        """The offset and the last bytes before it; equal for two readers of an unchanged file."""
         return self.offset, self._tail
 
     def _events(self, file: BinaryIO, limit: int | None) -> list[Event]:
         events = list[Event]()
         for lines in self._whole_lines(file, limit):
-            for start in range(0, len(lines), MOST_TOGETHER):
-                events += self._decoded(lines[start : start + MOST_TOGETHER])
+            for start in range(0, len(lines), BATCH_LINES):
+                events += self._decode(lines[start : start + BATCH_LINES])
         return events
 
     def _whole_lines(self, file: BinaryIO, limit: int | None) -> Iterator[list[bytes]]:
-        """Yield lines that have ended, without their ends, and the beginnings of overlong ones."""
+        """Yield complete lines, without their line ends, and the beginnings of overlong lines."""
         size = self._size = file.seek(0, os.SEEK_END)
         self._refuse_replaced(file, size)
         started = file.seek(self.offset)
         until = size if limit is None else min(size, started + limit)
-        until = max(until, 1)  # some systems' files state no size: their first line tells
+        until = max(until, 1)  # some systems' files state a size of 0: read one line to find out
         self.torn = self._endless
         while self.offset < until and not self._endless:
-            piece = file.read(min(until - self.offset, TOGETHER, LONGEST_LINE))
+            piece = file.read(min(until - self.offset, BATCH_BYTES, MAX_LINE_BYTES))
             whole, end, _ = piece.rpartition(b"\n")
             file.seek(self.offset + len(whole) + len(end))
             if end:
                 self.offset, self._tail = file.tell(), (whole + end)[-TAIL_BYTES:]
                 yield whole.split(b"\n")
                 continue
-            line = file.readline(LONGEST_LINE)
+            line = file.readline(MAX_LINE_BYTES)
             if line.endswith(b"\n"):
                 self.offset += len(line)
-            elif self._skipped_to_the_next(file, line):
+            elif self._skip_to_next_line(file, line):
                 self.offset = file.tell()
             else:
                 self.torn = bool(line)
@@ -132,40 +132,42 @@ class CaptureReader:
     def _refuse_replaced(self, file: BinaryIO, size: int) -> None:
         file.seek(max(0, self.offset - len(self._tail)))
         if size < self.offset or file.read(len(self._tail)) != self._tail:
-            raise replaced(self.path)
+            raise replaced_error(self.path)
 
-    def _skipped_to_the_next(self, file: BinaryIO, line: bytes) -> bool:
-        """Skip the rest of an overlong line, holding no more than a piece of it at a time."""
-        if len(line) < LONGEST_LINE:
+    def _skip_to_next_line(self, file: BinaryIO, line: bytes) -> bool:
+        """Skip the rest of an overlong line, a piece at a time; False if its end was not found."""
+        if len(line) < MAX_LINE_BYTES:
             return False
         if not self.offset:
-            raise no_capture(self.path)
-        left = LONGEST_SKIP
-        while left > 0 and (piece := file.readline(PIECE)):
+            raise not_a_capture_error(self.path)
+        left = MAX_SKIPPED_BYTES
+        while left > 0 and (piece := file.readline(PIECE_BYTES)):
             left -= len(piece)
             if piece.endswith(b"\n"):
                 return True
         self._endless = left <= 0
         return False
 
-    def _decoded(self, lines: list[bytes]) -> list[Event]:
-        """Return the events among the next lines of the file; count the others."""
+    def _decode(self, lines: list[bytes]) -> list[Event]:
+        """Return the events in the next lines of the file; count the damaged lines."""
         if self._bounds is None:
-            header = _header(self.path, lines[0])
+            header = _decode_header(self.path, lines[0])
             self._bounds, self._lines = Bounds(header), 1
             self.damaged.of = 1
-            return [header, *self._decoded(lines[1:])]
+            return [header, *self._decode(lines[1:])]
         events, wrong, first = list[Event](), dict[int, Callable[[], str]](), self._lines + 1
         for number, line in enumerate(lines, first):
             try:
                 events.append(_decoder.decode(line))
-            except _BROKEN:
+            except _DECODE_ERRORS:
                 wrong[number] = partial(_reason_of, line)
         self._lines += len(lines)
         self.damaged.of = self._lines
         if not self._bounds.all_hold(events, first):
             numbers = [each for each in range(first, first + len(lines)) if each not in wrong]
-            judged = [self._bounds.broken(*each) for each in zip(events, numbers, strict=True)]
+            judged = [
+                self._bounds.find_violation(*each) for each in zip(events, numbers, strict=True)
+            ]
             wrong |= {
                 number: partial(str, why)
                 for number, why in zip(numbers, judged, strict=True)
@@ -186,12 +188,12 @@ class Capture:
         self.path = path
         self.header = header
         self.events = events
-        """In the order of the file. One that `capture_file` opened reads them anew each time."""
+        """In the order of the file. `capture_file.open_capture` reads them anew each time."""
         self._damaged, self._torn = damaged, torn
 
     @property
     def damaged(self) -> Damaged:
-        """The lines that were no event, or said what can't be."""
+        """The lines that were no event, or broke a bound."""
         return self._damaged
 
     @property
@@ -201,15 +203,15 @@ class Capture:
 
     @property
     def end(self) -> End | None:
-        """The closing line; None while the run goes on, or when it was killed."""
+        """The closing line; None while the run goes on, or if it was killed."""
         last = self.events[-1] if self.events else None
         return last if isinstance(last, End) else None
 
     @property
     def unreadable(self) -> str | None:
-        """Why it holds no result: lines are damaged, and no result could be read; else None."""
+        """Why no result could be read, if lines are damaged and none is left; else None."""
         unasked = self.header.spec.settings.detail == "off"
-        read = unasked or any(isinstance(each, RESULTS) for each in self.events)
+        read = unasked or any(isinstance(each, RESULT_EVENTS) for each in self.events)
         return None if read else self.damaged.sentence() or None
 
     @property
@@ -219,57 +221,57 @@ class Capture:
 
 
 def read_capture(path: Path) -> Capture:
-    """Read a whole capture, forgiving a torn last line and naming damaged ones.
+    """Read a whole capture; leave out a torn last line and damaged lines, and count the latter.
 
-    Raises CaptureUnreadable where the file is missing, empty, no capture, or of a newer schema.
+    Raises CaptureUnreadable if the file is missing, empty, no capture, or of a newer schema.
     """
     reader = CaptureReader(path)
     events = reader.poll()
     if not events:
-        raise no_line(path)
+        raise no_line_error(path)
     header, *rest = events
     assert isinstance(header, Header)  # noqa: S101 - the first line is a header or was refused
     return Capture(path=path, header=header, events=rest, damaged=reader.damaged, torn=reader.torn)
 
 
-def no_line(path: Path) -> CaptureUnreadable:
-    """Return the error of a file that has not one whole line."""
+def no_line_error(path: Path) -> CaptureUnreadable:
+    """Return the error for a file without one whole line."""
     hint = "the run may have been stopped before its first line; record again"
     return CaptureUnreadable(f"{path} holds no complete line", hint)
 
 
-def ruined(path: Path | str, damage: str) -> CaptureUnreadable:
-    """Return the error of a capture whose lines are damaged, so that none of its results is left.
+def no_result_error(path: Path | str, damage: str) -> CaptureUnreadable:
+    """Return the error for a capture so damaged that no result could be read.
 
-    `damage` says how many and why.
+    `damage` says how many lines are damaged, and why.
     """
     title = f"{path} holds no result that could be read: {damage}"
     return CaptureUnreadable(title, "record again, or copy the file anew")
 
 
-def no_capture(path: Path) -> CaptureUnreadable:
-    """Return the error of a file that holds something else."""
+def not_a_capture_error(path: Path) -> CaptureUnreadable:
+    """Return the error for a file that is no capture."""
     hint = "a capture begins with a specprof header line; `specprof run -o FILE` writes one"
     return CaptureUnreadable(f"{path} is not a specprof capture", hint)
 
 
-def replaced(path: Path) -> CaptureReplaced:
-    """Return the error of a file that no longer holds what was read of it."""
-    hint = "open it again to read the new one from its start"
+def replaced_error(path: Path) -> CaptureReplaced:
+    """Return the error for a file that no longer holds what was read before."""
+    hint = "open it again to read the new file from its start"
     return CaptureReplaced(f"{path} was overwritten while it was read", hint)
 
 
-def unreadable(path: Path, trouble: OSError) -> CaptureUnreadable:
-    """Return the error of a file that the system won't let be read."""
+def unreadable_error(path: Path, trouble: OSError) -> CaptureUnreadable:
+    """Return the error for a file that the system refuses to read."""
     hint = "give the path of a file that `specprof run` wrote"
     return CaptureUnreadable(f"can't read {path}: {trouble.strerror}", hint)
 
 
 @contextlib.contextmanager
-def no_collection() -> Iterator[None]:
-    """Put garbage collection off while records are made and laid out: none of them is garbage.
+def without_garbage_collection() -> Iterator[None]:
+    """Turn garbage collection off inside the block, where many records are made and all are kept.
 
-    To look through them again and again takes as long as to decode them.
+    Otherwise the collector would look through them again and again, as long as decoding takes.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -281,14 +283,12 @@ def no_collection() -> Iterator[None]:
 
 
 def _reason_of(line: bytes) -> str:
-    """Return why a line, given without its end, is no event; an overlong one was cut, and has none.
-
-    Asked with its end: where a text is not closed, that is what is wrong with it.
-    """
-    whole = line if len(line) >= LONGEST_LINE else line + b"\n"
+    """Return why a line, given without its line end, is no event."""
+    # With the line end msgspec names a text that is not closed. An overlong line was cut before it.
+    whole = line if len(line) >= MAX_LINE_BYTES else line + b"\n"
     try:
         _decoder.decode(whole)
-    except _BROKEN as trouble:
+    except _DECODE_ERRORS as trouble:
         return reason_of(trouble, whole, Event)
     return "it is no event"
 
@@ -298,13 +298,13 @@ class _Start(msgspec.Struct):
     schema: int
 
 
-def _header(path: Path, line: bytes) -> Header:
+def _decode_header(path: Path, line: bytes) -> Header:
     try:
         start = msgspec.json.decode(line, type=_Start)
-    except _BROKEN:
+    except _DECODE_ERRORS:
         start = None
     if start is None or start.event != "header":
-        raise no_capture(path)
+        raise not_a_capture_error(path)
     if start.schema > SCHEMA:
         found = f"{path} has capture schema {start.schema}; this specprof reads up to {SCHEMA}"
         raise CaptureUnreadable(
@@ -312,21 +312,21 @@ def _header(path: Path, line: bytes) -> Header:
         )
     written: object = line
     try:
-        written = _known_settings(msgspec.json.decode(line))
+        written = _drop_unknown_settings(msgspec.json.decode(line))
         header = msgspec.convert(written, Header)
-    except _BROKEN as broken:
-        raise _damaged_header(path, reason_of(broken, written, Header)) from broken
-    if (trouble := trouble_of(header)) is not None:
-        raise _damaged_header(path, trouble)
+    except _DECODE_ERRORS as broken:
+        raise _damaged_header_error(path, reason_of(broken, written, Header)) from broken
+    if (trouble := find_header_trouble(header)) is not None:
+        raise _damaged_header_error(path, trouble)
     return header
 
 
-def _damaged_header(path: Path, trouble: str) -> CaptureUnreadable:
+def _damaged_header_error(path: Path, trouble: str) -> CaptureUnreadable:
     return CaptureUnreadable(f"{path} has a damaged header: {trouble}", "record again")
 
 
-def _known_settings(header: dict[str, Any]) -> dict[str, Any]:
-    """Return the header without the settings a later version added: they misinform nobody."""
+def _drop_unknown_settings(header: dict[str, Any]) -> dict[str, Any]:
+    """Return the header without settings that a later version added: they change nothing here."""
     spec = header.get("spec")
     if isinstance(spec, dict) and isinstance(spec.get("settings"), dict):
         known = {k: v for k, v in spec["settings"].items() if k in Settings.__struct_fields__}

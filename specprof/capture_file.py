@@ -1,8 +1,8 @@
-"""A capture whose events are read from its file anew each time they are gone through.
+"""A capture that reads its events from the file anew each time they are iterated over.
 
-None of them is kept, so a file of any length takes the memory of one piece. What is known only at
-the end of the file (its closing line, its damage) is known after the first time through. Knows
-pieces of a capture; nothing of what is made of them.
+It keeps no event, so a file of any length takes the memory of one piece. The closing line and the
+damage are known after the first time through the file. Knows pieces of a capture; nothing of what
+its readers make of them.
 """
 
 import contextlib
@@ -13,33 +13,33 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, overload
 
 from specprof.bounds import Damaged
-from specprof.capture import Capture, CaptureReader, no_line, replaced, unreadable
+from specprof.capture import Capture, CaptureReader, no_line_error, replaced_error, unreadable_error
 from specprof.reading import open_regular
 from specprof.records import End, Event, Header
 
 PIECE_BYTES = 1 << 18
-"""Of the file, read at a time: what is decoded of it stays in a processor's cache."""
+"""Bytes read at a time: so few that the decoded events stay in the processor's cache."""
 
 
 @contextlib.contextmanager
 def open_capture(path: Path) -> Iterator[Capture]:
-    """Yield a capture that is read as far as the file goes the first time through.
+    """Yield a capture that ends where the file ends the first time it is read through.
 
-    Raises CaptureUnreadable as `read_capture` does; going through the events raises
-    CaptureReplaced where the file is overwritten meanwhile.
+    Raises CaptureUnreadable as `read_capture` does. Iterating over the events raises
+    CaptureReplaced if the file is overwritten meanwhile.
     """
     try:
         file = open_regular(path)
     except OSError as trouble:
-        raise unreadable(path, trouble) from trouble
-    with file:  # held open: every time through reads the same file, whatever becomes of its name
+        raise unreadable_error(path, trouble) from trouble
+    with file:  # held open, so that the same file is read each time even if it is renamed
         yield _CaptureFile(path, file)
 
 
 class FileEvents(Sequence[Event]):
-    """The events behind a capture's header.
+    """The events after a capture's header.
 
-    Going through them holds a piece at a time. To be asked for one by its place, it holds them all.
+    Iteration holds a piece of them at a time. Indexing, such as `events[3]`, holds them all.
     """
 
     def __init__(self, path: Path, file: BinaryIO, header: Header) -> None:
@@ -51,7 +51,7 @@ class FileEvents(Sequence[Event]):
 
     @property
     def found(self) -> "_Found":
-        """What is known at the end of the file; goes through it where nobody has yet."""
+        """What is known at the end of the file; the first call reads the file through."""
         if self._found is None:
             deque(self, maxlen=0)
         assert self._found is not None  # noqa: S101 - set at the end of every time through
@@ -61,7 +61,7 @@ class FileEvents(Sequence[Event]):
         reader, before, count, last = CaptureReader(self._path), self._found, 0, None
         written = _Written.of(self._file)
         if reader.poll(1, self._file) != [self._header]:
-            raise replaced(self._path)
+            raise replaced_error(self._path)
         until = None if before is None else before.mark[0]
         for piece in reader.pieces(PIECE_BYTES, self._file, until):
             yield from piece
@@ -72,9 +72,9 @@ class FileEvents(Sequence[Event]):
         if before is None:
             self._found = self._found or found
         elif (before.events, before.mark) != (found.events, found.mark):
-            raise replaced(self._path)
-        if (before or found).written.differs(_Written.of(self._file)):
-            raise replaced(self._path)
+            raise replaced_error(self._path)
+        if (before or found).written.was_overwritten(_Written.of(self._file)):
+            raise replaced_error(self._path)
 
     def __len__(self) -> int:
         return self.found.events
@@ -101,35 +101,35 @@ class _Written(NamedTuple):
 
     @classmethod
     def of(cls, file: BinaryIO) -> "_Written":
-        """Return it as it is now."""
+        """Return the size and the time of a file as they are now."""
         found = os.fstat(file.fileno())
         return cls(found.st_size, found.st_mtime_ns)
 
-    def differs(self, now: "_Written") -> bool:
-        """Whether it was written over: written, and no longer for it."""
+    def was_overwritten(self, now: "_Written") -> bool:
+        """Return whether the file was written over since: written, but not longer."""
         return now.size <= self.size and now != self
 
 
 class _Found(NamedTuple):
-    """What one knows of a file's events once one has gone through them."""
+    """What is known of a file's events after reading the file through."""
 
     events: int
-    """How many there are."""
+    """The number of events."""
     end: End | None
     damaged: Damaged
     torn: bool
     mark: tuple[int, bytes]
     written: _Written
-    """Of the file, as the first time through began."""
+    """The file's size and time when the first time through began."""
 
 
 class _CaptureFile(Capture):
-    """A capture of which only the header is held; asked for its end, it goes through all of it."""
+    """A capture that holds only its header; its end and damage are found by reading it through."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         header = next(iter(CaptureReader(path).poll(1, file)), None)
         if not isinstance(header, Header):
-            raise no_line(path)
+            raise no_line_error(path)
         self._read = FileEvents(path, file, header)
         super().__init__(path=path, header=header, events=self._read, damaged=Damaged(), torn=False)
 

@@ -1,7 +1,7 @@
 """Writes a capture: one JSON line an event, at once, so that it can be read while it grows.
 
-Knows lines and bytes; nothing of models. A line goes out in one `write`, alone or with those that
-follow it at once, so a killed run leaves at most one torn last line. A full disk stops the
+Knows lines and bytes; nothing of models. A line goes out in one `write`, alone or with the lines
+that follow it at once, so a killed run leaves at most one torn last line. A full disk stops the
 recording, never the run.
 """
 
@@ -15,13 +15,13 @@ from typing import Self
 
 import msgspec
 
-from specprof.locking import claimed, leads_to, this_boot
+from specprof.locking import claim, is_name_of, read_boot_id
 from specprof.plain import as_json
 from specprof.records import Event, Header
 
 
 class CaptureWriter:
-    """Appends events to a new file; `lost` counts those that could not be written.
+    """Appends events to a new file; `lost` counts the events that could not be written.
 
     The file is locked while it is open, so that it has one writer. A process that is forked from
     this one keeps no hold on it.
@@ -32,9 +32,9 @@ class CaptureWriter:
         self.write_ns = 0
         self.lost = 0
         self.trouble: str | None = None
-        """Why recording stopped, in the system's words; None while all is well."""
+        """Why recording stopped, in the system's words; None while it goes on."""
         self._place = Path(os.path.abspath(path))  # noqa: PTH100 - a link stays a link
-        self._file, self.locked = claimed(path, overwrite=overwrite)
+        self._file, self.locked = claim(path, overwrite=overwrite)
         self._length = 0
         self._held: list[bytes] = []
         _writers.add(self)
@@ -42,16 +42,16 @@ class CaptureWriter:
     @property
     def gone(self) -> bool:
         """Whether the open file has lost its name: it was deleted, or another took its place."""
-        return not leads_to(self._place, self._file)
+        return not is_name_of(self._place, self._file)
 
     def write(self, event: Event, *, more: bool = False) -> None:
-        """Append one event; one that has `more` following at once is written with them.
+        """Append one event. With `more`, other events follow at once, and it is written with them.
 
-        Never raises: after a failed write events are only counted.
+        It never raises. After a failed write, events are only counted.
         """
         started = time.perf_counter_ns()
         if isinstance(event, Header):
-            boot = this_boot() if self.locked else None
+            boot = read_boot_id() if self.locked else None
             event = msgspec.structs.replace(event, locked_on=boot)
         if self.trouble is None:
             self._held.append(_line(event))
@@ -70,12 +70,12 @@ class CaptureWriter:
             self._file = -1
 
     def forget(self) -> None:
-        """Remove the open file; one that has taken its name is left alone."""
+        """Remove the open file; if another file has taken its name, leave that alone."""
         if not self.gone:
             self._place.unlink()
 
     def let_go(self) -> None:
-        """Close the file, unwritten, in a process that was forked from the recording one."""
+        """Close the file and write nothing, in a process that was forked from the recording one."""
         self._held, self.trouble = [], "this process was forked from the recording one"
         self.close()
 

@@ -1,8 +1,8 @@
-"""How a program is told to end: by a signal, or because whoever started it has died.
+"""What ends a program from outside: a signal, or the death of the process that started it.
 
-Knows signals and processes; not what is ended. Whatever ends a program, a Ctrl-C, a SIGTERM, a
-closed terminal or the death of its starter, it becomes a KeyboardInterrupt with the reason in it,
-so that one path closes what is open.
+Knows signals and processes; not what they end. A Ctrl-C, a SIGTERM, a closed terminal and the
+death of the starter all become a KeyboardInterrupt that holds the reason. So one path closes what
+is open.
 """
 
 import contextlib
@@ -16,36 +16,36 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 LIFELINE = "SPECPROF_LIFELINE"
-"""In the environment of a child: a pipe's descriptor, a colon, what it means when it ends."""
+"""Variable in a child's environment: a pipe's descriptor, a colon, and the reason if it closes."""
 ONE_ENDING_S = 1.0
-"""Signals within so long are one ending: a closed terminal sends several. A Ctrl-C is meant."""
+"""Signals within this time count as one, for a closed terminal sends several; not a Ctrl-C."""
 CLOSING_S = 5.0
-"""Given to a child nobody watches any more to close its capture; then it is on its own."""
+"""How long to wait for a child to close its capture; then it goes on alone."""
 PATIENCE_S = 30.0
-"""A long forward pass may have to finish before a recorder can close its capture."""
+"""How long a recorder may take to close its capture: a long forward pass may have to finish."""
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Handler = Callable[[int, object], None]
 
 
 class _Ending:
-    """What has told this process to end: the last signal, and the reason where one is known."""
+    """The signal that is to end this process, and the reason if one is known."""
 
     def __init__(self) -> None:
         self.number: int | None = None
         self.depth = 0
-        """Blocks that are open, one inside another."""
+        """How many `signals_as_interrupts` blocks are open, one inside another."""
         self.at_s = 0.0
         self.reason = ""
         self.held = self.late = False
-        """Whether no interrupt may be raised now, and whether one came meanwhile."""
+        """`held`: no interrupt may be raised now. `late`: one came meanwhile."""
 
     def interrupt(self, number: int, _frame: object) -> None:
-        """Take a signal as a Ctrl-C; another that comes with it says nothing new, but a Ctrl-C."""
-        told, at_s = self.number, self.at_s
+        """Raise KeyboardInterrupt for a signal; soon after another, only if both are Ctrl-C."""
+        before, at_s = self.number, self.at_s
         self.number, self.at_s = number, time.monotonic()
-        insisted = told == number == signal.SIGINT
-        if told is None or insisted or self.at_s - at_s > ONE_ENDING_S:
+        insisted = before == number == signal.SIGINT
+        if before is None or insisted or self.at_s - at_s > ONE_ENDING_S:
             if self.held:
                 self.late = True
                 return
@@ -56,11 +56,11 @@ _ending = _Ending()
 
 
 @contextlib.contextmanager
-def as_interrupts() -> Iterator[None]:
+def signals_as_interrupts() -> Iterator[None]:
     """Turn each signal that ends a program into a KeyboardInterrupt, inside the block."""
     _ending.depth += 1
     try:
-        with on_signals(_ending.interrupt, _ENDING):
+        with handle_signals(_ending.interrupt, _ENDING):
             yield
     finally:
         _ending.depth -= 1
@@ -69,18 +69,18 @@ def as_interrupts() -> Iterator[None]:
 
 
 def interrupt_due() -> KeyboardInterrupt | None:
-    """Return what this process was told to end by, inside `as_interrupts`; None if it wasn't.
+    """Return the interrupt of a signal that came inside `signals_as_interrupts`; None if none came.
 
-    A foreign module may take the interrupt for an error of its own; a finaliser swallows it.
+    It may have been lost: a foreign module may take it for its own error, a finaliser swallows it.
     """
     return None if _ending.number is None else KeyboardInterrupt(_ending.reason)
 
 
 def end_by_code() -> None:
-    """Let this process end with an exit code after an interrupt, as it is documented.
+    """Let this process end with its documented exit code after an interrupt.
 
-    Python ends by SIGINT instead where the interrupt passed through code that a C module ran, also
-    if it was dealt with since. Running anything that way forgets it.
+    If the interrupt passed through code that a C module ran, Python remembers it and ends by SIGINT
+    instead, even if the interrupt was handled. Running any code in that way makes Python forget it.
     """
     import ctypes
 
@@ -88,14 +88,14 @@ def end_by_code() -> None:
 
 
 @contextlib.contextmanager
-def on_signals(handler: Handler, numbers: tuple[int, ...] = _ENDING[1:]) -> Iterator[None]:
-    """Hand signals to `handler` inside the block, and put back what was there.
+def handle_signals(handler: Handler, numbers: tuple[int, ...] = _ENDING[1:]) -> Iterator[None]:
+    """Hand signals to `handler` inside the block, and put the old handlers back after it.
 
-    A signal that is ignored stays so: `nohup` and a script's background ask for that.
+    An ignored signal stays ignored: `nohup` and a script's background jobs rely on that.
     """
     heard = [each for each in numbers if signal.getsignal(each) not in {signal.SIG_IGN, None}]
     if threading.current_thread() is not threading.main_thread():
-        heard = []  # only the main thread may
+        heard = []  # only the main thread may set handlers
     before = [signal.signal(number, handler) for number in heard]
     try:
         yield
@@ -105,13 +105,13 @@ def on_signals(handler: Handler, numbers: tuple[int, ...] = _ENDING[1:]) -> Iter
 
 
 @contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Do the block whole: an interrupt that comes inside it is raised behind it.
+def hold_interrupts() -> Iterator[None]:
+    """Run the block to its end: an interrupt that comes inside it is raised after it.
 
-    Short blocks only: a second Ctrl-C can't end them either.
+    Use it for short blocks only: a second Ctrl-C can't end them either.
     """
-    if not _ending.depth:  # a program of somebody's, with handlers of its own
-        with undisturbed(ending=False):
+    if not _ending.depth:  # a user's program that calls `specprof.record` has its own handlers
+        with hold_signals(ending=False):
             yield
         return
     _ending.held = True
@@ -125,21 +125,21 @@ def uninterrupted() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def undisturbed(*, ending: bool) -> Iterator[None]:
-    """Hold signals back inside the block; they come after it, unless the run is `ending` anyway."""
+def hold_signals(*, ending: bool) -> Iterator[None]:
+    """Hold signals back inside the block. Raise one after it, unless the run is `ending` anyway."""
     came = list[int]()
-    with on_signals(lambda number, _: came.append(number), _ENDING):
+    with handle_signals(lambda number, _: came.append(number), _ENDING):
         yield
     for number in came[: 0 if ending else 1]:
         signal.raise_signal(signal.Signals(number))
 
 
 @contextlib.contextmanager
-def lifeline(meaning: str) -> Iterator[dict[str, Any]]:
-    """Yield the options of a child process that is to end when this one dies, however it dies.
+def open_lifeline(meaning: str) -> Iterator[dict[str, Any]]:
+    """Yield the `Popen` options of a child process that must end when this process dies.
 
-    The child takes `meaning` as the reason. It hears of it by a pipe that only this process can
-    write to, and that the system closes with it.
+    The child reads a pipe that only this process can write to. The system closes the pipe when this
+    process dies, however that happens. The child then ends with `meaning` as the reason.
     """
     theirs, ours = os.pipe()
     try:
@@ -150,9 +150,9 @@ def lifeline(meaning: str) -> Iterator[dict[str, Any]]:
         os.close(ours)
 
 
-def close(child: subprocess.Popen[bytes]) -> None:
-    """Ask a child process to end, and wait a little for it."""
-    # Not by SIGINT: whoever is started in the background of a script inherits it ignored.
+def close_child(child: subprocess.Popen[bytes]) -> None:
+    """Ask a child process to end, and wait `CLOSING_S` for it at most."""
+    # Not by SIGINT: a script's background jobs inherit that signal ignored.
     if child.poll() is None:
         child.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -160,23 +160,23 @@ def close(child: subprocess.Popen[bytes]) -> None:
 
 
 def heed_lifeline() -> None:
-    """End this process like a Ctrl-C once its starter has died; nothing where none was given."""
+    """End this process as a Ctrl-C would once its starter has died; needs the starter's pipe."""
     number, _, meaning = os.environ.pop(LIFELINE, "").partition(":")
     try:
         pipe = int(number)
         if not stat.S_ISFIFO(os.fstat(pipe).st_mode):
             return
         os.set_inheritable(pipe, False)
-    except (ValueError, OverflowError, OSError):  # somebody else's variable
+    except (ValueError, OverflowError, OSError):  # a variable that specprof did not set
         return
-    threading.Thread(target=_watch, args=(pipe, meaning), daemon=True).start()
+    threading.Thread(target=_watch_starter, args=(pipe, meaning), daemon=True).start()
 
 
-def _watch(pipe: int, meaning: str) -> None:
+def _watch_starter(pipe: int, meaning: str) -> None:
     while os.read(pipe, 1):
         pass
-    if _ending.number is None:  # else it was told by a signal before
+    if _ending.number is None:  # else a signal is ending it already
         _ending.reason = meaning
         os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(PATIENCE_S)
-    os.kill(os.getpid(), signal.SIGKILL)  # nobody is left who could insist
+    os.kill(os.getpid(), signal.SIGKILL)  # no user is left who could press Ctrl-C again

@@ -4,9 +4,9 @@ SpecprofError                 1   the run failed
 ├── UsageError                2   what was asked can't be done as asked
 │   └── UnknownName           2   no such profile, drafter, rule, exporter ...
 ├── EnvironmentMissing        3   a model, a device or a package isn't here
-├── DiagnosisFailed           4   `diagnose --fail-on` found what it was told to fail on
+├── DiagnosisFailed           4   `diagnose --fail-on` found what it names
 ├── CaptureUnreadable         5   not a capture, or one of a newer schema
-│   └── CaptureReplaced       5   another took its place while it was read
+│   └── CaptureReplaced       5   the capture was overwritten while it was read
 └── MissingEvidence           5   the capture holds no answer to the question
 """
 
@@ -18,16 +18,16 @@ from specprof.plain import brief
 
 INTERRUPTED = 130
 """Exit code of a run that was stopped by Ctrl-C; what it recorded is kept."""
-LISTED, NEAREST = 40, 12
-"""So many known names are listed whole; of more, so many of the nearest."""
+MAX_LISTED_NAMES, MAX_NEAREST_NAMES = 40, 12
+"""How many known names an error lists: all, or if there are more, only the nearest of them."""
 STOPPED = (KeyboardInterrupt, GeneratorExit)
-"""What is nobody's mistake, and goes through everything that catches somebody's."""
-MAX_COMPARED = 160
-"""Characters of a name that is compared with others: a file may hold one of a megabyte."""
-LONGEST = 300
+"""Exceptions that are no mistake. Code that catches a plug-in's errors lets them pass."""
+MAX_COMPARED_CHARS = 160
+"""Characters of a name that are compared with others: a file may hold a name of a megabyte."""
+MAX_LINE_CHARS = 300
 """Characters of an error that is shown on one line."""
 NOT_FINITE = "logits hold NaN"
-"""In the title of each error that ends a run because a model's answer is no number."""
+"""Part of the title of each error that ends a run because a model's answer is no number."""
 
 
 class SpecprofError(Exception):
@@ -51,17 +51,21 @@ class UsageError(SpecprofError):
 
 
 class UnknownName(UsageError):
-    """A name that nothing known goes by; the message lists the known ones, nearest first.
+    """An unknown name; the message lists the known names, nearest first.
 
-    Of very many it lists the nearest, and says how many more there are. A long name is cut.
+    Of more than `MAX_LISTED_NAMES` names it lists the nearest, and says how many more there are. A
+    long name is cut.
     """
 
     def __init__(self, kind: str, asked: str, known: Iterable[str]) -> None:
-        names = nearest(asked, known)
-        shown = [brief(each) for each in (names if len(names) <= LISTED else names[:NEAREST])]
-        told = ", ".join(repr(each) if "," in each else each for each in shown)
+        names = sort_by_likeness(asked, known)
+        shown = [
+            brief(each)
+            for each in (names if len(names) <= MAX_LISTED_NAMES else names[:MAX_NEAREST_NAMES])
+        ]
+        listed = ", ".join(repr(each) if "," in each else each for each in shown)
         more = f", and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
-        super().__init__(f"no {kind} is called {brief(asked)!r}", f"known: {told}{more}")
+        super().__init__(f"no {kind} is called {brief(asked)!r}", f"known: {listed}{more}")
 
 
 class EnvironmentMissing(SpecprofError):
@@ -83,37 +87,37 @@ class CaptureUnreadable(SpecprofError):
 
 
 class CaptureReplaced(CaptureUnreadable):
-    """The file no longer holds what was read of it before: it was cut back, or recorded anew."""
+    """The file no longer holds what was read before: it was cut back, or recorded anew."""
 
 
 class MissingEvidence(SpecprofError):
-    """A question was put to captures that hold no answer to it; a rule turns this into Unknown."""
+    """The captures hold no answer to a question; a rule turns this error into Unknown."""
 
     exit_code = 5
 
 
-def in_a_line(trouble: BaseException, plain: tuple[type[BaseException], ...] = ()) -> str:
-    """Return any error on one line: its kind, and its text's first line.
+def summarise_error(trouble: BaseException, plain: tuple[type[BaseException], ...] = ()) -> str:
+    """Return any error on one line: its kind, and the first line of its text.
 
-    The kind is left out of `plain` errors, whose text says enough. Where the first line announces
-    another by a colon, that one follows. A long line is cut.
+    The kind is left out for errors of the types `plain`, whose text says enough. If the first line
+    ends with a colon, the second line follows it. A long line is cut.
     """
     if isinstance(trouble, SystemExit):
         return f"it called sys.exit({trouble.code!r})"
     lines = [line.strip() for line in str(trouble).strip().splitlines() if line.strip()]
     said = " ".join(lines[:2] if lines and lines[0].endswith(":") else lines[:1])
-    said = said if len(said) <= LONGEST else said[:LONGEST] + "..."
+    said = said if len(said) <= MAX_LINE_CHARS else said[:MAX_LINE_CHARS] + "..."
     if isinstance(trouble, plain) and said:
         return said
     return f"{type(trouble).__name__}: {said}" if said else type(trouble).__name__
 
 
-def nearest(asked: str, known: Iterable[str]) -> list[str]:
-    """Order `known` by likeness to `asked`, the likest first; of a long name its start counts."""
-    likeness = difflib.SequenceMatcher(b=asked[:MAX_COMPARED].lower())
+def sort_by_likeness(asked: str, known: Iterable[str]) -> list[str]:
+    """Order `known` by likeness to `asked`, the likest first; only the start of a name counts."""
+    likeness = difflib.SequenceMatcher(b=asked[:MAX_COMPARED_CHARS].lower())
 
     def unlike(name: str) -> tuple[float, str]:
-        likeness.set_seq1(name[:MAX_COMPARED].lower())
+        likeness.set_seq1(name[:MAX_COMPARED_CHARS].lower())
         return -likeness.ratio(), name
 
     return sorted(known, key=unlike)

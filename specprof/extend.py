@@ -1,13 +1,13 @@
-"""What one can add to specprof: a plugin author reads only this file.
+"""The base class of every kind of plug-in: a plug-in author reads only this file.
 
-One file adds one member: put it in a folder named like its kind (`drafters/`, `shapes/`, `depths/`,
-`caches/`, `acceptance/`, `backends/`, `rules/`, `exporters/`), define one class derived from the
-kind's base below, and the file's stem, dashes for underscores, is the member's name. The built-in
-members enter by the same door, and the contract tests run over whatever the registry finds.
+One file adds one member. Put it in a folder named like its kind (`drafters/`, `shapes/`, `depths/`,
+`caches/`, `acceptance/`, `backends/`, `rules/`, `exporters/`). Define one class in it that derives
+from the kind's base below. The file's stem, with dashes for underscores, is the member's name. The
+built-in members are added in the same way, and the contract tests run over all that are found.
 
 Class variables say what a member can do. Those of the engine's members are read from its file
 before torch is loaded (`specprof/capabilities.py`), and an inherited one counts. Give each a
-literal, or the name of a constant: what can't be read so is refused by name.
+literal, or the name of a constant: a value that can't be read in this way is refused by name.
 """
 
 from abc import ABC, abstractmethod
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a run's members are made from: settings, the law, the shared clock and generator."""
+    """What drafters and shapes get: settings, models, the law, the shared clock and generator."""
 
     settings: Settings
     law: "Law"
@@ -44,78 +44,78 @@ class Parts:
     generator: "torch.Generator"
     watch: "Stopwatch"
     target: "Decoder"
-    """The target itself: a drafter may read its features, never feed it."""
+    """The target. A drafter may read its features. It may not feed it."""
     draft: "Loaded | None"
     """What the drafter's `load` returned."""
     decoder: "Callable[[torch.nn.Module], Decoder]"
-    """Makes a decoder of a Hugging Face causal model over a cache of the draft's kind."""
+    """Makes a decoder of a Hugging Face causal model, with a cache of the draft's kind."""
     store: "Callable[[torch.nn.Module], Store]"
-    """Makes such a cache alone, for a drafter that decodes in its own way."""
+    """Makes a cache of the draft's kind alone, for a drafter that decodes in its own way."""
     capacity: int
-    """Tokens the caches have room for."""
+    """Tokens that the caches have room for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """Drafted tokens, how they hang together, and the law each was really drawn from."""
+    """Drafted tokens, their parents, and the law (distribution) that each was drawn from."""
 
     tokens: "torch.Tensor"
-    """[N] int64, on the device, parents before children; N may be 0 or less than asked."""
+    """[N] int64, on the device, parents before children; N may be 0, or less than was asked for."""
     logits: "torch.Tensor | None"
-    """[N, vocab] raw draft logits of each token's place; None where the draft has no distribution
-    (n-gram lookup). Draws are judged by `Parts.law` of these: one with a temperature or filters of
-    its own has them in its logits."""
+    """[N, vocab] raw draft logits at each token's place; None if the draft has no distribution
+    (n-gram lookup). The evidence applies `Parts.law` to them. So a drafter with a temperature or
+    filters of its own must put these into its logits."""
     draft_probs: "torch.Tensor | None"
-    """[N, vocab] the law each token was drawn from: without the siblings before it where they are
-    drawn without replacement. None for a deterministic draft, whose law puts all its mass on the
-    drafted token (theory 2.3: such a draft owes target_prob of it)."""
+    """[N, vocab] the law that each token was drawn from. If siblings are drawn without replacement,
+    a token's law leaves out the siblings before it. None for a deterministic draft: its law puts
+    all mass on the drafted token, and the acceptance owed is target_prob (theory 2.3)."""
     parents: "torch.Tensor | None" = None
-    """[N] int64 index of the token each follows, -1 the last committed one; None for a chain."""
+    """[N] int64 index of each token's parent, -1 for the last committed token; None for a chain."""
     family: int = 1
-    """The most siblings any token has, itself included."""
+    """The largest number of children that one token has: 1 in a chain."""
 
 
 class Drafter(ABC):
-    """Proposes tokens. Owns its own cache; is told after every round what was committed."""
+    """Proposes tokens. It owns its cache. After every round it learns what was committed."""
 
     member_kind: ClassVar[str] = "drafter"
 
     distribution: ClassVar[bool] = True
-    """Whether its drafts are drawn from a distribution. False: it copies tokens or drafts none, so
-    a round may find nothing to draft, its `Proposal.logits` are None, and it can't grow a tree."""
+    """Whether it draws its drafts from a distribution. False: it copies tokens or drafts none. A
+    round may then find nothing to draft, `Proposal.logits` is None, and it can't grow a tree."""
     refed: ClassVar[bool] = False
-    """Whether every round feeds anew what the last one drafted: after a round the draft's cache
-    then ends where that round began."""
+    """Whether every round feeds the accepted drafts of the last round again. If so, the draft's
+    cache after a round ends where that round began."""
 
     draft: "Decoder | None" = None
-    """What it drafts with, where that has a cache to be measured and rolled back."""
+    """The decoder it drafts with. Its cache is measured and rolled back. None without a cache."""
     plain: "torch.nn.Module | None" = None
-    """A module whose forward over the bare tokens gives the draft's logits, to hold its state
-    against; None where there is none."""
+    """A module whose forward over the bare tokens gives the draft's logits. The draft's state is
+    compared with it. None if there is no such module."""
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 
     @classmethod
     def load(cls, settings: Settings, target: "Loaded") -> "Loaded | None":
-        """Load what it drafts with, onto the target's device; None where it needs nothing.
+        """Load what it drafts with onto the target's device; return None if it needs nothing.
 
-        Raises UsageError or EnvironmentMissing where that can't be had or can't draft for `target`.
+        Raises UsageError or EnvironmentMissing if that is missing, or can't draft for `target`.
         """
         del settings, target
         return None
 
     @abstractmethod
     def propose(self, committed: list[int], depth: int) -> Proposal:
-        """Draft up to `depth` tokens, or levels of a tree, after `committed`."""
+        """Draft up to `depth` tokens, or levels of a tree, after the token ids `committed`."""
 
     def prefill(self, committed: list[int]) -> None:
-        """Take in known text: all of `committed` but its last token, which the round feeds."""
+        """Feed known text: all of `committed` but its last token, which the next round feeds."""
         if self.draft is not None:
             self.draft.prefill(committed[self.draft.length : -1])
 
     def rollback(self, committed: int) -> None:
-        """Forget whatever was fed beyond the first `committed` tokens less one.
+        """Forget the tokens that were fed beyond the first `committed` - 1.
 
         After an all-accepted round there is nothing to forget: its last draft was never fed.
         """
@@ -124,7 +124,7 @@ class Drafter(ABC):
 
 
 class Shape(ABC):
-    """Says how a model's drafted tokens hang together: a chain, a tree."""
+    """Decides which drafted token follows which: a chain, or a tree."""
 
     member_kind: ClassVar[str] = "shape"
 
@@ -135,31 +135,33 @@ class Shape(ABC):
 
     @classmethod
     def room(cls, settings: Settings, depth: int) -> int:
-        """Return how many tokens `depth` levels can take in a cache, the target's or its own."""
+        """Return the most tokens that `depth` levels add to the target's or the draft's cache."""
         del settings
         return depth
 
     @abstractmethod
     def grow(self, draft: "Decoder", fed: "torch.Tensor", depth: int) -> Proposal:
-        """Feed [n] the committed tokens the draft lacks, then draft `depth` levels after them.
+        """Feed `fed`, [n] committed tokens that the draft lacks; draft `depth` levels after them.
 
-        Times each step on the parts' watch. A tree is rolled back from the draft's cache before it
-        is returned.
+        It times each step on `Parts.watch`. It rolls a tree back from the draft's cache before it
+        returns.
         """
 
 
 class Depth(ABC):
-    """Chooses each round's K before the target has seen any of it, and so keeps the target's law.
+    """Chooses K of each round before the target sees its drafts, so the output's law is unchanged.
 
-    It may stop drafting after a token, never drop one that was drawn: that would be lossy.
+    It may stop drafting after a token. It may not drop a token that was drawn: that would change
+    the output's law.
     """
 
     member_kind: ClassVar[str] = "depth"
 
     watches: ClassVar[bool] = False
-    """Whether it wants each drafted token's probability as it is drawn: a wait for the device."""
+    """Whether `go_on` needs each token's probability as it is drawn: reading it waits for the
+    device."""
     deepest: ClassVar[int] = 0
-    """The largest K it may ask for, where that is more than `Settings.depth`."""
+    """The largest K it may ask for, if that is more than `Settings.depth`."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -174,19 +176,19 @@ class Depth(ABC):
         """Return K for the round that begins."""
 
     def go_on(self, confidences: list[float]) -> bool:
-        """Whether to draft on, given the draft's probability of each token drawn so far."""
+        """Return whether to draft on, given the draft's probability of each token drawn so far."""
         del confidences
         return True
 
-    def learn(self, drafted: int, accepted: int) -> None:  # noqa: B027 - an offer, not a duty
-        """Take in how the round ended."""
+    def learn(self, drafted: int, accepted: int) -> None:  # noqa: B027 - overriding is optional
+        """Learn a round's outcome: its drafted levels (in a chain, tokens), its accepted tokens."""
 
-    def timed(self, played: Round) -> None:  # noqa: B027 - likewise
-        """Take in a round's times, once they are known."""
+    def timed(self, played: Round) -> None:  # noqa: B027 - overriding is optional
+        """Learn a round's times, once they are known."""
 
 
 class Law(ABC):
-    """Turns raw logits into the law tokens are drawn from (temperature, top-k, top-p)."""
+    """Turns raw logits into the law (distribution) of the next token: temperature, top-k, top-p."""
 
     greedy: bool
 
@@ -196,20 +198,21 @@ class Law(ABC):
 
     @abstractmethod
     def draw(self, probs: "torch.Tensor", generator: "torch.Generator") -> "torch.Tensor":
-        """Draw one token per row of [rows, vocab] probabilities; returns [rows] int64."""
+        """Draw one token from each row of [rows, vocab] probabilities; return [rows] int64."""
 
 
 class Acceptance(ABC):
-    """Decides how many drafted tokens stand, and the token that follows them."""
+    """Decides which drafted tokens are accepted, and draws the token that follows them."""
 
     member_kind: ClassVar[str] = "acceptance"
 
     lossless: ClassVar[bool] = True
-    """Whether the emitted tokens follow the target's own law. A contract test holds it to this."""
+    """Whether the emitted tokens follow the target's own law. A contract test checks this claim."""
     trees: ClassVar[bool] = False
     """Whether it can decide a tree."""
     joint: ClassVar[bool] = False
-    """Whether it judges a round's drafts together, so that `left` says nothing of a correction."""
+    """Whether it judges all drafts of a round together. If so, `left` does not give the law that a
+    correction is drawn from."""
 
     @abstractmethod
     def decide(
@@ -222,8 +225,8 @@ class Acceptance(ABC):
         """Return [2] int64: the last accepted drafted token, -1 if none, and the token after it.
 
         `target_logits` are [N+1, vocab]: row 0 is the target's answer after the last committed
-        token, row i+1 its answer after drafted token i. What is accepted is the path to the one
-        returned; the token after it is a correction, or a bonus where the path could go no deeper.
+        token, row i+1 its answer after drafted token i. The path to the returned drafted token is
+        accepted. The token after it is a correction, or a bonus if the path could go no deeper.
         """
 
     @abstractmethod
@@ -232,14 +235,14 @@ class Acceptance(ABC):
 
     @abstractmethod
     def owed_given(self, target_prob: float, draft_prob: float) -> float:
-        """Return the acceptance owed given a drafted token's two probabilities."""
+        """Return the acceptance owed to a drafted token, given its two probabilities."""
 
     def owed_each(
         self, target_probs: "torch.Tensor", draft_probs: "torch.Tensor", tokens: "torch.Tensor"
     ) -> "torch.Tensor | None":
-        """Return [places] what is owed given each of `tokens` where two probabilities don't tell.
+        """Return [places] the acceptance owed to each of `tokens`, from [places, vocab] laws.
 
-        From [places, vocab] laws; None where they do, and `owed_given` answers.
+        None if a token's two probabilities suffice: then `owed_given` is asked instead.
         """
         del target_probs, draft_probs, tokens
         return None
@@ -247,17 +250,17 @@ class Acceptance(ABC):
     def left(
         self, target_probs: "torch.Tensor", draft_probs: "torch.Tensor", tokens: "torch.Tensor"
     ) -> "torch.Tensor":
-        """Return [places, vocab] weights a next sibling is held against once `tokens` fell.
+        """Return [places, vocab] the target's weights after `tokens` [places] were rejected.
 
-        Of a tree: `target_probs` are in force for `tokens` [places], drawn from `draft_probs`.
-        Unless said otherwise the tokens that fell are simply no longer to be had.
+        The next sibling in a tree is judged by them. `tokens` were drawn from `draft_probs` and
+        judged by `target_probs`, both [places, vocab]. By default a rejected token's weight is 0.
         """
         del draft_probs
         return target_probs.scatter(1, tokens[:, None], 0.0)
 
 
 class Cache(ABC):
-    """Makes the key-value store a model decodes with; owns tokens' positions."""
+    """Makes the key-value store that a model decodes with. It owns the tokens' positions."""
 
     member_kind: ClassVar[str] = "cache"
 
@@ -269,37 +272,37 @@ class Cache(ABC):
         """Return a store for `model` with room for `capacity` tokens."""
 
     def held(self, capacity: int) -> int:
-        """Return how many of `capacity` tokens its stores have rows for at once."""
+        """Return how many of `capacity` tokens its stores keep at once."""
         return capacity
 
     def plain(self, model: "torch.nn.Module") -> "torch.nn.Module":
-        """Return a module that gives `model`'s answers over this cache without any cache."""
+        """Return a module that gives, without a cache, the answers of `model` with this cache."""
         return model
 
 
 class Backend(ABC):
-    """Turns a RunSpec into the events of a capture: a Header first, no End (the recorder's)."""
+    """Turns a RunSpec into the events of a capture: a Header first; the recorder adds the End."""
 
     member_kind: ClassVar[str] = "backend"
 
     observe_ns: int = 0
-    """Time this backend spent computing evidence so far."""
+    """Nanoseconds this backend has spent computing evidence so far."""
 
     @property
     def more(self) -> bool:
-        """Whether another event follows at once the one just yielded: they are written together."""
+        """Whether another event follows the last one at once. Both are then written together."""
         return False
 
     @abstractmethod
     def run(self, spec: RunSpec, command: list[str]) -> Generator[Event]:
-        """Yield the events as they happen; closing the iterator must release every resource."""
+        """Yield the events as they happen. Closing the iterator must release every resource."""
 
 
 # --- the readers' members ---------------------------------------------------------------------
 
 
 class Rule(ABC):
-    """Reads evidence, returns an outcome. Its module's docstring is what `explain` prints.
+    """Reads evidence and returns an outcome. `specprof explain` prints its module's docstring.
 
     The docstring opens with one line that names the defect and has these headings, in order:
     Measures, Fires when, Why this is a bug and not a mismatch (or the like), Likely causes,
@@ -310,20 +313,21 @@ class Rule(ABC):
 
     family: ClassVar[Family]
     undermines: ClassVar[bool] = False
-    """Where this measurement rule fires, statistical verdicts become Unknown."""
+    """Whether statistical verdicts become Unknown if this measurement rule fires."""
     statistical: ClassVar[bool] = True
-    """Exact rules (bookkeeping) stand whatever the quality of the measurement."""
+    """Whether its verdict is statistical. False: it is exact (bookkeeping), and stands even if the
+    measurement is poor."""
 
     stage: ClassVar[Stage | None] = None
-    """Where the defect shows. Of several rules that fire, the one of the first stage leads.
+    """Where the defect shows. If several rules fire, the rule of the earliest stage leads.
 
-    Within a stage `specprof/decision_table.py` says which leads; a rule that is not listed there
-    stands last. None: after all other rules.
+    `specprof/decision_table.py` orders the rules of a stage. A rule that is not listed there comes
+    last in its stage. None: it comes after all other rules.
     """
 
     @abstractmethod
     def judge(self, evidence: "Evidence") -> Outcome:
-        """Look at the evidence. May raise MissingEvidence, which becomes Unknown."""
+        """Judge the evidence. It may raise MissingEvidence, which becomes Unknown."""
 
 
 class Probe(ABC):
@@ -335,21 +339,21 @@ class Probe(ABC):
     member_kind: ClassVar[str] = "probe"
 
     bears_on: ClassVar[frozenset[str]]
-    """Rules whose findings, or whose Unknown, its outcome would settle."""
+    """Names of the rules whose finding or Unknown its outcome would settle."""
     family: ClassVar[Family]
-    """What a finding of its own is."""
+    """The family of its own finding."""
     stage: ClassVar[Stage | None] = None
-    """As a rule's."""
+    """Where the defect of its own finding shows, as `Rule.stage`."""
     clears: ClassVar[frozenset[str]] = frozenset()
-    """Rules whose findings don't stand where it looked and saw nothing."""
+    """Rules whose findings are withdrawn if the probe looked and saw nothing."""
     corrects: ClassVar[frozenset[str]] = frozenset()
-    """Rules whose findings don't stand where it found something: that explains them."""
+    """Rules whose findings are withdrawn if the probe found something, which explains them."""
 
     @abstractmethod
     def runs(self, header: Header) -> list[Settings]:
-        """Return the runs to make: the capture's own settings with little varied.
+        """Return the settings of the runs to make: the capture's own, with little varied.
 
-        An empty list where it doesn't apply to that capture.
+        Return an empty list if the probe doesn't apply to that capture.
         """
 
     @abstractmethod
@@ -363,18 +367,18 @@ class Exporter(ABC):
     member_kind: ClassVar[str] = "exporter"
 
     suffix: ClassVar[str]
-    """What the file's name ends in, with its dot."""
+    """The ending of the file's name, with its dot."""
     viewer: ClassVar[str]
-    """Where to open the result, for the line printed after an export."""
+    """The program that opens the result. It is named in the line printed after an export."""
     binary: ClassVar[bool] = False
-    """Whether the format is no text, and so never goes to the terminal."""
+    """Whether the format is binary. Binary data is never written to the terminal."""
 
     @abstractmethod
     def write(self, capture: "Capture", path: "Path") -> None:
-        """Write `capture` to `path`, where no file is yet.
+        """Write `capture` to `path`, where no file exists yet.
 
-        Go through `capture.events` as often as you need. Each time they are read anew from the
-        file, a piece at a time: you hold only what you keep of them. `capture.end`, `damaged`,
-        `torn` and `state` are known once you have gone through them all; asked before, they cost
-        a time through. `len` and places such as `events[-1]` work too, and hold every event.
+        Iterate over `capture.events` as often as you need. Each time they are read anew from the
+        file, a piece at a time, so only the events that you keep take memory. `capture.end`,
+        `damaged`, `torn` and `state` are known after the first time through. If you ask for them
+        earlier, the file is read through once more. `events[-1]` works too, and holds every event.
         """

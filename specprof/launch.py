@@ -1,7 +1,7 @@
-"""Starts runs for the command line: on a terminal as a child the dashboard follows, else in place.
+"""Starts runs for the command line: beside a dashboard in a child process, else in this process.
 
-The models and the dashboard never share a process: a redraw must not steal time from what is
-timed, and neither's crash takes the other's data. The capture file is all that joins them.
+The models and the dashboard never share a process. A redraw must not take time from what is timed,
+and a crash of one must not lose the other's data. Only the capture file joins them.
 """
 
 import contextlib
@@ -16,11 +16,11 @@ from pathlib import Path
 from specprof import endings, sweep, trust, writing
 from specprof.capture import read_capture
 from specprof.capture_writer import CaptureWriter
-from specprof.endings import as_interrupts, close, heed_lifeline, lifeline
+from specprof.endings import close_child, heed_lifeline, open_lifeline, signals_as_interrupts
 from specprof.errors import INTERRUPTED, SpecprofError
 from specprof.limits import NEEDS_DRAFT, check
-from specprof.locking import claimed, refuse_recorded
-from specprof.narration import aside, log_for, own_lines, tell
+from specprof.locking import claim, refuse_recorded
+from specprof.narration import drop_library_lines, log_libraries, log_path, narrate
 from specprof.plan import expand
 from specprof.progress import SELDOM_S, Progress, SweepProgress
 from specprof.reading import open_regular, read_end
@@ -28,16 +28,16 @@ from specprof.records import Event
 from specprof.settings import Profile, RunSpec, Settings
 
 POLL_S = 0.05
-LOG_BYTES = 1 << 20
-"""Passed on of a failed run's own output, its end."""
+MAX_PRINTED_LOG_BYTES = 1 << 20
+"""How much of the end of a failed run's output is printed."""
 LOOK_S = 1.0
-"""Between two looks at whether the file that is recorded still has its name."""
-LOGS = 100
+"""Time between two checks that the recorded file still has its name."""
+MAX_LOG_NAMES = 100
 """Names tried for the log of one capture."""
-_Standing = tuple[int, int, int]
+_FileState = tuple[int, int, int]
 
 Follow = Callable[[Sequence[str], Path, Settings], None]
-"""Makes a profile's probes of a capture that is complete, and of the settings it was run with."""
+"""Runs a profile's probes on a complete capture; gets the probes, its path, and its settings."""
 
 
 def launch(
@@ -47,22 +47,22 @@ def launch(
     heed_lifeline()
     specs = expand(profile)
     _refuse_absent_models(specs)
-    place = output or Path(f"specprof-{writing.file_name(profile.name)}-{_stamp()}")
+    place = output or Path(f"specprof-{writing.safe_file_name(profile.name)}-{_timestamp()}")
     if len(specs) * profile.repeats > 1:
-        with sweep.held(place):  # another run's files are not removed under it
+        with sweep.hold_folder(place):  # so that `force` removes no file that another run writes
             index = sweep.begin(place, profile, specs, force=force)
-        with sweep.held(place):
+        with sweep.hold_folder(place):
             _play_all(place, index, follow)
         return place
     path = output or place.with_name(place.name + ".jsonl")
     _refuse_existing(path, force=force)
-    if tui and _on_terminal():
-        return _watched(path, force=force)
+    if tui and _is_on_terminal():
+        return _run_beside_dashboard(path, force=force)
     progress = Progress(specs[0])
-    status = _record(specs[0], path, progress, force=force)
+    status = _record_beside_log(specs[0], path, progress, force=force)
     progress.report()
     if path.exists():
-        _say_what_is_kept(path)
+        _print_next_commands(path)
     if status == "interrupted":
         return INTERRUPTED
     follow(profile.probes, path, specs[0].settings)
@@ -70,15 +70,15 @@ def launch(
 
 
 def resume(folder: Path, follow: Follow, allowed: trust.Allowed) -> Path:
-    """Go on with a sweep that was stopped: what is complete is kept, the rest is (re)done.
+    """Go on with a sweep that was stopped: keep the complete runs, play the others (again).
 
-    Its index may be anybody's: it asks for nothing but what the user `allowed`.
+    The sweep may come from a stranger, so its index may ask only for what the user `allowed`.
     """
-    with sweep.held(folder):
-        index = sweep.resumed(folder)
+    with sweep.hold_folder(folder):
+        index = sweep.resume_index(folder)
         _check_index(folder, index, allowed)
         waiting = sum(run.state == "waiting" for run in index.runs)
-        tell(f"{folder}: {len(index.runs) - waiting} of {len(index.runs)} runs are complete")
+        narrate(f"{folder}: {len(index.runs) - waiting} of {len(index.runs)} runs are complete")
         _play_all(folder, index, follow)
     return folder
 
@@ -87,27 +87,27 @@ def _play_all(folder: Path, index: sweep.Index, follow: Follow) -> None:
     """Play a sweep's waiting runs in this process, which keeps the models between them."""
 
     def play(spec: RunSpec, path: Path) -> str:
-        status = _record(spec, path, Progress(spec, every_s=SELDOM_S), force=True)
+        status = _record_beside_log(spec, path, Progress(spec, every_s=SELDOM_S), force=True)
         if status == "complete" and not spec.repeat:
             follow(index.profile.probes, path, spec.settings)
         return status
 
     try:
-        with as_interrupts():
+        with signals_as_interrupts():
             index = sweep.play_all(folder, index, play, SweepProgress())
-    except KeyboardInterrupt:  # between two runs, none of which it ended
-        tell(f"{folder}: stopped between two runs")
-        tell(f"  {_resuming(folder, index)}")
+    except KeyboardInterrupt:  # it came between two runs, and ended neither
+        narrate(f"{folder}: stopped between two runs")
+        narrate(f"  {_resume_command(folder, index)}")
         raise
     done = sum(run.state == "complete" for run in index.runs)
-    tell(f"{folder}: {done} of {len(index.runs)} runs complete")
+    narrate(f"{folder}: {done} of {len(index.runs)} runs complete")
     if done < len(index.runs):
-        tell(f"  {_resuming(folder, index)}")
-    tell(f"  specprof compare --by-depth {folder}")
+        narrate(f"  {_resume_command(folder, index)}")
+    narrate(f"  specprof compare --by-depth {folder}")
 
 
 def _check_index(folder: Path, index: sweep.Index, allowed: trust.Allowed) -> None:
-    """Refuse what no run can have, and what the user didn't allow, before anything is loaded."""
+    """Refuse settings that no run can have, or that the user didn't allow, before any loading."""
     specs = [run.spec for run in index.runs if run.state == "waiting"]
     trust.check(folder / sweep.INDEX, (spec.settings for spec in specs), allowed)
     for spec in specs:
@@ -115,19 +115,21 @@ def _check_index(folder: Path, index: sweep.Index, allowed: trust.Allowed) -> No
     _refuse_absent_models(specs)
 
 
-def _resuming(folder: Path, index: sweep.Index) -> str:
-    """Return the command that goes on with a sweep; it names again what isn't specprof's own."""
-    named = trust.options(run.spec.settings for run in index.runs if run.state != "complete")
+def _resume_command(folder: Path, index: sweep.Index) -> str:
+    """Return the command that goes on with a sweep, with the options that allow its models."""
+    named = trust.list_allow_options(
+        run.spec.settings for run in index.runs if run.state != "complete"
+    )
     return " ".join(["specprof run --resume", str(folder), *named])
 
 
-def _record(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> str:
+def _record_beside_log(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> str:
     """Record one run in this process; return how it ended."""
-    with aside(log_for(path)):
-        return _recorded(spec, path, progress, force=force)
+    with log_libraries(log_path(path)):
+        return _record_run(spec, path, progress, force=force)
 
 
-def _recorded(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> str:
+def _record_run(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> str:
     from specprof import registry
     from specprof.engine.foreign import let_in_kernels
     from specprof.extend import Backend
@@ -136,34 +138,38 @@ def _recorded(spec: RunSpec, path: Path, progress: Progress, *, force: bool) -> 
     if spec.settings.trust_remote_code:
         let_in_kernels()
     backend = registry.get(Backend, spec.settings.backend)()
-    with as_interrupts(), CaptureWriter(path, overwrite=force) as writer:
+    with signals_as_interrupts(), CaptureWriter(path, overwrite=force) as writer:
         try:
             if ending := endings.interrupt_due():
                 raise ending  # noqa: TRY301 - it came while modules were loaded, and was swallowed
             if not writer.locked:
-                tell(f"{path} can't be locked: let no other run record into it meanwhile")
+                narrate(f"{path} can't be locked: start no other run with this output meanwhile")
             end = record(
-                backend, spec, writer, command=sys.argv[1:], listener=_watching(writer, progress)
+                backend,
+                spec,
+                writer,
+                command=sys.argv[1:],
+                listener=_make_listener(writer, progress),
             )
             gone = writer.gone
         except BaseException:
-            _forget_empty(writer)
+            _remove_without_result(writer)
             raise
         if end.status == "interrupted":
-            tell(f"{path}: {end.reason}")
-            _forget_empty(writer)
+            narrate(f"{path}: {end.reason}")
+            _remove_without_result(writer)
     if gone:
-        raise _lost(path)
+        raise _lost_file_error(path)
     if writer.trouble:
         title = f"recording stopped: {writer.trouble}; {writer.lost} events were lost"
-        raise SpecprofError(title, f"make room and run again; what came before is kept in {path}")
+        raise SpecprofError(title, f"make room and run again; earlier events are kept in {path}")
     return end.status
 
 
-def _watching(writer: CaptureWriter, progress: Progress) -> Callable[[Event], None]:
+def _make_listener(writer: CaptureWriter, progress: Progress) -> Callable[[Event], None]:
     """Return a listener that ends the run soon after its file has lost its name.
 
-    What is recorded from then on is lost, and hours of a device with it.
+    Events recorded after that would be lost, and the device would be busy for nothing.
     """
     looked = time.monotonic()
 
@@ -173,66 +179,76 @@ def _watching(writer: CaptureWriter, progress: Progress) -> Callable[[Event], No
         if (now := time.monotonic()) - looked > LOOK_S:
             looked = now
             if writer.gone:
-                raise _lost(writer.path)
+                raise _lost_file_error(writer.path)
 
     return hear
 
 
-def _lost(path: Path) -> SpecprofError:
-    title = f"{path} was deleted or replaced while it was recorded: what was recorded is lost"
+def _lost_file_error(path: Path) -> SpecprofError:
+    title = f"{path} was deleted or replaced while it was recorded: the recording is lost"
     return SpecprofError(title, "run again, and leave the file where it is until the run has ended")
 
 
-def _watched(path: Path, *, force: bool = False) -> int:
+def _run_beside_dashboard(path: Path, *, force: bool = False) -> int:
     """Run in a child process and follow its capture in the dashboard."""
-    log, before = _free_log(path, force=force), _standing(path)
+    log, before = _choose_log(path, force=force), _file_state(path)
     command = [sys.executable, "-m", "specprof", *sys.argv[1:], "--no-tui", "--output", str(path)]
-    with _narration(log, force=force) as narration, lifeline("the dashboard was killed") as tied:
+    with (
+        _open_log(log, force=force) as narration,
+        open_lifeline("the dashboard was killed") as tied,
+    ):
         child = subprocess.Popen(  # noqa: S603 - our own command line again
             command,
             stdin=subprocess.DEVNULL,
             stdout=narration,
             stderr=narration,
-            start_new_session=True,  # a Ctrl-C is the dashboard's to pass on
+            start_new_session=True,  # the dashboard gets a Ctrl-C, and passes it on
             **tied,
         )
-        with _never_left_alone(child):
-            code = _shown(path, child, log, before)
-        return _failed_early(child, log) if code is None else _told_of(path, child, log, code)
+        with _close_child_at_end(child):
+            code = _show_dashboard(path, child, log, before)
+        return (
+            _report_early_failure(child, log)
+            if code is None
+            else _report_shown_run(path, child, log, code)
+        )
 
 
-def _free_log(path: Path, *, force: bool) -> Path:
-    """Return where the log of a run goes: CAPTURE.log, numbered where that may be the user's own.
+def _choose_log(path: Path, *, force: bool) -> Path:
+    """Return the file for a run's log: CAPTURE.log, or a numbered one if that is not empty.
 
-    `force` gives up CAPTURE.log with the capture.
+    A file that is not empty may be the user's own. `force` gives it up with the capture.
     """
-    names = [log_for(path), *(path.with_name(f"{path.name}.{n}.log") for n in range(2, LOGS + 1))]
+    names = [
+        log_path(path),
+        *(path.with_name(f"{path.name}.{n}.log") for n in range(2, MAX_LOG_NAMES + 1)),
+    ]
     return next((each for each in names if force or _is_unused(each)), names[0])
 
 
 def _is_unused(log: Path) -> bool:
-    """Whether nothing is lost by writing there: it is absent, or an empty file."""
-    kind = writing.found(log)
+    """Return whether writing there loses nothing: no file is there, or an empty one."""
+    kind = writing.kind_of(log)
     return kind == "nothing" or (kind == "file" and not log.lstat().st_size)
 
 
 @contextlib.contextmanager
-def _narration(log: Path, *, force: bool = False) -> Iterator[int]:
-    """Open the log of a run; it is locked as long as the run or its viewer has it open.
+def _open_log(log: Path, *, force: bool = False) -> Iterator[int]:
+    """Open the log of a run. It is locked as long as the run or its viewer has it open.
 
-    What holds something already is emptied only by `force`. Raises UsageError.
+    Only `force` empties a log that is not empty; else UsageError is raised.
     """
-    file, _ = claimed(log, overwrite=force)
+    file, _ = claim(log, overwrite=force)
     try:
         yield file
     finally:
         os.close(file)
 
 
-def _shown(
-    path: Path, child: subprocess.Popen[bytes], log: Path, before: _Standing | None
+def _show_dashboard(
+    path: Path, child: subprocess.Popen[bytes], log: Path, before: _FileState | None
 ) -> int | None:
-    """Show the run once it has begun; return the exit code, None if it ended before that."""
+    """Show the run once it has begun; return the exit code, None if it stop_child before it began."""
     from specprof.tui.stop import stop_child
 
     try:
@@ -241,37 +257,37 @@ def _shown(
         from specprof.tui.app import show
 
         return show(path, child, log)
-    except KeyboardInterrupt:  # before the dashboard was there to hear it, or after
+    except KeyboardInterrupt:  # it came before the dashboard could take it, or after it closed
         return stop_child(child)
 
 
-def _told_of(path: Path, child: subprocess.Popen[bytes], log: Path, code: int) -> int:
-    """Say what was kept of a run that was shown, and what the run itself said last if it failed."""
+def _report_shown_run(path: Path, child: subprocess.Popen[bytes], log: Path, code: int) -> int:
+    """Print what a shown run kept, and the end of its log if it failed; return the exit code."""
     if child.returncode in {0, INTERRUPTED}:
         if path.exists():
-            _say_what_is_kept(path)
-        else:  # stopped before the child had anything to keep
+            _print_next_commands(path)
+        else:  # it was stopped before it had recorded anything
             log.unlink(missing_ok=True)
         return code
     if not path.exists():
-        return _failed_early(child, log)
-    sys.stderr.writelines(_said(log).splitlines(keepends=True)[-2:])
-    _say_what_is_kept(path)
+        return _report_early_failure(child, log)
+    sys.stderr.writelines(_read_log_end(log).splitlines(keepends=True)[-2:])
+    _print_next_commands(path)
     return code
 
 
 @contextlib.contextmanager
-def _never_left_alone(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Ask the child to close its capture if this process is told to end, or fails."""
-    with as_interrupts():
+def _close_child_at_end(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Ask the child to close its capture when the block ends, also by a signal or an error."""
+    with signals_as_interrupts():
         try:
             yield
         finally:
-            close(child)
+            close_child(child)
 
 
-def _standing(path: Path) -> _Standing | None:
-    """Return what tells a file from what it is once a run has written to it."""
+def _file_state(path: Path) -> _FileState | None:
+    """Return a file's inode, size and time, which a run's first write changes; None if absent."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -279,17 +295,17 @@ def _standing(path: Path) -> _Standing | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _wait_for_header(path: Path, child: subprocess.Popen[bytes], before: _Standing | None) -> bool:
-    """Wait while the models load; False if the child ended before its first line.
+def _wait_for_header(path: Path, child: subprocess.Popen[bytes], before: _FileState | None) -> bool:
+    """Wait while the models load; return False if the child ended before its first line.
 
-    `before` is the file as it stood until then, which is overwritten where that was asked for.
+    `before` is the state of an old file that the run may overwrite; None if there was none.
     """
 
     def begun() -> bool:
-        found = _standing(path)
+        found = _file_state(path)
         return found is not None and found != before and found[1] > 0
 
-    tell("loading the models ...")
+    narrate("loading the models ...")
     while child.poll() is None:
         if begun():
             return True
@@ -297,32 +313,32 @@ def _wait_for_header(path: Path, child: subprocess.Popen[bytes], before: _Standi
     return begun() and child.returncode == 0
 
 
-def _failed_early(child: subprocess.Popen[bytes], log: Path) -> int:
-    """Pass on what the child said before it failed."""
-    sys.stderr.write(own_lines(_said(log)))
+def _report_early_failure(child: subprocess.Popen[bytes], log: Path) -> int:
+    """Print what the child wrote to its log before it failed; return its exit code."""
+    sys.stderr.write(drop_library_lines(_read_log_end(log)))
     log.unlink(missing_ok=True)
     return INTERRUPTED if child.returncode < 0 else child.returncode
 
 
-def _said(log: Path) -> str:
+def _read_log_end(log: Path) -> str:
     try:
-        return read_end(log, LOG_BYTES)
+        return read_end(log, MAX_PRINTED_LOG_BYTES)
     except OSError as trouble:
         return f"can't read {log}: {trouble.strerror}\n"
 
 
 def _refuse_existing(path: Path, *, force: bool) -> None:
-    """Refuse a place that can't be had; an empty file was left by a run killed while it loaded."""
+    """Refuse an output that can't be written. An empty file may be overwritten: a kill left it."""
     refuse_recorded(path)
-    empty = writing.found(path) == "file" and not path.lstat().st_size
+    empty = writing.kind_of(path) == "file" and not path.lstat().st_size
     writing.check_room(path, overwrite=force or empty)
 
 
 def _refuse_absent_models(specs: list[RunSpec]) -> None:
-    """Refuse models that can't be anywhere, by their names, before anything is loaded.
+    """Refuse models that can't be found, by their names, before anything is loaded.
 
-    A misspelt member of the embedded family is refused always; a place where nothing is costs a
-    sweep no more than the cell that asks for it.
+    A misspelt name of the pocket family is always refused. Of a sweep, other missing models are not
+    refused here: they fail only the cells that ask for them.
     """
     from specprof import pocket
     from specprof.engine.checkpoints import where
@@ -341,8 +357,8 @@ def _refuse_absent_models(specs: list[RunSpec]) -> None:
                 where.place_of(name, wanted)
 
 
-def _forget_empty(writer: CaptureWriter) -> None:
-    """Leave no file behind where a run ended before its first result: nothing is lost by it."""
+def _remove_without_result(writer: CaptureWriter) -> None:
+    """Remove the file of a run that ended before its first result: nothing is lost."""
     kinds = ("round", "burst", "scored", "overlaps", "scan")
     results = [f'"event":"{kind}"'.encode() for kind in kinds]
     if writer.gone:
@@ -350,22 +366,22 @@ def _forget_empty(writer: CaptureWriter) -> None:
     with open_regular(writer.path) as file:
         empty = not any(kind in line for line in file for kind in results)
     if empty:
-        writer.forget()  # still locked: no other run can have begun in it
+        writer.forget()  # it is still locked, so no other run can be writing to it
 
 
-def _say_what_is_kept(path: Path) -> None:
-    """Say on stderr what was kept, and what to do with it."""
+def _print_next_commands(path: Path) -> None:
+    """Print on stderr what was kept, and the commands that read it."""
     capture = read_capture(path)
     rounds = capture.end.rounds if capture.end else "an unknown number of"
-    tell(f"{path}: {rounds} rounds, {capture.state}")
-    tell(f"  specprof diagnose {path}")
-    tell(f"  specprof view {path}")
-    tell(f"  specprof export speedscope {path}")
+    narrate(f"{path}: {rounds} rounds, {capture.state}")
+    narrate(f"  specprof diagnose {path}")
+    narrate(f"  specprof view {path}")
+    narrate(f"  specprof export speedscope {path}")
 
 
-def _stamp() -> str:
+def _timestamp() -> str:
     return datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
 
 
-def _on_terminal() -> bool:
+def _is_on_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()

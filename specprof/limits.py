@@ -1,6 +1,6 @@
-"""What settings can be run together: everything impossible is refused before a model is loaded.
+"""Which settings can be run together: others are refused before a model is loaded.
 
-`capabilities` tells what members can do; none of them is imported.
+`capabilities` reads what members can do; none of them is imported.
 """
 
 import math
@@ -15,30 +15,30 @@ from specprof.plain import brief
 from specprof.reasons import field_of, reason_of
 from specprof.settings import MOST_NODES, Settings, known_settings
 
-RECORDED = "recorded"
-"""In place of a backend, in a capture of `specprof.record`: whose loop it was is not known."""
-MAX_SHOWN_SIGNS = 60
-"""Of a text that is refused."""
+RECORDED_BACKEND = "recorded"
+"""The backend in a capture of `specprof.record`: the loop is not one of specprof's backends."""
+MAX_SHOWN_CHARS = 60
+"""Characters that an error quotes of a refused text."""
 NEEDS_DRAFT = ("draft-model", "eagle")
 TEXT_WORKLOADS = ("ppl", "overlap", "scan")
 """Workloads that read known text and decode nothing."""
-READERS = ("draft-model", "self", "perturbed-self", "layer-skip")
-"""Drafters whose law over known text a plain forward can tell."""
-ONLY_READING = ("view", "offset", "gap", "shift")
-"""Settings of the workload `overlap` alone."""
-PEERS = {
+OVERLAP_DRAFTERS = ("draft-model", "self", "perturbed-self", "layer-skip")
+"""Drafters whose law over known text can be computed by a plain forward."""
+OVERLAP_SETTINGS = ("view", "offset", "gap", "shift")
+"""Settings that only the workload `overlap` has."""
+PEER_BACKENDS = {
     "hf-assisted": ("draft-model", ("fixed", "hf-heuristic", "confidence")),
     "hf-prompt-lookup": ("ngram", ("fixed",)),
     "hf-generate": ("none", ("fixed",)),
 }
-"""Backends that run transformers' own loop -> the drafter and the depth policies it has."""
-MADE_UP = {
+"""Backends that run transformers' own loop -> the drafter and the depth policies they have."""
+SYNTHETIC_VALUES = {
     "shape": ("chain", "static-tree"),
     "drafter": ("draft-model", "none"),
     "depth_policy": ("fixed",),
     "acceptance": ("auto", "greedy", "rejection"),
 }
-"""What the backend `synthetic` knows to make up."""
+"""Setting -> the values for which the backend `synthetic` can make up rounds."""
 
 
 def acceptance_in_force(settings: Settings) -> str:
@@ -49,22 +49,22 @@ def acceptance_in_force(settings: Settings) -> str:
 
 
 def check(settings: Settings) -> None:
-    """Refuse settings that no run can have, with what is allowed."""
-    check_given(msgspec.structs.asdict(settings))
+    """Refuse, with UsageError, settings that no run can have; the hint says what is allowed."""
+    check_values(msgspec.structs.asdict(settings))
     check_length(settings)
     _check_names(settings)
     if settings.acceptance == "greedy" and settings.temperature > 0:
         title = f"greedy acceptance was asked for at temperature {settings.temperature}"
         raise UsageError(title, "use temperature 0, or acceptance rejection")
-    _check_idle(settings)
+    _check_workload_settings(settings)
     if settings.workload in TEXT_WORKLOADS:
         _check_text(settings)
     if settings.workload == "ppl":
         return
-    if settings.backend in PEERS:
+    if settings.backend in PEER_BACKENDS:
         _check_peer(settings)
     if settings.backend == "synthetic":
-        _check_made_up(settings)
+        _check_synthetic(settings)
     if settings.drafter in NEEDS_DRAFT and settings.draft is None and settings.backend == "native":
         title = f"the drafter {settings.drafter!r} needs a draft model"
         raise UsageError(title, "name one with --draft, or use --drafter none")
@@ -78,37 +78,40 @@ def check(settings: Settings) -> None:
 
 
 def grows_tree(shape: str) -> bool:
-    """Whether a shape's drafted tokens may have siblings."""
+    """Return whether a shape's drafted tokens may have siblings."""
     return bool(capability("shape", shape, "tree"))
 
 
 def feeds_anew(settings: Settings) -> bool | None:
-    """Whether every round feeds anew what the last one drafted; None: its drafter isn't here."""
+    """Return whether every round feeds the last round's accepted drafts again.
+
+    None if the drafter is not installed here.
+    """
     if settings.shape != "chain":
         return True
     refed = known_capability("drafter", settings.drafter, "refed")
     return None if refed is None else bool(refed)
 
 
-def widths(settings: Settings) -> list[int]:
-    """Return the static tree's children of each node, level by level."""
+def read_widths(settings: Settings) -> list[int]:
+    """Return how many children each node of the static tree has, level by level."""
     try:
         found = [int(each) for each in settings.widths.split(",")]
     except ValueError:
         found = []
     if not found or min(found) < 1 or max(found) > MOST_NODES:
         hint = f"give whole numbers from 1 to {MOST_NODES}, level by level: 4,2,1,1"
-        raise UsageError(f"widths is {brief(settings.widths, MAX_SHOWN_SIGNS)!r}", hint)
+        raise UsageError(f"widths is {brief(settings.widths, MAX_SHOWN_CHARS)!r}", hint)
     return found
 
 
-def drafted_at_most(settings: Settings) -> int:
-    """Return how many tokens a round can draft."""
-    deepest = _deepest(settings)
+def max_drafted(settings: Settings) -> int:
+    """Return the largest number of tokens that a round can draft."""
+    deepest = _max_depth(settings)
     if settings.drafter == "none" or not deepest:
         return 0
     if settings.shape == "static-tree":
-        per_level = widths(settings)[:deepest]
+        per_level = read_widths(settings)[:deepest]
         sizes = [math.prod(per_level[: level + 1]) for level in range(len(per_level))]
         return sum(sizes) + (deepest - len(sizes)) * sizes[-1]
     if settings.shape == "dynamic-tree":
@@ -116,21 +119,21 @@ def drafted_at_most(settings: Settings) -> int:
     return deepest
 
 
-def expanded_at_most(settings: Settings) -> int:
-    """Return how many nodes of a dynamic tree the draft itself can be fed: all but the last level.
+def max_expanded(settings: Settings) -> int:
+    """Return the largest number of nodes of a dynamic tree that are fed to the draft.
 
-    Of each level `branch` are expanded, however few are kept and verified.
+    That is `branch` nodes of each level but the last, even if fewer are kept and verified.
     """
-    return settings.branch * max(_deepest(settings) - 1, 0)
+    return settings.branch * max(_max_depth(settings) - 1, 0)
 
 
-def _deepest(settings: Settings) -> int:
+def _max_depth(settings: Settings) -> int:
     """Return the largest K the depth policy may ask for."""
     return max(settings.depth, capability("depth", settings.depth_policy, "deepest"))
 
 
-def check_given(given: Mapping[str, object]) -> None:
-    """Refuse a value that its setting can't have, with what it can be; UsageError."""
+def check_values(given: Mapping[str, object]) -> None:
+    """Refuse, with UsageError, a value that its setting can't have; the hint says which it can."""
     try:
         settings = msgspec.convert(dict(given), Settings)
     except msgspec.ValidationError as trouble:
@@ -145,21 +148,21 @@ def check_given(given: Mapping[str, object]) -> None:
 
 
 def check_length(settings: Settings) -> None:
-    """Refuse, with UsageError, an answer of no tokens: only in a recorded loop nobody said more."""
-    if settings.max_new_tokens == 0 and settings.backend != RECORDED:
+    """Refuse, with UsageError, an answer of no tokens; 0 means unknown in a recorded loop."""
+    if settings.max_new_tokens == 0 and settings.backend != RECORDED_BACKEND:
         raise UsageError("max_new_tokens is 0", "it must be at least 1")
 
 
-def refuse_empty(settings: Settings) -> None:
-    """Refuse, with UsageError, a model or a text without a name: it would be the working folder."""
+def refuse_empty_names(settings: Settings) -> None:
+    """Refuse, with UsageError, an empty name of a model or a text: as a path it is this folder."""
     for field in ("target", "draft", "text", "dataset"):
         if getattr(settings, field) == "":
             raise UsageError(f"{field} is an empty name", "give a name, or leave it out")
 
 
 def _check_names(settings: Settings) -> None:
-    """Refuse a name no member goes by; the known ones are listed, nearest first."""
-    refuse_empty(settings)
+    """Refuse a name that no member has, and list the known names, nearest first."""
+    refuse_empty_names(settings)
     for field, facts in known_settings().items():
         name = getattr(settings, field)
         if facts.member is not None and name not in {None, facts.besides}:
@@ -176,7 +179,7 @@ def _check_peer(settings: Settings) -> None:
     if settings.draft_cache not in (None, "dense"):
         title = f"backend {settings.backend!r} was asked for draft_cache {settings.draft_cache}"
         raise UsageError(title, "it has only dense caches; use backend native")
-    drafter, policies = PEERS[settings.backend]
+    drafter, policies = PEER_BACKENDS[settings.backend]
     if settings.drafter != drafter:
         title = f"backend {settings.backend!r} was asked for drafter {settings.drafter}"
         raise UsageError(title, f"add --drafter {drafter}, or use backend native")
@@ -185,17 +188,17 @@ def _check_peer(settings: Settings) -> None:
         raise UsageError(title, f"it has {', '.join(policies)}; use backend native for others")
 
 
-def _check_made_up(settings: Settings) -> None:
-    for field, known in MADE_UP.items():
+def _check_synthetic(settings: Settings) -> None:
+    for field, known in SYNTHETIC_VALUES.items():
         value = getattr(settings, field)
         if value not in known:
             title = f"backend 'synthetic' was asked for {field} {value}"
             raise UsageError(title, f"it makes up {', '.join(known)}; use backend native")
 
 
-def _check_idle(settings: Settings) -> None:
-    """Refuse what would change nothing: a setting of another workload."""
-    for field in ONLY_READING:
+def _check_workload_settings(settings: Settings) -> None:
+    """Refuse a setting of another workload, because it would change nothing."""
+    for field in OVERLAP_SETTINGS:
         value = getattr(settings, field)
         if value and settings.workload != "overlap":
             title = f"{field} {value} was asked for with workload {settings.workload}"
@@ -203,9 +206,9 @@ def _check_idle(settings: Settings) -> None:
 
 
 def _check_text(settings: Settings) -> None:
-    """Refuse what known text can't be read by."""
+    """Refuse settings by which known text can't be read."""
     workload = settings.workload
-    if settings.backend in PEERS:
+    if settings.backend in PEER_BACKENDS:
         title = f"workload {workload} was asked for with backend {settings.backend!r}"
         raise UsageError(title, "transformers' own loop scores no text: use backend native")
     if settings.batch > 1:
@@ -222,12 +225,14 @@ def _check_text(settings: Settings) -> None:
 
 
 def _check_overlap(settings: Settings) -> None:
-    if settings.drafter not in READERS:
+    if settings.drafter not in OVERLAP_DRAFTERS:
         title = f"workload overlap was asked for with drafter {settings.drafter!r}"
-        raise UsageError(title, f"its law over known text can be told of: {', '.join(READERS)}")
+        raise UsageError(
+            title, f"only these drafters can read known text: {', '.join(OVERLAP_DRAFTERS)}"
+        )
     if settings.drafter == "perturbed-self" and settings.temperature == 0:
         title = "workload overlap was asked for with drafter 'perturbed-self' at temperature 0"
-        raise UsageError(title, "where a greedy draft strays is chance: use a temperature above 0")
+        raise UsageError(title, "a greedy draft strays at random places: use a temperature above 0")
     if settings.gap and settings.view is None:
         title = f"gap {settings.gap} was asked for without a view"
         raise UsageError(title, "give view: the recent tokens that move up by the gap")
@@ -250,14 +255,14 @@ def _check_tree(settings: Settings) -> None:
         title = f"acceptance {asked!r} was asked to decide a {settings.shape}"
         raise UsageError(title, f"trees can be decided by: {', '.join(able) or 'none'}")
     if settings.shape == "static-tree":
-        widths(settings)
-    if drafted_at_most(settings) > MOST_NODES:
-        title = f"the {settings.shape} would draft {drafted_at_most(settings)} tokens a round"
-        raise UsageError(title, f"at most {MOST_NODES} are verified at once: make it narrower")
-    expanded = expanded_at_most(settings) if settings.shape == "dynamic-tree" else 0
+        read_widths(settings)
+    if max_drafted(settings) > MOST_NODES:
+        title = f"the {settings.shape} would draft {max_drafted(settings)} tokens a round"
+        raise UsageError(title, f"at most {MOST_NODES} are verified at once: use a narrower tree")
+    expanded = max_expanded(settings) if settings.shape == "dynamic-tree" else 0
     if expanded > MOST_NODES:
         title = f"the draft would expand {expanded} nodes of the {settings.shape} a round"
-        raise UsageError(title, f"at most {MOST_NODES} are: make branch or the depth smaller")
+        raise UsageError(title, f"at most {MOST_NODES} are allowed: lower branch or the depth")
 
 
 def _check_batch(settings: Settings) -> None:
@@ -272,10 +277,10 @@ def _check_batch(settings: Settings) -> None:
 def _check_module(settings: Settings) -> None:
     title = "detail 'module' was asked for"
     if settings.backend != "native":
-        hint = "only the backend native looks into forwards: use detail rounds"
+        hint = "only the backend native times layers: use detail rounds"
         raise UsageError(f"{title} with backend {settings.backend!r}", hint)
     if settings.batch > 1:
-        hint = "a batch shares its forwards, which lie in nobody's round: use batch 1"
+        hint = "sequences of a batch share their forwards, so no round owns them: use batch 1"
         raise UsageError(f"{title} for batch {settings.batch}", hint)
 
 
@@ -284,13 +289,13 @@ def _check_window(settings: Settings) -> None:
         return
     if settings.block > settings.window:
         title = f"block is {settings.block} with a window of {settings.window}"
-        raise UsageError(title, "a block can't be wider than the window it is cut from")
-    drafted = drafted_at_most(settings)
+        raise UsageError(title, "a block is cut from the window: make it no larger than the window")
+    drafted = max_drafted(settings)
     if settings.window <= drafted:
         title = f"window is {settings.window} and a round drafts up to {drafted} tokens"
         raise UsageError(title, "the window must hold a whole round: make it wider")
     streamed = (settings.draft_cache or settings.cache) == "sink-window"
-    expanded = expanded_at_most(settings) if settings.shape == "dynamic-tree" else 0
+    expanded = max_expanded(settings) if settings.shape == "dynamic-tree" else 0
     if streamed and settings.window < expanded:
         title = f"window is {settings.window} and the draft expands up to {expanded} nodes a round"
         raise UsageError(title, "make the window wider, or branch or the depth smaller")

@@ -1,7 +1,7 @@
-"""Who writes a file: a lock that ends with its holder, however that ends.
+"""Locks on files, so that a file has one writer. The system ends a lock when its holder ends.
 
-Knows open files; not what is written into them. Some file systems have no locks: there nobody can
-tell, and every answer says so.
+Knows open files; not what is written into them. On a file system without locks the functions say
+so: whether the file has another writer is then not known.
 """
 
 import contextlib
@@ -14,20 +14,20 @@ from pathlib import Path
 
 from specprof import writing
 from specprof.errors import UsageError
-from specprof.reading import irregular, open_regular, read_text
+from specprof.reading import irregular_kind, open_regular, read_text
 
 PATIENCE_S = 0.5
-"""A reader that looks holds the lock for microseconds; a writer tries again for so long."""
-_AGAIN_S = 0.01
-CLAIMS = 10
-"""Times a file is opened anew where it was removed before it could be locked."""
+"""How long a writer retries: a reader that checks the lock holds it for microseconds."""
+_RETRY_S = 0.01
+MAX_CLAIMS = 10
+"""How often a file is opened again if it was removed before it could be locked."""
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def lock(file: int) -> bool:
-    """Take an open file's lock until the file is closed; False where its system has no locks.
+    """Lock an open file until it is closed; return False if its file system has no locks.
 
-    Raises BlockingIOError where somebody else holds it.
+    Raises BlockingIOError if another process holds the lock.
     """
     ends = time.monotonic() + PATIENCE_S
     while True:
@@ -36,7 +36,7 @@ def lock(file: int) -> bool:
         except BlockingIOError:
             if time.monotonic() > ends:
                 raise
-            time.sleep(_AGAIN_S)
+            time.sleep(_RETRY_S)
         except OSError:
             return False
         else:
@@ -44,7 +44,7 @@ def lock(file: int) -> bool:
 
 
 def is_locked(file: int) -> bool | None:
-    """Whether somebody holds the lock of an open file; None where its system has no locks."""
+    """Return whether another process has locked the file; None if its system has no locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         fcntl.flock(file, fcntl.LOCK_UN)
@@ -56,10 +56,10 @@ def is_locked(file: int) -> bool | None:
 
 
 @cache
-def this_boot() -> str | None:
-    """Return what this machine calls the time since it was started; None where it has no name.
+def read_boot_id() -> str | None:
+    """Return the id of this machine's boot; None if the system gives none.
 
-    A lock says nothing to another machine, nor after a restart.
+    A lock is seen only on its own machine, and ends with a restart.
     """
     try:
         return read_text(_BOOT, 100).strip() or None
@@ -67,22 +67,22 @@ def this_boot() -> str | None:
         return None
 
 
-def claimed(path: Path, *, overwrite: bool) -> tuple[int, bool]:
-    """Return the file at `path`, empty and open, and whether it is locked.
+def claim(path: Path, *, overwrite: bool) -> tuple[int, bool]:
+    """Open the file at `path`, lock it and empty it; return its descriptor, and if it is locked.
 
-    Nothing it holds is lost before it is known to be nobody else's. A link is never followed.
+    It is emptied only after it was locked. A link is never followed.
 
-    Raises UsageError where it can't be had: it holds something and `overwrite` is not set, another
-    run has it, it is no file, or the system refuses it.
+    Raises UsageError if the file is not empty and `overwrite` is not set, if another run has locked
+    it, if it is no regular file, or if the system refuses it.
     """
-    for _ in range(CLAIMS):
-        file = writing.opened(path, overwrite=True)
+    for _ in range(MAX_CLAIMS):
+        file = writing.open_growing(path, overwrite=True)
         try:
-            if not _has_lock(path, file):
+            if not _can_lock(path, file):
                 return file, False
-            locked = _locked(path, file)
-            if leads_to(path, file):
-                _empty(path, file, overwrite=overwrite)
+            locked = _take_lock(path, file)
+            if is_name_of(path, file):
+                _truncate(path, file, overwrite=overwrite)
                 return file, locked
         except BaseException:
             os.close(file)
@@ -91,48 +91,48 @@ def claimed(path: Path, *, overwrite: bool) -> tuple[int, bool]:
     raise UsageError(f"can't write {path}: it is removed again and again", "choose another -o")
 
 
-def _empty(path: Path, file: int, *, overwrite: bool) -> None:
-    """Empty the file; one that is empty was left by a run that ended before its first line."""
+def _truncate(path: Path, file: int, *, overwrite: bool) -> None:
+    """Empty the file. An empty file needs no `overwrite`: a run that ended early left it."""
     if os.fstat(file).st_size and not overwrite:
         raise UsageError(f"{path} exists already", "choose another -o, or pass --force")
     try:
         os.ftruncate(file, 0)
     except OSError as trouble:
-        raise writing.refused(path, trouble) from trouble
+        raise writing.write_error(path, trouble) from trouble
 
 
-def _has_lock(path: Path, file: int) -> bool:
-    """Whether it is a regular file: a device can be written to, and has no lock; others can't."""
+def _can_lock(path: Path, file: int) -> bool:
+    """Return whether the file can be locked: a regular file can, a device can't; refuse others."""
     mode = os.fstat(file).st_mode
-    kind = irregular(mode)
+    kind = irregular_kind(mode)
     if kind and not stat.S_ISCHR(mode):
-        hint = "choose a file with -o: a capture is read while it grows, and cut back when torn"
+        hint = "choose a regular file with -o: a capture is read while it grows"
         raise UsageError(f"can't write {path}: it is {kind}, no regular file", hint)
     return kind is None
 
 
-def _locked(path: Path, file: int) -> bool:
+def _take_lock(path: Path, file: int) -> bool:
     try:
         return lock(file)
     except BlockingIOError:
-        raise recorded_already(path) from None
+        raise already_recorded_error(path) from None
 
 
-def recorded_already(path: Path) -> UsageError:
-    """Return the error of a file that another run records into."""
+def already_recorded_error(path: Path) -> UsageError:
+    """Return the error for a file into which another run records."""
     title = f"{path} is being recorded by another run"
     return UsageError(title, "wait for that run to end, or choose another -o")
 
 
 def refuse_recorded(path: Path) -> None:
-    """Raise UsageError where another run records into the file; it may well not be there."""
+    """Raise UsageError if another run records into the file; do nothing if no file is there."""
     with contextlib.suppress(OSError), open_regular(path) as file:
         if is_locked(file.fileno()):
-            raise recorded_already(path)
+            raise already_recorded_error(path)
 
 
-def leads_to(path: Path, file: int) -> bool:
-    """Whether the name is the open file's."""
+def is_name_of(path: Path, file: int) -> bool:
+    """Return whether the name leads to the open file."""
     try:
         return os.path.samestat(path.stat(), os.fstat(file))
     except OSError:

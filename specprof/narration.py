@@ -1,9 +1,9 @@
-"""What is said on stderr, and where what libraries would say there goes.
+"""What specprof prints on stderr, and the log that takes what libraries would print there.
 
-stderr is narration, and it is ours. While a run is made, what torch, transformers and others say
-by Python's `warnings`, by a logger or straight to `sys.stderr` goes to a log, so that nobody's
-screen is printed over. Left alone are what their compiled code writes to the terminal past Python,
-and errors: an exception that ends the run, or a thread of it, is shown where it always was.
+During a run, messages of torch, transformers and other libraries go to a log, so that they do not
+print over the screen. They come by Python's `warnings`, by a logger or by `sys.stderr`. Two kinds
+of output still go to the terminal: what compiled code writes past Python, and the traceback of an
+exception that ends the run or one of its threads.
 """
 
 import contextlib
@@ -23,21 +23,21 @@ from typing import Any, TextIO
 
 from specprof.plain import plain
 
-MARK = "| "
-"""Begins a library's line where our own narration goes to the same file."""
+LIBRARY_MARK = "| "
+"""Marks a library's line in a file that holds specprof's own narration too."""
 
 
-def tell(line: str) -> None:
-    """Say a line on stderr, fit to print, whatever is put aside at the moment."""
+def narrate(line: str) -> None:
+    """Print a line on stderr, with unprintable characters escaped; never to the libraries' log."""
     stream = _ASIDE.terminal
     stream.write(f"{plain(line)}\n")
     stream.flush()
 
 
-def log_for(path: Path | None) -> Path:
-    """Return where what libraries say while `path` is written goes: PATH.log.
+def log_path(path: Path | None) -> Path:
+    """Return the log of libraries' messages while `path` is written: PATH.log.
 
-    Where nothing is kept (None) it is among the machine's temporary files.
+    None: no file is written, and the log is a temporary file.
     """
     if path is None:
         return Path(tempfile.gettempdir()) / f"specprof-{secrets.token_hex(6)}.log"
@@ -45,53 +45,55 @@ def log_for(path: Path | None) -> Path:
 
 
 @contextlib.contextmanager
-def aside(log: Path) -> Iterator[None]:
-    """Send what libraries say inside the block to `log`; name it on stderr if they said anything.
+def log_libraries(log: Path) -> Iterator[None]:
+    """Send libraries' messages inside the block to `log`; name it on stderr if there were any.
 
-    The file is made with the first word. One that is there already may be the user's own: what
-    libraries say is appended to it.
+    The first message makes the file. A file that exists already may be the user's own, so messages
+    are appended to it.
     """
     shared = _is_stderr(log)
-    before = put_aside(log)
+    before = set_library_log(log)
     _ASIDE.logged = False
     try:
         yield
     finally:
-        _ASIDE.goes_to(before)
+        _ASIDE.send_to(before)
         if not shared and _ASIDE.logged:
-            tell(f"what libraries said is in {log}")
+            narrate(f"what libraries said is in {log}")
 
 
-def put_aside(log: Path | None) -> Path | None:
-    """Send what libraries say from here on to `log`, None: to stderr; return where it went."""
+def set_library_log(log: Path | None) -> Path | None:
+    """Send libraries' messages to `log` from now on (None: to stderr); return the log before."""
     before = _ASIDE.log
-    _ASIDE.goes_to(log)
+    _ASIDE.send_to(log)
     return before
 
 
-def said_to() -> Path | None:
-    """Return the log that what libraries say goes to; None: nothing is put aside."""
+def library_log() -> Path | None:
+    """Return the log that libraries' messages go to; None: they go to stderr."""
     return _ASIDE.log
 
 
 def log_traceback(error: BaseException) -> None:
-    """Write where an error came from to the log of what libraries say; nothing where there is none.
+    """Write an error's traceback to the log of libraries' messages, if there is one.
 
-    For a library's error that is shown in one line: the line alone may not say enough.
+    It is for a library's error that is shown in one line: the line alone may not say enough.
     """
     if _ASIDE.log is not None:
         _ASIDE.write("".join(traceback.format_exception(error)))
 
 
-def own_lines(text: str) -> str:
-    """Return what of a shared log is our own: no library's lines."""
-    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(MARK))
+def drop_library_lines(text: str) -> str:
+    """Return specprof's own lines of a shared log, without the libraries' lines."""
+    return "".join(
+        line for line in text.splitlines(keepends=True) if not line.startswith(LIBRARY_MARK)
+    )
 
 
 class _Aside(io.TextIOBase):
-    """Stands where `sys.stderr` stood; libraries may keep it, so there is one for good.
+    """Takes the place of `sys.stderr`. Libraries may keep it, so one object serves for ever.
 
-    While nothing is put aside it is the terminal.
+    While no log is set, it passes everything to the terminal.
     """
 
     encoding = "utf-8"
@@ -99,37 +101,37 @@ class _Aside(io.TextIOBase):
     def __init__(self) -> None:
         self.log: Path | None = None
         self.logged = False
-        """Whether anything went to the log of its own since that was asked for last."""
+        """Whether a message went to a log of its own since `log_libraries` last reset this."""
         self._shared = self._midline = False
         self._before: TextIO | None = None
         self._hook: Callable[[Any], object] | None = None
 
     @property
     def terminal(self) -> TextIO:
-        """Where our own narration goes."""
+        """The stream of specprof's own narration."""
         now = self._before if sys.stderr is self else sys.stderr
-        return now or _NOWHERE  # a process may be started without any
+        return now or _NO_STDERR  # a process may be started without a stderr
 
-    def goes_to(self, log: Path | None) -> None:
-        """Send what is written here to a log from now on; None: to the terminal."""
+    def send_to(self, log: Path | None) -> None:
+        """Send what is written here to `log` from now on; None: to the terminal."""
         self.log, self._midline = log, False
         if log is None:
-            self._give_back()
+            self._restore()
             return
         if sys.stderr is not self:
             self._before, sys.stderr = sys.stderr, self
             self._hook, threading.excepthook = threading.excepthook, self._thread_failed
         self._shared = _is_stderr(log)
-        _redirect({id(self._before), id(sys.stdout)}, self)
+        _redirect_handlers({id(self._before), id(sys.stdout)}, self)
 
     def write(self, text: str) -> int:
-        """Write what a library says; where its log can't be written, to the terminal."""
+        """Write a library's message to the log, or to the terminal if the log can't be written."""
         if self.log is None:
             return self.terminal.write(text)
         if not text:
             return 0
         try:
-            self._logged(self.log, text)
+            self._write_log(self.log, text)
         except OSError:
             self.terminal.write(text)
         return len(text)
@@ -139,36 +141,36 @@ class _Aside(io.TextIOBase):
         self.terminal.flush()
 
     def fileno(self) -> int:
-        """Return the terminal's, for who insists on a file."""
+        """Return the terminal's descriptor, for code that insists on a file."""
         return self.terminal.fileno()
 
     def isatty(self) -> bool:
-        """Return whether this is a terminal: not while it goes to a log."""
+        """Return whether this is a terminal; False while it goes to a log."""
         return self.log is None and self.terminal.isatty()
 
-    def _logged(self, log: Path, text: str) -> None:
+    def _write_log(self, log: Path, text: str) -> None:
         if self._shared:
-            self.terminal.write(self._marked(text))
+            self.terminal.write(self._mark_lines(text))
             self.terminal.flush()
             return
-        with open(_appendable(log), "a", encoding="utf-8", errors="replace") as file:
+        with open(_open_for_append(log), "a", encoding="utf-8", errors="replace") as file:
             file.write(text)
         self.logged = True
 
-    def _marked(self, text: str) -> str:
+    def _mark_lines(self, text: str) -> str:
         lines = text.splitlines(keepends=True)
-        whole = "".join(MARK + line for line in lines)
-        found = whole.removeprefix(MARK) if self._midline else whole
+        whole = "".join(LIBRARY_MARK + line for line in lines)
+        found = whole.removeprefix(LIBRARY_MARK) if self._midline else whole
         self._midline = not text.endswith("\n")
         return found
 
     def _thread_failed(self, args: Any) -> None:  # noqa: ANN401 - as threading hands it on
-        """Show what ended a thread: it is no library's remark."""
+        """Show on the terminal what ended a thread: it is an error, no library's message."""
         if self._hook is not None:
             with contextlib.redirect_stderr(self.terminal):
                 self._hook(args)
 
-    def _give_back(self) -> None:
+    def _restore(self) -> None:
         if sys.stderr is self:
             sys.stderr = self._before
         if self._hook is not None:
@@ -176,10 +178,10 @@ class _Aside(io.TextIOBase):
         self._hook = None
 
 
-def _appendable(log: Path) -> int:
-    """Open a log to be appended to; OSError where it is no regular file, or has another name.
+def _open_for_append(log: Path) -> int:
+    """Open a log for appending; raise OSError if it is no regular file, or has a second name.
 
-    A pipe would be waited for, and what has another name may be a file of the user's own.
+    Opening a pipe would wait for ever, and a file with a second name may be the user's own.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
     file = os.open(log, flags, 0o666)
@@ -190,8 +192,8 @@ def _appendable(log: Path) -> int:
     return file
 
 
-def _redirect(streams: set[int], stream: "_Aside") -> None:
-    """Give handlers that loggers already have, and that write to one of `streams`, another."""
+def _redirect_handlers(streams: set[int], stream: "_Aside") -> None:
+    """Let the loggers' handlers that write to one of `streams` write to `stream`."""
     named = logging.root.manager.loggerDict.values()
     for logger in (logging.root, *(each for each in named if isinstance(each, logging.Logger))):
         for handler in logger.handlers:
@@ -200,12 +202,12 @@ def _redirect(streams: set[int], stream: "_Aside") -> None:
 
 
 def _is_stderr(log: Path) -> bool:
-    """Return whether stderr goes to that very file already: a dashboard's recorder says it all."""
+    """Return whether stderr goes to that file already, as in a run beside a dashboard."""
     try:
         return os.path.samestat(os.fstat(_ASIDE.terminal.fileno()), log.stat())
     except (OSError, ValueError):
         return False
 
 
-_NOWHERE = io.StringIO()
+_NO_STDERR = io.StringIO()
 _ASIDE = _Aside()

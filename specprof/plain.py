@@ -1,6 +1,6 @@
-"""Foreign text made fit to print: models, prompts, captures and file names are not to be trusted.
+"""Escapes text from models, prompts, captures and file names, so that it is safe to print.
 
-Knows characters, not sinks: markup, HTML and spreadsheets have escapes of their own on top.
+Knows characters, not where they are shown: markup, HTML and spreadsheets need more escapes.
 """
 
 import json
@@ -8,67 +8,67 @@ from typing import Any
 
 import msgspec
 
-MAX_BRIEF_SIGNS = 160
-"""Of a stranger's text in a sentence: a name may be a megabyte long."""
+MAX_BRIEF_CHARS = 160
+"""Characters of foreign text in a sentence: a name may be a megabyte long."""
 
 
 def plain(text: str) -> str:
-    r"""Return `text` on one line, whatever could steer a terminal written as `\x1b`, `\u202e`.
+    r"""Return `text` on one line, with each character that could steer a terminal as `\x1b`.
 
-    That is every character Unicode calls unprintable: controls, line ends, direction overrides,
-    lone surrogates.
+    These are the characters that Unicode calls unprintable: controls, line ends, direction
+    overrides, lone surrogates.
     """
-    return "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
+    return "".join(sign if sign.isprintable() else _escape(sign) for sign in text)
 
 
-def brief(text: str, most: int = MAX_BRIEF_SIGNS) -> str:
-    """Return foreign text for a sentence: on one line, fit to print, an ellipsis for what is cut.
+def brief(text: str, most: int = MAX_BRIEF_CHARS) -> str:
+    """Return foreign text for a sentence: on one line, escaped, an ellipsis for what is cut.
 
-    At most `most` characters of it, counted before any of them is escaped.
+    At most `most` characters are kept, counted before escaping.
     """
     return plain(text) if len(text) <= most else f"{plain(text[: most - 1])}…"
 
 
-def counted(number: int, name: str, plural: str | None = None) -> str:
+def format_count(number: int, name: str, plural: str | None = None) -> str:
     """Return `1 damaged line`, `1,200 damaged lines`."""
     return f"{number:,} {name if number == 1 else plural or name + 's'}"
 
 
-def _escaped(sign: str) -> str:
+def _escape(sign: str) -> str:
     return sign.encode("unicode_escape").decode("ascii")
 
 
 def as_json(value: object) -> bytes:
-    r"""Return a value as JSON, in which a file's name that is no text says so by `\udcff`.
+    r"""Return a value as JSON; bytes of a file's name that are no UTF-8 become `\udcff`.
 
-    The system's names are bytes; Python holds those that are no UTF-8 as half characters.
+    The system's names are bytes. Python holds bytes that are no UTF-8 as half characters.
     """
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
-        return msgspec.json.encode(_encodable(msgspec.to_builtins(value)))
+        return msgspec.json.encode(_make_encodable(msgspec.to_builtins(value)))
 
 
-def encodable(text: str) -> str:
+def make_encodable(text: str) -> str:
     r"""Return a text that can be written as UTF-8: half characters become `\udcff`."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _encodable(value: Any) -> Any:  # noqa: ANN401 - plain JSON, of any shape
+def _make_encodable(value: Any) -> Any:  # noqa: ANN401 - plain JSON, of any shape
     if isinstance(value, str):
-        return encodable(value)
+        return make_encodable(value)
     if isinstance(value, dict):
-        return {_encodable(key): _encodable(each) for key, each in value.items()}
-    return [_encodable(each) for each in value] if isinstance(value, list) else value
+        return {_make_encodable(key): _make_encodable(each) for key, each in value.items()}
+    return [_make_encodable(each) for each in value] if isinstance(value, list) else value
 
 
-def plain_json(encoded: bytes) -> bytes:
-    """Return the same JSON document with every unprintable character of its texts escaped.
+def escape_json(encoded: bytes) -> bytes:
+    """Return a JSON document with every unprintable character of its texts escaped.
 
     JSON must escape only the first 32 of them; terminals heed more.
     """
     if encoded.isascii() and b"\x7f" not in encoded:
         return encoded
     signs = encoded.decode("utf-8")
-    told = (s if s.isprintable() or s == "\n" else json.dumps(s)[1:-1] for s in signs)
-    return "".join(told).replace("\x7f", "\\u007f").encode("utf-8")
+    safe = (s if s.isprintable() or s == "\n" else json.dumps(s)[1:-1] for s in signs)
+    return "".join(safe).replace("\x7f", "\\u007f").encode("utf-8")

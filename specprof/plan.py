@@ -1,4 +1,4 @@
-"""From what the user wrote to what is run: a profile, overridden, spread over its cells."""
+"""Turns a profile into runs: reads it, overrides its settings, and makes a run of each cell."""
 
 import hashlib
 import itertools
@@ -11,12 +11,12 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
-from specprof.errors import UnknownName, UsageError, nearest
-from specprof.limits import acceptance_in_force, check, check_given
+from specprof.errors import UnknownName, UsageError, sort_by_likeness
+from specprof.limits import acceptance_in_force, check, check_values
 from specprof.plain import brief
 from specprof.reading import read_text
 from specprof.reasons import field_of, reason_of
-from specprof.registry import members, shipped
+from specprof.registry import members, shipped_folder
 from specprof.setting_facts import SettingFacts
 from specprof.settings import (
     MOST_RUNS,
@@ -32,30 +32,30 @@ __all__ = [
     "AUTO",
     "FIRST_STOP",
     "acceptance_in_force",
-    "described",
+    "apply_quick",
+    "describe_settings",
     "expand",
     "override",
+    "parse_value",
     "profiles",
-    "quickened",
     "read_profile",
     "stops",
-    "swept",
-    "typed",
+    "sweep_over",
 ]
 
-LARGEST_BYTES = 1 << 20
-"""Of a profile."""
+MAX_PROFILE_BYTES = 1 << 20
+"""The largest profile that is read."""
 FIRST_STOP = 128
 """The shallowest stop of a walk, in tokens."""
 EXPLAINED_WIDTH = 96
 """Characters of a line of a setting's meaning."""
 AUTO = "auto"
-"""In place of a probe's name: whichever a diagnosis hangs on."""
+"""In place of a probe's name: the probes that could change the diagnosis."""
 _Converted = TypeVar("_Converted")
 LABEL = "label"
-"""A cell's key that is no setting: what its row is called."""
-SHORT = {"depth": "K", "temperature": "T", "max_new_tokens": "new"}
-SPEAKING = frozenset(
+"""A cell's key that is no setting: the name of its row."""
+SHORT_NAMES = {"depth": "K", "temperature": "T", "max_new_tokens": "new"}
+SELF_EXPLAINING = frozenset(
     {
         "target",
         "draft",
@@ -68,12 +68,12 @@ SPEAKING = frozenset(
         "workload",
     }
 )
-"""Settings whose value says enough without their name."""
+"""Settings whose value is clear in a label without their name."""
 
 
 def profiles() -> dict[str, Path]:
     """Return the shipped profiles by name."""
-    return {path.stem: path for path in sorted(shipped("profiles").glob("*.toml"))}
+    return {path.stem: path for path in sorted(shipped_folder("profiles").glob("*.toml"))}
 
 
 def read_profile(name: str) -> Profile:
@@ -82,7 +82,7 @@ def read_profile(name: str) -> Profile:
     if path is None:
         raise UnknownName("profile", name, profiles())
     try:
-        written = tomllib.loads(read_text(path, LARGEST_BYTES))
+        written = tomllib.loads(read_text(path, MAX_PROFILE_BYTES))
     except OSError as trouble:
         title = f"can't read profile {path}: {trouble.strerror}"
         raise UsageError(
@@ -91,11 +91,11 @@ def read_profile(name: str) -> Profile:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as trouble:
         hint = "mend the TOML; profiles/default.toml shows the form"
         raise UsageError(f"profile {path} is no TOML: {brief(str(trouble))}", hint) from trouble
-    return _checked(written, path)
+    return _decode_profile(written, path)
 
 
-def quickened(profile: Profile) -> Profile:
-    """Return the profile in its quick form; refused where it has none."""
+def apply_quick(profile: Profile) -> Profile:
+    """Return the profile in its quick form; raise UsageError if it has none."""
     if not profile.quick:
         title = f"profile {brief(profile.name)!r} has no quick form"
         raise UsageError(title, "leave --quick out, or give the profile a [quick] table")
@@ -107,36 +107,37 @@ def quickened(profile: Profile) -> Profile:
 def override(profile: Profile, **given: Value) -> Profile:
     """Return the profile with the given settings replaced.
 
-    A field of its sweep is pinned to the given value. What a cell sets for itself stands: refused
-    where every cell does, for the given value would change nothing. So is a value that its setting
-    can't have.
+    A given field is no longer swept. A cell that sets the field keeps its own value.
+
+    Raises UsageError if every cell sets the field, for then the given value would change nothing,
+    and if its setting can't have the value.
     """
-    check_given(given)
+    check_values(given)
     sweep = {field: values for field, values in profile.sweep.items() if field not in given}
     pinned = msgspec.structs.replace(profile, sweep=sweep)
     for field in given:
-        _refuse_idle(field, pinned, _grids(pinned))
+        _refuse_without_effect(field, pinned, _grids(pinned))
     run = msgspec.structs.replace(profile.run, **given)
     return msgspec.structs.replace(pinned, run=run)
 
 
-def swept(profile: Profile, field: str, texts: Sequence[str]) -> Profile:
-    """Return the profile swept over the values written in `texts`, in place of any it had.
+def sweep_over(profile: Profile, field: str, texts: Sequence[str]) -> Profile:
+    """Return the profile swept over the values in `texts`, in place of values it had for the field.
 
-    Every cell is run with each value, but for those that set the field for themselves.
+    Every cell is run with each value. A cell that sets the field keeps its own value.
     """
-    values: list[Value] = [typed(field, text) for text in texts]
+    values: list[Value] = [parse_value(field, text) for text in texts]
     cells = [grid if field in grid else grid | {field: values} for grid in profile.cell]
     sweep = profile.sweep
     if sweep or not cells:
         sweep = sweep | {field: values}
     else:
-        _refuse_idle(field, profile, profile.cell)
+        _refuse_without_effect(field, profile, profile.cell)
     return msgspec.structs.replace(profile, sweep=sweep, cell=cells)
 
 
-def typed(field: str, text: str) -> Value:
-    """Return what a text means as the value of a field of Settings; empty is None."""
+def parse_value(field: str, text: str) -> Value:
+    """Return the value of a field of Settings that a text stands for; an empty text is None."""
     if field not in Settings.__struct_fields__:
         raise UnknownName("setting", field, Settings.__struct_fields__)
     written = {field: text or None}
@@ -145,12 +146,12 @@ def typed(field: str, text: str) -> Value:
     except msgspec.ValidationError as trouble:
         admitted = reason_of(trouble, written, Settings).rpartition("; ")[2]
         title = f"{field} can't be {brief(text)!r}"
-        raise UsageError(title, _known(field, admitted)) from trouble
+        raise UsageError(title, _known_words(field, admitted)) from trouble
     return value
 
 
-def described() -> dict[str, str]:
-    """Return what is said of each setting: its meaning, how it is given, its default."""
+def describe_settings() -> dict[str, str]:
+    """Return the explanation of each setting: its meaning, how to give it, its default."""
     return {
         name: f"{textwrap.fill(each.meaning, EXPLAINED_WIDTH)}\n{_way_to_give(each)}"
         for name, each in known_settings().items()
@@ -165,15 +166,15 @@ def _way_to_give(setting: SettingFacts) -> str:
 
 
 def expand(profile: Profile) -> list[RunSpec]:
-    """Return one checked RunSpec a cell, in the order written; cells that are alike count once."""
-    _refuse_endless(profile)
+    """Return a checked RunSpec for each cell, in the order written; equal cells count once."""
+    _refuse_too_many(profile)
     cells = [cell for grid in _grids(profile) for cell in _cells(grid)]
-    specs = [_spec(profile, varied, label) for varied, label in cells]
+    specs = [_make_spec(profile, varied, label) for varied, label in cells]
     return list({spec.id: spec for spec in reversed(specs)}.values())[::-1]
 
 
-def _refuse_endless(profile: Profile) -> None:
-    """Refuse more runs than anybody waits for, before each is written out."""
+def _refuse_too_many(profile: Profile) -> None:
+    """Refuse more runs than `MOST_RUNS`, before each of them is written out."""
     sizes = (
         math.prod(len(each) if isinstance(each, list) else 1 for each in grid.values())
         for grid in _grids(profile)
@@ -185,10 +186,10 @@ def _refuse_endless(profile: Profile) -> None:
 
 
 def stops(settings: Settings) -> list[int]:
-    """Return the contexts a burst is decoded at, ascending.
+    """Return the contexts, in tokens and ascending, at which a burst is decoded.
 
-    A walk's stops lie a constant factor apart, so that the short contexts a draft was trained on
-    get as many as the long ones it was not.
+    A walk's stops lie a constant factor apart. So short contexts, on which the draft was trained,
+    get as many stops as the long contexts, on which it was not.
     """
     if settings.workload == "generate" or settings.stops == 1:
         return [settings.context]
@@ -197,15 +198,15 @@ def stops(settings: Settings) -> list[int]:
     return sorted({round(first * factor**step) for step in range(settings.stops)})
 
 
-def _refuse_idle(field: str, profile: Profile, grids: Sequence[Grid]) -> None:
-    """Refuse a setting that every grid sets for itself: it would change nothing."""
+def _refuse_without_effect(field: str, profile: Profile, grids: Sequence[Grid]) -> None:
+    """Refuse a setting that every grid sets for itself, because it would change nothing."""
     if all(field in grid for grid in grids):
         title = f"every cell of profile {brief(profile.name)!r} has a {field} of its own"
         raise UsageError(title, f"copy the profile and change it there, or leave {field} out")
 
 
-def _known(field: str, otherwise: str) -> str:
-    """Return as a hint the words a setting can be, or `otherwise` where it isn't one of a few."""
+def _known_words(field: str, otherwise: str) -> str:
+    """Return as a hint the words that a setting can be, or `otherwise` if it has no fixed words."""
     setting = known_settings().get(field)
     return f"known: {', '.join(setting.words)}" if setting and setting.words else otherwise
 
@@ -215,40 +216,40 @@ def _grids(profile: Profile) -> list[Grid]:
 
 
 def _cells(grid: Grid) -> Iterator[tuple[dict[str, Value], str]]:
-    """Yield what each cell of a grid varies, and the few words that tell it from the others."""
+    """Yield the settings that each cell of a grid varies, and the words of its label."""
     fields = {field: values for field, values in grid.items() if field != LABEL}
-    told = [field for field in fields if LABEL not in grid or isinstance(grid[field], list)]
+    labelled = [field for field in fields if LABEL not in grid or isinstance(grid[field], list)]
     values = [each if isinstance(each, list) else [each] for each in fields.values()]
     for chosen in itertools.product(*values):
         varied = dict(zip(fields, chosen, strict=True))
         words = [str(grid[LABEL])] if LABEL in grid else []
-        yield varied, " ".join(words + [_word(field, varied[field]) for field in told])
+        yield varied, " ".join(words + [_label_word(field, varied[field]) for field in labelled])
 
 
-def _word(field: str, value: Value) -> str:
+def _label_word(field: str, value: Value) -> str:
     if (field, value) == ("drafter", "none"):
         return "plain"
-    if field in SPEAKING and value is not None:
+    if field in SELF_EXPLAINING and value is not None:
         return str(value).rpartition("/")[2]
-    return f"{SHORT.get(field, field)}={value}"
+    return f"{SHORT_NAMES.get(field, field)}={value}"
 
 
-def _spec(profile: Profile, varied: dict[str, Value], label: str) -> RunSpec:
+def _make_spec(profile: Profile, varied: dict[str, Value], label: str) -> RunSpec:
     given = msgspec.to_builtins(profile.run) | varied
     try:
         settings = msgspec.convert(given, Settings)
     except msgspec.ValidationError as trouble:
         reason = reason_of(trouble, given, Settings)
         title = f"profile {brief(profile.name)!r} gives a field a wrong value: {reason}"
-        raise UsageError(title, _mended(trouble)) from trouble
+        raise UsageError(title, _hint_for(trouble)) from trouble
     check(settings)
     written = repr(settings).encode("utf-8", "surrogateescape")  # a path may be no UTF-8
     number = hashlib.blake2b(written, digest_size=4).hexdigest()
     return RunSpec(id=number, profile=profile.name, settings=settings, varied=varied, label=label)
 
 
-def _checked(written: dict[str, object], path: Path) -> Profile:
-    """Decode the profile; an unknown key is refused with the known ones, nearest first."""
+def _decode_profile(written: dict[str, object], path: Path) -> Profile:
+    """Decode the profile; refuse an unknown key, and list the known keys, nearest first."""
     fields = Settings.__struct_fields__
     _refuse_unknown(written, Profile.__struct_fields__, path)
     cells = written.get("cell")
@@ -256,10 +257,10 @@ def _checked(written: dict[str, object], path: Path) -> Profile:
         _refuse_unknown(table, (LABEL, *fields), path)
     for name, known in (("run", fields), ("sweep", fields), ("quick", (*fields, "repeats"))):
         _refuse_unknown(written.get(name), known, path)
-    profile = _converted({"name": path.stem} | written, Profile, path)
+    profile = _convert({"name": path.stem} | written, Profile, path)
     changed = {field: value for field, value in profile.quick.items() if field != "repeats"}
-    _converted(changed, Settings, path)
-    _converted({"repeats": profile.quick.get("repeats", 1)}, _Quick, path)
+    _convert(changed, Settings, path)
+    _convert({"repeats": profile.quick.get("repeats", 1)}, _Quick, path)
     if profile.repeats < 1 or any(
         value == [] for grid in _grids(profile) for value in grid.values()
     ):
@@ -277,25 +278,25 @@ def _checked(written: dict[str, object], path: Path) -> Profile:
 def _refuse_unknown(table: object, known: Iterable[str], path: Path) -> None:
     for key in table if isinstance(table, dict) else ():
         if key not in known:
-            hint = f"known keys: {', '.join(nearest(key, known))}"
+            hint = f"known keys: {', '.join(sort_by_likeness(key, known))}"
             raise UsageError(f"profile {path} has an unknown key {brief(key)!r}", hint)
 
 
-def _mended(trouble: msgspec.ValidationError) -> str:
-    """Return what to do about a value that can't be."""
-    return _known(field_of(trouble), "correct the value's type")
+def _hint_for(trouble: msgspec.ValidationError) -> str:
+    """Return the hint for a wrong value."""
+    return _known_words(field_of(trouble), "correct the value's type")
 
 
 class _Quick(msgspec.Struct):
-    """What a quick form sets beside the run's settings."""
+    """What a quick form sets besides the run's settings."""
 
     repeats: Annotated[int, msgspec.Meta(ge=1)]
 
 
-def _converted(written: object, kind: type[_Converted], path: Path) -> _Converted:
-    """Return what a profile's table says; UsageError where a value is none its field can take."""
+def _convert(written: object, kind: type[_Converted], path: Path) -> _Converted:
+    """Return a profile's table as `kind`; raise UsageError if a field can't have its value."""
     try:
         return msgspec.convert(written, kind)
     except msgspec.ValidationError as trouble:
         title = f"profile {path}: {reason_of(trouble, written, kind)}"
-        raise UsageError(title, _mended(trouble)) from trouble
+        raise UsageError(title, _hint_for(trouble)) from trouble

@@ -1,9 +1,9 @@
-"""Opens files that may be anything: only a regular file is read, and never more than is stated.
+"""Opens files of any origin: only a regular file is read, and only up to a stated size.
 
-Knows files and bytes, not what they mean. A name may lead to a pipe that nobody writes to, to a
-device that never ends, or to a file that grows while it is read. Nothing here waits, and nothing
-here is without a bound. Every refusal is an OSError whose `strerror` says what was found and what
-to do; a reader puts the file's name before it.
+Knows files and bytes, not what they mean. A name may lead to a pipe without a writer, to a device
+that never ends, or to a file that grows while it is read. So nothing here waits, and every read has
+a bound. Every refusal is an OSError whose `strerror` says what was found and what to do. A caller
+puts the file's name before it.
 """
 
 import errno
@@ -24,9 +24,9 @@ _KINDS = {
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file, or a link to one, for reading, without waiting for anybody.
+    """Open a regular file, or a link to one, for reading, without waiting.
 
-    Raises OSError for anything else, a name that no file can have included.
+    Raises OSError for anything else, also for a name that no file can have.
     """
     try:
         _refuse_irregular(path, path.stat())  # opening a device may already do something
@@ -42,9 +42,11 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_bytes(path: Path, most: int) -> bytes:
-    """Return what a regular file holds. Raises OSError for another, and for more than `most` bytes.
+    """Return the content of a regular file.
 
-    The size that the system states is not relied on: a file may grow, and some state none.
+    The size that the system states is not used: a file may grow, and some files state none.
+
+    Raises OSError if it is no regular file, or holds more than `most` bytes.
     """
     pieces, room = list[bytes](), most + 1
     with open_regular(path) as file:
@@ -52,21 +54,21 @@ def read_bytes(path: Path, most: int) -> bytes:
             pieces.append(piece)
             room -= len(piece)
     if not room:
-        raise OSError(errno.EFBIG, f"it is larger than {_size(most)}", str(path))
+        raise OSError(errno.EFBIG, f"it is larger than {_format_size(most)}", str(path))
     return b"".join(pieces)
 
 
 def read_text(path: Path, most: int, encoding: str = "utf-8") -> str:
-    """Return a regular file's text, its line ends as Python has them.
+    r"""Return a regular file's text, with every line end as `\n`.
 
-    Raises as `read_bytes` does, and UnicodeDecodeError where it is no text of that encoding.
+    Raises as `read_bytes` does, and UnicodeDecodeError if it is no text in that encoding.
     """
     text = read_bytes(path, most).decode(encoding)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_end(path: Path, most: int) -> str:
-    """Return the last `most` bytes of a regular file as text. Raises OSError for another."""
+    """Return the last `most` bytes of a regular file as text; raise OSError if it is none."""
     with open_regular(path) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - most))
@@ -74,25 +76,25 @@ def read_end(path: Path, most: int) -> str:
 
 
 def is_regular(path: Path) -> bool:
-    """Whether the name leads to a regular file; False too for a name that no file can have."""
+    """Return whether the name leads to a regular file; False also for an impossible name."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except (OSError, ValueError):
         return False
 
 
-def irregular(mode: int) -> str | None:
-    """Return what a mode says it is, as `a pipe`; None of a regular file."""
+def irregular_kind(mode: int) -> str | None:
+    """Return the kind of file that a mode describes, such as `a pipe`; None for a regular file."""
     return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "something else")
 
 
 def _refuse_irregular(path: Path, found: os.stat_result) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if kind := irregular(found.st_mode):
+    if kind := irregular_kind(found.st_mode):
         reason = f"it is {kind}, no regular file; write it to a file first, and give that"
         raise OSError(errno.EINVAL, reason, str(path))
 
 
-def _size(count: int) -> str:
+def _format_size(count: int) -> str:
     return f"{count // MIB} MiB" if count >= MIB else f"{count:,} bytes"

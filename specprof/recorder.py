@@ -1,7 +1,7 @@
-"""Records a run: its events go to the capture as they happen, and the end is always told.
+"""Records a run: writes its events to the capture as they happen, and how the run ended.
 
-Knows no model and no clock of a device. Whatever ends the run, a Ctrl-C, a failure, a full disk,
-what was recorded before stays readable and the last line says how it ended.
+Knows no model and no clock of a device. A Ctrl-C, a failure or a full disk may end the run: the
+events before stay readable, and the last line says how it ended.
 """
 
 import time
@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import Literal
 
 from specprof.capture_writer import CaptureWriter
-from specprof.endings import interrupt_due, undisturbed, uninterrupted
+from specprof.endings import hold_interrupts, hold_signals, interrupt_due
 from specprof.errors import SpecprofError
 from specprof.extend import Backend
 from specprof.records import End, Event, Round
@@ -20,7 +20,7 @@ Listener = Callable[[Event], None]
 
 
 class Ledger:
-    """Writes a run's events, counts its rounds, and tells how it ended."""
+    """Writes a run's events, counts its rounds, and writes how it ended."""
 
     def __init__(self, writer: CaptureWriter) -> None:
         self.writer = writer
@@ -28,20 +28,20 @@ class Ledger:
         self._rounds = self._emitted = 0
 
     def take(self, event: Event, *, more: bool = False) -> None:
-        """Write an event; one that has `more` following at once may wait for them.
+        """Write and count an event. With `more`, others follow at once, and it may wait for them.
 
-        What is written is counted: an interrupt between the two would make the end line contradict
-        the rounds before it.
+        An interrupt can't come between writing and counting: else the end line would contradict the
+        rounds before it.
         """
-        with uninterrupted():
+        with hold_interrupts():
             self.writer.write(event, more=more)
             if isinstance(event, Round):
                 self._rounds += 1
                 self._emitted += len(event.emitted)
 
     def end(self, error: BaseException | None = None, *, observe_ns: int) -> End:
-        """Write the closing line, with what `error` ended the run; `observe_ns` as in `End`."""
-        status, reason = _ended(error)
+        """Write the closing line: `error` is what ended the run early; `observe_ns` as in `End`."""
+        status, reason = _status_of(error)
         end = End(
             status=status,
             reason=reason,
@@ -65,7 +65,8 @@ def record(
 ) -> End:
     """Run `spec` on `backend`, writing every event; return how it ended.
 
-    Ctrl-C ends the run cleanly (status `interrupted`). A failure writes its reason, then is raised.
+    Ctrl-C ends the run cleanly (status `interrupted`). The reason of a failure is written, then the
+    failure is raised.
     """
     ledger = Ledger(writer)
     try:
@@ -75,22 +76,22 @@ def record(
                 if listener:
                     listener(event)
                 if ending := interrupt_due():
-                    raise ending  # noqa: TRY301 - what it was raised in at first has swallowed it
+                    raise ending  # noqa: TRY301 - the code that it interrupted has swallowed it
     except BaseException as error:
         cause = interrupt_due() or error
-        with undisturbed(ending=True):
+        with hold_signals(ending=True):
             end = ledger.end(cause, observe_ns=backend.observe_ns)
         if isinstance(cause, KeyboardInterrupt):
             return end
-        if isinstance(error, SystemExit):  # of somebody's member: it is nobody's exit code
+        if isinstance(error, SystemExit):  # a plug-in must not choose specprof's exit code
             title = f"the run was ended from inside: a member called sys.exit({error.code!r})"
             raise SpecprofError(title, "mend the member, or run without it") from error
         raise
-    with undisturbed(ending=False):
+    with hold_signals(ending=False):
         return ledger.end(observe_ns=backend.observe_ns)
 
 
-def _ended(
+def _status_of(
     error: BaseException | None,
 ) -> tuple[Literal["complete", "interrupted", "failed"], str | None]:
     match error:

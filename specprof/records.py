@@ -1,8 +1,9 @@
-"""The nouns everything else is made of: what a capture holds.
+"""What a capture holds: one struct for each kind of event, and for what they consist of.
 
-Frozen msgspec structs. ``None`` means *not known*, never zero. Times are integer nanoseconds on
-the run's own clock (0 = start of the run); sizes are bytes; rates carry their denominator's name.
-Those made by the dozen a round are left out of garbage collection (`gc=False`): none holds a cycle.
+All are frozen msgspec structs. ``None`` means *not known*, never zero. Times are integer
+nanoseconds on the run's own clock (0 = start of the run). Sizes are bytes. Rates carry their
+denominator's name. Structs of which a round has many are left out of garbage collection
+(`gc=False`): none holds a cycle.
 """
 
 from typing import Annotated, Literal
@@ -13,7 +14,7 @@ from specprof import amounts
 from specprof.settings import RunSpec
 
 SCHEMA = 1
-"""Raised when an older reader could misread a newer file; added optional fields don't raise it."""
+"""It is raised if an older reader could misread a newer file. An added optional field is safe."""
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,42 +28,42 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     dtype: str
     weight_bytes: amounts.Size
     kv_bytes_per_token: amounts.Size
-    """Over all layers, keys and values, one sequence."""
+    """Bytes over all layers, keys and values, for one sequence."""
     trained_context: amounts.Count | None = None
     """max_position_embeddings, or the original length under a RoPE scaling."""
     window: amounts.Count | None = None
-    """Tokens its sliding-window layers see, as configured; None: every layer sees all."""
+    """Tokens that its sliding-window layers see, as configured; None: every layer sees all."""
     rope: str | None = None
     """The configured kind of rotation: `default`, `linear`, `yarn` ...; None: it has none."""
     rotation: amounts.Angles = []
-    """Radians a position of each pair of its rotary dimensions, as the loaded module has them."""
+    """Radians per position for each pair of rotary dimensions, as the loaded module has them."""
     rotation_configured: amounts.Angles = []
-    """The same as its configuration asks for."""
+    """Radians per position for each pair of rotary dimensions, as the configuration asks for."""
     vocabulary_sha: str | None = None
-    """SHA-256 of the tokenizer's table of ids and strings, its first 16 digits."""
+    """The first 16 digits of the SHA-256 of the tokenizer's table of ids and strings."""
     path: str | None = None
-    """How its forwards were computed: `flat` or `modules`; None: by a peer's own loop."""
+    """How its forwards were computed: `flat` or `modules`; None: not by specprof's own loop."""
     path_reason: str | None = None
-    """Why not flat, where that was not asked for."""
+    """Why they were not flat, if `modules` was not asked for."""
     graphs: bool | None = None
-    """Whether its short forwards over a chain were replayed from recordings: CUDA graphs on a GPU,
-    TorchScript on a CPU; None: by a peer's own loop."""
+    """Whether short forwards over a chain were recorded and replayed: as CUDA graphs on a GPU, as
+    TorchScript on a CPU; None: specprof's own loop did not run them."""
     graphs_reason: str | None = None
-    """Why they were not."""
+    """Why they were not replayed."""
 
     @property
     def forwards(self) -> str | None:
-        """How its forwards were computed, in a word or two; None: by a peer's own loop."""
+        """How its forwards were computed, in a word or two; None: not by specprof's own loop."""
         return f"{self.path} replayed" if self.path and self.graphs else self.path
 
 
 class ClockFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """Which clock timed the spans, and what reading it costs."""
+    """Which clock timed the spans, and the cost of reading it."""
 
     kind: str
     """`perf_counter_ns`, or the accelerator's events: `cuda`, `xpu`, `mps`."""
     read_ns: amounts.Cost
-    """Measured cost of one reading."""
+    """Measured cost of one reading, in nanoseconds."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, tag="header", tag_field="event"):
@@ -77,43 +78,44 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, tag="header", tag_field=
     target: ModelFacts | None = None
     draft: ModelFacts | None = None
     acceptance: str
-    """The rule in force after `auto` was resolved."""
+    """The acceptance rule in force, after `auto` was resolved."""
     lossless: bool | None = None
-    """Whether that rule claims to leave the target's law as it is."""
+    """Whether the acceptance rule claims that the output follows the target's law."""
     clock: ClockFacts
     device: str
     """As torch names it: `cpu`, `cuda:0`."""
     machine: dict[str, str | int | None] = {}
-    """Device name, cores, threads, memory, driver: whatever could be found out."""
+    """Device name, cores, threads, memory, driver, as far as they could be found out."""
     versions: dict[str, str | None] = {}
     """Packages that change what is measured; None = not installed."""
     text: str | None = None
     """Where the prompt text came from, with its SHA-256."""
     engine: str | None = None
-    """Whose loop played the rounds, where somebody's own recorded them."""
+    """The name of the loop whose rounds `specprof.record` recorded; None for specprof's runs."""
     locked_on: str | None = None
-    """The boot of the machine on which the recorder locks the file as long as it lives.
+    """The id of the machine's boot during which the recorder holds a lock on the file.
 
-    None where the file can't be locked, or nobody knows; a reader then can't see the recorder."""
+    None if the file can't be locked, or the boot has no id. A reader then can't see whether the
+    recorder still runs."""
 
 
 class Span(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A stretch of a round's or a prefill's time. The host gap is derived, never recorded."""
 
     name: amounts.Name
-    """draft with its steps, verify, accept, rollback; prefill-target, prefill-draft."""
+    """`draft` and its steps, `verify`, `accept`, `rollback`; `prefill-target`, `prefill-draft`."""
     parent: amounts.Name | None
-    """The span this one lies in; None directly below its round."""
-    start_ns: amounts.Stretch
+    """The span that this span lies in; None directly below its round or prefill."""
+    start_ns: amounts.Duration
     """Since the start of its round or prefill."""
-    ns: amounts.Stretch
-    """On the clock the header names: an accelerator's events, or the host's."""
+    ns: amounts.Duration
+    """Duration on the clock that the header names: an accelerator's events, or the host's clock."""
 
 
 class Observed(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What the two models made of a drafted token, computed from raw logits by `observe`.
+    """Both models' probabilities of a drafted token, computed from the raw logits.
 
-    Computed apart from the accept step, so a faulty accept step can't vouch for itself.
+    The accept step does not compute them, so a faulty accept step can't vouch for itself.
     """
 
     target_prob: amounts.Share
@@ -121,27 +123,27 @@ class Observed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     draft_prob: amounts.Share
     """Its probability under the law it is declared to be drawn from (1: a deterministic draft)."""
     overlap: amounts.Share
-    """Acceptance owed before the draw: the sum over tokens of min(target, draft) for rejection
-    (arXiv 2211.17192, section 3.2), agreement of the two first choices (0 or 1) for greedy."""
+    """Acceptance owed before the draw. For rejection: the sum over tokens of min(target, draft)
+    (arXiv 2211.17192, section 3.2). For greedy: 1 if both first choices are one token, else 0."""
     accept_owed: amounts.Share
-    """Acceptance owed given this token: min(1, target_prob / draft_prob), or 0/1 for greedy."""
+    """Acceptance owed to this token: min(1, target_prob / draft_prob), or 0 or 1 for greedy."""
     draft_rank: amounts.Share | None = None
-    """Mass of the declared law on tokens likelier than this one, plus half the mass on those just
-    as likely. Its mean is 1/2 if the token was drawn from that law, whatever the law."""
+    """Mass of the declared law on tokens likelier than this token, plus half the mass on tokens
+    just as likely. Its mean is 1/2 for every law, if the token was drawn from that law."""
 
 
 class Drafted(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One drafted token and what became of it."""
 
     token: amounts.Token
-    parent: amounts.Above
-    """Index in the round of the drafted token before it; -1 hangs on the last committed token."""
+    parent: amounts.ParentIndex
+    """Index in the round of the drafted token it follows; -1 for the last committed token."""
     reached: bool
-    """Whether it was evaluated: all its ancestors were accepted, and no earlier sibling was. The
-    honest denominator."""
+    """Whether it was evaluated: all its ancestors were accepted, and no earlier sibling was.
+    Reached tokens are the honest denominator of an acceptance rate."""
     accepted: bool
     seen: Observed | None = None
-    """None where it was not reached, or where the run recorded no evidence."""
+    """None if it was not reached, or if the run recorded no evidence."""
 
 
 class Round(
@@ -151,11 +153,11 @@ class Round(
 
     index: amounts.Count
     burst: amounts.Count = 0
-    """Which burst of the run it belongs to; rounds of a burst continue one another."""
+    """Which burst of the run it belongs to. Each round of a burst continues the round before."""
     context: amounts.Count
     """Committed tokens when the round started."""
     depth_asked: amounts.Width
-    """K the depth policy asked for; `drafted` may hold fewer."""
+    """K that the depth policy asked for; `drafted` may hold fewer."""
     drafted: Annotated[list[Drafted], amounts.OF_ONE_ROUND] = []
     accepted: amounts.Width
     emitted: amounts.Tokens
@@ -165,31 +167,31 @@ class Round(
     final_draft_prob: amounts.Share | None = None
     """The draft's probability of the correction at the rejected place; None for a bonus."""
     final_rank: amounts.Share | None = None
-    """Mass, under the law the last emitted token is due to be drawn from (the residual after a
-    rejection, else the target's), of likelier tokens, plus half that of those just as likely. 1/2
-    in the mean of true draws; None where nothing is drawn."""
+    """Where the last emitted token stands in the law it must be drawn from: the residual after a
+    rejection, else the target's. It is the mass of likelier tokens, plus half the mass of tokens
+    just as likely. Its mean over true draws is 1/2. None if nothing is drawn."""
     final_order: amounts.Share | None = None
-    """The same of tokens with lower ids, plus half its own: the token's place in the cumulated
-    law. Uniform in the mean of true draws, whatever else was drawn before."""
+    """Where the last emitted token stands in that law by token id. It is the mass of tokens with
+    lower ids, plus half its own mass. It is uniform over true draws, whatever was drawn before."""
     start_ns: amounts.Moment
-    wall_ns: amounts.Stretch
+    wall_ns: amounts.Duration
     spans: list[Span] = []
     target_forwards: amounts.Count = 1
     draft_forwards: amounts.Count = 0
     target_length: amounts.Count | None = None
-    """Tokens in the target's cache after rollback: committed - 1 if all is well."""
+    """Tokens in the target's cache after rollback: committed - 1 if the loop is right."""
     draft_length: amounts.Count | None = None
-    """Tokens in the draft's cache after rollback: committed - 1, or - 2 after an all-accepted
-    round, whose last drafted token was never fed."""
+    """Tokens in the draft's cache after rollback: committed - 1. After an all-accepted round,
+    committed - 2, because its last drafted token was never fed."""
     target_kv_bytes: amounts.Size | None = None
     draft_kv_bytes: amounts.Size | None = None
     target_evicted: amounts.Count | None = None
-    """Tokens the target's cache has dropped of this sequence so far; None: it never drops any."""
+    """Tokens of this sequence that the target's cache has dropped so far; None: it drops none."""
     draft_evicted: amounts.Count | None = None
     sequence: amounts.Count = 0
     """Which sequence of a batch it belongs to."""
     shared: amounts.Positive = 1
-    """Sequences of the batch step it was part of: its times are theirs together, not its own."""
+    """Sequences in the batch step it was part of. Its times are those of the whole step."""
 
 
 class Prefill(
@@ -199,20 +201,20 @@ class Prefill(
 
     burst: amounts.Count
     context: amounts.Count
-    """Committed tokens once it is done."""
+    """Committed tokens after the prefill."""
     fed: amounts.Count
-    """Tokens fed to the target by this prefill (a walk goes on from the last depth)."""
+    """Tokens that this prefill fed to the target (a walk goes on from the last depth)."""
     start_ns: amounts.Moment
-    wall_ns: amounts.Stretch
+    wall_ns: amounts.Duration
     spans: list[Span] = []
 
 
 class Burst(
     msgspec.Struct, frozen=True, kw_only=True, tag="burst", tag_field="event", omit_defaults=True
 ):
-    """The end of a burst. Its wall time less its prefill and rounds is the tail.
+    """The end of a burst. Its wall time less the times of its prefill and rounds is the tail.
 
-    A sequence of a batch has bursts of its own; those decoded together lie over one another.
+    Each sequence of a batch has its own bursts. Bursts that were decoded together overlap in time.
     """
 
     burst: amounts.Count
@@ -222,34 +224,35 @@ class Burst(
     emitted: amounts.Count
     finish: Literal["length", "eos", "stopped"]
     sequence: amounts.Count = 0
-    """Which sequence of a batch it was."""
+    """Which sequence of a batch it belongs to."""
 
 
 class Plain(msgspec.Struct, frozen=True, kw_only=True, tag="plain", tag_field="event"):
-    """Plain decoding by the target alone, timed beside a burst, from where the burst ended.
+    """Plain decoding by the target alone, timed right after a burst, from where the burst ended.
 
-    The same loop, cache and clock with nothing drafted: the baseline of the burst's speed-up.
+    The loop, the cache and the clock are the burst's, and nothing is drafted. It is the baseline of
+    the burst's speed-up.
     """
 
     burst: amounts.Count
     context: amounts.Count
     """Committed tokens before the first step."""
-    steps_ns: list[amounts.Stretch]
-    """Wall time of each step, one token a step; in a batch one of every sequence, decoded together:
-    told once for all bursts of a stop."""
+    steps_ns: list[amounts.Duration]
+    """Wall time of each step. A step decodes one token; in a batch, one token of every sequence. A
+    batch records its steps once for all bursts of a stop."""
 
 
 class Scored(
     msgspec.Struct, frozen=True, kw_only=True, tag="scored", tag_field="event", omit_defaults=True
 ):
-    """Known text fed to the target, and what it made of each token: the PPL decode loop."""
+    """Known text fed to the target, and the likelihood of each token: the workload `ppl`."""
 
     context: amounts.Count
     """Committed tokens before the first scored one."""
-    nll: list[amounts.Surprise]
-    """Negative log-likelihood in nats of each token in turn, given all before it that is cached."""
+    nll: list[amounts.Nll]
+    """Negative log-likelihood of each token in turn, in nats, given the cached tokens before it."""
     start_ns: amounts.Moment
-    wall_ns: amounts.Stretch
+    wall_ns: amounts.Duration
     target_length: amounts.Count | None = None
     target_kv_bytes: amounts.Size | None = None
     target_evicted: amounts.Count | None = None
@@ -258,19 +261,20 @@ class Scored(
 class Overlaps(
     msgspec.Struct, frozen=True, kw_only=True, tag="overlaps", tag_field="event", omit_defaults=True
 ):
-    """Known text read by both models without any cache: what a draft is owed at each place.
+    """Known text read by both models without a cache: the acceptance owed to a draft at each place.
 
-    The workload `overlap`: no rounds, no draws, so every run of it is of the same prefixes.
+    It comes from the workload `overlap`, which plays no rounds and draws nothing. So all its runs
+    over one text compare equal prefixes.
     """
 
     context: amounts.Count
-    """Tokens before the first of the places."""
+    """Tokens before the first place."""
     overlap: list[amounts.Share]
-    """Acceptance owed before the draw, by the run's rule and law."""
+    """Acceptance owed before the draw, by the run's acceptance rule and law."""
     agree: list[amounts.Flag]
-    """1 where the two models' first choices are the same token."""
+    """1 if both models' first choice is one token, else 0."""
     target_nll: list[amounts.Nats]
-    """Nats of the text's own next token under the raw law."""
+    """Negative log-likelihood of the text's next token under the raw law, in nats."""
     draft_nll: list[amounts.Nats]
     start_ns: amounts.Moment
     wall_ns: amounts.Moment
@@ -279,67 +283,71 @@ class Overlaps(
 class Scan(
     msgspec.Struct, frozen=True, kw_only=True, tag="scan", tag_field="event", omit_defaults=True
 ):
-    """One way of feeding a hidden-state drafter, tried over known text: the workload `scan`."""
+    """One way of feeding a hidden-state drafter, tried over known text by the workload `scan`."""
 
     convention: str
-    """`as run`, or what was done otherwise: `features a token later` ..."""
+    """`as run`, or how it was fed instead: `features a token later` ..."""
     agreed: amounts.Count
-    """Places where its first choice was the target's."""
+    """Places at which the drafter's first choice was the target's."""
     n: amounts.Count
+    """All places that were tried."""
 
 
 class Recheck(msgspec.Struct, frozen=True, kw_only=True, tag="recheck", tag_field="event"):
-    """A burst's reached draft places, recomputed by a plain forward pass without any cache."""
+    """The reached drafts of a burst, recomputed by a plain forward pass without any cache."""
 
     burst: amounts.Count
     places: list["Rechecked"]
     emitted: list["Rescored"] = []
-    """The burst's committed tokens, scored anew."""
+    """The burst's committed tokens, scored again."""
 
 
 class Rechecked(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What `Drafted` says of a place, computed anew from the bare token sequence."""
+    """The probabilities of one drafted token, recomputed from the bare token sequence."""
 
     round: amounts.Count
     index: amounts.Width
     """Draft index within the round, from 0."""
     target_prob: amounts.Share
     draft_prob: amounts.Share | None
-    """None, like `overlap`, where nothing can say again what the drafter's law was."""
+    """None, and `overlap` too, if the drafter's law can't be recomputed."""
     overlap: amounts.Share | None
     margin: amounts.Nats
-    """Gap between the target's two largest logits here: a greedy flip inside the noise is a tie."""
+    """Gap between the target's two largest logits. If it is within rounding noise, a greedy flip is
+    a tie."""
     target_gap: amounts.Share | None = None
-    """Total variation between the softmax of the target's raw logits the run acted on and that of
-    those recomputed: 0 but for rounding, whatever the temperature."""
+    """Total variation between two softmaxes: of the target's raw logits that the run acted on, and
+    of the recomputed raw logits. It is 0 but for rounding, at any temperature."""
     draft_gap: amounts.Share | None = None
-    """The same of the draft's."""
+    """Total variation between two softmaxes: of the draft's raw logits that the run acted on, and
+    of the recomputed raw logits."""
 
 
 class Rescored(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What the target makes of a committed token, in one plain pass over the bare text."""
+    """The target's probability of a committed token, from one plain pass over the bare text."""
 
     round: amounts.Count
     slot: amounts.Slot
-    """Which of the round's emitted tokens it is, from 0."""
+    """Index of the token among the round's emitted tokens, from 0."""
     target_prob: amounts.Share
-    """Under the run's law, after temperature and truncation."""
+    """Target's probability of the token, after temperature and truncation."""
     entropy: amounts.Nats
-    """Of that law, in nats."""
-    spread: amounts.Spread
+    """Entropy of the target's law here, after temperature and truncation, in nats."""
+    spread: amounts.Variance
     """Variance of the log-probability of a token drawn from that law, in nats squared."""
     shortfall: amounts.Nats
-    """Largest raw logit less this token's own: 0 for the first choice."""
+    """Largest raw logit less this token's raw logit: 0 for the first choice."""
     target_gap: amounts.Share | None = None
-    """As in `Rechecked`, of the row the token was judged or drawn by."""
+    """As in `Rechecked`, for the row of logits by which the token was judged or drawn."""
     draft_nll: amounts.Nats | None = None
-    """Nats of the token under the draft's raw law, in one plain pass; None without a draft."""
+    """Negative log-likelihood of the token under the draft's raw law, in nats, from one plain pass;
+    None without a draft."""
 
 
 class Sample(
     msgspec.Struct, frozen=True, kw_only=True, tag="sample", tag_field="event", omit_defaults=True
 ):
-    """Slow counters, read by a thread of their own."""
+    """Counters of the machine, which a thread of its own reads now and then."""
 
     at_ns: amounts.Moment
     rss_bytes: amounts.Size | None = None
@@ -353,14 +361,14 @@ class Sample(
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True, tag="note", tag_field="event"):
-    """Something worth knowing about the recording itself: what is absent, and why."""
+    """A remark about the recording itself: what is missing from it, and why."""
 
     at_ns: amounts.Moment
     text: str
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True, tag="end", tag_field="event"):
-    """The last line of a capture that ended by itself."""
+    """The last line of a capture. A run that was killed writes none."""
 
     status: Literal["complete", "interrupted", "failed"]
     reason: str | None = None
@@ -370,7 +378,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True, tag="end", tag_field="event
     write_ns: amounts.Moment
     """Time spent encoding and writing the capture: the profiler's own cost, measured."""
     observe_ns: amounts.Moment = 0
-    """Time spent computing the evidence: likewise."""
+    """Time spent computing the evidence: also the profiler's own cost, measured."""
 
 
 Event = (

@@ -1,9 +1,9 @@
-"""Finds what can be added: one file a member, in a folder per kind.
+"""Finds the members that can be used: one file for each member, in a folder for each kind.
 
-Looks in the package's own folders, in the shipped `plugins/`, in entry points of the group
-`specprof.plugins` (each names a module holding such folders), and in folders the user names.
-Names come from file stems, so listing imports nothing. What somebody added and can't be used is
-named on stderr, once, and left out: the rest goes on.
+It looks in the package's own folders, in the shipped `plugins/`, in entry points of the group
+`specprof.plugins` (each names a module that holds such folders), and in folders that the user
+names. Names come from file stems, so listing imports nothing. A plug-in that can't be used is named
+on stderr once and left out. Everything else goes on.
 """
 
 import ast
@@ -21,9 +21,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import ClassVar, Protocol, TypeVar, get_args
 
-from specprof.errors import STOPPED, SpecprofError, UnknownName, UsageError, in_a_line
+from specprof.errors import STOPPED, SpecprofError, UnknownName, UsageError, summarise_error
 from specprof.findings import Family, Stage
-from specprof.narration import tell
+from specprof.narration import narrate
 from specprof.plain import plain
 from specprof.reading import read_bytes, read_text
 
@@ -39,20 +39,20 @@ FOLDERS = {
     "fault": "faults",
     "probe": "diagnosis/probes",
 }
-BY_TOPIC = frozenset({"fault"})
-"""Kinds of which members may lie in folders by topic: then a name is `topic/stem`."""
+TOPIC_KINDS = frozenset({"fault"})
+"""Kinds whose members may lie in folders by topic. Their names are `topic/stem`."""
 PACKAGE = Path(__file__).parent
-LARGEST_BYTES = 4 << 20
-"""Of a member's file."""
-GROUP = "specprof.plugins"
-"""Of entry points."""
+MAX_MEMBER_BYTES = 4 << 20
+"""The largest file of a member that is read."""
+ENTRY_POINT_GROUP = "specprof.plugins"
+"""The group of entry points that offer members."""
 _left_out: set[str] = set()
-"""What was told of once."""
+"""Messages that were printed already."""
 _OPENING = re.compile(r'\s*([rR]?"""(?:[^"\\]|\\.|"(?!""))*""")', re.DOTALL).match
 
 
 class Kind(Protocol):
-    """A base class of `specprof/extend.py`: it says which kind of member derives from it."""
+    """A base class of `specprof/extend.py`; `member_kind` is the kind that derives from it."""
 
     member_kind: ClassVar[str]
     """A key of FOLDERS."""
@@ -76,19 +76,21 @@ class Member:
 
     @property
     def docstring(self) -> str:
-        """The file's whole docstring, read without importing it, or why there is none to read."""
+        """The file's whole docstring, read without importing it, or why it can't be read."""
         try:
-            return _docstring(read_text(self.path, LARGEST_BYTES)) or "(says nothing of itself)"
+            return _read_docstring(read_text(self.path, MAX_MEMBER_BYTES)) or "(has no docstring)"
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as trouble:
             return f"can't be read: {trouble}"
 
     @property
     def own(self) -> bool:
-        """Whether the package itself ships it."""
-        return any(self.path.is_relative_to(place) for place in (PACKAGE, shipped("plugins")))
+        """Whether it is shipped with the package."""
+        return any(
+            self.path.is_relative_to(place) for place in (PACKAGE, shipped_folder("plugins"))
+        )
 
 
-def shipped(folder: str) -> Path:
+def shipped_folder(folder: str) -> Path:
     """Return `plugins/` or `profiles/`: inside an installed package, or beside it in a checkout."""
     installed = PACKAGE / "_shipped" / folder
     return installed if installed.is_dir() else PACKAGE.parent / folder
@@ -97,17 +99,17 @@ def shipped(folder: str) -> Path:
 def members(kind: str, also: Iterable[Path] = ()) -> dict[str, Member]:
     """Return every member of a kind by name, built-in ones first."""
     found: dict[str, Member] = {}
-    for folder in _folders(kind, also):
-        for path in sorted(_files(kind, folder)):
+    for folder in _member_folders(kind, also):
+        for path in sorted(_member_files(kind, folder)):
             name = path.relative_to(folder).with_suffix("").as_posix().replace("_", "-")
             found.setdefault(name, Member(kind, name, path))
     return found
 
 
 def member(kind: str, name: str, also: Iterable[Path] = ()) -> Member:
-    """Return one member; an unknown name lists the known ones, nearest first.
+    """Return one member. A dash may stand for the slash of a name by topic.
 
-    The slash of a name by topic may be a dash.
+    Raises UnknownName, which lists the known names, nearest first.
     """
     known = members(kind, also)
     asked = next((each for each in known if name in {each, each.replace("/", "-", 1)}), None)
@@ -117,14 +119,15 @@ def member(kind: str, name: str, also: Iterable[Path] = ()) -> Member:
 
 
 def get(base: type[Added], name: str) -> type[Added]:
-    """Return the member of that name; an unknown name lists the known ones, nearest first."""
+    """Return the class of a member; raise UnknownName, or SpecprofError if it can't be loaded."""
     return load(base, member(base.member_kind, name))
 
 
-def usable(base: type[Added], also: Iterable[Path] = ()) -> dict[str, Added]:
-    """Return one of every member of a kind by name, without those that fail; these are told.
+def load_usable(base: type[Added], also: Iterable[Path] = ()) -> dict[str, Added]:
+    """Return an instance of every member of a kind, by name.
 
-    What the package itself ships must not fail: its error is raised.
+    A plug-in that fails is named on stderr and left out. A shipped member must not fail: its error
+    is raised.
     """
     found: dict[str, Added] = {}
     kind = base.member_kind
@@ -144,30 +147,33 @@ def usable(base: type[Added], also: Iterable[Path] = ()) -> dict[str, Added]:
 
 
 def leave_out(what: str, trouble: object) -> None:
-    """Say on stderr, once a process, what was added and can't be used."""
-    reason = in_a_line(trouble) if isinstance(trouble, BaseException) else str(trouble)
+    """Print on stderr, once in a process, which plug-in can't be used, and why."""
+    reason = summarise_error(trouble) if isinstance(trouble, BaseException) else str(trouble)
     reason = trouble.title if isinstance(trouble, SpecprofError) else reason
     line = plain(f"left out: {what}: {reason}")
     if line not in _left_out:
         _left_out.add(line)
-        tell(f"specprof: {line}")
+        narrate(f"specprof: {line}")
 
 
-def checked_folders(also: Iterable[Path]) -> list[Path]:
-    """Return folders the user names; UsageError where there is none, or nothing of use in it."""
+def check_folders(also: Iterable[Path]) -> list[Path]:
+    """Return the folders the user names; raise UsageError if one is missing or adds nothing."""
     known = ", ".join(dict.fromkeys(f"{each.rpartition('/')[2]}/" for each in FOLDERS.values()))
     for place in also:
         if not place.is_dir():
-            raise UsageError(f"there is no folder {place}", f"give one that holds {known}")
-        if not _offers(place):
+            raise UsageError(f"there is no folder {place}", f"give a folder that holds {known}")
+        if not _holds_members(place):
             title = f"the folder {place} adds nothing: it holds no folder of members"
-            raise UsageError(title, f"members lie in folders of it: {known}")
+            raise UsageError(title, f"put members into folders inside it: {known}")
     return list(also)
 
 
 def load(base: type[Added], member: Member) -> type[Added]:
-    """Import a member's file and return the one class in it that derives from `base`."""
-    module = _module(member)
+    """Import a member's file; return its class that derives from `base`.
+
+    Raises SpecprofError if the file can't be imported, or doesn't define exactly one such class.
+    """
+    module = _import_member(member)
     classes = [
         thing
         for thing in vars(module).values()
@@ -183,47 +189,47 @@ def load(base: type[Added], member: Member) -> type[Added]:
     return classes[0]
 
 
-def _docstring(source: str) -> str:
-    if opening := _OPENING(source):  # parsing whole files would triple the time of `list`
+def _read_docstring(source: str) -> str:
+    if opening := _OPENING(source):  # to parse whole files would triple the time of `list`
         return inspect.cleandoc(ast.literal_eval(opening[1]))
     return ast.get_docstring(ast.parse(source)) or ""
 
 
-def _files(kind: str, folder: Path) -> list[Path]:
+def _member_files(kind: str, folder: Path) -> list[Path]:
     alone = folder.glob("[!_]*.py")
-    return [*alone, *(folder.glob("[!_]*/[!_]*.py") if kind in BY_TOPIC else ())]
+    return [*alone, *(folder.glob("[!_]*/[!_]*.py") if kind in TOPIC_KINDS else ())]
 
 
-def _folders(kind: str, also: Iterable[Path]) -> list[Path]:
+def _member_folders(kind: str, also: Iterable[Path]) -> list[Path]:
     own = PACKAGE / FOLDERS[kind]
-    others = [shipped("plugins"), *_entry_point_folders(tuple(sys.path)), *also]
+    others = [shipped_folder("plugins"), *_entry_point_folders(tuple(sys.path)), *also]
     return [own, *(place / FOLDERS[kind].rpartition("/")[2] for place in others)]
 
 
 @cache
 def _entry_point_folders(path: tuple[str, ...]) -> list[Path]:
-    """Return the folders that packages installed on `path` offer; reading them all takes long."""
+    """Return the folders that packages installed on `path` offer; cached, because it takes long."""
     del path  # entry_points looks there
     try:
-        entries = list(entry_points(group=GROUP))
-    except Exception as trouble:  # noqa: BLE001 - somebody's broken metadata must not hide the rest
-        leave_out(f"what installed packages add by {GROUP}", trouble)
+        entries = list(entry_points(group=ENTRY_POINT_GROUP))
+    except Exception as trouble:  # noqa: BLE001 - a package's broken metadata must not hide others
+        leave_out(f"all entry points of {ENTRY_POINT_GROUP}", trouble)
         return []
     places: list[Path] = []
     for entry in entries:
         try:
-            places += _offered(entry)
+            places += _folders_of_entry(entry)
         except STOPPED:
             raise
-        except BaseException as trouble:  # noqa: BLE001 - whatever an import system does
+        except BaseException as trouble:  # noqa: BLE001 - an import hook may raise anything
             leave_out(f"the entry point {entry.name} = {entry.value}", trouble)
     return places
 
 
-def _offered(entry: EntryPoint) -> list[Path]:
-    """Return the folders of an entry point's package, which is found and not imported.
+def _folders_of_entry(entry: EntryPoint) -> list[Path]:
+    """Return the folders of an entry point's package, which is found without importing it.
 
-    Python's own way to find `a.b` imports `a`.
+    `find_spec("a.b")` would import `a`, so each level is looked up by itself.
     """
     top, *inner = entry.module.split(".")
     spec = importlib.util.find_spec(top)
@@ -232,20 +238,20 @@ def _offered(entry: EntryPoint) -> list[Path]:
         name = ".".join([top, *inner[: number + 1]])
         spec = PathFinder.find_spec(name, list(places)) if places else None
     if spec is None:
-        raise UsageError(f"there is no module {entry.module}", "install it anew")
+        raise UsageError(f"there is no module {entry.module}", "install its package again")
     found = [Path(place) for place in spec.submodule_search_locations or ()]
-    if not any(_offers(place) for place in found):
-        raise UsageError(f"{entry.module} holds no folder of members", "ask its author")
+    if not any(_holds_members(place) for place in found):
+        raise UsageError(f"{entry.module} holds no folder of members", "ask its author to add one")
     return found
 
 
-def _offers(place: Path) -> bool:
-    """Whether a folder holds any of the folders that members lie in."""
+def _holds_members(place: Path) -> bool:
+    """Return whether a folder holds any folder of members."""
     return any((place / each.rpartition("/")[2]).is_dir() for each in FOLDERS.values())
 
 
 def _check_declared(kind: str, one: object) -> None:
-    """Refuse a judge that doesn't say what its verdicts are to be sorted by."""
+    """Refuse a rule or a probe that doesn't declare what its verdicts are sorted by."""
     if kind not in {"rule", "probe"}:
         return
     family = getattr(one, "family", None)
@@ -256,14 +262,14 @@ def _check_declared(kind: str, one: object) -> None:
     for name in ("bears_on", "clears", "corrects") if kind == "probe" else ():
         rules = getattr(one, name, None)
         if not isinstance(rules, frozenset | set):
-            raise SpecprofError(f"its {name} is {rules!r}", "it is a set of rules' names")
+            raise SpecprofError(f"its {name} is {rules!r}", "make it a set of rules' names")
 
 
 def _check_stage(one: object) -> None:
-    """Refuse what stands nowhere in the decision table, and the numbers that were its rows once."""
+    """Refuse a stage that the decision table doesn't have, and the `row` that older members had."""
     row = getattr(one, "row", None)
     if row is not None and not callable(row):
-        title = f"it declares row {row!r}, which is gone: declare a stage, as Stage.DRAFT_STATE"
+        title = f"it declares row {row!r}, not used now: declare a stage, as Stage.DRAFT_STATE"
         raise SpecprofError(title, "see Rule.stage in specprof/extend.py")
     stage = getattr(one, "stage", None)
     if stage is not None and not isinstance(stage, Stage):
@@ -271,7 +277,7 @@ def _check_stage(one: object) -> None:
         raise SpecprofError(f"its stage is {stage!r}, and it must be one of {known}", "change it")
 
 
-def _module(member: Member) -> ModuleType:
+def _import_member(member: Member) -> ModuleType:
     if member.path.is_relative_to(PACKAGE) and "_shipped" not in member.path.parts:
         inside = member.path.relative_to(PACKAGE.parent).with_suffix("")
         return importlib.import_module(".".join(inside.parts))
@@ -283,14 +289,16 @@ def _module(member: Member) -> ModuleType:
     assert spec.loader is not None  # noqa: S101
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
-        read_bytes(member.path, LARGEST_BYTES)  # the loader would wait for a pipe for ever
+        read_bytes(member.path, MAX_MEMBER_BYTES)  # refuses a pipe, for which the loader would wait
         spec.loader.exec_module(module)
     except STOPPED:
         del sys.modules[name]
         raise
     except BaseException as trouble:
         sys.modules.pop(name, None)
-        said = trouble if isinstance(trouble, Exception) and str(trouble) else in_a_line(trouble)
+        said = (
+            trouble if isinstance(trouble, Exception) and str(trouble) else summarise_error(trouble)
+        )
         title = f"{member.path} can't be imported: {said}"
         raise SpecprofError(title, "mend the file, or take it out of the folder") from trouble
     return module

@@ -1,4 +1,4 @@
-"""What a setting says of itself at its field, and how that is read back.
+"""What the field of a setting declares, and how the declaration is read.
 
 Knows fields of msgspec structs; no setting by its name. A field's annotation holds its type, its
 bounds as a `msgspec.Meta`, and what the functions here return:
@@ -15,41 +15,41 @@ from msgspec import Meta
 
 
 def meaning(text: str) -> Meta:
-    """Return what a setting means, as `specprof explain` prints it."""
+    """Declare what a setting means, as `specprof explain` prints it."""
     return Meta(description=text)
 
 
 def option(text: str, *, flags: str | None = None) -> Meta:
-    """Return the help of the setting's option; one without it has none of its own, only `--set`.
+    """Declare the help of the setting's own option; without it only `--set` sets the setting.
 
-    `flags` spells the option where the setting's name would not do.
+    `flags` spells the option if the setting's name does not.
     """
     return Meta(extra={"option": text, "flags": flags})
 
 
 def member(kind: str, *, besides: str | None = None) -> Meta:
-    """Return the kind of member that the setting names; `besides` is what else it may be."""
+    """Declare the kind of member that the setting names; `besides` is one more word it may be."""
     return Meta(extra={"member": kind, "besides": besides})
 
 
 def zero_or_from(least: float) -> Meta:
-    """Return the least that the setting may be where it is not 0."""
+    """Declare the least value of a setting that may also be 0."""
     return Meta(extra={"zero_or_from": least})
 
 
 class SettingFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a setting says of itself."""
+    """All that the field of a setting declares."""
 
     name: str
     kind: type
-    """Of its values, None aside: str, int, float or bool."""
+    """Type of its values, None aside: str, int, float or bool."""
     default: str | int | float | bool | None
     words: tuple[str, ...] = ()
-    """What it can be, in the order written, where that is one of a few words."""
+    """The words it can be, in the order written; empty if it is not limited to a few words."""
     optional: bool = False
     """Whether it can be None."""
     least: int | float | None = None
-    """None: it has no least value, or comes as close to it as one likes."""
+    """The least value; None if it has none, as a number that must only be above 0."""
     meaning: str = ""
     option: str | None = None
     flags: str | None = None
@@ -59,19 +59,19 @@ class SettingFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def facts_of(kind: type[msgspec.Struct]) -> dict[str, SettingFacts]:
-    """Return what each field of a struct says of itself, in the order written; each has a default.
+    """Return what each field of a struct declares, in the order written; each has a default.
 
-    Read from the annotations, for `msgspec.inspect` takes a millisecond of every command's start.
+    The annotations are read directly: `msgspec.inspect` would delay each command by a millisecond.
     """
     unset = kind()
     return {
-        name: _facts(name, annotation, getattr(unset, name))
+        name: _read_facts(name, annotation, getattr(unset, name))
         for name, annotation in kind.__annotations__.items()
     }
 
 
-def _facts(name: str, annotation: object, default: Any) -> SettingFacts:  # noqa: ANN401 - a value
-    parts = list(_parts(annotation))
+def _read_facts(name: str, annotation: object, default: Any) -> SettingFacts:  # noqa: ANN401 - a value
+    parts = list(_annotation_parts(annotation))
     said = [each for each in parts if isinstance(each, Meta)]
     words = tuple(word for each in parts for word in get_args(each))
     extra = {key: value for each in said for key, value in (each.extra or {}).items()}
@@ -87,10 +87,10 @@ def _facts(name: str, annotation: object, default: Any) -> SettingFacts:  # noqa
     )
 
 
-def _parts(annotation: object) -> Iterator[object]:
-    """Yield the types that an annotation admits, and what it says of them."""
+def _annotation_parts(annotation: object) -> Iterator[object]:
+    """Yield the types that an annotation admits, and its metadata."""
     if get_args(annotation) and get_origin(annotation) is not Literal:
         for each in get_args(annotation):
-            yield from _parts(each)
+            yield from _annotation_parts(each)
     else:
         yield annotation

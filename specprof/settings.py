@@ -1,7 +1,7 @@
-"""What the user asked: settings, the profile that varies them, and one run of it.
+"""What the user asked for: settings, the profile that varies them, and one run of it.
 
 A setting is written once, at its field: type, bounds, default, meaning, and its option on the
-command line. Checks, messages, options and explanations are made from that by `setting_facts`.
+command line. `setting_facts` reads it there for checks, messages, options and explanations.
 """
 
 from functools import cache
@@ -21,36 +21,36 @@ from specprof.setting_facts import (
 
 Workload = Literal["walk", "generate", "ppl", "overlap", "scan"]
 Detail = Literal["off", "rounds", "evidence", "module"]
-EVIDENT: tuple[Detail, ...] = ("evidence", "module")
+EVIDENCE_DETAILS: tuple[Detail, ...] = ("evidence", "module")
 """Levels at which probabilities are recorded."""
 LoadFormat = Literal["auto", "dummy"]
 ForwardPath = Literal["auto", "flat", "modules"]
 Graphs = Literal["auto", "off", "on"]
 
 MOST_NODES = 1024
-"""Drafted tokens of one round that a run may ask for: each takes a row of the target's logits. A
-capture may hold more, `amounts.MOST_DRAFTED`: other engines make them too."""
+"""Drafted tokens that a run may ask for in a round: each takes a row of the target's logits. A
+capture may hold more (`amounts.MOST_DRAFTED`), because other engines write captures too."""
 MOST_TOKENS = 2**27
-"""Of a text, of an answer, of a window: no text here is longer, and loops go over them."""
+"""Tokens of a text, an answer or a window. Loops run over them, and no text here is longer."""
 Nodes = Annotated[int, Meta(ge=1, le=MOST_NODES)]
 Tokens = Annotated[int, Meta(ge=1, le=MOST_TOKENS)]
-Places = Annotated[int, Meta(ge=0, le=MOST_TOKENS)]
-"""Tokens, of which there may be none."""
-Few = Annotated[int, Meta(ge=0, le=2**16)]
+TokenCount = Annotated[int, Meta(ge=0, le=MOST_TOKENS)]
+"""A number of tokens that may be 0."""
+SmallCount = Annotated[int, Meta(ge=0, le=2**16)]
 Layers = Annotated[int, Meta(ge=1, le=2**16)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 MOST_RUNS = 10_000
-"""Of one profile or sweep: its cells, each as often as it is repeated."""
+"""Runs of one profile or sweep: its cells, times its repeats."""
 Value = str | int | float | bool | None
 Grid = dict[str, Value | list[Value]]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One run's settings, every field one value; a sweep or a probe varies one of them.
+    """One run's settings: each field has one value; a sweep or a probe varies one of the fields.
 
-    A bound is what would size a loop or a tensor without end; a seed beyond its bound is no JSON
-    number to everybody.
+    A bound keeps loops and tensors to a sane size. The bound of `seed` is the largest whole number
+    that every reader of JSON keeps exactly.
     """
 
     target: Annotated[
@@ -79,40 +79,42 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         int,
         Meta(ge=0, le=MOST_NODES),
         meaning(
-            "K: tokens drafted a round, levels of a tree; 0 with the drafter `none`. A depth "
-            "policy's start, or its bound."
+            "K: tokens drafted in a round, or levels of a tree; 0 with the drafter `none`. An "
+            "adaptive depth policy starts with it, or is bounded by it."
         ),
         option("K: tokens drafted a round."),
     ] = 4
     depth_policy: Annotated[
         str,
-        meaning("Who chooses each round's K: a member of `depths/`."),
-        option("Who chooses each round's K."),
+        meaning("What chooses each round's K: a member of `depths/`."),
+        option("What chooses each round's K."),
         member("depth"),
     ] = "fixed"
     confidence: Annotated[
         Share,
         meaning(
-            "Depth policy `confidence`: drafting stops after a token the draft gave less than this."
+            "Depth policy `confidence`: drafting stops after a token whose draft probability is "
+            "below this."
         ),
     ] = 0.4
     shape: Annotated[
         str,
-        meaning("How drafted tokens hang together: a member of `shapes/`."),
+        meaning("Which drafted token follows which: a member of `shapes/`."),
         option("chain, or a tree."),
         member("shape"),
     ] = "chain"
     widths: Annotated[
         str,
         meaning(
-            "Shape `static-tree`: children of each node, level by level; later levels have one."
+            "Shape `static-tree`: children of each node, level by level. Nodes of later levels "
+            "have one child."
         ),
     ] = "4,2,1,1"
     branch: Annotated[
         Nodes,
         meaning(
-            "Shape `dynamic-tree`: children tried of each expanded node, and nodes expanded a "
-            "level."
+            "Shape `dynamic-tree`: children tried for each expanded node, and nodes expanded in "
+            "each level."
         ),
     ] = 4
     nodes: Annotated[
@@ -130,31 +132,32 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     cache: Annotated[
         str,
         meaning(
-            "How keys and values are kept, a member of `caches/`: the target's, and the draft's "
-            "where `draft_cache` names no other."
+            "How the target's keys and values are kept: a member of `caches/`. The draft's too, "
+            "unless `draft_cache` names another."
         ),
         option("How keys and values are kept."),
         member("cache"),
     ] = "dense"
     draft_cache: Annotated[
-        str | None, meaning("The draft's own cache; None: like the target's."), member("cache")
+        str | None, meaning("The draft's own cache; None: the target's kind."), member("cache")
     ] = None
     window: Annotated[
         Tokens,
         meaning("Cache `sink-window`: the most recent tokens kept beside the sinks."),
         option("Cache sink-window: recent tokens kept."),
     ] = 512
-    sinks: Annotated[Few, meaning("Cache `sink-window`: first tokens never evicted.")] = 4
+    sinks: Annotated[SmallCount, meaning("Cache `sink-window`: first tokens never evicted.")] = 4
     block: Annotated[
         Tokens,
         meaning(
-            "Cache `sink-window`: evicted at once, so that the window holds up to `block` - 1 more."
+            "Cache `sink-window`: tokens evicted at once. The window holds up to `block` - 1 "
+            "tokens more than `window`."
         ),
     ] = 1
     batch: Annotated[
         int,
         Meta(ge=1, le=4096),
-        meaning("Sequences decoded at once, each accepting for itself."),
+        meaning("Sequences decoded at once; each accepts its own drafts."),
         option("Sequences decoded at once."),
     ] = 1
     ngram: Annotated[
@@ -164,11 +167,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ] = 3
     exit_layer: Annotated[
         Layers | None,
-        meaning("Drafter `layer-skip`: target layers it drafts with; None: a quarter of them."),
+        meaning("Drafter `layer-skip`: target layers it drafts with; None: a quarter of all."),
     ] = None
     noise: Annotated[
         Share,
-        meaning("Drafter `perturbed-self`: share of uniform mass mixed into the target's own law."),
+        meaning(
+            "Drafter `perturbed-self`: share of a uniform distribution mixed into the target's."
+        ),
     ] = 0.1
     temperature: Annotated[
         float,
@@ -181,8 +186,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         float,
         Meta(gt=0, le=1),
         meaning(
-            "Tokens are kept, the likeliest first, until they hold this much mass; 1 keeps every "
-            "one."
+            "Tokens are kept, the likeliest first, until their probabilities sum to this; 1 keeps "
+            "every token."
         ),
         option("Keep this mass of tokens."),
     ] = 1.0
@@ -195,8 +200,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     workload: Annotated[
         Workload,
         meaning(
-            "What is done: decode at ever deeper contexts of a text, `generate` on from one, or "
-            "score a known one (`ppl`, and for probes `overlap` and `scan`)."
+            "`walk`: decode at ever deeper contexts of a text. `generate`: continue a prompt. "
+            "`ppl`: score a known text. `overlap` and `scan` read a known text for probes."
         ),
         option("walk over a real text, generate freely, or ppl: score a text."),
     ] = "walk"
@@ -212,12 +217,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         int,
         Meta(ge=1, le=10_000),
         meaning(
-            "walk: depths a burst is decoded at, each a constant factor deeper, up to `context`."
+            "walk: depths at which a burst is decoded, each a constant factor deeper, up to "
+            "`context`."
         ),
         option("walk: depths decoded at."),
     ] = 40
     max_new_tokens: Annotated[
-        Places,
+        TokenCount,
         meaning("New tokens of each burst (walk), or of the whole run (generate)."),
         option("New tokens a burst."),
     ] = 32
@@ -238,22 +244,23 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         option("name[:config] of a Hugging Face dataset."),
     ] = None
     score_step: Annotated[
-        Tokens, meaning("ppl: text tokens fed a forward; 1 is the decode loop token by token.")
+        Tokens, meaning("ppl: text tokens fed in a forward; 1 feeds them as a decode loop does.")
     ] = 64
     view: Annotated[
         Tokens | None,
         meaning(
-            "overlap: recent tokens the draft is shown, at positions from 0; None: all of them."
+            "overlap: the draft sees this many recent tokens, at positions from 0; None: all of "
+            "them."
         ),
     ] = None
-    offset: Annotated[Places, meaning("overlap: added to every position of both models.")] = 0
+    offset: Annotated[TokenCount, meaning("overlap: added to every position of both models.")] = 0
     gap: Annotated[
-        Places,
+        TokenCount,
         meaning("overlap: added to the positions of the last `view` tokens of the draft only."),
     ] = 0
     shift: Annotated[
-        Places,
-        meaning("overlap: the draft's law is held against the target's so many tokens further on."),
+        TokenCount,
+        meaning("overlap: the draft is compared with the target this many tokens further on."),
     ] = 0
     device: Annotated[
         str,
@@ -269,30 +276,31 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         int,
         Meta(ge=0, le=1024),
         meaning(
-            "Threads a CPU decodes with; 0 measures which count is fastest. Prefill takes them all."
+            "Threads that a CPU decodes with; 0 measures which number is fastest. Prefill uses "
+            "all threads."
         ),
         option("Threads a CPU decodes with; 0 = measured."),
     ] = 0
     seed: Annotated[
         int,
         Meta(ge=0, le=2**53),
-        meaning("Of every random draw, and of random weights."),
-        option("Of every random draw."),
+        meaning("Seed of every random draw, and of random weights."),
+        option("Seed of every random draw."),
     ] = 0
     path: Annotated[
         ForwardPath,
         meaning(
             "How forwards are computed: `flat` by one function over the weights, `modules` by "
-            "the Hugging Face modules as they are; `auto` is flat for models it gives the same "
-            "logits for, `flat` fails for others."
+            "the Hugging Face modules. `auto` is flat if that gives the module's logits; `flat` "
+            "fails if it doesn't."
         ),
     ] = "auto"
     graphs: Annotated[
         Graphs,
         meaning(
             "Whether short forwards are recorded once and replayed, on a GPU as CUDA graphs, on "
-            "a CPU as TorchScript: `auto` where they can be and give the same logits; `on` fails "
-            "elsewhere."
+            "a CPU as TorchScript. `auto` does it if replays are possible and give equal logits; "
+            "`on` fails if not."
         ),
     ] = "auto"
     load_format: Annotated[
@@ -304,25 +312,25 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Detail,
         meaning(
             "off: totals only; rounds: counts and times; evidence: probabilities as well; "
-            "module: times of every layer too, which slows down what they time."
+            "module: times of every layer too, which slows the layers down."
         ),
         option("off, rounds, evidence or module."),
     ] = "evidence"
     recheck_context: Annotated[
-        Places,
+        TokenCount,
         meaning(
             "Bursts at most this deep are recomputed without any cache; 0 turns the recheck off."
         ),
         option("Recompute bursts up to this depth without a cache; 0 = none."),
     ] = 4096
     plain_steps: Annotated[
-        Few,
+        SmallCount,
         meaning("Plain decoding steps timed beside each burst, as its baseline; 0 turns them off."),
         option("Plain decoding steps timed beside each burst."),
     ] = 6
     ignore_eos: Annotated[
         bool,
-        meaning("Go on past an end-of-text token: a timing run wants its full length."),
+        meaning("Go on past an end-of-text token: a timing run needs its full length."),
         option("Go on past end of text.", flags="--ignore-eos/--stop-at-eos"),
     ] = False
     trust_remote_code: Annotated[
@@ -336,7 +344,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 @cache
 def known_settings() -> dict[str, SettingFacts]:
-    """Return what each setting says of itself, by its name."""
+    """Return what each setting's field declares, by the setting's name."""
     return facts_of(Settings)
 
 
@@ -349,25 +357,25 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     sweep: Grid = {}
     """Field of `run` -> the values it takes; several fields make a grid."""
     cell: list[Grid] = []
-    """Cells beside the grid: each a field of `run` -> its value or values, and so a grid itself."""
+    """Cells besides the grid. Each maps fields of `run` to a value or values, as a grid does."""
     repeats: int = 1
-    """Times every cell is run, in the order A B .. B A, so that drift falls on all alike."""
+    """How often every cell is run, in the order A B .. B A, so that drift affects all equally."""
     probes: list[str] = []
-    """Probes made after the first run of each cell that drafted, as `diagnose --probe` makes them;
-    `auto`: those its diagnosis hangs on."""
+    """Probes run after the first run of each cell that drafts, as `diagnose --probe` runs them;
+    `auto`: the probes that could change its diagnosis."""
     quick: dict[str, Value] = {}
-    """Fields of `run`, and `repeats`, as `--quick` has them."""
+    """Values of fields of `run`, and of `repeats`, that `--quick` sets."""
 
 
 class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One cell of a profile's grid: what exactly is to be run."""
+    """One run of a profile: the settings of a cell of its grid, and what they vary."""
 
     id: str
     profile: str
     settings: Settings
     varied: dict[str, Value] = {}
-    """The swept fields and the values they have here."""
+    """The swept fields and their values in this cell."""
     label: str = ""
-    """The few words that tell this cell from the others."""
+    """A few words that distinguish this cell from the others."""
     repeat: Annotated[int, Meta(ge=0, le=MOST_RUNS)] = 0
     """Which repetition of the cell this is, from 0."""

@@ -1,7 +1,7 @@
-"""A sweep: many cells, each run several times in an order that lets drift fall on all alike.
+"""A sweep: many cells, each run several times, in an order in which drift affects all equally.
 
-Knows files, states and time left; how a run is played is handed in. The folder's index says what
-was asked and how far it came, so that a sweep that was stopped goes on where it was.
+Knows files, states and time left; the caller hands in how a run is played. The folder's index holds
+what was asked for and how far the sweep came, so that a stopped sweep can go on.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import msgspec
 from specprof import writing
 from specprof.capture import CaptureReader, read_capture
 from specprof.errors import INTERRUPTED, CaptureUnreadable, SpecprofError, UsageError
-from specprof.limits import check_given, check_length
+from specprof.limits import check_length, check_values
 from specprof.locking import lock, refuse_recorded
 from specprof.plain import as_json, brief
 from specprof.reading import is_regular, read_bytes
@@ -29,20 +29,20 @@ from specprof.version import __version__
 
 INDEX = "sweep.json"
 SCHEMA = "specprof.sweep/1"
-LONGEST_NAME = 40
-BEGINNING = b'{"event":"header"'
-"""Of a capture."""
-PIECE = 1 << 20
-"""Bytes of a capture in which its first line ends."""
-MOST_S = 1e9
-"""Of a run: thirty years."""
-LARGEST_BYTES = 64 << 20
-"""Of an index: some 10,000 runs."""
+MAX_NAME_CHARS = 40
+CAPTURE_START = b'{"event":"header"'
+"""The first bytes of a capture."""
+MAX_HEADER_BYTES = 1 << 20
+"""Bytes of a capture that hold its first line."""
+MAX_RUN_S = 1e9
+"""The longest run: thirty years."""
+MAX_INDEX_BYTES = 64 << 20
+"""The largest index: some 10,000 runs."""
 State = Literal["waiting", "complete", "interrupted", "failed"]
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One cell, once."""
+    """One repetition of a cell, and its state."""
 
     spec: RunSpec
     file: str
@@ -51,12 +51,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str | None = None
     """Why it failed."""
     exit_code: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
-    wall_s: Annotated[float, msgspec.Meta(ge=0, le=MOST_S)] | None = None
-    """What it took, loading and all; None until it is complete."""
+    wall_s: Annotated[float, msgspec.Meta(ge=0, le=MAX_RUN_S)] | None = None
+    """Its duration with loading; None until it is complete."""
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sweep was asked for and how far it came."""
+    """What a sweep was asked for, and how far it came."""
 
     schema: str = SCHEMA
     specprof: str = __version__
@@ -66,7 +66,7 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def exit_code(self) -> int:
-        """0 if all is complete, 130 if stopped, else the failed runs' own if they agree, or 1."""
+        """0 if all runs are complete, 130 if runs are left, else the failed runs' code, or 1."""
         if any(run.state in ("waiting", "interrupted") for run in self.runs):
             return INTERRUPTED
         codes = {run.exit_code for run in self.runs if run.state == "failed"} or {0}
@@ -78,16 +78,16 @@ Play = Callable[[RunSpec, Path], str]
 
 
 class Listener:
-    """Hears how a sweep goes; this one says nothing."""
+    """Is called as a sweep goes on; this base class does nothing."""
 
-    def begins(self, index: Index, number: int) -> None:
-        """Hear that run `number`, from 0, begins."""
+    def run_begins(self, index: Index, number: int) -> None:
+        """Take notice that run `number`, from 0, begins."""
 
-    def ended(self, index: Index, number: int, error: Exception | None) -> None:
-        """Hear that it ended, with the error that ended it."""
+    def run_ended(self, index: Index, number: int, error: Exception | None) -> None:
+        """Take notice that run `number` ended, with the error that ended it if it failed."""
 
 
-def ordered(specs: Sequence[RunSpec], repeats: int) -> list[RunSpec]:
+def order_runs(specs: Sequence[RunSpec], repeats: int) -> list[RunSpec]:
     """Return every spec `repeats` times: A B C, C B A, A B C ... so that drift cancels."""
     return [
         msgspec.structs.replace(spec, repeat=repeat)
@@ -97,11 +97,11 @@ def ordered(specs: Sequence[RunSpec], repeats: int) -> list[RunSpec]:
 
 
 @contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Keep a sweep's folder to this process: two that play its runs would write into one file."""
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Lock a sweep's folder inside the block, so that no two processes write to its files."""
     try:
         place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:  # not there yet, or for `begin` and `read_index` to refuse
+    except OSError:  # it is not there yet, or `begin` or `read_index` will refuse it
         yield
         return
     try:
@@ -117,16 +117,16 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def begin(folder: Path, profile: Profile, specs: Sequence[RunSpec], *, force: bool) -> Index:
-    """Make the folder and its index. An existing sweep's files are only removed by `force`."""
+    """Make the folder and its index. Only `force` removes an existing sweep's captures."""
     try:
         _make_room(folder, force=force)
         cells = {spec.id: number for number, spec in enumerate(specs, start=1)}
         runs = [
             Run(spec=spec, file=f"{cells[spec.id]:02d}{_slug(spec.label)}.{spec.repeat + 1}.jsonl")
-            for spec in ordered(specs, profile.repeats)
+            for spec in order_runs(specs, profile.repeats)
         ]
         index = Index(profile=profile, runs=runs)
-        _keep(folder, index)
+        _write_index(folder, index)
     except OSError as trouble:
         hint = "choose a writable place with -o FOLDER"
         raise UsageError(f"can't write {folder}: {trouble.strerror}", hint) from trouble
@@ -134,12 +134,12 @@ def begin(folder: Path, profile: Profile, specs: Sequence[RunSpec], *, force: bo
 
 
 def read_index(folder: Path) -> Index:
-    """Read a sweep's index; raises CaptureUnreadable where the folder holds none."""
+    """Read a sweep's index; raise CaptureUnreadable if the folder holds no sound index."""
     hint = "give a folder that a sweep of `specprof run` made"
     path = folder / INDEX
     written = b""
     try:
-        written = read_bytes(path, LARGEST_BYTES)
+        written = read_bytes(path, MAX_INDEX_BYTES)
         index = msgspec.json.decode(written, type=Index)
     except OSError as trouble:
         raise CaptureUnreadable(f"can't read {path}: {trouble.strerror}", hint) from trouble
@@ -149,7 +149,7 @@ def read_index(folder: Path) -> Index:
     if index.schema != SCHEMA:
         raise CaptureUnreadable(f"{path} has schema {brief(index.schema)!r}, not {SCHEMA}", hint)
     files = set[str]()
-    for run in index.runs:  # it may come from anywhere, and names files that are written
+    for run in index.runs:  # the index may come from a stranger, and its files will be written
         inside = Path(run.file).name == run.file and run.file.isprintable()
         if not inside or not run.file.endswith(".jsonl"):
             raise CaptureUnreadable(f"{path} names a file outside: {brief(run.file)!r}", hint)
@@ -157,56 +157,57 @@ def read_index(folder: Path) -> Index:
             raise CaptureUnreadable(f"{path} names a file twice: {brief(run.file)!r}", hint)
         files.add(run.file)
         try:
-            check_given(msgspec.structs.asdict(run.spec.settings))
+            check_values(msgspec.structs.asdict(run.spec.settings))
             check_length(run.spec.settings)
-        except UsageError as trouble:  # what is made from them would never end
-            title = f"{path} asks for what no run can have: {trouble.title}, {trouble.hint}"
+        except UsageError as trouble:  # such a run might never end
+            title = f"{path} asks for settings no run can have: {trouble.title}, {trouble.hint}"
             raise CaptureUnreadable(title, hint) from trouble
     return index
 
 
-def resumed(folder: Path) -> Index:
-    """Return the index with every run waiting that is not complete in its capture.
+def resume_index(folder: Path) -> Index:
+    """Return the index, in which every run without a complete capture is waiting.
 
-    Raises UsageError where one of its files is a link, for a run would be written somewhere else,
-    and where one is no capture of the run, for it would be lost.
+    Raises UsageError if a file is a link, for the run would be written somewhere else. It also
+    raises it if a file is no capture of the run, for the run would overwrite it.
     """
     index = read_index(folder)
     writing.refuse_links(folder, [INDEX, *(run.file for run in index.runs)])
     for run in index.runs:
-        _refuse_others(folder / run.file, run)
-    return msgspec.structs.replace(index, runs=[_standing(folder, run) for run in index.runs])
+        _refuse_other_content(folder / run.file, run)
+    return msgspec.structs.replace(index, runs=[_update_state(folder, run) for run in index.runs])
 
 
 def play_all(folder: Path, index: Index, play: Play, listener: Listener) -> Index:
-    """Play every waiting run; return the index as it stands then, which is also on disk.
+    """Play every waiting run; return the index with their states, which is also on disk.
 
-    A failed run is recorded and the next one played; a Ctrl-C ends the run and the sweep, and so
-    does an index that can't be written.
+    After a failed run the next run is played. A Ctrl-C ends the run and the sweep. The sweep also
+    ends if the index can't be written.
     """
     for number, run in enumerate(index.runs):
         if run.state != "waiting":
             continue
-        listener.begins(index, number)
-        done, error = _played(run, folder / run.file, play)
+        listener.run_begins(index, number)
+        done, error = _play_run(run, folder / run.file, play)
         runs = [*index.runs[:number], done, *index.runs[number + 1 :]]
         index = msgspec.structs.replace(index, runs=runs)
         try:
-            _keep(folder, index)
+            _write_index(folder, index)
         except SpecprofError as trouble:
             hint = f"make room, then go on: specprof run --resume {folder}"
             raise SpecprofError(trouble.title, hint) from trouble
         finally:
-            listener.ended(index, number, error)
+            listener.run_ended(index, number, error)
         if done.state == "interrupted":
             break
     return index
 
 
-def left_s(runs: Sequence[Run]) -> float | None:
-    """Return the seconds the waiting runs should take; None while nothing is known.
+def seconds_left(runs: Sequence[Run]) -> float | None:
+    """Return the seconds that the waiting runs should take; None if no run is complete yet.
 
-    A cell takes what it took before; one that was never run, what those of its workload did.
+    A run is expected to take the mean of its cell's runs. A cell that was not run yet is expected
+    to take the mean of the runs of its workload, or else of all runs.
     """
     known = [run for run in runs if run.wall_s is not None]
     if not known:
@@ -222,29 +223,29 @@ def _expected_s(run: Run, known: Sequence[Run]) -> float:
     return fmean(each.wall_s or 0.0 for each in like)
 
 
-def _played(run: Run, path: Path, play: Play) -> tuple[Run, Exception | None]:
+def _play_run(run: Run, path: Path, play: Play) -> tuple[Run, Exception | None]:
     started = time.monotonic()
-    ended = msgspec.structs.replace
+    changed = msgspec.structs.replace
     try:
         status = play(run.spec, path)
-    except KeyboardInterrupt:  # outside the recording, which ends by itself
-        return ended(run, state="interrupted"), None
+    except KeyboardInterrupt:  # it came outside the recording, which would have caught it
+        return changed(run, state="interrupted"), None
     except SpecprofError as error:
-        return ended(run, state="failed", trouble=error.title, exit_code=error.exit_code), error
+        return changed(run, state="failed", trouble=error.title, exit_code=error.exit_code), error
     except Exception as error:  # noqa: BLE001 - one broken cell must not cost the others
         trouble = f"{type(error).__name__}: {error}"
-        return ended(run, state="failed", trouble=trouble, exit_code=1), error
+        return changed(run, state="failed", trouble=trouble, exit_code=1), error
     if status != "complete":
-        return ended(run, state="interrupted"), None
-    return ended(run, state="complete", wall_s=time.monotonic() - started), None
+        return changed(run, state="interrupted"), None
+    return changed(run, state="complete", wall_s=time.monotonic() - started), None
 
 
-def _standing(folder: Path, run: Run) -> Run:
-    """Return the run as its capture says: complete, or waiting to be done (again)."""
+def _update_state(folder: Path, run: Run) -> Run:
+    """Return the run with the state that its capture shows: complete, or waiting."""
     path = folder / run.file
     if run.state == "complete" and is_regular(path):
         return run
-    try:  # killed after the capture's last line and before the index was written
+    try:  # a kill may have come after the capture's last line and before the index was written
         capture = read_capture(path)
         whole = capture.state == "complete" and not capture.damaged
     except CaptureUnreadable:
@@ -254,18 +255,18 @@ def _standing(folder: Path, run: Run) -> Run:
     )
 
 
-def _refuse_others(path: Path, run: Run) -> None:
-    """Refuse a file that is there and holds something else than this run's capture.
+def _refuse_other_content(path: Path, run: Run) -> None:
+    """Refuse a file that holds something else than this run's capture.
 
-    An index may come from anywhere, and name a file of the user's own. A capture whose first line
-    is torn is the run's as far as can be seen: a kill leaves that.
+    An index may come from a stranger, and name a file of the user's own. A capture whose first line
+    is torn counts as the run's: a kill leaves that.
     """
     if not is_regular(path) or not path.stat().st_size:
         return
     try:
-        first = next(iter(CaptureReader(path).poll(PIECE)), None)
+        first = next(iter(CaptureReader(path).poll(MAX_HEADER_BYTES)), None)
         with path.open("rb") as file:
-            torn = first is None and file.read(len(BEGINNING)) == BEGINNING
+            torn = first is None and file.read(len(CAPTURE_START)) == CAPTURE_START
     except (CaptureUnreadable, OSError):
         first, torn = None, False
     spec = first.spec if isinstance(first, Header) else None
@@ -279,8 +280,8 @@ def _make_room(folder: Path, *, force: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is no folder", "a sweep writes a folder: choose another -o")
     folder.mkdir(parents=True, exist_ok=True)
-    if all(each.name.startswith(writing.PRIVATE) for each in folder.iterdir()):
-        return  # empty, but for what a kill may have left
+    if all(each.name.startswith(writing.PRIVATE_PREFIX) for each in folder.iterdir()):
+        return  # nothing is in it but folders that a killed run may have left
     hint = "choose another -o, go on with --resume, or pass --force"
     if not (folder / INDEX).exists():
         raise UsageError(f"{folder} holds other files", "choose another -o")
@@ -290,17 +291,17 @@ def _make_room(folder: Path, *, force: bool) -> None:
     files = [folder / run.file for run in runs]
     for path, run in zip(files, runs, strict=True):
         refuse_recorded(path)
-        _refuse_others(path, run)
+        _refuse_other_content(path, run)
     for path in files:
         path.unlink(missing_ok=True)
 
 
-def _keep(folder: Path, index: Index) -> None:
-    """Write the index whole: it is never half a file."""
+def _write_index(folder: Path, index: Index) -> None:
+    """Write the index as a whole: no reader sees half of it."""
     content = msgspec.json.format(as_json(index), indent=1)
     writing.write(folder / INDEX, content, overwrite=True)
 
 
 def _slug(label: str) -> str:
-    words = re.sub(r"[^a-z0-9.=]+", "-", label.lower()).strip("-.")[:LONGEST_NAME]
+    words = re.sub(r"[^a-z0-9.=]+", "-", label.lower()).strip("-.")[:MAX_NAME_CHARS]
     return f"-{words}" if words else ""

@@ -1,7 +1,8 @@
-"""What settings that came out of a file may ask for, and what the user must say by hand.
+"""What settings from a file may ask for, and what the user must allow by an option.
 
 Knows settings, the embedded models and the named texts; nothing of how a run is made. A file is
-data: it never chooses code to run, a model to load, or a file to read. `docs/trust.md` says it all.
+data: it never chooses code to run, a model to load, or a file to read. `docs/trust.md` has all the
+rules.
 """
 
 import os
@@ -15,20 +16,20 @@ from typing import Self
 from specprof import pocket
 from specprof.engine.setup.text import NAMED_TEXTS
 from specprof.errors import UsageError
-from specprof.limits import refuse_empty
+from specprof.limits import refuse_empty_names
 from specprof.plain import brief
 from specprof.settings import RunSpec, Settings
 
-MAX_SHOWN_SIGNS = 200
-"""Of a name in a message: a file may hold one of a megabyte."""
-CODE = "--trust-remote-code"
+MAX_SHOWN_CHARS = 200
+"""Characters of a name in a message: a file may hold a name of a megabyte."""
+CODE_OPTION = "--trust-remote-code"
 HUB_NAME = re.compile(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?").fullmatch
-"""Matches a hub's name of a dataset: NAME or OWNER/NAME."""
+"""Matches the name of a dataset on the Hugging Face hub: NAME or OWNER/NAME."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What the user said by hand."""
+    """What the user allowed by an option."""
 
     names: frozenset[str] = frozenset()
     """Models, texts and datasets that may be loaded, as the file writes them."""
@@ -37,16 +38,16 @@ class Allowed:
 
     @classmethod
     def by(cls, settings: Settings) -> Self:
-        """Return what a run of the user's own was allowed: all that it was asked for."""
-        return cls(frozenset(_named(settings)), settings.trust_remote_code)
+        """Return what a run of the user's own is allowed: all that its settings ask for."""
+        return cls(frozenset(_named_sources(settings)), settings.trust_remote_code)
 
 
 def check(file: str | Path, asked: Iterable[Settings], allowed: Allowed) -> None:
     """Refuse, with UsageError, settings out of a file that ask for more than the user allowed."""
     asked = list(asked)
-    for settings in asked:  # nobody can allow what has no name
-        refuse_empty(settings)
-    wanted, code = _wanted(asked)
+    for settings in asked:  # an empty name can't be given to `--allow`
+        refuse_empty_names(settings)
+    wanted, code = _collect_wanted(asked)
     rest = {name: kind for name, kind in wanted.items() if name not in allowed.names}
     _refuse(file, rest, [] if allowed.code else code)
 
@@ -54,47 +55,48 @@ def check(file: str | Path, asked: Iterable[Settings], allowed: Allowed) -> None
 def check_profile(file: Path | None, specs: Sequence[RunSpec], allowed: Allowed) -> None:
     """Refuse, with UsageError, a profile that asks for code, or for a file that isn't beside it.
 
-    Its models and the datasets of a hub are what the user runs it for. `file` is None for a
-    profile that specprof ships.
+    Its models and its datasets on the hub need no option: the user runs the profile for them.
+    `file` is None for a profile that specprof ships.
     """
-    wanted, code = _wanted(spec.settings for spec in specs)
+    wanted, code = _collect_wanted(spec.settings for spec in specs)
     places = {spec.settings.text for spec in specs} | {
-        each.settings.dataset for each in specs if _is_place(each.settings.dataset or "")
+        each.settings.dataset for each in specs if _may_be_path(each.settings.dataset or "")
     }
     rest = {
         name: kind
         for name, kind in wanted.items()
         if kind != "model" and name in places and name not in allowed.names
-        if not _beside(file, name.partition(":")[0] if kind == "dataset" else name)
+        if not _is_beside(file, name.partition(":")[0] if kind == "dataset" else name)
     }
     _refuse(file or specs[0].profile, rest, [] if allowed.code else code)
 
 
-def options(asked: Iterable[Settings]) -> list[str]:
-    """Return the options that allow everything these settings ask for; none for embedded models."""
-    wanted, code = _wanted(asked)
-    return [*(_option(name) for name in wanted), *([CODE] if code else [])]
+def list_allow_options(asked: Iterable[Settings]) -> list[str]:
+    """Return the options that allow all that these settings ask for; embedded models need none."""
+    wanted, code = _collect_wanted(asked)
+    return [*(_allow_option(name) for name in wanted), *([CODE_OPTION] if code else [])]
 
 
 def _refuse(file: str | Path, names: dict[str, str], code: Sequence[str]) -> None:
-    """Refuse what a file asks for: names of each kind, and running the code of some models."""
+    """Refuse, with UsageError, the names and the models' own code that a file asks for, if any."""
     if not names and not code:
         return
-    asked = [f"the {kind} {_shown(name)}" for name, kind in names.items()]
-    asked += [f"running the own code of {' and '.join(map(_shown, code))}"] if code else []
-    title = f"{file} asks for {', '.join(asked)}; a file's word is not enough for that"
-    typed = [*(_option(name) for name in names), *([CODE] if code else [])]
-    raise UsageError(title, f"if you trust them, say so by hand: {' '.join(typed)}")
+    asked = [f"the {kind} {_show_name(name)}" for name, kind in names.items()]
+    asked += [f"running the own code of {' and '.join(map(_show_name, code))}"] if code else []
+    title = f"{file} asks for {', '.join(asked)}; a file alone can't allow that"
+    typed = [*(_allow_option(name) for name in names), *([CODE_OPTION] if code else [])]
+    raise UsageError(title, f"if you trust them, add to the command: {' '.join(typed)}")
 
 
-def _wanted(asked: Iterable[Settings]) -> tuple[dict[str, str], list[str]]:
-    """Return name -> kind of all that isn't part of specprof, and the models whose code is to run.
+def _collect_wanted(asked: Iterable[Settings]) -> tuple[dict[str, str], list[str]]:
+    """Return name -> kind of all that isn't part of specprof, and the models whose code may run.
 
-    Embedded models have none; where a file names no other, its target stands for what it asks.
+    Embedded models have no code. If settings with `trust_remote_code` name only embedded models,
+    their target is returned, so that the request is still refused.
     """
     names, code = dict[str, str](), dict[str, None]()
     for settings in asked:
-        named = _named(settings)
+        named = _named_sources(settings)
         names |= named
         if settings.trust_remote_code:
             models = [name for name, kind in named.items() if kind == "model"]
@@ -102,7 +104,7 @@ def _wanted(asked: Iterable[Settings]) -> tuple[dict[str, str], list[str]]:
     return names, list(code)
 
 
-def _named(settings: Settings) -> dict[str, str]:
+def _named_sources(settings: Settings) -> dict[str, str]:
     embedded = {*pocket.members(), *pocket.heads()}
     names = {name: "model" for name in (settings.target, settings.draft) if name}
     return {
@@ -112,28 +114,28 @@ def _named(settings: Settings) -> dict[str, str]:
     }
 
 
-def _is_place(dataset: str) -> bool:
-    """Whether a dataset, NAME[:CONFIG], may be files on this machine: anything but a hub's name."""
+def _may_be_path(dataset: str) -> bool:
+    """Return whether a dataset, NAME[:CONFIG], may be a path on this machine, not a hub's name."""
     name = dataset.partition(":")[0]
     if not HUB_NAME(name):
         return True
     return os.path.lexists(name)
 
 
-def _beside(file: Path | None, name: str) -> bool:
-    """Whether a path leads to something in the profile's own folder, and to nothing hidden."""
+def _is_beside(file: Path | None, name: str) -> bool:
+    """Return whether a path leads into the profile's own folder, and to nothing hidden."""
     if file is None:
         return False
     try:
         inside = Path(name).resolve().relative_to(file.resolve().parent)
-    except (OSError, ValueError, RuntimeError):  # elsewhere, or no path at all
+    except (OSError, ValueError, RuntimeError):  # it lies elsewhere, or is no path at all
         return False
     return not any(part.startswith(".") for part in inside.parts)
 
 
-def _option(name: str) -> str:
-    return shlex.quote(f"--allow={name[:MAX_SHOWN_SIGNS]}")
+def _allow_option(name: str) -> str:
+    return shlex.quote(f"--allow={name[:MAX_SHOWN_CHARS]}")
 
 
-def _shown(name: str) -> str:
-    return repr(brief(name, MAX_SHOWN_SIGNS))
+def _show_name(name: str) -> str:
+    return repr(brief(name, MAX_SHOWN_CHARS))

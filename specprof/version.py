@@ -1,3 +1,3 @@
-"""The version of this package: a fact of its own, so that nothing imports the package for it."""
+"""The version of this package. Its own module, so that reading it imports nothing else."""
 
 __version__ = "0.1.0"

@@ -1,7 +1,7 @@
-"""Makes output files: a new one exclusively, an old one replaced whole; links are never followed.
+"""Makes output files: a new file exclusively, an old file replaced as a whole; never by a link.
 
-Knows paths and system calls; nothing of what is written. A place may lie in a folder that came from
-somebody else, so what stands there already is looked at, never written through.
+Knows paths and system calls; nothing of what is written. A folder may come from a stranger. So what
+is there already is looked at first, and no link is followed.
 """
 
 import contextlib
@@ -17,29 +17,29 @@ from typing import BinaryIO, Literal
 
 from specprof.errors import SpecprofError, UsageError
 
-MAX_NAME_SIGNS = 40
-"""Of a file's name made of foreign text: four bytes a sign, and room for endings, are below 255."""
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
-"""The run failed; every other trouble is with the place that was asked for."""
-HINT = "choose a writable place with -o PATH"
-MODE = 0o666
-"""Of a new file, before the user's umask."""
-PRIVATE = ".specprof-"
-"""How the name of a folder begins in which a file is made before it is moved to its place."""
+MAX_NAME_CHARS = 40
+"""Characters of a file's name made of foreign text: 160 bytes at most, of 255 that a name has."""
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
+"""With these errors the run failed. With any other, the user asked for a wrong place."""
+PLACE_HINT = "choose a writable place with -o PATH"
+FILE_MODE = 0o666
+"""Permissions of a new file, before the user's umask."""
+PRIVATE_PREFIX = ".specprof-"
+"""Start of the name of a folder in which a file is made before it is moved to its place."""
 Kind = Literal["nothing", "file", "folder", "link", "other"]
 
 
-def found(path: Path) -> Kind:
-    """Return what stands at `path` itself: a link is a link, wherever it leads.
+def kind_of(path: Path) -> Kind:
+    """Return the kind of file at `path` itself: a link is not followed.
 
-    Raises UsageError where the system can't say: a name too long, a folder that can't be entered.
+    Raises UsageError if the system can't look: a name too long, a folder that can't be entered.
     """
     try:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
         return "nothing"
     except (OSError, ValueError) as trouble:
-        raise refused(path, trouble) from trouble
+        raise write_error(path, trouble) from trouble
     if stat.S_ISREG(mode):
         return "file"
     if stat.S_ISDIR(mode):
@@ -48,13 +48,13 @@ def found(path: Path) -> Kind:
 
 
 def check_room(path: Path, *, overwrite: bool) -> None:
-    """Refuse, with UsageError, a place that can't be written at: before a long run, not after it.
+    """Refuse, with UsageError, a path that can't be written: before a long run, not after it.
 
-    A regular file in the way is refused unless `overwrite`; a link always is.
+    A regular file that exists is refused unless `overwrite`. A link is always refused.
     """
-    kind = found(path)
+    kind = kind_of(path)
     if kind == "link":
-        title = f"can't write {path}: it is a link, to {_led_to(path)}"
+        title = f"can't write {path}: it is a link, to {_link_target(path)}"
         raise UsageError(title, "give -o the file itself, or remove the link")
     if kind in {"folder", "other"}:
         title = f"can't write {path}: it is no regular file"
@@ -64,122 +64,125 @@ def check_room(path: Path, *, overwrite: bool) -> None:
     if not path.parent.is_dir():
         raise UsageError(f"can't write {path}: no such folder", "make it, or choose another -o")
     if not os.access(path.parent, os.W_OK):
-        raise UsageError(f"can't write {path}: its folder can't be written to", HINT)
+        raise UsageError(f"can't write {path}: its folder can't be written to", PLACE_HINT)
 
 
 @contextlib.contextmanager
-def whole(path: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Yield a place to write a file at; it is moved to `path` when the block ends well.
+def make_whole_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yield a path to write a file at; the file is moved to `path` if the block ends without error.
 
-    So `path` is never half a file. The place lies in a private folder beside it, where nobody can
-    have put a link. Raises UsageError where `path` can't be had, SpecprofError where room runs out.
+    So `path` is never half a file. The file is made in a private folder beside `path`, so that no
+    link can be in its place.
+
+    Raises UsageError if `path` can't be written, SpecprofError if the disk is full.
     """
     check_room(path, overwrite=overwrite)
     private = None
     try:
-        private = Path(tempfile.mkdtemp(prefix=PRIVATE, dir=path.parent))
+        private = Path(tempfile.mkdtemp(prefix=PRIVATE_PREFIX, dir=path.parent))
         part = private / "part"
         yield part
-        _move(part, path, overwrite=overwrite)
+        _move_into_place(part, path, overwrite=overwrite)
     except OSError as trouble:
-        raise refused(path, trouble) from trouble
+        raise write_error(path, trouble) from trouble
     finally:
         if private is not None:
             shutil.rmtree(private, ignore_errors=True)
 
 
 def write(path: Path, content: bytes, *, overwrite: bool) -> None:
-    """Write a whole file, or leave what was there; raises as `whole` does."""
-    with whole(path, overwrite=overwrite) as part:
+    """Write a file as a whole, or leave what was there; raise as `make_whole_file` does."""
+    with make_whole_file(path, overwrite=overwrite) as part:
         part.write_bytes(content)
 
 
-def fresh(path: Path) -> BinaryIO:
-    """Open a new file in place of an old regular one, which is let go, never written into.
+def open_fresh(path: Path) -> BinaryIO:
+    """Open a new file at `path`. An old regular file there is removed, not written into.
 
-    Raises UsageError where a link, a folder or a device is in the way.
+    Raises UsageError if a link, a folder or a device is there.
     """
     check_room(path, overwrite=True)
     try:
         path.unlink(missing_ok=True)
-        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE), "wb")
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb")
     except OSError as trouble:
-        raise refused(path, trouble) from trouble
+        raise write_error(path, trouble) from trouble
 
 
-def opened(path: Path, *, overwrite: bool) -> int:
-    """Open a file to be written as it grows, and return its descriptor; nothing is cut off yet.
+def open_growing(path: Path, *, overwrite: bool) -> int:
+    """Open a file that will grow, and return its descriptor; an old file keeps its content.
 
-    Without `overwrite` it is new. With it, an old file is opened where it is, but never through a
-    link, and not where the same file has another name elsewhere. Raises UsageError.
+    Without `overwrite` the file is new. With it, an old file is opened, but never through a link.
+
+    Raises UsageError if it can't be opened, or has a second name elsewhere.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW  # and not waiting for a pipe's reader:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW  # the next flags don't wait for a pipe:
     flags |= os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if overwrite else os.O_EXCL)
     try:
-        descriptor = os.open(path, flags, MODE)
+        descriptor = os.open(path, flags, FILE_MODE)
     except FileExistsError:
         raise UsageError(f"{path} exists already", "choose another -o, or pass --force") from None
     except (OSError, ValueError) as trouble:
-        check_room(path, overwrite=overwrite)  # it may be a link, which is told better there
-        raise refused(path, trouble) from trouble
+        check_room(path, overwrite=overwrite)  # it has a better message for a link
+        raise write_error(path, trouble) from trouble
     facts = os.fstat(descriptor)
     if stat.S_ISREG(facts.st_mode) and facts.st_nlink > 1:
         os.close(descriptor)
-        title = f"can't write {path}: the same file has another name elsewhere"
+        title = f"can't write {path}: this file has another name elsewhere"
         raise UsageError(title, "choose another -o, or remove this name of it")
     return descriptor
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, or take the one that is there; a link to one is refused with UsageError."""
-    if found(path) == "link":
-        title = f"can't write into {path}: it is a link, to {_led_to(path)}"
+    """Make a folder, or use the folder that is there; refuse a link to one with UsageError."""
+    if kind_of(path) == "link":
+        title = f"can't write into {path}: it is a link, to {_link_target(path)}"
         raise UsageError(title, "remove the link")
     try:
         path.mkdir(exist_ok=True)
     except OSError as trouble:
-        raise refused(path, trouble) from trouble
+        raise write_error(path, trouble) from trouble
 
 
 def refuse_links(folder: Path, names: Iterable[str]) -> None:
     """Refuse, with UsageError, a folder in which one of the named files is a link."""
     for name in names:
-        if found(folder / name) == "link":
-            title = f"{folder / name} is a link, to {_led_to(folder / name)}"
-            raise UsageError(title, "nothing is written through a link: remove it")
+        if kind_of(folder / name) == "link":
+            title = f"{folder / name} is a link, to {_link_target(folder / name)}"
+            raise UsageError(title, "nothing is written through a link: remove the link")
 
 
-def file_name(text: str) -> str:
-    """Return foreign text as one file's name: no folder, no dot in front, no sign that steers."""
-    words = re.sub(r"[^\w.=+-]+", "-", text).strip("-.")[:MAX_NAME_SIGNS].rstrip("-.")
+def safe_file_name(text: str) -> str:
+    """Return foreign text as a file's name: no folder, no dot in front, no control characters."""
+    words = re.sub(r"[^\w.=+-]+", "-", text).strip("-.")[:MAX_NAME_CHARS].rstrip("-.")
     return words or "unnamed"
 
 
-def refused(path: Path, trouble: OSError | ValueError) -> SpecprofError:
-    """Return the error of a place that couldn't be written to, or of a full disk."""
+def write_error(path: Path, trouble: OSError | ValueError) -> SpecprofError:
+    """Return the error for a path that couldn't be written, or for a full disk."""
     reason = getattr(trouble, "strerror", None) or str(trouble)
     title = f"can't write {path}: {reason}"
-    if getattr(trouble, "errno", None) in NO_ROOM:
+    if getattr(trouble, "errno", None) in DISK_ERRORS:
         return SpecprofError(title, "make room, or choose another place with -o PATH")
-    return UsageError(title, HINT)
+    return UsageError(title, PLACE_HINT)
 
 
-def _move(part: Path, path: Path, *, overwrite: bool) -> None:
-    """Give the file its name, in one step; a link that stands there is replaced, not followed."""
+def _move_into_place(part: Path, path: Path, *, overwrite: bool) -> None:
+    """Give the file its name in one step; a link at that name is replaced, not followed."""
     if overwrite:
         part.replace(path)
         return
     try:
-        os.link(part, path)  # unlike a rename it fails where somebody was quicker
+        os.link(part, path)  # unlike a rename it fails if another process was quicker
     except FileExistsError:
         raise UsageError(f"{path} exists already", "choose another -o, or pass --force") from None
-    except OSError:  # a file system without hard links: the name is taken first
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE))
+    except OSError:  # on a file system without hard links the name is reserved first
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
         part.replace(path)
 
 
-def _led_to(path: Path) -> str:
+def _link_target(path: Path) -> str:
     try:
         return str(path.readlink())
     except OSError:
-        return "nobody knows where"
+        return "an unknown place"

@@ -131,7 +131,7 @@ def test_each_broken_rule_is_named_once(capture, folder, name):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("row_number", "it declares row 8.5, which is gone: declare a stage, as Stage.DRAFT_STATE"),
+        ("row_number", "it declares row 8.5, not used now: declare a stage, as Stage.DRAFT_STATE"),
         ("stage_text", "its stage is 'draft state', and it must be one of Stage.CAPTURE, "),
     ],
 )

@@ -215,11 +215,11 @@ def test_a_header_of_a_model_that_cannot_be_is_refused(tmp_path, field, value):
 def test_a_flood_of_damage_is_counted_and_not_kept():
     """The first few are named, however many there are."""
     flood = Damaged()
-    for line in range(bounds.KEPT + 5):
+    for line in range(bounds.MAX_KEPT_REASONS + 5):
         flood.add(line, lambda: "x" * 1000)
-    assert (len(flood), len(flood.first)) == (bounds.KEPT + 5, bounds.KEPT)
-    assert flood.in_words(2)[-1] == f"and {bounds.KEPT + 3:,} more"
-    assert max(len(each.reason) for each in flood) == bounds.LONGEST_REASON
+    assert (len(flood), len(flood.first)) == (bounds.MAX_KEPT_REASONS + 5, bounds.MAX_KEPT_REASONS)
+    assert flood.describe_first(2)[-1] == f"and {bounds.MAX_KEPT_REASONS + 3:,} more"
+    assert max(len(each.reason) for each in flood) == bounds.MAX_REASON_CHARS
     before = flood.copy()
     flood.add(1, "later")
     assert len(before) == len(flood) - 1
@@ -231,9 +231,13 @@ def test_what_a_healthy_capture_says_holds_together_as_one_by_one(settings):
     header, *told = events(**settings)
     told = [each for each in told if not isinstance(each, End)]
     together, alone = bounds.Bounds(header), bounds.Bounds(header)
-    assert [alone.broken(each, line) for line, each in enumerate(told, 2)] == [None] * len(told)
+    assert [alone.find_violation(each, line) for line, each in enumerate(told, 2)] == [None] * len(
+        told
+    )
     assert not together.all_hold(told, 2)  # names that were never seen are looked at one by one
-    assert [together.broken(each, line) for line, each in enumerate(told, 2)] == [None] * len(told)
+    assert [together.find_violation(each, line) for line, each in enumerate(told, 2)] == [
+        None
+    ] * len(told)
     assert together.all_hold(told, 2 + len(told))
 
 
@@ -242,6 +246,6 @@ def test_the_time_of_lines_judged_together_counts_as_that_of_others():
     header, *told = events()
     one = next(each for each in told if isinstance(each, Round))
     day, judged = replace(one, wall_ns=amounts.LONGEST_NS), bounds.Bounds(header)
-    assert judged.broken(day, 2) is None
+    assert judged.find_violation(day, 2) is None
     assert judged.all_hold([day] * 100, 3)
     assert not judged.all_hold([day] * 10, 103)

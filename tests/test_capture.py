@@ -265,7 +265,7 @@ def test_long_digits_in_a_text_are_no_damage(tmp_path):
 
 def test_an_endless_line_takes_no_endless_memory(tmp_path, recorded, monkeypatch):
     """A line longer than any of ours is passed over in pieces, as the first line or later."""
-    monkeypatch.setattr(module, "LONGEST_LINE", 10_000)
+    monkeypatch.setattr(module, "MAX_LINE_BYTES", 10_000)
     header, rest = recorded.split(b"\n", 1)
     path = put(tmp_path, header + b"\n" + b"x" * 30_000_000 + b"\n" + rest)
     tracemalloc.start()

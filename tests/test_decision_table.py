@@ -82,7 +82,7 @@ def verdicts():
     """A finding of every rule and every probe, in the order a diagnosis holds them."""
     found = Found(finding=Finding(message="x", measures=(), remedy=""))
     rules = [(name, rule, False) for name, rule in _rules(())]
-    probes = [(name, probe, True) for name, probe in registry.usable(Probe).items()]
+    probes = [(name, probe, True) for name, probe in registry.load_usable(Probe).items()]
     return [
         Verdict(name, one.family, found, place(name, one.stage), probe=probe)
         for name, one, probe in [*rules, *probes]
@@ -110,7 +110,7 @@ def test_every_drill_that_was_played_is_led_by_the_same_finding():
 
 def judges():
     """Every built-in rule and probe by name."""
-    return registry.usable(Rule) | registry.usable(Probe)
+    return registry.load_usable(Rule) | registry.load_usable(Probe)
 
 
 def test_each_built_in_judge_is_listed_once_at_the_stage_that_it_says():

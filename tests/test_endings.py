@@ -11,7 +11,13 @@ import time
 import pytest
 
 from specprof import endings
-from specprof.endings import as_interrupts, heed_lifeline, lifeline, undisturbed, uninterrupted
+from specprof.endings import (
+    heed_lifeline,
+    hold_interrupts,
+    hold_signals,
+    open_lifeline,
+    signals_as_interrupts,
+)
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -20,7 +26,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 def test_each_signal_is_a_ctrl_c_inside_the_block_only(number):
     """What was there before is put back."""
     before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt), as_interrupts():
+    with pytest.raises(KeyboardInterrupt), signals_as_interrupts():
         signal.raise_signal(number)
     assert signal.getsignal(number) is before
 
@@ -29,7 +35,7 @@ def test_an_ignored_signal_stays_ignored():
     """nohup, and a script's background, ask for that."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with as_interrupts():
+        with signals_as_interrupts():
             signal.raise_signal(signal.SIGHUP)
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
@@ -39,7 +45,7 @@ def test_an_ignored_signal_stays_ignored():
 def test_two_signals_at_once_are_one_ending_and_one_again_insists():
     """A closed session sends several; a second Ctrl-C is meant."""
     came = 0
-    with as_interrupts():
+    with signals_as_interrupts():
         for number in (signal.SIGHUP, *SIGNALS[::-1], signal.SIGINT):
             try:
                 signal.raise_signal(number)
@@ -52,9 +58,9 @@ def test_two_signals_at_once_are_one_ending_and_one_again_insists():
 def test_the_closing_line_is_written_undisturbed(ending, comes):
     """A signal waits until it is; where the run ends anyway it says nothing new."""
     done = False
-    with as_interrupts():
+    with signals_as_interrupts():
         try:
-            with undisturbed(ending=ending):
+            with hold_signals(ending=ending):
                 signal.raise_signal(signal.SIGTERM)
                 done = True
             assert not comes
@@ -68,7 +74,7 @@ def test_another_thread_changes_no_handler():
     found = []
 
     def enter():
-        with as_interrupts():
+        with signals_as_interrupts():
             found.append(signal.getsignal(signal.SIGTERM))
 
     before = signal.getsignal(signal.SIGTERM)
@@ -80,9 +86,9 @@ def test_another_thread_changes_no_handler():
 
 CHILD = """
 import sys, time
-from specprof.endings import LIFELINE, as_interrupts, heed_lifeline
+from specprof.endings import LIFELINE, signals_as_interrupts, heed_lifeline
 import os, subprocess
-with as_interrupts():
+with signals_as_interrupts():
     try:
         heed_lifeline()
         assert LIFELINE not in os.environ
@@ -93,8 +99,8 @@ with as_interrupts():
 """
 STARTER = """
 import subprocess, sys, time
-from specprof.endings import lifeline
-with lifeline("its starter died") as tied:
+from specprof.endings import open_lifeline
+with open_lifeline("its starter died") as tied:
     subprocess.Popen([sys.executable, "-c", *sys.argv[1:]], **tied)
     subprocess.Popen(["sleep", "3"], stdout=subprocess.DEVNULL)  # another child holds it not up
     time.sleep(60)
@@ -130,26 +136,26 @@ def test_somebody_elses_variable_is_no_lifeline(monkeypatch, value):
 
 def test_a_lifeline_leaves_no_descriptor_open():
     """Both ends are closed after the block."""
-    with lifeline("x") as tied:
+    with open_lifeline("x") as tied:
         (pipe,) = tied["pass_fds"]
         os.fstat(pipe)
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(pipe)
 
 
-@pytest.mark.parametrize("within", [as_interrupts, contextlib.nullcontext])
+@pytest.mark.parametrize("within", [signals_as_interrupts, contextlib.nullcontext])
 def test_a_block_is_done_whole_and_interrupted_behind(within):
     """One interrupt comes behind the block that it fell in, and none behind the next."""
     done = []
 
     def interrupted():
-        with uninterrupted():
+        with hold_interrupts():
             signal.raise_signal(signal.SIGINT)
             done.append("whole")
 
     with within():
         with pytest.raises(KeyboardInterrupt):
             interrupted()
-        with uninterrupted():
+        with hold_interrupts():
             done.append("next")
     assert done == ["whole", "next"]

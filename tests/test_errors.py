@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from specprof import errors
-from specprof.errors import SpecprofError, UnknownName, nearest
+from specprof.errors import SpecprofError, UnknownName, sort_by_likeness
 
 CHILDREN = [
     thing
@@ -37,8 +37,8 @@ def test_an_error_says_what_and_what_to_do(kind):
 @given(st.text(max_size=8), st.lists(st.text(max_size=8), unique=True, max_size=6))
 def test_the_nearest_are_all_that_is_known(asked, known):
     """Nothing known is left out, and an exact match comes first."""
-    assert sorted(nearest(asked, known)) == sorted(known)
-    assert nearest(asked, [*known, asked])[0].lower() == asked.lower()
+    assert sorted(sort_by_likeness(asked, known)) == sorted(known)
+    assert sort_by_likeness(asked, [*known, asked])[0].lower() == asked.lower()
 
 
 def test_an_error_ends_the_command_in_two_lines():
@@ -72,8 +72,8 @@ def test_of_very_many_names_the_nearest_are_listed():
 )
 def test_any_error_fits_on_one_line(error, shown, plainly):
     """With its kind, unless its text says enough."""
-    assert errors.in_a_line(error) == shown
-    assert errors.in_a_line(error, (ValueError,)) == plainly
+    assert errors.summarise_error(error) == shown
+    assert errors.summarise_error(error, (ValueError,)) == plainly
 
 
 def test_a_name_of_ten_kilobytes_does_not_fill_the_screen():

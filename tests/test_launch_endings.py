@@ -133,7 +133,7 @@ def wait(path, child, before):
 
 early, path, *sys.argv = sys.argv[1], Path(sys.argv[2]), "specprof", *sys.argv[3:]
 launch._wait_for_header = wait
-launch._watched(path)
+launch._run_beside_dashboard(path)
 """
 
 
@@ -195,15 +195,15 @@ def test_nohup_is_heeded(tmp_path):
 def test_a_log_that_another_run_writes_is_not_cut(tmp_path):
     """Two dashboards of one name begun at once: the second is refused before it cuts the log."""
     log = tmp_path / "a.jsonl.log"
-    with launch._narration(log) as file:
+    with launch._open_log(log) as file:
         os.write(file, b"precious")
-        with pytest.raises(UsageError, match="another run"), launch._narration(log):
+        with pytest.raises(UsageError, match="another run"), launch._open_log(log):
             pass
         assert log.read_bytes() == b"precious"
     log.unlink()
     (tmp_path / "elsewhere").write_text("precious")
     log.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UsageError, match="can't write"), launch._narration(log):
+    with pytest.raises(UsageError, match="can't write"), launch._open_log(log):
         pass
     assert (tmp_path / "elsewhere").read_text() == "precious"
 
@@ -211,19 +211,19 @@ def test_a_log_that_another_run_writes_is_not_cut(tmp_path):
 def test_a_log_that_may_be_the_users_own_is_left_alone(tmp_path):
     """The run's narration goes to a numbered log beside it; --force gives the old one up."""
     path, log = tmp_path / "a.jsonl", tmp_path / "a.jsonl.log"
-    assert launch._free_log(path, force=False) == log
+    assert launch._choose_log(path, force=False) == log
     log.touch()
-    assert launch._free_log(path, force=False) == log
+    assert launch._choose_log(path, force=False) == log
     log.write_text("precious")
     second = tmp_path / "a.jsonl.2.log"
-    assert launch._free_log(path, force=False) == second
+    assert launch._choose_log(path, force=False) == second
     second.mkdir()
-    assert launch._free_log(path, force=False) == tmp_path / "a.jsonl.3.log"
-    assert launch._free_log(path, force=True) == log
-    with pytest.raises(UsageError, match="exists already"), launch._narration(log):
+    assert launch._choose_log(path, force=False) == tmp_path / "a.jsonl.3.log"
+    assert launch._choose_log(path, force=True) == log
+    with pytest.raises(UsageError, match="exists already"), launch._open_log(log):
         pass
     assert log.read_text() == "precious"
-    with launch._narration(log, force=True):
+    with launch._open_log(log, force=True):
         assert not log.read_text()
 
 
@@ -231,7 +231,7 @@ def test_what_stood_in_the_file_before_is_not_taken_for_the_run(tmp_path):
     """With --force the dashboard waits for the new header."""
     path = tmp_path / "a.jsonl"
     path.write_text("old")
-    before = launch._standing(path)
+    before = launch._file_state(path)
     code = f"import time; time.sleep(0.5); open({str(path)!r}, 'w').write('new')"
     child = subprocess.Popen([sys.executable, "-c", f"{code}; time.sleep(0.5)"])
     assert launch._wait_for_header(path, child, before)
@@ -253,7 +253,7 @@ def wait(path, child, before):
 
 number, path, *sys.argv = int(sys.argv[1]), Path(sys.argv[2]), "specprof", *sys.argv[3:]
 launch._wait_for_header = wait
-sys.exit(launch._watched(path))
+sys.exit(launch._run_beside_dashboard(path))
 """
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from specprof.errors import UnknownName, UsageError
-from specprof.limits import check, drafted_at_most, grows_tree
+from specprof.limits import check, grows_tree, max_drafted
 from specprof.settings import Settings
 
 
@@ -167,7 +167,7 @@ def test_an_unknown_member_is_answered_with_the_nearest(field, wrong, meant):
 )
 def test_a_rounds_drafted_tokens_are_counted(settings, drafted):
     """A static tree's levels beyond its widths have one child a node."""
-    assert drafted_at_most(Settings(**settings)) == drafted
+    assert max_drafted(Settings(**settings)) == drafted
 
 
 def test_a_shape_says_in_its_file_whether_it_is_a_tree():

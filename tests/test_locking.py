@@ -16,7 +16,7 @@ from specprof import locking
 from specprof.capture import read_capture
 from specprof.capture_writer import CaptureWriter
 from specprof.errors import UsageError
-from specprof.locking import is_locked, lock, refuse_recorded, this_boot
+from specprof.locking import is_locked, lock, read_boot_id, refuse_recorded
 
 HOLD = """
 import sys, time
@@ -185,7 +185,7 @@ def test_where_there_are_no_locks_recording_goes_on(tmp_path, monkeypatch):
 
 def test_a_locked_capture_says_on_which_boot(tmp_path):
     """Elsewhere, or after a restart, its lock means nothing."""
-    assert read_capture(healthy(tmp_path / "run.jsonl")).header.locked_on == this_boot()
+    assert read_capture(healthy(tmp_path / "run.jsonl")).header.locked_on == read_boot_id()
 
 
 def test_an_empty_file_is_in_nobodys_way(tmp_path):
@@ -250,5 +250,5 @@ def test_what_can_t_hold_a_capture_is_refused(tmp_path):
     os.close(reader)
     (tmp_path / "link").symlink_to(healthy(tmp_path / "run.jsonl"))
     with pytest.raises(UsageError, match="can't write"):
-        locking.claimed(tmp_path / "link", overwrite=True)
+        locking.claim(tmp_path / "link", overwrite=True)
     assert read_capture(tmp_path / "run.jsonl").state == "complete"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from specprof import narration
-from specprof.narration import aside, log_for, own_lines, tell
+from specprof.narration import drop_library_lines, log_libraries, log_path, narrate
 
 SCRIPT = Path(__file__).parent / "data" / "chattering.py"
 SHORT = ("--backend", "synthetic", "--temperature", 1, "--context", 200, "--stops", 1)
@@ -42,7 +42,7 @@ def test_a_run_s_screen_shows_no_chatter(chattered):
     path, done = chattered
     assert done.returncode == 0, done.stderr
     assert "chatter: " not in done.stderr + done.stdout
-    log = log_for(path)
+    log = log_path(path)
     assert log.name == "a.jsonl.log"
     assert [each for each in SAID if each not in log.read_text()] == []
     assert done.stderr.count(str(log)) == 1
@@ -52,13 +52,13 @@ def test_a_run_s_screen_shows_no_chatter(chattered):
 def test_where_nothing_was_said_there_is_no_log(tmp_path):
     """Nor a line about it; a file of that name that was there already may be the user's own."""
     path, other = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
-    log_for(other).write_text("precious")
+    log_path(other).write_text("precious")
     for each in (path, other):
         done = specprof("--quiet", "run", "--no-tui", *SHORT, "-o", each)
         assert done.returncode == 0, done.stderr
         assert ".log" not in done.stderr
-    assert not log_for(path).exists()
-    assert log_for(other).read_text() == "precious"
+    assert not log_path(path).exists()
+    assert log_path(other).read_text() == "precious"
 
 
 def test_errors_are_shown(tmp_path):
@@ -69,7 +69,7 @@ def test_errors_are_shown(tmp_path):
     assert "ZeroDivisionError" in done.stderr
     assert "RuntimeError: the run itself broke" in done.stderr
     assert "chatter: " not in done.stderr
-    assert "chatter: warned" in log_for(path).read_text()
+    assert "chatter: warned" in log_path(path).read_text()
 
 
 def test_every_run_of_a_sweep_has_a_log_of_its_own(tmp_path):
@@ -98,12 +98,12 @@ def test_a_drill_s_screen_shows_none(tmp_path, kept):
 def test_beside_a_dashboard_both_go_to_one_file(tmp_path):
     """A library's lines are marked there: they are left out where an early failure is told."""
     path = tmp_path / "a.jsonl"
-    with log_for(path).open("wb") as log:
+    with log_path(path).open("wb") as log:
         both = {"capture_output": False, "stdout": log, "stderr": log}
         specprof("run", "--no-tui", *SHORT, "--seed", 13, "-o", path, **both)
-    whole = log_for(path).read_text()
+    whole = log_path(path).read_text()
     assert "| chatter: written\n" in whole
-    own = own_lines(whole)
+    own = drop_library_lines(whole)
     assert "chatter: " not in own
     assert "RuntimeError: the run itself broke" in own
     assert ".log" not in own
@@ -112,10 +112,10 @@ def test_beside_a_dashboard_both_go_to_one_file(tmp_path):
 def test_narration_goes_past_what_is_put_aside(tmp_path, capsys):
     """At once, and as it was written; blocks may stand in one another."""
     outer, inner = tmp_path / "outer.log", tmp_path / "inner.log"
-    with aside(outer):
+    with log_libraries(outer):
         sys.stderr.write("1")
-        with aside(inner):
-            tell("ours")
+        with log_libraries(inner):
+            narrate("ours")
             sys.stderr.write("2")
         sys.stderr.write("3")
     sys.stderr.write("after\n")
@@ -127,7 +127,7 @@ def test_narration_goes_past_what_is_put_aside(tmp_path, capsys):
 def test_a_handler_made_inside_goes_on_after_it(tmp_path, capsys):
     """To wherever stderr goes by then; libraries make theirs once."""
     made = logging.StreamHandler()
-    with aside(tmp_path / "a.log"):
+    with log_libraries(tmp_path / "a.log"):
         made = logging.StreamHandler()
         made.emit(logging.makeLogRecord({"msg": "inside"}))
     made.emit(logging.makeLogRecord({"msg": "outside"}))
@@ -137,7 +137,7 @@ def test_a_handler_made_inside_goes_on_after_it(tmp_path, capsys):
 
 def test_a_log_that_can_t_be_written_loses_no_word(tmp_path, capsys):
     """It is said on stderr then; the run goes on."""
-    with aside(tmp_path / "nowhere" / "a.log"):
+    with log_libraries(tmp_path / "nowhere" / "a.log"):
         sys.stderr.write("said\n")
     assert capsys.readouterr().err == "said\n"
 
@@ -148,7 +148,7 @@ def test_no_link_is_followed(tmp_path):
     precious.write_text("precious")
     log = tmp_path / "a.log"
     log.symlink_to(precious)
-    with aside(log):
+    with log_libraries(log):
         log.unlink(missing_ok=True)
         log.symlink_to(precious)
         sys.stderr.write("said\n")
@@ -159,8 +159,8 @@ def test_no_link_is_followed(tmp_path):
 def test_a_process_without_a_stderr_narrates_to_nobody(tmp_path, monkeypatch):
     """And libraries' words are in the log all the same."""
     monkeypatch.setattr(sys, "stderr", None)
-    with aside(tmp_path / "a.log"):
-        tell("ours")
+    with log_libraries(tmp_path / "a.log"):
+        narrate("ours")
         sys.stderr.write("said")
     assert sys.stderr is None
     assert (tmp_path / "a.log").read_text() == "said"
@@ -171,10 +171,10 @@ def test_it_is_no_terminal_while_it_goes_to_a_log(tmp_path, monkeypatch):
     screen = io.StringIO()
     screen.isatty = lambda: True
     monkeypatch.setattr(sys, "stderr", screen)
-    with aside(tmp_path / "a.log"):
+    with log_libraries(tmp_path / "a.log"):
         assert not sys.stderr.isatty()
-        assert narration.said_to() == tmp_path / "a.log"
-    assert narration.said_to() is None
+        assert narration.library_log() == tmp_path / "a.log"
+    assert narration.library_log() is None
     assert sys.stderr is screen
 
 
@@ -190,7 +190,7 @@ def test_a_log_that_is_no_file_of_its_own_is_left_alone(tmp_path, kind, capsys):
             log.symlink_to(other)
         case _:
             log.hardlink_to(other)
-    with narration.aside(log):
+    with narration.log_libraries(log):
         sys.stderr.write("said by a library\n")
     assert other.read_text() == "precious"
     assert "said by a library" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from captures import HOSTILE
-from specprof.plain import plain, plain_json
+from specprof.plain import escape_json, plain
 
 
 @given(st.text() | st.text(st.characters(categories=["Cc", "Cf", "Cs", "Zl", "Zp"])))
@@ -33,6 +33,6 @@ def test_what_was_there_can_be_seen():
 @given(st.text() | st.text(st.characters(categories=["Cc", "Cf", "Zl", "Zp", "Co"])))
 def test_json_means_the_same_and_prints_safely(text):
     """The document reads back equal, and nothing in it can steer a terminal."""
-    told = plain_json(msgspec.json.encode({text: [text]}))
+    told = escape_json(msgspec.json.encode({text: [text]}))
     assert json.loads(told) == {text: [text]}
     assert told.decode("utf-8").isprintable()

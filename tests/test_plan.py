@@ -6,14 +6,14 @@ import pytest
 
 from specprof.errors import UnknownName, UsageError
 from specprof.plan import (
-    described,
+    apply_quick,
+    describe_settings,
     expand,
     override,
+    parse_value,
     profiles,
-    quickened,
     read_profile,
-    swept,
-    typed,
+    sweep_over,
 )
 from specprof.settings import Profile, Settings
 
@@ -39,7 +39,7 @@ def test_every_shipped_profile_expands(name):
 def test_a_quick_form_has_the_same_cells(name):
     """Only what a cell costs changes, never what is compared."""
     profile = read_profile(name)
-    full, quick = expand(profile), expand(quickened(profile))
+    full, quick = expand(profile), expand(apply_quick(profile))
     assert [spec.label for spec in quick] == [spec.label for spec in full]
     assert [spec.varied for spec in quick] == [spec.varied for spec in full]
 
@@ -96,10 +96,10 @@ def test_a_setting_that_would_change_nothing_is_refused():
 
 def test_the_quick_form_overrides_the_run_and_the_repeats():
     """A profile without one says so."""
-    quick = quickened(Profile(name="x", repeats=4, quick={"stops": 2, "repeats": 1}))
+    quick = apply_quick(Profile(name="x", repeats=4, quick={"stops": 2, "repeats": 1}))
     assert (quick.run.stops, quick.repeats) == (2, 1)
     with pytest.raises(UsageError, match="no quick form"):
-        quickened(Profile(name="x"))
+        apply_quick(Profile(name="x"))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_the_quick_form_overrides_the_run_and_the_repeats():
 )
 def test_a_written_value_takes_its_settings_type(field, text, value):
     """As Settings declares it, so that `--set` reaches every field."""
-    assert typed(field, text) == value
+    assert parse_value(field, text) == value
 
 
 @pytest.mark.parametrize(
@@ -130,32 +130,34 @@ def test_a_written_value_takes_its_settings_type(field, text, value):
 def test_a_wrong_written_value_is_refused(field, text, told):
     """The field and the text are named."""
     with pytest.raises(UsageError) as raised:
-        typed(field, text)
+        parse_value(field, text)
     assert told in str(raised.value)
 
 
 def test_any_profile_can_be_swept_from_the_command_line():
     """The values replace those the profile sweeps that field over."""
-    profile = swept(Profile(name="x", sweep={"depth": [9]}), "depth", ["2", "4"])
+    profile = sweep_over(Profile(name="x", sweep={"depth": [9]}), "depth", ["2", "4"])
     assert [spec.settings.depth for spec in expand(profile)] == [2, 4]
 
 
 def test_a_sweep_from_the_command_line_spreads_every_cell():
     """Cells that set the field for themselves stand; where all do, the sweep is refused."""
     cells = [{"label": "a", "depth": 2}, {"label": "b", "drafter": "self"}]
-    profile = swept(Profile(name="x", cell=cells), "temperature", ["0", "1"])
+    profile = sweep_over(Profile(name="x", cell=cells), "temperature", ["0", "1"])
     told = [(spec.label, spec.settings.temperature) for spec in expand(profile)]
     assert told == [("a T=0.0", 0), ("a T=1.0", 1), ("b T=0.0", 0), ("b T=1.0", 1)]
-    labels = [spec.label for spec in expand(swept(Profile(name="x", cell=cells), "depth", ["5"]))]
+    labels = [
+        spec.label for spec in expand(sweep_over(Profile(name="x", cell=cells), "depth", ["5"]))
+    ]
     assert labels == ["a", "b K=5"]
     with pytest.raises(UsageError, match="every cell of profile 'x' has a depth of its own"):
-        swept(Profile(name="x", cell=cells[:1]), "depth", ["5"])
+        sweep_over(Profile(name="x", cell=cells[:1]), "depth", ["5"])
 
 
 def test_a_word_that_is_none_of_a_few_is_answered_with_them():
     """On the command line as in a profile."""
     with pytest.raises(UsageError) as raised:
-        typed("workload", "stroll")
+        parse_value("workload", "stroll")
     assert raised.value.hint == "known: walk, generate, ppl, overlap, scan"
 
 
@@ -228,7 +230,7 @@ def test_a_path_that_is_no_utf8_has_its_id():
 
 def test_every_setting_says_what_it_means():
     """Its meaning, the words it can be, how it is given, what it is by itself."""
-    told = described()
+    told = describe_settings()
     assert list(told) == list(Settings.__struct_fields__)
     assert all(len(each.splitlines()) > 1 for each in told.values())
     assert told["graphs"].startswith("Whether short forwards are recorded once")
@@ -274,7 +276,7 @@ LONG = "\x1b[31m" + 10**5 * "y"
 def test_what_a_profile_writes_is_shortened_where_it_is_refused(tmp_path, text, told):
     """A stranger's name of a megabyte is shown by its beginning; none steers a terminal."""
     path = written(tmp_path, text.replace("{long}", json.dumps(LONG)))
-    quick = quickened if "quick" in told else lambda read: read
+    quick = apply_quick if "quick" in told else lambda read: read
     with pytest.raises(UsageError) as raised:
         expand(override(quick(read_profile(path)), depth=4))
     assert told in raised.value.title

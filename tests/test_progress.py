@@ -69,11 +69,11 @@ def test_a_run_of_a_sweep_leaves_the_opening_to_the_sweep(capsys):
 def test_a_sweep_says_which_run_and_what_is_left(index, capsys):
     """The time left appears once a run has shown what one takes."""
     told = SweepProgress()
-    told.begins(index, 0)
+    told.run_begins(index, 0)
     done = msgspec.structs.replace(index.runs[0], state="complete", wall_s=100.0)
     index = msgspec.structs.replace(index, runs=[done, *index.runs[1:]])
-    told.ended(index, 0, None)
-    told.begins(index, 1)
+    told.run_ended(index, 0, None)
+    told.run_begins(index, 1)
     first, ended, second = capsys.readouterr().err.splitlines()
     assert first.endswith("run 1 of 4: K=2, repeat 1 of 2")
     assert "complete after" in ended
@@ -88,7 +88,7 @@ def test_a_failure_is_told_with_its_remedy_or_its_place(index, capsys, error, to
     """What was foreseen has a hint; what was not, a traceback."""
     run = msgspec.structs.replace(index.runs[0], state="failed", trouble="gone")
     index = msgspec.structs.replace(index, runs=[run, *index.runs[1:]])
-    SweepProgress().ended(index, 0, error)
+    SweepProgress().run_ended(index, 0, error)
     said = capsys.readouterr().err
     assert "failed after" in said
     assert ": gone" in said
@@ -98,4 +98,4 @@ def test_a_failure_is_told_with_its_remedy_or_its_place(index, capsys, error, to
 @pytest.mark.parametrize(("seconds", "told"), [(7.4, "0:07"), (61, "1:01"), (3725, "1:02:05")])
 def test_a_time_reads_like_a_clock(seconds, told):
     """Hours only where there are any."""
-    assert progress._clock(seconds) == told
+    assert progress._format_clock(seconds) == told

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from specprof.reasons import MAX_SHOWN_SIGNS, field_of, reason_of
+from specprof.reasons import MAX_SHOWN_CHARS, field_of, reason_of
 from specprof.records import Event
 from specprof.settings import Profile
 
@@ -51,7 +51,7 @@ def test_what_was_found_is_shortened_and_escaped():
     assert told.startswith("`run.depth` is ")
     assert told.isprintable()
     assert "…" in told
-    assert len(told) < 3 * MAX_SHOWN_SIGNS
+    assert len(told) < 3 * MAX_SHOWN_CHARS
     assert field_of(raised.value) == "depth"
 
 

@@ -8,7 +8,7 @@ import pytest
 from specprof.backends.synthetic import Synthetic
 from specprof.capture import read_capture
 from specprof.capture_writer import CaptureWriter
-from specprof.endings import as_interrupts
+from specprof.endings import signals_as_interrupts
 from specprof.errors import EnvironmentMissing
 from specprof.extend import Backend
 from specprof.recorder import record
@@ -82,7 +82,7 @@ class Turning(Synthetic):
 @pytest.mark.parametrize("backend", [Swallowing(), Turning()])
 def test_an_ending_that_was_swallowed_ends_the_run_all_the_same(tmp_path, backend):
     """A finaliser, a module being loaded: the next event is the last."""
-    with as_interrupts():
+    with signals_as_interrupts():
         assert recorded(backend, tmp_path / "a.jsonl").status == "interrupted"
     capture = read_capture(tmp_path / "a.jsonl")
     assert capture.state == "interrupted"
@@ -125,7 +125,7 @@ class Interrupted(CaptureWriter):
 def test_a_ctrl_c_while_a_round_is_written_leaves_it_counted(tmp_path, handled):
     """In a run of specprof's, and in somebody's own program: the end line counts what is there."""
     path = tmp_path / "a.jsonl"
-    with as_interrupts() if handled else nullcontext(), Interrupted(path) as writer:
+    with signals_as_interrupts() if handled else nullcontext(), Interrupted(path) as writer:
         end = record(Synthetic(), SPEC, writer, command=["run"])
     capture = read_capture(path)
     rounds = [event for event in capture.events if isinstance(event, Round)]

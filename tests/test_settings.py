@@ -54,7 +54,7 @@ def run_table(tmp_path, field, value):
 
 
 def quick_table(tmp_path, field, value):
-    profile(tmp_path, f"[quick]\n{field} = {written(value)}\n", plan.quickened)
+    profile(tmp_path, f"[quick]\n{field} = {written(value)}\n", plan.apply_quick)
 
 
 def sweep_table(tmp_path, field, value):

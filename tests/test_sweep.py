@@ -54,7 +54,7 @@ def states(index):
 
 def test_the_cells_go_there_and_back():
     """A B C, C B A, A B C: what drifts linearly falls on all cells alike."""
-    order = [(s.label, s.repeat) for s in sweep.ordered(expand(PROFILE), 3)]
+    order = [(s.label, s.repeat) for s in sweep.order_runs(expand(PROFILE), 3)]
     first = ["K=2", "K=4", "K=8"]
     assert [label for label, _ in order] == [*first, *first[::-1], *first]
     assert [repeat for _, repeat in order] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
@@ -83,7 +83,7 @@ def test_a_failed_run_is_told_and_the_next_one_played(folder):
 
     heard = []
     listener = sweep.Listener()
-    listener.ended = lambda index, number, error: heard.append((number, type(error)))
+    listener.run_ended = lambda index, number, error: heard.append((number, type(error)))
     index = sweep.play_all(folder, begun(folder), play, listener)
     assert states(index) == ["complete", "failed", "complete"] * 2
     assert index.runs[1].trouble == "no such model"
@@ -120,7 +120,7 @@ def test_a_stopped_sweep_goes_on_where_it_was(folder, within):
     assert states(index) == ["complete"] * 2 + ["interrupted"] + ["waiting"] * 3
     assert index.exit_code == INTERRUPTED
     before = [(folder / run.file).stat().st_mtime_ns for run in index.runs[:2]]
-    again = sweep.resumed(folder)
+    again = sweep.resume_index(folder)
     assert states(again) == ["complete"] * 2 + ["waiting"] * 4
     done = sweep.play_all(folder, again, recorded(log), sweep.Listener())
     assert states(done) == ["complete"] * 6
@@ -135,7 +135,7 @@ def test_a_kill_between_capture_and_index_repeats_nothing(folder):
     captures.write(folder / first.file, made_by(first.spec))
     whole = captures.write(folder / second.file, made_by(second.spec)).read_bytes()
     (folder / second.file).write_bytes(whole[: len(whole) * 2 // 3])
-    assert states(sweep.resumed(folder))[:3] == ["complete", "waiting", "waiting"]
+    assert states(sweep.resume_index(folder))[:3] == ["complete", "waiting", "waiting"]
 
 
 @pytest.mark.parametrize("kept", ["precious", '{"my": "precious"}\n', "another run", ""])
@@ -148,10 +148,10 @@ def test_a_file_that_is_not_the_runs_is_not_recorded_over(folder, kept):
         captures.healthy(path)
     before = path.read_bytes()
     if not kept:
-        assert states(sweep.resumed(folder))[0] == "waiting"
+        assert states(sweep.resume_index(folder))[0] == "waiting"
         return
     with pytest.raises(UsageError, match="something else than the run"):
-        sweep.resumed(folder)
+        sweep.resume_index(folder)
     with pytest.raises(UsageError, match="something else than the run"):
         sweep.begin(folder, PROFILE, expand(PROFILE), force=True)
     assert path.read_bytes() == before
@@ -162,7 +162,7 @@ def test_a_first_line_that_a_kill_tore_is_the_runs(folder):
     index = begun(folder)
     path = folder / index.runs[0].file
     path.write_bytes(captures.write(path, made_by(index.runs[0].spec)[:1]).read_bytes()[:50])
-    assert states(sweep.resumed(folder))[0] == "waiting"
+    assert states(sweep.resume_index(folder))[0] == "waiting"
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_an_index_whose_settings_no_run_can_have_is_none(folder, changed):
     run = msgspec.structs.replace(
         index.runs[0], spec=msgspec.structs.replace(asked, settings=settings)
     )
-    sweep._keep(folder, msgspec.structs.replace(index, runs=[run, *index.runs[1:]]))
+    sweep._write_index(folder, msgspec.structs.replace(index, runs=[run, *index.runs[1:]]))
     (field,) = changed
     with pytest.raises(CaptureUnreadable, match=f"{field}`? is .*it must be"):
         sweep.read_index(folder)
@@ -189,7 +189,7 @@ def test_a_capture_that_was_removed_is_made_again(folder):
     """The index alone proves nothing."""
     index = sweep.play_all(folder, begun(folder), recorded([]), sweep.Listener())
     (folder / index.runs[0].file).unlink()
-    assert states(sweep.resumed(folder)) == ["waiting", *["complete"] * 5]
+    assert states(sweep.resume_index(folder)) == ["waiting", *["complete"] * 5]
 
 
 def test_failed_runs_are_tried_again_on_resuming(folder):
@@ -199,7 +199,7 @@ def test_failed_runs_are_tried_again_on_resuming(folder):
         raise EnvironmentMissing("no such model", "give another")
 
     sweep.play_all(folder, begun(folder), play, sweep.Listener())
-    assert states(sweep.resumed(folder)) == ["waiting"] * 6
+    assert states(sweep.resume_index(folder)) == ["waiting"] * 6
 
 
 def test_a_folder_with_other_files_is_refused(folder):
@@ -243,14 +243,14 @@ def test_what_is_no_index_is_refused(folder, text):
 def test_the_time_left_is_what_the_cells_took(folder):
     """A cell's own time where it ran before, else the mean of its workload's."""
     runs = begun(folder).runs
-    assert sweep.left_s(runs) is None
+    assert sweep.seconds_left(runs) is None
 
     def took(run, wall_s):
         return msgspec.structs.replace(run, state="complete", wall_s=wall_s)
 
     known = [took(runs[0], 10.0), took(runs[1], 20.0), *runs[2:]]
     # waiting: K=8 twice (unknown: the mean, 15), K=4 and K=2 once more
-    assert sweep.left_s(known) == pytest.approx(15 + 15 + 20 + 10)
+    assert sweep.seconds_left(known) == pytest.approx(15 + 15 + 20 + 10)
 
 
 def test_a_label_makes_a_plain_file_name(folder):
@@ -265,12 +265,12 @@ def test_a_sweep_is_played_by_one_process_at_a_time(folder):
     """A second one is refused while the first holds the folder, and let in after it."""
     begun(folder)
     with (
-        sweep.held(folder),
+        sweep.hold_folder(folder),
         pytest.raises(UsageError, match="being written by another run"),
-        sweep.held(folder),
+        sweep.hold_folder(folder),
     ):
         pass
-    with sweep.held(folder):
+    with sweep.hold_folder(folder):
         pass
 
 
@@ -278,7 +278,7 @@ def test_a_full_disk_ends_the_sweep_and_is_told(folder, monkeypatch):
     """The index on disk stays whole, how the run ended is heard, and what to do is said."""
     index, heard = begun(folder), []
     listener = sweep.Listener()
-    listener.ended = lambda index, number, error: heard.append(index.runs[number].state)
+    listener.run_ended = lambda index, number, error: heard.append(index.runs[number].state)
 
     def full(_path, _bytes):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -306,14 +306,14 @@ def test_a_damaged_capture_is_made_again(folder):
     captures.write(path, made_by(index.runs[0].spec))
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:3], b"{half\n", *lines[3:]]))
-    assert states(sweep.resumed(folder))[0] == "waiting"
+    assert states(sweep.resume_index(folder))[0] == "waiting"
 
 
 def test_a_time_that_no_run_can_take_is_no_index(tmp_path):
     """The time left would be added up to infinity."""
     index = sweep.begin(tmp_path, PROFILE, expand(PROFILE), force=False)
     late = msgspec.structs.replace(index.runs[0], wall_s=1e308)
-    sweep._keep(tmp_path, msgspec.structs.replace(index, runs=[late]))
+    sweep._write_index(tmp_path, msgspec.structs.replace(index, runs=[late]))
     with pytest.raises(CaptureUnreadable, match="wall_s"):
         sweep.read_index(tmp_path)
 

@@ -8,13 +8,13 @@ from tokenizers.models import WordLevel
 
 from specprof import pocket
 from specprof.tokenizer_file import (
-    LONGEST_ADDED,
-    LONGEST_PATTERN,
+    MAX_ADDED_CHARS,
+    MAX_GROWTH,
+    MAX_PATTERN_CHARS,
     MOST_STEPS,
-    MOST_TIMES,
-    for_decoding,
-    trouble_with,
-    trouble_with_added,
+    find_added_trouble,
+    find_trouble,
+    keep_decoder_only,
 )
 
 PATTERNS = [
@@ -64,12 +64,12 @@ def longer(times, steps):
     return normalizers.Sequence([normalizers.Replace("e", "e" * times)] * steps)
 
 
-@pytest.mark.parametrize(("times", "steps"), [(MOST_TIMES + 1, 1), (64, 4), (2, 7)])
+@pytest.mark.parametrize(("times", "steps"), [(MAX_GROWTH + 1, 1), (64, 4), (2, 7)])
 def test_steps_that_multiply_are_seen(times, steps):
     """Alone or in a row, and wherever the library writes them."""
-    assert "normalizer" in trouble_with(written(longer(times, steps)))
+    assert "normalizer" in find_trouble(written(longer(times, steps)))
     chain = decoders.Sequence([decoders.Replace("a", "a" * times)] * steps)
-    assert "decoder" in trouble_with(written(decoder=chain))
+    assert "decoder" in find_trouble(written(decoder=chain))
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ def test_steps_that_multiply_are_seen(times, steps):
 )
 def test_what_real_tokenizers_do_is_left_alone(normalizer):
     """A sign for a space, and one at the front."""
-    assert trouble_with(written(normalizer)) is None
+    assert find_trouble(written(normalizer)) is None
 
 
 def test_the_pocket_familys_tokenizer_is_sound():
     """As it is shipped."""
     path = pocket.folder("pocket/target") / "tokenizer.json"
-    assert trouble_with(path.read_text(encoding="utf-8")) is None
+    assert find_trouble(path.read_text(encoding="utf-8")) is None
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_the_pocket_familys_tokenizer_is_sound():
 )
 def test_what_has_another_form_is_the_librarys_to_refuse(text):
     """Nothing is raised."""
-    assert trouble_with(text) is None
+    assert find_trouble(text) is None
 
 
 def test_a_prepended_text_counts_with_what_it_stands_before():
     """One letter more is twice the length of one letter."""
     steps = [{"type": "Prepend", "prepend": "x"}] * 7
-    assert trouble_with(json.dumps({"normalizer": {"normalizers": steps}}))
-    assert not trouble_with(json.dumps({"normalizer": {"normalizers": steps[:6]}}))
+    assert find_trouble(json.dumps({"normalizer": {"normalizers": steps}}))
+    assert not find_trouble(json.dumps({"normalizer": {"normalizers": steps[:6]}}))
 
 
 @pytest.mark.parametrize("kind", [{}, {"type": "replace"}, {"type": "Nosuch"}, {"type": None}])
@@ -120,13 +120,13 @@ def test_a_step_is_known_by_what_it_holds(kind, part):
         read = None
     if read is not None and part == "normalizer":
         assert read.normalizer.normalize_str("a") == "a" * 81
-    assert part in trouble_with(json.dumps(whole))
+    assert part in find_trouble(json.dumps(whole))
 
 
 def test_a_text_put_in_by_a_step_without_a_type_counts():
     """In front of what it stands before."""
-    assert trouble_with(json.dumps({"normalizer": [{"prepend": "x" * MOST_TIMES}]}))
-    assert not trouble_with(json.dumps({"normalizer": [{"append": "x" * (MOST_TIMES - 1)}]}))
+    assert find_trouble(json.dumps({"normalizer": [{"prepend": "x" * MAX_GROWTH}]}))
+    assert not find_trouble(json.dumps({"normalizer": [{"append": "x" * (MAX_GROWTH - 1)}]}))
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -134,17 +134,17 @@ def test_a_text_put_in_by_a_step_without_a_type_counts():
 def test_the_patterns_of_real_normalisers_are_left_alone(pattern, part):
     """A run of one sign, at the front, at the end, or before another."""
     steps = {"normalizer": normalizers.Replace, "decoder": decoders.Replace}
-    assert trouble_with(written(**{part: steps[part](Regex(pattern), " ")})) is None
+    assert find_trouble(written(**{part: steps[part](Regex(pattern), " ")})) is None
 
 
-@pytest.mark.parametrize("pattern", [*SLOW, "a" * (LONGEST_PATTERN + 1)])
+@pytest.mark.parametrize("pattern", [*SLOW, "a" * (MAX_PATTERN_CHARS + 1)])
 @pytest.mark.parametrize("part", ["normalizer", "decoder"])
 def test_a_pattern_that_may_take_hours_is_seen_where_nothing_could_stop_it(pattern, part):
     """Added tokens pass through the normaliser while the library loads them."""
     step = {"type": "Replace", "pattern": {"Regex": pattern}, "content": "b"}
     whole = json.dumps({part: {"type": "Sequence", "steps": [step]}})
-    assert f"{part} has a pattern that may take hours" in trouble_with(whole)
-    assert len(trouble_with(whole)) < 300
+    assert f"{part} has a pattern that may take hours" in find_trouble(whole)
+    assert len(find_trouble(whole)) < 300
 
 
 def test_patterns_that_split_a_text_are_left_to_the_run():
@@ -152,34 +152,34 @@ def test_patterns_that_split_a_text_are_left_to_the_run():
     gpt2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
     tokenizer = Tokenizer(WordLevel({"a": 0}, unk_token="a"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(gpt2), "isolated")
-    assert trouble_with(tokenizer.to_str()) is None
+    assert find_trouble(tokenizer.to_str()) is None
 
 
 @pytest.mark.parametrize("part", ["normalizer", "pre_tokenizer", "decoder"])
 def test_a_chain_without_end_is_seen(part):
     """Each step is short work; a million of them are not."""
     steps = [{"type": "Strip"}] * MOST_STEPS
-    assert "steps" in trouble_with(json.dumps({part: {"type": "Sequence", "steps": steps}}))
-    assert not trouble_with(json.dumps({part: {"type": "Sequence", "steps": steps[1:]}}))
+    assert "steps" in find_trouble(json.dumps({part: {"type": "Sequence", "steps": steps}}))
+    assert not find_trouble(json.dumps({part: {"type": "Sequence", "steps": steps[1:]}}))
 
 
 @pytest.mark.parametrize("key", ["added_tokens", "added_tokens_decoder"])
 def test_an_added_token_as_long_as_a_book_is_seen(key):
     """In the tokenizer's file, and in its configuration."""
-    for count, seen in ((LONGEST_ADDED, False), (LONGEST_ADDED + 1, True)):
+    for count, seen in ((MAX_ADDED_CHARS, False), (MAX_ADDED_CHARS + 1, True)):
         token = {"content": "a" * count}
         whole = {key: [token] if key == "added_tokens" else {"7": token}}
-        assert bool(trouble_with_added(whole)) is seen
-    assert trouble_with(json.dumps({"added_tokens": [token]}))
+        assert bool(find_added_trouble(whole)) is seen
+    assert find_trouble(json.dumps({"added_tokens": [token]}))
 
 
 def test_decoding_needs_neither_normaliser_nor_splits():
     """The same words come of what is left, and no pattern is left in it."""
     path = pocket.folder("pocket/target") / "tokenizer.json"
     text = path.read_text(encoding="utf-8")
-    whole, needed = Tokenizer.from_str(text), for_decoding(text)
+    whole, needed = Tokenizer.from_str(text), keep_decoder_only(text)
     assert "Regex" in text
     assert "Regex" not in needed
     ids = whole.encode("def area(width):\n    return 1").ids
     assert Tokenizer.from_str(needed).decode(ids) == whole.decode(ids)
-    assert for_decoding(written(decoder=decoders.Replace(Regex("a"), "b"))) is None
+    assert keep_decoder_only(written(decoder=decoders.Replace(Regex("a"), "b"))) is None

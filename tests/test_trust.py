@@ -41,10 +41,12 @@ def test_what_isn_t_specprofs_own_must_be_said_by_hand(asked, told):
         trust.check("run.jsonl", [Settings(**asked)], NOTHING)
     assert raised.value.title.startswith("run.jsonl asks for ")
     assert told in raised.value.title
-    options = trust.options([Settings(**asked)])
+    options = trust.list_allow_options([Settings(**asked)])
     assert all(option in raised.value.hint for option in options)
-    names = frozenset(each.removeprefix("--allow=") for each in options if each != trust.CODE)
-    trust.check("run.jsonl", [Settings(**asked)], Allowed(names, trust.CODE in options))
+    names = frozenset(
+        each.removeprefix("--allow=") for each in options if each != trust.CODE_OPTION
+    )
+    trust.check("run.jsonl", [Settings(**asked)], Allowed(names, trust.CODE_OPTION in options))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ def test_what_specprof_brings_along_may_be_asked_for(asked):
     known = asked.get("target", "pocket/target") == "pocket/target"
     if known:
         trust.check("run.jsonl", [Settings(**asked)], NOTHING)
-        assert trust.options([Settings(**asked)]) == []
+        assert trust.list_allow_options([Settings(**asked)]) == []
     else:
         with pytest.raises(UsageError):
             trust.check("run.jsonl", [Settings(**asked)], NOTHING)
@@ -93,7 +95,7 @@ def test_a_run_of_ones_own_may_be_made_again():
 
 def test_a_hint_is_one_that_can_be_typed():
     """A name is one word of a shell, however it is written, and a long one is cut."""
-    (option,) = trust.options([Settings(target="a b; $(rm -rf ~)")])
+    (option,) = trust.list_allow_options([Settings(target="a b; $(rm -rf ~)")])
     assert option == "'--allow=a b; $(rm -rf ~)'"
     with pytest.raises(UsageError) as raised:
         trust.check("run.jsonl", [Settings(target="x" * 100_000)], NOTHING)

@@ -13,8 +13,8 @@ from specprof.errors import SpecprofError, UsageError
 
 WRITERS = {
     "whole": lambda path: writing.write(path, b"new", overwrite=True),
-    "fresh": lambda path: writing.fresh(path).close(),
-    "opened": lambda path: os.close(writing.opened(path, overwrite=True)),
+    "fresh": lambda path: writing.open_fresh(path).close(),
+    "opened": lambda path: os.close(writing.open_growing(path, overwrite=True)),
 }
 """Everything that makes a file, asked to overwrite."""
 
@@ -57,12 +57,12 @@ def test_a_file_with_another_name_keeps_what_that_one_holds(tmp_path):
     outside.write_text("precious")
     os.link(outside, inside)
     with pytest.raises(UsageError, match="another name elsewhere"):
-        writing.opened(inside, overwrite=True)
+        writing.open_growing(inside, overwrite=True)
     writing.write(inside, b"new", overwrite=True)
     assert (outside.read_text(), inside.read_bytes()) == ("precious", b"new")
     outside.unlink()
     os.link(inside, outside)
-    writing.fresh(inside).close()
+    writing.open_fresh(inside).close()
     assert (outside.read_bytes(), inside.read_bytes()) == (b"new", b"")
 
 
@@ -73,7 +73,7 @@ def test_what_is_there_is_kept_unless_it_may_be_overwritten(tmp_path):
     for refused in (
         lambda: writing.check_room(path, overwrite=False),
         lambda: writing.write(path, b"new", overwrite=False),
-        lambda: writing.opened(path, overwrite=False),
+        lambda: writing.open_growing(path, overwrite=False),
     ):
         with pytest.raises(UsageError, match="exists already"):
             refused()
@@ -84,7 +84,7 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
     """The last moment counts, not the look before a long run."""
     path = tmp_path / "out"
     with pytest.raises(UsageError, match="exists already"):  # noqa: PT012 - the block is the point
-        with writing.whole(path, overwrite=False) as part:
+        with writing.make_whole_file(path, overwrite=False) as part:
             part.write_text("new")
             path.write_text("mine")
     assert path.read_text() == "mine"
@@ -110,7 +110,7 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path):
     path.write_text("mine")
 
     def broken():
-        with writing.whole(path, overwrite=True) as part:
+        with writing.make_whole_file(path, overwrite=True) as part:
             part.write_text("half")
             raise ZeroDivisionError
 
@@ -126,7 +126,7 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path):
 def test_a_full_disk_is_a_failed_run_and_a_wrong_place_the_users(tmp_path, number, code):
     """Exit codes 1 and 2; one line with the system's word."""
     with pytest.raises(SpecprofError, match="can't write") as raised:
-        with writing.whole(tmp_path / "out", overwrite=False):
+        with writing.make_whole_file(tmp_path / "out", overwrite=False):
             raise OSError(number, os.strerror(number))
     assert raised.value.exit_code == code
     assert os.strerror(number) in raised.value.title
@@ -137,7 +137,7 @@ def test_a_name_no_file_can_have_is_refused(tmp_path, name):
     """Too long in bytes, or with a sign none may hold: one error, exit code 2."""
     for ask in (
         lambda path: writing.check_room(path, overwrite=True),
-        lambda path: writing.opened(path, overwrite=False),
+        lambda path: writing.open_growing(path, overwrite=False),
         lambda path: writing.write(path, b"", overwrite=False),
         writing.make_folder,
     ):
@@ -169,7 +169,7 @@ def test_a_linked_folder_is_not_entered(tmp_path):
 @given(st.text())
 def test_foreign_text_makes_a_name_in_this_folder(text):
     """No folder, no dot in front, printable, short enough whatever is put after it."""
-    name = writing.file_name(text)
+    name = writing.safe_file_name(text)
     assert Path(name).name == name
     assert name not in {"", ".", ".."}
     assert not name.startswith((".", "-"))
@@ -183,4 +183,4 @@ def test_foreign_text_makes_a_name_in_this_folder(text):
 )
 def test_a_name_is_kept_where_it_is_one(text, name):
     """What leads elsewhere is cut off."""
-    assert writing.file_name(text) == name
+    assert writing.safe_file_name(text) == name

@@ -1,7 +1,7 @@
-"""A SQLite file to ask questions of: rounds, drafted tokens, spans, bursts, scored text ...
+"""A SQLite file for queries: rounds, drafted tokens, spans, bursts, scored text ...
 
-The worked example of a plugin: one file, one class, nothing registered anywhere, and its name is
-the file's. `specprof list exporter` shows it.
+It is the example of a plug-in: one file with one class, which is registered nowhere. Its name is
+the file's stem. `specprof list exporter` shows it.
 
     select context / 1000 as thousand, avg(drafted.accepted) from drafted join rounds
     on rounds.number = drafted.round where reached group by thousand
@@ -52,9 +52,9 @@ class Sqlite(Exporter):
     binary: ClassVar[bool] = True
 
     def write(self, capture: Capture, path: Path) -> None:
-        """Write a fresh file in one transaction; `number` counts the rounds in it from 0.
+        """Write a new file in one transaction; `number` counts the rounds from 0.
 
-        Each event is written as it comes, so none of them is held.
+        Each event is written when it is read, so no event is kept in memory.
         """
         path.unlink(missing_ok=True)
         number = count()
@@ -68,7 +68,7 @@ class Sqlite(Exporter):
 
 
 def _rows(event: Event, number: Iterator[int]) -> Iterator[tuple[str, Iterable[Row]]]:
-    """Yield each table an event has rows for, with the rows."""
+    """Yield each table for which an event has rows, with the rows."""
     match event:
         case Round():
             which = next(number)
@@ -88,7 +88,7 @@ def _fill(file: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
 
 
 def _fields(table: str, event: object) -> Row:
-    """Return the event's fields that the table's columns are named for."""
+    """Return the event's fields, in the order of the table's columns of the same names."""
     return tuple(getattr(event, column.split()[0]) for column in TABLES[table].split(","))
 
 

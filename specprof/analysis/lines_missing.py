@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sized
 import numpy as np
 
 from specprof.analysis.columns import Columns
-from specprof.plain import counted
-from specprof.settings import EVIDENT, Settings
+from specprof.plain import format_count
+from specprof.settings import EVIDENCE_DETAILS, Settings
 
 WALKING_BACKENDS = frozenset(
     {"native", "synthetic", "hf-assisted", "hf-generate", "hf-prompt-lookup"}
@@ -40,7 +40,7 @@ def lines_missing(columns: Columns) -> list[str]:
         "the recheck": (columns.rescored, _without_recheck(columns, settings, over)),
     }
     return [
-        f"{name} of {counted(len(bursts), 'burst')}"
+        f"{name} of {format_count(len(bursts), 'burst')}"
         for name, (there, bursts) in due.items()
         if len(there) and len(bursts) > len(columns.damaged)
     ]
@@ -70,7 +70,7 @@ def _without_plain_steps(columns: Columns, settings: Settings, over: Iterable[in
 
 def _without_recheck(columns: Columns, settings: Settings, over: Iterable[int]) -> set[int]:
     """Return the bursts with recorded rounds of which no token was scored anew."""
-    if settings.backend not in RECHECKING_BACKENDS or settings.detail not in EVIDENT:
+    if settings.backend not in RECHECKING_BACKENDS or settings.detail not in EVIDENCE_DETAILS:
         return set()
     rounds = columns.rounds
     bursts, first = np.unique(rounds.burst, return_index=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from specprof.analysis.columns import Columns
 from specprof.bounds import Damaged
-from specprof.capture import Capture, CaptureReader, no_collection, no_line
+from specprof.capture import Capture, CaptureReader, no_line_error, without_garbage_collection
 from specprof.capture_file import PIECE_BYTES
 from specprof.records import End, Header
 
@@ -46,13 +46,13 @@ def read_columns(path: Path) -> Recorded:
     """
     reader, columns, last = CaptureReader(path), Columns(), None
     columns.damaged = reader.damaged
-    with no_collection():
+    with without_garbage_collection():
         for events in reader.pieces(PIECE_BYTES):
             columns.feed(events)
             last = events[-1] if events else last
     columns.torn = reader.torn
     if columns.header is None:
-        raise no_line(path)
+        raise no_line_error(path)
     end = last if isinstance(last, End) else None
     return Recorded(columns, end, reader.damaged, reader.torn)
 
@@ -61,7 +61,7 @@ def lay_out_capture(capture: Capture) -> Recorded:
     """Return a capture in memory as columns, without a copy of its events."""
     columns, events = Columns(), iter(capture.events)
     columns.feed([capture.header])
-    with no_collection():
+    with without_garbage_collection():
         while some := list(islice(events, EVENTS_TOGETHER)):
             columns.feed(some)
     columns.damaged, columns.torn = capture.damaged, capture.torn

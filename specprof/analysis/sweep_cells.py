@@ -18,7 +18,7 @@ from specprof.analysis.doubts import Contradiction
 from specprof.analysis.recorded import read_columns
 from specprof.analysis.summaries import Figures, Steps, Summary, steps, summarise
 from specprof.errors import CaptureUnreadable
-from specprof.plain import encodable
+from specprof.plain import make_encodable
 from specprof.plan import stops
 from specprof.records import Header
 from specprof.settings import RunSpec, Settings
@@ -171,7 +171,7 @@ def _cell(runs: Sequence[_Run]) -> Cell:
     complete = [run for run in runs if run.state == "complete"]
     return Cell(
         spec=runs[0].spec,
-        label=runs[0].spec.label or encodable(runs[0].name),
+        label=runs[0].spec.label or make_encodable(runs[0].name),
         captures=[run.capture for run in complete or runs if run.capture],
         states=[run.state for run in runs],
         trouble=next((run.trouble for run in runs if run.trouble), None),

@@ -33,7 +33,7 @@ from specprof.records import (
     Scored,
     Span,
 )
-from specprof.settings import EVIDENT, RunSpec
+from specprof.settings import EVIDENCE_DETAILS, RunSpec
 from specprof.version import __version__
 
 DRAFT_STEP_NS, VERIFY_NS, VERIFY_TOKEN_NS = 400_000, 4_000_000, 60_000
@@ -134,7 +134,7 @@ class Synthetic(Backend):
             yield Plain(burst=sequences[0].burst, context=sequences[0].context, steps_ns=plain)
         for each in sequences:
             deep = context > settings.recheck_context
-            if not deep and settings.detail in EVIDENT:
+            if not deep and settings.detail in EVIDENCE_DETAILS:
                 yield Recheck(burst=each.burst, places=each.rechecked, emitted=each.rescored)
         yield Sample(at_ns=self._now, rss_bytes=600_000_000 + context * 30_000)
         for each in sequences:
@@ -237,7 +237,7 @@ class Synthetic(Backend):
 
     def _tree(self, each: _Sequence) -> _Played:
         """Draft a whole tree without replacement, then judge siblings in turn (theory 2.9)."""
-        widths = limits.widths(self._settings)
+        widths = limits.read_widths(self._settings)
         tips = {-1: self._place(each, 0)}
         nodes, at = list[tuple[int, int, Place]](), list(tips)
         for level in range(self._depth):
@@ -274,7 +274,7 @@ class Synthetic(Backend):
         if one.reached:
             node = len(played.drafted)
             each.rechecked.append(recheck(place, one.token, played.index, node))
-            if self._settings.detail in EVIDENT:
+            if self._settings.detail in EVIDENCE_DETAILS:
                 one = msgspec.structs.replace(one, seen=observe(place, one.token))
         played.drafted.append(one)
 
@@ -316,7 +316,7 @@ class Synthetic(Backend):
         draft_length = max(min(fed, each.context - 1) - each.caches.draft_short, 0)
         target_held, target_evicted = self._held_tokens(target_length)
         draft_held, draft_evicted = self._held_tokens(draft_length)
-        final_known, drafts = whole and self._settings.detail in EVIDENT, self._depth > 0
+        final_known, drafts = whole and self._settings.detail in EVIDENCE_DETAILS, self._depth > 0
         ranked: tuple[float | None, float | None] = None, None
         if final_known and played.drafted and self._settings.temperature:
             ranked = rank_final(final, emitted[-1], corrected=played.rejected)

@@ -90,7 +90,7 @@ def main() -> None:
     _exclude_current_folder()
     _open_standard_streams()
     try:
-        with endings.as_interrupts():
+        with endings.signals_as_interrupts():
             _run()
     except SpecprofError as error:
         _fail(error.title, error.hint, error.exit_code)

@@ -76,10 +76,10 @@ def document(found: "Contest", **more: object) -> str:
     """Return the contest as one JSON document: figures, times of every play, differing tokens."""
     import msgspec
 
-    from specprof.plain import as_json, plain_json
+    from specprof.plain import as_json, escape_json
 
     whole = {"schema": SCHEMA, **more, **figures(found)}
-    return plain_json(msgspec.json.format(as_json(whole), indent=2)).decode() + "\n"
+    return escape_json(msgspec.json.format(as_json(whole), indent=2)).decode() + "\n"
 
 
 def figures(found: "Contest") -> dict[str, object]:

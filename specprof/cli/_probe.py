@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from specprof import writing
-from specprof.endings import close, lifeline
+from specprof.endings import close_child, open_lifeline
 from specprof.errors import INTERRUPTED, SpecprofError, UsageError
-from specprof.narration import tell
+from specprof.narration import narrate
 from specprof.plain import plain
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _announce(choice: "Choice") -> None:
 
 
 def _say(line: str) -> None:
-    tell(plain(line))
+    narrate(plain(line))
 
 
 def _make_player(folder: Path, ends_s: float = math.inf) -> "Callable[[str, Settings], Evidence]":
@@ -148,7 +148,7 @@ def _run(settings: "Settings", path: Path, limit_s: float) -> None:
     command = [sys.executable, "-m", "specprof", "run", "--no-tui", "--force", "-o", str(path)]
     command += [each for line in as_set_arguments(settings) for each in ("--set", line)]
     quiet = subprocess.DEVNULL  # a single run says nothing on stdout
-    with lifeline("the diagnosis it was made for was killed") as tied:
+    with open_lifeline("the diagnosis it was made for was killed") as tied:
         try:
             child = subprocess.Popen(command, stdin=quiet, stdout=quiet, **tied)  # noqa: S603 - our own
         except (OSError, ValueError) as trouble:  # a setting from a file may be no valid argument
@@ -157,12 +157,12 @@ def _run(settings: "Settings", path: Path, limit_s: float) -> None:
         try:
             code = child.wait(None if math.isinf(limit_s) else limit_s)
         except subprocess.TimeoutExpired:
-            close(child)
+            close_child(child)
             child.kill()  # does nothing to an ended process
             title = f"the run of the probe was stopped after {limit_s:.0f} s: the budget is used up"
             raise SpecprofError(title, "raise --budget, or leave it out to have no limit") from None
         finally:
-            close(child)
+            close_child(child)
     if code < 0 or code == INTERRUPTED:
         raise KeyboardInterrupt
     if code:

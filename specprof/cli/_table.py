@@ -121,7 +121,7 @@ def show(
     """Write the comparison of these captures and sweeps to stdout. Raises CaptureUnreadable."""
     from specprof.analysis.comparison import compare
     from specprof.analysis.sweep_cells import read_cells
-    from specprof.capture import ruined
+    from specprof.capture import no_result_error
     from specprof.plain import plain
 
     found = compare(read_cells(paths))
@@ -138,7 +138,7 @@ def show(
         notes = found.notes + ([] if wide else _columns_left_out_note(found, TABLE_WIDTH))
         _print(["", *notes] if notes else [])
     if found.ruined:
-        raise ruined(", ".join(map(str, paths)), found.damage[0])
+        raise no_result_error(", ".join(map(str, paths)), found.damage[0])
 
 
 def table(found: "Comparison", width: int | None) -> list[str]:
@@ -163,7 +163,7 @@ def document(found: "Comparison") -> str:
     """Return the comparison as one JSON document: every figure with its interval and count."""
     import msgspec
 
-    from specprof.plain import as_json, plain_json
+    from specprof.plain import as_json, escape_json
 
     cells = [
         {
@@ -181,7 +181,7 @@ def document(found: "Comparison") -> str:
     ]
     notes = found.damage + found.notes
     whole = {"schema": SCHEMA, "cells": cells, "notes": notes}
-    return plain_json(msgspec.json.format(as_json(whole), indent=2)).decode() + "\n"
+    return escape_json(msgspec.json.format(as_json(whole), indent=2)).decode() + "\n"
 
 
 def _fit_columns(found: "Comparison", width: int | None) -> dict[str, list[str]]:

@@ -82,19 +82,19 @@ def _play_contest(given: Given, seconds: float, output: Path | None) -> "Contest
     """Play the contest with the given settings. Raises SpecprofError where no run can have them."""
     import tempfile
 
-    from specprof.narration import aside, log_for, tell
+    from specprof.narration import log_libraries, log_path, narrate
     from specprof.plan import expand, override
     from specprof.settings import Profile
 
     (spec,) = expand(override(Profile(name="bench"), **given))
-    with aside(log_for(output)), tempfile.TemporaryDirectory() as folder:
+    with log_libraries(log_path(output)), tempfile.TemporaryDirectory() as folder:
         from specprof.bench import contest
 
         entries = contest.entries(spec.settings)
         try:
-            return contest.play(entries, Path(folder), seconds=seconds, report=tell)
+            return contest.play(entries, Path(folder), seconds=seconds, report=narrate)
         except KeyboardInterrupt:
-            tell("stopped before the first repetition was complete: there is nothing to show")
+            narrate("stopped before the first repetition was complete: there is nothing to show")
             raise
 
 

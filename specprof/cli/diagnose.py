@@ -60,9 +60,9 @@ def diagnose(
     from specprof.cli._report import parse_form, show
 
     families, chosen = _parse_families(fail_on or []), parse_form(form, json=json)
-    from specprof.registry import checked_folders
+    from specprof.registry import check_folders
 
-    also = checked_folders(plugins or [])
+    also = check_folders(plugins or [])
     from specprof.diagnosis import diagnose as judge
 
     tables, recorded = _split_tables(captures)
@@ -144,7 +144,7 @@ def _is_baseline(columns: "Columns") -> bool:
 
 
 def _raise_for_families(diagnoses: "Sequence[Diagnosis]", families: set[str]) -> None:
-    from specprof.capture import ruined
+    from specprof.capture import no_result_error
     from specprof.errors import DiagnosisFailed, MissingEvidence
     from specprof.findings import Clear, Found
 
@@ -161,7 +161,7 @@ def _raise_for_families(diagnoses: "Sequence[Diagnosis]", families: set[str]) ->
         raise DiagnosisFailed(title, f"specprof explain {found[0].rpartition(' ')[2]}")
     for diagnosis in diagnoses:
         if diagnosis.unreadable:  # a script must not take this report for a clean one
-            raise ruined(diagnosis.capture, diagnosis.unreadable)
+            raise no_result_error(diagnosis.capture, diagnosis.unreadable)
         looked = {v.family for v in diagnosis.verdicts if isinstance(v.outcome, Clear | Found)}
         blind = families.difference(looked, {ANY_FAMILY})
         if blind:  # no finding without evidence is no clean result

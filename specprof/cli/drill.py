@@ -72,12 +72,12 @@ def drill(
 
 
 def _parse_settings(written: Sequence[str]) -> Given:
-    from specprof.plan import typed
+    from specprof.plan import parse_value
 
     given: Given = {}
     for each in written:
         field, text = split_assignment(each, "--set")
-        given[field] = typed(field, text)
+        given[field] = parse_value(field, text)
     return given
 
 
@@ -103,10 +103,10 @@ def _run_one(
 
     from specprof.cli._report import show
     from specprof.drills import playing
-    from specprof.narration import aside, log_for
+    from specprof.narration import log_libraries, log_path
 
     one = playing.drill(name, given)
-    with aside(log_for(output)):
+    with log_libraries(log_path(output)):
         judged, diagnosis = playing.judge(one, output, budget_s=budget_s, overwrite=force)
     show([replace(diagnosis, capture=f"drill {judged.name}")], json=json)
     if judged.named is not None:
@@ -140,12 +140,12 @@ def _run_all(
 ) -> None:
     from specprof import writing
     from specprof.drills import matrix
-    from specprof.narration import aside, log_for, tell
+    from specprof.narration import log_libraries, log_path, narrate
 
     judged = []
-    with aside(log_for(output)):
+    with log_libraries(log_path(output)):
         for one in matrix.run_matrix(only or "", range(seeds), given, jobs, budget_s=budget_s):
-            tell(f"{one.name} seed {one.seed}: {_describe_verdict(one)} ({one.seconds} s)")
+            narrate(f"{one.name} seed {one.seed}: {_describe_verdict(one)} ({one.seconds} s)")
             judged.append(one)
     document = matrix.document(judged)
     sys.stdout.write(document.decode() if json else matrix.table(judged))

@@ -50,7 +50,7 @@ def _explain(name: str) -> str:
         return _explain_case(known, cases()[known])
     if check := _find_check(name):
         return f"{name}: {check}"
-    others, settings = _member_texts(), plan.described()
+    others, settings = _member_texts(), plan.describe_settings()
     texts = [f"{name}: {others[name]}"] if name in others else []
     if (field := name.replace("-", "_")) in settings:
         texts.append(f"{field}: {settings[field]}")  # a member may have a setting's name
@@ -114,7 +114,7 @@ def _list_all() -> str:
         "rules": {name: each.summary for name, each in registry.members("rule").items()},
         "probes": {name: each.summary for name, each in registry.members("probe").items()},
         "metrics": METRICS,
-        "settings": plan.described(),
+        "settings": plan.describe_settings(),
         "cases": {name: each.title for name, each in cases().items()},
     }
     lines = list[str]()

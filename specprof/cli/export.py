@@ -67,7 +67,7 @@ def _write_capture(
     beside = capture.path.with_name(capture.path.name.removesuffix(".jsonl") + exporter.suffix)
     path = output or beside
     _refuse_the_capture(path, capture.path)
-    with writing.whole(path, overwrite=overwrite) as part, _name_failed_exporter(member):
+    with writing.make_whole_file(path, overwrite=overwrite) as part, _name_failed_exporter(member):
         exporter.write(capture, part)
         if not part.exists():
             raise SpecprofError(
@@ -80,7 +80,7 @@ def _write_capture(
 @contextlib.contextmanager
 def _name_failed_exporter(member: "Member") -> "Iterator[None]":
     """Name a user's exporter in the error where it fails; errors of our own stay as they are."""
-    from specprof.errors import in_a_line
+    from specprof.errors import summarise_error
 
     try:
         yield
@@ -89,7 +89,7 @@ def _name_failed_exporter(member: "Member") -> "Iterator[None]":
     except BaseException as trouble:
         if member.own:
             raise
-        title = f"the exporter {member.name} failed: {in_a_line(trouble)}"
+        title = f"the exporter {member.name} failed: {summarise_error(trouble)}"
         raise SpecprofError(title, f"mend {member.path}") from trouble
 
 
@@ -120,10 +120,10 @@ def _write_to_stdout(exporter: "Exporter", capture: "Capture") -> None:
 
 def _refuse_ruined(capture: "Capture") -> None:
     """Raise CaptureUnreadable where damaged lines leave no result in the export."""
-    from specprof.capture import ruined
+    from specprof.capture import no_result_error
 
     if damage := capture.unreadable:
-        raise ruined(capture.path, damage)
+        raise no_result_error(capture.path, damage)
 
 
 def _narrate(capture: "Capture", written: str | None) -> None:

@@ -58,7 +58,7 @@ def _list_members(kind: str) -> list[Row]:
                 "from": str(settings.__file__),
                 "summary": first_sentence(text),
             }
-            for name, text in plan.described().items()
+            for name, text in plan.describe_settings().items()
         ]
     return [
         {"kind": kind, "name": each.name, "from": str(each.path), "summary": each.summary}
@@ -77,10 +77,10 @@ def _decision_table_place(member: "Member") -> int:
 def _document(rows: list[Row]) -> str:
     import msgspec
 
-    from specprof.plain import as_json, plain_json
+    from specprof.plain import as_json, escape_json
 
     document = {"schema": "specprof.list/1", "members": rows}
-    return plain_json(msgspec.json.format(as_json(document), indent=2)).decode() + "\n"
+    return escape_json(msgspec.json.format(as_json(document), indent=2)).decode() + "\n"
 
 
 def _table(rows: list[Row]) -> str:
@@ -100,10 +100,10 @@ def _table(rows: list[Row]) -> str:
 def _origin(row: Row) -> str:
     from pathlib import Path
 
-    from specprof.registry import PACKAGE, shipped
+    from specprof.registry import PACKAGE, shipped_folder
 
     path = Path(row["from"])
-    if path.is_relative_to(shipped("plugins")):
+    if path.is_relative_to(shipped_folder("plugins")):
         return "  [plugin, shipped]"
     known = row["kind"] == "profile" or path.is_relative_to(PACKAGE)
     return "" if known else f"  [plugin: {path}]"

@@ -92,14 +92,14 @@ def _read_profile(
 
     profile = plan.read_profile(name)
     if quick:
-        profile = plan.quickened(profile)
+        profile = plan.apply_quick(profile)
     for asked in set_:
         field, text = split_assignment(asked, "--set")
-        given[field] = plan.typed(field, text)
+        given[field] = plan.parse_value(field, text)
     profile = plan.override(profile, **given)
     for asked in sweep:
         field, texts = split_assignment(asked, "--sweep")
-        profile = plan.swept(profile, field, texts.split(";" if ";" in texts else ","))
+        profile = plan.sweep_over(profile, field, texts.split(";" if ";" in texts else ","))
     if repeats is not None:
         profile = msgspec.structs.replace(profile, repeats=repeats)
     return profile

@@ -26,7 +26,7 @@ def view(
     damaged that no result could be read.
     """
     if plain or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        from specprof.capture import ruined
+        from specprof.capture import no_result_error
         from specprof.tui.follow import read_all
         from specprof.tui.summary import draw_summary
 
@@ -35,7 +35,7 @@ def view(
             draw_summary(reading, ascii_only=ascii_only or not _is_unicode(sys.stdout.encoding))
         )
         if damage := reading.columns.unreadable:
-            raise ruined(capture, damage)
+            raise no_result_error(capture, damage)
         return
     from specprof.tui.app import show
 

@@ -22,7 +22,7 @@ from specprof.analysis.remedies import Prospects, prospects
 from specprof.decision_table import PLACE_WITHOUT_STAGE, place
 from specprof.diagnosis.outcomes import check_outcome
 from specprof.diagnosis.sentence import sentence
-from specprof.errors import STOPPED, MissingEvidence, in_a_line
+from specprof.errors import STOPPED, MissingEvidence, summarise_error
 from specprof.extend import Rule
 from specprof.findings import Clear, Crashed, Family, Finding, Found, Outcome, Unknown
 
@@ -153,11 +153,11 @@ def _judge(rule: Rule, evidence: Evidence) -> Outcome:
     except STOPPED:
         raise
     except BaseException as error:  # noqa: BLE001 - a broken rule must not hide the other rules
-        return Crashed(error=in_a_line(error))
+        return Crashed(error=summarise_error(error))
 
 
 @cache
 def _rules(also: tuple[Path, ...]) -> list[tuple[str, Rule]]:
     """Return every rule with its name, in the order in which the rules judge."""
-    rules = registry.usable(Rule, also).items()
+    rules = registry.load_usable(Rule, also).items()
     return sorted(rules, key=lambda named: (FAMILY_ORDER.index(named[1].family), named[0]))

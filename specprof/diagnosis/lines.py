@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from specprof.capture import LONGEST_LINE
+from specprof.capture import MAX_LINE_BYTES
 from specprof.diagnosis.diagnose import Diagnosis
 from specprof.findings import Finding
 from specprof.reading import open_regular
@@ -63,7 +63,7 @@ def _read_lines(file: BinaryIO) -> Iterator[bytes]:
     """Yield the lines that a file has now, up to the first one too long for a capture."""
     end = file.seek(0, os.SEEK_END)
     file.seek(0)
-    while file.tell() < end and len(line := file.readline(LONGEST_LINE)) < LONGEST_LINE:
+    while file.tell() < end and len(line := file.readline(MAX_LINE_BYTES)) < MAX_LINE_BYTES:
         yield line
 
 

@@ -24,7 +24,7 @@ from specprof.errors import (
     SpecprofError,
     UnknownName,
     UsageError,
-    in_a_line,
+    summarise_error,
 )
 from specprof.extend import Probe
 from specprof.findings import Clear, Crashed, Found, Outcome, Stage, Unknown
@@ -305,7 +305,7 @@ def _run_and_judge(
     except STOPPED:
         raise
     except BaseException as error:  # noqa: BLE001 - a broken probe must not hide the diagnosis
-        return Crashed(error=in_a_line(error))
+        return Crashed(error=summarise_error(error))
 
 
 def _add_verdict(
@@ -328,4 +328,4 @@ def _add_verdict(
 
 def _probes(also: Iterable[Path] = ()) -> dict[str, Probe]:
     """Return every probe by name."""
-    return registry.usable(Probe, also)
+    return registry.load_usable(Probe, also)

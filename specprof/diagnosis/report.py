@@ -17,7 +17,7 @@ from specprof.analysis.verify_cost import VerifyCost
 from specprof.catalogue import cases
 from specprof.diagnosis.diagnose import INCOMPLETE_RULE, Diagnosis, Verdict
 from specprof.findings import Clear, Crashed, Finding, Found, Measure, Unknown, Where
-from specprof.plain import as_json, plain, plain_json
+from specprof.plain import as_json, escape_json, plain
 
 ABSENT = "\N{EN DASH}"
 SCHEMA = "specprof.diagnosis/1"
@@ -56,7 +56,7 @@ def document(diagnoses: Sequence[Diagnosis]) -> bytes:
         "family_error": FAMILY_ERROR,
         "diagnoses": [_entry(each) for each in diagnoses],
     }
-    return msgspec.json.format(plain_json(as_json(made)), indent=2) + b"\n"
+    return msgspec.json.format(escape_json(as_json(made)), indent=2) + b"\n"
 
 
 def findings_in_order(diagnosis: Diagnosis) -> tuple[Verdict, ...]:

@@ -17,7 +17,7 @@ from specprof.diagnosis.diagnose import Diagnosis, Verdict
 from specprof.diagnosis.lines import HEADER_LINE, first_round, line_numbers
 from specprof.diagnosis.report import findings_in_order, format_place, remedy, suspect_titles
 from specprof.findings import Family, Finding
-from specprof.plain import as_json, plain, plain_json
+from specprof.plain import as_json, escape_json, plain
 from specprof.version import __version__
 
 LEVELS: Final[dict[Family, str]] = {
@@ -51,7 +51,7 @@ def document(diagnoses: Sequence[Diagnosis]) -> bytes:
             }
         ],
     }
-    return msgspec.json.format(plain_json(as_json(made)), indent=2) + b"\n"
+    return msgspec.json.format(escape_json(as_json(made)), indent=2) + b"\n"
 
 
 def _rule(name: str, family: Family) -> dict[str, Any]:

@@ -12,8 +12,8 @@ import msgspec
 from specprof.drills import playing
 from specprof.drills.playing import Judged
 from specprof.errors import SpecprofError, UsageError
-from specprof.narration import put_aside, said_to
-from specprof.plain import as_json, plain_json
+from specprof.narration import library_log, set_library_log
+from specprof.plain import as_json, escape_json
 from specprof.settings import Value
 
 SCHEMA = "specprof.drills.playing/1"
@@ -45,13 +45,13 @@ def run_matrix(
         yield from map(_judge_task, tasks)
         return
     spawned = multiprocessing.get_context("spawn")  # torch and its threads survive no fork
-    with ProcessPoolExecutor(jobs, spawned, _begin, (said_to(),)) as pool:
+    with ProcessPoolExecutor(jobs, spawned, _begin, (library_log(),)) as pool:
         yield from pool.map(_judge_task, tasks)
 
 
 def _begin(log: Path | None) -> None:
     """Set up a process that runs drills: its libraries print to the starting process's log."""
-    put_aside(log)
+    set_library_log(log)
     _end_with_starter()
 
 
@@ -75,7 +75,7 @@ def _judge_task(task: tuple[str, Mapping[str, Value], float]) -> Judged:
 def document(judged: Sequence[Judged]) -> bytes:
     """Return the matrix as one JSON document of schema `specprof.drills.playing/1`."""
     made = {"schema": SCHEMA, "score": score(judged), "drills": judged}
-    return msgspec.json.format(plain_json(as_json(made)), indent=2) + b"\n"
+    return msgspec.json.format(escape_json(as_json(made)), indent=2) + b"\n"
 
 
 def score(judged: Sequence[Judged]) -> dict[str, int]:

@@ -19,7 +19,7 @@ from specprof.engine.record_ahead import catch_up, ready, ready_alone
 from specprof.engine.run import Lane, Run
 from specprof.extend import Cache
 from specprof.records import Burst, Event, Plain, Prefill, Recheck, Round
-from specprof.settings import EVIDENT
+from specprof.settings import EVIDENCE_DETAILS
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,7 +103,7 @@ class Walk:
 
     def _rechecks(self, context: int) -> bool:
         settings = self.run.settings
-        return context <= settings.recheck_context and settings.detail in EVIDENT
+        return context <= settings.recheck_context and settings.detail in EVIDENCE_DETAILS
 
     def _prefill(self, stretch: Stretch) -> Prefill:
         loop, committed = stretch.lane.loop, stretch.committed

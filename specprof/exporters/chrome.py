@@ -16,7 +16,7 @@ import msgspec
 from specprof.capture import Capture
 from specprof.exporters._slices import RUN, Slice, timeline
 from specprof.extend import Exporter
-from specprof.plain import as_json, plain_json
+from specprof.plain import as_json, escape_json
 from specprof.records import Burst, Note, Round, Sample, Scored
 
 HOST, DRAFT, TARGET = 1, 2, 3
@@ -36,7 +36,7 @@ class Chrome(Exporter):
         with path.open("wb") as file:
             before = b"[\n"
             for event in _events(capture):
-                file.write(before + plain_json(as_json({**event, "pid": 1})))
+                file.write(before + escape_json(as_json({**event, "pid": 1})))
                 before = b",\n"
             file.write(b"\n]\n")
 

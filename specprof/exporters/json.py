@@ -19,7 +19,7 @@ from specprof.analysis.recorded import lay_out_capture
 from specprof.analysis.timing import phases, requests
 from specprof.capture import Capture
 from specprof.extend import Exporter
-from specprof.plain import as_json, plain_json
+from specprof.plain import as_json, escape_json
 
 SCHEMA = "specprof.summary/1"
 MAX_LISTED_DAMAGE = 20
@@ -34,7 +34,7 @@ class Json(Exporter):
 
     def write(self, capture: Capture, path: Path) -> None:
         """Write one indented document."""
-        encoded = plain_json(as_json(summary(capture)))
+        encoded = escape_json(as_json(summary(capture)))
         path.write_bytes(msgspec.json.format(encoded, indent=2) + b"\n")
 
 

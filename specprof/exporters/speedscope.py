@@ -13,7 +13,7 @@ from specprof.capture import Capture
 from specprof.exporters._slices import RUN, Slice, Timeline, timeline
 from specprof.exporters.collapsed import stacks
 from specprof.extend import Exporter
-from specprof.plain import as_json, plain_json
+from specprof.plain import as_json, escape_json
 from specprof.version import __version__
 
 SCHEMA = "https://www.speedscope.app/file-format-schema.json"
@@ -39,7 +39,7 @@ class Speedscope(Exporter):
             "shared": {"frames": [{"name": frame} for frame in frames]},
             "profiles": profiles,
         }
-        path.write_bytes(plain_json(as_json(document)))
+        path.write_bytes(escape_json(as_json(document)))
 
 
 class _Frames(dict[str, int]):

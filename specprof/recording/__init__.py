@@ -1,4 +1,4 @@
-"""`specprof.record`: anybody's own speculative loop written down, to be judged like specprof's.
+"""`specprof.record`: records a speculative loop of your own, so that specprof can diagnose it.
 
     import specprof
 
@@ -16,14 +16,15 @@
                         now.drafted(tokens, draft_logits=draft_logits, target_logits=target_logits)
                         now.verdict(accepted, [*tokens[:accepted], final])
 
-Here `propose`, `verify` and `judge` are the loop's own; `target` and `draft` are models, functions
-from token ids to logits, or mere names. Rows are [n, vocab] raw logits, tensors or arrays. A round
-may tell more: `now.lengths(target=..., draft=...)` of the caches, `now.forwards(...)`; after a
-burst's last round `with log.plain_step():` times the baseline.
+Here `propose`, `verify` and `judge` are functions of your loop. `target` and `draft` are models,
+functions from token ids to logits, or mere names. Rows are [n, vocab] raw logits, tensors or
+arrays. A round may also record the caches' lengths (`now.lengths(target=..., draft=...)`) and its
+forward passes (`now.forwards(...)`). After a burst's last round, `with log.plain_step():` times the
+baseline.
 
-The rows are read, nothing is asked for again: the evidence is computed by the engine's own
-`observe`, and a burst's end rechecked by the engine's own `recheck`. What the loop decided is taken
-as it is told; a wrong count or token is what a diagnosis looks for.
+specprof computes the evidence from these rows with its engine's own `observe`, and rechecks a
+burst at its end with its engine's own `recheck`. It records what your loop decided without
+correcting it: a diagnosis looks for wrong counts and tokens.
 """
 
 from specprof.recording.log import Log, record

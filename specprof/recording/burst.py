@@ -1,4 +1,4 @@
-"""A burst of somebody's own loop: its text so far, its rounds, and what it ends with."""
+"""A burst of a user's loop: its text so far, its rounds, and the events at its end."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,7 +13,7 @@ Now = Callable[[], int]
 
 
 class OpenBurst:
-    """Rounds that extend one text, written down as they are played."""
+    """Rounds that extend one text, recorded as they are played."""
 
     def __init__(
         self,
@@ -23,7 +23,7 @@ class OpenBurst:
         held: KeptLogits | None,
         now: Now,
     ) -> None:
-        """Extend `committed`; `held`: what the rounds acted on, where they will be rechecked."""
+        """Extend the token ids `committed`; `held` keeps the rounds' logits for a recheck."""
         self.number = number
         self.committed = committed
         """The text so far, emitted tokens included."""
@@ -38,9 +38,9 @@ class OpenBurst:
         self._started_ns = now()
 
     def play(self, played: PlayedRound, *, raw: bool | None) -> Iterator[Round]:
-        """Take in a round; yield those readable now.
+        """Take in a round; yield the rounds whose evidence is ready.
 
-        `raw`: its rows are the models' own logits; None: it came without rows.
+        `raw`: whether its rows are the models' own logits; None: it came without rows.
         """
         self._played += 1
         if self._held is not None and raw:
@@ -48,10 +48,10 @@ class OpenBurst:
         elif self._held is not None:
             self._held.rounds.append(None)
         self.committed += played.emitted
-        yield from self._kept(self._recorder.take(played, self.number))
+        yield from self._keep(self._recorder.take(played, self.number))
 
     def end(self, reference: Reference | None, stop: frozenset[int]) -> Iterator[Event]:
-        """Yield what a burst ends with: its totals, its plain steps, its recheck."""
+        """Yield the events at a burst's end: last rounds, totals, plain steps and the recheck."""
         yield from self.rest()
         emitted = self.committed[self._context :]
         yield Burst(
@@ -68,10 +68,10 @@ class OpenBurst:
             yield recheck(reference, self.committed, self._rounds, self._held.rounds)
 
     def rest(self) -> Iterator[Round]:
-        """Yield the rounds not read yet; of a burst that an error cut short, its last."""
-        yield from self._kept(self._recorder.flush())
+        """Yield the rounds not yielded yet; also after an error cut the burst short."""
+        yield from self._keep(self._recorder.flush())
 
-    def _kept(self, rounds: Iterator[Round]) -> Iterator[Round]:
+    def _keep(self, rounds: Iterator[Round]) -> Iterator[Round]:
         for one in rounds:
             self._rounds.append(one)
             yield one

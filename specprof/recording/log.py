@@ -1,4 +1,4 @@
-"""The open capture of somebody's own loop: what it is told becomes events, and the end is told.
+"""The open capture of a user's loop: what the loop hands over becomes events.
 
 Owns the clock, the counters' thread, and the engine's own recorder of rounds.
 """
@@ -26,13 +26,13 @@ from specprof.engine.setup.header import header
 from specprof.engine.setup.loading import device_for
 from specprof.errors import UsageError
 from specprof.extend import Acceptance, Depth
-from specprof.narration import tell
+from specprof.narration import narrate
 from specprof.recorder import Ledger
 from specprof.recording.burst import OpenBurst
-from specprof.recording.models import Model, loaded, named, reference
-from specprof.recording.round import AS_GIVEN, Duty, OpenRound
+from specprof.recording.models import Model, as_loaded, make_reference, model_name
+from specprof.recording.round import UNCHANGED_LAW, Duty, OpenRound
 from specprof.records import Event, Note
-from specprof.settings import EVIDENT, RunSpec, Settings
+from specprof.settings import EVIDENCE_DETAILS, RunSpec, Settings
 
 
 def record(
@@ -47,21 +47,22 @@ def record(
     overwrite: bool = False,
     **settings: Any,  # noqa: ANN401 - Settings checks each field
 ) -> "Log":
-    """Open a capture for a loop of one's own; closing it tells how the run ended.
+    """Open a capture for your own loop. Closing it writes how the run ended.
 
-    `target` and `draft` are named in the header; those that can be asked recheck every burst.
-    `engine` says whose loop it is, `stop` which tokens end a text, `max_new_tokens` how long a
-    burst may get (0: nobody said), `device` what the spans are timed on. `settings` are fields of
-    `Settings`: `temperature`, `top_k`, `top_p`, `acceptance`, `depth`, `drafter`, `cache`,
-    `window`, `detail`, `recheck_context` ...
+    `target` and `draft` are named in the header. Every burst is rechecked, unless the target is a
+    mere name. `engine` is the name of your loop, `stop` the token ids that end a text,
+    `max_new_tokens` the longest burst (0: not known), `device` the device that runs the spans.
+    `settings` are fields of `Settings`: `temperature`, `top_k`, `top_p`, `acceptance`, `depth`,
+    `drafter`, `cache`, `window`, `detail`, `recheck_context` ...
 
-    Raises UsageError where the settings are none, or `path` exists and `overwrite` is not set.
+    Raises UsageError if a setting is unknown or wrong, or if `path` exists and `overwrite` is not
+    set.
     """
     given = {"drafter": "draft-model" if draft is not None else "ngram", **settings}
     try:
         chosen = Settings(
-            target=named(target),
-            draft=None if draft is None else named(draft),
+            target=model_name(target),
+            draft=None if draft is None else model_name(draft),
             workload="generate",
             device=device,
             **given,
@@ -71,8 +72,8 @@ def record(
         raise UsageError(f"specprof.record: {trouble}", f"settings are {known}") from trouble
     own = chosen.drafter not in registry.members("drafter")
     limits.check(msgspec.structs.replace(chosen, drafter="ngram") if own else chosen)
-    limits.check_given({"max_new_tokens": max_new_tokens})
-    limit = {"backend": limits.RECORDED, "max_new_tokens": max_new_tokens}
+    limits.check_values({"max_new_tokens": max_new_tokens})
+    limit = {"backend": limits.RECORDED_BACKEND, "max_new_tokens": max_new_tokens}
     writer = CaptureWriter(Path(path), overwrite=overwrite)
     return Log(
         writer,
@@ -84,7 +85,7 @@ def record(
 
 
 class Log:
-    """A capture of somebody's own loop, open until the `with` block ends."""
+    """A capture of a user's loop, open until the `with` block ends."""
 
     def __init__(
         self,
@@ -102,7 +103,7 @@ class Log:
         self.law = ProcessedLaw(settings.temperature, settings.top_k, settings.top_p)
         rule = registry.member("acceptance", limits.acceptance_in_force(settings))
         self.acceptance = registry.load(Acceptance, rule)()
-        self.reference = reference(*models, settings, self.law, self.acceptance)
+        self.reference = make_reference(*models, settings, self.law, self.acceptance)
         self._open: OpenBurst | None = None
         self._round: OpenRound | None = None
         self._bursts = 0
@@ -123,10 +124,10 @@ class Log:
         )
         self.take(
             header(
-                RunSpec(id=writer.path.stem, profile=limits.RECORDED, settings=settings),
+                RunSpec(id=writer.path.stem, profile=limits.RECORDED_BACKEND, settings=settings),
                 sys.argv,
-                target=loaded(models[0]),
-                draft=loaded(models[1]),
+                target=as_loaded(models[0]),
+                draft=as_loaded(models[1]),
                 acceptance=rule.name,
                 lossless=self.acceptance.lossless,
                 clock=self.watch.clock,
@@ -164,7 +165,7 @@ class Log:
 
     @contextmanager
     def burst(self, committed: Sequence[int]) -> Iterator[OpenBurst]:
-        """Hold the rounds that extend the token ids `committed`; recheck them at its end."""
+        """Open a burst: its rounds extend the token ids `committed`; recheck them at its end."""
         if self._open is not None:
             raise UsageError("a burst is open already", "end its `with` block first")
         self._open = burst = OpenBurst(
@@ -181,7 +182,7 @@ class Log:
                 self.take(event)
         finally:
             self._open = None
-            with suppress(Exception):  # what ended the burst is raised, not what follows from it
+            with suppress(Exception):  # the error that ended the burst is raised, no later one
                 for one in burst.rest():
                     self.take(one)
         self._drain()
@@ -189,17 +190,17 @@ class Log:
 
     def round(self) -> OpenRound:
         """Begin a round of the open burst: a `with` block."""
-        burst = self._opened("a round was begun")
+        burst = self._require_burst("a round was begun")
         if self._round is not None and self._round.open:
             raise UsageError("a round is open already", "end its `with` block first")
         duty = Duty(
             law=self.law,
-            evidence=self.settings.detail in EVIDENT,
+            evidence=self.settings.detail in EVIDENCE_DETAILS,
             lawless=has_distribution(self.settings.drafter) is False,
         )
 
         def play(played: PlayedRound, raw: bool | None) -> None:  # noqa: FBT001 - a callback's argument
-            self._settle(raw=raw)
+            self._require_one_kind(raw=raw)
             for one in burst.play(played, raw=raw):
                 self.take(one)
 
@@ -208,40 +209,45 @@ class Log:
 
     @contextmanager
     def plain_step(self) -> Iterator[None]:
-        """Time a plain decoding step of the target, after the burst's last round: the baseline."""
-        burst = self._opened("a plain step was timed")
+        """Time a plain decoding step after the burst's last round: it is part of the baseline."""
+        burst = self._require_burst("a plain step was timed")
         self.watch.begin()
         yield
         burst.steps_ns.append(self.watch.finish().wall_ns())
 
-    def _opened(self, what: str) -> OpenBurst:
+    def _require_burst(self, what: str) -> OpenBurst:
         if self._open is None:
-            hint = "with log.burst(prompt_token_ids): ... holds what extends a text"
+            hint = "put it inside `with log.burst(prompt_token_ids):`"
             raise UsageError(f"{what} outside a burst", hint)
         return self._open
 
-    def _settle(self, *, raw: bool | None) -> None:
-        """Read all rounds' rows alike: as raw logits, or as probabilities; None came without."""
+    def _require_one_kind(self, *, raw: bool | None) -> None:
+        """Require rows of one kind in all rounds: raw logits, or probabilities if not `raw`.
+
+        `raw` is None for a round without rows.
+        """
         if raw is None:
             return
         if self._raw not in {None, raw}:
             title = "some rounds came with logits, others with probabilities"
-            raise UsageError(title, "pass the same of all rounds")
+            raise UsageError(title, "pass logits in all rounds, or probabilities in all")
         self._raw = raw
         if not raw and not self.law.greedy:
-            self._recorder.law = AS_GIVEN
+            self._recorder.law = UNCHANGED_LAW
 
     def _rechecks(self, context: int) -> bool:
         settings = self.settings
         short = context <= settings.recheck_context
-        return self.reference is not None and short and settings.detail in EVIDENT
+        return self.reference is not None and short and settings.detail in EVIDENCE_DETAILS
 
     def _say_if_gone(self) -> None:
-        """Say once that the file was deleted or replaced; the loop it records goes on."""
+        """Print once that the file was deleted or replaced; the user's loop goes on."""
         if not self._said_gone and self._writer.gone:
             self._said_gone = True
-            tell(f"{self._writer.path} was deleted or replaced while it was recorded: it is lost")
-            tell("  run again, and leave the file where it is until the run has ended")
+            narrate(
+                f"{self._writer.path} was deleted or replaced while it was recorded: it is lost"
+            )
+            narrate("  run again, and leave the file where it is until the run has ended")
 
     def _drain(self) -> None:
         for sample in self._sampler.drain():

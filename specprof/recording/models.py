@@ -1,7 +1,7 @@
-"""The two models of somebody's own loop: asked for clean logits, and named in the header.
+"""The two models of a user's loop: their names in the header, and their logits for the recheck.
 
-A model is a Hugging Face causal model, a function from token ids to logits, or a mere name that
-can't be asked anything.
+A model is a Hugging Face causal model, a function from token ids to logits, or a mere name, which
+gives no logits.
 """
 
 from collections.abc import Callable
@@ -20,36 +20,36 @@ from specprof.settings import Settings
 Rows = Any
 """[n, vocab] as a tensor, a numpy array or nested lists."""
 Ask = Callable[[list[int]], Rows]
-"""[n] token ids -> the [n, vocab] raw logits that answer each of their prefixes, no cache kept."""
+"""A function from [n] token ids to the [n, vocab] raw logits after each token, without a cache."""
 Model = torch.nn.Module | Ask | str
 
 
 class Answers(torch.nn.Module):
-    """A function in the place of a causal model whose plain forward is all that is called."""
+    """Wraps a function as a causal model, of which only the plain forward is called."""
 
     def __init__(self, ask: Ask) -> None:
         super().__init__()
         self.ask = ask
         self.place = torch.nn.Parameter(torch.empty(0), requires_grad=False)
-        """Says which device the answers are wanted from: the host."""
+        """Callers read the device from a parameter: here the host."""
 
     def forward(
         self, tokens: torch.Tensor, *, use_cache: bool, logits_to_keep: int
     ) -> SimpleNamespace:
         """Return `.logits` [1, kept, vocab] of [1, n] tokens.
 
-        Raises UsageError where the function answers other than [n, vocab].
+        Raises UsageError if the function does not return [n, vocab].
         """
         del use_cache
         rows = torch.as_tensor(self.ask(tokens[0].tolist()))
         if rows.ndim != 2 or rows.shape[0] != tokens.shape[1]:  # noqa: PLR2004 - rows, vocabulary
-            title = f"the recheck asked for {tokens.shape[1]} tokens and got {list(rows.shape)}"
-            raise UsageError(title, "return the raw logits of every prefix: [n, vocab]")
+            title = f"the recheck passed {tokens.shape[1]} tokens and got rows {list(rows.shape)}"
+            raise UsageError(title, "return the raw logits after every token: [n, vocab]")
         return SimpleNamespace(logits=rows[None, -logits_to_keep:])
 
 
-def named(model: Model) -> str:
-    """Return the name a header gives a model."""
+def model_name(model: Model) -> str:
+    """Return the model's name for the header."""
     if isinstance(model, str):
         return model
     if isinstance(model, torch.nn.Module):
@@ -58,27 +58,29 @@ def named(model: Model) -> str:
     return str(getattr(model, "__name__", type(model).__name__))
 
 
-def loaded(model: Model | None) -> Loaded | None:
-    """Return a Hugging Face model as the engine knows models; None where it is none."""
+def as_loaded(model: Model | None) -> Loaded | None:
+    """Return a Hugging Face model as the engine's `Loaded`; None if it is no such model."""
     if isinstance(model, torch.nn.Module) and hasattr(model, "config"):
-        return Loaded(model, None, facts_of(named(model), model))
+        return Loaded(model, None, facts_of(model_name(model), model))
     return None
 
 
-def reference(
+def make_reference(
     target: Model, draft: Model | None, settings: Settings, law: Law, acceptance: Acceptance
 ) -> Reference | None:
-    """Return what bursts are rechecked by; None where the target is a mere name."""
-    clean = _module(target, settings, settings.cache)
+    """Return the models by which bursts are rechecked; None if the target is a mere name."""
+    clean = _clean_module(target, settings, settings.cache)
     if clean is None:
         return None
     own = (
-        None if draft is None else _module(draft, settings, settings.draft_cache or settings.cache)
+        None
+        if draft is None
+        else _clean_module(draft, settings, settings.draft_cache or settings.cache)
     )
     return Reference(target=clean, draft=own, certain=draft is None, law=law, acceptance=acceptance)
 
 
-def _module(model: Model, settings: Settings, cache: str) -> torch.nn.Module | None:
+def _clean_module(model: Model, settings: Settings, cache: str) -> torch.nn.Module | None:
     if isinstance(model, str):
         return None
     if not isinstance(model, torch.nn.Module):

@@ -1,4 +1,4 @@
-"""A round of somebody's own loop: told in a few calls, played when its block ends."""
+"""A round of a user's loop: described in a few calls, recorded when its block ends."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -13,29 +13,36 @@ from specprof.engine.loop import PlayedRound
 from specprof.engine.sampling import ProcessedLaw
 from specprof.errors import UsageError
 from specprof.extend import Law, Proposal
-from specprof.recording.checks import chosen, counted, ids, inside, known, ordered
+from specprof.recording.checks import (
+    check_vocabulary,
+    read_count,
+    read_ids,
+    read_optional_count,
+    read_parents,
+    read_path,
+)
 from specprof.recording.models import Rows
-from specprof.recording.rows import logs, rows
+from specprof.recording.rows import copy_rows, log_probs
 
-AS_GIVEN = ProcessedLaw(1.0)
-"""Of rows that are probabilities already, told as their logarithms."""
+UNCHANGED_LAW = ProcessedLaw(1.0)
+"""The law for rows that are logarithms of probabilities: it changes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
-    """What every round of a recording owes."""
+    """What every round of a recording must hand over."""
 
     law: Law
     evidence: bool
-    """Whether drafted tokens come with the rows they were drawn and judged by."""
+    """Whether drafted tokens must come with the rows by which they were drawn and judged."""
     lawless: bool
-    """Whether drafts are looked up and have no law."""
+    """Whether drafts are looked up, so that they have no law."""
 
 
 class OpenRound:
     """One round, between the start and the end of its `with` block.
 
-    A round that an error cut short is left out: nobody knows what it committed.
+    A round that an error cut short is not recorded: what it committed is not known.
     """
 
     def __init__(
@@ -59,7 +66,7 @@ class OpenRound:
         self._lengths: tuple[int | None, int | None] = (None, None)
         self._forwards = (1, 0)
         self.open = False
-        """Whether its `with` block is being run through."""
+        """Whether its `with` block is running."""
 
     def __enter__(self) -> Self:
         self._watch.begin()
@@ -74,12 +81,12 @@ class OpenRound:
     ) -> None:
         self.open = False
         if error is None:
-            self._play(self._played(), None if self._target is None else self._raw)
+            self._play(self._make_played_round(), None if self._target is None else self._raw)
 
     def span(self, name: str) -> AbstractContextManager[None]:
         """Time a part of the round: draft, verify, accept, rollback. Parts may be nested.
 
-        Each name of an outer part is a column over the whole run: a capture has 32 at most.
+        Use few names: each name of an outer part becomes a column, and a capture has 32 at most.
         """
         return self._watch.span(name)
 
@@ -95,64 +102,71 @@ class OpenRound:
         asked: int | None = None,
         certain: bool = False,
     ) -> None:
-        """Tell what was drafted, and the rows it was drawn and judged by.
+        """Record the drafted tokens, and the rows by which they were drawn and judged.
 
-        tokens: [N] ids, parents before children. parents: [N] index of the token each follows, -1
-        the last committed one; None for a chain. asked: K, where fewer were drafted.
-        target_logits: [N+1, vocab] raw; row 0 answers the last committed token, row i+1 drafted
-        token i. draft_logits: [N, vocab] raw, of each token's place. certain: the drafts have no
-        law, they are looked up or mere first choices: each is all of its mass.
-        target_probs, draft_probs: in the place of both, the probabilities after temperature and
-        truncation, where only those are at hand; the raw laws are not rechecked then. A draft with
-        a temperature or filters of its own needs them: raw rows of both models are read by the
-        run's temperature, top_k and top_p, and its draws would look unfair.
+        tokens: [N] ids, parents before children. parents: [N] index of each token's parent, -1 for
+        the last committed token; None for a chain. asked: K, if fewer tokens were drafted.
+        target_logits: [N+1, vocab] raw; row 0 follows the last committed token, row i+1 drafted
+        token i. draft_logits: [N, vocab] raw, from which each token was drawn. certain: the drafts
+        were not drawn but looked up, or are first choices, so each has probability 1.
+        target_probs, draft_probs: probabilities after temperature and truncation, in place of both
+        logits. The raw laws are not rechecked then. A draft with a temperature or filters of its
+        own needs them: raw rows of both models are read with the run's temperature, top_k and
+        top_p, and its draws would look unfair.
 
-        Raises UsageError where rows are missing or do not fit, or a token has no place in them.
+        Raises UsageError if rows are missing or have a wrong shape, or lack a token's column.
         """
-        self._tokens = ids(tokens, "drafted")
-        self._parents = None if parents is None else ordered(parents, len(self._tokens))
-        self._asked, self._raw = known(asked, "asked"), target_probs is None and draft_probs is None
+        self._tokens = read_ids(tokens, "drafted")
+        self._parents = None if parents is None else read_parents(parents, len(self._tokens))
+        self._asked, self._raw = (
+            read_optional_count(asked, "asked"),
+            target_probs is None and draft_probs is None,
+        )
         if not self._raw:
             if target_logits is not None or draft_logits is not None:
                 hint = "pass the logits of both models, or the probabilities of both"
                 raise UsageError("a round came with logits and with probabilities", hint)
-            target_logits = logs(target_probs, "target")
-            draft_logits = logs(draft_probs, "draft")
-        self._target = rows(target_logits, "target", len(self._tokens) + 1)
-        self._draft = rows(draft_logits, "draft", len(self._tokens))
+            target_logits = log_probs(target_probs, "target")
+            draft_logits = log_probs(draft_probs, "draft")
+        self._target = copy_rows(target_logits, "target", len(self._tokens) + 1)
+        self._draft = copy_rows(draft_logits, "draft", len(self._tokens))
         self._check(certain=certain)
         self._share_vocabulary()
-        inside(self._tokens, "drafted", self._target)
+        check_vocabulary(self._tokens, "drafted", self._target)
 
     def verdict(self, accepted: int | Sequence[int], emitted: Sequence[int]) -> None:
-        """Tell how many drafts stand, of a tree which, and all that the round commits, in order.
+        """Record which drafts were accepted, and the tokens that the round commits, in order.
 
-        accepted: a count, or the indices of the path; without the correction or bonus. emitted:
-        ids, the correction or bonus last.
+        accepted: a count, or for a tree the indices of the path; without the correction or bonus.
+        emitted: token ids, the correction or bonus last.
 
-        Raises UsageError where more stand than were drafted, or a token has no place in the rows.
+        Raises UsageError if more tokens were accepted than drafted, or the rows lack a token's
+        column.
         """
-        self._verdict = chosen(accepted), ids(emitted, "emitted")
-        self._fits(*self._verdict)
+        self._verdict = read_path(accepted), read_ids(emitted, "emitted")
+        self._check_verdict(*self._verdict)
 
     def lengths(self, *, target: int | None = None, draft: int | None = None) -> None:
-        """Tell how many tokens each cache holds after the rollback; None: not known."""
-        self._lengths = known(target, "the target's length"), known(draft, "the draft's length")
+        """Record how many tokens each cache holds after the rollback; None: not known."""
+        self._lengths = (
+            read_optional_count(target, "the target's length"),
+            read_optional_count(draft, "the draft's length"),
+        )
 
     def forwards(self, *, target: int = 1, draft: int = 0) -> None:
-        """Tell how many forward passes the round took of each model."""
-        self._forwards = counted(target, "target forwards"), counted(draft, "draft forwards")
+        """Record how many forward passes of each model the round took."""
+        self._forwards = read_count(target, "target forwards"), read_count(draft, "draft forwards")
 
-    def _fits(self, path: Sequence[int], emitted: Sequence[int]) -> None:
+    def _check_verdict(self, path: Sequence[int], emitted: Sequence[int]) -> None:
         count = len(self._tokens)
         if any(not 0 <= node < count for node in path):
-            title = f"{len(path)} drafts are said to stand, {path}, of {count} drafted tokens"
+            title = f"{len(path)} drafts were accepted, {path}, of {count} drafted tokens"
             raise UsageError(title, "call drafted first; leave out the correction or bonus")
-        inside(emitted, "emitted", self._target)
+        check_vocabulary(emitted, "emitted", self._target)
 
     def _check(self, *, certain: bool) -> None:
         if self._target is None and min(self._tokens, default=0) < 0:
-            hint = "leave out what stands for a draft that was not made"
+            hint = "leave out numbers that mark a draft that was not made"
             raise UsageError(f"drafted token {min(self._tokens)} is no id", hint)
         if not self._tokens or not self._duty.evidence:
             return
@@ -160,22 +174,22 @@ class OpenRound:
             hint = "pass target_logits, or record with detail='rounds': counts and times only"
             raise UsageError("a round's drafts came without the target's rows", hint)
         if self._draft is None and not (certain or self._duty.lawless or self._duty.law.greedy):
-            hint = "pass draft_logits, or certain=True where drafts are looked up and have no law"
+            hint = "pass draft_logits, or certain=True if drafts are looked up and not drawn"
             raise UsageError("a round's drafts came without the law they were drawn from", hint)
 
     def _share_vocabulary(self) -> None:
-        """Cut both models' rows to the ids they share: one may be padded further."""
+        """Cut both models' rows to the ids they share: one model may have more padding."""
         if self._target is not None and self._draft is not None:
             shared = min(self._target.shape[-1], self._draft.shape[-1])
             self._target, self._draft = self._target[:, :shared], self._draft[:, :shared]
 
-    def _played(self) -> PlayedRound:
+    def _make_played_round(self) -> PlayedRound:
         if self._verdict is None:
             hint = "call verdict(accepted, emitted) before the round's block ends"
             raise UsageError("a round ended without a verdict", hint)
         target = torch.zeros(len(self._tokens) + 1, 1) if self._target is None else self._target
         path, emitted = self._verdict
-        self._fits(path, emitted)  # drafted may have come after the verdict
+        self._check_verdict(path, emitted)  # drafted may have come after the verdict
         chain = list(range(-1, len(self._tokens) - 1))
         return PlayedRound(
             context=self._context,
@@ -198,7 +212,7 @@ class OpenRound:
         )
 
     def _proposal(self, device: torch.device) -> Proposal:
-        law = self._duty.law if self._raw or self._duty.law.greedy else AS_GIVEN
+        law = self._duty.law if self._raw or self._duty.law.greedy else UNCHANGED_LAW
         drawn = self._draft is not None and not law.greedy
         parents = self._parents
         return Proposal(

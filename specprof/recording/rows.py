@@ -1,4 +1,4 @@
-"""Rows of logits as a user hands them over: checked, copied, made tensors."""
+"""Rows of logits as a user hands them over: checks, copies and converts them to tensors."""
 
 import torch
 
@@ -6,33 +6,35 @@ from specprof.errors import NOT_FINITE, SpecprofError, UsageError
 from specprof.recording.models import Rows
 
 
-def rows(given: Rows, whose: str, count: int) -> torch.Tensor | None:
-    """Return [count, vocab] of what was given, a copy: a loop may write over its buffers.
+def copy_rows(given: Rows, whose: str, count: int) -> torch.Tensor | None:
+    """Return a copy of the rows, [count, vocab]: the loop may write over its own buffers.
 
-    Raises UsageError where there are other rows than `count`, SpecprofError at a NaN.
+    Raises UsageError if there are not `count` rows, SpecprofError if one holds a NaN.
     """
     if given is None:
         return None
-    found = tensor(given, whose).detach().clone()
+    found = to_tensor(given, whose).detach().clone()
     if found.ndim == 3 and found.shape[0] == 1:  # noqa: PLR2004 - a batch of one
         found = found[0]
     if found.ndim != 2 or found.shape[0] != count:  # noqa: PLR2004 - rows, vocabulary
         title = f"the {whose}'s rows have the shape {list(found.shape)}"
-        raise UsageError(title, f"{count} rows are due, of the whole vocabulary: {due(whose)}")
+        raise UsageError(
+            title, f"pass {count} rows over the whole vocabulary: {describe_due_rows(whose)}"
+        )
     if bool(found.isnan().any()):
-        raise SpecprofError(f"the {whose}'s {NOT_FINITE}", "what was recorded is kept")
+        raise SpecprofError(f"the {whose}'s {NOT_FINITE}", "the rounds recorded before are kept")
     return found
 
 
-def due(whose: str) -> str:
-    """Say which rows are due."""
+def describe_due_rows(whose: str) -> str:
+    """Return which rows are needed, in words."""
     if whose == "target":
-        return "after the last committed token, then after each drafted one"
-    return "of each drafted token's place"
+        return "the logits after the last committed token, then after each drafted token"
+    return "the logits that each drafted token was drawn from"
 
 
-def tensor(given: Rows, whose: str) -> torch.Tensor:
-    """Return rows as a tensor; raise UsageError where they are none."""
+def to_tensor(given: Rows, whose: str) -> torch.Tensor:
+    """Return rows as a tensor; raise UsageError if they can't become one."""
     try:
         return torch.as_tensor(given)
     except (TypeError, ValueError, RuntimeError) as trouble:
@@ -40,15 +42,15 @@ def tensor(given: Rows, whose: str) -> torch.Tensor:
         raise UsageError(title, "pass a tensor, an array, or lists of one length") from trouble
 
 
-def logs(probs: Rows, whose: str) -> torch.Tensor | None:
+def log_probs(probs: Rows, whose: str) -> torch.Tensor | None:
     """Return logits whose softmax at temperature 1 is [n, vocab] `probs`.
 
-    Raises UsageError at a negative probability, or a row without any.
+    Raises UsageError if a probability is negative, or a row sums to 0.
     """
     if probs is None:
         return None
-    found = tensor(probs, whose).detach().float()
+    found = to_tensor(probs, whose).detach().float()
     if bool((found < 0).any()) or bool((found.sum(-1) <= 0).any()):
         title = f"the {whose}'s probabilities are negative, or a row of them sums to 0"
-        raise UsageError(title, "pass what the softmax gave, after temperature and truncation")
+        raise UsageError(title, "pass the softmax's result, after temperature and truncation")
     return found.log()

@@ -48,7 +48,7 @@ class DynamicTree(Shape):
         `branch` candidates of each level are expanded, and none of the last level.
         """
         asked = msgspec.structs.replace(settings, depth=depth)
-        return max(limits.drafted_at_most(asked), limits.expanded_at_most(asked))
+        return max(limits.max_drafted(asked), limits.max_expanded(asked))
 
     def grow(self, draft: Decoder, fed: torch.Tensor, depth: int) -> Proposal:
         """Feed [n] the tokens the draft lacks, then try up to `depth` levels, one a step."""

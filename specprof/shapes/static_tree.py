@@ -33,12 +33,12 @@ class StaticTree(Shape):
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
-        self.widths = limits.widths(parts.settings)
+        self.widths = limits.read_widths(parts.settings)
 
     @classmethod
     def room(cls, settings: Settings, depth: int) -> int:
         """Return the tree's nodes: the target is fed them all, the draft all but the last level."""
-        return limits.drafted_at_most(msgspec.structs.replace(settings, depth=depth))
+        return limits.max_drafted(msgspec.structs.replace(settings, depth=depth))
 
     def grow(self, draft: Decoder, fed: torch.Tensor, depth: int) -> Proposal:
         """Feed [n] the tokens the draft lacks, then draft up to `depth` levels, one a step."""

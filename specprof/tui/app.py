@@ -22,7 +22,7 @@ from textual.worker import get_current_worker
 
 from specprof.analysis.columns import Columns
 from specprof.analysis.tables import Ints
-from specprof.capture import ruined
+from specprof.capture import no_result_error
 from specprof.diagnosis.diagnose import Diagnosis, findings_so_far
 from specprof.errors import CaptureUnreadable, SpecprofError
 from specprof.tui.follow import Follower, Reading
@@ -301,7 +301,7 @@ def show(
         raise trouble
     damage = app.reading.columns.unreadable if app.reading and child is None else None
     if damage and not app.return_code:
-        raise ruined(path, damage)
+        raise no_result_error(path, damage)
     # Textual has printed its own crash by now; the exit code 0 of the run must not hide it.
     return code or app.return_code or 0
 

@@ -14,9 +14,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from specprof.analysis.columns import Columns
-from specprof.capture import CaptureReader, no_collection, no_line, replaced, unreadable
+from specprof.capture import (
+    CaptureReader,
+    no_line_error,
+    replaced_error,
+    unreadable_error,
+    without_garbage_collection,
+)
 from specprof.errors import CaptureReplaced
-from specprof.locking import is_locked, this_boot
+from specprof.locking import is_locked, read_boot_id
 from specprof.reading import open_regular, read_end
 from specprof.tui.snapshot import ENDED, Lost, State
 
@@ -101,10 +107,10 @@ class Follower:
                 self._file = open_regular(self.path)
             except FileNotFoundError as trouble:
                 if self._alive is None:
-                    raise unreadable(self.path, trouble) from trouble
+                    raise unreadable_error(self.path, trouble) from trouble
                 return None
             except OSError as trouble:
-                raise unreadable(self.path, trouble) from trouble
+                raise unreadable_error(self.path, trouble) from trouble
             weakref.finalize(self, self._file.close)
         return self._file
 
@@ -131,7 +137,7 @@ class Follower:
             return alive or locked
         boot = self._columns.header.locked_on if self._columns.header else None
         seen = (
-            boot is not None and boot == this_boot()
+            boot is not None and boot == read_boot_id()
         )  # else the lock is no evidence on this machine
         return False if seen and locked is False else None
 
@@ -195,15 +201,15 @@ class _Silence:
 def read_all(path: Path) -> Reading:
     """Read a capture up to its present end. Raises CaptureUnreadable where it is no capture."""
     follower = Follower(path)
-    with no_collection():
+    with without_garbage_collection():
         reading = follower.read()
         end = follower.size
         while reading.more and follower.taken < end:
             reading = follower.read()
     if reading.lost == "overwritten":
-        raise replaced(path)
+        raise replaced_error(path)
     if reading.columns.header is None:
-        raise no_line(path)
+        raise no_line_error(path)
     return reading
 
 

@@ -8,7 +8,7 @@ import signal
 import sys
 from subprocess import Popen, TimeoutExpired
 
-from specprof.endings import close, on_signals
+from specprof.endings import close_child, handle_signals
 from specprof.errors import INTERRUPTED
 
 PATIENCE_S = 30.0
@@ -25,11 +25,11 @@ def end_without_terminal(
 
     def leave(number: int, _frame: object) -> None:
         if child is not None:
-            close(child)
+            close_child(child)
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(signal.Signals(number))
 
-    return on_signals(leave, (signal.SIGHUP,))
+    return handle_signals(leave, (signal.SIGHUP,))
 
 
 def stop_child(child: Popen[bytes], *, patience_s: float = PATIENCE_S) -> int:

@@ -12,7 +12,7 @@ from specprof.errors import STOPPED
 from specprof.pocket import PREFIX, folder, members
 from specprof.reading import is_regular, read_text
 from specprof.records import Header
-from specprof.tokenizer_file import for_decoding, trouble_with
+from specprof.tokenizer_file import find_trouble, keep_decoder_only
 from specprof.tui.snapshot import ids_only
 
 _WORD_START = "▁"  # how SentencePiece writes a leading space
@@ -37,7 +37,7 @@ def _load_decoder(path: Path) -> Callable[[int], str]:
 
     try:
         written = read_text(path, LARGEST_TOKENIZER_BYTES)
-        needed = None if trouble_with(written) else for_decoding(written)
+        needed = None if find_trouble(written) else keep_decoder_only(written)
         if needed is None:
             return ids_only
         tokenizer = Tokenizer.from_str(needed)

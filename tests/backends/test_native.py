@@ -15,7 +15,7 @@ from specprof.engine.batch import steps
 from specprof.errors import EnvironmentMissing, SpecprofError, UsageError
 from specprof.plan import acceptance_in_force, stops
 from specprof.records import Burst, Header, Note, Plain, Prefill, Recheck, Round, Sample
-from specprof.settings import EVIDENT, RunSpec, Settings
+from specprof.settings import EVIDENCE_DETAILS, RunSpec, Settings
 
 
 def last_rounds(found):
@@ -160,7 +160,7 @@ def test_detail_levels_record_what_they_say(pair, detail):
     assert bool(rounds) == (detail != "off")
     assert all(one.rounds > 0 for one in kind(found, Burst))
     seen = any(drafted.seen for one in rounds for drafted in one.drafted)
-    assert seen == (detail in EVIDENT)
+    assert seen == (detail in EVIDENCE_DETAILS)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SpecprofError("broken", "mend it")])

@@ -94,7 +94,7 @@ def test_a_setting_is_explained_as_it_is_given(name):
     """As a profile writes it, or as an option; with the words it can be and its default."""
     told = specprof(name).stdout
     field = name.replace("-", "_")
-    assert told == f"{field}: {plan.described()[field]}\n"
+    assert told == f"{field}: {plan.describe_settings()[field]}\n"
     assert f"--set {field}=VALUE" in told
 
 
@@ -102,7 +102,7 @@ def test_a_setting_called_like_a_member_is_explained_beside_it():
     """`block` is a rule of acceptance, and what a windowed cache evicts at once."""
     member, setting = specprof("block").stdout.split("\n\nblock: ")
     assert member == f"block: {registry.member('acceptance', 'block').docstring}"
-    assert setting.startswith("Cache `sink-window`: evicted at once")
+    assert setting.startswith("Cache `sink-window`: tokens evicted at once")
 
 
 def test_explaining_loads_no_heavy_package():

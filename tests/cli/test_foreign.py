@@ -299,5 +299,5 @@ def test_a_log_is_not_written_through_a_link(tmp_path):
 
     (tmp_path / "run.jsonl.log").symlink_to(tmp_path / "outside")
     with pytest.raises(UsageError, match="it is a link"):
-        writing.fresh(tmp_path / "run.jsonl.log")
+        writing.open_fresh(tmp_path / "run.jsonl.log")
     assert not (tmp_path / "outside").exists()

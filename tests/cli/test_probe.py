@@ -82,7 +82,7 @@ def test_auto_says_why_it_makes_no_probe(pair, capture, tmp_path):
 def test_settings_survive_the_command_line(settings):
     """Every field is named, and read back as it was."""
     given = dict(line.split("=", 1) for line in as_set_arguments(settings))
-    read = {field: plan.typed(field, text) for field, text in given.items()}
+    read = {field: plan.parse_value(field, text) for field, text in given.items()}
     assert plan.override(Profile(name="x"), **read).run == settings
 
 
@@ -95,7 +95,7 @@ def test_a_probe_runs_in_a_process_of_its_own(pair, tmp_path):
     header = msgspec.structs.replace(recorded[0], created="2026-01-01T00:00:00+00:00")
     captures.write(path, [header, *recorded[1:]])
     command = [sys.executable, "-m", "specprof", "diagnose", str(path), "--json"]
-    command += ["--probe", "self-draft", *trust.options([header.spec.settings])]
+    command += ["--probe", "self-draft", *trust.list_allow_options([header.spec.settings])]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr
     (told,) = json.loads(ended.stdout)["diagnoses"]

@@ -43,7 +43,7 @@ def test_its_name_can_be_typed(member):
     topic, _, name = member.name.rpartition("/")
     assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name)
     assert re.fullmatch(r"[a-z]*", topic)
-    assert not topic or member.kind in registry.BY_TOPIC
+    assert not topic or member.kind in registry.TOPIC_KINDS
 
 
 def test_no_name_is_given_twice():
@@ -51,8 +51,8 @@ def test_no_name_is_given_twice():
     found = Counter(
         (kind, path.relative_to(folder).with_suffix("").as_posix().replace("_", "-"))
         for kind in registry.FOLDERS
-        for folder in registry._folders(kind, ())
-        for path in registry._files(kind, folder)
+        for folder in registry._member_folders(kind, ())
+        for path in registry._member_files(kind, folder)
     )
     assert [name for name, count in found.items() if count > 1] == []
     assert set(found) == {(each.kind, each.name) for each in MEMBERS}
@@ -81,5 +81,5 @@ def test_a_rule_explains_itself_under_the_headings(member):
 def test_the_shipped_folders_hold_only_kinds():
     """A misspelt folder in `plugins/` would be searched by nobody."""
     kinds = {Path(folder).name for folder in registry.FOLDERS.values()}
-    folders = {each.name for each in registry.shipped("plugins").iterdir() if each.is_dir()}
+    folders = {each.name for each in registry.shipped_folder("plugins").iterdir() if each.is_dir()}
     assert folders - {"__pycache__"} <= kinds

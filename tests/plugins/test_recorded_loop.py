@@ -18,7 +18,7 @@ SUSPECTS = {
 
 @pytest.fixture(scope="module")
 def example():
-    path = registry.shipped("plugins") / "recorded_loop.py"
+    path = registry.shipped_folder("plugins") / "recorded_loop.py"
     spec = importlib.util.spec_from_file_location("recorded_loop", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -8,7 +8,7 @@ import tiny
 from specprof.engine.sampling import ProcessedLaw
 from specprof.errors import UsageError
 from specprof.extend import Acceptance
-from specprof.recording.models import Answers, loaded, named, reference
+from specprof.recording.models import Answers, as_loaded, make_reference, model_name
 from specprof.settings import Settings
 
 
@@ -22,24 +22,27 @@ def test_a_function_answers_as_a_model_does():
 def test_other_rows_than_asked_for_are_refused():
     """A function that answers the last token alone can't recheck a text."""
     short = Answers(lambda ids: loops.TARGET[ids[-1:]])
-    with pytest.raises(UsageError, match=r"asked for 3 tokens and got \[1, 12\]"):
+    with pytest.raises(UsageError, match=r"passed 3 tokens and got rows \[1, 12\]"):
         short(torch.tensor([[3, 4, 5]]), use_cache=False, logits_to_keep=2)
 
 
 def test_names_and_facts():
     """A checkpoint's own name, a function's, a mere string; facts of real models only."""
     model = tiny.model("llama")
-    assert named("big") == "big"
-    assert named(loops.target) == "target"
-    assert named(model) == "LlamaForCausalLM"
-    assert loaded(model).facts.vocabulary == tiny.VOCABULARY
-    assert loaded(loops.target) is loaded("big") is None
+    assert model_name("big") == "big"
+    assert model_name(loops.target) == "target"
+    assert model_name(model) == "LlamaForCausalLM"
+    assert as_loaded(model).facts.vocabulary == tiny.VOCABULARY
+    assert as_loaded(loops.target) is as_loaded("big") is None
 
 
 def test_a_draft_that_is_a_name_says_nothing():
     """Its law is not made up; without any draft the drafted tokens are all there is."""
     rest = Settings(temperature=1.0), ProcessedLaw(1.0), Acceptance
-    assert reference("big", None, *rest) is None
-    mute, alone = reference(loops.target, "small", *rest), reference(loops.target, None, *rest)
+    assert make_reference("big", None, *rest) is None
+    mute, alone = (
+        make_reference(loops.target, "small", *rest),
+        make_reference(loops.target, None, *rest),
+    )
     assert (mute.draft, mute.certain) == (None, False)
     assert (alone.draft, alone.certain) == (None, True)

@@ -111,7 +111,7 @@ def test_drafts_told_behind_the_verdict_are_held_to_it(log):
             now.verdict(2, [4, 5, 6])
             now.drafted([4], **ROWS)
 
-    with pytest.raises(UsageError, match=r"2 drafts are said to stand, .* of 1 drafted tokens"):
+    with pytest.raises(UsageError, match=r"2 drafts were accepted, .* of 1 drafted tokens"):
         slip()
 
 

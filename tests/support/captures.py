@@ -10,7 +10,7 @@ from specprof.backends.synthetic import Synthetic
 from specprof.bounds import Damaged
 from specprof.capture import Capture
 from specprof.capture_writer import CaptureWriter
-from specprof.locking import this_boot
+from specprof.locking import read_boot_id
 from specprof.records import (
     Burst,
     End,
@@ -40,7 +40,7 @@ def _events(fault: str, chosen: Settings) -> tuple[Event, ...]:
     """Return them, made once: events are frozen, and tests ask for the same run again and again."""
     spec = RunSpec(id="cell-1", profile="test", settings=chosen)
     header, *made = Synthetic(fault=fault).run(spec, ["specprof", "run"])
-    told = {"created": "2026-01-01T00:00:00+00:00", "locked_on": this_boot()}
+    told = {"created": "2026-01-01T00:00:00+00:00", "locked_on": read_boot_id()}
     header = replace(header, **told)  # as the writer tells it
     rounds = [each for each in made if isinstance(each, Round)]
     timed = [each for each in made if isinstance(each, Burst | Scored)]

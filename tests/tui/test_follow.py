@@ -17,7 +17,7 @@ from dashboards import diagnosis, walk
 from dashboards import until as shown
 from specprof.capture_writer import CaptureWriter
 from specprof.errors import CaptureUnreadable
-from specprof.locking import this_boot
+from specprof.locking import read_boot_id
 from specprof.plain import as_json as encoded
 from specprof.records import Round
 from specprof.tui import follow
@@ -103,7 +103,7 @@ def foreign(path):
 
 
 def unlocked(path):
-    path.write_bytes(path.read_bytes().replace(this_boot().encode(), b"another-boot", 1))
+    path.write_bytes(path.read_bytes().replace(read_boot_id().encode(), b"another-boot", 1))
     return path
 
 

@@ -22,7 +22,7 @@ from specprof.analysis.stats import Estimate, proportion
 from specprof.diagnosis.probes._runs import LAW_RULES, Changes, measure, vary
 from specprof.extend import Probe
 from specprof.findings import Clear, Family, Finding, Found, Outcome, Stage, Unknown
-from specprof.limits import READERS
+from specprof.limits import OVERLAP_DRAFTERS
 from specprof.records import Header
 from specprof.settings import Settings
 
@@ -42,7 +42,7 @@ class TemperatureExtremes(Probe):
     def runs(self, header: Header) -> list[Settings]:
         """Return a short run in a chain at that temperature, by the capture's own rule."""
         settings = header.spec.settings
-        if settings.drafter not in READERS:
+        if settings.drafter not in OVERLAP_DRAFTERS:
             return []
         rule = "auto" if settings.acceptance == "greedy" else settings.acceptance
         hot: Changes = {

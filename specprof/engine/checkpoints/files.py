@@ -18,8 +18,8 @@ from typing import Any, Protocol
 from safetensors import safe_open
 
 from specprof.amounts import LARGEST_TOKENIZER_BYTES
-from specprof.errors import in_a_line
-from specprof.reading import irregular, read_bytes
+from specprof.errors import summarise_error
+from specprof.reading import irregular_kind, read_bytes
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 MAX_CONFIG_BYTES, MAX_TEXT_BYTES = 2**24, LARGEST_TOKENIZER_BYTES
@@ -166,7 +166,7 @@ def _read_header(path: Path) -> Iterator[tuple[str, Tensor]]:
                 part = file.get_slice(name)
                 yield name, Tensor(str(part.get_dtype()), tuple(part.get_shape()))
     except Exception as trouble:
-        reason = in_a_line(trouble, (Exception,))
+        reason = summarise_error(trouble, (Exception,))
         raise Misfit(f"{path.name} is no whole safetensors file: {reason}") from trouble
 
 
@@ -180,7 +180,7 @@ def _check_kind(path: Path) -> None:
         found = path.stat()
     except OSError as trouble:
         raise Misfit(f"{path.name} can't be read: {trouble.strerror}") from trouble
-    if kind := irregular(found.st_mode):
+    if kind := irregular_kind(found.st_mode):
         raise Misfit(f"{path.name} is {kind}, no regular file")
     most = MAX_CONFIG_BYTES if path.name.endswith(CONFIG) else MAX_TEXT_BYTES
     if _is_read_whole(path.name) and found.st_size > most:

@@ -12,7 +12,7 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from specprof.engine.checkpoints.files import Misfit
-from specprof.errors import STOPPED, EnvironmentMissing, SpecprofError, in_a_line
+from specprof.errors import STOPPED, EnvironmentMissing, SpecprofError, summarise_error
 from specprof.narration import log_traceback
 
 PLAIN_ERRORS = (OSError, ValueError, ImportError)
@@ -54,7 +54,7 @@ def _refusal(trouble: BaseException, title: str, hint: str) -> EnvironmentMissin
     if isinstance(trouble, MemoryError | torch.OutOfMemoryError):
         hint = "use a smaller model, or --dtype bfloat16"
         return EnvironmentMissing(f"{title}: there is not enough memory", hint)
-    return EnvironmentMissing(f"{title}: {in_a_line(trouble, PLAIN_ERRORS)}", hint)
+    return EnvironmentMissing(f"{title}: {summarise_error(trouble, PLAIN_ERRORS)}", hint)
 
 
 def _is_bug(trouble: BaseException) -> bool:

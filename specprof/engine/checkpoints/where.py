@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from specprof import pocket
-from specprof.errors import EnvironmentMissing, in_a_line
+from specprof.errors import EnvironmentMissing, summarise_error
 
 HUB_TIMEOUT_S = 5.0
 """Time for the hub's answer; its own client would try six times, over 23 s."""
@@ -49,7 +49,7 @@ def trouble_with_hub(name: str) -> str | None:
     except HfHubHTTPError:  # the request for a file will report the error
         return None
     except Exception as trouble:  # noqa: BLE001 - the client's transport may raise any error
-        return in_a_line(trouble, (Exception,))
+        return summarise_error(trouble, (Exception,))
     return None
 
 

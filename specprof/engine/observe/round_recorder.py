@@ -17,7 +17,7 @@ from specprof.engine.loop import PlayedRound
 from specprof.engine.observe.evidence import RoundEvidence, drafted_tokens, observe, read_evidence
 from specprof.extend import Acceptance, Depth, Law
 from specprof.records import Round
-from specprof.settings import EVIDENT, Detail
+from specprof.settings import EVIDENCE_DETAILS, Detail
 
 MOST = 32
 """Rounds that wait at most; more would save no time worth having."""
@@ -132,7 +132,7 @@ class RoundRecorder:
         """Queue the evidence of all rounds that wait."""
         waiting = self._waiting
         drafted = [one.played for one in waiting if one.played.drafted]
-        evident = drafted and self.detail in EVIDENT
+        evident = drafted and self.detail in EVIDENCE_DETAILS
         numbers = observe(drafted, self.law, self.acceptance) if evident else None
         if waiting:
             self._observed.append((waiting, numbers))

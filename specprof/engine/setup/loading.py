@@ -22,11 +22,11 @@ from specprof.engine.checkpoints.numbers import shorten_value
 from specprof.engine.checkpoints.survey import Survey, survey
 from specprof.engine.fits import check_loads
 from specprof.engine.setup.tokens import refuse_running_tokenizer, token_ids
-from specprof.errors import NOT_FINITE, EnvironmentMissing, UsageError, in_a_line
+from specprof.errors import NOT_FINITE, EnvironmentMissing, UsageError, summarise_error
 from specprof.reading import read_text
 from specprof.records import ModelFacts
 from specprof.settings import Settings
-from specprof.tokenizer_file import trouble_with, trouble_with_added
+from specprof.tokenizer_file import find_added_trouble, find_trouble
 
 transformers_logging.disable_progress_bar()  # the run narrates itself, one line at a time
 
@@ -237,7 +237,7 @@ def device_for(asked: str) -> torch.device:
         device = torch.empty(1, device=torch.device(asked)).device  # with its index
         torch.Generator(device)
     except Exception as trouble:
-        reason = in_a_line(trouble, (Exception,))
+        reason = summarise_error(trouble, (Exception,))
         hint = "use --device cpu, or install the torch build for your accelerator (see README)"
         raise EnvironmentMissing(f"can't use device {asked!r}: {reason}", hint) from trouble
     if device.type != "cpu" and device.index is not None:
@@ -307,8 +307,8 @@ def _check_tokenizer(surveyed: Survey) -> None:
     if "fast_tokenizer_files" in written:  # what transformers would read instead
         raise Misfit(f"its {TOKENIZER_CONFIG} names other files to be read in place of {TOKENIZER}")
     path = surveyed.files.path(TOKENIZER)
-    trouble = trouble_with_added(written) or (
-        None if path is None else trouble_with(read_text(path, LARGEST_TOKENIZER_BYTES))
+    trouble = find_added_trouble(written) or (
+        None if path is None else find_trouble(read_text(path, LARGEST_TOKENIZER_BYTES))
     )
     if trouble:
         raise Misfit(trouble)

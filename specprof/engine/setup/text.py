@@ -14,7 +14,7 @@ from pydoc_data import topics
 from typing import Any
 
 from specprof.engine.setup.tokens import token_ids
-from specprof.errors import EnvironmentMissing, UsageError, in_a_line
+from specprof.errors import EnvironmentMissing, UsageError, summarise_error
 from specprof.pocket.corpus import held_out_text
 from specprof.reading import read_text
 from specprof.settings import Settings
@@ -138,7 +138,7 @@ def _read_dataset(name: str, context: int) -> str:
                 break
     except (OSError, ValueError, RuntimeError) as trouble:
         hint = "check the name (name[:config]) and the network, or use --text FILE"
-        reason = in_a_line(trouble, (Exception,))
+        reason = summarise_error(trouble, (Exception,))
         raise EnvironmentMissing(f"can't read dataset {name!r}: {reason}", hint) from trouble
     return "\n\n".join(texts)
 

@@ -7,7 +7,7 @@ run. So a thread of its own tokenises, and the caller waits for that thread unti
 import threading
 from typing import Any
 
-from specprof.errors import EnvironmentMissing, in_a_line
+from specprof.errors import EnvironmentMissing, summarise_error
 
 MAX_WAIT_S = 60.0
 """The limit for a short text."""
@@ -43,7 +43,7 @@ def token_ids(tokenizer: Any, text: str) -> Any:  # noqa: ANN401 - transformers 
         title = f"its tokenizer takes more than {most_s:.0f} s for {len(text):,} characters"
         raise EnvironmentMissing(title, HINT)
     if raised and not isinstance(raised[0], Exception):  # a panic of Rust's is no Exception
-        title = f"its tokenizer can't read a text: {in_a_line(raised[0])}"
+        title = f"its tokenizer can't read a text: {summarise_error(raised[0])}"
         raise EnvironmentMissing(title, HINT) from raised[0]
     if raised:
         raise raised[0]

@@ -96,8 +96,8 @@ def _logit_rows(settings: Settings) -> int:
     """Return the most rows of logits that one sequence holds at once."""
     if settings.workload == "ppl":
         return min(settings.score_step, settings.context)
-    expanded = limits.expanded_at_most(settings) if settings.shape == "dynamic-tree" else 0
-    return limits.drafted_at_most(settings) + expanded + 1
+    expanded = limits.max_expanded(settings) if settings.shape == "dynamic-tree" else 0
+    return limits.max_drafted(settings) + expanded + 1
 
 
 class _Decoders:

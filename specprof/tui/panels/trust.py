@@ -2,7 +2,7 @@
 
 from rich.cells import cell_len
 
-from specprof.plain import counted
+from specprof.plain import format_count
 from specprof.records import Header
 from specprof.tui.figures import clock, count, percent, rate, ratio
 from specprof.tui.sheet import Ink, Sheet, safe
@@ -37,7 +37,7 @@ def draw_trust(sheet: Sheet, snapshot: Snapshot) -> None:
     x = sheet.write(x, 0, state, ink)
     sheet.write(x + 2, 0, _describe_run(snapshot.columns.header), "strong")
     progress = f"  {_describe_progress(snapshot)}"
-    damaged = f"  {counted(snapshot.damaged, 'damaged line')}" if snapshot.damaged else ""
+    damaged = f"  {format_count(snapshot.damaged, 'damaged line')}" if snapshot.damaged else ""
     sheet.write_right(sheet.width - cell_len(damaged), 0, progress, "plain")
     sheet.write_right(sheet.width, 0, damaged, "bad")
     items = _doubt_items(snapshot) + _result_items(snapshot) + _trust_items(snapshot)

@@ -10,7 +10,7 @@ from specprof.engine.checkpoints import guard
 from specprof.engine.checkpoints.files import Misfit
 from specprof.engine.checkpoints.guard import explain_errors
 from specprof.errors import EnvironmentMissing, UsageError
-from specprof.narration import aside
+from specprof.narration import log_libraries
 
 
 class Panic(BaseException):
@@ -72,7 +72,7 @@ def test_what_a_library_raises_where_we_call_it_is_the_library_s():
 def test_the_log_says_where_an_error_came_from(tmp_path):
     """The user sees a line; whoever debugs sees the whole of it."""
     log = tmp_path / "a.jsonl.log"
-    with pytest.raises(EnvironmentMissing), aside(log), explain_errors("x", "do this"):
+    with pytest.raises(EnvironmentMissing), log_libraries(log), explain_errors("x", "do this"):
         json.loads("{")
     assert "Traceback" in log.read_text()
     assert "json/decoder.py" in log.read_text()
@@ -81,7 +81,7 @@ def test_the_log_says_where_an_error_came_from(tmp_path):
 def test_a_refusal_of_ours_needs_no_log(tmp_path):
     """A Misfit says all there is to say."""
     log = tmp_path / "a.jsonl.log"
-    with pytest.raises(EnvironmentMissing), aside(log), explain_errors("x", "do this"):
+    with pytest.raises(EnvironmentMissing), log_libraries(log), explain_errors("x", "do this"):
         raise Misfit("it is odd")
     assert not log.exists()
 

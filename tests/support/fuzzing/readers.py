@@ -98,7 +98,7 @@ def read_profile(path: Path) -> str:
     profile = plan.read_profile(str(path))
     plan.expand(profile)
     if profile.quick:
-        plan.expand(plan.quickened(profile))
+        plan.expand(plan.apply_quick(profile))
     return ""
 
 
@@ -107,7 +107,7 @@ def read_index(path: Path) -> str:
     folder = path.parent / "sweep"
     folder.mkdir(exist_ok=True)
     (folder / sweep.INDEX).write_bytes(path.read_bytes())
-    for run in sweep.resumed(folder).runs:
+    for run in sweep.resume_index(folder).runs:
         place = Path(os.path.normpath(folder / run.file))
         if place.parent != folder or place.name == sweep.INDEX:
             raise Bad("a file outside the folder", repr(run.file))

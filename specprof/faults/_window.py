@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class WindowFault(Fault):
     """Changes each placement of each target's window; lengths stay right, the draft clean."""
 
-    stage: ClassVar[dict[str, Value]] = {
+    settings: ClassVar[dict[str, Value]] = {
         "cache": "sink-window",
         "draft_cache": "dense",
         "window": 252,

@@ -12,7 +12,7 @@ from specprof.engine.batch import steps
 from specprof.engine.fault import Fault
 from specprof.engine.setup.wiring import wire
 from specprof.errors import SpecprofError
-from specprof.faults._stage import staged
+from specprof.faults._settings import drill_settings
 
 FAULTS = list(registry.members("fault").values())
 IDS = [each.name for each in FAULTS]
@@ -34,7 +34,7 @@ def test_it_says_where_it_was_seen_and_what_it_does(member):
 def test_nothing_is_broken_afterwards(member):
     """The same parts, broken and let go of, decode what parts that never were broken do."""
     kind = registry.load(Fault, member)
-    settings = staged(kind, **SMALL)
+    settings = drill_settings(kind, **SMALL)
     run, sound = wire(settings), untouched(msgspec.json.encode(settings))
     with suppress(SpecprofError), kind().inject(run):  # a NaN ends a run, as it should
         decode(run)
@@ -58,4 +58,4 @@ def decode(run):
 @cache
 def untouched(settings):
     """Return what settings decode before any fault has been near them."""
-    return decode(wire(msgspec.json.decode(settings, type=type(staged(None)))))
+    return decode(wire(msgspec.json.decode(settings, type=type(drill_settings(None)))))

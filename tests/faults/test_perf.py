@@ -7,7 +7,7 @@ import pytest
 from broken import every, played, wired
 from drilled import drilled, fault
 from specprof.faults import _waits
-from specprof.faults._stage import staged
+from specprof.faults._settings import drill_settings
 from specprof.limits import check
 
 TARGET = [0.1, 0.2, 0.3, 0.4]
@@ -19,7 +19,7 @@ SLEEPERS = {
     "perf/host-sync-and-bookkeeping": ({()}, 30.0),
 }
 """Fault -> the spans its waits lie in, and their length in ms at two drafted tokens."""
-STAGED = ["perf/draft-cost-ratio", "perf/over-drafting-or-gating"]
+ALL_SETTINGS = ["perf/draft-cost-ratio", "perf/over-drafting-or-gating"]
 
 
 @pytest.mark.parametrize(("name", "expected"), SLEEPERS.items(), ids=list(SLEEPERS))
@@ -75,10 +75,10 @@ def test_a_saturated_batch_waits_for_every_token_of_every_sequence(family, monke
     assert {round(1000 * each) for each in waits} == {36, 18, 12}
 
 
-@pytest.mark.parametrize("name", STAGED)
+@pytest.mark.parametrize("name", ALL_SETTINGS)
 def test_a_case_that_is_all_settings_can_be_run(name):
-    """Its stage passes every limit."""
-    check(staged(fault(name)))
+    """Its settings pass every limit."""
+    check(drill_settings(fault(name)))
 
 
 def prefilled(run):

@@ -25,7 +25,7 @@ from specprof.settings import Value
 class TargetNotFiltered(Fault):
     """Only the draft's law is cut."""
 
-    stage: ClassVar[dict[str, Value]] = {"top_p": 0.8}
+    settings: ClassVar[dict[str, Value]] = {"top_p": 0.8}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Give the accept step a target whose law is the temperature's alone."""

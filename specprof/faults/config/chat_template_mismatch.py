@@ -35,7 +35,7 @@ LENGTH = 120
 class ChatTemplateMismatch(Fault):
     """Two renderings of one prompt."""
 
-    stage: ClassVar[dict[str, Value]] = {"context": 200}
+    settings: ClassVar[dict[str, Value]] = {"context": 200}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:

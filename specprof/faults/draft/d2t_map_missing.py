@@ -27,7 +27,7 @@ from specprof.settings import Value
 class D2tMapMissing(Fault):
     """Offsets of nothing."""
 
-    stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
+    settings: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:

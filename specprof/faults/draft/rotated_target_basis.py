@@ -26,7 +26,7 @@ from specprof.settings import Value
 class RotatedTargetBasis(Fault):
     """The same states, told otherwise."""
 
-    stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
+    settings: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:

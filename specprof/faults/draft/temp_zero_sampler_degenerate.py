@@ -26,7 +26,7 @@ from specprof.settings import Value
 class TempZeroSamplerDegenerate(Fault):
     """A special case that nobody tried."""
 
-    stage: ClassVar[dict[str, Value]] = {"temperature": 0.0}
+    settings: ClassVar[dict[str, Value]] = {"temperature": 0.0}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Draw from laws without mass."""

@@ -24,7 +24,7 @@ from specprof.settings import Value
 class TemperatureIgnored(Fault):
     """A greedy draft beside a sampled target."""
 
-    stage: ClassVar[dict[str, Value]] = {"acceptance": "exact-match"}
+    settings: ClassVar[dict[str, Value]] = {"acceptance": "exact-match"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Take first choices in every draft step."""

@@ -34,7 +34,7 @@ from specprof.settings import Value
 class AuxLayerOffByOne(Fault):
     """A configuration error: layers counted from another end."""
 
-    stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
+    settings: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Tap each target one layer off."""

@@ -27,7 +27,7 @@ from specprof.settings import Value
 class ConcatOrderOrNormStage(Fault):
     """The halves are exchanged."""
 
-    stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
+    settings: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:

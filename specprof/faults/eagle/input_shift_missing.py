@@ -31,7 +31,7 @@ from specprof.settings import Value
 class InputShiftMissing(Fault):
     """The head meets what a token became before it has read what came before."""
 
-    stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
+    settings: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Pair each head's prompt wrongly."""

@@ -27,7 +27,7 @@ from specprof.settings import Value
 class ResidualDroppedBeforeHead(Fault):
     """The sum's first term is lost."""
 
-    stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
+    settings: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:

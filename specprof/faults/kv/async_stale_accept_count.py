@@ -31,7 +31,7 @@ EVERY = 8
 class AsyncStaleAcceptCount(Fault):
     """The right number, of the wrong row."""
 
-    stage: ClassVar[dict[str, Value]] = {"batch": 2, "stops": 7}
+    settings: ClassVar[dict[str, Value]] = {"batch": 2, "stops": 7}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Let each target look at the next one's count."""

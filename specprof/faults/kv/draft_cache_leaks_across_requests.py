@@ -25,7 +25,7 @@ from specprof.settings import Value
 class DraftCacheLeaksAcrossRequests(Fault):
     """Prefill appends."""
 
-    stage: ClassVar[dict[str, Value]] = {"stops": 6, "context": 300, "max_new_tokens": 128}
+    settings: ClassVar[dict[str, Value]] = {"stops": 6, "context": 300, "max_new_tokens": 128}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Let each draft's cache live on from request to request."""

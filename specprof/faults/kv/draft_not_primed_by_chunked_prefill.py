@@ -26,7 +26,7 @@ from specprof.settings import Value
 class DraftNotPrimedByChunkedPrefill(Fault):
     """Shown with the target as its own draft: what it rejects, it lacks the text for."""
 
-    stage: ClassVar[dict[str, Value]] = {
+    settings: ClassVar[dict[str, Value]] = {
         "drafter": "self",
         "draft": None,
         "context": 1100,

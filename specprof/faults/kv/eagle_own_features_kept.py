@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class EagleOwnFeaturesKept(Fault):
     """Nothing is fed a second time."""
 
-    stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
+    settings: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Leave each head's drafts in its cache until they are rejected."""

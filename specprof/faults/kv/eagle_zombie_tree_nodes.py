@@ -26,7 +26,7 @@ from specprof.settings import Value
 class EagleZombieTreeNodes(Fault):
     """Shown with a draft model, whose cache a tree leaves in the same way as a head's."""
 
-    stage: ClassVar[dict[str, Value]] = {"shape": "static-tree", "widths": "3,1,1,1"}
+    settings: ClassVar[dict[str, Value]] = {"shape": "static-tree", "widths": "3,1,1,1"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Let no draft forget a tree."""

@@ -32,7 +32,7 @@ from specprof.settings import Value
 class IndexMapStaleAfterStep0(Fault):
     """A layout that has changed."""
 
-    stage: ClassVar[dict[str, Value]] = {"batch": 2, "stops": 7}
+    settings: ClassVar[dict[str, Value]] = {"batch": 2, "stops": 7}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:

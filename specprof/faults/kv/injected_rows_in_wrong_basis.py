@@ -33,7 +33,7 @@ from specprof.settings import Value
 class InjectedRowsInWrongBasis(Fault):
     """Two writers, one of whom doesn't turn."""
 
-    stage: ClassVar[dict[str, Value]] = {"draft_cache": "quantised"}
+    settings: ClassVar[dict[str, Value]] = {"draft_cache": "quantised"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Turn what each draft writes while it drafts."""

@@ -33,7 +33,7 @@ from specprof.settings import Value
 class PaddedDrafterSeqlenStale(Fault):
     """One length a round."""
 
-    stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
+    settings: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Let each draft's first step of a round say what all of it sees."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class RingCacheWrapNoRollback(Fault):
     """Trims until the ring has come round."""
 
-    stage: ClassVar[dict[str, Value]] = {
+    settings: ClassVar[dict[str, Value]] = {
         "cache": "sink-window",
         "draft_cache": "dense",
         "window": 252,

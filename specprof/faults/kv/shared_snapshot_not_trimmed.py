@@ -31,7 +31,7 @@ from specprof.settings import Value
 class SharedSnapshotNotTrimmed(Fault):
     """The cache is trimmed, what was taken beside it is not."""
 
-    stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
+    settings: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Hand each head the end of the last verification."""

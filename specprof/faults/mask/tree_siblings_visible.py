@@ -30,7 +30,7 @@ from specprof.settings import Value
 class TreeSiblingsVisible(Fault):
     """A triangle where a tree was due."""
 
-    stage: ClassVar[dict[str, Value]] = {"shape": "static-tree"}
+    settings: ClassVar[dict[str, Value]] = {"shape": "static-tree"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Fill the triangle of each target's trees."""

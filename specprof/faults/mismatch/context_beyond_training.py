@@ -21,7 +21,7 @@ from specprof.settings import Value
 class ContextBeyondTraining(Fault):
     """A draft of 512 positions at 4,000."""
 
-    stage: ClassVar[dict[str, Value]] = {
+    settings: ClassVar[dict[str, Value]] = {
         "context": 4000,
         "stops": 30,
         "max_new_tokens": 32,

@@ -21,7 +21,7 @@ from specprof.settings import Value
 class DomainOrLanguage(Fault):
     """Code models over code from back to front."""
 
-    stage: ClassVar[dict[str, Value]] = {"text": "reversed", "draft": "pocket/draft-small"}
+    settings: ClassVar[dict[str, Value]] = {"text": "reversed", "draft": "pocket/draft-small"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Change nothing: the settings are the case."""

@@ -21,7 +21,7 @@ from specprof.settings import Value
 class Temperature(Fault):
     """Hotter than either model was trained."""
 
-    stage: ClassVar[dict[str, Value]] = {"temperature": 1.5, "draft": "pocket/draft-small"}
+    settings: ClassVar[dict[str, Value]] = {"temperature": 1.5, "draft": "pocket/draft-small"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Change nothing: the settings are the case."""

@@ -21,7 +21,7 @@ from specprof.settings import Value
 class TinyStreamingDraft(Fault):
     """A view of 36 tokens."""
 
-    stage: ClassVar[dict[str, Value]] = {"draft_cache": "sink-window", "window": 32, "sinks": 4}
+    settings: ClassVar[dict[str, Value]] = {"draft_cache": "sink-window", "window": 32, "sinks": 4}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Change nothing: the settings are the case."""

@@ -34,7 +34,7 @@ SIZE = 2e-2
 class VerifyVsDecodeKernelTies(Fault):
     """Far below the margins of most choices."""
 
-    stage: ClassVar[dict[str, Value]] = {"temperature": 0.0, "dtype": "bfloat16"}
+    settings: ClassVar[dict[str, Value]] = {"temperature": 0.0, "dtype": "bfloat16"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Disturb each target's verdicts."""

@@ -27,7 +27,7 @@ from specprof.settings import Value
 class AdaptiveKSmallSample(Fault):
     """A sample of one decides."""
 
-    stage: ClassVar[dict[str, Value]] = {"depth_policy": "hf-heuristic"}
+    settings: ClassVar[dict[str, Value]] = {"depth_policy": "hf-heuristic"}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:

@@ -31,7 +31,7 @@ ARITHMETIC_MS = 6.0
 class BatchSaturation(Fault):
     """Nothing is idle for drafts to use."""
 
-    stage: ClassVar[dict[str, Value]] = {"batch": 3, "stops": 4}
+    settings: ClassVar[dict[str, Value]] = {"batch": 3, "stops": 4}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:

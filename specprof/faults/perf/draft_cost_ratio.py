@@ -23,7 +23,7 @@ from specprof.settings import Value
 class DraftCostRatio(Fault):
     """As large as the target."""
 
-    stage: ClassVar[dict[str, Value]] = {"drafter": "perturbed-self", "draft": None}
+    settings: ClassVar[dict[str, Value]] = {"drafter": "perturbed-self", "draft": None}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Change nothing: the settings are the case."""

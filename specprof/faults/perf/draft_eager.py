@@ -26,7 +26,7 @@ LAUNCH_MS = 12.0
 class DraftEager(Fault):
     """Launches, not arithmetic."""
 
-    stage: ClassVar[dict[str, Value]] = {"stops": 6}
+    settings: ClassVar[dict[str, Value]] = {"stops": 6}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Wait in every draft step."""

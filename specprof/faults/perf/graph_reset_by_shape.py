@@ -25,7 +25,7 @@ CAPTURE_MS = 60.0
 class GraphResetByShape(Fault):
     """One graph is kept, of the last shape."""
 
-    stage: ClassVar[dict[str, Value]] = {"depth_policy": "confidence", "depth": 6}
+    settings: ClassVar[dict[str, Value]] = {"depth_policy": "confidence", "depth": 6}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:

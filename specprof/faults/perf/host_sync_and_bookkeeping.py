@@ -27,7 +27,7 @@ BOOKS_MS = 30.0
 class HostSyncAndBookkeeping(Fault):
     """Per-token readings, a tree built on the host."""
 
-    stage: ClassVar[dict[str, Value]] = {"stops": 6}
+    settings: ClassVar[dict[str, Value]] = {"stops": 6}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:

@@ -27,7 +27,7 @@ from specprof.settings import Value
 class KvMemoryGrowth(Fault):
     """Joined, not preallocated."""
 
-    stage: ClassVar[dict[str, Value]] = {"context": 2000, "stops": 6}
+    settings: ClassVar[dict[str, Value]] = {"context": 2000, "stops": 6}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Have every layer written to by joining."""

@@ -25,7 +25,7 @@ EXPERTS_MS = 12.0
 class MoeExpertUnion(Fault):
     """Nothing is shared between the tokens of a forward."""
 
-    stage: ClassVar[dict[str, Value]] = {"stops": 6}
+    settings: ClassVar[dict[str, Value]] = {"stops": 6}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Wait for every token's experts but the first's."""

@@ -22,7 +22,7 @@ from specprof.settings import Value
 class OverDraftingOrGating(Fault):
     """A gate that lets everything pass."""
 
-    stage: ClassVar[dict[str, Value]] = {
+    settings: ClassVar[dict[str, Value]] = {
         "depth_policy": "confidence",
         "confidence": 0.0,
         "depth": 16,

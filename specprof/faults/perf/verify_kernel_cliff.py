@@ -26,7 +26,7 @@ TILE_MS = 40.0
 class VerifyKernelCliff(Fault):
     """A step in the cost of a forward over its width."""
 
-    stage: ClassVar[dict[str, Value]] = {"stops": 6}
+    settings: ClassVar[dict[str, Value]] = {"stops": 6}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Wait wherever a forward is wider than decoding."""

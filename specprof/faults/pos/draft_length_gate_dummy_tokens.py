@@ -27,9 +27,9 @@ from specprof.settings import Value
 
 
 class DraftLengthGateDummyTokens(Fault):
-    """Half of the stage lies beyond the gate."""
+    """Half of the run lies beyond the gate."""
 
-    stage: ClassVar[dict[str, Value]] = {"context": 1100, "stops": 10}
+    settings: ClassVar[dict[str, Value]] = {"context": 1100, "stops": 10}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Gate each drafter by the length its draft was trained for."""

@@ -34,7 +34,7 @@ FACTOR = 2.0
 class DraftRopeScalingMissing(Fault):
     """A configuration error: the run acts on it, and so does whatever recomputes it."""
 
-    stage: ClassVar[dict[str, Value]] = {"context": 480}
+    settings: ClassVar[dict[str, Value]] = {"context": 480}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:

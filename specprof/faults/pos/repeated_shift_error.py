@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class RepeatedShiftError(WindowFault):
     """Rounding adds up."""
 
-    stage: ClassVar[dict[str, Value]] = {**WindowFault.stage, "window": 124}
+    settings: ClassVar[dict[str, Value]] = {**WindowFault.settings, "window": 124}
 
     def misplace(self, store: "WindowStore", place: Placement, before: int) -> Placement:
         """Put the turns' products in the place of the one turn by all evictions."""

@@ -32,7 +32,7 @@ from specprof.settings import Value
 class TreeNodeIndexAsDepth(Fault):
     """Contiguous positions."""
 
-    stage: ClassVar[dict[str, Value]] = {"shape": "static-tree"}
+    settings: ClassVar[dict[str, Value]] = {"shape": "static-tree"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Place the nodes each target verifies one after another."""

@@ -30,7 +30,7 @@ APART = 40
 class EosInsideAcceptedBlock(Fault):
     """The check comes after the round and sees its last token."""
 
-    stage: ClassVar[dict[str, Value]] = {"ignore_eos": False}
+    settings: ClassVar[dict[str, Value]] = {"ignore_eos": False}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:

@@ -26,7 +26,7 @@ from specprof.settings import Value
 class RowsSwappedTopkArgs(Fault):
     """One row's choices for many rows' first."""
 
-    stage: ClassVar[dict[str, Value]] = {"temperature": 0.0}
+    settings: ClassVar[dict[str, Value]] = {"temperature": 0.0}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Judge all rows by the first."""

@@ -20,7 +20,7 @@ def test_first_choices_declared_as_draws(name):
 
 
 def test_proposals_that_never_arrive_cost_what_they_cost():
-    """Nothing drafted, one token a round, and the draft's forwards all the same."""
+    """A round drafts nothing and emits one token, but still runs the draft's forwards."""
     _, rounds = played("draft/proposals-never-reach-verifier", every(TARGET), every(DRAFT))
     assert {len(one.drafted) for one in rounds} == {0}
     assert {len(one.emitted) for one in rounds} == {1}
@@ -28,7 +28,7 @@ def test_proposals_that_never_arrive_cost_what_they_cost():
 
 
 def test_a_sampler_without_mass_drafts_the_lowest_id():
-    """At temperature 0 the draft's first choice is 1, the target's 3: 0 is drafted, none stands."""
+    """At temperature 0 the draft prefers 1, the target 3: 0 is drafted and always rejected."""
     favourite = every([0.1, 0.6, 0.2, 0.1])
     name = "draft/temp-zero-sampler-degenerate"
     _, rounds = played(name, every(TARGET), favourite, temperature=0.0)

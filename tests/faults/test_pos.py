@@ -33,7 +33,7 @@ def test_a_tree_laid_out_as_a_chain(family, name):
 
 
 def test_a_rotation_that_is_not_the_configured_one(family):
-    """Both passes share it, so no law strays; the run drafts otherwise, and tells other facts."""
+    """Both passes share it, so no law strays; the drafts and the recorded facts differ."""
     run = drilled(family, "pos/draft-rope-scaling-missing")
     sound = drilled(family, None)
     for role in ("target", "draft"):

@@ -2,7 +2,7 @@
 
 from broken import every, played, wired
 from engines import decode
-from specprof.faults.stop.eos_inside_accepted_block import once_in
+from specprof.faults.stop.eos_inside_accepted_block import token_once_in
 
 EVEN = every([0.25] * 4)
 SURE = [[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [1, 0, 0, 0]]
@@ -22,7 +22,7 @@ def test_a_stop_token_inside_a_block_is_passed_over():
 
 def test_the_stop_token_is_as_rare_as_asked():
     """The nearest to it; the lowest id of equals."""
-    assert once_in([5] * 8 + [6] * 4 + [7] * 4 + [8] * 64, 20) == 6
+    assert token_once_in([5] * 8 + [6] * 4 + [7] * 4 + [8] * 64, 20) == 6
 
 
 def test_a_burst_goes_past_its_length_and_still_stops_at_a_stop_token():

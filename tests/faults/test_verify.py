@@ -7,7 +7,7 @@ APART = [0.0, 0.0, 0.5, 0.5], [0.5, 0.5, 0.0, 0.0]
 
 
 def test_an_unchecked_first_draft_always_stands():
-    """Of two laws that share no token nothing is owed: index 0 stands all the same, 1 never."""
+    """Two laws that share no token owe nothing: index 0 is still accepted, index 1 never."""
     _, rounds = played("verify/first-draft-unchecked", *map(every, APART))
     assert {one.accepted for one in rounds} == {1}
     _, sound = played(None, *map(every, APART))

@@ -301,7 +301,7 @@ def test_the_command_counts_and_writes(tmp_path, capsys):
     assert code == 0
     told = json.loads((tmp_path / "fuzz.json").read_text(encoding="utf-8"))
     (counts,) = told["counts"]
-    assert counts["inputs"] == fuzz.REDUCED_EXAMPLES * len(seeds("profiles"))
+    assert counts["inputs"] == fuzz.REDUCED_EDITS * len(seeds("profiles"))
     assert counts["bad"] == told["bad"] == 0
     assert capsys.readouterr().out == (tmp_path / "fuzz.txt").read_text(encoding="utf-8")
 
@@ -339,7 +339,7 @@ def test_a_file_of_the_corpus_is_not_kept_again(tmp_path):
 
 def test_the_long_form_is_as_long_as_was_promised():
     """A million decodes a reader, a hundred thousand whole diagnoses, every byte's end."""
-    lines = {line.reader: line for line in fuzz.wanted(fuzz.arguments([]))}
+    lines = {line.reader: line for line in fuzz.plan_lines(fuzz.parse_arguments([]))}
     decodes = [name for name, reader in READERS.items() if reader.cheap]
     assert {lines[name].wanted for name in decodes} == {1_000_000}
     assert lines["diagnose"].wanted == 100_000

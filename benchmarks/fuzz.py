@@ -35,11 +35,11 @@ sys.path[:0] = [str(ROOT / "tests" / "support")]
 
 from result_folder import result_folder  # noqa: E402
 
-from fuzzing.hunt import SCRIPTS, Found  # noqa: E402 - found where the line above says
+from fuzzing.hunt import SCRIPTS_PER_CHUNK, Found  # noqa: E402 - found where the line above says
 from fuzzing.readers import READERS  # noqa: E402
-from fuzzing.search import CUT, Line, Search, cut_lines, prepare  # noqa: E402
+from fuzzing.search import CUT_CAPTURE, Line, Search, list_cut_lines, prepare  # noqa: E402
 from fuzzing.seeds import corpus  # noqa: E402
-from fuzzing.watched import Bad, room, watched  # noqa: E402
+from fuzzing.watched import Bad, temporary_folder, watch  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results"
 WANTED_INPUTS = {
@@ -62,7 +62,7 @@ def main(given: Sequence[str] | None = None) -> int:
     again = [] if asked.reader else read_again()
     minutes = asked.minutes or 24 * 60
     until = time.monotonic() + 60 * minutes
-    with room() as folder, Search(asked.jobs, folder, until=until) as search:
+    with temporary_folder() as folder, Search(asked.jobs, folder, until=until) as search:
         for number in (signal.SIGINT, signal.SIGTERM):  # in the background SIGINT is ignored
             signal.signal(number, signal.default_int_handler)
         try:
@@ -98,25 +98,25 @@ def parse_arguments(given: Sequence[str] | None) -> argparse.Namespace:
 
 def plan_lines(asked: argparse.Namespace) -> list[Line]:
     """Return how many inputs each reader gets."""
-    share, examples = (REDUCED_DIVISOR, REDUCED_EDITS) if asked.reduced else (1, SCRIPTS)
+    share, examples = (REDUCED_DIVISOR, REDUCED_EDITS) if asked.reduced else (1, SCRIPTS_PER_CHUNK)
     first, after = asked.chunks or (0, None)
     lines = [
         Line(name, sys.maxsize if asked.chunks else inputs // share, first, after, examples)
         for name, inputs in WANTED_INPUTS.items()
         if not asked.reader or name in asked.reader
     ]
-    return lines if asked.reader or asked.reduced else lines + cut_lines()
+    return lines if asked.reader or asked.reduced else lines + list_cut_lines()
 
 
 def read_again() -> list[Found]:
     """Read every file of the corpus with each reader of its kind; return what is still bad."""
     found = []
-    with room() as folder:
+    with temporary_folder() as folder:
         for reader, path in corpus():
             copy = folder / path.name
             copy.write_bytes(path.read_bytes())
             try:
-                watched(reader.read, copy)
+                watch(reader.read, copy)
             except Bad as bad:
                 name = str(path.relative_to(ROOT))
                 found.append(Found(reader.name, bad.kind, str(bad), name, path.read_bytes()))
@@ -127,12 +127,12 @@ def read_one(readers: Sequence[str], path: Path) -> int:
     """Read one file under watch, and print the outcome; return the exit code."""
     prepare()
     code = 0
-    with room() as folder:
+    with temporary_folder() as folder:
         for name in readers:
             copy = folder / path.name
             copy.write_bytes(path.read_bytes())
             try:
-                print(f"{name}: {'read' if watched(READERS[name].read, copy) else 'refused'}")
+                print(f"{name}: {'read' if watch(READERS[name].read, copy) else 'refused'}")
             except Bad as bad:
                 code = 1
                 print(f"{name}: BAD: {bad}")
@@ -203,7 +203,7 @@ def write(
     whole = {
         "stamp": stamp(torch.device("cpu")),
         "stopped": stopped,
-        "cut": CUT,
+        "cut": CUT_CAPTURE,
         "corpus": len({path for _, path in corpus()}),
         "corpus_readings": len(corpus()),
         "bad": len(found),

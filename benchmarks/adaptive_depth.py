@@ -1,16 +1,16 @@
-"""Depth policies against fixed K: tokens per second of each, in range and at 8k.
+"""Compare depth policies with fixed K: tokens per second of each, in range and at 8k.
 
     python benchmarks/adaptive_depth.py [--repeats 6] [--modules 10] [--tokens 64]
 
-The pocket family, one thread. In range: from 384 tokens of each held-out module; at 8k: from one
-place of their joined text. Every arm decodes the same stretch in turn, in the order A B .. B A, so
-that drift and a neighbour's work fall on all alike; policies learn on from stretch to stretch, and
-a first pass that counts for nothing lets them. Told are tokens per second of the process's own
-processor time, which a neighbour adds little to, and of wall time, each total over total, and the
-ratio to the best fixed K of the same place. That one is chosen by the same plays, so that a policy
-is never flattered. Intervals are of 95%, from modules drawn anew with all their passes, for what a
-policy is worth depends on the text; at 8k, where there is one text, from passes drawn anew: they
-speak of the clock and of draws, not of other texts.
+The pocket family decodes on one thread. In range: after 384 tokens of each held-out module. At 8k:
+after 8,192 tokens of their joined text. Every arm decodes the same stretch in turn, in the order
+A B .. B A, so that drift and other programs affect all arms equally. Policies keep what they learn
+from stretch to stretch, and a first pass, which is not counted, lets them learn. Reported are
+tokens per second of the process's own processor time, which other programs change little, and of
+wall time, each total over total, and the ratio to the best fixed K at that context. The best K is
+chosen by the same plays, so the ratio never flatters a policy. Intervals are 95%. In range they are
+bootstrapped over modules with all their passes, because a policy's worth depends on the text. At 8k
+there is one text, so they are bootstrapped over passes, and say nothing about other texts.
 """
 
 import argparse
@@ -30,15 +30,15 @@ from specprof.pocket.corpus import HELD_OUT, held_out_text, module_text
 from specprof.settings import Settings
 
 CPU = torch.device("cpu")
-FIXED = (0, 1, 2, 4, 8)
-DEEPEST = 8
-IN_RANGE, DEEP = 384, 8192
+FIXED_DEPTHS = (0, 1, 2, 4, 8)
+MAX_DEPTH = 8
+IN_RANGE_CONTEXT, DEEP_CONTEXT = 384, 8192
 TEMPERATURES = (0.0, 1.0)
 
 
 @dataclass
 class Arm:
-    """One depth policy, wired, and what it did with each stretch."""
+    """One depth policy, wired, and its counts for each stretch."""
 
     name: str
     run: Run
@@ -59,12 +59,12 @@ class Arm:
         )
 
     def _begin(self) -> None:
-        """Open a stretch."""
+        """Begin the counts of a stretch."""
         for counts in (self.tokens, self.processor_s, self.wall_s, self.rounds, self.drafted):
             counts.append(0)
 
     def decode(self, text: list[int], new_tokens: int) -> None:
-        """Decode after `text`; its prefill isn't counted, nor kept for another text."""
+        """Decode after `text`; its prefill is not counted, nor kept for another text."""
         self._begin()
         loop, committed = self.run.loop, list(text)
         self.run.roll_back_to(min(len(text), loop.target.length + 1))
@@ -81,12 +81,12 @@ class Arm:
         self.tokens[-1] += len(committed) - len(text)
 
     def forget(self) -> None:
-        """Drop the text."""
+        """Drop the text from the caches."""
         self.run.roll_back_to(1)
 
 
-def arms(temperature: float, context: int, tokens: int) -> list[Arm]:
-    """Wire every policy; the models are in memory once."""
+def wire_arms(temperature: float, context: int, tokens: int) -> list[Arm]:
+    """Wire every policy; all share the models in memory."""
     shared = Settings(
         device="cpu",
         temperature=temperature,
@@ -95,21 +95,21 @@ def arms(temperature: float, context: int, tokens: int) -> list[Arm]:
         max_new_tokens=tokens,
         threads=1,
     )
-    chosen = [(f"K={depth}", {"depth": depth}) for depth in FIXED]
+    chosen = [(f"K={depth}", {"depth": depth}) for depth in FIXED_DEPTHS]
     chosen += [
         ("hf-heuristic", {"depth_policy": "hf-heuristic", "depth": 4}),
-        ("confidence", {"depth_policy": "confidence", "depth": DEEPEST}),
-        ("survival", {"depth_policy": "survival", "depth": DEEPEST}),
+        ("confidence", {"depth_policy": "confidence", "depth": MAX_DEPTH}),
+        ("survival", {"depth_policy": "survival", "depth": MAX_DEPTH}),
     ]
-    return [Arm(name, wire(_changed(shared, changed))) for name, changed in chosen]
+    return [Arm(name, wire(_change(shared, changed))) for name, changed in chosen]
 
 
-def _changed(settings: Settings, changed: dict[str, object]) -> Settings:
+def _change(settings: Settings, changed: dict[str, object]) -> Settings:
     fields = {name: getattr(settings, name) for name in Settings.__struct_fields__}
     return Settings(**(fields | changed))
 
 
-def passes(found: list[Arm], texts: list[list[int]], repeats: int, tokens: int) -> None:
+def play_passes(found: list[Arm], texts: list[list[int]], repeats: int, tokens: int) -> None:
     """Play every arm over every text, once for practice and then `repeats` times."""
     for number in range(repeats + 1):
         for count, text in enumerate(texts):
@@ -120,15 +120,15 @@ def passes(found: list[Arm], texts: list[list[int]], repeats: int, tokens: int) 
                     arm.forget()
 
 
-def told(found: list[Arm], practice: int) -> dict[str, object]:
-    """Return each arm's rates and their ratios to the best fixed K's, without the practice.
+def summarise(found: list[Arm], practice: int) -> dict[str, object]:
+    """Return each arm's rates and their ratios to the best fixed K's.
 
-    `practice` is how many texts there are: the first pass over them.
+    The first `practice` stretches, one for each text, are the practice pass and are left out.
     """
     tokens = np.array([arm.tokens[practice:] for arm in found], float)  # [arms, stretches]
     processor = np.array([arm.processor_s[practice:] for arm in found])
     wall = np.array([arm.wall_s[practice:] for arm in found])
-    best = int(np.argmax((tokens.sum(1) / processor.sum(1))[: len(FIXED)]))
+    best = int(np.argmax((tokens.sum(1) / processor.sum(1))[: len(FIXED_DEPTHS)]))
     result: dict[str, object] = {"best_fixed": found[best].name}
     for place, arm in enumerate(found):
         rounds = sum(arm.rounds[practice:])
@@ -140,19 +140,19 @@ def told(found: list[Arm], practice: int) -> dict[str, object]:
             rate = float(tokens[place].sum() / seconds[place].sum())
             row[f"tokens_per_{clock}_s"] = round(rate, 2)
             row[f"{clock}_over_best_fixed"] = _ratio(
-                _together(tokens, practice), _together(seconds, practice), place, best
+                _sum_by_text(tokens, practice), _sum_by_text(seconds, practice), place, best
             )
         result[arm.name] = row
     return result
 
 
-def _together(plays: np.ndarray, texts: int) -> np.ndarray:
-    """Return [arms, texts] sums of [arms, passes x texts]; of one text its plays as they are."""
+def _sum_by_text(plays: np.ndarray, texts: int) -> np.ndarray:
+    """Return [arms, texts] sums of [arms, passes x texts]; with one text its plays unchanged."""
     return plays if texts == 1 else plays.reshape(len(plays), -1, texts).sum(1)
 
 
 def _ratio(tokens: np.ndarray, seconds: np.ndarray, place: int, best: int) -> dict[str, object]:
-    """Return one arm's rate over another's and its interval, from [arms, what is drawn anew]."""
+    """Return one arm's rate over another's and its interval, from [arms, bootstrapped units]."""
     count = tokens.shape[1]
     drawn = np.random.default_rng(0).integers(count, size=(2000, count))
     drawn = np.concatenate([np.arange(count)[None], drawn])  # the first is what was measured
@@ -171,17 +171,20 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     result: dict[str, object] = {"stamp": stamp(CPU), "tokens_a_stretch": asked.tokens}
-    for context in (IN_RANGE, DEEP):
+    for context in (IN_RANGE_CONTEXT, DEEP_CONTEXT):
         for temperature in TEMPERATURES:
-            found = arms(temperature, context, asked.tokens)
+            found = wire_arms(temperature, context, asked.tokens)
             tokenizer = found[0].run.target.tokenizer
             modules = [module_text(name) for name in HELD_OUT[: asked.modules]]
-            sources = modules if context == IN_RANGE else [held_out_text()]
+            sources = modules if context == IN_RANGE_CONTEXT else [held_out_text()]
             texts = [encode(tokenizer, source, context) for source in sources]
-            repeats = asked.repeats if context == IN_RANGE else 3 * asked.repeats
-            passes(found, texts, repeats, asked.tokens)
+            repeats = asked.repeats if context == IN_RANGE_CONTEXT else 3 * asked.repeats
+            play_passes(found, texts, repeats, asked.tokens)
             name = f"from {context} tokens, temperature {temperature:g}"
-            result[name] = told(found, len(texts)) | {"stretches": len(texts), "passes": repeats}
+            result[name] = summarise(found, len(texts)) | {
+                "stretches": len(texts),
+                "passes": repeats,
+            }
             print(name, result[name], save("adaptive_depth", result), flush=True)
 
 

@@ -1,11 +1,11 @@
-"""What the dashboard costs: a capture that grows to 20k rounds, followed on a real terminal.
+"""Measure what the dashboard costs on a terminal while a capture grows to 20k rounds.
 
     python benchmarks/dashboard.py [--rounds 20000] [--rate 200] [--hertz 10]
 
-The dashboard runs in a process of its own on a pseudo-terminal of 200 x 50, all panels and the
-diagnosis on, while this process appends seeded synthetic rounds at the given rate and throws away
-what is drawn. Reported are the dashboard's processor time over wall time (its share of one core,
-diagnosis included), updates a second, and how long one update of the screen takes.
+The dashboard runs in a process of its own on a pseudo-terminal of 200 x 50, with all panels and the
+diagnosis. Meanwhile this process appends seeded synthetic rounds at the given rate, and discards
+the terminal's output. Reported are the dashboard's processor time over wall time (its share of one
+core, diagnosis included), updates per second, and the pauses between updates.
 """
 
 import argparse
@@ -39,8 +39,8 @@ COLUMNS, ROWS = 200, 50
 GOAL_SHARE = 0.5
 
 
-class Measured(Dashboard):
-    """The dashboard, noting when it updates and what it has spent, second by second."""
+class MeasuredDashboard(Dashboard):
+    """The dashboard, which notes its updates, and its processor time second by second."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -48,11 +48,11 @@ class Measured(Dashboard):
         self.spent: list[tuple[float, float, int]] = []
 
     def on_mount(self) -> None:
-        """Take notes; Textual calls the dashboard's own `on_mount` as well."""
+        """Begin the notes; Textual calls the dashboard's own `on_mount` as well."""
         self.set_interval(1.0, self._note)
 
     def watch_snapshot(self, _: Snapshot) -> None:
-        """Count an update."""
+        """Note the time of an update."""
         self.updated.append(time.monotonic())
 
     def _note(self) -> None:
@@ -60,16 +60,16 @@ class Measured(Dashboard):
 
 
 def follow(path: Path, hertz: int) -> None:
-    """Be the dashboard's process: run until told to quit, then tell on stdout."""
-    app = Measured(path)
+    """Run the dashboard until it quits, then print its notes on stdout."""
+    app = MeasuredDashboard(path)
     app.hertz = RATES_HZ[RATES_HZ.index(hertz)]
     app.run()
     sys.stdout.write(json.dumps({"updated": app.updated, "spent": app.spent}))
 
 
-def recorded(rounds: int) -> list[Event]:
-    """Return a synthetic walk to 20k tokens of at least so many rounds, at temperature 1."""
-    tokens = rounds * 3 // 40  # of each of 40 bursts: over two tokens a round, not quite
+def make_events(rounds: int) -> list[Event]:
+    """Return the events of a synthetic walk to 20k tokens, `rounds` rounds at temperature 1."""
+    tokens = rounds * 3 // 40  # three tokens a round over 40 bursts; a round emits fewer
     settings = Settings(backend="synthetic", temperature=1.0, stops=40, max_new_tokens=tokens)
     events = list[Event]()
     for event in Synthetic().run(RunSpec(id="dashboard", profile="", settings=settings), []):
@@ -80,18 +80,18 @@ def recorded(rounds: int) -> list[Event]:
 
 
 def grow(writer: CaptureWriter, events: list[Event], rate: float) -> None:
-    """Append the events, so many rounds a second."""
+    """Append the events at `rate` rounds per second."""
     started, rounds = time.monotonic(), 0
     for event in events:
         writer.write(event)
         rounds += isinstance(event, Round)
         ahead_s = rounds / rate - (time.monotonic() - started)
-        if ahead_s > 0.02:  # noqa: PLR2004 - sleep in steps an operating system can keep
+        if ahead_s > 0.02:  # noqa: PLR2004 - shorter sleeps are inexact
             time.sleep(ahead_s)
 
 
 def drain(terminal: int) -> None:
-    """Take what is drawn, as a terminal would."""
+    """Read and discard the terminal's output."""
     try:
         while os.read(terminal, 65536):
             pass
@@ -112,28 +112,28 @@ def measure(path: Path, events: list[Event], rate: float, hertz: int) -> dict[st
     )  # fmt: skip
     os.close(other)
     threading.Thread(target=drain, args=(terminal,), daemon=True).start()
-    time.sleep(3.0)  # starting up is not what is measured
+    time.sleep(3.0)  # the start is not measured
     grow(writer, events[1:], rate)
     writer.close()
     os.write(terminal, b"q")
-    told, _ = child.communicate(timeout=60)
-    notes: dict[str, list[float]] = json.loads(told)
+    output, _ = child.communicate(timeout=60)
+    notes: dict[str, list[float]] = json.loads(output)
     return notes
 
 
-def result(notes: dict[str, list[float]], rounds: int) -> dict[str, object]:
-    """Boil the notes down to the figures of the recording's time, and of its last quarter."""
+def summarise(notes: dict[str, list[float]], rounds: int) -> dict[str, object]:
+    """Return the figures while the capture grew, and in its last quarter."""
     spent = [tuple(note) for note in notes["spent"]]
     growing = [note for note in spent if 0 < note[2] < rounds]
     last = [note for note in growing if note[2] > 0.75 * rounds]
     if len(last) < 2:  # noqa: PLR2004 - a share is between two notes
-        raise SystemExit(f"{rounds} rounds were over too soon to be measured: give more --rounds")
+        raise SystemExit(f"{rounds} rounds ended too soon to be measured: give more --rounds")
     shares = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(growing)]
     begun, ended = growing[0][0], growing[-1][0]
     updates = [at for at in notes["updated"] if begun <= at <= ended]
     return {
-        "core_share": _over(growing),
-        "core_share_last_quarter": _over(last),
+        "core_share": _core_share(growing),
+        "core_share_last_quarter": _core_share(last),
         "core_share_worst_second": max(shares),
         "updates_per_s": len(updates) / (ended - begun),
         "longest_pause_between_updates_s": max(b - a for a, b in pairwise(updates)),
@@ -142,7 +142,7 @@ def result(notes: dict[str, list[float]], rounds: int) -> dict[str, object]:
     }
 
 
-def _over(notes: list[tuple[float, ...]]) -> float:
+def _core_share(notes: list[tuple[float, ...]]) -> float:
     first, last = notes[0], notes[-1]
     return (last[1] - first[1]) / (last[0] - first[0])
 
@@ -159,9 +159,9 @@ def main() -> None:
         follow(asked.follow, asked.hertz)
         return
     with tempfile.TemporaryDirectory() as folder:
-        events = recorded(asked.rounds)
+        events = make_events(asked.rounds)
         notes = measure(Path(folder) / "run.jsonl", events, asked.rate, asked.hertz)
-    figures = result(notes, asked.rounds)
+    figures = summarise(notes, asked.rounds)
     setting = {
         "rounds": asked.rounds, "rounds_per_s": asked.rate, "updates_asked_per_s": asked.hertz,
         "terminal": [COLUMNS, ROWS], "goal_core_share": GOAL_SHARE,

@@ -1,15 +1,15 @@
-"""How often the diagnosis cries wolf when asked again and again, and how little it can see.
+"""Measure the diagnosis's false alarms over repeated looks, the smallest loss it finds, its speed.
 
 python benchmarks/detection.py alarms [--runs 1000] [--jobs 2]
 python benchmarks/detection.py limits [--runs 10] [--jobs 2]
 python benchmarks/detection.py speed [--runs 9]
 
-`alarms`: healthy synthetic runs, diagnosed every 20 rounds while they grow, as the dashboard does;
-a run counts once a bug is found at any look. `limits`: the smallest loss of acceptance that is
-found in at least nine of ten runs, at 1k, 4k and 20k evaluated places, by the accept step's bias
-and by a draft whose state is a little wrong: evenly, so that small gaps are found and called
-rounding (state-rounded), and large ones a bug. `speed`: `specprof diagnose` as a whole process on a
-capture of 20k rounds.
+`alarms`: healthy synthetic runs, diagnosed every 20 rounds while they grow, as the dashboard does.
+A run counts if a bug is found at any look. `limits`: the smallest loss of acceptance that is found
+in at least nine of ten runs, at 1k, 4k and 20k evaluated draft indices. The loss comes from a
+biased accept step, or from a draft whose state is evenly wrong by a little: small errors are found
+and called rounding (state-rounded), large errors a bug. `speed`: `specprof diagnose` as a whole
+process on a capture of 20k rounds.
 """
 
 import argparse
@@ -39,31 +39,31 @@ from specprof.recorder import record
 from specprof.records import Event
 from specprof.settings import RunSpec, Settings
 
-LOOK = 20
+ROUNDS_BETWEEN_LOOKS = 20
 PLACES = (1_000, 4_000, 20_000)
-FOUND = 0.9
-KINDS = (
+FOUND_SHARE = 0.9
+HEALTHY_SETTINGS = (
     {"temperature": 1.0},
     {"temperature": 0.7},
     {"temperature": 0.0},
     {"temperature": 1.0, "shape": "static-tree"},
     {"temperature": 1.0, "depth": 8},
 )
-"""What healthy runs are like, in turn."""
+"""Settings of the healthy runs, in turn."""
 STRENGTHS = {
     "too-strict": (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02),
     "too-strict where open": (0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3),
     "draft-state": (0.001, 0.003, 0.01, 0.1, 1.0),
 }
-"""Share of the acceptance owed that is lost, everywhere, or only of drafts that need not stand;
-standard deviation of noise on the draft's logits."""
+"""Share of the owed acceptance that is lost, at all drafts or only at those owed less than 1; for
+`draft-state` the standard deviation of noise on the draft's logits."""
 
 
 class Open(Tables):
-    """Drafts that must stand do, so that no single outcome is proof."""
+    """Always accepts drafts that must be accepted, so that no single outcome is proof."""
 
     def stands(self, place: Place, token: int) -> bool:
-        """Flip the coin for a drafted token."""
+        """Return whether a drafted token is accepted."""
         strict = self.strict
         self.strict = 1.0 if place.target[token] >= place.draft[token] else strict
         stood = super().stands(place, token)
@@ -71,7 +71,9 @@ class Open(Tables):
         return stood
 
 
-def events(settings: Settings, fault: str = "none", strength: float | None = None) -> list[Event]:
+def make_events(
+    settings: Settings, fault: str = "none", strength: float | None = None
+) -> list[Event]:
     """Return one synthetic run's events."""
     spec = RunSpec(id="x", profile="detection", settings=settings)
     name, _, open_ = fault.partition(" where ")
@@ -79,44 +81,46 @@ def events(settings: Settings, fault: str = "none", strength: float | None = Non
         return list(Synthetic(name, strength=strength).run(spec, []))
 
 
-def bugs(columns: Columns) -> list[str]:
-    """Return the rules that find a bug in what there is so far."""
+def find_bugs(columns: Columns) -> list[str]:
+    """Return the rules that find a bug in the rounds so far."""
     made = diagnose(Evidence(columns, live=True))
     return [each.rule for each in made.found if each.family == "bug"]
 
 
-def told(columns: Columns) -> tuple[bool, bool]:
+def judge(columns: Columns) -> tuple[bool, bool]:
     """Return whether the defect is found, as a bug or as rounding, and whether as a bug."""
     found = {each.rule: each.family for each in diagnose(Evidence(columns)).found}
     bug = "bug" in found.values()
     return bug or "state-rounded" in found, bug
 
 
-def alarm(seed: int) -> list[str]:
-    """Return what a healthy run is accused of at any look."""
+def count_alarms(seed: int) -> list[str]:
+    """Return the rules that accuse a healthy run at any look."""
     settings = Settings(
         backend="synthetic",
         seed=seed,
         context=2_000,
         stops=4,
         max_new_tokens=160,
-        **KINDS[seed % len(KINDS)],  # type: ignore[arg-type]
+        **HEALTHY_SETTINGS[seed % len(HEALTHY_SETTINGS)],  # type: ignore[arg-type]
     )
     columns = Columns()
-    columns.feed(events(settings))
-    looks = range(LOOK, len(columns.rounds) + LOOK, LOOK)
-    return sorted({rule for rounds in looks for rule in bugs(columns.first(rounds))})
+    columns.feed(make_events(settings))
+    looks = range(
+        ROUNDS_BETWEEN_LOOKS, len(columns.rounds) + ROUNDS_BETWEEN_LOOKS, ROUNDS_BETWEEN_LOOKS
+    )
+    return sorted({rule for rounds in looks for rule in find_bugs(columns.first(rounds))})
 
 
-def alarms(runs: int, jobs: int) -> dict[str, object]:
+def measure_alarms(runs: int, jobs: int) -> dict[str, object]:
     """Count the healthy runs that are accused of a bug at any look."""
     with Pool(jobs) as pool:
-        judged = pool.map(alarm, range(runs), chunksize=10)
+        judged = pool.map(count_alarms, range(runs), chunksize=10)
     accused = {seed: found for seed, found in enumerate(judged) if found}
     rate = clopper_pearson(len(accused), runs)
     return {
         "runs": runs,
-        "rounds_between_looks": LOOK,
+        "rounds_between_looks": ROUNDS_BETWEEN_LOOKS,
         "accused": accused,
         "accused_per_run": rate.value,
         "interval_95": [rate.low, rate.high],
@@ -124,8 +128,8 @@ def alarms(runs: int, jobs: int) -> dict[str, object]:
     }
 
 
-def lost(columns: Columns, fault: str, strength: float) -> float:
-    """Return the acceptance a fault costs in the mean, per reached token."""
+def lost_acceptance(columns: Columns, fault: str, strength: float) -> float:
+    """Return the mean acceptance that a fault costs, per reached token."""
     places = columns.places
     if fault == "draft-state":
         return float(columns.rechecked.overlap.mean() - places.overlap.mean())
@@ -133,8 +137,8 @@ def lost(columns: Columns, fault: str, strength: float) -> float:
     return strength * float((places.accept_owed * hit).mean())
 
 
-def limit(fault: str, places: int, runs: int) -> Iterator[dict[str, object]]:
-    """Yield what was found at each strength, the weakest first, up to the first always found."""
+def find_limit(fault: str, places: int, runs: int) -> Iterator[dict[str, object]]:
+    """Yield the counts at each strength, the weakest first, until nine of ten runs show a bug."""
     for strength in STRENGTHS[fault]:
         found, accused, deficits = 0, 0, []
         for seed in range(runs):
@@ -148,10 +152,10 @@ def limit(fault: str, places: int, runs: int) -> Iterator[dict[str, object]]:
                 recheck_context=1_000,
             )
             columns = Columns()
-            columns.feed(events(settings, fault, strength))
-            seen, bug = told(columns)
+            columns.feed(make_events(settings, fault, strength))
+            seen, bug = judge(columns)
             found, accused = found + seen, accused + bug
-            deficits.append(lost(columns, fault, strength))
+            deficits.append(lost_acceptance(columns, fault, strength))
         yield {
             "strength": strength,
             "acceptance_lost_per_reached_token": float(np.mean(deficits)),
@@ -159,28 +163,28 @@ def limit(fault: str, places: int, runs: int) -> Iterator[dict[str, object]]:
             "found_per_run": found / runs,
             "called_a_bug_per_run": accused / runs,
         }
-        if accused >= FOUND * runs:
+        if accused >= FOUND_SHARE * runs:
             return
 
 
-def found_at(fault: str, places: int, runs: int) -> list[dict[str, object]]:
-    """Return the rows of `limit`, in a process of its own."""
-    return list(limit(fault, places, runs))
+def list_limit(fault: str, places: int, runs: int) -> list[dict[str, object]]:
+    """Return the rows of `find_limit`; a list can be returned from another process."""
+    return list(find_limit(fault, places, runs))
 
 
-def limits(runs: int, jobs: int) -> dict[str, object]:
-    """Find each fault's limit at each number of places, the longest first."""
+def measure_limits(runs: int, jobs: int) -> dict[str, object]:
+    """Find each fault's limit at each number of draft indices, the longest runs first."""
     asked = [(fault, places, runs) for places in reversed(PLACES) for fault in STRENGTHS]
     with Pool(jobs) as pool:
-        rows = pool.starmap(found_at, asked, chunksize=1)
+        rows = pool.starmap(list_limit, asked, chunksize=1)
     made: dict[str, dict[str, object]] = {fault: {} for fault in STRENGTHS}
     for (fault, places, _), each in zip(asked, rows, strict=True):
         made[fault][str(places)] = each
     return dict(made)
 
 
-def speed(runs: int) -> dict[str, object]:
-    """Time the command on a long capture, from its start to its end."""
+def measure_speed(runs: int) -> dict[str, object]:
+    """Time `specprof diagnose` on a long capture, from start to end of the process."""
     settings = Settings(
         backend="synthetic", temperature=1.0, context=20_000, stops=40, max_new_tokens=1_200
     )
@@ -212,11 +216,11 @@ def main() -> None:
     asked = parser.parse_args()
     match asked.what:
         case "alarms":
-            made = alarms(asked.runs or 1_000, asked.jobs)
+            made = measure_alarms(asked.runs or 1_000, asked.jobs)
         case "limits":
-            made = limits(asked.runs or 10, asked.jobs)
+            made = measure_limits(asked.runs or 10, asked.jobs)
         case _:
-            made = speed(asked.runs or 9)
+            made = measure_speed(asked.runs or 9)
     print(save(f"detection-{asked.what}", stamp(torch.device("cpu")) | made), made)
 
 

@@ -1,8 +1,8 @@
-"""The matrix: every fault and every control in the real engine, by three seeds, and what was found.
+"""Play the matrix: every fault and every control in the real engine, by three seeds, and judge it.
 
 python benchmarks/diagnosis.py [--seeds 3] [--jobs 2] [--only TEXT] [--probe SECONDS]
 
-Faults of costs are told by times, so they are played one at a time, after all the others.
+Faults of cost show in times, so they are played one at a time, after all others.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from specprof.drills.playing import Judged
 
 
 def play(only: str, seeds: int, jobs: int, budget_s: float) -> list[Judged]:
-    """Play all drills whose name holds `only`, telling each as it ends."""
+    """Play all drills whose name contains `only`, and print each on stderr as it ends."""
     judged = []
     for timed in (False, True):
         at_once = 1 if timed else jobs
@@ -30,8 +30,8 @@ def play(only: str, seeds: int, jobs: int, budget_s: float) -> list[Judged]:
     return judged
 
 
-def unseen(judged: list[Judged]) -> dict[str, str]:
-    """Return the reason the catalogue gives for each fault that was not always named."""
+def unseen_reasons(judged: list[Judged]) -> dict[str, str]:
+    """Return the catalogue's reason for each fault that was not always named."""
     cases = catalogue.cases()
     missed = dict.fromkeys(one.name for one in judged if one.kind == "fault" and not one.named)
     return {name: cases[name].unseen or "no reason is known" for name in missed}
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", default="")
-    parser.add_argument("--probe", type=float, default=0.0, help="seconds for each one's probes")
+    parser.add_argument("--probe", type=float, default=0.0, help="seconds for each drill's probes")
     asked = parser.parse_args()
     judged = play(asked.only, asked.seeds, asked.jobs, asked.probe)
     name = "diagnosis-probed" if asked.probe else "diagnosis"
@@ -53,7 +53,7 @@ def main() -> None:
         return
     (RESULTS / f"{name}.txt").write_text(table, encoding="utf-8")
     made = msgspec.json.decode(matrix.document(judged))
-    print(save(name, stamp(torch.device("cpu")) | {"not_named": unseen(judged)} | made))
+    print(save(name, stamp(torch.device("cpu")) | {"not_named": unseen_reasons(judged)} | made))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""Does a round get slower, or the process larger, with age: 20,000 tokens generated in one go.
+"""Measure whether rounds get slower, or the process larger, as a run ages: 20,000 tokens in one go.
 
     python benchmarks/free_run.py [--tokens 20000] [--cache dense] [--draft-cache sink-window]
 
-A round at 20k tokens of context has more to attend to than one at 1k, so a slower one proves
-nothing. At several contexts the long run is therefore held, in its own process, against an engine
-that was just taken to the same text by prefill: the two play in turns, a block of rounds each, in
-mirrored order, both with evidence computed and written. Old over fresh is what age adds; fresh over
-fresh at the first context is what context alone adds. The draft has a window unless told otherwise:
-dense, it is worth little past the 512 tokens it was trained at.
+A round at 20k tokens of context attends to more than a round at 1k, so a slower round alone proves
+nothing. At several contexts the long run is therefore compared with a fresh engine in the same
+process, which has read the same text by prefill. The two play in turns, a block of rounds each, in
+mirrored order, and both compute and write evidence. Old over fresh is what age adds. Fresh over
+fresh at the first context is what context alone adds. The draft has a window by default, because a
+dense draft is worth little past the 512 tokens that it was trained on.
 
-Memory is measured in a run by itself, as a user would start it, because the other engine's would
-be in it too: how the process grew and how its keys and values did, by the readings in its capture.
+Memory is measured in a run by itself, as a user would start it, because otherwise it would include
+the other engine's. The readings in its capture show how the process and its keys and values grew.
 
 Writes benchmarks/results/free_run.json.
 """
@@ -52,25 +52,25 @@ if TYPE_CHECKING:
     from specprof.engine.run import Run
 
 Floats = NDArray[np.float64]
-STRETCHES = (1_000, 2_000, 5_000, 10_000, 15_000, 20_000)
+CONTEXTS = (1_000, 2_000, 5_000, 10_000, 15_000, 20_000)
 """Contexts from which the old engine and the fresh one play in turns."""
-BLOCK = 32
-"""Rounds played at once: as many as are observed and written together."""
-PAIRS = 10
-"""Blocks of each engine at a stretch."""
-PROMPT = 256
+BLOCK_ROUNDS = 32
+"""Rounds of a block: as many as are observed and written together."""
+BLOCK_PAIRS = 10
+"""Blocks of each engine at a context."""
+PROMPT_TOKENS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some rounds on end."""
+    """Some consecutive rounds."""
 
     context: int
-    """Committed tokens before the first."""
+    """Committed tokens before the first round."""
     rounds: int
     emitted: int
     wall_ns: int
-    """Playing, observing and writing them."""
+    """Time for playing, observing and writing the rounds."""
 
     @property
     def ms_per_round(self) -> float:
@@ -79,7 +79,7 @@ class Block:
 
 
 class Player:
-    """One engine that decodes on and on with the profiler on."""
+    """An engine that keeps decoding with the profiler on."""
 
     def __init__(self, settings: Settings, place: Path) -> None:
         """Load and warm up; the capture is written to `place`."""
@@ -92,7 +92,7 @@ class Player:
         self._recorder = Walk(self.run, origin_ns=0, prefill_threads=self.prefill_threads).recorder
 
     def begin(self, tokens: Sequence[int]) -> None:
-        """Forget everything; go on from these tokens, taken in by prefill."""
+        """Forget everything, read `tokens` by prefill, and decode from there."""
         self.run.roll_back_to(1)
         self.committed = list(tokens)
         loop = self.run.loop
@@ -104,8 +104,8 @@ class Player:
         left = settings.context + settings.max_new_tokens - len(self.committed)
         self._rounds = loop.rounds(self.committed, new_tokens=left, stop=frozenset())
 
-    def block(self, count: int = BLOCK) -> Block:
-        """Play `count` rounds, or as many as there is room for."""
+    def play_block(self, count: int = BLOCK_ROUNDS) -> Block:
+        """Play `count` rounds, or as many as fit in the caches."""
         context, played = len(self.committed), 0
         begun = time.perf_counter_ns()
         for each in self._rounds:
@@ -121,21 +121,21 @@ class Player:
         return Block(context, played, len(self.committed) - context, took)
 
 
-def turns(old: Player, fresh: Player, pairs: int) -> list[tuple[Block, Block]]:
+def play_in_turns(old: Player, fresh: Player, pairs: int) -> list[tuple[Block, Block]]:
     """Let both play `pairs` blocks in turns, old first in one pair and fresh in the next.
 
-    A block of each before them isn't told. Returns old and fresh of each pair.
+    A block of each before them is dropped. Returns the old and the fresh block of each pair.
     """
-    told = []
+    played = []
     for number in range(pairs + 1):
         order = (old, fresh) if number % 2 == 0 else (fresh, old)
-        blocks = [each.block() for each in order]
-        told.append((blocks[number % 2], blocks[1 - number % 2]))
-    return told[1:]
+        blocks = [each.play_block() for each in order]
+        played.append((blocks[number % 2], blocks[1 - number % 2]))
+    return played[1:]
 
 
-def aged(pairs: Sequence[tuple[Block, Block]]) -> dict[str, Any]:
-    """Return what rounds of the two took at one stretch; ratios are made within pairs of blocks."""
+def compare_ages(pairs: Sequence[tuple[Block, Block]]) -> dict[str, Any]:
+    """Return the round times of both engines at one context; ratios are made within pairs."""
     both = np.array([[each.ms_per_round for each in pair] for pair in pairs])  # [pairs, 2]
     contexts = np.array([[each.context for each in pair] for pair in pairs], np.float64)
     accepted = [
@@ -153,13 +153,13 @@ def aged(pairs: Sequence[tuple[Block, Block]]) -> dict[str, Any]:
     }
 
 
-def late(stretches: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add to every stretch what old and fresh took over what they took at the first one."""
+def add_growth(stretches: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add to every stretch the ratios of its round times to those of the first stretch."""
     first = stretches[0]
     return [
         each
         | {
-            f"{who}_ms_over_first_stretch": _over(
+            f"{who}_ms_over_first_stretch": _divide(
                 each[f"{who}_ms_per_round"], first[f"{who}_ms_per_round"]
             )
             for who in ("old", "fresh")
@@ -168,12 +168,14 @@ def late(stretches: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _over(one: Figure | None, first: Figure | None) -> float | None:
+def _divide(one: Figure | None, first: Figure | None) -> float | None:
     return None if one is None or first is None else one.value / first.value
 
 
-def compared(settings: Settings, stretches: Sequence[int], pairs: int) -> list[dict[str, Any]]:
-    """Generate `max_new_tokens` in one go; return what was found at each stretch on the way."""
+def compare_stretches(
+    settings: Settings, stretches: Sequence[int], pairs: int
+) -> list[dict[str, Any]]:
+    """Generate `max_new_tokens` in one go; return the comparison at each context on the way."""
     found = []
     with ExitStack() as undo:
         folder = Path(undo.enter_context(tempfile.TemporaryDirectory()))
@@ -184,15 +186,15 @@ def compared(settings: Settings, stretches: Sequence[int], pairs: int) -> list[d
         old.begin(old.run.tokens[: settings.context])
         for stretch in stretches:
             while len(old.committed) < stretch:
-                old.block()
+                old.play_block()
             fresh.begin(old.committed)
-            found.append({"stretch": stretch, **aged(turns(old, fresh, pairs))})
+            found.append({"stretch": stretch, **compare_ages(play_in_turns(old, fresh, pairs))})
             print(f"{stretch:,} tokens", file=sys.stderr, flush=True)
-    return late(found)
+    return add_growth(found)
 
 
-def alone(settings: Settings) -> tuple[Event, ...]:
-    """Record the same run by the command line, in a process of its own; return what it holds."""
+def record_alone(settings: Settings) -> tuple[Event, ...]:
+    """Record the same run by the command line, in a process of its own; return its events."""
     asked = {
         "device": settings.device,
         "workload": settings.workload,
@@ -217,11 +219,11 @@ def alone(settings: Settings) -> tuple[Event, ...]:
         return tuple(read_capture(place).events)
 
 
-def grown(events: Sequence[Event], since: int) -> dict[str, float | int | None]:
+def measure_growth(events: Sequence[Event], since: int) -> dict[str, float | int | None]:
     """Return how a process and its keys and values grew from a context of `since` tokens on.
 
-    A dense cache's rows are there from the start: as they fill, the process need not grow. Bytes a
-    token are slopes over all readings; None of fewer than two contexts.
+    A dense cache's rows are allocated at the start, so the process need not grow as they fill.
+    Bytes per token are slopes over all readings, and None with fewer than two contexts.
     """
     rounds = [one for one in events if isinstance(one, Round)]
     starts = [one.start_ns for one in rounds]
@@ -234,35 +236,37 @@ def grown(events: Sequence[Event], since: int) -> dict[str, float | int | None]:
                 held = (last.target_kv_bytes or 0) + (last.draft_kv_bytes or 0)
                 rows.append((last.context, one.rss_bytes, held))
     tokens, rss, kv = np.array(rows, np.float64).reshape(-1, 3).T
-    told: dict[str, float | int | None] = {"readings": len(rows)}
+    found: dict[str, float | int | None] = {"readings": len(rows)}
     enough = len(set(tokens)) > 1
     for name, held_bytes in (("rss", rss), ("kv", kv)):
-        told |= {
+        found |= {
             f"{name}_bytes_per_token": _slope(tokens, held_bytes) if enough else None,
             f"{name}_mb_first": float(held_bytes[0]) / 1e6 if enough else None,
             f"{name}_mb_last": float(held_bytes[-1]) / 1e6 if enough else None,
             f"{name}_mb_most": float(held_bytes.max()) / 1e6 if enough else None,
         }
-    return told
+    return found
 
 
 def _slope(tokens: Floats, values: Floats) -> float:
-    """Return by how much `values` rise a token, in the sense of least squares."""
+    """Return how much `values` rise per token, by least squares."""
     return float(np.polyfit(tokens, values, 1)[0])
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    """Play both runs; print and write down what they told."""
+    """Play both runs; print and write the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--tokens", type=int, default=20_000)
-    parser.add_argument("--stretches", type=int, nargs="+", default=list(STRETCHES))
-    parser.add_argument("--pairs", type=int, default=PAIRS, help="blocks of each at a stretch")
+    parser.add_argument("--stretches", type=int, nargs="+", default=list(CONTEXTS))
+    parser.add_argument(
+        "--pairs", type=int, default=BLOCK_PAIRS, help="blocks of each at a stretch"
+    )
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--cache", default="dense")
     parser.add_argument("--draft-cache", default="sink-window", help="the draft's own")
-    parser.add_argument("--window", type=int, default=256, help="of a cache sink-window")
+    parser.add_argument("--window", type=int, default=256, help="of a sink-window cache")
     parser.add_argument("--path", default="auto")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--into", type=result_folder, default=RESULTS)
@@ -271,7 +275,7 @@ def main(given: Sequence[str] | None = None) -> None:
     settings = Settings(
         device="cpu",
         workload="generate",
-        context=PROMPT,
+        context=PROMPT_TOKENS,
         max_new_tokens=asked.tokens,
         temperature=asked.temperature,
         cache=asked.cache,
@@ -283,19 +287,19 @@ def main(given: Sequence[str] | None = None) -> None:
         plain_steps=0,
         recheck_context=0,
     )
-    memory = grown(alone(settings), stretches[0])
-    # The last stretch is played beyond the asked tokens: each block emits at most K + 1 a round.
-    room = (asked.pairs + 2) * BLOCK * (settings.depth + 1)
+    memory = measure_growth(record_alone(settings), stretches[0])
+    # The last stretch goes past the asked tokens: each block emits at most K + 1 tokens a round.
+    room = (asked.pairs + 2) * BLOCK_ROUNDS * (settings.depth + 1)
     longer = msgspec.structs.replace(settings, max_new_tokens=asked.tokens + room)
-    found = compared(longer, stretches, asked.pairs)
+    found = compare_stretches(longer, stretches, asked.pairs)
     whole = {
         "stamp": stamp(torch.device("cpu")),
         "settings": settings,
         "memory": memory,
         "stretches": found,
     }
-    told = json.dumps(msgspec.to_builtins(whole), indent=1, ensure_ascii=False) + "\n"
-    (asked.into / "free_run.json").write_text(told, encoding="utf-8")
+    text = json.dumps(msgspec.to_builtins(whole), indent=1, ensure_ascii=False) + "\n"
+    (asked.into / "free_run.json").write_text(text, encoding="utf-8")
     print("\n".join([*table(found), *(f"{name}: {value}" for name, value in memory.items())]))
 
 

@@ -1,4 +1,4 @@
-"""Feeds damaged and made-up files to every reader, and counts what must not happen.
+"""Feed damaged and made-up files to every reader, and count what must not happen.
 
     python benchmarks/fuzz.py                                 the long form: two hours on two cores
     python benchmarks/fuzz.py --reduced                       a thousandth of it
@@ -8,16 +8,16 @@
 
 Readers: captures at once, in pieces and as they grow; tables of results; profiles; sweeps' indices;
 whole diagnoses, summaries, the dashboard's panels, comparisons and exports; and `acquit`, which
-diagnoses what is left of healthy captures that lost, doubled or damaged lines, and takes any bug
-found for a false accusation (tests/support/fuzzing/readers.py says what else counts). The inputs
-are edits to the committed seeds, drawn by hypothesis in numbered chunks that are the same whenever
-they are played. Beside them a small capture is ended after each of its bytes, and every file of the
-corpus is read again.
+diagnoses healthy captures with lost, doubled or damaged lines, and counts any bug found as a false
+accusation (tests/support/fuzzing/readers.py says what else counts). The inputs are edits to the
+committed seeds, drawn by hypothesis in numbered chunks. A chunk has the same inputs whenever it is
+played. Besides, a small capture is cut after each of its bytes, and every file of the corpus is
+read again.
 
 Bad is: an error that is no clear refusal, a crashed rule, a warning, more than 5 s or 1 GiB, a
 control character in what would be printed, a process that died, or something untrue. Each kind is
-told with its smallest input, which `--save` keeps; exit code 1 says that there was one. Ctrl-C ends
-the search and what was counted is told. Writes benchmarks/results/fuzz.json and .txt.
+printed with its smallest input, which `--save` keeps; exit code 1 means that there was one. Ctrl-C
+ends the search and prints the counts so far. Writes benchmarks/results/fuzz.json and .txt.
 """
 
 import argparse
@@ -35,35 +35,35 @@ sys.path[:0] = [str(ROOT / "tests" / "support")]
 
 from result_folder import result_folder  # noqa: E402
 
-from fuzzing.hunt import SCRIPTS, Found  # noqa: E402 - found where the line above says
+from fuzzing.hunt import SCRIPTS_PER_CHUNK, Found  # noqa: E402 - found where the line above says
 from fuzzing.readers import READERS  # noqa: E402
-from fuzzing.search import CUT, Line, Search, cut_lines, prepare  # noqa: E402
+from fuzzing.search import CUT_CAPTURE, Line, Search, list_cut_lines, prepare  # noqa: E402
 from fuzzing.seeds import corpus  # noqa: E402
-from fuzzing.watched import Bad, room, watched  # noqa: E402
+from fuzzing.watched import Bad, temporary_folder, watch  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results"
-WANTED = {
+WANTED_INPUTS = {
     **dict.fromkeys(("capture", "follower", "table", "profile", "index"), 1_000_000),
     **dict.fromkeys(("diagnose", "acquit"), 100_000),
     **dict.fromkeys(("judge", "annotate", "summary", "panels", "compare", "export"), 10_000),
 }
 """Reader -> inputs of the long form."""
-REDUCED, REDUCED_EXAMPLES = 1_000, 10
-"""So much smaller is the reduced form, and lists of edits it draws a chunk."""
-INTERRUPTED = 130
+REDUCED_DIVISOR, REDUCED_EDITS = 1_000, 10
+"""The long form's inputs over the reduced form's, and lists of edits in a reduced chunk."""
+EXIT_INTERRUPTED = 130
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Search, tell what was found and write the counts down; return the exit code."""
-    asked = arguments(given)
+    """Search, print the findings and write the counts; return the exit code."""
+    asked = parse_arguments(given)
     if asked.input:
         return read_one(asked.reader or list(READERS), asked.input)
-    lines, stopped = wanted(asked), False
+    lines, stopped = plan_lines(asked), False
     again = [] if asked.reader else read_again()
     minutes = asked.minutes or 24 * 60
     until = time.monotonic() + 60 * minutes
-    with room() as folder, Search(asked.jobs, folder, until=until) as search:
-        for number in (signal.SIGINT, signal.SIGTERM):  # in the background the first is ignored
+    with temporary_folder() as folder, Search(asked.jobs, folder, until=until) as search:
+        for number in (signal.SIGINT, signal.SIGTERM):  # in the background SIGINT is ignored
             signal.signal(number, signal.default_int_handler)
         try:
             search.play(lines)
@@ -71,24 +71,24 @@ def main(given: Sequence[str] | None = None) -> int:
             stopped = True
             sys.stderr.write("stopped; what was counted so far:\n")
     found = again + [each for line in lines for each in line.tally.found.values()]
-    told = "\n".join(table(lines)) + "\n"
-    print(told, end="")
+    text = "\n".join(table(lines)) + "\n"
+    print(text, end="")
     for each in found:
         print(describe(each, asked.save))
     if not (asked.reduced and asked.into == RESULTS):
-        write(lines, found, asked.into, told, stopped=stopped)
-    return 1 if found else INTERRUPTED if stopped else 0
+        write(lines, found, asked.into, text, stopped=stopped)
+    return 1 if found else EXIT_INTERRUPTED if stopped else 0
 
 
-def arguments(given: Sequence[str] | None) -> argparse.Namespace:
-    """Return what was asked for."""
+def parse_arguments(given: Sequence[str] | None) -> argparse.Namespace:
+    """Return the parsed options."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--reader", action="append", choices=list(READERS), help="only this one")
     parser.add_argument("--chunks", type=int, nargs=2, metavar=("FIRST", "AFTER"), default=None)
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--minutes", type=float, default=None, help="no chunk begins after them")
+    parser.add_argument("--minutes", type=float, default=None, help="no chunk begins later")
     parser.add_argument("--reduced", action="store_true", help="a thousandth of the inputs")
     parser.add_argument("--input", type=Path, default=None, help="read this file only")
     parser.add_argument("--save", type=Path, default=None, help="a folder for what is found")
@@ -96,27 +96,27 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
-def wanted(asked: argparse.Namespace) -> list[Line]:
-    """Return how much is to be played of each reader."""
-    share, examples = (REDUCED, REDUCED_EXAMPLES) if asked.reduced else (1, SCRIPTS)
+def plan_lines(asked: argparse.Namespace) -> list[Line]:
+    """Return how many inputs each reader gets."""
+    share, examples = (REDUCED_DIVISOR, REDUCED_EDITS) if asked.reduced else (1, SCRIPTS_PER_CHUNK)
     first, after = asked.chunks or (0, None)
     lines = [
         Line(name, sys.maxsize if asked.chunks else inputs // share, first, after, examples)
-        for name, inputs in WANTED.items()
+        for name, inputs in WANTED_INPUTS.items()
         if not asked.reader or name in asked.reader
     ]
-    return lines if asked.reader or asked.reduced else lines + cut_lines()
+    return lines if asked.reader or asked.reduced else lines + list_cut_lines()
 
 
 def read_again() -> list[Found]:
-    """Read every file of the corpus by each reader of its kind; return what is still bad."""
+    """Read every file of the corpus with each reader of its kind; return what is still bad."""
     found = []
-    with room() as folder:
+    with temporary_folder() as folder:
         for reader, path in corpus():
             copy = folder / path.name
             copy.write_bytes(path.read_bytes())
             try:
-                watched(reader.read, copy)
+                watch(reader.read, copy)
             except Bad as bad:
                 name = str(path.relative_to(ROOT))
                 found.append(Found(reader.name, bad.kind, str(bad), name, path.read_bytes()))
@@ -124,15 +124,15 @@ def read_again() -> list[Found]:
 
 
 def read_one(readers: Sequence[str], path: Path) -> int:
-    """Read one file under watch; say how that ended."""
+    """Read one file under watch, and print the outcome; return the exit code."""
     prepare()
     code = 0
-    with room() as folder:
+    with temporary_folder() as folder:
         for name in readers:
             copy = folder / path.name
             copy.write_bytes(path.read_bytes())
             try:
-                print(f"{name}: {'read' if watched(READERS[name].read, copy) else 'refused'}")
+                print(f"{name}: {'read' if watch(READERS[name].read, copy) else 'refused'}")
             except Bad as bad:
                 code = 1
                 print(f"{name}: BAD: {bad}")
@@ -164,7 +164,7 @@ def table(lines: Sequence[Line]) -> list[str]:
 
 
 def describe(found: Found, folder: Path | None) -> str:
-    """Say what was found and how to see it again; keep its input where a folder is given."""
+    """Return what was found and how to repeat it; keep the input if a folder is given."""
     path = Path(found.name)
     known = (ROOT / path).is_file()
     if folder is not None and not known:
@@ -175,16 +175,16 @@ def describe(found: Found, folder: Path | None) -> str:
     again = f"--reader {found.reader} --input {path}"
     if folder is None and found.chunk is not None:
         again = f"--reader {found.reader} --chunks {found.chunk} {found.chunk + 1}"
-    told = "\n  ".join(found.told.splitlines()[-12:])
+    details = "\n  ".join(found.told.splitlines()[-12:])
     where = f"{found.name}, {len(found.data):,} bytes"
     title = f"{found.reader}: {found.kind} ({where})"
-    return f"\n{title}\n  {told}\n  python benchmarks/fuzz.py {again}"
+    return f"\n{title}\n  {details}\n  python benchmarks/fuzz.py {again}"
 
 
 def write(
-    lines: Sequence[Line], found: Sequence[Found], into: Path, told: str, *, stopped: bool
+    lines: Sequence[Line], found: Sequence[Found], into: Path, text: str, *, stopped: bool
 ) -> None:
-    """Write the counts down, with where they come from."""
+    """Write the counts as text and JSON, with the stamp."""
     import torch
     from stamp import stamp
 
@@ -203,13 +203,13 @@ def write(
     whole = {
         "stamp": stamp(torch.device("cpu")),
         "stopped": stopped,
-        "cut": CUT,
+        "cut": CUT_CAPTURE,
         "corpus": len({path for _, path in corpus()}),
         "corpus_readings": len(corpus()),
         "bad": len(found),
         "counts": counts,
     }
-    (into / "fuzz.txt").write_text(told, encoding="utf-8")
+    (into / "fuzz.txt").write_text(text, encoding="utf-8")
     (into / "fuzz.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
 
 

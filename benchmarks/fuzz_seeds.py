@@ -1,10 +1,10 @@
-"""The captures that fuzzing starts from: one small run of each kind, recorded by the real engine.
+"""Write the captures that fuzzing starts from: a small run of each kind, by the real engine.
 
     python benchmarks/fuzz_seeds.py tests/data/fuzz/seeds
 
-And indices of sweeps. Every capture is healthy: nothing may accuse it of a bug, nor what damage
-leaves of it. They are committed, for a search is only repeatable from the same beginning. What
-tells of the machine and of the command is left out. The tables beside them are written by hand.
+It also writes indices of sweeps. Every capture is healthy: no rule may accuse it of a bug, before
+or after it is damaged. The files are committed, because a search can only be repeated from the same
+seeds. The machine and the command are left out. The tables beside them are written by hand.
 """
 
 import runpy
@@ -41,14 +41,14 @@ KINDS: dict[str, dict[str, Value]] = {
     "scan": {"workload": "scan", "drafter": "eagle", "draft": "pocket/eagle", "context": 120},
     "assisted": {"backend": "hf-assisted", "workload": "generate", "context": 100},
 }
-"""Kind -> how its settings differ from `SMALL`."""
+"""Kind -> its settings, put over `SMALL`."""
 OWN_LOOP = "own-loop"
 """The worked example of a loop that records itself."""
 WHEN = "2026-01-01T00:00:00+00:00"
 
 
 def main(folder: Path) -> None:
-    """Record every kind into the folder, over what is there."""
+    """Record every kind into the folder, over older files."""
     for kind, changed in KINDS.items():
         settings = msgspec.convert({**SMALL, **changed}, Settings)
         spec = RunSpec(id=kind, profile="seeds", settings=settings, label=kind)
@@ -65,7 +65,7 @@ def main(folder: Path) -> None:
 
 
 def indices() -> dict[str, Index]:
-    """Return sweeps' indices: one that was only planned, and one that was stopped half way."""
+    """Return sweeps' indices: of a planned sweep, of a half-done sweep, and of a single run."""
     profile = sweep_over(override(read_profile("default"), **SMALL), "depth", ["1", "4"])
     with tempfile.TemporaryDirectory() as room:
         planned = sweep.begin(Path(room), profile, expand(profile), force=False)
@@ -80,16 +80,16 @@ def indices() -> dict[str, Index]:
 
 
 def anonymise(path: Path) -> None:
-    """Write the capture anew without what it says of the machine."""
+    """Write the capture again without the facts of the machine."""
     read = read_capture(path)
     changed = {"machine": {}, "versions": {}, "created": WHEN, "command": ["specprof", "run"]}
     header = msgspec.structs.replace(read.header, **changed)
     with CaptureWriter(path, overwrite=True) as writer:
         for event in (header, *read.events):
             writer.write(event)
-    told = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
     folder = f"{pocket.folder('pocket/target').parent}/"
-    path.write_text(told.replace(folder, pocket.PREFIX), encoding="utf-8")
+    path.write_text(text.replace(folder, pocket.PREFIX), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,20 @@
-"""What a round costs as the text grows, held against what its attention must do at least.
+"""Measure what a round costs as the text grows, and compare it with its attention's least work.
 
     python benchmarks/growth.py [--contexts 256 2000 8000 20000] [--seconds 240] [--threads 1]
 
-The pocket family on this processor, by both paths, with dense caches, with a window for the draft
-alone, and with windows for both models. A draft step, a verify pass over K + 1 tokens and a round's
-model work (K of the first and one of the second) are timed at every context, all in one process and
-one mirrored order. With them take turns what the machine can do at most: reads of just as many
-bytes, in the order a round would read them, and a large matrix product.
+The pocket family runs on this processor, by both paths, with dense caches, with a window for the
+draft alone, and with windows for both models. A draft step, a verify pass over K + 1 tokens and a
+round's model work (K of the first and one of the second) are timed at every context, all in one
+process and one mirrored order. The machine's limits are timed in the same order: reads of just as
+many bytes, in the order a round would read them, and a large matrix product.
 
-A pass's least time is the longer of its reads, as they were timed, and its flops at the pace of the
-large product. Growth is from the shortest context. The least growth is that of attention: more rows
-at the pace that pass's bytes were read with, or more flops, whichever takes longer; where a window
-shows hardly more rows there is none to divide by, and a time that grows all the same does so
-because at the shortest context nothing is forgotten yet and rows are read as they lie. The kernel's
-growth is that of torch's attention alone over the same stored rows: growth beyond it is the
-engine's, and what the kernel itself takes beyond the least is not.
+A pass's least time is the longer of two times: that of its reads, as measured, and that of its
+flops at the pace of the large product. Growth is from the shortest context. The least growth is
+that of attention alone: the longer time of its further rows at the pace of that pass's reads, and
+of its further flops. With a window there are hardly more rows, so there is no least growth to
+divide by. A time may still grow there, because at the shortest context nothing is evicted yet and
+rows are read in place. The kernel's growth is that of torch's attention alone over the same stored
+rows. Growth beyond it is the engine's; what the kernel takes beyond the least is not.
 
 Writes benchmarks/results/growth.json and .txt.
 """
@@ -30,9 +30,9 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
-from on_cpu.due import Due, due, seen
-from on_cpu.grown import OVER, Pass, Place, passes, told
-from on_cpu.turns import Attention, Floats, Machine, Play, Reading, Round, repetition
+from on_cpu.due import LeastWork, count_seen_rows, least_work
+from on_cpu.grown import RATIO_NAMES, Pass, Place, make_passes, summarise_pass
+from on_cpu.turns import Attention, Floats, Machine, Play, Reading, Round, play_repetition
 from result_folder import result_folder
 from stamp import RESULTS, stamp
 
@@ -60,20 +60,20 @@ CACHES = {
 }
 """The target's cache and the draft's."""
 PATHS: tuple[ForwardPath, ...] = ("flat", "modules")
-RECENT = 256
-"""Tokens a window keeps beside the sinks."""
-CONTEXTS, REDUCED = (256, 2_000, 8_000, 20_000), (32, 96)
-LEAST = 2
-"""Repetitions played however short the time."""
+WINDOW_TOKENS = 256
+"""Tokens that a window keeps beside the sinks."""
+CONTEXTS, REDUCED_CONTEXTS = (256, 2_000, 8_000, 20_000), (32, 96)
+MIN_REPETITIONS = 2
+"""Repetitions that are played even if time is short."""
 Key = tuple[str, Place]
-MUST = ("", "reads", "rows of it", "computes", "longer", "least", "kernel alone")
-MUST_UNIT = ("", "MB", "MB", "Mflop", "is", "ms", "ms")
-TOOK = ("", "time", "time over", "growth", "growth over", "growth over")
-TOOK_UNIT = ("", "ms", "least time", "ms", "least growth", "kernel's growth")
+LEAST_HEADS = ("", "reads", "rows of it", "computes", "longer", "least", "kernel alone")
+LEAST_UNITS = ("", "MB", "MB", "Mflop", "is", "ms", "ms")
+TIME_HEADS = ("", "time", "time over", "growth", "growth over", "growth over")
+TIME_UNITS = ("", "ms", "least time", "ms", "least growth", "kernel's growth")
 
 
 class Bench:
-    """The pair, with a store for each model, cache and context, and everybody who takes turns."""
+    """The pair, with a store for each model, cache and context, and all plays to be timed."""
 
     def __init__(self, settings: Settings, contexts: Sequence[int], *, reduced: bool) -> None:
         device = torch.device("cpu")
@@ -85,45 +85,45 @@ class Bench:
         self.tokens = document(settings, self.target)[0]
         self.places = [Place(caches, context) for caches in CACHES for context in sorted(contexts)]
         heads = read.parts(self.target.model).blocks[0].heads
-        weights = due(self.target, 0, 1).weight_bytes
+        weights = least_work(self.target, 0, 1).weight_bytes
         self.machine = Machine(weights, heads, settings.depth + 1, reduced=reduced)
         self._fed: dict[tuple[str, str, int], dict[str, CausalModel]] = {}
 
-    def plays(self) -> dict[Key, Play]:
-        """Return everybody who takes turns, by path or part and place; fills the stores."""
+    def make_plays(self) -> dict[Key, Play]:
+        """Fill the stores; return all plays to be timed, by path or part and place."""
         found: dict[Key, Play] = {}
         for place in self.places:
-            found |= self._there(place)
+            found |= self._make_plays_at(place)
         return found | {("machine", self.places[0]): self.machine}
 
-    def _there(self, place: Place) -> dict[Key, Play]:
+    def _make_plays_at(self, place: Place) -> dict[Key, Play]:
         depth = self.settings.depth
         caches, models = CACHES[place.caches], (self.target, self.draft)
         target, draft = (
-            self._decoders(loaded, cache, place.context)
+            self._open_decoders(loaded, cache, place.context)
             for loaded, cache in zip(models, caches, strict=True)
         )
         found: dict[Key, Play] = {
             (path, place): Round(draft[path], target[path], depth) for path in PATHS
         }
         for each in found.values():
-            each()  # what it makes once, it has made
+            each()  # so that nothing is made for the first time while it is timed
         found["kernel", place] = Attention(
-            self._attended(self.draft, draft["flat"], caches[1], 1),
-            self._attended(self.target, target["flat"], caches[0], depth + 1),
+            self._kernel_inputs(self.draft, draft["flat"], caches[1], 1),
+            self._kernel_inputs(self.target, target["flat"], caches[0], depth + 1),
             depth,
         )
-        found["reads", place] = Reading(*self.dues(place), depth)
+        found["reads", place] = Reading(*self.least_works(place), depth)
         return found
 
-    def dues(self, place: Place) -> tuple[Due, Due]:
-        """Return what the first draft step and the verify pass must do there."""
+    def least_works(self, place: Place) -> tuple[LeastWork, LeastWork]:
+        """Return the least work of the first draft step and of the verify pass at a place."""
         target, draft = (self._window(cache) for cache in CACHES[place.caches])
-        verify = due(self.target, place.context, self.settings.depth + 1, target)
-        return due(self.draft, place.context, 1, draft), verify
+        verify = least_work(self.target, place.context, self.settings.depth + 1, target)
+        return least_work(self.draft, place.context, 1, draft), verify
 
-    def passes(self, found: dict[Key, Floats]) -> list[Pass]:
-        """Return every pass, of the [repetitions, parts] milliseconds that were played."""
+    def make_passes(self, found: dict[Key, Floats]) -> list[Pass]:
+        """Return every pass, made from [repetitions, parts] milliseconds."""
         matmul = Machine.PARTS.index("matmul_flops_per_s")
         pace = found["machine", self.places[0]][:, matmul] / self.machine.amounts[matmul]
         made = []
@@ -135,27 +135,29 @@ class Bench:
                     "reads": found["reads", place],
                     "ms_per_flop": pace,
                 }
-                made += passes(path, place, self.dues(place), self.settings.depth, times)
+                made += make_passes(
+                    path, place, self.least_works(place), self.settings.depth, times
+                )
         return made
 
-    def limits(self, found: dict[Key, Floats]) -> dict[str, Figure | None]:
-        """Return what the machine did at most, a second."""
+    def measure_limits(self, found: dict[Key, Floats]) -> dict[str, Figure | None]:
+        """Return the machine's limits, in bytes or flops per second."""
         took = found["machine", self.places[0]]
         return {
             name: median(self.machine.amounts[number] / took[:, number] * 1e3)
             for number, name in enumerate(Machine.PARTS)
         }
 
-    def replayed(self) -> dict[str, str | None]:
-        """Return by model, cache and path why its passes were not replayed; None: they were."""
+    def explain_replays(self) -> dict[str, str | None]:
+        """Return by model, cache and path why passes were not replayed; None if they were."""
         return {
             f"{name}, {cache}, {path}": replays(decoder)[1]
             for (name, cache, _), decoders in self._fed.items()
             for path, decoder in decoders.items()
         }
 
-    def _decoders(self, loaded: Loaded, cache: str, context: int) -> dict[str, CausalModel]:
-        """Return a decoder for each path, all over one store that holds the text up to there."""
+    def _open_decoders(self, loaded: Loaded, cache: str, context: int) -> dict[str, CausalModel]:
+        """Return a decoder for each path, over one store with `context` tokens of the text."""
         key = loaded.facts.name, cache, context
         if key not in self._fed:
             settings = msgspec.structs.replace(self.settings, context=context)
@@ -170,19 +172,19 @@ class Bench:
         return self._fed[key]
 
     def _open(self, loaded: Loaded, store: Store, settings: Settings) -> CausalModel:
-        """Return a decoder over a store, as a run would open it."""
+        """Return a decoder over a store, opened as a run opens it."""
         forwards = decide(loaded.model, store, loaded.device, settings)
         return open_decoder(loaded.model, store, loaded.device, self.vocabulary, forwards)
 
     def _window(self, cache: str) -> Window | None:
         return self.window if cache == WINDOW else None
 
-    def _attended(
+    def _kernel_inputs(
         self, loaded: Loaded, decoder: CausalModel, cache: str, width: int
     ) -> tuple[CausalModel, Any, int]:
-        """Return what the kernel alone is given of a model: the rows its tokens see together."""
+        """Return the kernel's inputs: a decoder, its heads, and the rows that its tokens see."""
         block = read.parts(loaded.model).blocks[0]
-        rows = seen(block, decoder.length, self._window(cache)) + width - 1
+        rows = count_seen_rows(block, decoder.length, self._window(cache)) + width - 1
         return decoder, block.heads, rows
 
 
@@ -190,11 +192,11 @@ def play(plays: dict[Key, Play], *, seconds: float, takes: int) -> dict[Key, Flo
     """Play repetitions for `seconds`, at least two; return [repetitions, parts] milliseconds."""
     found: list[list[Floats]] = []
     gc.collect()
-    gc.freeze()  # what is loaded stays: no collection in a pass need walk it again
+    gc.freeze()  # what is loaded stays, so that no collection in a pass walks it again
     began = time.monotonic()
     try:
-        while len(found) < LEAST or time.monotonic() - began < seconds:
-            found.append(repetition(list(plays.values()), len(found) % len(plays), takes))
+        while len(found) < MIN_REPETITIONS or time.monotonic() - began < seconds:
+            found.append(play_repetition(list(plays.values()), len(found) % len(plays), takes))
             took = time.monotonic() - began
             print(f"repetition {len(found)}, {took:.0f} of {seconds:g} s", file=sys.stderr)
     finally:
@@ -205,19 +207,21 @@ def play(plays: dict[Key, Play], *, seconds: float, takes: int) -> dict[Key, Flo
     }
 
 
-def result(bench: Bench, found: dict[Key, Floats]) -> dict[str, Any]:
-    """Return all figures as JSON knows them."""
-    made = bench.passes(found)
+def summarise(bench: Bench, found: dict[Key, Floats]) -> dict[str, Any]:
+    """Return all figures as JSON values."""
+    made = bench.make_passes(found)
     shortest = {
         (each.path, each.place.caches, each.what): each
-        for each in reversed(made)  # the first of each is of the shortest context, and stays
+        for each in reversed(made)  # the shortest context comes first, so it is written last
     }
-    rows = [told(each, shortest[each.path, each.place.caches, each.what]) for each in made]
+    rows = [
+        summarise_pass(each, shortest[each.path, each.place.caches, each.what]) for each in made
+    ]
     return {
         "settings": msgspec.to_builtins(bench.settings),
         "repetitions": len(next(iter(found.values()))),
-        "limits": msgspec.to_builtins(bench.limits(found)),
-        "replayed": bench.replayed(),
+        "limits": msgspec.to_builtins(bench.measure_limits(found)),
+        "replayed": bench.explain_replays(),
         "passes": msgspec.to_builtins(rows),
     }
 
@@ -225,18 +229,18 @@ def result(bench: Bench, found: dict[Key, Floats]) -> dict[str, Any]:
 def table(whole: dict[str, Any]) -> list[str]:
     """Return the figures as lines: the machine's limits, then two blocks for each kind of caches.
 
-    The first says what each pass must do, which is the same by both paths, the second what it took.
+    The first block has each pass's least work, which is equal for both paths; the second its times.
     """
     lines = []
     for name, each in whole["limits"].items():
-        lines.append(f"{name.replace('_', ' ')}: {_figure(each, 1e-9)} x 1e9")
+        lines.append(f"{name.replace('_', ' ')}: {_format_figure(each, 1e-9)} x 1e9")
     for caches, (target, draft) in CACHES.items():
         rows = [each for each in whole["passes"] if each["caches"] == caches]
         rows.sort(key=lambda row: (row["context"], PATHS.index(row["path"])))
-        musts = [_must(row) for row in rows if row["path"] == PATHS[0]]
+        musts = [_least_cells(row) for row in rows if row["path"] == PATHS[0]]
         for title, heads, units, shown in (
-            ("the least", MUST, MUST_UNIT, musts),
-            ("what it took", TOOK, TOOK_UNIT, [_took(row) for row in rows]),
+            ("the least", LEAST_HEADS, LEAST_UNITS, musts),
+            ("what it took", TIME_HEADS, TIME_UNITS, [_time_cells(row) for row in rows]),
         ):
             grid = [list(column) for column in zip(heads, units, *shown, strict=True)]
             lines += ["", f"target {target}, draft {draft}: {title}", *align_columns(grid)]
@@ -245,7 +249,7 @@ def table(whole: dict[str, Any]) -> list[str]:
     return [*lines, "", f"medians of {count} repetitions, each there and back{few}"]
 
 
-def _must(row: dict[str, Any]) -> list[str]:
+def _least_cells(row: dict[str, Any]) -> list[str]:
     rows = row["least_row_bytes"]
     return [
         f"{row['context']:,} {row['what']}",
@@ -253,32 +257,30 @@ def _must(row: dict[str, Any]) -> list[str]:
         f"{rows / 1e6:.1f}",
         f"{(row['least_weight_flops'] + row['least_attention_flops']) / 1e6:.1f}",
         row["bound_by"],
-        _figure(row["least_ms"]),
-        _figure(row["kernel_ms"]),
+        _format_figure(row["least_ms"]),
+        _format_figure(row["kernel_ms"]),
     ]
 
 
-def _took(row: dict[str, Any]) -> list[str]:
-    names = ("ms", "time_over_least_time", "growth_ms", *OVER)
+def _time_cells(row: dict[str, Any]) -> list[str]:
+    names = ("ms", "time_over_least_time", "growth_ms", *RATIO_NAMES)
     return [
         f"{row['context']:,} {row['path']} {row['what']}",
-        *(_figure(row[name], bounds="over" in name) for name in names),
+        *(_format_figure(row[name], bounds="over" in name) for name in names),
     ]
 
 
-def _figure(figure: dict[str, Any] | None, scale: float = 1, *, bounds: bool = False) -> str:
-    """Return a figure with three digits, and its interval where it has one and that is asked."""
+def _format_figure(figure: dict[str, Any] | None, scale: float = 1, *, bounds: bool = False) -> str:
+    """Return a figure with three digits; with `bounds` its interval too, if it has one."""
     if figure is None:
         return MISSING_TEXT
     value, low, high = (figure[name] for name in ("value", "low", "high"))
-    told_ = f"{scale * value:.3g}"
-    return (
-        f"{told_} [{scale * low:.3g} {scale * high:.3g}]" if bounds and low is not None else told_
-    )
+    text = f"{scale * value:.3g}"
+    return f"{text} [{scale * low:.3g} {scale * high:.3g}]" if bounds and low is not None else text
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    """Measure, print the tables and write everything down; a rehearsal writes where it is told."""
+    """Measure, print the tables and write all figures; a rehearsal writes only with --into."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -287,14 +289,16 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--depth", type=int, default=4)
     parser.add_argument("--graphs", default="auto", help="off: nothing is replayed")
-    parser.add_argument("--takes", type=int, default=3, help="rounds of a turn that count")
+    parser.add_argument("--takes", type=int, default=3, help="counted rounds of a turn")
     parser.add_argument("--target", default="pocket/target")
     parser.add_argument("--draft", default="pocket/draft")
     parser.add_argument("--text", default=None)
-    parser.add_argument("--reduced", action="store_true", help="a rehearsal; its figures are none")
+    parser.add_argument(
+        "--reduced", action="store_true", help="a rehearsal; its figures mean nothing"
+    )
     parser.add_argument("--into", type=result_folder, default=RESULTS)
     asked = parser.parse_args(given)
-    contexts = asked.contexts or (REDUCED if asked.reduced else CONTEXTS)
+    contexts = asked.contexts or (REDUCED_CONTEXTS if asked.reduced else CONTEXTS)
     settings = Settings(
         target=asked.target,
         draft=asked.draft,
@@ -302,22 +306,22 @@ def main(given: Sequence[str] | None = None) -> None:
         device="cpu",
         context=max(contexts),
         depth=asked.depth,
-        window=REDUCED[0] if asked.reduced else RECENT,
+        window=REDUCED_CONTEXTS[0] if asked.reduced else WINDOW_TOKENS,
         threads=asked.threads,
         graphs=asked.graphs,
     )
     with threads(asked.threads):
         bench = Bench(settings, contexts, reduced=asked.reduced)
-        found = play(bench.plays(), seconds=asked.seconds, takes=asked.takes)
+        found = play(bench.make_plays(), seconds=asked.seconds, takes=asked.takes)
         whole = {"stamp": stamp(torch.device("cpu")), "reduced": asked.reduced}
-        whole |= result(bench, found)
+        whole |= summarise(bench, found)
     lines = "\n".join(table(whole))
     print(lines)
     if asked.reduced and asked.into == RESULTS:
         return
     (asked.into / "growth.txt").write_text(lines + "\n", encoding="utf-8")
-    told_ = json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
-    (asked.into / "growth.json").write_text(told_, encoding="utf-8")
+    text = json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+    (asked.into / "growth.json").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,21 @@
-"""Kills runs at random moments with SIGKILL, and looks at what they leave.
+"""Kill runs at random moments with SIGKILL, and check what they leave.
 
     python benchmarks/kills.py [--kills 100] [--seed 0] [--jobs 2]
 
-Three kinds of runs of the pocket family, killed with all their processes: one run, a sweep and a
-drill, `--kills` in all. Beside them runs with a dashboard, of which only the dashboard or only the
-recorder is killed, a tenth as often each. Of each kind every second moment is drawn evenly from the
-time one undisturbed run takes, and counts from the start: most of that is loading. The others are
-drawn from the time it records, and count from the first line of the capture.
+Three kinds of runs of the pocket family are killed with all their processes: one run, a sweep and a
+drill, `--kills` in all. Besides, there are runs with a dashboard, of which only the dashboard or
+only the recorder is killed, a tenth as often each. Every second moment is drawn evenly from the
+time of an undisturbed run, and counts from its start, which is mostly loading. The other moments
+are drawn from the time that it records, and count from the first line of the capture.
 
-Right is: what the file holds as whole lines is read, at most one line is torn, and the capture is
-INCOMPLETE unless it had ended; `diagnose` judges it, or says in two lines that it can't (exit code
-5); a run of the same name works at once where nothing was recorded, and with --force elsewhere;
-`run --resume` completes a sweep, and leaves alone what was complete; a recorder without its
-dashboard ends by itself and closes its capture, a dashboard without its recorder can be left; there
-is no traceback, no process left, and no file but those named in `trials.KEPT`.
+Right is: all whole lines of the file are read, at most one line is torn, and the capture is
+INCOMPLETE unless it had ended. `diagnose` judges it, or says in two lines that it can't (exit code
+5). A run of the same name works at once if nothing was recorded, and with --force otherwise.
+`run --resume` completes a sweep, and repeats no complete run. A recorder without its dashboard ends
+by itself and closes its capture. A dashboard without its recorder can be left. There is no
+traceback, no process left, and no file but those named in `trials.KEPT`.
 
-Writes benchmarks/results/kills.json and .txt; exit code 1 where something was wrong.
+Writes benchmarks/results/kills.json and .txt; exit code 1 if something was wrong.
 """
 
 import argparse
@@ -29,51 +29,51 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
-from killed.trials import KINDS, Outcome, Trial, durations_s, play
+from killed.trials import KINDS, Outcome, Trial, measure_durations_s, play
 from result_folder import result_folder
 
 RESULTS = Path(__file__).parent / "results"
-ALONE = {"dashboard alone", "recorder alone"}
-"""Kinds of which one process is killed and not all."""
-BESIDE = 10
-"""Kills of the others for each of these."""
+SINGLE_PROCESS_KINDS = {"dashboard alone", "recorder alone"}
+"""Kinds of which only one process is killed."""
+KILLS_PER_SINGLE_PROCESS_KILL = 10
+"""Kills of whole runs for each kill of a single process."""
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Play the trials, tell what came of them and write it down; return the exit code."""
+    """Play the trials, print and write their outcomes; return the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the moments")
     parser.add_argument("--kind", action="append", choices=list(KINDS), help="only this one")
     parser.add_argument("--jobs", type=int, default=2, help="trials at once")
     parser.add_argument("--reduced", action="store_true", help="made-up rounds, without a model")
     parser.add_argument("--into", type=result_folder, default=RESULTS)
     asked = parser.parse_args(given)
-    outcomes = list(played(asked))
-    told = "\n".join(table(outcomes)) + "\n"
-    print(told, end="")
+    outcomes = list(play_trials(asked))
+    text = "\n".join(table(outcomes)) + "\n"
+    print(text, end="")
     wrong = [each for each in outcomes if each.problems]
     for each in wrong:
-        print(f"\n{each.kind}, trial {each.number}, at {moment(each)}:")
+        print(f"\n{each.kind}, trial {each.number}, at {format_moment(each)}:")
         print("\n".join(f"  {problem}" for problem in each.problems))
     if not (asked.reduced and asked.into == RESULTS):
-        write(outcomes, asked, told)
+        write(outcomes, asked, text)
     return 1 if wrong else 0
 
 
-def played(asked: argparse.Namespace) -> Iterator[Outcome]:
-    """Play every trial, several at once; yield what came of each, in their order."""
+def play_trials(asked: argparse.Namespace) -> Iterator[Outcome]:
+    """Play all trials, several at once; yield their outcomes in order."""
     kinds = {
         name: kills
-        for name, kills in counted(asked.kills).items()
+        for name, kills in count_kills(asked.kills).items()
         if not asked.kind or name in asked.kind
     }
     with tempfile.TemporaryDirectory(prefix="specprof-kills-") as folder:
         rooms, drawn = Path(folder), random.Random(asked.seed)
         lasts = {
-            name: durations_s(name, rooms / name.replace(" ", "-"), made_up=asked.reduced)
+            name: measure_durations_s(name, rooms / name.replace(" ", "-"), made_up=asked.reduced)
             for name in kinds
         }
         trials = [
@@ -92,40 +92,44 @@ def played(asked: argparse.Namespace) -> Iterator[Outcome]:
             for done, outcome in enumerate(pool.map(play, trials), start=1):
                 wrong = f": {outcome.problems[0]}" if outcome.problems else ""
                 sys.stderr.write(
-                    f"{done} of {len(trials)}: {outcome.kind} at {moment(outcome)}, "
+                    f"{done} of {len(trials)}: {outcome.kind} at {format_moment(outcome)}, "
                     f"{outcome.left}{wrong}\n"
                 )
                 yield outcome
 
 
-def counted(kills: int) -> dict[str, int]:
-    """Return how often each kind is killed."""
-    whole = [name for name in KINDS if name not in ALONE]
+def count_kills(kills: int) -> dict[str, int]:
+    """Return the number of kills of each kind."""
+    whole = [name for name in KINDS if name not in SINGLE_PROCESS_KINDS]
     shares = {name: len(range(place, kills, len(whole))) for place, name in enumerate(whole)}
-    return shares | {name: -(-kills // BESIDE) for name in KINDS if name in ALONE}
+    return shares | {
+        name: -(-kills // KILLS_PER_SINGLE_PROCESS_KILL)
+        for name in KINDS
+        if name in SINGLE_PROCESS_KINDS
+    }
 
 
-def moment(outcome: Outcome) -> str:
-    """Return when it was killed, in words."""
+def format_moment(outcome: Outcome) -> str:
+    """Return the moment of the kill, in words."""
     return f"{outcome.at_s:.3f} s {'of recording' if outcome.recording else 'of the run'}"
 
 
 def table(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return the counts as lines: two rows a kind, and what the kills left."""
+    """Return the counts as lines, two for each kind."""
     lines = []
     for kind, recording in dict.fromkeys((each.kind, each.recording) for each in outcomes):
         alike = [each for each in outcomes if (each.kind, each.recording) == (kind, recording)]
         when = "while recording" if recording else "at any moment"
         left = Counter(each.left for each in alike)
-        told = ", ".join(f"{count} {what}" for what, count in left.most_common())
+        states = ", ".join(f"{count} {what}" for what, count in left.most_common())
         torn, wrong = sum(each.torn for each in alike), sum(bool(each.problems) for each in alike)
-        counts = f"{len(alike)} kills, {wrong} wrong; left {told}; {torn} torn lines"
+        counts = f"{len(alike)} kills, {wrong} wrong; left {states}; {torn} torn lines"
         lines.append(f"{kind}, {when}: {counts}")
     return lines
 
 
-def write(outcomes: Sequence[Outcome], asked: argparse.Namespace, told: str) -> None:
-    """Write everything down, with where it comes from."""
+def write(outcomes: Sequence[Outcome], asked: argparse.Namespace, text: str) -> None:
+    """Write the counts as text, and all outcomes as JSON with the stamp."""
     import torch
     from stamp import stamp
 
@@ -136,7 +140,7 @@ def write(outcomes: Sequence[Outcome], asked: argparse.Namespace, told: str) -> 
         "wrong": sum(bool(each.problems) for each in outcomes),
         "trials": msgspec.to_builtins(outcomes),
     }
-    (asked.into / "kills.txt").write_text(told, encoding="utf-8")
+    (asked.into / "kills.txt").write_text(text, encoding="utf-8")
     (asked.into / "kills.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
 
 

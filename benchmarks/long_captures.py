@@ -1,13 +1,13 @@
-"""Healthy captures of as many rounds as one likes, written as they are made.
+"""Write healthy captures of any number of rounds, event by event.
 
 python benchmarks/long_captures.py walks ROUNDS PATH --of CAPTURE
 python benchmarks/long_captures.py drawn ROUNDS PATH
 
-`walks`: the walk of CAPTURE, a finished run, told again and again until there are ROUNDS rounds:
-burst after burst, with everything recorded beside them, under indices and times of their own. Each
-time its ids are shifted by one, so that no text comes twice. CAPTURE has to be a greedy run: small
-deviations of drawn outcomes would add up to a bias. `drawn`: synthetic rounds at temperature 1,
-each drawn anew, 500 a burst.
+`walks`: the walk of CAPTURE, a finished run, is repeated until there are ROUNDS rounds, burst after
+burst, with all other events and with new indices and times. At each repetition the ids are shifted
+by one, so that no text comes twice. CAPTURE has to be a greedy run, because small deviations of
+sampled outcomes would add up to a bias. `drawn`: synthetic rounds at temperature 1, each drawn
+anew, 500 a burst.
 """
 
 import argparse
@@ -23,19 +23,19 @@ from specprof.capture_writer import CaptureWriter
 from specprof.records import Burst, End, Event, Plain, Prefill, Recheck, Round, Sample
 from specprof.settings import RunSpec, Settings
 
-FEWEST_BURSTS, ROUNDS_A_BURST = 40, 500
+MIN_BURSTS, ROUNDS_A_BURST = 40, 500
 EMITTED_PER_ROUND = 2.39
-"""Of what is drawn, at K = 4."""
+"""Mean of synthetic rounds at K = 4."""
 
 
-def walks(capture: Path, rounds: int) -> Iterator[Event]:
-    """Yield a walk over and over, whole bursts of it, until it has made so many rounds."""
+def repeat_walk(capture: Path, rounds: int) -> Iterator[Event]:
+    """Yield a walk again and again, in whole bursts, until there are `rounds` rounds."""
     walk = read_capture(capture)
     if walk.end is None:
         raise SystemExit(f"{capture} has no closing line: its walk is not whole")
     yield walk.header
     made = emitted = 0
-    for event in _over_and_over(walk, walk.end):
+    for event in _repeat_events(walk, walk.end):
         yield event
         if isinstance(event, Round):
             made, emitted = made + 1, emitted + len(event.emitted)
@@ -45,23 +45,23 @@ def walks(capture: Path, rounds: int) -> Iterator[Event]:
             return
 
 
-def _over_and_over(walk: Capture, end: End) -> Iterator[Event]:
+def _repeat_events(walk: Capture, end: End) -> Iterator[Event]:
     bursts = 1 + max(each.burst for each in walk.events if isinstance(each, Burst))
     ids = walk.header.target.vocabulary if walk.header.target else 1
     for turn in count():
         for event in walk.events[:-1]:
-            told = later(event, turn * end.rounds, turn * bursts, turn * end.wall_ns)
-            yield _with_other_ids(told, turn, ids) if isinstance(told, Round) else told
+            later = shift_event(event, turn * end.rounds, turn * bursts, turn * end.wall_ns)
+            yield _shift_ids(later, turn, ids) if isinstance(later, Round) else later
 
 
-def _with_other_ids(one: Round, turn: int, ids: int) -> Round:
-    """Return a round with its ids shifted by `turn`, of a vocabulary of so many `ids`."""
+def _shift_ids(one: Round, turn: int, ids: int) -> Round:
+    """Return a round with its ids shifted by `turn`, in a vocabulary of `ids` tokens."""
     drafted = [replace(each, token=(each.token + turn) % ids) for each in one.drafted]
     return replace(one, drafted=drafted, emitted=[(each + turn) % ids for each in one.emitted])
 
 
-def later(event: Event, rounds: int, bursts: int, ns: int) -> Event:
-    """Return an event as it would have been recorded so many rounds, bursts and ns later."""
+def shift_event(event: Event, rounds: int, bursts: int, ns: int) -> Event:
+    """Return an event as if it were recorded that many rounds, bursts and nanoseconds later."""
     match event:
         case Round():
             burst, start_ns = event.burst + bursts, event.start_ns + ns
@@ -79,9 +79,9 @@ def later(event: Event, rounds: int, bursts: int, ns: int) -> Event:
     return event
 
 
-def drawn(rounds: int) -> Iterator[Event]:
-    """Yield a synthetic walk of about so many rounds at temperature 1."""
-    bursts = max(rounds // ROUNDS_A_BURST, FEWEST_BURSTS)
+def draw_rounds(rounds: int) -> Iterator[Event]:
+    """Yield a synthetic walk of about `rounds` rounds at temperature 1."""
+    bursts = max(rounds // ROUNDS_A_BURST, MIN_BURSTS)
     tokens = round(rounds * EMITTED_PER_ROUND / bursts)
     settings = Settings(
         backend="synthetic", temperature=1.0, context=20_000, stops=bursts, max_new_tokens=tokens
@@ -106,8 +106,10 @@ def main() -> None:
     parser.add_argument("--of", type=Path, help="a finished greedy run")
     asked = parser.parse_args()
     if asked.kind == "walks" and asked.of is None:
-        parser.error("walks are of a capture: name it with --of")
-    events = drawn(asked.rounds) if asked.kind == "drawn" else walks(asked.of, asked.rounds)
+        parser.error("walks repeats a capture: name it with --of")
+    events = (
+        draw_rounds(asked.rounds) if asked.kind == "drawn" else repeat_walk(asked.of, asked.rounds)
+    )
     with CaptureWriter(asked.path, overwrite=True) as writer:
         for event in events:
             writer.write(event)

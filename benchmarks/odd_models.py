@@ -1,9 +1,9 @@
-"""Odd model folders and settings, each given to `specprof run`: how each ends.
+"""Give odd model folders and settings to `specprof run`, and judge how each run ends.
 
-Right is exit code 0 where a run may end well, else 2 or 3 with two lines on stderr, no traceback,
-within 60 s of processor time and 8 GiB of addresses, and before a gigabyte is taken. Each is run in
-a child forked from a process that has torch loaded; `--processes` starts a fresh interpreter for
-each instead.
+Right is exit code 0 if the run may end well. Otherwise it is 2 or 3, with two lines on stderr and
+no traceback, within 60 s of processor time and 8 GiB of addresses, and before a gigabyte is taken.
+Each case runs in a child forked from a process that has torch loaded. With `--processes` it runs in
+a fresh interpreter instead.
 """
 
 import argparse
@@ -25,31 +25,31 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: a fork with threa
 import torch
 from odd.configs import KINDS, NUMBERS, ROPES, SIZES
 from odd.files import FILES, PLACES
-from odd.recipes import both, head, healthy
+from odd.recipes import all_of, make_head, write_healthy
 from odd.settings import SETTINGS
 from odd.weights import WEIGHTS
 from stamp import save, stamp
 
 LIMIT_S, PATIENCE_S = 60, 600
-"""Of processor time a case may take, and of a clock on however busy a machine."""
-ADDRESSES = 8 * 2**30
-TAKEN = 2**30
-"""Bytes a run that is refused may have taken."""
-NARRATED = ("[", "loading the models", "what libraries said is in ")
-"""How lines of a run's progress begin; the two of an error come after them."""
-TOLD = 2
-"""Lines of an error: what is wrong, what to do."""
-TOLD_EVERY = 50
+"""Seconds that a case may take: of processor time, and of wall time, which a busy machine needs."""
+MAX_ADDRESS_BYTES = 8 * 2**30
+MAX_REFUSED_BYTES = 2**30
+"""Bytes that a refused run may have taken."""
+PROGRESS_STARTS = ("[", "loading the models", "what libraries said is in ")
+"""Beginnings of progress lines; an error's two lines come after them."""
+ERROR_LINES = 2
+"""An error has two lines: what is wrong, what to do."""
+PROGRESS_EVERY_CASES = 50
 TEXT = "the quick brown fox jumps over the lazy dog; " * 20
 
 
 @dataclass(frozen=True)
 class Trial:
-    """How one odd input ended."""
+    """The outcome of one odd input."""
 
     name: str
     verdict: str
-    """`ok`, `clean`, or what is wrong."""
+    """`ok`, `clean` (refused rightly), or what is wrong."""
     code: int | None
     seconds: float
     peak_mb: int
@@ -59,30 +59,34 @@ class Trial:
 
 @dataclass(frozen=True)
 class Case:
-    """What is run, and whether it may end well."""
+    """A run, and whether it may end well."""
 
     name: str
     prepare: Callable[[Path], list[str]]
-    """Makes what it needs in a folder of a healthy pair; returns the options."""
+    """Changes a folder with a healthy pair, and returns the options."""
     runs: bool
 
 
-def cases() -> Iterator[Case]:
+def list_cases() -> Iterator[Case]:
     """Yield every case: odd folders as a target, as a draft and as a head, then odd settings."""
     for odd in (*SIZES, *KINDS, *NUMBERS, *ROPES, *FILES, *WEIGHTS, *PLACES):
         for side in ("target", "draft"):
-            yield Case(f"{side}: {odd.name}", _folder(odd.make, side), odd.runs)
+            yield Case(f"{side}: {odd.name}", _prepare_folder(odd.make, side), odd.runs)
     for odd in (*SIZES, *KINDS, *NUMBERS, *ROPES, *PLACES):
-        make = both(head, odd.make)  # a head is read by its tensors' shapes: much may be odd
-        yield Case(f"head: {odd.name}", _folder(make, "draft", "--drafter", "eagle"), runs=True)
+        make = all_of(make_head, odd.make)  # a head is read by its tensors' shapes
+        yield Case(
+            f"head: {odd.name}", _prepare_folder(make, "draft", "--drafter", "eagle"), runs=True
+        )
     for odd in (*FILES, *WEIGHTS):
-        named = _folder(odd.make, "draft", "--drafter", "eagle")
-        yield Case(f"no head: {odd.name}", named, odd.make is head)
+        named = _prepare_folder(odd.make, "draft", "--drafter", "eagle")
+        yield Case(f"no head: {odd.name}", named, odd.make is make_head)
     for asked in SETTINGS:
         yield Case(asked.name, lambda _, asked=asked: list(asked.options), asked.runs)
 
 
-def _folder(make: Callable[[Path], object], side: str, *more: str) -> Callable[[Path], list[str]]:
+def _prepare_folder(
+    make: Callable[[Path], object], side: str, *more: str
+) -> Callable[[Path], list[str]]:
     def prepare(place: Path) -> list[str]:
         make(place / side)
         return list(more)
@@ -97,11 +101,11 @@ def run(case: Case, pair: Path, *, forked: bool) -> Trial:
         shutil.copytree(pair, place)
         command = [*_command(place), *case.prepare(place)]
         out, started = Path(folder) / "stderr", time.monotonic()
-        code, peak = _ended(_begun(command, out, place, forked=forked))
+        code, peak = _wait(_begin(command, out, place, forked=forked))
         seconds = time.monotonic() - started
         said = out.read_text(errors="replace")
         ran = list(place.rglob("RAN"))
-    verdict = "foreign code ran" if ran else judged(case, code, said, peak)
+    verdict = "foreign code ran" if ran else judge(case, code, said, peak)
     return Trial(case.name, verdict, code, round(seconds, 1), peak >> 20, said[-600:])
 
 
@@ -114,20 +118,20 @@ def _command(place: Path) -> list[str]:
     ]
 
 
-def _bounded() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
+def _limit_resources() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_ADDRESS_BYTES, MAX_ADDRESS_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (LIMIT_S, LIMIT_S + 5))
 
 
-def _begun(command: list[str], out: Path, place: Path, *, forked: bool) -> int:
-    """Begin a run in a child of this process, or in a fresh interpreter; return its id."""
+def _begin(command: list[str], out: Path, place: Path, *, forked: bool) -> int:
+    """Start a run in a fork of this process, or in a fresh interpreter; return its process id."""
     child = os.fork()
     if child:
         return child
     code = 70
     try:
-        _bounded()
+        _limit_resources()
         os.chdir(place)
         for number, file in enumerate((os.devnull, os.devnull, out)):
             os.dup2(os.open(file, os.O_RDWR | os.O_CREAT), number)
@@ -140,7 +144,7 @@ def _begun(command: list[str], out: Path, place: Path, *, forked: bool) -> int:
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except BaseException:  # noqa: BLE001 - as the interpreter would
+    except BaseException:  # noqa: BLE001 - as the interpreter does
         traceback.print_exc()
         code = 1
     finally:
@@ -148,11 +152,13 @@ def _begun(command: list[str], out: Path, place: Path, *, forked: bool) -> int:
         os._exit(code)
 
 
-def _ended(child: int) -> tuple[int | None, int]:
-    """Wait; return the exit code, None for one that had to be killed, and the most bytes taken."""
+def _wait(child: int) -> tuple[int | None, int]:
+    """Wait; return the exit code, None if the child had to be killed, and its peak bytes."""
     deadline, peak = time.monotonic() + PATIENCE_S, 0
     while time.monotonic() < deadline:
-        peak = _peak(child) or peak  # of the last program: before it the child is a copy of this
+        peak = (
+            _read_peak(child) or peak
+        )  # the last reading counts: at first the child is a copy of this process
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             code = os.waitstatus_to_exitcode(status)
@@ -163,53 +169,53 @@ def _ended(child: int) -> tuple[int | None, int]:
     return None, peak
 
 
-def _peak(child: int) -> int:
+def _read_peak(child: int) -> int:
     """Return the most bytes a process has held so far; 0 once it has ended.
 
-    What the system counts for `wait4` includes what this process held when the child began.
+    `wait4` is no use: its peak includes what this process held when the child began.
     """
     try:
-        told = Path(f"/proc/{child}/status").read_text()
+        status = Path(f"/proc/{child}/status").read_text()
     except OSError:
         return 0
-    return sum(int(line.split()[1]) << 10 for line in told.splitlines() if "VmHWM" in line)
+    return sum(int(line.split()[1]) << 10 for line in status.splitlines() if "VmHWM" in line)
 
 
-def judged(case: Case, code: int | None, said: str, peak: int) -> str:
-    """Return what is to be said of how a case ended: `ok`, `clean`, or what is wrong."""
-    lines = [each for each in said.splitlines() if not each.startswith(NARRATED)]
-    told = len(lines) == TOLD and lines[0].startswith("specprof: ")
-    told = told or any("Usage:" in each for each in lines)  # the command line's own refusal
+def judge(case: Case, code: int | None, said: str, peak: int) -> str:
+    """Return the verdict on how a case ended: `ok`, `clean` (refused rightly), or what is wrong."""
+    lines = [each for each in said.splitlines() if not each.startswith(PROGRESS_STARTS)]
+    refused = len(lines) == ERROR_LINES and lines[0].startswith("specprof: ")
+    refused = refused or any("Usage:" in each for each in lines)  # the command line's own refusal
     wrong = {
         "hangs": code is None,
         "traceback": "Traceback (most recent call last)" in said or "panicked at" in said,
         "runs and should not": code == 0 and not case.runs,
         f"exit {code}": code not in {0, 2, 3},
-        f"{len(lines)} lines": code in {2, 3} and not told,
-        f"{peak >> 20} MB taken first": code in {2, 3} and peak > TAKEN,
+        f"{len(lines)} lines": code in {2, 3} and not refused,
+        f"{peak >> 20} MB taken first": code in {2, 3} and peak > MAX_REFUSED_BYTES,
     }
     return next((what for what, found in wrong.items() if found), "clean" if code else "ok")
 
 
 def main() -> None:
-    """Run all, print what is wrong, keep the counts."""
+    """Run all cases, print what is wrong, and keep the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", action="store_true", help="a fresh interpreter for each")
-    parser.add_argument("--only", default="", help="cases whose name holds this")
+    parser.add_argument("--only", default="", help="only cases whose name contains this")
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results")
     asked = parser.parse_args()
-    wanted = [case for case in cases() if asked.only in case.name]
+    wanted = [case for case in list_cases() if asked.only in case.name]
     if not asked.processes:
         import specprof.backends.native
         import specprof.drafters.eagle  # noqa: F401 - both for the children
     with tempfile.TemporaryDirectory() as folder:
         pair = Path(folder)
         (pair / "text").write_text(TEXT)
-        healthy(pair / "target", seed=1)
-        healthy(pair / "draft", seed=2)
+        write_healthy(pair / "target", seed=1)
+        write_healthy(pair / "draft", seed=2)
         trials = []
         for number, case in enumerate(wanted):
-            if number % TOLD_EVERY == 0:
+            if number % PROGRESS_EVERY_CASES == 0:
                 print(f"{number} of {len(wanted)}", file=sys.stderr, flush=True)
             trials.append(run(case, pair, forked=not asked.processes))
             if trials[-1].verdict not in {"ok", "clean"}:

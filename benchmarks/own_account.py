@@ -1,11 +1,12 @@
-"""What the profiler says it cost: time computing evidence and writing, per time of the rounds.
+"""Print the profiler's own account: time to compute evidence and write, per time of the rounds.
 
 python benchmarks/own_account.py [--tokens 1500] [--repeats 3]
 
-Every capture ends with how long its evidence and its lines took. Held against the wall time of the
-run's own rounds that is a share no neighbour on the machine can blur, unlike the difference of two
-runs (profiler_cost.py); what it leaves out are the marks of the clock inside a round, the
-sampler's two readings a second on a thread of its own, and caches the next round finds colder.
+Every capture ends with the time that its evidence and its lines took. Other programs on the machine
+hardly change that time as a share of the wall time of the run's own rounds. They do change the
+difference of two runs (profiler_cost.py). The share leaves out the clock marks inside a round, the
+sampler's two readings a second on a thread of its own, and processor caches that the next round
+finds colder.
 """
 
 import argparse
@@ -21,13 +22,15 @@ from stamp import save, stamp
 from specprof.capture import read_capture
 from specprof.records import Round
 
-RUN = ["--set", "workload=generate", "--context", "256", "--threads", "1", "--ignore-eos"]
-ALONE = ["--plain-steps", "0", "--recheck-context", "0"]
+RUN_OPTIONS = ["--set", "workload=generate", "--context", "256", "--threads", "1", "--ignore-eos"]
+NO_EXTRAS = ["--plain-steps", "0", "--recheck-context", "0"]
 
 
-def share(path: Path, temperature: float, detail: str, way: str, tokens: int) -> dict[str, float]:
-    """Record one run and return its account, per round."""
-    command = [sys.executable, "-m", "specprof", "run", "--no-tui", *RUN, *ALONE]
+def measure_account(
+    path: Path, temperature: float, detail: str, way: str, tokens: int
+) -> dict[str, float]:
+    """Record one run and return its account per round."""
+    command = [sys.executable, "-m", "specprof", "run", "--no-tui", *RUN_OPTIONS, *NO_EXTRAS]
     command += ["--temperature", str(temperature), "--detail", detail, "--set", f"path={way}"]
     command += ["--max-new-tokens", str(tokens), "-o", str(path), "--force"]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)  # noqa: S603 - our own
@@ -44,7 +47,7 @@ def share(path: Path, temperature: float, detail: str, way: str, tokens: int) ->
 
 
 def main() -> None:
-    """Record every level by both paths, greedy and sampled, and keep the medians."""
+    """Record every level of detail by both paths, greedy and sampled, and save the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokens", type=int, default=1_500)
     parser.add_argument("--repeats", type=int, default=3)
@@ -56,7 +59,7 @@ def main() -> None:
             for detail in ("rounds", "evidence"):
                 for temperature in (0.0, 1.0):
                     found = [
-                        share(place, temperature, detail, way, asked.tokens)
+                        measure_account(place, temperature, detail, way, asked.tokens)
                         for _ in range(asked.repeats)
                     ]
                     name = f"{detail}, path {way}, temperature {temperature:g}"

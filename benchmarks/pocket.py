@@ -1,11 +1,11 @@
-"""The pocket family's figures: loss by context, acceptance of each draft; writes the model card.
+"""Measure the pocket family: loss by context, acceptance of each draft; write the model card.
 
     python benchmarks/pocket.py [--only pocket/eagle]
 
 With `--only` the other drafts' figures stay as they were last measured.
 
-Acceptance is measured by specprof itself at K = 4 on the held-out modules: bursts of 64 tokens at
-eight places inside the trained length of each module, then at single depths out to 20k. Loss is
+specprof itself measures acceptance, at K = 4 on the held-out modules: bursts of 64 tokens at eight
+contexts inside the trained length of each module, then at single contexts out to 20k. Loss is
 teacher-forced on the same text. Intervals are 95%, block bootstrap over rounds.
 """
 
@@ -37,18 +37,18 @@ DRAFTS = {
     "pocket/draft-small": "draft-model",
     "pocket/eagle": "eagle",
 }
-"""Draft -> the drafter that drafts with it."""
+"""Draft -> its drafter."""
 LANGUAGE_MODELS = ("pocket/target", "pocket/draft", "pocket/draft-small")
 DEPTH = 4
 TEMPERATURES = (0.0, 1.0)
-TRAINED, BURST = 512, 64
-IN_RANGE = f"in range (<{TRAINED})"
+TRAINED_TOKENS, BURST_TOKENS = 512, 64
+IN_RANGE = f"in range (<{TRAINED_TOKENS})"
 BUCKETS = ((0, 512), (512, 2048), (2048, 8192), (8192, 20_000))
 DEPTHS = (2048, 8192, 19_000)
 DOCUMENT_TOKENS = 20_000
 
 
-def losses(name: str) -> dict[str, float]:
+def measure_losses(name: str) -> dict[str, float]:
     """Return the mean next-token loss in nats, by context, over one 20k-token document."""
     loaded = loading.load(name, Settings(device="cpu"), CPU)
     tokens = encode(loaded.tokenizer, held_out_text(), DOCUMENT_TOKENS)
@@ -59,7 +59,7 @@ def losses(name: str) -> dict[str, float]:
     return {f"{low}-{high}": round(each[low:high].mean().item(), 3) for low, high in BUCKETS}
 
 
-def walk(draft: str, temperature: float, **changed: object) -> Columns:
+def record_walk(draft: str, temperature: float, **changed: object) -> Columns:
     """Return the columns of one walk at K = 4."""
     settings = Settings(
         device="cpu",
@@ -67,7 +67,7 @@ def walk(draft: str, temperature: float, **changed: object) -> Columns:
         drafter=DRAFTS[draft],
         depth=DEPTH,
         temperature=temperature,
-        max_new_tokens=BURST,
+        max_new_tokens=BURST_TOKENS,
         recheck_context=0,
         ignore_eos=True,
         threads=1,
@@ -79,16 +79,18 @@ def walk(draft: str, temperature: float, **changed: object) -> Columns:
     return columns
 
 
-def in_range(draft: str, temperature: float, texts: Path) -> dict[str, object]:
+def measure_in_range(draft: str, temperature: float, texts: Path) -> dict[str, object]:
     """Return acceptance inside the trained length, over every held-out module."""
     walks = [
-        walk(draft, temperature, text=str(text), context=TRAINED - BURST, stops=8)
+        record_walk(
+            draft, temperature, text=str(text), context=TRAINED_TOKENS - BURST_TOKENS, stops=8
+        )
         for text in sorted(texts.glob("*.txt"))
     ]
-    return acceptance(walks)
+    return summarise_acceptance(walks)
 
 
-def acceptance(walks: list[Columns]) -> dict[str, object]:
+def summarise_acceptance(walks: list[Columns]) -> dict[str, object]:
     """Return alpha_cond (accepted/reached), by draft index too, and tau (emitted/rounds)."""
 
     def joined(field: str) -> np.ndarray:
@@ -96,8 +98,8 @@ def acceptance(walks: list[Columns]) -> dict[str, object]:
 
     accepted, reached, emitted = joined("accepted"), joined("reached"), joined("emitted")
     return {
-        "alpha_cond": _told(ratio(accepted, reached), int(reached.sum())),
-        "tau": _told(ratio(emitted, np.ones_like(emitted)), len(emitted)),
+        "alpha_cond": _round_estimate(ratio(accepted, reached), int(reached.sum())),
+        "tau": _round_estimate(ratio(emitted, np.ones_like(emitted)), len(emitted)),
         "accepted_per_reached_by_index": [
             round(float((accepted > index).sum() / (reached > index).sum()), 3)
             for index in range(DEPTH)
@@ -106,7 +108,7 @@ def acceptance(walks: list[Columns]) -> dict[str, object]:
     }
 
 
-def _told(found: Estimate, n: int) -> dict[str, float | int]:
+def _round_estimate(found: Estimate, n: int) -> dict[str, float | int]:
     return {
         "value": round(found.value, 3),
         "low": round(found.low, 3),
@@ -116,16 +118,16 @@ def _told(found: Estimate, n: int) -> dict[str, float | int]:
 
 
 def measure(texts: Path, drafts: list[str], result: dict[str, object]) -> dict[str, object]:
-    """Return every figure of the card: those of `drafts` measured anew, others from `result`."""
+    """Return every figure of the card: `drafts` are measured anew, others come from `result`."""
     for name in HELD_OUT:
         (texts / f"{name}.txt").write_text(module_text(name), encoding="utf-8")
     made = stamp(CPU)
     for draft in drafts:
         for temperature in TEMPERATURES:
-            found = {IN_RANGE: in_range(draft, temperature, texts)}
+            found = {IN_RANGE: measure_in_range(draft, temperature, texts)}
             for depth in DEPTHS:
-                one = walk(draft, temperature, context=depth, stops=1)
-                found[f"at {depth}"] = acceptance([one])
+                one = record_walk(draft, temperature, context=depth, stops=1)
+                found[f"at {depth}"] = summarise_acceptance([one])
             result[f"{draft} at temperature {temperature:g}"] = found
             print(draft, temperature, found, flush=True)
         result[f"stamp of {draft}"] = made
@@ -160,8 +162,8 @@ def _by_index(result: dict[str, object]) -> list[str]:
     for key, found in result.items():
         here = found.get(IN_RANGE, {}) if key.startswith(PREFIX) else {}  # type: ignore[attr-defined]
         if each := here.get("accepted_per_reached_by_index"):
-            told = ", ".join(f"{value:.2f}" for value in each)
-            lines.append(f"{key}, in range, accepted/reached by draft index: {told}.  ")
+            rates = ", ".join(f"{value:.2f}" for value in each)
+            lines.append(f"{key}, in range, accepted/reached by draft index: {rates}.  ")
     return lines
 
 
@@ -183,7 +185,7 @@ def main() -> None:
     if only:
         result = json.loads((RESULTS / "pocket.json").read_text(encoding="utf-8"))
     else:
-        result["loss_nats_per_token"] = {name: losses(name) for name in LANGUAGE_MODELS}
+        result["loss_nats_per_token"] = {name: measure_losses(name) for name in LANGUAGE_MODELS}
     with tempfile.TemporaryDirectory() as texts:
         result = measure(Path(texts), [only] if only else list(DRAFTS), result)
     save("pocket", result)

@@ -1,16 +1,16 @@
-"""The profiler's own cost: the same decoding with every instrument on, and with none.
+"""Measure the profiler's own cost: the same decoding with every instrument on, and with none.
 
     python benchmarks/profiler_cost.py [--quadruples 150] [--tokens 24] [--context 256]
 
 Both arms decode the same tokens from the same prefix with the pocket family, in one process, in
 the order on-off-off-on, a tenth of a second each, so that drift cancels. On: all that a level of
-detail records, and the capture written. Off: the bare loop. By both paths: a flat round is shorter,
-so that the same instruments are more of it. Nothing is recorded for replay inside a timed part, and
-both arms replay alike, but for `module`: who looks into forwards must run them. What the sampler
-thread costs, two readings a second, is measured by itself and not in the rest. The recheck is in
-neither: it runs between bursts, outside what is timed, and is a diagnosis, not an instrument.
-Besides wall time, the process's own processor time is compared: a neighbour on the machine can't
-add to that.
+detail records, and the capture written. Off: the bare loop. Both paths are measured, because a flat
+round is shorter, so that the instruments are a larger share of it. No graph is recorded inside a
+timed part. Both arms replay graphs, except at the level `module`, which looks into forwards and so
+must run them. The sampler thread, two readings a second, is measured by itself and is not in the
+other figures. Neither arm has the recheck: it runs between bursts, outside the timed part, and is
+a diagnosis and no instrument. Besides wall time, the process's own processor time is compared,
+which other programs on the machine don't add to.
 """
 
 import argparse
@@ -38,21 +38,23 @@ Times = NDArray[np.float64]
 """Wall and processor nanoseconds."""
 
 
-def times(play: Callable[[], Bout]) -> Times:
-    """Return what one play takes."""
+def time_play(play: Callable[[], Bout]) -> Times:
+    """Return the time of one play."""
     bout = play()
     return np.array([bout.wall_ns, bout.process_ns], np.float64)
 
 
-def cost(on: Callable[[], Bout], off: Callable[[], Bout], quadruples: int) -> dict[str, object]:
-    """Return on/off: on-off-off-on, the median of the ratios with its interval.
+def compare_cost(
+    on: Callable[[], Bout], off: Callable[[], Bout], quadruples: int
+) -> dict[str, object]:
+    """Return on/off from plays on-off-off-on: the median of the ratios, and its interval.
 
-    The median, because a burst of a neighbour's work is no cost of ours. The interval is None of
-    fewer quadruples than one can be told from.
+    It is the median because a burst of another program's work is no cost of ours. The interval is
+    None with too few quadruples.
     """
     ratios = np.empty((quadruples, 2))
     for number in range(quadruples):
-        first, second, third, fourth = (times(play) for play in (on, off, off, on))
+        first, second, third, fourth = (time_play(play) for play in (on, off, off, on))
         ratios[number] = (first + fourth) / (second + third)
     found = {"wall": median(ratios[:, 0]), "processor": median(ratios[:, 1])}
     return {
@@ -66,7 +68,7 @@ def cost(on: Callable[[], Bout], off: Callable[[], Bout], quadruples: int) -> di
     } | {"quadruples": quadruples}
 
 
-def sampler_share(device: torch.device, readings: int = 400) -> float:
+def measure_sampler_share(device: torch.device, readings: int = 400) -> float:
     """Return the share of one core that the sampler's readings take."""
     sampler = Sampler(device, time.perf_counter_ns)
     started = time.process_time()
@@ -84,7 +86,7 @@ def main() -> None:
     asked = parser.parse_args()
     cpu = torch.device("cpu")
     result: dict[str, object] = {"stamp": stamp(cpu), "tokens": asked.tokens}
-    result["sampler_share_of_a_core"] = round(sampler_share(cpu), 6)
+    result["sampler_share_of_a_core"] = round(measure_sampler_share(cpu), 6)
     with tempfile.TemporaryDirectory() as folder:
         for path in PATHS:
             for temperature in (0.0, 1.0):
@@ -102,7 +104,7 @@ def main() -> None:
                 off = partial(loop.play, "off")
                 for level in LEVELS[1:]:
                     name = f"{level}, path {path}, temperature {temperature:g}"
-                    result[name] = cost(partial(loop.play, level), off, asked.quadruples)
+                    result[name] = compare_cost(partial(loop.play, level), off, asked.quadruples)
                     print(name, result[name], flush=True)
     print(save("profiler_cost", result))
 

@@ -1,4 +1,4 @@
-"""A picture of the dashboard on a capture, as SVG: the one the README shows.
+"""Write a picture of the dashboard on a capture, as SVG, for the README.
 
 python benchmarks/screenshot.py CAPTURE [--size 160x46] [--theme NAME]
 """
@@ -10,10 +10,10 @@ from pathlib import Path
 from specprof.tui.app import Dashboard
 
 SETTLE_S = 6.0
-"""Time for the capture to be read and diagnosed, and the tokens' texts to be found."""
+"""Time to read and diagnose the capture, and to find the tokens' texts."""
 
 
-async def picture(capture: Path, width: int, height: int, theme: str | None) -> str:
+async def take_picture(capture: Path, width: int, height: int, theme: str | None) -> str:
     """Return the dashboard on a finished capture as SVG text."""
     app = Dashboard(capture)
     async with app.run_test(size=(width, height)) as pilot:
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--theme")
     asked = parser.parse_args()
     width, height = map(int, asked.size.split("x"))
-    svg = asyncio.run(picture(asked.capture, width, height, asked.theme))
+    svg = asyncio.run(take_picture(asked.capture, width, height, asked.theme))
     place = Path(__file__).parent / "results" / "dashboard.svg"
     place.write_text(svg, encoding="utf-8")
     print(place, len(svg))

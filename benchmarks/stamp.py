@@ -1,4 +1,4 @@
-"""Where a figure comes from: machine, versions, commit, command. Every result carries one."""
+"""Stamp a result with where it comes from: machine, versions, commit, command."""
 
 import json
 import subprocess
@@ -15,12 +15,12 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def stamp(device: torch.device) -> dict[str, object]:
-    """Return what a reader needs to repeat the measurement."""
-    changes = _git("status", "--porcelain", "--untracked-files=no")
+    """Return the facts that a reader needs to repeat the measurement."""
+    changes = _ask_git("status", "--porcelain", "--untracked-files=no")
     return {
         "command": " ".join(["python", *sys.argv]),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _git("rev-parse", "--short", "HEAD"),
+        "commit": _ask_git("rev-parse", "--short", "HEAD"),
         "uncommitted_changes": None if changes is None else bool(changes),
         "specprof": __version__,
         "machine": machine_facts(device),
@@ -35,11 +35,11 @@ def save(name: str, result: dict[str, object]) -> Path:
     return path
 
 
-def _git(*arguments: str) -> str | None:
-    """Return what git says; None where it isn't here, or no repository is."""
+def _ask_git(*arguments: str) -> str | None:
+    """Return git's output; None without git or without a repository."""
     try:
         done = subprocess.run(  # noqa: S603 - fixed arguments
-            ["git", *arguments],  # noqa: S607 - whichever git the user has
+            ["git", *arguments],  # noqa: S607 - the user's git
             capture_output=True,
             text=True,
             check=False,

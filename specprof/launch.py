@@ -248,7 +248,7 @@ def _open_log(log: Path, *, force: bool = False) -> Iterator[int]:
 def _show_dashboard(
     path: Path, child: subprocess.Popen[bytes], log: Path, before: _FileState | None
 ) -> int | None:
-    """Show the run once it has begun; return the exit code, None if it stop_child before it began."""
+    """Show the run once it has begun; return the exit code, None if it ended before it began."""
     from specprof.tui.stop import stop_child
 
     try:

@@ -1,4 +1,4 @@
-"""What every test shares: a steady hypothesis profile, one thread, no hub, a tiny pair on disk.
+"""Shared by all tests: a steady hypothesis profile, one thread, no hub, a tiny pair on disk.
 
 And which warnings are errors: those about our code. `pytest -W error` makes all of them errors.
 """
@@ -22,16 +22,16 @@ settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 
 LOGGERS = ("", "transformers", "huggingface_hub", "torch")
-"""The root, and those that may not pass on to it what they are given to say."""
+"""The root logger, and loggers that may not propagate to it."""
 GIVEN_UP = re.compile(r"deprecat|obsolete|(will|to) be removed|removed (in|from)", re.IGNORECASE)
 
 
 class LoggedDeprecation(FutureWarning):
-    """A library said by its logger, and not by a warning, that something will be gone."""
+    """A deprecation that a library announced by its logger, not by a warning."""
 
 
 class Heard(logging.Handler):
-    """Makes warnings of what loggers say of deprecations, so that both are counted alike."""
+    """Turns loggers' messages on deprecations into warnings, so that both are counted alike."""
 
     def emit(self, record):
         said = record.getMessage()
@@ -41,7 +41,7 @@ class Heard(logging.Handler):
 
 
 def pytest_configure(config):
-    """Count what the tests share as our code, and hear what libraries log.
+    """Count the tests' shared code as ours, and listen to what libraries log.
 
     Under `nohup` a closed terminal's signal is ignored, and in a script's background Ctrl-C is, in
     every process the tests start too; tests of these signals need them.
@@ -58,7 +58,7 @@ def pytest_configure(config):
 
 
 def pytest_xdist_auto_num_workers(config):
-    """Let `-n auto` share out the whole suite; what is named is run in this process.
+    """Let `-n auto` share out the whole suite; run named tests in this process.
 
     A worker starts up for some seconds, and shows neither prints nor a debugger.
     """
@@ -84,7 +84,7 @@ def _young_garbage_only():
 
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory):
-    """A tiny target and draft with their text, for whole runs."""
+    """Write a tiny target and draft with their text, for whole runs."""
     import runs
 
     return runs.write_pair(tmp_path_factory.mktemp("pair"))

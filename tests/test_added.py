@@ -1,4 +1,4 @@
-"""What somebody added and got wrong: named once, left out, and the rest goes on as without it."""
+"""A user's broken additions are named once and left out; everything else works as without them."""
 
 import json
 import subprocess
@@ -73,13 +73,13 @@ def capture(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plain(capture):
-    """The diagnosis without anything added."""
+    """Return the diagnosis without anything added."""
     return specprof("diagnose", capture, "--json")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder of broken rules, with a good one, a broken probe and what is no file."""
+    """Write a folder with broken rules, a good rule, a broken probe and a stray file."""
     place = tmp_path_factory.mktemp("folder")
     (place / "rules").mkdir()
     (place / "probes").mkdir()
@@ -95,7 +95,7 @@ def folder(tmp_path_factory):
 
 
 def installed(place: Path, **entries: str) -> Path:
-    """Write what an installed package leaves behind that names these entry points."""
+    """Write the files of an installed package that names these entry points."""
     facts = place / "theirs-1.dist-info"
     facts.mkdir(parents=True)
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
@@ -105,7 +105,7 @@ def installed(place: Path, **entries: str) -> Path:
 
 
 def test_broken_rules_are_left_out_and_the_rest_judges_as_ever(capture, plain, folder):
-    """The exit code, the sentence and every verdict of the package's own rules stay."""
+    """The exit code, the sentence and every verdict of the package's own rules stay the same."""
     done = specprof("diagnose", capture, "--json", "--plugins", folder)
     assert done.returncode == plain.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
@@ -121,7 +121,7 @@ def test_broken_rules_are_left_out_and_the_rest_judges_as_ever(capture, plain, f
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_each_broken_rule_is_named_once(capture, folder, name):
-    """With its file and what is wrong, one line each."""
+    """A line names each one's file and what is wrong."""
     told = _told(capture, folder)
     lines = [line for line in told if f"{name}.py" in line]
     assert len(lines) == 1, told
@@ -138,7 +138,7 @@ def test_each_broken_rule_is_named_once(capture, folder, name):
 def test_what_stands_nowhere_in_the_decision_table_is_told_what_to_write(
     capture, folder, name, said
 ):
-    """In its one line, since only that is printed."""
+    """The advice is in the error's one line, because only that line is printed."""
     (line,) = [line for line in _told(capture, folder) if f"{name}.py" in line]
     assert said in line
 
@@ -154,7 +154,7 @@ def _told(capture, folder):
 
 
 def test_a_plug_in_folder_that_is_none_is_refused(capture, tmp_path):
-    """Exit code 2, with what such a folder holds."""
+    """The exit code is 2, and the error says what such a folder holds."""
     for place, said in (
         (tmp_path / "nosuch", "there is no folder"),
         (capture, "there is no folder"),
@@ -178,7 +178,7 @@ def test_a_plug_in_folder_that_is_none_is_refused(capture, tmp_path):
     ],
 )
 def test_an_entry_point_that_leads_nowhere_is_named_and_skipped(tmp_path, value, said):
-    """`list` and `explain` go on, once told on stderr, with the others' members."""
+    """`list` and `explain` name it once on stderr, and go on with the others' members."""
     place = installed(tmp_path, bad=value, good="theirs")
     (place / "theirs" / "exporters").mkdir(parents=True)
     (place / "theirs" / "__init__.py").write_text("raise SystemExit(9)\n")
@@ -232,7 +232,7 @@ class Odd(Exporter):
     ],
 )
 def test_an_exporter_that_fails_is_named(tmp_path, capture, body, said):
-    """Exit code 1, whatever it called; no file is left behind."""
+    """The exit code is 1, whatever code it asked for, and no file is left behind."""
     place = installed(tmp_path, odd="theirs")
     (place / "theirs" / "exporters").mkdir(parents=True)
     (place / "theirs" / "__init__.py").touch()
@@ -257,7 +257,7 @@ class Early(Synthetic):
 
 
 def test_a_member_that_exits_does_not_end_a_run_as_if_it_were_done(tmp_path):
-    """`sys.exit(0)` within a backend is a failed run: exit code 1, and the member's doing."""
+    """`sys.exit(0)` in a backend is a failed run: exit code 1, and the error names the member."""
     place = installed(tmp_path, early="theirs")
     (place / "theirs" / "backends").mkdir(parents=True)
     (place / "theirs" / "__init__.py").touch()

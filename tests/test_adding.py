@@ -1,4 +1,4 @@
-"""The worked examples of docs/: what they quote is in its file, what they show runs."""
+"""The worked examples of docs/: their quotations are in the files, and their code runs."""
 
 import re
 import subprocess
@@ -26,34 +26,34 @@ replace = msgspec.structs.replace
 
 
 def shown(page, mark):
-    """Return the one block of code under a mark."""
+    """Return the only block of code under a mark."""
     (code,) = re.findall(rf"<!-- {mark} -->\n```python\n(.*?)```", PAGES[page], re.DOTALL)
     return code
 
 
 @pytest.mark.parametrize(("path", "code"), QUOTES)
 def test_a_quotation_is_in_its_file(path, code):
-    """Line by line as it stands there."""
+    """Every line of it stands there."""
     assert code in (ROOT / path).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_of_python_is_quoted_or_run(page):
-    """None stands on the page that nobody holds to anything."""
+    """No block of a page is without a test."""
     marked = re.findall(r"<!-- (?:from|rule|drafter): \S+ -->\n```python\n", PAGES[page])
     assert len(marked) == PAGES[page].count("```python\n") > 3
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_file_that_is_named_is_there(page):
-    """Paths from the repository's root, in text, code and marks."""
+    """Paths count from the repository's root, in text, code and marks."""
     named = set(re.findall(r"\b(?:specprof|tests|benchmarks|docs)/[\w/]+\.\w+", PAGES[page]))
     assert len(named) > 5
     assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
 def diagnosed(tmp_path, events):
-    """Return the line of the text report that the page's rule is in."""
+    """Return the text report's line for the page's rule."""
     folder = tmp_path / "mine"
     (folder / "rules").mkdir(parents=True)
     (folder / "rules" / "limit_passed.py").write_text(shown("rule", "rule: limit_passed.py"))
@@ -76,13 +76,13 @@ def with_limit(events, limit):
 
 @pytest.mark.parametrize(("less", "outcome"), [(0, "clear"), (1, "found")])
 def test_the_pages_rule_judges(tmp_path, less, outcome):
-    """As a plug-in, on a run at its limit and on one a token beyond it."""
-    limit = captures.SMALL["max_new_tokens"]
+    """It runs as a plug-in, on a run at its limit and on a run one token past it."""
+    limit = captures.SMALL_SETTINGS["max_new_tokens"]
     assert diagnosed(tmp_path, with_limit(captures.events(), limit - less)) == outcome
 
 
 def test_the_pages_drafter_is_lossless():
-    """Greedy text is plain greedy text, and in a loop of one token drafts stand."""
+    """Its greedy text is plain greedy text, and in a loop of one token its drafts are accepted."""
     space = {}
     exec(shown("drafter", "drafter: RepeatLast"), space)  # noqa: S102 - the page's own code
     made = space["RepeatLast"]

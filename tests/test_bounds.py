@@ -1,4 +1,4 @@
-"""What a line of a capture may say: out of bounds it is left out, by number and by reason."""
+"""Bounds on a capture's lines: a line out of bounds is left out, and named with its reason."""
 
 import json
 
@@ -80,7 +80,7 @@ def test_a_number_that_no_engine_can_mean_costs_its_line(tmp_path, kind, field, 
 
 @pytest.mark.parametrize(("nats", "told"), [(1e9, "1000000000.0; it"), (-1.0, "-1.0; it")])
 def test_a_token_no_logits_are_short_of_costs_its_pass(tmp_path, nats, told):
-    """A likelihood above 1, or below what two numbers can be apart."""
+    """Its likelihood is above 1, or below the smallest that logits can give."""
     written = lines(tmp_path, workload="ppl", context=900)
     place = first(written, "scored")
     written[place]["nll"][0] = nats
@@ -101,7 +101,7 @@ PLACES = [
 
 @pytest.mark.parametrize(("field", "value", "told"), PLACES)
 def test_a_drafted_token_out_of_bounds_costs_its_round(tmp_path, field, value, told):
-    """Ids no tokenizer holds, parents that come later, probabilities above 1."""
+    """It has an id of no tokenizer, a parent after it, or a probability above 1."""
     written = lines(tmp_path)
     place = first(written, "round")
     written[place]["drafted"][1][field] = value
@@ -121,7 +121,7 @@ def test_nothing_healthy_is_out_of_bounds(tmp_path, settings):
 
 @pytest.mark.parametrize("token", [-1, 10**6, 2**32 - 1])
 def test_an_id_that_a_wrong_engine_commits_is_no_damage(tmp_path, token):
-    """Outside the vocabulary is for a rule to say: the line is kept."""
+    """A rule judges ids outside the vocabulary, so the line is kept."""
     written = lines(tmp_path)
     written[first(written, "round")]["emitted"][-1] = token
     assert not read(tmp_path, written).damaged
@@ -138,7 +138,7 @@ def test_a_round_of_too_many_drafts_is_left_out(tmp_path):
 
 
 def test_spans_of_ever_new_names_are_no_columns(tmp_path):
-    """Names of phases are bounded over the whole capture; the rounds with more are left out."""
+    """A capture may have so many names of spans; rounds with further names are left out."""
     written = lines(tmp_path, max_new_tokens=200)
     rounds = [line for line in written if line["event"] == "round"]
     assert len(rounds) > bounds.MOST_PHASES
@@ -150,7 +150,7 @@ def test_spans_of_ever_new_names_are_no_columns(tmp_path):
 
 
 def test_days_of_rounds_do_not_add_up_to_more_than_a_number_holds(tmp_path):
-    """Each may last a day; all together no longer than the clock can tell."""
+    """Each may last a day, but all together no longer than a clock can count."""
     written = lines(tmp_path, max_new_tokens=900)
     rounds = [line for line in written if line["event"] == "round"]
     for one in rounds:
@@ -161,7 +161,7 @@ def test_days_of_rounds_do_not_add_up_to_more_than_a_number_holds(tmp_path):
 
 
 def test_text_read_by_both_models_has_lists_of_one_length(tmp_path):
-    """A list that is shorter than its neighbours says nothing of which place it lacks."""
+    """A list that is shorter than its neighbours does not say which entry is missing."""
     lists = {"overlap": [0.5, 0.5], "agree": [1], "target_nll": [1, 1], "draft_nll": [1, 1]}
     read_text = {"event": "overlaps", "context": 9, "start_ns": 0, "wall_ns": 1, **lists}
     header, *_ = lines(tmp_path)
@@ -171,7 +171,7 @@ def test_text_read_by_both_models_has_lists_of_one_length(tmp_path):
 
 
 def test_two_captures_glued_together_are_not_one_run(tmp_path):
-    """What stands behind the end line is left out; so is a second header before it."""
+    """Lines after the end line are left out; so is a second header before it."""
     written = lines(tmp_path)
     found = read(tmp_path, written * 2)
     assert (len(found.events), len(found.damaged)) == (len(written) - 1, len(written))
@@ -196,7 +196,7 @@ def test_two_captures_glued_together_are_not_one_run(tmp_path):
     ],
 )
 def test_a_header_that_no_run_can_have_is_refused(tmp_path, change, told):
-    """What is asked of every reader is bounded before anything is sized by it."""
+    """Its settings are bounded before any array is sized by them."""
     written = lines(tmp_path)
     written[0]["spec"]["settings"] |= change
     with pytest.raises(CaptureUnreadable, match=f"damaged header: .*{told}"):
@@ -205,7 +205,7 @@ def test_a_header_that_no_run_can_have_is_refused(tmp_path, change, told):
 
 @pytest.mark.parametrize(("field", "value"), [("layers", -1), ("vocabulary", 2**40)])
 def test_a_header_of_a_model_that_cannot_be_is_refused(tmp_path, field, value):
-    """The same of what it says of a model."""
+    """Its facts of a model are bounded too."""
     written = lines(tmp_path)
     written[0]["target"][field] = value
     with pytest.raises(CaptureUnreadable, match=f"damaged header: .*{field}"):
@@ -227,7 +227,7 @@ def test_a_flood_of_damage_is_counted_and_not_kept():
 
 @pytest.mark.parametrize("settings", [{}, TREE, BATCH])
 def test_what_a_healthy_capture_says_holds_together_as_one_by_one(settings):
-    """Chains, trees and batches alike: else every piece of such a capture is looked at twice."""
+    """Bounds judge many lines at once as they judge single lines, for chains, trees and batches."""
     header, *told = events(**settings)
     told = [each for each in told if not isinstance(each, End)]
     together, alone = bounds.Bounds(header), bounds.Bounds(header)
@@ -242,7 +242,7 @@ def test_what_a_healthy_capture_says_holds_together_as_one_by_one(settings):
 
 
 def test_the_time_of_lines_judged_together_counts_as_that_of_others():
-    """Piece by piece the rounds may not last longer than a number can say."""
+    """Rounds of all pieces together may not last longer than a clock can count."""
     header, *told = events()
     one = next(each for each in told if isinstance(each, Round))
     day, judged = replace(one, wall_ns=amounts.LONGEST_NS), bounds.Bounds(header)

@@ -1,4 +1,4 @@
-"""What members can do is read from their files as Python would see it, or refused by name."""
+"""Members' capabilities are read from their files as Python would see them, or refused by name."""
 
 import ast
 import subprocess
@@ -42,7 +42,7 @@ def written(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("kind", "name"), MEMBERS)
 def test_what_is_read_of_a_member_is_what_its_class_says(kind, name):
-    """Every built-in one, inherited or its own."""
+    """It holds for every built-in member, inherited or its own."""
     base = next(
         each for each in vars(extend).values() if getattr(each, "member_kind", None) == kind
     )
@@ -75,7 +75,7 @@ def test_what_is_read_of_a_member_is_what_its_class_says(kind, name):
     ],
 )  # fmt: skip
 def test_an_inherited_value_and_a_named_constant_count(written, content):
-    """As the imported class has them."""
+    """They are read as the imported class has them."""
     written(content)
     assert (
         capability("acceptance", "mine", "trees") == registry.get(extend.Acceptance, "mine").trees
@@ -83,7 +83,7 @@ def test_an_inherited_value_and_a_named_constant_count(written, content):
 
 
 def test_a_base_in_the_plug_in_s_own_folder_is_followed(written, tmp_path, monkeypatch):
-    """Where it can be imported from, as from an installed package."""
+    """It can be imported from that folder, as from an installed package."""
     monkeypatch.syspath_prepend(str(tmp_path))
     written(REJECTION + "OFF = False\nclass Base(Rejection):\n    trees = OFF\n", "_base")
     written("from acceptance._base import Base\nclass Mine(Base):\n    pass\n")
@@ -117,7 +117,7 @@ def test_a_base_in_the_plug_in_s_own_folder_is_followed(written, tmp_path, monke
     ],
 )  # fmt: skip
 def test_what_can_t_be_read_is_refused_by_name(written, content, said):
-    """In one line with the file, never taken for the default; what to write is said too."""
+    """One line names the file and what to write; the default is never assumed."""
     path = written(content)
     with pytest.raises(UsageError) as raised:
         capability("acceptance", "mine", "trees")
@@ -128,7 +128,7 @@ def test_what_can_t_be_read_is_refused_by_name(written, content, said):
 
 
 def test_a_plug_in_that_inherits_trees_decides_trees(written):
-    """It was refused, as if it couldn't."""
+    """It was refused once, as if it couldn't."""
     written(REJECTION + "class Mine(Rejection):\n    pass\n")
     tree = Settings(shape="static-tree", acceptance="mine", temperature=1.0)
     limits.check(tree)
@@ -157,7 +157,7 @@ def test_a_file_of_many_classes_is_read_in_proportion(written, monkeypatch):
 
 
 def test_another_plug_in_s_broken_file_breaks_no_check(written):
-    """Only the member that is asked for must be readable."""
+    """Only the requested member has to be readable."""
     written("def :\n")
     with pytest.raises(UsageError) as raised:
         limits.check(Settings(shape="static-tree", acceptance="block", temperature=1.0))
@@ -166,14 +166,14 @@ def test_another_plug_in_s_broken_file_breaks_no_check(written):
 
 
 def test_a_drafter_says_whether_it_has_a_distribution():
-    """Of one that is not installed that is not known."""
+    """For a drafter that is not installed it is not known."""
     without = {name for name in registry.members("drafter") if not has_distribution(name)}
     assert without == {"ngram", "none"}
     assert has_distribution("nobody-s") is None
 
 
 def test_an_unknown_member_is_refused_as_ever():
-    """The known ones are listed."""
+    """The error lists the known members."""
     with pytest.raises(SpecprofError, match="known: "):
         capability("shape", "circle", "tree")
 

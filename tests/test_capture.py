@@ -1,4 +1,4 @@
-"""The capture file: what a killed run, a full disk, a damaged or a hostile file leave readable."""
+"""The capture file: what stays readable after a kill, on a full disk, after damage or an attack."""
 
 import os
 import random
@@ -41,7 +41,7 @@ with CaptureWriter(Path(sys.argv[1])) as writer:
 
 @pytest.fixture(scope="module")
 def recorded() -> bytes:
-    """A small capture's bytes."""
+    """Return a small capture's bytes."""
     header, *rest = events()
     lines = [capture_writer._line(event) for event in (header, *rest)]
     return b"".join(lines)
@@ -64,7 +64,7 @@ def test_what_is_written_is_read_back(tmp_path):
 
 
 def test_a_capture_of_the_first_schema_opens_for_ever():
-    """A file written once and never renewed: whoever breaks its reading must raise the schema."""
+    """The file is never written again: a change that breaks its reading must raise the schema."""
     read = read_capture(module.Path(__file__).parent / "data" / "schema-1.jsonl")
     rounds = [event for event in read.events if isinstance(event, Round)]
     assert not read.damaged
@@ -147,7 +147,7 @@ def test_every_cut_of_the_last_three_lines_opens(tmp_path, recorded):
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_a_prefix_opens_or_is_called_unreadable(tmp_path_factory, recorded, data):
-    """No prefix of a capture raises anything but CaptureUnreadable, and only inside the header."""
+    """A prefix raises CaptureUnreadable or nothing, and that only inside the header."""
     cut = data.draw(st.integers(0, len(recorded)))
     path = put(tmp_path_factory.mktemp("cut"), recorded[:cut])
     if cut <= recorded.index(b"\n"):
@@ -160,7 +160,7 @@ def test_a_prefix_opens_or_is_called_unreadable(tmp_path_factory, recorded, data
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_flipped_bytes_cost_the_lines_they_hit(tmp_path_factory, recorded, data):
-    """Any bytes overwritten after the header: the rest is read, the hit lines named at most."""
+    """Bytes after the header are overwritten: at most the hit lines are named, the rest is read."""
     start = recorded.index(b"\n") + 1
     spoilt = bytearray(recorded)
     places = data.draw(st.lists(st.integers(start, len(recorded) - 2), min_size=1, max_size=5))
@@ -177,7 +177,7 @@ def test_flipped_bytes_cost_the_lines_they_hit(tmp_path_factory, recorded, data)
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=300))
 def test_foreign_bytes_are_called_no_capture(tmp_path_factory, content):
-    """No file that isn't ours is read, and none does worse than say so."""
+    """A file that isn't ours is refused with a clear error."""
     with pytest.raises(CaptureUnreadable):
         read_capture(put(tmp_path_factory.mktemp("foreign"), content))
 
@@ -209,18 +209,18 @@ def test_a_file_that_is_no_capture_is_refused_with_a_reason(tmp_path, content, t
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
-    """The system's own words are passed on."""
+    """The error has the system's own words."""
     for path in (tmp_path / "none.jsonl", tmp_path):
         with pytest.raises(CaptureUnreadable, match="can't read"):
             read_capture(path)
     if hasattr(os, "mkfifo"):
-        os.mkfifo(tmp_path / "pipe")  # to open one would wait for whoever writes
+        os.mkfifo(tmp_path / "pipe")  # to open it would wait for a writer
         with pytest.raises(CaptureUnreadable, match="no regular file"):
             read_capture(tmp_path / "pipe")
 
 
 def test_a_setting_of_a_later_version_does_not_hide_the_run(tmp_path, recorded):
-    """Added optional fields don't raise the schema, so an older reader must pass over them."""
+    """Added optional fields don't raise the schema, so an older reader must ignore them."""
     later = recorded.replace(b'"settings":{', b'"settings":{"tree_width":3,', 1)
     assert later != recorded
     assert len(read_capture(put(tmp_path, later)).events) == len(events()) - 1
@@ -251,14 +251,14 @@ def test_a_damaged_line_is_counted_and_passed_over(tmp_path, recorded, line):
 
 
 def test_a_text_that_is_not_closed_is_damage_for_that_and_not_for_being_short(tmp_path, recorded):
-    """A line is given to the decoder without its end; the reason is found with it."""
+    """The decoder gets the line without its end, and the reason is still found."""
     header, rest = recorded.split(b"\n", 1)
     read = read_capture(put(tmp_path, header + b'\n{"event":"no\n' + rest))
     assert "invalid character" in read.damaged.first[0].reason
 
 
 def test_long_digits_in_a_text_are_no_damage(tmp_path):
-    """Only numbers are held to 53 bits, not what a note quotes; the largest number passes."""
+    """The bound of 53 bits is for numbers, not for digits in a note; its largest number passes."""
     note = Note(at_ns=2**53, text="9" * 40)
     assert read_capture(write(tmp_path / "run.jsonl", [events()[0], note])).events == [note]
 
@@ -283,7 +283,7 @@ def test_an_endless_line_takes_no_endless_memory(tmp_path, recorded, monkeypatch
 
 
 def test_a_line_is_read_once_it_is_whole(tmp_path, recorded):
-    """A reader that comes in the middle of a write gets the line at the next look."""
+    """A reader that comes in the middle of a write gets the line at its next read."""
     path = put(tmp_path, recorded[: recorded.index(b"\n") + 20])
     reader = CaptureReader(path)
     assert len(reader.poll()) == 1
@@ -333,7 +333,7 @@ def test_a_file_overwritten_while_read_is_not_mixed_up(tmp_path, recorded):
 
 
 def test_an_existing_file_is_not_overwritten(tmp_path):
-    """A capture is kept unless it is asked to go."""
+    """A capture is kept unless its removal is requested."""
     path = healthy(tmp_path / "run.jsonl")
     with pytest.raises(UsageError, match="exists already"):
         CaptureWriter(path)
@@ -348,7 +348,7 @@ def test_a_folder_that_is_not_there_is_told(tmp_path):
 
 
 def test_closing_twice_is_closing_once(tmp_path):
-    """A second close does nothing, and leaves the descriptor's next owner alone."""
+    """A second close does nothing, and does not close the descriptor's next owner."""
     writer = CaptureWriter(tmp_path / "run.jsonl")
     writer.close()
     with (tmp_path / "other").open("wb") as other:
@@ -358,7 +358,7 @@ def test_closing_twice_is_closing_once(tmp_path):
 
 
 def test_the_state_of_a_run_is_its_closing_line():
-    """How a run ended is what its last line says; without one it is INCOMPLETE."""
+    """The last line says how a run ended; without it the run is INCOMPLETE."""
     for status in ("complete", "interrupted", "failed"):
         end = msgspec.structs.replace(events()[-1], status=status)
         assert in_memory([*events()[:-1], end]).state == status

@@ -1,4 +1,4 @@
-"""A capture read anew from its file each time: the same as one read whole, and nothing held."""
+"""A capture that is read again from its file equals one read whole, and is not held in memory."""
 
 import os
 import tracemalloc
@@ -24,7 +24,7 @@ TEXT = [
 
 
 def damaged(path: Path) -> Path:
-    """A run whose file has broken lines, the last of them torn."""
+    """Write a run whose file has broken lines, the last of them torn."""
     lines = captures.healthy(path).read_bytes().splitlines(keepends=True)
     lines[3], lines[9] = b"{}\n", b"\xff\n"
     path.write_bytes(b"".join(lines)[:-20])
@@ -42,7 +42,7 @@ def same_facts(one, other) -> bool:
 
 
 def write_both(name, path, folder):
-    """Return what an exporter makes of a capture that is held, and of one that is not."""
+    """Return an exporter's output for a capture in memory, and for one that is read in pieces."""
     try:
         whole = read_capture(path)
     except CaptureUnreadable as trouble:
@@ -60,7 +60,7 @@ def write_both(name, path, folder):
 @pytest.mark.parametrize("made", MADE)
 @pytest.mark.parametrize("size", [1, 700, 1 << 18])
 def test_an_export_is_the_same_byte_for_byte(monkeypatch, tmp_path, name, made, size):
-    """Whether the exporter is given events that are held or read in pieces, of odd captures too."""
+    """Events in memory and events read in pieces give equal exports, of odd captures too."""
     monkeypatch.setattr(capture_file, "PIECE_BYTES", size)
     held, read = write_both(name, MADE[made](tmp_path / "run.jsonl"), tmp_path)
     assert held == read
@@ -69,7 +69,7 @@ def test_an_export_is_the_same_byte_for_byte(monkeypatch, tmp_path, name, made, 
 
 @pytest.mark.parametrize("name", TEXT)
 def test_kept_captures_are_exported_the_same(monkeypatch, tmp_path, name):
-    """Those of earlier versions, and those made to hurt."""
+    """It holds for captures of earlier versions and for captures that attack their readers."""
     monkeypatch.setattr(capture_file, "PIECE_BYTES", 3_000)
     assert len(KEPT) > 50
     for path in KEPT:
@@ -95,7 +95,7 @@ def test_an_export_holds_no_more_of_a_longer_capture(monkeypatch, tmp_path, name
 
 
 def test_an_exporter_that_wants_a_list_has_one(tmp_path):
-    """Places, lengths and slices are those of the list."""
+    """Indices, lengths and slices are those of the list."""
     whole = read_capture(damaged(tmp_path / "run.jsonl"))
     with open_capture(whole.path) as capture:
         assert len(capture.events) == len(whole.events)
@@ -105,7 +105,7 @@ def test_an_exporter_that_wants_a_list_has_one(tmp_path):
 
 
 def test_what_is_appended_meanwhile_is_left_out_each_time(tmp_path):
-    """A run that goes on: the second time through has what the first had."""
+    """While a run goes on, the second reading has the events of the first."""
     path = captures.write(tmp_path / "run.jsonl", captures.events()[:20])
     with open_capture(path) as capture:
         first = list(capture.events)
@@ -116,7 +116,7 @@ def test_what_is_appended_meanwhile_is_left_out_each_time(tmp_path):
 
 
 def test_a_name_may_go_to_another_file_meanwhile(tmp_path):
-    """What was opened is read to its end: a replaced or deleted name changes nothing."""
+    """The opened file is read to its end, even if its name is replaced or deleted."""
     path = captures.healthy(tmp_path / "run.jsonl")
     with open_capture(path) as capture:
         first = list(capture.events)
@@ -127,7 +127,7 @@ def test_a_name_may_go_to_another_file_meanwhile(tmp_path):
 
 @pytest.mark.parametrize("lines", [-1, 10])
 def test_a_file_that_is_overwritten_meanwhile_is_told(tmp_path, lines):
-    """By another run, longer or shorter: the times through would not fit together."""
+    """Another run overwrites it, longer or shorter, so that two readings would not agree."""
     path = captures.healthy(tmp_path / "run.jsonl")
     other = captures.tree(tmp_path / "other.jsonl").read_bytes().splitlines(keepends=True)[:lines]
     with open_capture(path) as capture:
@@ -138,7 +138,7 @@ def test_a_file_that_is_overwritten_meanwhile_is_told(tmp_path, lines):
 
 
 def test_a_damaged_piece_of_the_file_that_changes_is_told(tmp_path):
-    """A line broken between two times through."""
+    """A line is broken between two readings."""
     path = captures.healthy(tmp_path / "run.jsonl")
     with open_capture(path) as capture:
         assert capture.state == "complete"
@@ -151,7 +151,7 @@ def test_a_damaged_piece_of_the_file_that_changes_is_told(tmp_path):
 
 
 def test_a_line_that_changes_and_still_decodes_is_told(tmp_path):
-    """Of the same length: no count and no last byte gives it away, but the file was written."""
+    """Its length is the same, so no count shows the change, but the file was written."""
     path = captures.healthy(tmp_path / "run.jsonl")
     with open_capture(path) as capture:
         assert capture.state == "complete"
@@ -167,7 +167,7 @@ def test_a_line_that_changes_and_still_decodes_is_told(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b'{"event":"header"', b"hello\n"])
 def test_what_is_no_capture_is_refused_at_once(tmp_path, content):
-    """Before an exporter sees anything; a missing file and a folder too."""
+    """It is refused before an exporter gets anything; so are a missing file and a folder."""
     path = tmp_path / "run.jsonl"
     path.write_bytes(content)
     for each in (path, tmp_path, tmp_path / "absent"):
@@ -176,7 +176,7 @@ def test_what_is_no_capture_is_refused_at_once(tmp_path, content):
 
 
 def test_an_export_that_is_cut_short_leaves_the_old_file(tmp_path, monkeypatch):
-    """The capture is overwritten while it is exported: the old export stays as it was."""
+    """The capture is overwritten during the export, and the old export stays unchanged."""
     from specprof.cli.export import export
     from specprof.exporters import csv
 

@@ -27,7 +27,7 @@ KEPT = ROOT / "tests/data/schema-1-chain.jsonl"
 
 
 def documented(half):
-    """Return the headings of half the page, each with its fields in order; a star is kept."""
+    """Return the headings of half the page, each with its fields in order; stars are kept."""
     found = {}
     for section in half.split("\n### ")[1:]:
         rows = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
@@ -45,7 +45,7 @@ EVENTS_HALF, PARTS_HALF = PAGE.split("\n## Events\n")[1].split("\n## Parts of ev
 
 
 def test_every_event_and_part_is_documented():
-    """And nothing else is: every struct of the format is one of them."""
+    """Every heading is a struct of the format, too."""
     assert set(documented(EVENTS_HALF)) == set(EVENTS)
     assert set(documented(PARTS_HALF)) == set(PARTS)
     structs = {
@@ -58,13 +58,13 @@ def test_every_event_and_part_is_documented():
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_every_field_of_an_event_is_documented(name):
-    """Both ways, and whether it may be left out."""
+    """Fields agree both ways, and so do the marks of fields that may be left out."""
     assert sorted(documented(EVENTS_HALF)[name]) == sorted(declared(EVENTS[name]))
 
 
 @pytest.mark.parametrize("name", PARTS)
 def test_every_field_of_a_part_is_documented(name):
-    """Both ways; of an array also in its order."""
+    """Fields agree both ways; the fields of an array also agree in order."""
     kind, told = PARTS[name], documented(PARTS_HALF)[name]
     if kind.__struct_config__.array_like:
         assert told == declared(kind)
@@ -87,14 +87,14 @@ def changed(tmp_path, change):
 
 
 def test_a_torn_last_line_is_left_out(tmp_path):
-    """All before it is read."""
+    """All lines before it are read."""
     read = changed(tmp_path, lambda lines: [*lines[:-1], lines[-1][:20]])
     assert (read.torn, len(read.damaged), read.state) == (True, 0, "INCOMPLETE")
     assert read.events == read_capture(KEPT).events[:-1]
 
 
 def test_unknown_events_are_skipped_and_unknown_fields_ignored(tmp_path):
-    """As a later release may write them; a longer array too."""
+    """A later release may write them, and longer arrays too."""
 
     def later(lines):
         first = json.loads(lines[0]) | {"mood": "fine"}

@@ -1,4 +1,4 @@
-"""Reading a capture in pieces: the same events, whatever lies at the seams."""
+"""Reading a capture in pieces gives the same events, wherever the pieces end."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_pieces_hold_what_the_whole_holds(tmp_path, size):
 
 
 def test_a_stretch_of_damaged_lines_ends_nothing(tmp_path):
-    """A piece in which no line is whole is followed by those that are; all are named."""
+    """Pieces without a whole line are followed by pieces with some; all damaged lines are named."""
     path = healthy(tmp_path / "run.jsonl")
     lines = path.read_bytes().splitlines(keepends=True)
     middle = len(lines) // 2

@@ -1,4 +1,4 @@
-"""Writing a capture: lines together in one write, whole ones stay where the disk is full."""
+"""Writing a capture: lines are written together, and whole lines stay on a full disk."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from specprof.capture_writer import CaptureWriter
 
 
 def test_lines_that_follow_at_once_are_written_together(tmp_path, monkeypatch):
-    """One write for all of them, in order; what is still held at the end is written by `close`."""
+    """One write has all of them, in order; `close` writes the lines that are still held."""
     sizes, really = [], os.write
 
     def heard(*given):
@@ -33,7 +33,7 @@ def test_lines_that_follow_at_once_are_written_together(tmp_path, monkeypatch):
 
 
 def test_of_lines_written_together_the_whole_ones_stay(tmp_path, monkeypatch):
-    """A full disk in the middle of the fourth: three are kept, two are counted as lost."""
+    """The disk is full in the middle of the fourth: three are kept, two are counted as lost."""
     lines = [capture_writer._line(event) for event in events()[:5]]
     room = len(b"".join(lines[:3])) + 5
     really = os.write
@@ -46,7 +46,7 @@ def test_of_lines_written_together_the_whole_ones_stay(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_stops_the_recording_and_not_the_run():
-    """On a device that is always full nothing is raised, and every loss is counted."""
+    """A device that is always full raises nothing, and every loss is counted."""
     with CaptureWriter(Path("/dev/full"), overwrite=True) as writer:
         for event in events():
             writer.write(event)
@@ -70,7 +70,7 @@ print(writer.lost, writer.trouble)
 
 @pytest.mark.parametrize("room", [0, 3_000, 3_001, 5_555])
 def test_a_short_write_leaves_no_torn_tail(tmp_path, room):
-    """Where the last line no longer fits, the file is cut back to the line before it."""
+    """If the last line does not fit, the file is cut back to the line before it."""
     path = tmp_path / "run.jsonl"
     command = [sys.executable, "-c", LIMITED, str(path), str(room)]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -1,4 +1,4 @@
-"""The catalogue: complete, mutual, and all that rules, probes and faults point to is in it."""
+"""The catalogue is complete and mutual, and holds all ids that rules, probes and faults name."""
 
 import ast
 import re
@@ -23,7 +23,7 @@ FAULTS = registry.members("fault")
 
 
 def strings(path):
-    """Every text written in a file's code that looks like an id of the catalogue."""
+    """Return every text in a file's code that looks like an id of the catalogue."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     texts = (each.value for each in ast.walk(tree) if isinstance(each, ast.Constant))
     prefixes = {each.partition("/")[0] for each in CASES}
@@ -50,7 +50,7 @@ def test_it_holds_every_known_case():
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_case_says_what_it_is(name):
-    """A line of title, something to do, threads that can be looked up."""
+    """It has a title of one line, a remedy, and threads that can be looked up."""
     each = CASES[name]
     assert ID.fullmatch(name)
     assert 15 < len(each.title) <= 90
@@ -63,14 +63,14 @@ def test_a_case_says_what_it_is(name):
 
 
 def test_only_theory_stands_without_a_thread():
-    """Two cases; nobody has reported them."""
+    """Two cases have none: no user has reported them."""
     bare = {name for name, each in CASES.items() if not each.threads}
     assert bare == {"accept/residual-not-subtracted", "accept/bonus-from-draft"}
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_cases_alike_are_alike_both_ways(name):
-    """Of a pair neither is the other's look-alike alone, and none is its own."""
+    """Each of a pair names the other, and no case names itself."""
     for other in CASES[name].alike:
         assert other != name
         assert name in CASES[other].alike, other
@@ -78,12 +78,12 @@ def test_cases_alike_are_alike_both_ways(name):
 
 @pytest.mark.parametrize("path", READERS, ids=lambda each: str(each.relative_to(registry.PACKAGE)))
 def test_what_is_suspected_is_in_the_catalogue(path):
-    """Every id in the code of a rule, of a probe, and of what they share."""
+    """Every id is, in the code of a rule, of a probe, and of the code they share."""
     assert strings(path) - set(CASES) == set()
 
 
 def test_ids_are_found_in_code(tmp_path):
-    """The check above sees ids wherever they stand, and nothing else."""
+    """The check above finds ids wherever they stand, and nothing else."""
     path = tmp_path / "rule.py"
     path.write_text('A = {"x": ("kv/no-such-case", "lossy/other")}\nB = f"{1} kv/this text"\n')
     assert strings(path) == {"kv/no-such-case"}
@@ -91,19 +91,19 @@ def test_ids_are_found_in_code(tmp_path):
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_a_case(name):
-    """Its file's path is the case's id; and it isn't one that nothing shows."""
+    """Its file's path is the case's id, and the case is one that signals show."""
     assert name in CASES
 
 
 def test_a_name_with_dashes_is_found():
-    """As faults were called once; anything else is left as it is."""
+    """Faults once had such names; other texts are returned unchanged."""
     assert id_of("kv-draft-rollback-over-trim") == "kv/draft-rollback-over-trim"
     assert id_of("kv/draft-rollback-over-trim") == "kv/draft-rollback-over-trim"
     assert id_of("state-drifts") == "state-drifts"
 
 
 def test_an_unknown_case_lists_the_nearest():
-    """As everywhere."""
+    """It does so as every unknown name does."""
     with pytest.raises(UnknownName) as refused:
         case("kv/draft-rollback-over-trimm")
     assert "known: kv/draft-rollback-over-trim," in refused.value.hint

@@ -1,4 +1,4 @@
-"""What a contributor runs: the hooks, the quick checks and .ci/run have the same linters."""
+"""A contributor's checks: the hooks, the quick checks and .ci/run have the same linters."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 def linters():
-    """Return the commands that .ci/run gives after the README's test command."""
+    """Return the commands in .ci/run after the README's test command."""
     commands = re.findall(r"^told (.+)$", RUN, re.MULTILINE)
     return [each for each in commands if not each.startswith("bash ")]
 
@@ -22,13 +22,13 @@ def hooks():
 
 
 def test_the_hooks_are_the_linters():
-    """The commands of .ci/run, in its order, no more and no fewer."""
+    """They are all commands of .ci/run, in its order."""
     assert len(linters()) > 3
     assert [hook["entry"] for hook in hooks()] == linters()
 
 
 def test_the_hooks_fetch_nothing_and_look_at_the_whole_tree():
-    """They call what is installed, as .ci/run does; files are not handed to them one by one."""
+    """They call installed programs, as .ci/run does, and don't get single files."""
     assert {repo["repo"] for repo in HOOKS["repos"]} == {"local"}
     for hook in hooks():
         assert (hook["language"], hook["pass_filenames"]) == ("system", False)
@@ -36,7 +36,7 @@ def test_the_hooks_fetch_nothing_and_look_at_the_whole_tree():
 
 
 def test_the_quick_checks_are_the_linters():
-    """CONTRIBUTING's line gives them all, one after another; the tests it names are there."""
+    """CONTRIBUTING's line has them all in turn, and the tests that it names exist."""
     assert f"\n{' && '.join(linters())}\n" in CONTRIBUTING
     named = re.findall(r"tests/[\w/]+\.py", CONTRIBUTING)
     assert named

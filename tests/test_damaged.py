@@ -1,4 +1,4 @@
-"""A damaged capture says so first, in every reader; one without a readable result is no success."""
+"""Every reader reports damage first; a capture without a readable result is no success."""
 
 import json
 
@@ -11,7 +11,7 @@ READERS = ("diagnose", "compare", "view", "export csv", "export speedscope")
 
 
 def spoilt(tmp_path, which):
-    """Write a small capture in which the lines that `which` takes are damaged."""
+    """Write a small capture and damage the lines that `which` accepts."""
     path = captures.write(tmp_path / "run.jsonl", captures.events())
     header, *rest = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(header + b"".join(b"\x7b" + each if which(each) else each for each in rest))
@@ -19,7 +19,7 @@ def spoilt(tmp_path, which):
 
 
 def first_words(name, ended):
-    """Return what a reader says first: of JSON the sentence, of an export what it narrates."""
+    """Return the first words of a reader: the sentence of JSON, the narration of an export."""
     if name.startswith("export"):
         return ended.stderr.splitlines()[0]
     if name == "diagnose":
@@ -29,7 +29,7 @@ def first_words(name, ended):
 
 @pytest.mark.parametrize("name", READERS)
 def test_a_capture_without_a_readable_line_is_told_first_and_not_judged(tmp_path, name):
-    """Exit code 5: what can't be judged is no success to a script."""
+    """The exit code is 5, so that a script does not take it for a success."""
     path, lines = spoilt(tmp_path, lambda line: True)
     ended = run(name, path)
     told = f"none of the {lines} lines after the header could be read (line 2: it is no json"
@@ -41,7 +41,7 @@ def test_a_capture_without_a_readable_line_is_told_first_and_not_judged(tmp_path
 
 @pytest.mark.parametrize("name", READERS)
 def test_a_capture_damaged_in_part_says_how_much_first(tmp_path, name):
-    """So many lines of so many; the rest is judged, and that is success."""
+    """It says how many of how many lines; the rest is judged, and that is a success."""
     path, lines = spoilt(tmp_path, lambda line: b'"event":"prefill"' in line)
     ended = run(name, path)
     assert f"3 of {lines + 1} lines could not be read (line " in first_words(name, ended)
@@ -49,7 +49,7 @@ def test_a_capture_damaged_in_part_says_how_much_first(tmp_path, name):
 
 
 def test_rounds_that_could_not_be_read_are_not_taken_for_rounds_never_recorded(tmp_path):
-    """Whatever else of the capture stands."""
+    """It holds whatever the capture's other lines say."""
     path, _ = spoilt(tmp_path, lambda line: b'"event":"round"' in line)
     ended = run("diagnose", path)
     assert ended.code == 5
@@ -59,7 +59,7 @@ def test_rounds_that_could_not_be_read_are_not_taken_for_rounds_never_recorded(t
 
 @pytest.mark.parametrize("form", ["json", "github", "sarif"])
 def test_every_format_of_a_diagnosis_says_the_damage_first(tmp_path, form):
-    """The sentence of JSON; the first finding of the others, before what leads."""
+    """JSON says it in its sentence, the others in their first finding, before the leading one."""
     path, _ = spoilt(tmp_path, lambda line: b'"event":"prefill"' in line)
     told = run(f"diagnose {form}", path).stdout
     if form == "json":

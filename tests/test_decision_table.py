@@ -75,11 +75,11 @@ LEADING = [
     "warm-up-included",
     "shifted-control",
 ]
-"""As the float rows of the first decision table had it, ties decided by family and name."""
+"""The order of the first decision table's float rows, with ties decided by family and name."""
 
 
 def verdicts():
-    """A finding of every rule and every probe, in the order a diagnosis holds them."""
+    """Return a finding of every rule and every probe, in a diagnosis's order."""
     found = Found(finding=Finding(message="x", measures=(), remedy=""))
     rules = [(name, rule, False) for name, rule in _rules(())]
     probes = [(name, probe, True) for name, probe in registry.load_usable(Probe).items()]
@@ -90,7 +90,7 @@ def verdicts():
 
 
 def test_of_all_that_is_built_in_the_findings_lead_in_this_order():
-    """The leading finding taken away, the next one leads; so with all, the ties included."""
+    """Each time the leading finding is removed, the next one leads, ties included."""
     rest, led = verdicts(), []
     while rest:
         led.append(Diagnosis("run", "", None, None, tuple(rest)).leading)
@@ -99,7 +99,7 @@ def test_of_all_that_is_built_in_the_findings_lead_in_this_order():
 
 
 def test_every_drill_that_was_played_is_led_by_the_same_finding():
-    """All faults and controls of the matrix, which was played before there was a table."""
+    """The matrix of all faults and controls was played before there was a table."""
     matrix = ROOT / "benchmarks" / "results" / "diagnosis.json"
     drills = json.loads(matrix.read_text(encoding="utf-8"))["drills"]
     assert len(drills) > 300
@@ -109,19 +109,19 @@ def test_every_drill_that_was_played_is_led_by_the_same_finding():
 
 
 def judges():
-    """Every built-in rule and probe by name."""
+    """Return every built-in rule and probe by name."""
     return registry.load_usable(Rule) | registry.load_usable(Probe)
 
 
 def test_each_built_in_judge_is_listed_once_at_the_stage_that_it_says():
-    """And nothing is listed that isn't there."""
+    """The table lists nothing else."""
     stages = {name: group.stage for group in TABLE for name in group.judges}
     assert stages == {name: each.stage for name, each in judges().items()}
     assert len(NAMES) == len(set(NAMES))
 
 
 def test_the_table_has_every_stage_once_in_order():
-    """Each with a sentence that says why it stands there."""
+    """Each has a sentence that says why it stands there."""
     assert [group.stage for group in TABLE] == list(Stage)
     for group in TABLE:
         assert group.why.endswith(".")
@@ -129,7 +129,7 @@ def test_the_table_has_every_stage_once_in_order():
 
 
 def test_what_is_not_listed_stands_last_in_its_stage():
-    """After all that are listed there, before the next stage; without a stage after all."""
+    """It stands before the next stage; a judge without a stage stands after all."""
     for group in TABLE:
         others = [place(each, group.stage) for each in group.judges]
         assert max(others) < place("mine", group.stage) < max(others) + 1
@@ -137,18 +137,18 @@ def test_what_is_not_listed_stands_last_in_its_stage():
 
 
 def test_a_listed_name_does_not_carry_its_place_to_another_stage():
-    """The stage that a judge says is what counts."""
+    """The judge's own stage counts."""
     assert place("limit-overshot", Stage.COST) == place("mine", Stage.COST)
 
 
 def test_every_stage_of_a_case_has_a_judge():
-    """So that what the catalogue says of where a case shows can come true."""
+    """Otherwise the catalogue would name a stage at which nothing can show."""
     judged = {group.stage for group in TABLE if group.judges}
     assert {each.group for each in cases().values()} <= judged
 
 
 def test_the_page_has_the_table():
-    """docs/diagnosis.md, stage by stage, with the sentence of each."""
+    """docs/diagnosis.md lists the stages in order, with the sentence of each."""
     page = (ROOT / "docs" / "diagnosis.md").read_text(encoding="utf-8")
     rows = [f"| {group.stage.value} | {group.why} |\n" for group in TABLE]
     assert "".join(rows) in page

@@ -1,4 +1,4 @@
-"""What code and `explain` cite can be read: in docs/theory.md, or in the catalogue."""
+"""Everything that code and `explain` cite is in docs/theory.md or in the catalogue."""
 
 import ast
 import io

@@ -1,4 +1,4 @@
-"""How a program is told to end: whatever it is, once, with its reason."""
+"""Signals end a program once, and it records the reason."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_each_signal_is_a_ctrl_c_inside_the_block_only(number):
-    """What was there before is put back."""
+    """The handlers from before are restored."""
     before = signal.getsignal(number)
     with pytest.raises(KeyboardInterrupt), signals_as_interrupts():
         signal.raise_signal(number)
@@ -32,7 +32,7 @@ def test_each_signal_is_a_ctrl_c_inside_the_block_only(number):
 
 
 def test_an_ignored_signal_stays_ignored():
-    """nohup, and a script's background, ask for that."""
+    """nohup and a script's background need that."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with signals_as_interrupts():
@@ -43,7 +43,7 @@ def test_an_ignored_signal_stays_ignored():
 
 
 def test_two_signals_at_once_are_one_ending_and_one_again_insists():
-    """A closed session sends several; a second Ctrl-C is meant."""
+    """A closed session sends several; a second Ctrl-C is intended."""
     came = 0
     with signals_as_interrupts():
         for number in (signal.SIGHUP, *SIGNALS[::-1], signal.SIGINT):
@@ -56,7 +56,7 @@ def test_two_signals_at_once_are_one_ending_and_one_again_insists():
 
 @pytest.mark.parametrize(("ending", "comes"), [(True, False), (False, True)])
 def test_the_closing_line_is_written_undisturbed(ending, comes):
-    """A signal waits until it is; where the run ends anyway it says nothing new."""
+    """A signal waits until the line is written; if the run ends anyway, it changes nothing."""
     done = False
     with signals_as_interrupts():
         try:
@@ -70,7 +70,7 @@ def test_the_closing_line_is_written_undisturbed(ending, comes):
 
 
 def test_another_thread_changes_no_handler():
-    """Only the main thread may; there the block does nothing."""
+    """Only the main thread may; in others the block does nothing."""
     found = []
 
     def enter():
@@ -108,7 +108,7 @@ with open_lifeline("its starter died") as tied:
 
 
 def test_a_child_hears_of_its_starters_death(tmp_path):
-    """However that dies; it ends like a Ctrl-C, and knows the reason."""
+    """It ends as after a Ctrl-C, with the reason, however its parent died."""
     told = tmp_path / "told"
     starter = subprocess.Popen(
         [sys.executable, "-c", STARTER, CHILD, str(told)], stdout=subprocess.PIPE
@@ -126,7 +126,7 @@ def test_a_child_hears_of_its_starters_death(tmp_path):
 
 @pytest.mark.parametrize("value", ["", "x", "9999:x", "-1:x", "99999999999999999999:x"])
 def test_somebody_elses_variable_is_no_lifeline(monkeypatch, value):
-    """Nothing is watched, nothing raised."""
+    """Another program's variable is not watched, and nothing is raised."""
     monkeypatch.setenv(endings.LIFELINE, value)
     before = threading.active_count()
     heed_lifeline()
@@ -145,7 +145,7 @@ def test_a_lifeline_leaves_no_descriptor_open():
 
 @pytest.mark.parametrize("within", [signals_as_interrupts, contextlib.nullcontext])
 def test_a_block_is_done_whole_and_interrupted_behind(within):
-    """One interrupt comes behind the block that it fell in, and none behind the next."""
+    """An interrupt during the block comes once, after that block."""
     done = []
 
     def interrupted():

@@ -1,4 +1,4 @@
-"""Errors: what they tell, and their exit codes."""
+"""Errors: their texts and their exit codes."""
 
 import re
 import subprocess
@@ -28,7 +28,7 @@ def test_the_drawn_tree_is_the_tree():
 
 @pytest.mark.parametrize("kind", CHILDREN)
 def test_an_error_says_what_and_what_to_do(kind):
-    """Title and hint both reach whoever prints it."""
+    """Its text has both the title and the hint."""
     error = kind("thing", "a", ["b"]) if kind is UnknownName else kind("asked and found", "do this")
     assert error.title in str(error)
     assert error.hint in str(error)
@@ -36,7 +36,7 @@ def test_an_error_says_what_and_what_to_do(kind):
 
 @given(st.text(max_size=8), st.lists(st.text(max_size=8), unique=True, max_size=6))
 def test_the_nearest_are_all_that_is_known(asked, known):
-    """Nothing known is left out, and an exact match comes first."""
+    """Every known name is listed, and an exact match comes first."""
     assert sorted(sort_by_likeness(asked, known)) == sorted(known)
     assert sort_by_likeness(asked, [*known, asked])[0].lower() == asked.lower()
 
@@ -52,7 +52,7 @@ def test_an_error_ends_the_command_in_two_lines():
 
 
 def test_of_very_many_names_the_nearest_are_listed():
-    """A page of names hides the one that was meant; a name with a comma stays one name."""
+    """A page of names would hide the right one; a name with a comma stays one name."""
     few = UnknownName("drill", "gredy", ["greedy", "greedy, dense", "hot"])
     assert few.hint == "known: greedy, 'greedy, dense', hot"
     many = UnknownName("case", "kv/b", [f"kv/{each}" for each in "abcdefghij" * 5])
@@ -71,13 +71,13 @@ def test_of_very_many_names_the_nearest_are_listed():
     ],
 )
 def test_any_error_fits_on_one_line(error, shown, plainly):
-    """With its kind, unless its text says enough."""
+    """The line has the error's kind, unless its text says enough."""
     assert errors.summarise_error(error) == shown
     assert errors.summarise_error(error, (ValueError,)) == plainly
 
 
 def test_a_name_of_ten_kilobytes_does_not_fill_the_screen():
-    """It came out of somebody's file, and so may the known ones; nothing raw is in it."""
+    """The name, and the known ones, may come from a stranger's file; nothing raw is printed."""
     error = UnknownName("rule", "x\x1b" * 5000, ["y" * 10_000, "short"])
     assert len(str(error)) < 1000
     assert "short" in error.hint
@@ -85,7 +85,7 @@ def test_a_name_of_ten_kilobytes_does_not_fill_the_screen():
 
 
 def test_a_name_out_of_a_file_may_be_of_any_length():
-    """It is cut in the message, and compared by its beginning: at once, on one line."""
+    """It is cut in the message, and compared quickly by its beginning."""
     trouble = UnknownName("drafter", "draft-modle" + 10**6 * "\x1b", ["draft-model", "x" * 10**6])
     assert len(trouble.title) < 1000
     assert len(trouble.hint) < 400

@@ -24,7 +24,7 @@ LIGHT = [["--help"], ["--version"], ["list"], ["list", "--json"], ["explain"], [
 
 
 def loaded(*arguments: str) -> set[str]:
-    """Return the top-level modules in memory when a command has ended."""
+    """Return the top-level modules that a command has loaded when it ends."""
     command = [sys.executable, "-c", LOADED, *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
@@ -65,7 +65,7 @@ def test_exporting_never_loads_torch(tmp_path, format_):
 
 @pytest.mark.parametrize("module", ["specprof.tui.app", "specprof.diagnosis.diagnose"])
 def test_screens_and_rules_load_without_torch(module):
-    """Importing them, as opposed to running a command, pulls nothing of the engine in."""
+    """Importing them loads nothing of the engine."""
     code = f"import sys, {module}; print('torch' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout == "False\n"

@@ -1,4 +1,4 @@
-"""Files that must not break anything: made by hand and by mutation, each under every reader."""
+"""Files that must not break anything, made by hand and by mutation, each read by every reader."""
 
 import asyncio
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from captures import events, write
-from dashboards import screen_text, until
-from fuzzing.commands import COMMANDS, check, run, specprof
+from dashboards import screen_text, wait_until
+from fuzzing.commands import COMMANDS, check, run, run_specprof
 from specprof.diagnosis.diagnose import findings_so_far
 from specprof.tui.app import Dashboard
 
@@ -25,7 +25,7 @@ IN_THE_DASHBOARD = (
     "fuzz-ad877363",
     "last-round-damaged",
 )
-"""One of each way a screen once broke; the others' panels are drawn by `check`."""
+"""A file for each way in which a screen once broke; `check` draws the panels of the others."""
 
 SHORT = {"max_new_tokens": 12}
 WAYS = [{}, {"batch": 3}, {"temperature": 0.0}]
@@ -33,7 +33,7 @@ WAYS = [{}, {"batch": 3}, {"temperature": 0.0}]
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_hostile_file_ends_right_under_every_reader(path):
-    """A clear line or a report that says what it left out; and nobody's engine is accused."""
+    """It gives a clear line, or a report that names the lines left out and accuses no engine."""
     ended = check(path)
     assert "  bug: " not in ended["diagnose"].stdout
     assert "implementation is broken" not in ended["diagnose"].stdout
@@ -41,13 +41,13 @@ def test_a_hostile_file_ends_right_under_every_reader(path):
 
 @pytest.mark.parametrize("name", IN_THE_DASHBOARD)
 def test_a_hostile_file_opens_in_the_dashboard(name):
-    """Every panel, maximised in turn, the findings, a few rounds back: it stays up."""
+    """It stays open with every panel maximised in turn, the findings, and a few rounds back."""
 
     async def opened():
         app = Dashboard(FOLDER / f"{name}.jsonl", judge=findings_so_far, clock=lambda: 0.0)
         async with app.run_test(size=(120, 36)) as pilot:
-            await until(pilot, lambda: app.reading and not app.reading.more)
-            await until(pilot, lambda: app.snapshot.diagnosis)
+            await wait_until(pilot, lambda: app.reading and not app.reading.more)
+            await wait_until(pilot, lambda: app.snapshot.diagnosis)
             for key in ("2", "3", "4", "5", "6", "7", "8", "left", "left", "right", "f", "enter"):
                 await pilot.press(key)
             assert screen_text(app).strip()
@@ -58,7 +58,7 @@ def test_a_hostile_file_opens_in_the_dashboard(name):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_round_that_is_gone_accuses_nobody(tmp_path, way):
-    """Whichever line is missing, cut or spoilt: no bug, and the gap is named."""
+    """A line is missing, cut or spoilt: no bug is found, and the gap is named."""
     whole = write(tmp_path / "whole.jsonl", events(**(SHORT | way))).read_bytes()
     lines = whole.splitlines(keepends=True)
     path = tmp_path / "run.jsonl"
@@ -76,7 +76,7 @@ def test_a_round_that_is_gone_accuses_nobody(tmp_path, way):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_whatever_is_told_twice_or_out_of_turn_accuses_nobody(tmp_path, way):
-    """Each line doubled, and each moved behind its neighbour: said where anything rests on it."""
+    """Lines are doubled or moved by one: it is reported if a result depends on them."""
     whole = write(tmp_path / "whole.jsonl", events(**(SHORT | way))).read_bytes()
     lines = whole.splitlines(keepends=True)
     path = tmp_path / "run.jsonl"
@@ -115,7 +115,7 @@ def test_a_sweep_and_a_profile_nested_deeply_are_refused(tmp_path):
     profile = tmp_path / "deep.toml"
     profile.write_text("name = " + "[" * 100_000 + "]" * 100_000, encoding="utf-8")
     for words in (("compare", str(tmp_path)), ("run", "--profile", str(profile))):
-        ended = specprof(*words)
+        ended = run_specprof(*words)
         assert ended.code in {2, 5}
         assert ended.stderr.count("\n") == 2, ended.stderr
         assert str(tmp_path) in ended.stderr

@@ -17,7 +17,7 @@ NAMES = [each for each in MARKED if DOTTED.fullmatch(each) and each not in PATHS
 
 
 def defined(dotted):
-    """Whether a dotted name is a module of the package, or is defined in one."""
+    """Return whether a dotted name is a module of the package, or is defined in a module."""
     parts = dotted.split(".")
     for cut in range(len(parts), 0, -1):
         path = PACKAGE.joinpath(*parts[:cut]).with_suffix(".py")
@@ -35,18 +35,18 @@ def _holds(body, names):
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_named_file_or_folder_is_there(path):
-    """In the repository, the package, or the engine, whose modules are named in short."""
+    """It is in the repository, the package, or the engine, whose modules have short names."""
     assert any((base / path).exists() for base in (ROOT, PACKAGE, PACKAGE / "engine"))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_named_function_is_there(name):
-    """Where its module says."""
+    """Its module defines it."""
     assert defined(name), name
 
 
 def test_a_name_that_is_gone_would_be_seen():
-    """A renamed function, a moved module, a method of another class."""
+    """It may be a renamed function, a moved module, or a method of another class."""
     assert len(NAMES) > 30
     assert len(PATHS) > 20
     assert defined("engine.loop")
@@ -56,7 +56,7 @@ def test_a_name_that_is_gone_would_be_seen():
 
 
 def test_the_rooms_are_the_engines():
-    """A folder more, or one gone, is seen; so is a loose module that no sentence names."""
+    """A new or missing folder is seen; so is a loose module that no sentence names."""
     rooms = {
         path.name for path in (PACKAGE / "engine").iterdir() if (path / "__init__.py").exists()
     }
@@ -66,7 +66,7 @@ def test_the_rooms_are_the_engines():
 
 
 def test_each_wall_says_why_it_stands():
-    """Every contract of import-linter, by its name."""
+    """The page names every contract of import-linter."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = [each["name"] for each in project["tool"]["importlinter"]["contracts"]]
     told = re.findall(r"^- \*\*(.*?)\.\*\*", PAGE, re.MULTILINE)
@@ -74,7 +74,7 @@ def test_each_wall_says_why_it_stands():
 
 
 def test_every_link_of_the_page_leads_somewhere():
-    """To a heading of its own, or to a page beside it."""
+    """It leads to a heading of the page, or to another page."""
     heads = {
         re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
         for title in re.findall(r"^##+ (.*)$", PAGE, re.MULTILINE)

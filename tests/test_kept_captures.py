@@ -1,7 +1,7 @@
 """Captures of every release are read and judged for ever: docs/capture-format.md promises it.
 
-`tests/support/kept.py` made them, once. The numbers beside them are what the release that wrote
-them made of them; whoever needs to change one has broken the promise.
+`tests/support/kept.py` made them, once. The numbers beside them are those of the release that wrote
+them; a change to a number breaks the promise.
 """
 
 import json
@@ -23,7 +23,7 @@ KINDS = ("chain", "record", "sampled", "tree")
 
 
 def figures(path):
-    """Return the key numbers of a capture, as counted and as judged."""
+    """Return a capture's key numbers, counted and judged."""
     columns = read_columns(path).columns
     evidence = Evidence(columns)
     return {
@@ -41,7 +41,7 @@ def figures(path):
 
 
 def chain(evidence):
-    """Return what the attribution makes of the rejections."""
+    """Return the attribution of a capture's rejections."""
     found = attribution.attribute(evidence)
     parts = [found.rejected, found.mismatch, *found.brackets]
     return {part.name: part.frac.value for part in parts}
@@ -54,7 +54,7 @@ def found(verdict):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_kept_capture_has_its_numbers_still(name):
-    """Read without a damaged line, judged without a crash, every figure as it was."""
+    """It is read without a damaged line, judged without a crash, and every figure is unchanged."""
     read = read_capture(DATA / name)
     assert (len(read.damaged), read.torn, read.state) == (0, False, "complete")
     told, kept = figures(DATA / name), FIGURES[name]
@@ -71,7 +71,7 @@ def test_each_kind_of_run_is_kept_for_this_schema():
 
 
 def test_the_files_hold_what_they_are_kept_for():
-    """Evidence in each; branches in the tree; two sequences in the sampled batch."""
+    """Each has evidence, the tree has branches, the sampled batch has two sequences."""
     rounds = {
         kind: [e for e in read_capture(DATA / f"schema-1-{kind}.jsonl").events if type(e) is Round]
         for kind in KINDS

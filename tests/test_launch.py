@@ -25,7 +25,7 @@ def specprof(*arguments, **options):
 
 @pytest.fixture
 def here(monkeypatch, capsys):
-    """The command line in this process, which has torch loaded: (code, stdout, stderr)."""
+    """Return a command line in this process, which has torch loaded: (code, stdout, stderr)."""
 
     def typed(*arguments):
         monkeypatch.setattr(sys, "argv", ["specprof", *map(str, arguments)])
@@ -47,7 +47,7 @@ def test_a_run_keeps_stdout_for_data_and_says_what_comes_next(tmp_path):
 
 
 def test_an_existing_capture_is_not_overwritten_without_force(tmp_path):
-    """Refused with exit code 2; --force replaces it."""
+    """It is refused with exit code 2; --force replaces it."""
     path = tmp_path / "a.jsonl"
     path.write_text("precious")
     quick = (*SYNTHETIC, "--context", 200, "--stops", 1, "-o", path)
@@ -61,7 +61,7 @@ def test_an_existing_capture_is_not_overwritten_without_force(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="makes a FIFO")
 def test_what_is_no_regular_file_is_refused_and_left_alone(tmp_path):
-    """A failed run removes its empty capture: with --force that was /dev/null itself."""
+    """A failed run removes its empty capture; with --force it once removed /dev/null itself."""
     os.mkfifo(tmp_path / "pipe")
     done = specprof(*SYNTHETIC, "--force", "-o", tmp_path / "pipe")
     assert done.returncode == 2
@@ -70,14 +70,14 @@ def test_what_is_no_regular_file_is_refused_and_left_alone(tmp_path):
 
 
 def test_an_unwritable_place_is_told_at_once(tmp_path):
-    """Exit code 2 and the place's name, before any model is loaded."""
+    """The exit code is 2, and the place is named, before any model is loaded."""
     done = specprof(*SYNTHETIC, "-o", tmp_path / "no" / "such" / "folder.jsonl")
     assert done.returncode == 2
     assert "can't write" in done.stderr
 
 
 def test_a_wrong_model_leaves_no_file_and_exits_3(tmp_path, here):
-    """The model is named; an empty capture is not left behind."""
+    """The model is named, and no empty capture is left behind."""
     code, _, told = here("run", "--no-tui", "--target", "/no/such", "-o", tmp_path / "a.jsonl")
     assert code == 3
     assert "can't load model '/no/such'" in told
@@ -87,7 +87,7 @@ def test_a_wrong_model_leaves_no_file_and_exits_3(tmp_path, here):
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
 def test_ctrl_c_keeps_the_capture_and_exits_130(tmp_path):
-    """Interrupted in the middle, the capture is closed and readable."""
+    """The capture of an interrupted run is closed and readable."""
     path = tmp_path / "a.jsonl"
     command = [sys.executable, "-m", "specprof", *SYNTHETIC, "--max-new-tokens", "100000"]
     child = subprocess.Popen([*command, "-o", str(path)], stderr=subprocess.PIPE)
@@ -106,7 +106,7 @@ SWEPT = [*SYNTHETIC, "--context", "400", "--stops", "2", "--sweep", "depth=2,4",
 
 
 def test_a_sweep_writes_a_folder_and_ends_with_one_table(tmp_path):
-    """One capture a run, progress with the time left on stderr, the comparison on stdout."""
+    """Each run has a capture, stderr has progress with the time left, stdout the comparison."""
     folder = tmp_path / "out"
     done = specprof(*SWEPT, "-o", folder)
     assert done.returncode == 0, done.stderr
@@ -119,7 +119,7 @@ def test_a_sweep_writes_a_folder_and_ends_with_one_table(tmp_path):
 
 
 def test_a_cell_that_fails_is_told_and_the_sweep_goes_on(tmp_path, here):
-    """A missing model costs its own cell; the exit code is its own."""
+    """A missing model costs only its own cell, and sets the exit code."""
     folder = tmp_path / "out"
     sweep = "target=/no/such,pocket/target"
     quick = ("--profile", "smoke", "--stops", 1, "--set", "threads=1")
@@ -133,7 +133,7 @@ def test_a_cell_that_fails_is_told_and_the_sweep_goes_on(tmp_path, here):
 
 
 def test_a_misspelt_member_of_the_family_is_refused_at_once(tmp_path):
-    """Before anything is loaded or written, with the nearest name."""
+    """It is refused before anything is loaded or written, with the nearest name."""
     done = specprof(*SWEPT, "--draft", "pocket/darft", "-o", tmp_path / "out")
     assert done.returncode == 2
     assert "known: pocket/draft," in done.stderr
@@ -141,7 +141,7 @@ def test_a_misspelt_member_of_the_family_is_refused_at_once(tmp_path):
 
 
 def test_a_sweep_stopped_between_two_runs_says_how_to_go_on(tmp_path, monkeypatch, capsys):
-    """No run of it was interrupted; the command line ends as for any Ctrl-C."""
+    """No run was interrupted, but the command line ends as after any Ctrl-C."""
 
     def interrupted(*_):
         raise KeyboardInterrupt
@@ -157,7 +157,7 @@ def test_a_sweep_stopped_between_two_runs_says_how_to_go_on(tmp_path, monkeypatc
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
 def test_a_stopped_sweep_is_resumed_from_the_command_line(tmp_path):
-    """Ctrl-C exits with 130; --resume does the rest and leaves what was complete alone."""
+    """Ctrl-C exits with 130; --resume plays the rest and leaves complete captures alone."""
     folder = tmp_path / "out"
     index = folder / "sweep.json"
     command = [sys.executable, "-m", "specprof", *SWEPT, "--max-new-tokens", "3000"]
@@ -177,7 +177,7 @@ def test_a_stopped_sweep_is_resumed_from_the_command_line(tmp_path):
 
 
 def test_resuming_takes_no_other_wishes(tmp_path):
-    """What the sweep was asked for stands."""
+    """The sweep's own settings stay."""
     done = specprof("run", "--resume", tmp_path, "--depth", 3)
     assert done.returncode == 2
     assert "leave out the other options" in done.stderr
@@ -192,14 +192,14 @@ def test_resuming_takes_no_other_wishes(tmp_path):
     ],
 )
 def test_a_wrong_setting_is_a_usage_error(option, value, told):
-    """Told with what was meant; nothing runs."""
+    """The error says what was probably meant, and nothing runs."""
     done = specprof(*SYNTHETIC, option, value)
     assert done.returncode == 2
     assert told in done.stderr
 
 
 def test_any_setting_can_be_set(tmp_path):
-    """`--set` is typed by the setting it names."""
+    """`--set` takes its type from the named setting."""
     path = tmp_path / "a.jsonl"
     quick = (*SYNTHETIC, "--context", 200, "--stops", 1, "-o", path)
     done = specprof(*quick, "--set", "score_step=7", "--set", "noise=0.25")
@@ -209,7 +209,7 @@ def test_any_setting_can_be_set(tmp_path):
 
 
 def test_an_unknown_option_value_is_refused():
-    """A workload nobody knows is named with the known ones."""
+    """The error names an unknown workload and lists the known ones."""
     with pytest.raises(UsageError, match="stroll"):
         expand(Profile(name="x", run=Settings(workload="stroll")))
 
@@ -217,7 +217,7 @@ def test_an_unknown_option_value_is_refused():
 @pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_plain_run_told_to_end_closes_its_capture(tmp_path, number):
-    """A job scheduler's SIGTERM is a Ctrl-C to the capture: interrupted, readable, exit 130."""
+    """A job scheduler's SIGTERM acts like Ctrl-C: interrupted, readable, exit code 130."""
     path = tmp_path / "a.jsonl"
     command = [sys.executable, "-m", "specprof", *SYNTHETIC, "--max-new-tokens", "100000"]
     child = subprocess.Popen([*command, "-o", str(path)], stderr=subprocess.PIPE)
@@ -231,7 +231,7 @@ def test_a_plain_run_told_to_end_closes_its_capture(tmp_path, number):
 
 @pytest.mark.skipif(os.name != "posix", reason="limits a file's size as POSIX does")
 def test_a_full_disk_is_told_with_what_was_kept(tmp_path):
-    """Recording stops, the run goes on to its end, and the exit code is that of a failed run."""
+    """Recording stops, the run goes on to its end, and the exit code is a failed run's."""
     path = tmp_path / "a.jsonl"
     limited = (
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
@@ -249,7 +249,7 @@ def test_a_full_disk_is_told_with_what_was_kept(tmp_path):
 
 
 def test_a_profiles_probes_follow_the_first_run_of_each_cell(tmp_path):
-    """Each once, its capture complete by then; one run alone is followed likewise."""
+    """Each probe runs once, after its capture is complete; so it does after a single run."""
     asked = []
 
     def follow(names, path, settings):
@@ -271,7 +271,7 @@ def test_a_profiles_probes_follow_the_first_run_of_each_cell(tmp_path):
 @pytest.mark.parametrize("name", ["./nosuch", "/nosuch/model", "~nosuchuser/m", "a/b/c"])
 @pytest.mark.parametrize("option", ["--target", "--draft"])
 def test_a_place_where_nothing_is_is_refused_before_anything_is_loaded(tmp_path, option, name):
-    """Neither torch is loaded nor a hub asked: exit code 3 in a moment, and no file."""
+    """It loads no torch, asks no hub, exits with code 3 in a moment, and leaves no file."""
     script = (
         "import sys; from specprof.cli import main\n"
         "try: main()\n"
@@ -289,7 +289,7 @@ def test_a_place_where_nothing_is_is_refused_before_anything_is_loaded(tmp_path,
 
 
 def test_an_id_is_asked_of_a_hub_once(tmp_path):
-    """Where none is reached: one line, and nothing is said of retries."""
+    """If the hub can't be reached, one line says so, and retries are not mentioned."""
     given = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9"}
     done = specprof("run", "--target", "nobody/nosuch", "--no-tui", env=given, cwd=tmp_path)
     assert done.returncode == 3

@@ -1,4 +1,4 @@
-"""How runs live and die: one writer a file, a killed dashboard, what a kill leaves behind."""
+"""How runs live and die: one writer per file, a killed dashboard, and the files after a kill."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ def specprof(*arguments, **options):
 
 
 def started(path, *arguments, **options):
-    """A run of a hundred thousand tokens a stop, once it has recorded something."""
+    """Return a run of a hundred thousand tokens a stop, once it has recorded something."""
     command = [sys.executable, "-m", "specprof", *SYNTHETIC, "--max-new-tokens", "100000"]
     given = {"stderr": subprocess.PIPE, "text": True} | options
     child = subprocess.Popen([*command, "-o", str(path), *arguments], **given)
@@ -41,7 +41,7 @@ def grown(path, child):
 
 @pytest.mark.parametrize("force", [["--force"], []], ids=["force", "plain"])
 def test_a_second_run_into_a_file_is_refused_while_the_first_records(tmp_path, force):
-    """Exit code 2 in two lines; the first run loses nothing."""
+    """The exit code is 2, in two lines; the first run loses nothing."""
     path = tmp_path / "a.jsonl"
     first = started(path)
     second = specprof(*SYNTHETIC, "-o", path, *force)
@@ -56,7 +56,7 @@ def test_a_second_run_into_a_file_is_refused_while_the_first_records(tmp_path, f
 
 
 def test_after_a_kill_the_file_is_free(tmp_path):
-    """The lock died with the run; what was recorded is still kept from a run without --force."""
+    """The lock died with the run; its recorded lines are kept from a run without --force."""
     path = tmp_path / "a.jsonl"
     first = started(path)
     first.kill()
@@ -68,7 +68,7 @@ def test_after_a_kill_the_file_is_free(tmp_path):
 
 
 def test_a_sweep_is_not_begun_anew_over_a_run_that_records_into_it(tmp_path):
-    """--force removes a sweep's captures, but not one that somebody writes."""
+    """--force removes a sweep's captures, but not one that a run still writes."""
     folder = tmp_path / "out"
     quick = (*SYNTHETIC, "--context", 200, "--stops", 1, "--sweep", "depth=2,4", "-o", folder)
     assert specprof(*quick).returncode == 0
@@ -84,7 +84,7 @@ def test_a_sweep_is_not_begun_anew_over_a_run_that_records_into_it(tmp_path):
 
 
 def test_an_empty_file_does_not_stand_in_the_way(tmp_path):
-    """A run that was killed while its models loaded leaves one."""
+    """A run that is killed while its models load leaves one."""
     path = tmp_path / "a.jsonl"
     path.touch()
     quick = (*SYNTHETIC, "--context", 200, "--stops", 1, "-o", path)
@@ -94,7 +94,7 @@ def test_an_empty_file_does_not_stand_in_the_way(tmp_path):
 
 @pytest.mark.parametrize("done", ["deleted", "replaced"])
 def test_a_capture_that_lost_its_name_is_told(tmp_path, done):
-    """What was recorded is lost, and the run says so; a file in its place is left alone."""
+    """Its recorded lines are lost, and the run says so; a file in its place is left alone."""
     path = tmp_path / "a.jsonl"
     child = started(path)
     path.unlink()
@@ -109,7 +109,7 @@ def test_a_capture_that_lost_its_name_is_told(tmp_path, done):
 
 
 def test_a_capture_that_lost_its_name_ends_its_run_at_once(tmp_path):
-    """Nobody has to stop it: hours of a device would be spent on a file that is lost."""
+    """Otherwise hours of a device would be spent on a lost file."""
     path = tmp_path / "a.jsonl"
     child = started(path)
     path.unlink()
@@ -138,7 +138,7 @@ launch._run_beside_dashboard(path)
 
 
 def dead(process, seconds=30):
-    """Whether a process that is nobody's child of ours ends in time."""
+    """Return whether a process that is not our child ends in time."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         try:
@@ -154,7 +154,7 @@ def dead(process, seconds=30):
 
 
 def test_the_death_of_the_dashboard_ends_the_run_and_is_told(tmp_path):
-    """After a kill -9 the recorder closes its capture, says why there and in its log."""
+    """After a kill -9 the recorder closes its capture, and says why there and in its log."""
     path = tmp_path / "a.jsonl"
     command = [sys.executable, "-c", KILLED, "late", str(path), *SYNTHETIC]
     killed = subprocess.run(
@@ -169,7 +169,7 @@ def test_the_death_of_the_dashboard_ends_the_run_and_is_told(tmp_path):
 
 
 def test_the_death_of_the_dashboard_before_the_first_line_leaves_room(tmp_path):
-    """The recorder ends too, and the next run of that name isn't refused."""
+    """The recorder ends too, and the next run of that name is not refused."""
     path = tmp_path / "a.jsonl"
     command = [sys.executable, "-c", KILLED, "early", str(path), *SYNTHETIC]
     killed = subprocess.run(command, capture_output=True, text=True, timeout=60)
@@ -180,7 +180,7 @@ def test_the_death_of_the_dashboard_before_the_first_line_leaves_room(tmp_path):
 
 
 def test_nohup_is_heeded(tmp_path):
-    """A signal that is ignored when the run begins stays so."""
+    """A signal that is ignored when the run begins stays ignored."""
     path = tmp_path / "a.jsonl"
     ignored = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)}
     child = started(path, **ignored)
@@ -193,7 +193,7 @@ def test_nohup_is_heeded(tmp_path):
 
 
 def test_a_log_that_another_run_writes_is_not_cut(tmp_path):
-    """Two dashboards of one name begun at once: the second is refused before it cuts the log."""
+    """Two dashboards begin under one name: the second is refused before it cuts the log."""
     log = tmp_path / "a.jsonl.log"
     with launch._open_log(log) as file:
         os.write(file, b"precious")
@@ -209,7 +209,7 @@ def test_a_log_that_another_run_writes_is_not_cut(tmp_path):
 
 
 def test_a_log_that_may_be_the_users_own_is_left_alone(tmp_path):
-    """The run's narration goes to a numbered log beside it; --force gives the old one up."""
+    """The run's narration goes to a numbered log beside it; --force overwrites the old log."""
     path, log = tmp_path / "a.jsonl", tmp_path / "a.jsonl.log"
     assert launch._choose_log(path, force=False) == log
     log.touch()
@@ -260,9 +260,9 @@ sys.exit(launch._run_beside_dashboard(path))
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_run_is_never_left_alone(tmp_path, number):
-    """Ctrl-C before the dashboard is up, a kill, a closed terminal: the child closes its capture.
+    """Its child closes the capture after an early Ctrl-C, a kill or a closed terminal.
 
-    It is in a session of its own, so that nobody else would tell it.
+    It is in a session of its own, so no other process passes the signal on to it.
     """
     path = tmp_path / "a.jsonl"
     command = [sys.executable, "-c", WATCHED, str(int(number)), str(path), *SYNTHETIC]

@@ -1,4 +1,4 @@
-"""Combinations no run can have, each refused before anything is loaded, with what is possible."""
+"""Combinations that no run can have are refused before loading, with what is possible."""
 
 import pytest
 
@@ -83,7 +83,7 @@ from specprof.settings import Settings
     ],
 )
 def test_impossible_settings_are_refused(wrong):
-    """Each names what was asked, with what is allowed."""
+    """The error names the setting and its allowed values."""
     with pytest.raises(UsageError) as raised:
         check(Settings(**wrong))
     assert raised.value.hint
@@ -100,7 +100,7 @@ def test_impossible_settings_are_refused(wrong):
     ],
 )
 def test_a_tree_that_grows_without_end_is_refused_at_once(wrong):
-    """However it is written; nobody multiplies it out."""
+    """However it is written, it is refused without multiplying its widths out."""
     with pytest.raises(UsageError) as raised:
         check(Settings(**wrong))
     assert len(raised.value.title) < 120
@@ -130,7 +130,7 @@ def test_a_tree_that_grows_without_end_is_refused_at_once(wrong):
     ],
 )
 def test_possible_settings_pass(possible):
-    """What one field asks of another it asks only where it matters."""
+    """A demand of one field on another holds only where it matters."""
     check(Settings(**possible))
 
 
@@ -147,7 +147,7 @@ def test_possible_settings_pass(possible):
     ],
 )
 def test_an_unknown_member_is_answered_with_the_nearest(field, wrong, meant):
-    """Whatever names a member is looked up without importing any."""
+    """Every setting that names a member is checked without importing a member."""
     with pytest.raises(UnknownName) as raised:
         check(Settings(**{field: wrong}))
     assert wrong in raised.value.title
@@ -166,11 +166,11 @@ def test_an_unknown_member_is_answered_with_the_nearest(field, wrong, meant):
     ],
 )
 def test_a_rounds_drafted_tokens_are_counted(settings, drafted):
-    """A static tree's levels beyond its widths have one child a node."""
+    """A static tree's levels beyond its widths have one child per node."""
     assert max_drafted(Settings(**settings)) == drafted
 
 
 def test_a_shape_says_in_its_file_whether_it_is_a_tree():
-    """Read without importing torch."""
+    """That is read without importing torch."""
     assert not grows_tree("chain")
     assert grows_tree("static-tree")

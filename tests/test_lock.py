@@ -1,4 +1,4 @@
-"""The lock: all that the README's commands install is pinned, but for torch and its CUDA."""
+"""The lock pins all that the README's commands install, except torch and its CUDA packages."""
 
 import re
 import tomllib
@@ -24,7 +24,7 @@ CUDA = re.compile(r"torch|triton|cuda-.*|nvidia-(?!ml-py$).*")
 
 
 def environment(minor: str, system: str, machine: str) -> dict[str, str]:
-    """Return what a marker may ask of a place."""
+    """Return the values that a marker may test at a place."""
     return {
         "python_version": minor,
         "python_full_version": f"{minor}.7",
@@ -48,7 +48,7 @@ def pins_at(place: tuple[str, str, str]) -> dict[str, Version]:
 
 
 def asked(project: dict) -> list[Requirement]:
-    """Return what pyproject.toml asks for: to run, by every extra, and to build."""
+    """Return the requirements of pyproject.toml: to run, of every extra, and to build."""
     extras = project["project"]["optional-dependencies"].values()
     lines = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
     return [Requirement(line) for line in (*lines, *(line for extra in extras for line in extra))]
@@ -70,13 +70,13 @@ def stale(project: dict, place: tuple[str, str, str]) -> list[str]:
 
 @pytest.mark.parametrize("place", PLACES, ids="-".join)
 def test_every_dependency_is_locked_within_its_range(place):
-    """Whatever pyproject.toml asks for has one version at every place that is promised."""
+    """Each requirement of pyproject.toml has one version at every promised place."""
     assert not stale(PROJECT, place), "\n".join(stale(PROJECT, place))
 
 
 @pytest.mark.parametrize("line", ["rich>=999", "no-such-package"])
 def test_a_stale_lock_names_the_command_that_renews_it(line):
-    """A range that moved away, or a dependency that is new."""
+    """It is stale after a range moved away, or a dependency was added."""
     changed = {**PROJECT, "build-system": {"requires": [line]}}
     told = stale(changed, PLACES[0])
     assert line in told[0]
@@ -85,7 +85,7 @@ def test_a_stale_lock_names_the_command_that_renews_it(line):
 
 
 def test_a_pin_is_one_version_and_nothing_more():
-    """No range, no address, no hash: pip refuses hashes as soon as it installs a folder."""
+    """It has no range, address or hash: pip refuses hashes when it installs a folder."""
     for one in PINS:
         assert re.fullmatch(r"==[^,*]+", str(one.specifier)), one
         assert one.url is None
@@ -94,12 +94,12 @@ def test_a_pin_is_one_version_and_nothing_more():
 
 
 def test_torch_and_its_cuda_are_not_locked():
-    """A GPU's user chooses the build of torch, and without a GPU nobody fetches CUDA's packages."""
+    """GPU users choose their build of torch; without a GPU no CUDA package is fetched."""
     assert not [one.name for one in PINS if CUDA.fullmatch(one.name)]
 
 
 def test_the_places_are_those_promised():
-    """The oldest Python is the one the package requires; the lock's head says what was run."""
+    """The package requires the oldest Python, and the lock's head has the tested versions."""
     assert PROJECT["project"]["requires-python"] == f">={MINORS[0]}"
     head = [line for line in LOCK.splitlines() if line.startswith("#")]
     assert f"CPython {MINORS[0]} to {MINORS[-1]}" in " ".join(head)

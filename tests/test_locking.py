@@ -1,4 +1,4 @@
-"""One writer a file, by a lock that dies with its holder."""
+"""One writer per file, by a lock that dies with its holder."""
 
 import errno
 import fcntl
@@ -58,7 +58,7 @@ def locked(path):
 
 
 def test_a_second_writer_is_refused_and_nothing_is_cut(tmp_path, hold):
-    """Whether it would overwrite or not: the first one's lines stay."""
+    """It is refused with and without overwriting: the first writer's lines stay."""
     path = tmp_path / "run.jsonl"
     hold(path)
     before = path.read_bytes()
@@ -70,7 +70,7 @@ def test_a_second_writer_is_refused_and_nothing_is_cut(tmp_path, hold):
 
 
 def test_another_name_of_the_file_is_refused(tmp_path, hold):
-    """A link of either kind is never written through: what the run has recorded stays."""
+    """A link is never written through, so the recorded lines stay."""
     path = tmp_path / "run.jsonl"
     hold(path)
     (tmp_path / "soft").symlink_to(path)
@@ -82,7 +82,7 @@ def test_another_name_of_the_file_is_refused(tmp_path, hold):
 
 
 def test_a_lock_dies_with_its_holder(tmp_path, hold):
-    """After a kill -9 the file is free at once; what was recorded is still guarded by `force`."""
+    """After a kill -9 the file is free at once; its recorded lines still need `force`."""
     path = tmp_path / "run.jsonl"
     child = hold(path)
     child.send_signal(signal.SIGKILL)
@@ -97,7 +97,7 @@ def test_a_lock_dies_with_its_holder(tmp_path, hold):
 
 
 def test_a_stopped_writer_holds_its_lock(tmp_path, hold):
-    """It is not dead: it will go on writing."""
+    """It is not dead, and will go on writing."""
     path = tmp_path / "run.jsonl"
     hold(path).send_signal(signal.SIGSTOP)
     with pytest.raises(UsageError, match="another run"):
@@ -122,7 +122,7 @@ time.sleep(60)
 
 
 def test_no_child_of_the_writer_keeps_the_lock(tmp_path, hold):
-    """Neither a program it started nor a copy of it; and the copy can't write into the capture."""
+    """Neither a started program nor a fork keeps it, and the fork can't write the capture."""
     path = tmp_path / "run.jsonl"
     child = hold(path, FORKS)
     others = [int(each) for each in child.stdout.readline().split()]
@@ -138,7 +138,7 @@ def test_no_child_of_the_writer_keeps_the_lock(tmp_path, hold):
 
 
 def test_readers_that_look_never_stop_a_writer(tmp_path):
-    """A look holds the lock for a moment, and a writer tries again."""
+    """A reader holds the lock for a moment, and a writer tries again."""
     path, done = healthy(tmp_path / "run.jsonl"), threading.Event()
 
     def look():
@@ -160,7 +160,7 @@ def test_readers_that_look_never_stop_a_writer(tmp_path):
 
 
 def test_two_readers_are_no_writer(tmp_path):
-    """Looking at the same moment they don't take each other for the recorder."""
+    """If they look at one moment, neither takes the other for the recorder."""
     path = healthy(tmp_path / "run.jsonl")
     with path.open("rb") as one, path.open("rb") as other:
         fcntl.flock(one, fcntl.LOCK_SH)
@@ -168,7 +168,7 @@ def test_two_readers_are_no_writer(tmp_path):
 
 
 def test_where_there_are_no_locks_recording_goes_on(tmp_path, monkeypatch):
-    """Nobody is kept out, and the header doesn't claim that anybody were."""
+    """No writer is refused, and the header doesn't claim a lock."""
 
     def refused(*_):
         raise OSError(errno.ENOLCK, "No locks available")
@@ -184,12 +184,12 @@ def test_where_there_are_no_locks_recording_goes_on(tmp_path, monkeypatch):
 
 
 def test_a_locked_capture_says_on_which_boot(tmp_path):
-    """Elsewhere, or after a restart, its lock means nothing."""
+    """On another machine, or after a restart, its lock means nothing."""
     assert read_capture(healthy(tmp_path / "run.jsonl")).header.locked_on == read_boot_id()
 
 
 def test_an_empty_file_is_in_nobodys_way(tmp_path):
-    """A run killed while its models loaded leaves one."""
+    """A run that is killed while its models load leaves one."""
     path = tmp_path / "run.jsonl"
     path.touch()
     CaptureWriter(path).close()
@@ -198,7 +198,7 @@ def test_an_empty_file_is_in_nobodys_way(tmp_path):
 
 
 def test_a_file_removed_before_it_was_locked_is_made_anew(tmp_path, monkeypatch):
-    """Else the run would record into a file without a name."""
+    """Otherwise the run would record into a file without a name."""
     path, really = tmp_path / "run.jsonl", locking.lock
 
     def remove(file):
@@ -215,7 +215,7 @@ def test_a_file_removed_before_it_was_locked_is_made_anew(tmp_path, monkeypatch)
 
 @pytest.mark.parametrize("done", ["deleted", "replaced"])
 def test_a_writer_knows_when_its_file_has_lost_its_name(tmp_path, done):
-    """And leaves the file alone that has taken it."""
+    """It leaves the file that took the name alone."""
     path = tmp_path / "run.jsonl"
     with CaptureWriter(path) as writer:
         assert not writer.gone
@@ -228,7 +228,7 @@ def test_a_writer_knows_when_its_file_has_lost_its_name(tmp_path, done):
 
 
 def test_a_folder_is_locked_like_a_file(tmp_path):
-    """That is how a sweep keeps its folder."""
+    """A sweep keeps its folder by this lock."""
     first, second = os.open(tmp_path, os.O_RDONLY), os.open(tmp_path, os.O_RDONLY)
     assert lock(first)
     with pytest.raises(BlockingIOError):
@@ -239,7 +239,7 @@ def test_a_folder_is_locked_like_a_file(tmp_path):
 
 
 def test_what_can_t_hold_a_capture_is_refused(tmp_path):
-    """A pipe, a folder; a link where none may be."""
+    """A pipe and a folder are; so is a link where none is allowed."""
     os.mkfifo(tmp_path / "pipe")
     for name in ("pipe", "."):
         with pytest.raises(UsageError, match="can't write"):

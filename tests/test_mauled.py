@@ -1,4 +1,4 @@
-"""Captures changed in a few places at random: every reader ends right, whatever they say."""
+"""Captures with a few random changes: every reader ends right, whatever they hold."""
 
 import json
 import os
@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from captures import events, write
 from fuzzing.commands import check
-from fuzzing.mauling import mauled, written
+from fuzzing.mauling import encode_lines, maul
 
 BROKE = Path(tempfile.gettempdir()) / "specprof-mauled.jsonl"
-"""Where the file that broke a reader is kept, to be looked at."""
+"""The copy of a file that broke a reader."""
 EXAMPLES = int(os.environ.get("SPECPROF_MAULED", "40"))
-"""More are made where somebody asks for a long trial."""
+"""Number of captures; the variable sets more for a long trial."""
 PHASES = [Phase.generate]
-"""A capture of fewer lines that breaks the same reader takes minutes to find, and tells no more."""
+"""No shrinking: to find a shorter capture takes minutes, and shows no more."""
 KINDS = [
     {"max_new_tokens": 40},
     {"max_new_tokens": 40, "temperature": 0.0},
@@ -40,13 +40,13 @@ def recorded(folder):
 
 
 def test_a_mauled_capture_ends_right_under_every_reader(tmp_path):
-    """No traceback, no rule that breaks, no reader that hangs; what was left out is named."""
+    """No traceback, crashed rule or hanging reader; the lines left out are named."""
     path, whole = tmp_path / "run.jsonl", recorded(tmp_path)
 
     @settings(max_examples=EXAMPLES, derandomize=EXAMPLES <= 40, database=None, phases=PHASES)
-    @given(lines=mauled(whole), cut=st.integers(0, 400))
+    @given(lines=maul(whole), cut=st.integers(0, 400))
     def trial(lines, cut):
-        content = written(lines)
+        content = encode_lines(lines)
         path.write_bytes(content[: len(content) - cut] if cut < 100 else content)
         check(path)
 

@@ -32,13 +32,13 @@ def specprof(*arguments, **options):
 
 @pytest.fixture(scope="module")
 def chattered(tmp_path_factory):
-    """A run whose library says all it can."""
+    """Run with a library that prints in every way."""
     path = tmp_path_factory.mktemp("run") / "a.jsonl"
     return path, specprof("run", "--no-tui", *SHORT, "-o", path)
 
 
 def test_a_run_s_screen_shows_no_chatter(chattered):
-    """However it was said; it is in the log, and one line names that."""
+    """All of it is in the log, however it was printed, and one line names the log."""
     path, done = chattered
     assert done.returncode == 0, done.stderr
     assert "chatter: " not in done.stderr + done.stdout
@@ -50,7 +50,7 @@ def test_a_run_s_screen_shows_no_chatter(chattered):
 
 
 def test_where_nothing_was_said_there_is_no_log(tmp_path):
-    """Nor a line about it; a file of that name that was there already may be the user's own."""
+    """No line names one, either; an older file of that name may be the user's own."""
     path, other = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
     log_path(other).write_text("precious")
     for each in (path, other):
@@ -62,7 +62,7 @@ def test_where_nothing_was_said_there_is_no_log(tmp_path):
 
 
 def test_errors_are_shown(tmp_path):
-    """What ended a thread, and what ended the run, with all that Python says of them."""
+    """The screen has the errors that ended a thread and the run, with Python's full tracebacks."""
     path = tmp_path / "a.jsonl"
     done = specprof("run", "--no-tui", *SHORT, "--seed", 13, "-o", path)
     assert done.returncode == 1
@@ -73,7 +73,7 @@ def test_errors_are_shown(tmp_path):
 
 
 def test_every_run_of_a_sweep_has_a_log_of_its_own(tmp_path):
-    """What a library kept of the first run's stderr serves the second's."""
+    """A library that kept the first run's stderr writes to the second run's log."""
     done = specprof("run", "--no-tui", *SHORT, "--sweep", "depth=2,3", "-o", tmp_path / "sweep")
     assert done.returncode == 0, done.stderr
     assert "chatter: " not in done.stderr + done.stdout
@@ -84,7 +84,7 @@ def test_every_run_of_a_sweep_has_a_log_of_its_own(tmp_path):
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_drill_s_screen_shows_none(tmp_path, kept):
-    """Without a file to keep, the log is among the temporary files."""
+    """It keeps no file, so its log is among the temporary files."""
     output = ["-o", tmp_path / "a.jsonl"] if kept else []
     done = specprof("drill", "no-bonus", *output, env=os.environ | {"TMPDIR": str(tmp_path)})
     assert done.returncode == 0, done.stderr
@@ -96,7 +96,7 @@ def test_a_drill_s_screen_shows_none(tmp_path, kept):
 
 
 def test_beside_a_dashboard_both_go_to_one_file(tmp_path):
-    """A library's lines are marked there: they are left out where an early failure is told."""
+    """A library's lines are marked there, and an early failure's report leaves them out."""
     path = tmp_path / "a.jsonl"
     with log_path(path).open("wb") as log:
         both = {"capture_output": False, "stdout": log, "stderr": log}
@@ -110,7 +110,7 @@ def test_beside_a_dashboard_both_go_to_one_file(tmp_path):
 
 
 def test_narration_goes_past_what_is_put_aside(tmp_path, capsys):
-    """At once, and as it was written; blocks may stand in one another."""
+    """It is printed at once and unchanged; blocks may be nested."""
     outer, inner = tmp_path / "outer.log", tmp_path / "inner.log"
     with log_libraries(outer):
         sys.stderr.write("1")
@@ -125,7 +125,7 @@ def test_narration_goes_past_what_is_put_aside(tmp_path, capsys):
 
 
 def test_a_handler_made_inside_goes_on_after_it(tmp_path, capsys):
-    """To wherever stderr goes by then; libraries make theirs once."""
+    """It writes to the current stderr, because libraries make their handlers once."""
     made = logging.StreamHandler()
     with log_libraries(tmp_path / "a.log"):
         made = logging.StreamHandler()
@@ -136,14 +136,14 @@ def test_a_handler_made_inside_goes_on_after_it(tmp_path, capsys):
 
 
 def test_a_log_that_can_t_be_written_loses_no_word(tmp_path, capsys):
-    """It is said on stderr then; the run goes on."""
+    """The words go to stderr then, and the run goes on."""
     with log_libraries(tmp_path / "nowhere" / "a.log"):
         sys.stderr.write("said\n")
     assert capsys.readouterr().err == "said\n"
 
 
 def test_no_link_is_followed(tmp_path):
-    """A folder somebody prepared leads to no other file."""
+    """A folder that an attacker prepared leads to no other file."""
     precious = tmp_path / "precious"
     precious.write_text("precious")
     log = tmp_path / "a.log"
@@ -157,7 +157,7 @@ def test_no_link_is_followed(tmp_path):
 
 
 def test_a_process_without_a_stderr_narrates_to_nobody(tmp_path, monkeypatch):
-    """And libraries' words are in the log all the same."""
+    """Libraries' words are still in the log."""
     monkeypatch.setattr(sys, "stderr", None)
     with log_libraries(tmp_path / "a.log"):
         narrate("ours")
@@ -180,7 +180,7 @@ def test_it_is_no_terminal_while_it_goes_to_a_log(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["pipe", "link", "second name"])
 def test_a_log_that_is_no_file_of_its_own_is_left_alone(tmp_path, kind, capsys):
-    """A pipe would be waited for; a file with another name may be the user's: the screen has it."""
+    """A pipe would block, and a file with a second name may be the user's."""
     log, other = tmp_path / "a.jsonl.log", tmp_path / "other"
     other.write_text("precious")
     match kind:

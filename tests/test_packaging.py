@@ -1,4 +1,4 @@
-"""What would be published: the sdist builds and tests, the wheel made from it runs."""
+"""The packages to publish: the sdist builds and tests, and the wheel made from it runs."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ RUN_TIME = {".py", ".tcss", ".json", ".safetensors", ".txt", ".toml", ".md"}
 
 FIGURES = Path("benchmarks", "results")
 NEEDED_FIGURES = {"diagnosis.json", "dashboard.svg"}
-"""What a test reads, and what the README shows."""
+"""The results that a test reads or the README shows."""
 TOP_FILES = {
     Path(".gitignore"),
     Path(".pre-commit-config.yaml"),
@@ -41,7 +41,7 @@ FOLDERS = (".ci", "benchmarks", "docs", "plugins", "profiles", "specprof", "test
 
 
 def run_tool(*arguments: str | Path) -> str:
-    """Run a module of this Python and return what it prints; it must succeed."""
+    """Run a module of this Python and return its output; it must succeed."""
     command = [sys.executable, "-m", *map(str, arguments)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -50,7 +50,7 @@ def run_tool(*arguments: str | Path) -> str:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
-    """Build the sdist, and the wheel from it, with what is installed: no network."""
+    """Build the sdist, and the wheel from it, with installed packages and without a network."""
     folder = tmp_path_factory.mktemp("built")
     run_tool("build", "--no-isolation", "--outdir", folder, ROOT)
     return folder
@@ -72,7 +72,7 @@ def sdist(built) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory) -> Path:
-    """A folder with the wheel's content, as an installer unpacks it."""
+    """Return a folder with the wheel's content, as an installer unpacks it."""
     folder = tmp_path_factory.mktemp("installed")
     shutil.unpack_archive(wheel, folder, "zip")
     return folder
@@ -108,7 +108,7 @@ def test_the_wheel_holds_every_file_of_the_package(wheel):
 
 
 def test_the_wheel_holds_nothing_else(wheel):
-    """No tests, caches, captures or folders of this machine travel along."""
+    """It has no tests, caches, captures or folders of this machine."""
     inside = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in inside}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"specprof"}
@@ -116,7 +116,7 @@ def test_the_wheel_holds_nothing_else(wheel):
 
 
 def test_the_licence_and_the_command_come_with_it(wheel):
-    """The distribution's own facts: its licence text and the console command."""
+    """The distribution has its licence text and the console command."""
     with zipfile.ZipFile(wheel) as content:
         facts = {Path(name).name: name for name in content.namelist() if ".dist-info/" in name}
         assert "Apache License" in content.read(facts["LICENSE"]).decode()
@@ -124,14 +124,14 @@ def test_the_licence_and_the_command_come_with_it(wheel):
 
 
 def test_the_usual_tool_has_nothing_to_say(wheel, sdist):
-    """`twine check --strict`: the metadata are whole and the README can be shown as a page."""
+    """`twine check --strict`: the metadata are complete, and the README can be shown as a page."""
     told = run_tool("twine", "--no-color", "check", "--strict", wheel, sdist)
     assert told.count("PASSED") == 2
     assert "WARNING" not in told.upper()
 
 
 def test_the_metadata_are_the_project_s(installed):
-    """What an index shows and an installer obeys."""
+    """An index shows them, and an installer obeys them."""
     (place,) = installed.glob("*.dist-info")
     facts = Distribution.at(place).metadata
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -147,7 +147,7 @@ def test_the_metadata_are_the_project_s(installed):
 
 
 def test_the_sdist_holds_what_builds_and_tests_it_and_nothing_else(sdist):
-    """Code, tests, benchmarks, lock and checks; of the figures, only those that are needed."""
+    """It has code, tests, benchmarks, lock and checks, and only the figures that tests need."""
     with tarfile.open(sdist) as content:
         inside = {Path(*Path(one.name).parts[1:]) for one in content if one.isfile()}
     tree = {

@@ -25,7 +25,7 @@ def test_ordinary_text_is_left_alone(text):
 
 
 def test_what_was_there_can_be_seen():
-    """A control is shown, not dropped: the reader learns that somebody tried."""
+    """A control is shown, not dropped: the reader learns that the text tried to use it."""
     assert plain(HOSTILE).startswith(r"\x1b[31m=cmd")
     assert r"\u202e" in plain(HOSTILE)
 

@@ -37,7 +37,7 @@ def test_every_shipped_profile_expands(name):
 
 @pytest.mark.parametrize("name", [name for name in profiles() if read_profile(name).quick])
 def test_a_quick_form_has_the_same_cells(name):
-    """Only what a cell costs changes, never what is compared."""
+    """Only the cost of a cell changes, never the comparison."""
     profile = read_profile(name)
     full, quick = expand(profile), expand(apply_quick(profile))
     assert [spec.label for spec in quick] == [spec.label for spec in full]
@@ -45,7 +45,7 @@ def test_a_quick_form_has_the_same_cells(name):
 
 
 def test_a_sweep_is_a_grid_in_the_order_written(tmp_path):
-    """Two swept fields give every pair, each spec knowing what was varied."""
+    """Two swept fields give every pair, and each spec records the varied values."""
     text = "[sweep]\ndepth = [2, 8]\ntemperature = [0, 0.7]\n"
     specs = expand(read_profile(written(tmp_path, text)))
     varied = [(spec.varied["depth"], spec.varied["temperature"]) for spec in specs]
@@ -56,7 +56,7 @@ def test_a_sweep_is_a_grid_in_the_order_written(tmp_path):
 
 
 def test_cells_stand_beside_the_grid_with_labels_of_their_own(tmp_path):
-    """Each cell's lists are a grid; a label leads, and what varies within the cell follows it."""
+    """Each cell's lists are a grid; its label comes first, then its varied values."""
     text = """
     [sweep]
     depth = [2, 4]
@@ -73,7 +73,7 @@ def test_cells_stand_beside_the_grid_with_labels_of_their_own(tmp_path):
 
 
 def test_cells_alone_leave_the_bare_run_out(tmp_path):
-    """A profile of cells has those cells; two that are the same settings are one."""
+    """A profile of cells has only those cells, and two cells with equal settings are one."""
     text = "[[cell]]\ndepth = [2, 4]\n[[cell]]\ndepth = 4\n[[cell]]\ndepth = 6\n"
     specs = expand(read_profile(written(tmp_path, text)))
     assert [spec.settings.depth for spec in specs] == [2, 4, 6]
@@ -87,7 +87,7 @@ def test_a_setting_given_for_a_swept_field_pins_it():
 
 
 def test_a_setting_that_would_change_nothing_is_refused():
-    """Where every cell has its own value, the given one would silently be lost."""
+    """If every cell has its own value, the given one would be lost without a word."""
     profile = Profile(name="x", cell=[{"depth": 2}, {"depth": 4, "temperature": 1.0}])
     with pytest.raises(UsageError, match="a depth of its own"):
         override(profile, depth=3)
@@ -95,7 +95,7 @@ def test_a_setting_that_would_change_nothing_is_refused():
 
 
 def test_the_quick_form_overrides_the_run_and_the_repeats():
-    """A profile without one says so."""
+    """A profile without a quick form says so."""
     quick = apply_quick(Profile(name="x", repeats=4, quick={"stops": 2, "repeats": 1}))
     assert (quick.run.stops, quick.repeats) == (2, 1)
     with pytest.raises(UsageError, match="no quick form"):
@@ -115,7 +115,7 @@ def test_the_quick_form_overrides_the_run_and_the_repeats():
     ],
 )
 def test_a_written_value_takes_its_settings_type(field, text, value):
-    """As Settings declares it, so that `--set` reaches every field."""
+    """It is the type in Settings, so that `--set` reaches every field."""
     assert parse_value(field, text) == value
 
 
@@ -128,20 +128,20 @@ def test_a_written_value_takes_its_settings_type(field, text, value):
     ],
 )
 def test_a_wrong_written_value_is_refused(field, text, told):
-    """The field and the text are named."""
+    """The error names the field and the text."""
     with pytest.raises(UsageError) as raised:
         parse_value(field, text)
     assert told in str(raised.value)
 
 
 def test_any_profile_can_be_swept_from_the_command_line():
-    """The values replace those the profile sweeps that field over."""
+    """The values replace those that the profile sweeps the field over."""
     profile = sweep_over(Profile(name="x", sweep={"depth": [9]}), "depth", ["2", "4"])
     assert [spec.settings.depth for spec in expand(profile)] == [2, 4]
 
 
 def test_a_sweep_from_the_command_line_spreads_every_cell():
-    """Cells that set the field for themselves stand; where all do, the sweep is refused."""
+    """Cells with their own value keep it; if all have one, the sweep is refused."""
     cells = [{"label": "a", "depth": 2}, {"label": "b", "drafter": "self"}]
     profile = sweep_over(Profile(name="x", cell=cells), "temperature", ["0", "1"])
     told = [(spec.label, spec.settings.temperature) for spec in expand(profile)]
@@ -155,14 +155,14 @@ def test_a_sweep_from_the_command_line_spreads_every_cell():
 
 
 def test_a_word_that_is_none_of_a_few_is_answered_with_them():
-    """On the command line as in a profile."""
+    """The error is equal on the command line and in a profile."""
     with pytest.raises(UsageError) as raised:
         parse_value("workload", "stroll")
     assert raised.value.hint == "known: walk, generate, ppl, overlap, scan"
 
 
 def test_the_command_line_overrides_a_profile():
-    """What was given replaces; what was not given stays."""
+    """A given value replaces the profile's; other values stay."""
     profile = override(Profile(name="x", run=Settings(depth=7)), temperature=0.5)
     assert (profile.run.depth, profile.run.temperature) == (7, 0.5)
 
@@ -196,7 +196,7 @@ def test_the_command_line_overrides_a_profile():
     ],
 )
 def test_a_wrong_profile_is_refused_by_name(tmp_path, text, told):
-    """The message names the profile and the key; a near miss names the nearest known one."""
+    """The error names the profile and the key, and for a near miss the nearest known key."""
     with pytest.raises(UsageError, match="mine") as raised:
         expand(read_profile(written(tmp_path, text)))
     assert told in str(raised.value)
@@ -209,13 +209,13 @@ def test_a_near_miss_is_answered_with_the_nearest_key(tmp_path):
 
 
 def test_an_unknown_profile_lists_the_known():
-    """Nearest first."""
+    """The nearest comes first."""
     with pytest.raises(UnknownName, match="known: default"):
         read_profile("defualt")
 
 
 def test_a_profiles_probes_are_checked_as_it_is_read(tmp_path):
-    """Before any run: an unknown name lists the known, nearest first; `auto` is one."""
+    """An unknown name lists the known ones before any run, the nearest first; `auto` is known."""
     with pytest.raises(UnknownName, match="known: self-draft"):
         read_profile(written(tmp_path, 'probes = ["auto", "self-darft"]'))
     profile = read_profile(written(tmp_path, 'probes = ["auto", "self-draft"]'))
@@ -223,13 +223,13 @@ def test_a_profiles_probes_are_checked_as_it_is_read(tmp_path):
 
 
 def test_a_path_that_is_no_utf8_has_its_id():
-    """POSIX file names are bytes; Python hands them over with lone surrogates."""
+    """POSIX file names are bytes, which Python turns into lone surrogates."""
     (spec,) = expand(Profile(name="x", run=Settings(text="\udcff.txt")))
     assert spec.id
 
 
 def test_every_setting_says_what_it_means():
-    """Its meaning, the words it can be, how it is given, what it is by itself."""
+    """Its facts are its meaning, allowed words, option and default."""
     told = describe_settings()
     assert list(told) == list(Settings.__struct_fields__)
     assert all(len(each.splitlines()) > 1 for each in told.values())
@@ -247,7 +247,7 @@ def test_every_setting_says_what_it_means():
     ],
 )
 def test_more_runs_than_anybody_waits_for_are_refused_at_once(asked):
-    """Before they are written out; a grid of four settings is twelve million runs."""
+    """They are refused before they are listed: a grid of four settings is twelve million runs."""
     with pytest.raises(UsageError, match=r"asks for \d+ runs"):
         expand(Profile(name="endless", **asked))
 
@@ -274,7 +274,7 @@ LONG = "\x1b[31m" + 10**5 * "y"
     ],
 )
 def test_what_a_profile_writes_is_shortened_where_it_is_refused(tmp_path, text, told):
-    """A stranger's name of a megabyte is shown by its beginning; none steers a terminal."""
+    """A megabyte from a stranger's file is cut, and can't steer a terminal."""
     path = written(tmp_path, text.replace("{long}", json.dumps(LONG)))
     quick = apply_quick if "quick" in told else lambda read: read
     with pytest.raises(UsageError) as raised:

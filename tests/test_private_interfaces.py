@@ -1,4 +1,4 @@
-"""What torch and transformers don't promise may go: a run is slower then, or refused in a line.
+"""torch and transformers may drop unpromised parts: a run is slower then, or refused in a line.
 
 docs/private-interfaces.md lists all of it; here each is taken away.
 """
@@ -51,7 +51,7 @@ SMALL = {"stops": 1, "context": 60, "max_new_tokens": 6, "recheck_context": 0}
 
 @pytest.fixture
 def fresh(tmp_path):
-    """A pair nobody has loaded yet: what was found out of a model is kept with it."""
+    """Return a pair that was never loaded: facts found out about a model are kept with it."""
     return runs.write_pair(tmp_path)
 
 
@@ -70,7 +70,7 @@ def peer(kind, pair, **changed):
 
 @pytest.mark.parametrize("name", ["_create_graph_by_tracing", "_create_function_from_graph"])
 def test_without_tracing_nothing_is_replayed(pair, fresh, monkeypatch, name):
-    """The same tokens, slower; the capture says why, and who insists on replays is refused."""
+    """The tokens are the same, but slower; the capture says why, and `graphs` on is refused."""
     _, tokens = played(pair)
     monkeypatch.delattr(torch._C, name)
     header, slower = played(fresh)
@@ -96,7 +96,7 @@ def test_without_a_module_s_hooks_the_modules_run(pair, fresh, monkeypatch):
 
 
 def test_without_named_masks_a_cpu_runs_flat_and_a_gpu_by_modules(monkeypatch):
-    """A GPU's kernels know the mask by name; where the name has gone, its path can't be taken."""
+    """A GPU's kernels know the mask by name; without the name, the flat path can't be used."""
     monkeypatch.setitem(sys.modules, "torch.nn.attention.bias", None)
     decoder._lower_right.cache_clear()
     assert choose_path(tiny.model("llama"), "auto").path == "flat"
@@ -111,7 +111,7 @@ def test_without_named_masks_a_cpu_runs_flat_and_a_gpu_by_modules(monkeypatch):
     "name", ["transformers.cache_utils", "transformers.models.llama.modeling_llama"]
 )
 def test_a_release_without_what_is_built_upon_is_refused_in_a_line(monkeypatch, name):
-    """As the program is started, before anything is loaded."""
+    """The program refuses it at its start, before anything is loaded."""
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(Exception, match="specprof doesn't fit transformers") as refused:
         runpy.run_path(releases.__file__)
@@ -121,7 +121,7 @@ def test_a_release_without_what_is_built_upon_is_refused_in_a_line(monkeypatch, 
 
 
 def test_attention_that_can_t_be_replaced_says_how_to_do_without(monkeypatch):
-    """A recheck of an evicting cache needs it: its own attention, by transformers' switch."""
+    """A recheck of an evicting cache needs its own attention, by transformers' switch."""
     monkeypatch.setattr(reference, "replace_attention", lambda *_: contextlib.nullcontext())
     model = tiny.model("llama")
     plain = reference.Windowed(model, rotations(model), Window(2, 8))
@@ -131,7 +131,7 @@ def test_attention_that_can_t_be_replaced_says_how_to_do_without(monkeypatch):
 
 
 def test_without_the_list_of_scalings_theirs_are_unknown_and_others_are_not(monkeypatch):
-    """What the configuration asks for can't be compared then; nothing is made up."""
+    """The configured scaling can't be compared then, and nothing is made up."""
     scaled = {"rope_type": "linear", "factor": 2.0, "rope_theta": 10_000.0}
     asked = [
         CONFIG_MAPPING["llama"](**(tiny.SHAPE | given))
@@ -145,7 +145,7 @@ def test_without_the_list_of_scalings_theirs_are_unknown_and_others_are_not(monk
 @pytest.mark.parametrize("name", ["_get_candidate_generator", "prepare_inputs_for_generation"])
 @pytest.mark.parametrize("backend", [HfAssisted, HfGenerate])
 def test_a_generate_of_other_parts_is_not_watched(fresh, monkeypatch, name, backend):
-    """Refused in a line that names the part, the release, and the backend that does without."""
+    """The error names the part, the release, and a backend that does not need it."""
     drafter = {} if backend is HfAssisted else {"drafter": "none", "backend": "hf-generate"}
     monkeypatch.delattr(GenerationMixin, name)
     with pytest.raises(EnvironmentMissing, match=f"can't be watched: .* has no {name}") as refused:
@@ -154,7 +154,7 @@ def test_a_generate_of_other_parts_is_not_watched(fresh, monkeypatch, name, back
 
 
 def test_a_generate_that_feeds_otherwise_is_not_watched(fresh, monkeypatch):
-    """A length says how much of the text to feed; without it a round would feed all of it."""
+    """It needs the length that says how much to feed; without it, a round would feed all."""
 
     def prepare(self, input_ids, **rest):
         raise AssertionError("never asked")
@@ -166,7 +166,7 @@ def test_a_generate_that_feeds_otherwise_is_not_watched(fresh, monkeypatch):
 
 @pytest.mark.parametrize("name", ["assistant_kwargs", "num_assistant_tokens"])
 def test_a_candidate_generator_of_other_parts_is_not_watched(fresh, monkeypatch, name):
-    """Else drafts would be made from an empty cache, or K be recorded as 0."""
+    """Otherwise drafts would be made from an empty cache, or K be recorded as 0."""
     assisted = candidate_generator.AssistedCandidateGenerator
     rightly = assisted.__init__
 
@@ -181,7 +181,7 @@ def test_a_candidate_generator_of_other_parts_is_not_watched(fresh, monkeypatch,
 
 @pytest.mark.parametrize("gone", ["AssistantVocabTranslatorCache", "_cache"])
 def test_where_nothing_is_kept_of_a_pair_nothing_is_forgotten(monkeypatch, gone):
-    """The draft gets its ends back all the same."""
+    """The draft still gets its own embeddings and output matrix back."""
     owner = candidate_generator
     if gone == "_cache":
         owner = candidate_generator.AssistantVocabTranslatorCache
@@ -196,7 +196,7 @@ def test_where_nothing_is_kept_of_a_pair_nothing_is_forgotten(monkeypatch, gone)
 
 
 def test_where_modules_are_kept_otherwise_no_layer_is_skipped(monkeypatch):
-    """Refused, with the drafter that does without."""
+    """The error names a drafter that does not need it."""
     monkeypatch.setattr(layer_skip, "vars", lambda _: {}, raising=False)
     with pytest.raises(UsageError, match="layer-skip can't take a LlamaForCausalLM") as refused:
         layer_skip.first_layers(tiny.model("llama"), 1)
@@ -204,7 +204,7 @@ def test_where_modules_are_kept_otherwise_no_layer_is_skipped(monkeypatch):
 
 
 def test_the_list_names_every_file_that_looks_inside():
-    """In the source, by what ruff and a reader know such places by."""
+    """The source is searched for the marks that ruff and readers know such places by."""
     found = {
         path.relative_to(ROOT / "specprof").as_posix()
         for path in (ROOT / "specprof").rglob("*.py")

@@ -1,4 +1,4 @@
-"""Progress on stderr: lines a log can keep, the time left once something is known."""
+"""Progress on stderr: lines that a log can keep, and the time left once it can be estimated."""
 
 import msgspec
 import pytest
@@ -20,7 +20,7 @@ def index(tmp_path):
 
 
 def test_a_run_says_what_it_counted(capsys):
-    """Rounds, tokens and tau with its denominator, from the events alone."""
+    """It prints rounds, tokens and tau with its denominator, from the events alone."""
     spec = RunSpec(id="x", profile="test", settings=Settings(context=6000), label="K=4")
     told = Progress(spec)
     made = captures.events()
@@ -35,7 +35,7 @@ def test_a_run_says_what_it_counted(capsys):
 
 
 def test_how_forwards_are_computed_is_said(capsys):
-    """Models alike in it on one line; why not flat, and why not replayed; nothing of a peer's."""
+    """Equal models share a line, which says why not flat and why not replayed; peers have none."""
     replace = msgspec.structs.replace
     header = captures.events()[0]
     flat = {"path": "flat", "graphs": True}
@@ -59,7 +59,7 @@ def test_how_forwards_are_computed_is_said(capsys):
 
 
 def test_a_run_of_a_sweep_leaves_the_opening_to_the_sweep(capsys):
-    """Its own lines come seldom."""
+    """Its own lines are rare."""
     told = Progress(RunSpec(id="x", profile="test", settings=Settings()), every_s=60.0)
     for event in captures.events():
         told.hear(event)
@@ -67,7 +67,7 @@ def test_a_run_of_a_sweep_leaves_the_opening_to_the_sweep(capsys):
 
 
 def test_a_sweep_says_which_run_and_what_is_left(index, capsys):
-    """The time left appears once a run has shown what one takes."""
+    """The time left appears once a run has shown how long it takes."""
     told = SweepProgress()
     told.run_begins(index, 0)
     done = msgspec.structs.replace(index.runs[0], state="complete", wall_s=100.0)
@@ -85,7 +85,7 @@ def test_a_sweep_says_which_run_and_what_is_left(index, capsys):
     [(EnvironmentMissing("gone", "get it"), "get it"), (KeyError("x"), "KeyError")],
 )
 def test_a_failure_is_told_with_its_remedy_or_its_place(index, capsys, error, told):
-    """What was foreseen has a hint; what was not, a traceback."""
+    """An expected error has a hint, an unexpected one a traceback."""
     run = msgspec.structs.replace(index.runs[0], state="failed", trouble="gone")
     index = msgspec.structs.replace(index, runs=[run, *index.runs[1:]])
     SweepProgress().run_ended(index, 0, error)
@@ -97,5 +97,5 @@ def test_a_failure_is_told_with_its_remedy_or_its_place(index, capsys, error, to
 
 @pytest.mark.parametrize(("seconds", "told"), [(7.4, "0:07"), (61, "1:01"), (3725, "1:02:05")])
 def test_a_time_reads_like_a_clock(seconds, told):
-    """Hours only where there are any."""
+    """Hours appear only if there are any."""
     assert progress._format_clock(seconds) == told

@@ -1,4 +1,4 @@
-"""Reading files that may be anything: regular ones as far as stated, others refused at once."""
+"""Reading files of any kind: regular ones up to a stated size, others are refused at once."""
 
 import os
 import socket
@@ -62,7 +62,7 @@ ODD = (fifo, socket_, device, terminal, directory, loop, long_name, null_name, h
 @pytest.mark.parametrize("made", ODD, ids=lambda made: made.__name__)
 @pytest.mark.parametrize("read", [open_regular, lambda path: read_bytes(path, 9)], ids=["o", "r"])
 def test_what_is_no_regular_file_is_refused_at_once(tmp_path, monkeypatch, made, read):
-    """Whatever it is, the system's reason or ours is there to be told, and nothing waits."""
+    """The error has the system's reason or ours, and nothing blocks."""
     monkeypatch.chdir(tmp_path)
     path = made(tmp_path)
     started = time.monotonic()
@@ -74,13 +74,13 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path, monkeypatch, made,
 
 
 def test_a_pipe_is_named_with_what_to_do(tmp_path):
-    """`<(command)` gives a pipe: it can't be read twice."""
+    """`<(command)` gives a pipe, which can't be read twice."""
     with pytest.raises(OSError, match="a pipe, no regular file; write it to a file first"):
         read_bytes(fifo(tmp_path), 9)
 
 
 def test_no_descriptor_is_left_open_by_a_refusal(tmp_path, monkeypatch):
-    """A file that became a pipe between the look and the opening is refused and closed again."""
+    """A file that becomes a pipe before it is opened is refused and closed again."""
     (tmp_path / "regular").write_text("x")
     regular = (tmp_path / "regular").stat()
     monkeypatch.setattr(reading.Path, "stat", lambda _: regular)
@@ -106,7 +106,7 @@ def test_no_more_than_stated_is_read(tmp_path, size, fits):
 
 
 def test_a_huge_file_costs_no_more_than_the_bound(tmp_path):
-    """A terabyte that is all hole is refused after a megabyte."""
+    """A sparse terabyte is refused after a megabyte."""
     path = tmp_path / "hole"
     with path.open("wb") as file:
         file.truncate(1 << 40)
@@ -116,7 +116,7 @@ def test_a_huge_file_costs_no_more_than_the_bound(tmp_path):
 
 
 def test_a_file_that_grows_all_the_time_is_read_to_the_bound(tmp_path):
-    """The writer is faster than nobody; reading ends."""
+    """The writer never stops, but reading does."""
     path, done = tmp_path / "grows", threading.Event()
     path.write_bytes(b"x" * 1000)
 
@@ -141,13 +141,13 @@ def test_a_file_that_grows_all_the_time_is_read_to_the_bound(tmp_path):
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc here")
 def test_a_file_that_states_no_size_is_read():
-    """What /proc holds says that it has no bytes."""
+    """Files in /proc claim to have no bytes."""
     assert Path("/proc/self/status").stat().st_size == 0
     assert "Pid:" in read_text(Path("/proc/self/status"), 1 << 20)
 
 
 def test_text_is_read_as_python_reads_it(tmp_path):
-    """Line ends of all systems, a byte order mark where the encoding has one."""
+    """It has line ends of all systems, and a byte order mark if the encoding has one."""
     path = tmp_path / "text"
     path.write_bytes("\ufeffa\r\nb\rc\n".encode())
     assert read_text(path, 100, "utf-8-sig") == path.read_text(encoding="utf-8-sig") == "a\nb\nc\n"

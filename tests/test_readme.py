@@ -1,4 +1,4 @@
-"""The README and the pages of docs/ are true: commands, codes, names, members and links."""
+"""The README and the pages of docs/ are right: commands, codes, names, members and links."""
 
 import re
 import tomllib
@@ -29,7 +29,7 @@ def docs(name: str) -> str:
 
 
 def table(header: str, text: str = README) -> list[list[str]]:
-    """Return the cells of the table whose header line starts so."""
+    """Return the cells of the table whose header line begins with the given text."""
     _, _, rest = text.partition(f"\n| {header} |")
     lines = rest.split("\n\n")[0].splitlines()[2:]
     assert lines, header
@@ -37,13 +37,13 @@ def table(header: str, text: str = README) -> list[list[str]]:
 
 
 def test_every_command_is_in_the_table():
-    """And the table has no command that isn't there."""
+    """The table has no other command."""
     assert {row[0].strip("`") for row in table("command")} == COMMANDS
     assert len(COMMANDS) == len(list(Path(cli.__file__).parent.glob("[!_]*.py")))
 
 
 def test_every_exit_code_is_in_the_table():
-    """0, every error's, and that of a Ctrl-C."""
+    """It has 0, every error's code, and the code of Ctrl-C."""
     kinds = [
         k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, SpecprofError)
     ]
@@ -52,24 +52,24 @@ def test_every_exit_code_is_in_the_table():
 
 
 def test_every_metric_is_explained():
-    """What the page of diagnosis names, `specprof explain` knows."""
+    """`specprof explain` knows each name on the page of diagnosis."""
     named = {row[0].strip("`") for row in table("name", docs("diagnosis.md"))}
     assert named <= set(glossary.METRICS)
 
 
 def test_the_table_of_proofs_is_what_is_proven():
-    """Row by row as `python tests/support/proofs.py` prints it."""
+    """The rows are those that `python tests/support/proofs.py` prints."""
     assert proofs.table() in docs("methods.md")
 
 
 def test_every_profile_is_listed():
-    """The shipped profiles, no more and no less."""
+    """The list has exactly the shipped profiles."""
     listed = {row[0].strip("`") for row in table("profile", docs("experiments.md"))}
     assert listed == set(profiles())
 
 
 def test_the_tree_is_the_tree():
-    """Every file and folder drawn is there, and every module of the package is drawn."""
+    """Every drawn file and folder exists, and every module of the package is drawn."""
     drawn = re.search(r"```\nspecprof/\n(.*?)```", docs("how-it-works.md"), re.DOTALL)[1]
     inside = {line.split()[0].rstrip("/") for line in drawn.splitlines() if line.startswith("  ")}
     beside = {line.split()[0] for line in drawn.splitlines() if not line.startswith(" ")}
@@ -83,7 +83,7 @@ def test_the_tree_is_the_tree():
 
 
 def test_the_floors_are_the_contracts():
-    """The table's floors are the layers that import-linter holds."""
+    """The table's floors are import-linter's layers."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
     drawn: dict[int, set[str]] = {}
@@ -95,13 +95,13 @@ def test_the_floors_are_the_contracts():
 
 
 def test_the_readme_is_short():
-    """It is read at one sitting; what needs more room has a page in docs/."""
+    """It is read at one sitting; longer topics have a page in docs/."""
     assert len((ROOT / "README.md").read_bytes()) <= LONGEST
 
 
 @pytest.mark.parametrize("mark", ["run", "test"])
 def test_a_marked_command_is_one_line(mark):
-    """What .ci/run and a reader copy is a single line: no CUDA, and what is locked, builder too."""
+    """.ci/run and readers copy one line: no CUDA, and all that is locked, the builder too."""
     block = rf"^<!-- {mark} -->\n```sh\n(.*?)\n```"
     (command,) = re.findall(block, README, re.MULTILINE | re.DOTALL)
     assert "\n" not in command
@@ -110,7 +110,7 @@ def test_a_marked_command_is_one_line(mark):
 
 
 def test_one_torch_is_named_everywhere():
-    """The scripts take the version from the README's first mention."""
+    """The scripts read the version from the README's first mention."""
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert len(set(re.findall(r"torch==([\d.]+)", README + contributing))) == 1
 
@@ -125,7 +125,7 @@ def test_no_path_of_a_machine_is_committed():
 
 
 def slug(heading: str) -> str:
-    """Return the anchor that a heading gets on a page of GitHub."""
+    """Return the anchor of a heading on a page of GitHub."""
     return re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-")
 
 
@@ -151,7 +151,7 @@ def missing_links(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page):
-    """To a file that is there, and to a heading in it."""
+    """It leads to an existing file, and to a heading in it."""
     missing = set(missing_links(page))
     if IN_SDIST:
         missing = {each for each in missing if "results/" not in each}
@@ -159,7 +159,7 @@ def test_every_link_leads_somewhere(page):
 
 
 def test_a_dead_link_is_seen(tmp_path):
-    """A file that isn't there and a heading that isn't there; code blocks hold no links."""
+    """It names a missing file or heading; code blocks hold no links."""
     page = tmp_path / "page.md"
     page.write_text("# One thing\n[a](page.md#one-thing) [b](no.md) [c](#two)\n```\n[d](e)\n```\n")
     assert missing_links(page) == {"no.md", "#two"}

@@ -1,4 +1,4 @@
-"""Reasons why a file's content can't be decoded: the field, what was found, what is admitted."""
+"""Why a file's content can't be decoded: the field, the found value, and the allowed values."""
 
 import msgspec
 import pytest
@@ -36,14 +36,14 @@ def reason(line):
     ],
 )
 def test_a_line_that_is_no_event_is_told_in_plain_english(line, told):
-    """The field by its name, in lists too; never msgspec's own words."""
+    """The field is named, in lists too, without msgspec's own words."""
     assert told in reason(line)
     assert "Expected" not in reason(line)
     assert "$" not in reason(line)
 
 
 def test_what_was_found_is_shortened_and_escaped():
-    """A stranger's value is shown, but neither steers a terminal nor floods it."""
+    """A stranger's value is shown, but neither steers a terminal nor fills it."""
     written = {"name": "x", "run": {"depth": "\x1b[31m" + 10**6 * "y"}}
     with pytest.raises(msgspec.ValidationError) as raised:
         msgspec.convert(written, Profile)
@@ -56,7 +56,7 @@ def test_what_was_found_is_shortened_and_escaped():
 
 
 def test_a_wrong_value_of_a_table_of_any_keys_is_told_by_the_table():
-    """Which key it was is not told by the decoder."""
+    """The decoder does not report the key."""
     written = {"name": "x", "sweep": {"depth": [1, [2]]}}
     with pytest.raises(msgspec.ValidationError) as raised:
         msgspec.convert(written, Profile)

@@ -1,4 +1,4 @@
-"""However a run ends, its capture says so and keeps what came before."""
+"""However a run ends, its capture says so and keeps the events before."""
 
 import signal
 from contextlib import nullcontext, suppress
@@ -50,7 +50,7 @@ def test_a_whole_run_ends_complete_with_its_counts(tmp_path):
 
 
 def test_ctrl_c_ends_the_run_cleanly(tmp_path):
-    """Interrupted is an end like another: told, closed, readable."""
+    """The capture reports the interrupt, is closed and can be read."""
     backend = Failing(KeyboardInterrupt())
     assert recorded(backend, tmp_path / "a.jsonl").status == "interrupted"
     assert backend.closed
@@ -58,7 +58,7 @@ def test_ctrl_c_ends_the_run_cleanly(tmp_path):
 
 
 class Swallowing(Synthetic):
-    """A backend in which a signal comes while something is finalised."""
+    """A backend in which a signal comes during a finaliser."""
 
     def run(self, spec, command):
         for number, event in enumerate(super().run(spec, command)):
@@ -69,7 +69,7 @@ class Swallowing(Synthetic):
 
 
 class Turning(Synthetic):
-    """A backend that takes an interrupt for an error of its own."""
+    """A backend that turns an interrupt into an error of its own."""
 
     def run(self, spec, command):
         yield from list(super().run(spec, command))[:4]
@@ -81,7 +81,7 @@ class Turning(Synthetic):
 
 @pytest.mark.parametrize("backend", [Swallowing(), Turning()])
 def test_an_ending_that_was_swallowed_ends_the_run_all_the_same(tmp_path, backend):
-    """A finaliser, a module being loaded: the next event is the last."""
+    """A finaliser or an import swallows it: the next event is the last."""
     with signals_as_interrupts():
         assert recorded(backend, tmp_path / "a.jsonl").status == "interrupted"
     capture = read_capture(tmp_path / "a.jsonl")
@@ -91,7 +91,7 @@ def test_an_ending_that_was_swallowed_ends_the_run_all_the_same(tmp_path, backen
 
 @pytest.mark.parametrize("error", [ValueError("boom"), EnvironmentMissing("boom", "mend it")])
 def test_a_failure_is_written_and_raised(tmp_path, error):
-    """The reason stands in the capture, and the caller hears of it."""
+    """The reason stands in the capture, and the caller gets the error."""
     with pytest.raises(type(error)):
         recorded(Failing(error), tmp_path / "a.jsonl")
     capture = read_capture(tmp_path / "a.jsonl")
@@ -101,7 +101,7 @@ def test_a_failure_is_written_and_raised(tmp_path, error):
 
 
 def test_a_listener_hears_every_event_in_order(tmp_path):
-    """Progress sees what the file sees."""
+    """Progress gets the events that the file gets."""
     heard = []
     recorded(Synthetic(), tmp_path / "a.jsonl", heard.append)
     capture = read_capture(tmp_path / "a.jsonl")
@@ -123,7 +123,7 @@ class Interrupted(CaptureWriter):
 
 @pytest.mark.parametrize("handled", [True, False])
 def test_a_ctrl_c_while_a_round_is_written_leaves_it_counted(tmp_path, handled):
-    """In a run of specprof's, and in somebody's own program: the end line counts what is there."""
+    """The end line counts the written rounds, in a run of specprof and in another program."""
     path = tmp_path / "a.jsonl"
     with signals_as_interrupts() if handled else nullcontext(), Interrupted(path) as writer:
         end = record(Synthetic(), SPEC, writer, command=["run"])

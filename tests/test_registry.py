@@ -1,4 +1,4 @@
-"""The one door everything added comes through."""
+"""The registry finds everything that is added."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ class Mine(Exporter):
 
 @pytest.fixture
 def added(tmp_path):
-    """Return a function that adds a file to a folder of the user's own."""
+    """Return a function that adds a file to the user's own folder."""
 
     def add(name: str, content: str):
         (tmp_path / "exporters").mkdir(exist_ok=True)
@@ -36,14 +36,14 @@ def added(tmp_path):
 
 
 def test_one_file_is_a_member(added):
-    """A file in a folder named like its kind is found by its stem and loads to its one class."""
+    """A file in a folder named like its kind has its stem as name, and loads to its one class."""
     member = added("my_format", EXPORTER)
     assert (member.name, member.summary) == ("my-format", "Writes nothing much.")
     assert registry.load(extend.Exporter, member).suffix == ".mine"
 
 
 def test_listing_imports_nothing(added):
-    """A file that fails on import is listed all the same, with its summary."""
+    """A file that fails on import is still listed with its summary."""
     member = added("my_broken", '"""Broken."""\nraise RuntimeError("at import")\n')
     assert member.summary == "Broken."
     with pytest.raises(SpecprofError, match="can't be imported: at import"):
@@ -55,13 +55,13 @@ def test_listing_imports_nothing(added):
     [('"""Nothing."""\n', "none"), (EXPORTER + "\n\nclass Two(Mine):\n    pass\n", "Mine, Two")],
 )
 def test_a_file_must_add_exactly_one_class(added, content, found):
-    """The error names the file and what was found in it."""
+    """The error names the file and the classes in it."""
     with pytest.raises(SpecprofError, match=f"must define one Exporter; found {found}"):
         registry.load(extend.Exporter, added("my_odd", content))
 
 
 def test_a_built_in_name_can_t_be_taken(added):
-    """A folder of the user's own does not replace a built-in member."""
+    """The user's own folder does not replace a built-in member."""
     assert added("chrome", EXPORTER).path.is_relative_to(registry.PACKAGE)
 
 
@@ -71,7 +71,7 @@ def test_a_file_of_wrong_syntax_does_not_hide_the_others(added):
 
 
 def test_an_unknown_name_lists_the_known_nearest_first():
-    """A slip of the finger is answered with the name that was meant."""
+    """A typing error is answered with the right name."""
     with pytest.raises(UnknownName) as refusal:
         registry.member("exporter", "speedscop")
     assert refusal.value.hint.startswith("known: speedscope,")
@@ -92,7 +92,7 @@ def test_an_entry_point_s_folders_are_searched(tmp_path, monkeypatch):
 
 
 def test_finding_loads_nothing_heavy():
-    """Names come from files: no torch, numpy, scipy or textual for a list."""
+    """Names come from files, so a list needs no torch, numpy, scipy or textual."""
     code = (
         "import sys; from specprof import registry\n"
         "for kind in registry.FOLDERS: [m.summary for m in registry.members(kind).values()]\n"

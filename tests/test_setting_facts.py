@@ -1,4 +1,4 @@
-"""What a field's annotation says is read back whole."""
+"""All facts in a field's annotation are read back."""
 
 from typing import Annotated, Literal
 
@@ -30,7 +30,7 @@ class Asked(msgspec.Struct):
 
 
 def test_all_that_a_field_says_is_read():
-    """Type, bounds, words in the order written, meaning, option, member, default."""
+    """The facts are type, bounds, words in their order, meaning, option, member and default."""
     said = facts_of(Asked)
     assert list(said) == ["plain", "few", "word", "named", "warm", "on"]
     assert said["plain"] == SettingFacts(name="plain", kind=int, default=1)
@@ -44,7 +44,7 @@ def test_all_that_a_field_says_is_read():
 
 
 def test_every_setting_says_what_it_means():
-    """In sentences, and none is forgotten."""
+    """Every meaning is a sentence, and no setting lacks one."""
     assert list(known_settings()) == list(Settings.__struct_fields__)
     assert [name for name, said in known_settings().items() if not said.meaning.strip()] == []
     assert [name for name, said in known_settings().items() if said.meaning[-1] != "."] == []

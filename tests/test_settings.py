@@ -1,4 +1,4 @@
-"""Settings: each bound is held at every door; a new field is one entry and nothing else."""
+"""Settings: each bound holds wherever a setting is given; a new field is one entry."""
 
 import json
 import math
@@ -20,7 +20,7 @@ from specprof.settings import Profile, Settings, known_settings
 
 
 def outside(field):
-    """Return values that a field's bounds don't admit, and the kind's own extremes."""
+    """Return values outside a field's bounds, and the extremes of its type."""
     (info,) = (each.type for each in inspect.type_info(Settings).fields if each.name == field)
     info = info.type if isinstance(info, inspect.Metadata) else info
     types = info.types if isinstance(info, inspect.UnionType) else (info,)
@@ -110,7 +110,7 @@ DOORS = {
 
 
 def test_every_number_has_a_bound():
-    """None is left out by mistake."""
+    """No field is left out by mistake."""
     numbers = {name for name, said in known_settings().items() if said.kind in {int, float}}
     assert numbers == set(BOUNDED)
     for field in BOUNDED:
@@ -120,7 +120,7 @@ def test_every_number_has_a_bound():
 @pytest.mark.parametrize("field", BOUNDED)
 @pytest.mark.parametrize("door", DOORS)
 def test_a_bound_is_held_at_every_door(tmp_path, door, field):
-    """By one short line that names the setting, and what it can be."""
+    """One short line names the setting and its allowed values."""
     for value in outside(field):
         if door == "header" and value != value:  # noqa: PLR0124 - JSON has no word for it
             continue
@@ -135,7 +135,7 @@ def test_a_bound_is_held_at_every_door(tmp_path, door, field):
 
 @pytest.mark.parametrize("field", OPTIONS)
 def test_a_bound_is_held_where_the_option_is_given(tmp_path, field):
-    """What was typed is told of by the setting's name, not as a profile's mistake."""
+    """The error names the setting, and does not blame a profile."""
     option = f"--{field.replace('_', '-')}"
     for value in outside(field):
         if abs(value) < 10**300:
@@ -146,25 +146,25 @@ def test_a_bound_is_held_where_the_option_is_given(tmp_path, field):
 
 @pytest.mark.parametrize("door", DOORS)
 def test_a_temperature_next_to_zero_is_refused_at_every_door(tmp_path, door):
-    """Logits divided by it are no numbers any more."""
+    """Logits divided by it are infinite."""
     with pytest.raises(SpecprofError, match=r"(?s)temperature is 1e-09\b.*0, or at least 1e-06"):
         DOORS[door](tmp_path, "temperature", 1e-9)
 
 
 @pytest.mark.parametrize("door", [*DOORS][:6])
 def test_no_run_is_asked_for_no_tokens(tmp_path, door):
-    """A length that nobody said can only be read from a capture of somebody's own loop."""
+    """Only a capture of a user's own loop may leave the length open."""
     with pytest.raises(UsageError, match="max_new_tokens is 0\n  it must be at least 1"):
         DOORS[door](tmp_path, "max_new_tokens", 0)
 
 
 def test_a_capture_may_leave_the_length_open(tmp_path):
-    """As `specprof.record` writes it where nobody said one."""
+    """`specprof.record` writes it so if no length was given."""
     assert header(tmp_path, "max_new_tokens", 0).header.spec.settings.max_new_tokens == 0
 
 
 def test_a_recorded_length_below_nothing_is_refused(tmp_path):
-    """Before a capture is made that no reader would take."""
+    """It is refused before a capture is made that no reader would take."""
     with pytest.raises(UsageError, match="max_new_tokens is -5"):
         specprof.record(tmp_path / "run.jsonl", target="a", max_new_tokens=-5)
     assert list(tmp_path.iterdir()) == []
@@ -172,7 +172,7 @@ def test_a_recorded_length_below_nothing_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("field", "value"), [("detail", "evidnce"), ("depth", "4"), ("seed", 1.5)])
 def test_a_setting_of_the_wrong_kind_is_refused_where_a_loop_is_recorded(tmp_path, field, value):
-    """As everywhere else."""
+    """It is refused as everywhere else."""
     with pytest.raises(UsageError, match=f"{field} is "):
         record(tmp_path, field, value)
 
@@ -195,13 +195,13 @@ LINE = '    fresh: Annotated[Few, meaning("A fresh one."), option("Fresh.")] = 3
 
 
 def with_one_more(*arguments):
-    """Run specprof as it is with one line more in `settings.py`."""
+    """Run specprof with one more line in `settings.py`."""
     line = [sys.executable, "-c", ONE_MORE.format(line=LINE), *arguments]
     return subprocess.run(line, capture_output=True, text=True)
 
 
 def test_a_new_setting_is_one_line(tmp_path):
-    """It is an option, explained, listed, settable, bounded and in profiles by that alone."""
+    """That line makes it an option, explained, listed, settable, bounded and in profiles."""
     shown = with_one_more("run", "--help").stdout
     assert re.search(r"  --fresh \S+ +Fresh\.\n  --depth-policy ", shown)
     shown = with_one_more("explain", "fresh").stdout

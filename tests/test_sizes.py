@@ -1,4 +1,4 @@
-"""The house rules on sizes and names, held by a machine. An exception needs a reason here."""
+"""The house rules on sizes and names, as tests. An exception needs a reason here."""
 
 import ast
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]
 
 
 def names(tree: ast.AST) -> Iterator[str]:
-    """Every name a file gives: variables, parameters, attributes, functions, classes."""
+    """Return every name in a file: variables, parameters, attributes, functions, classes."""
     for node in ast.walk(tree):
         match node:
             case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
@@ -39,19 +39,19 @@ def names(tree: ast.AST) -> Iterator[str]:
 
 
 def words(name: str) -> set[str]:
-    """`KVCacheManager` and `kv_cache_manager` -> kv, cache, manager and the like, lower case."""
+    """Split `KVCacheManager` and `kv_cache_manager` into kv, cache and manager, in lower case."""
     spaced = "".join(f" {sign}" if sign.isupper() else sign for sign in name)
     return set(spaced.replace("_", " ").lower().split())
 
 
 def test_there_is_something_to_look_at():
-    """The rules below hold of real files."""
+    """The rules below are tested on real files."""
     assert len(FILES) > 40
 
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)
 def test_a_file_keeps_the_house_rules(path):
-    """At most 400 lines, functions at most 60, no law called p or q, no vague name."""
+    """Files have at most 400 lines, functions at most 60; no name is p, q or vague."""
     text = path.read_text(encoding="utf-8")
     tree, name = ast.parse(text), str(path.relative_to(ROOT))
     if name not in LONGER_FILES:

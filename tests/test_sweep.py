@@ -1,4 +1,4 @@
-"""A sweep's order, its index, and that stopping it loses and repeats nothing."""
+"""A sweep's order and index; stopping it loses and repeats nothing."""
 
 import errno
 import json
@@ -32,13 +32,13 @@ def begun(folder, profile=PROFILE):
 
 
 def made_by(spec, **given):
-    """Return a run's events, whose header says that they are of `spec`."""
+    """Return a run's events, with `spec` in their header."""
     header, *rest = captures.events(**given)
     return [msgspec.structs.replace(header, spec=spec), *rest]
 
 
 def recorded(log):
-    """Return a play that notes what it played and writes a whole capture of it."""
+    """Return a play function that notes its runs and writes a whole capture of each."""
 
     def play(spec, path):
         log.append((spec.label, spec.repeat))
@@ -53,7 +53,7 @@ def states(index):
 
 
 def test_the_cells_go_there_and_back():
-    """A B C, C B A, A B C: what drifts linearly falls on all cells alike."""
+    """A B C, C B A, A B C: linear drift affects all cells equally."""
     order = [(s.label, s.repeat) for s in sweep.order_runs(expand(PROFILE), 3)]
     first = ["K=2", "K=4", "K=8"]
     assert [label for label, _ in order] == [*first, *first[::-1], *first]
@@ -61,7 +61,7 @@ def test_the_cells_go_there_and_back():
 
 
 def test_every_run_is_played_once_and_kept(folder):
-    """In order, each in a file of its own, all complete in the index on disk."""
+    """The runs are in order, each in its own file, and all are complete in the index on disk."""
     log = []
     index = sweep.play_all(folder, begun(folder), recorded(log), sweep.Listener())
     assert [label for label, _ in log] == ["K=2", "K=4", "K=8", "K=8", "K=4", "K=2"]
@@ -92,7 +92,7 @@ def test_a_failed_run_is_told_and_the_next_one_played(folder):
 
 
 def test_failures_of_different_kinds_are_a_failed_run(folder):
-    """An unforeseen error costs its own run only, and the exit code is 1 where they differ."""
+    """An unexpected error costs only its own run; if exit codes differ, the sweep's is 1."""
 
     def play(spec, path):
         raise EnvironmentMissing("a", "b") if spec.settings.depth == 4 else RuntimeError("odd")
@@ -129,7 +129,7 @@ def test_a_stopped_sweep_goes_on_where_it_was(folder, within):
 
 
 def test_a_kill_between_capture_and_index_repeats_nothing(folder):
-    """A capture whose last line says complete is complete, whatever the index knows."""
+    """A capture whose last line says complete is complete, whatever the index says."""
     index = begun(folder)
     first, second = index.runs[:2]
     captures.write(folder / first.file, made_by(first.spec))
@@ -140,7 +140,7 @@ def test_a_kill_between_capture_and_index_repeats_nothing(folder):
 
 @pytest.mark.parametrize("kept", ["precious", '{"my": "precious"}\n', "another run", ""])
 def test_a_file_that_is_not_the_runs_is_not_recorded_over(folder, kept):
-    """An index may name a file of the user's own; an empty one is nobody's."""
+    """An index may name a user's own file; an empty file belongs to no one."""
     index = begun(folder)
     path = folder / index.runs[0].file
     path.write_text(kept)
@@ -170,7 +170,7 @@ def test_a_first_line_that_a_kill_tore_is_the_runs(folder):
     [{"stops": 10**9}, {"context": 0}, {"temperature": 1e-9}, {"max_new_tokens": 0}],
 )
 def test_an_index_whose_settings_no_run_can_have_is_none(folder, changed):
-    """What is worked out from them would never end, or divide by nothing."""
+    """What is computed from them would never end, or divide by 0."""
     index = begun(folder)
     asked = index.runs[0].spec
     settings = msgspec.structs.replace(asked.settings)
@@ -186,14 +186,14 @@ def test_an_index_whose_settings_no_run_can_have_is_none(folder, changed):
 
 
 def test_a_capture_that_was_removed_is_made_again(folder):
-    """The index alone proves nothing."""
+    """The index alone is no proof of a capture."""
     index = sweep.play_all(folder, begun(folder), recorded([]), sweep.Listener())
     (folder / index.runs[0].file).unlink()
     assert states(sweep.resume_index(folder)) == ["waiting", *["complete"] * 5]
 
 
 def test_failed_runs_are_tried_again_on_resuming(folder):
-    """A model that was missing may be there by then."""
+    """A missing model may exist by then."""
 
     def play(spec, path):
         raise EnvironmentMissing("no such model", "give another")
@@ -203,7 +203,7 @@ def test_failed_runs_are_tried_again_on_resuming(folder):
 
 
 def test_a_folder_with_other_files_is_refused(folder):
-    """Even by force: what is no sweep's is not ours to remove."""
+    """It is refused even with force, because files that are not the sweep's must stay."""
     folder.mkdir()
     (folder / "thesis.tex").write_text("x")
     with pytest.raises(UsageError, match="other files"):
@@ -211,7 +211,7 @@ def test_a_folder_with_other_files_is_refused(folder):
 
 
 def test_a_sweep_is_overwritten_only_by_force(folder):
-    """Its captures go: none of them may pass for the new sweep's."""
+    """Its captures are removed, so that none passes for the new sweep's."""
     index = sweep.play_all(folder, begun(folder), recorded([]), sweep.Listener())
     with pytest.raises(UsageError, match="holds a sweep"):
         begun(folder)
@@ -222,7 +222,7 @@ def test_a_sweep_is_overwritten_only_by_force(folder):
 
 @pytest.mark.parametrize("file", ["../out.jsonl", "/out.jsonl", "a.txt", ".jsonl/.."])
 def test_an_index_names_no_file_outside_its_folder(folder, file):
-    """It may have come from anywhere, and resuming writes what it names."""
+    """An index may come from a stranger, and resuming writes the files that it names."""
     index = begun(folder)
     runs = [msgspec.structs.replace(index.runs[0], file=file)]
     bad = msgspec.structs.replace(index, runs=runs)
@@ -233,7 +233,7 @@ def test_an_index_names_no_file_outside_its_folder(folder, file):
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", "\xff", '{"schema": 3}'])
 def test_what_is_no_index_is_refused(folder, text):
-    """With the file's name."""
+    """The error names the file."""
     folder.mkdir()
     (folder / sweep.INDEX).write_text(text, encoding="latin-1")
     with pytest.raises(CaptureUnreadable, match=r"sweep\.json"):
@@ -241,7 +241,7 @@ def test_what_is_no_index_is_refused(folder, text):
 
 
 def test_the_time_left_is_what_the_cells_took(folder):
-    """A cell's own time where it ran before, else the mean of its workload's."""
+    """It is a cell's own time if it ran before, else the mean of its workload."""
     runs = begun(folder).runs
     assert sweep.seconds_left(runs) is None
 
@@ -254,7 +254,7 @@ def test_the_time_left_is_what_the_cells_took(folder):
 
 
 def test_a_label_makes_a_plain_file_name(folder):
-    """Whatever it holds, the name is lower case, short and stays in the folder."""
+    """The name is lower case, short, and stays in the folder."""
     profile = Profile(name="k", cell=[{"label": "../Größe: A/B " + "x" * 99}])
     (run,) = begun(folder, profile).runs
     assert run.file.startswith("01-gr-e-a-b-xxx")
@@ -275,7 +275,7 @@ def test_a_sweep_is_played_by_one_process_at_a_time(folder):
 
 
 def test_a_full_disk_ends_the_sweep_and_is_told(folder, monkeypatch):
-    """The index on disk stays whole, how the run ended is heard, and what to do is said."""
+    """The index on disk stays whole, and the error says how the run ended and what to do."""
     index, heard = begun(folder), []
     listener = sweep.Listener()
     listener.run_ended = lambda index, number, error: heard.append(index.runs[number].state)
@@ -292,7 +292,7 @@ def test_a_full_disk_ends_the_sweep_and_is_told(folder, monkeypatch):
 
 
 def test_a_folder_that_could_not_be_begun_is_left_empty(folder, monkeypatch):
-    """No half-written index stays to be taken for another's file."""
+    """No half-written index stays, which could pass for a user's file."""
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
     with pytest.raises(SpecprofError, match="full"):
         begun(folder)
@@ -300,7 +300,7 @@ def test_a_folder_that_could_not_be_begun_is_left_empty(folder, monkeypatch):
 
 
 def test_a_damaged_capture_is_made_again(folder):
-    """Lines that two writers mixed up are no complete run, whatever the last one says."""
+    """Lines that two writers mixed are no complete run, whatever the last line says."""
     index = begun(folder)
     path = folder / index.runs[0].file
     captures.write(path, made_by(index.runs[0].spec))
@@ -310,7 +310,7 @@ def test_a_damaged_capture_is_made_again(folder):
 
 
 def test_a_time_that_no_run_can_take_is_no_index(tmp_path):
-    """The time left would be added up to infinity."""
+    """The time left would add up to infinity."""
     index = sweep.begin(tmp_path, PROFILE, expand(PROFILE), force=False)
     late = msgspec.structs.replace(index.runs[0], wall_s=1e308)
     sweep._write_index(tmp_path, msgspec.structs.replace(index, runs=[late]))
@@ -329,7 +329,7 @@ def test_a_time_that_no_run_can_take_is_no_index(tmp_path):
     ],
 )
 def test_an_index_out_of_bounds_is_refused(folder, change, told):
-    """A number no sweep has, and two runs that would be written over one another."""
+    """It has a number that no sweep has, or two runs with one file."""
     begun(folder)
     index = json.loads((folder / sweep.INDEX).read_bytes())
     run = index["runs"][1]

@@ -1,4 +1,4 @@
-"""A tokenizer's file that would make gigabytes of a word, or hours, is seen before it is loaded."""
+"""Tokenizer files that would take gigabytes or hours for a word are refused before loading."""
 
 import json
 
@@ -34,7 +34,7 @@ PATTERNS = [
         r"\s+([.,!?])",
     ),
 ]
-"""Of the normalisers that transformers makes."""
+"""Patterns of the normalisers that transformers makes."""
 DEEP = '{"normalizer":' + '{"a":' * 700 + "1" + "}" * 701
 SLOW = [
     r"(?m)(?:.|..){1,20}\A\z",
@@ -48,7 +48,7 @@ SLOW = [
     "a{2}+b",
     r"\X+a",
 ]
-"""Each can match in very many ways, or in ways that are not looked into."""
+"""Each can match in very many ways, or in ways that the check does not analyse."""
 
 
 def written(normalizer=None, decoder=None):
@@ -66,7 +66,7 @@ def longer(times, steps):
 
 @pytest.mark.parametrize(("times", "steps"), [(MAX_GROWTH + 1, 1), (64, 4), (2, 7)])
 def test_steps_that_multiply_are_seen(times, steps):
-    """Alone or in a row, and wherever the library writes them."""
+    """They are found alone or in a row, wherever the library writes them."""
     assert "normalizer" in find_trouble(written(longer(times, steps)))
     chain = decoders.Sequence([decoders.Replace("a", "a" * times)] * steps)
     assert "decoder" in find_trouble(written(decoder=chain))
@@ -83,12 +83,12 @@ def test_steps_that_multiply_are_seen(times, steps):
     ],
 )
 def test_what_real_tokenizers_do_is_left_alone(normalizer):
-    """A sign for a space, and one at the front."""
+    """They put one sign for a space, and one at the front."""
     assert find_trouble(written(normalizer)) is None
 
 
 def test_the_pocket_familys_tokenizer_is_sound():
-    """As it is shipped."""
+    """The shipped file is accepted."""
     path = pocket.folder("pocket/target") / "tokenizer.json"
     assert find_trouble(path.read_text(encoding="utf-8")) is None
 
@@ -97,12 +97,12 @@ def test_the_pocket_familys_tokenizer_is_sound():
     "text", ["", "no json", "[]", "1", '{"normalizer": 3}', "[" * 10_000, DEEP]
 )
 def test_what_has_another_form_is_the_librarys_to_refuse(text):
-    """Nothing is raised."""
+    """Our check raises nothing."""
     assert find_trouble(text) is None
 
 
 def test_a_prepended_text_counts_with_what_it_stands_before():
-    """One letter more is twice the length of one letter."""
+    """One letter put before a letter doubles the length."""
     steps = [{"type": "Prepend", "prepend": "x"}] * 7
     assert find_trouble(json.dumps({"normalizer": {"normalizers": steps}}))
     assert not find_trouble(json.dumps({"normalizer": {"normalizers": steps[:6]}}))
@@ -124,7 +124,7 @@ def test_a_step_is_known_by_what_it_holds(kind, part):
 
 
 def test_a_text_put_in_by_a_step_without_a_type_counts():
-    """In front of what it stands before."""
+    """It counts with the text that it is put before."""
     assert find_trouble(json.dumps({"normalizer": [{"prepend": "x" * MAX_GROWTH}]}))
     assert not find_trouble(json.dumps({"normalizer": [{"append": "x" * (MAX_GROWTH - 1)}]}))
 
@@ -157,7 +157,7 @@ def test_patterns_that_split_a_text_are_left_to_the_run():
 
 @pytest.mark.parametrize("part", ["normalizer", "pre_tokenizer", "decoder"])
 def test_a_chain_without_end_is_seen(part):
-    """Each step is short work; a million of them are not."""
+    """Each step is short work, but a million of them are not."""
     steps = [{"type": "Strip"}] * MOST_STEPS
     assert "steps" in find_trouble(json.dumps({part: {"type": "Sequence", "steps": steps}}))
     assert not find_trouble(json.dumps({part: {"type": "Sequence", "steps": steps[1:]}}))
@@ -165,7 +165,7 @@ def test_a_chain_without_end_is_seen(part):
 
 @pytest.mark.parametrize("key", ["added_tokens", "added_tokens_decoder"])
 def test_an_added_token_as_long_as_a_book_is_seen(key):
-    """In the tokenizer's file, and in its configuration."""
+    """It is found in the tokenizer's file, and in its configuration."""
     for count, seen in ((MAX_ADDED_CHARS, False), (MAX_ADDED_CHARS + 1, True)):
         token = {"content": "a" * count}
         whole = {key: [token] if key == "added_tokens" else {"7": token}}
@@ -174,7 +174,7 @@ def test_an_added_token_as_long_as_a_book_is_seen(key):
 
 
 def test_decoding_needs_neither_normaliser_nor_splits():
-    """The same words come of what is left, and no pattern is left in it."""
+    """The same words come without them, and no pattern is left."""
     path = pocket.folder("pocket/target") / "tokenizer.json"
     text = path.read_text(encoding="utf-8")
     whole, needed = Tokenizer.from_str(text), keep_decoder_only(text)

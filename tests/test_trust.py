@@ -1,4 +1,4 @@
-"""What a file's settings may ask for: nothing that the user didn't say by hand."""
+"""A file's settings may not ask for anything that the user did not allow by hand."""
 
 import re
 from pathlib import Path
@@ -36,7 +36,7 @@ def specs(**given):
     ],
 )
 def test_what_isn_t_specprofs_own_must_be_said_by_hand(asked, told):
-    """The file, what it asks for, and what to type are all told; typed, it is let through."""
+    """The error names the file, its demand, and what to type; typed, it is allowed."""
     with pytest.raises(UsageError) as raised:
         trust.check("run.jsonl", [Settings(**asked)], NOTHING)
     assert raised.value.title.startswith("run.jsonl asks for ")
@@ -54,7 +54,7 @@ def test_what_isn_t_specprofs_own_must_be_said_by_hand(asked, told):
     [{}, {"draft": None}, {"draft": "pocket/eagle"}, {"text": "prose"}, {"target": "pocket/small"}],
 )
 def test_what_specprof_brings_along_may_be_asked_for(asked):
-    """Embedded models and texts made on the spot; a family member that is none is no model."""
+    """Shipped models and generated texts are allowed; an unknown family member is no model."""
     known = asked.get("target", "pocket/target") == "pocket/target"
     if known:
         trust.check("run.jsonl", [Settings(**asked)], NOTHING)
@@ -65,7 +65,7 @@ def test_what_specprof_brings_along_may_be_asked_for(asked):
 
 
 def test_one_word_allows_one_thing():
-    """A model allowed brings neither its code nor another file."""
+    """An allowed model allows neither its code nor another file."""
     asked = [Settings(target="a/b", draft="c/d", text="e", trust_remote_code=True)]
     with pytest.raises(UsageError) as raised:
         trust.check("run.jsonl", asked, Allowed(frozenset({"a/b"})))
@@ -77,7 +77,7 @@ def test_one_word_allows_one_thing():
 
 
 def test_every_run_of_a_file_is_looked_at():
-    """The last as well as the first."""
+    """The last run is checked like the first."""
     asked = [Settings(), Settings(), Settings(target="a/b")]
     with pytest.raises(UsageError, match="a/b"):
         trust.check("sweep.json", asked, NOTHING)
@@ -94,7 +94,7 @@ def test_a_run_of_ones_own_may_be_made_again():
 
 
 def test_a_hint_is_one_that_can_be_typed():
-    """A name is one word of a shell, however it is written, and a long one is cut."""
+    """A name is one word of a shell, however it is written, and a long name is cut."""
     (option,) = trust.list_allow_options([Settings(target="a b; $(rm -rf ~)")])
     assert option == "'--allow=a b; $(rm -rf ~)'"
     with pytest.raises(UsageError) as raised:
@@ -103,7 +103,7 @@ def test_a_hint_is_one_that_can_be_typed():
 
 
 def test_a_profiles_models_are_what_it_is_run_for(tmp_path):
-    """Its code is not: neither a file's nor a shipped profile's."""
+    """A profile's models are allowed; its code is not, neither a file's nor a shipped profile's."""
     trust.check_profile(tmp_path / "a.toml", specs(target="a/b", dataset="c/d"), NOTHING)
     for file in (tmp_path / "a.toml", None):
         with pytest.raises(UsageError, match="own code of 'a/b';"):
@@ -112,7 +112,7 @@ def test_a_profiles_models_are_what_it_is_run_for(tmp_path):
 
 
 def test_a_profile_reads_texts_beside_it_only(tmp_path, monkeypatch):
-    """What lies elsewhere, is hidden, or is a link to either must be named by hand."""
+    """A text elsewhere, a hidden text, or a link to either must be named by hand."""
     folder = tmp_path / "theirs"
     (folder / ".ssh").mkdir(parents=True)
     secret = tmp_path / "secret.txt"
@@ -144,7 +144,7 @@ def test_no_shipped_profile_asks_for_what_must_be_said_by_hand():
 
 
 def test_the_page_tells_of_every_command():
-    """The table of docs/trust.md has a row a command, no more and no less."""
+    """The table of docs/trust.md has a row for each command, and no other row."""
     page = (ROOT / "docs" / "trust.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", page, re.MULTILINE)
     commands = {each.name or each.callback.__name__ for each in app.registered_commands}
@@ -156,7 +156,7 @@ def test_the_page_tells_of_every_command():
 
 @pytest.mark.parametrize("field", ["target", "draft", "text", "dataset"])
 def test_an_empty_name_is_nobodys_to_allow(field):
-    """It would be the folder the command is typed in, whatever lies there."""
+    """It would be the current folder, whatever that holds."""
     with pytest.raises(UsageError, match=f"{field} is an empty name"):
         trust.check("run.jsonl", [Settings(**{field: ""})], Allowed(frozenset([""])))
     with pytest.raises(UsageError, match=f"{field} is an empty name"):

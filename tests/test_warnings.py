@@ -1,4 +1,4 @@
-"""A warning about our code fails a test; somebody else's is listed, or fails it where asked."""
+"""A warning about our code fails a test; others are listed, or fail it on request."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ FOREIGN = {"foreign", "foreign_beginning_alike", "logged"}
 
 
 def played(*options):
-    """Return the names of the tests that failed, and all that was said."""
+    """Return the names of the failed tests, and all output."""
     command = [sys.executable, "-m", "pytest", "-rf", *options, "tests/data/warned.py"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     return set(re.findall(r"^FAILED \S+::test_(\w+)", done.stdout, re.MULTILINE)), done.stdout
@@ -25,13 +25,13 @@ def ordinary():
 
 
 def test_a_warning_about_our_code_fails_its_test(ordinary):
-    """Raised in it or pointing at it, a plugin's and a test's too; and a number that went wrong."""
+    """It is raised in our code or points at it, plug-ins and tests too; so are wrong numbers."""
     failed, _ = ordinary
     assert failed == OURS
 
 
 def test_other_peoples_are_listed_at_the_end(ordinary):
-    """What their loggers say of deprecations as well."""
+    """The list has their loggers' messages on deprecations too."""
     _, said = ordinary
     listed = said.partition("warnings summary")[2]
     assert "said in somebody.elses" in listed
@@ -40,6 +40,6 @@ def test_other_peoples_are_listed_at_the_end(ordinary):
 
 
 def test_the_drift_form_makes_all_of_them_errors():
-    """Deprecations, whether warned of or logged."""
+    """Deprecations are errors, whether warned of or logged."""
     failed, _ = played("-W", "error")
     assert failed == OURS | FOREIGN

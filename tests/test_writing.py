@@ -1,4 +1,4 @@
-"""Output files appear whole, take no file's place unasked, and never lead through a link."""
+"""Output files appear whole, replace no file without permission, and never lead through a link."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ WRITERS = {
     "fresh": lambda path: writing.open_fresh(path).close(),
     "opened": lambda path: os.close(writing.open_growing(path, overwrite=True)),
 }
-"""Everything that makes a file, asked to overwrite."""
+"""All functions that make a file, with overwriting allowed."""
 
 
 @pytest.fixture(params=sorted(WRITERS))
@@ -26,7 +26,7 @@ def made(request):
 
 @pytest.mark.parametrize("there", [True, False])
 def test_no_file_is_written_through_a_link(tmp_path, made, there):
-    """Neither what it leads to nor the link itself is touched, be it dangling or not."""
+    """Neither the link nor its goal is touched, even if the link is dangling."""
     outside, link = tmp_path / "outside", tmp_path / "out" / "link"
     link.parent.mkdir()
     if there:
@@ -52,7 +52,7 @@ def test_no_folder_and_no_device_is_taken_for_a_file(tmp_path, made, kind):
 
 
 def test_a_file_with_another_name_keeps_what_that_one_holds(tmp_path):
-    """A hard link out of the folder is as good as a symbolic one."""
+    """A hard link out of the folder is as dangerous as a symbolic link."""
     outside, inside = tmp_path / "outside", tmp_path / "inside"
     outside.write_text("precious")
     os.link(outside, inside)
@@ -67,7 +67,7 @@ def test_a_file_with_another_name_keeps_what_that_one_holds(tmp_path):
 
 
 def test_what_is_there_is_kept_unless_it_may_be_overwritten(tmp_path):
-    """By every way of writing."""
+    """It holds for every way of writing."""
     path = tmp_path / "out"
     path.write_text("mine")
     for refused in (
@@ -81,7 +81,7 @@ def test_what_is_there_is_kept_unless_it_may_be_overwritten(tmp_path):
 
 
 def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
-    """The last moment counts, not the look before a long run."""
+    """The check at the last moment counts, not the one before a long run."""
     path = tmp_path / "out"
     with pytest.raises(UsageError, match="exists already"):  # noqa: PT012 - the block is the point
         with writing.make_whole_file(path, overwrite=False) as part:
@@ -92,7 +92,7 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
 
 
 def test_without_hard_links_a_file_is_made_as_exclusively(tmp_path, monkeypatch):
-    """FAT and some network file systems have none."""
+    """FAT and some network file systems have no hard links."""
 
     def none(*_):
         raise OSError(errno.EPERM, "Operation not permitted")
@@ -124,7 +124,7 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path):
     ("number", "code"), [(errno.ENOSPC, 1), (errno.EDQUOT, 1), (errno.EROFS, 2), (errno.EACCES, 2)]
 )
 def test_a_full_disk_is_a_failed_run_and_a_wrong_place_the_users(tmp_path, number, code):
-    """Exit codes 1 and 2; one line with the system's word."""
+    """The exit codes are 1 and 2; one line has the system's word."""
     with pytest.raises(SpecprofError, match="can't write") as raised:
         with writing.make_whole_file(tmp_path / "out", overwrite=False):
             raise OSError(number, os.strerror(number))
@@ -134,7 +134,7 @@ def test_a_full_disk_is_a_failed_run_and_a_wrong_place_the_users(tmp_path, numbe
 
 @pytest.mark.parametrize("name", ["x" * 256, "é" * 200, "a\0b"])
 def test_a_name_no_file_can_have_is_refused(tmp_path, name):
-    """Too long in bytes, or with a sign none may hold: one error, exit code 2."""
+    """It is too long in bytes, or has a forbidden sign: one error, exit code 2."""
     for ask in (
         lambda path: writing.check_room(path, overwrite=True),
         lambda path: writing.open_growing(path, overwrite=False),
@@ -146,20 +146,20 @@ def test_a_name_no_file_can_have_is_refused(tmp_path, name):
 
 
 def test_the_longest_name_and_one_that_is_no_utf_8_are_written(tmp_path):
-    """What is made beside a file on the way needs no longer name than the file's."""
+    """The temporary file needs no longer name than the file."""
     for name in ("x" * 255, os.fsdecode(b"\xff\xfe")):
         writing.write(tmp_path / name, b"new", overwrite=False)
         assert (tmp_path / name).read_bytes() == b"new"
 
 
 def test_a_missing_folder_is_told_before_the_run(tmp_path):
-    """With the remedy."""
+    """The error has the remedy."""
     with pytest.raises(UsageError, match="no such folder"):
         writing.check_room(tmp_path / "no" / "out", overwrite=True)
 
 
 def test_a_linked_folder_is_not_entered(tmp_path):
-    """A folder beside a capture may have come with it."""
+    """A folder beside a capture may come from the capture's author."""
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "run.jsonl.probes").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UsageError, match="it is a link, to"):
@@ -168,7 +168,7 @@ def test_a_linked_folder_is_not_entered(tmp_path):
 
 @given(st.text())
 def test_foreign_text_makes_a_name_in_this_folder(text):
-    """No folder, no dot in front, printable, short enough whatever is put after it."""
+    """The name has no folder and no dot in front, is printable, and stays short with a suffix."""
     name = writing.safe_file_name(text)
     assert Path(name).name == name
     assert name not in {"", ".", ".."}
@@ -182,5 +182,5 @@ def test_foreign_text_makes_a_name_in_this_folder(text):
     [("../../x", "x"), ("/etc/passwd", "etc-passwd"), ("..", "unnamed"), ("smoke", "smoke")],
 )
 def test_a_name_is_kept_where_it_is_one(text, name):
-    """What leads elsewhere is cut off."""
+    """Parts that lead elsewhere are cut off."""
     assert writing.safe_file_name(text) == name

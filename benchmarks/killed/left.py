@@ -1,4 +1,4 @@
-"""What a killed run may leave, and what must still be possible with it."""
+"""Check what a killed run left, and what must still be possible with it."""
 
 import hashlib
 import os
@@ -13,40 +13,40 @@ from specprof.sweep import INDEX, read_index
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "specprof")
-LIMIT_S = 300.0
-"""Of a command: it may have to load the models on a busy machine."""
-HIDDEN = "."
-"""How the name begins of what was being written beside its place, to be moved there whole."""
-JUDGED, UNREADABLE, REFUSED = 0, 5, 2
+COMMAND_LIMIT_S = 300.0
+"""Time for a command, which may have to load the models on a busy machine."""
+HIDDEN_PREFIX = "."
+"""The first character of a temporary file's name, before the file is moved to its place."""
+EXIT_JUDGED, UNREADABLE, REFUSED = 0, 5, 2
 """Exit codes."""
 
 
 class Problems:
-    """What was not as it should be."""
+    """The list of what was wrong."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.found: list[str] = []
 
     def add(self, what: str, details: str = "") -> None:
         """Note a problem."""
-        self.told.append(f"{what}: {details}" if details else what)
+        self.found.append(f"{what}: {details}" if details else what)
 
-    def add_unless(self, right: bool, what: str, details: str = "") -> None:  # noqa: FBT001
-        """Note it unless all is right."""
+    def require(self, right: bool, what: str, details: str = "") -> None:  # noqa: FBT001
+        """Note a problem unless `right`."""
         if not right:
             self.add(what, details)
 
 
-def capture_left(
+def check_capture(
     path: Path, again: Sequence[str], problems: Problems, *, closed: bool = False
 ) -> tuple[str, bool]:
-    """Look at a capture, and record into it once more; return what it was and whether it was torn.
+    """Check a capture, and record into it once more; return its state and whether it was torn.
 
-    `closed`: it was no kill of the recorder, which must have written its closing line.
+    `closed`: the recorder was not killed, so it must have written its closing line.
     """
-    state, torn = capture_state(path, problems)
+    state, torn = read_state(path, problems)
     if closed:
-        problems.add_unless(state != "INCOMPLETE", "the recorder did not close its capture")
+        problems.require(state != "INCOMPLETE", "the recorder did not close its capture")
     if path.exists():
         _diagnose(path, problems)
     recorded = state not in {"nothing", "no line"}
@@ -54,8 +54,8 @@ def capture_left(
     return state, torn
 
 
-def capture_state(path: Path, problems: Problems) -> tuple[str, bool]:
-    """Return what a capture is, and whether its last line is torn."""
+def read_state(path: Path, problems: Problems) -> tuple[str, bool]:
+    """Return a capture's state, and whether its last line is torn."""
     if not path.exists():
         return "nothing", False
     data = path.read_bytes()
@@ -63,100 +63,102 @@ def capture_state(path: Path, problems: Problems) -> tuple[str, bool]:
     try:
         read = read_capture(path)
     except CaptureUnreadable as error:
-        problems.add_unless(not whole, "whole lines are not read", error.title)
+        problems.require(not whole, "whole lines are not read", error.title)
         return "no line", bool(data)
     known = 1 + len(read.events)
-    problems.add_unless(known == whole, f"{whole} whole lines, {known} of them read")
-    problems.add_unless(not read.damaged, f"damaged lines {read.damaged}")
-    problems.add_unless(read.torn != data.endswith(b"\n"), "the torn line is not told")
+    problems.require(known == whole, f"{whole} whole lines, {known} of them read")
+    problems.require(not read.damaged, f"damaged lines {read.damaged}")
+    problems.require(read.torn != data.endswith(b"\n"), "the torn line is not reported")
     return read.state, read.torn
 
 
-def sweep_left(folder: Path, again: Sequence[str], problems: Problems) -> str:
-    """Look at a sweep's folder and go on with it; return how far it had come."""
+def check_sweep(folder: Path, again: Sequence[str], problems: Problems) -> str:
+    """Check a sweep's folder and resume it; return how many runs had been complete."""
     if not (folder / INDEX).exists():
-        names = _names(folder) if folder.exists() else set()
-        problems.add_unless(not names, f"no index, but {sorted(names)}")
-        done = specprof(*again, "-o", folder)
-        problems.add_unless(done.returncode == 0, "can't begin again", _end(done))
+        names = _list_names(folder) if folder.exists() else set()
+        problems.require(not names, f"no index, but {sorted(names)}")
+        done = run_specprof(*again, "-o", folder)
+        problems.require(done.returncode == 0, "can't begin again", _tail_stderr(done))
         return "nothing"
     runs = [run.file for run in read_index(folder).runs]
-    before = {name: _state(folder / name, problems) for name in runs}
-    complete = {name: _content(folder / name) for name in runs if before[name] == "complete"}
-    _only_known(folder, runs, problems)
+    before = {name: _read_state_name(folder / name, problems) for name in runs}
+    complete = {name: _read_content(folder / name) for name in runs if before[name] == "complete"}
+    _check_names(folder, runs, problems)
     for name in (name for name in runs if before[name] not in {"complete", "nothing"}):
         _diagnose(folder / name, problems)
-    done = specprof("run", "--resume", folder)
-    problems.add_unless(done.returncode == 0, "can't be resumed", _end(done))
-    problems.add_unless("Traceback" not in done.stderr, "a traceback", _end(done))
+    done = run_specprof("run", "--resume", folder)
+    problems.require(done.returncode == 0, "can't be resumed", _tail_stderr(done))
+    problems.require("Traceback" not in done.stderr, "a traceback", _tail_stderr(done))
     for run in read_index(folder).runs:
-        state = _state(folder / run.file, problems)
+        state = _read_state_name(folder / run.file, problems)
         both = (run.state, state)
-        problems.add_unless(both == ("complete", "complete"), f"{run.file} is {both} at the end")
-    repeated = [name for name, was in complete.items() if _content(folder / name) != was]
-    problems.add_unless(not repeated, f"complete runs were repeated: {repeated}")
-    _only_known(folder, runs, problems)
+        problems.require(both == ("complete", "complete"), f"{run.file} is {both} at the end")
+    repeated = [name for name, was in complete.items() if _read_content(folder / name) != was]
+    problems.require(not repeated, f"complete runs were repeated: {repeated}")
+    _check_names(folder, runs, problems)
     return f"{len(complete)} of {len(runs)} complete"
 
 
-def specprof(*arguments: object) -> "subprocess.CompletedProcess[str]":
+def run_specprof(*arguments: object) -> "subprocess.CompletedProcess[str]":
     """Run a command of specprof."""
     return subprocess.run(  # noqa: S603 - our own command
         [*COMMAND, *map(str, arguments)],
-        env=environment(),
+        env=make_environment(),
         capture_output=True,
         text=True,
-        timeout=LIMIT_S,
+        timeout=COMMAND_LIMIT_S,
         check=False,
     )
 
 
-def environment(**changed: str) -> dict[str, str]:
-    """Return this process' environment, changed, in which specprof is the one of this checkout."""
+def make_environment(**changed: str) -> dict[str, str]:
+    """Return this process's environment with changes, and with this checkout's specprof."""
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | changed
 
 
 def _diagnose(path: Path, problems: Problems) -> None:
-    """Judge it, or be refused in two lines: what is wrong, what to do."""
-    done = specprof("diagnose", path)
-    known = done.returncode in {JUDGED, UNREADABLE}
-    problems.add_unless(known, f"diagnose ends with {done.returncode}", _end(done))
-    problems.add_unless("Traceback" not in done.stderr, "diagnose: a traceback", _end(done))
+    """Check that `diagnose` judges it, or refuses in two lines: what is wrong, what to do."""
+    done = run_specprof("diagnose", path)
+    known = done.returncode in {EXIT_JUDGED, UNREADABLE}
+    problems.require(known, f"diagnose ends with {done.returncode}", _tail_stderr(done))
+    problems.require("Traceback" not in done.stderr, "diagnose: a traceback", _tail_stderr(done))
     if done.returncode == UNREADABLE:
         lines = done.stderr.splitlines()
         two = len(lines) <= 2 and done.stderr.startswith("specprof: ")  # noqa: PLR2004 - and a hint
-        problems.add_unless(two, "diagnose refuses unclearly", _end(done))
+        problems.require(two, "diagnose refuses unclearly", _tail_stderr(done))
 
 
 def _record_again(path: Path, again: Sequence[str], problems: Problems, *, recorded: bool) -> None:
-    """Record under the same name: at once where nothing is lost by it, else by force."""
+    """Record under the same name: at once if nothing was recorded, else with --force."""
     before = path.read_bytes() if path.exists() else b""
-    done = specprof(*again, "-o", path)
+    done = run_specprof(*again, "-o", path)
     if recorded:
         kept = done.returncode == REFUSED and path.read_bytes() == before
-        problems.add_unless(kept, f"recorded over, exit code {done.returncode}", _end(done))
-        done = specprof(*again, "-o", path, "--force")
-    problems.add_unless(done.returncode == 0, "can't record again", _end(done))
-    problems.add_unless(_state(path, problems) == "complete", "the second run is not complete")
+        problems.require(kept, f"recorded over, exit code {done.returncode}", _tail_stderr(done))
+        done = run_specprof(*again, "-o", path, "--force")
+    problems.require(done.returncode == 0, "can't record again", _tail_stderr(done))
+    problems.require(
+        _read_state_name(path, problems) == "complete", "the second run is not complete"
+    )
 
 
-def _state(path: Path, problems: Problems) -> str:
-    return capture_state(path, problems)[0]
+def _read_state_name(path: Path, problems: Problems) -> str:
+    return read_state(path, problems)[0]
 
 
-def _only_known(folder: Path, runs: Sequence[str], problems: Problems) -> None:
-    unknown = _names(folder) - {INDEX, *runs}
-    problems.add_unless(not unknown, f"the sweep's folder holds {sorted(unknown)}")
+def _check_names(folder: Path, runs: Sequence[str], problems: Problems) -> None:
+    unknown = _list_names(folder) - {INDEX, *runs}
+    problems.require(not unknown, f"the sweep's folder holds {sorted(unknown)}")
 
 
-def _names(folder: Path) -> set[str]:
-    return {each.name for each in folder.iterdir() if not each.name.startswith(HIDDEN)}
+def _list_names(folder: Path) -> set[str]:
+    return {each.name for each in folder.iterdir() if not each.name.startswith(HIDDEN_PREFIX)}
 
 
-def _content(path: Path) -> tuple[str, int]:
+def _read_content(path: Path) -> tuple[str, int]:
     return hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns
 
 
-def _end(done: "subprocess.CompletedProcess[str]") -> str:
+def _tail_stderr(done: "subprocess.CompletedProcess[str]") -> str:
     return done.stderr[-500:].strip()

@@ -1,6 +1,6 @@
-"""One trial: a run is started and killed at a moment; what it leaves is looked at and gone on with.
+"""One trial: a run is started and killed at a moment, then its files are checked and used again.
 
-Knows commands and processes; what a capture or a folder must be like stands in `left`.
+This file has the commands and processes; `left` has the checks of captures and folders.
 """
 
 import contextlib
@@ -17,62 +17,71 @@ from pathlib import Path
 
 import msgspec
 import psutil
-from killed.left import COMMAND, Problems, capture_left, environment, sweep_left
+from killed.left import COMMAND, Problems, check_capture, check_sweep, make_environment
 
 from specprof.errors import INTERRUPTED, SpecprofError
 from specprof.plain import plain
 
-SMALL = ["--context", "600", "--stops", "12", "--max-new-tokens", "48", "--threads", "1"]
-SMALL_CELL = ["--context", "400", "--stops", "6", "--max-new-tokens", "32", "--threads", "1"]
-"""Some seconds each, once the models are loaded."""
-MADE_UP = ["--backend", "synthetic", "--stops", "40", "--max-new-tokens", "128"]
-MADE_UP_CELL = ["--backend", "synthetic", "--stops", "10", "--max-new-tokens", "64"]
-DRILL = ["kv/draft-rollback-over-trim", "--set", "context=600", "--set", "stops=8"]
-QUICK = ["--backend", "synthetic", "--context", "200", "--stops", "1", "--max-new-tokens", "8"]
-ENDING_S = 300.0
-"""A process that should end by itself has so long: models may yet be loading, and slowly."""
+RUN_OPTIONS = ["--context", "600", "--stops", "12", "--max-new-tokens", "48", "--threads", "1"]
+CELL_OPTIONS = ["--context", "400", "--stops", "6", "--max-new-tokens", "32", "--threads", "1"]
+"""Each takes some seconds once the models are loaded."""
+SYNTHETIC_RUN_OPTIONS = ["--backend", "synthetic", "--stops", "40", "--max-new-tokens", "128"]
+SYNTHETIC_CELL_OPTIONS = ["--backend", "synthetic", "--stops", "10", "--max-new-tokens", "64"]
+DRILL_ARGUMENTS = ["kv/draft-rollback-over-trim", "--set", "context=600", "--set", "stops=8"]
+QUICK_OPTIONS = [
+    "--backend",
+    "synthetic",
+    "--context",
+    "200",
+    "--stops",
+    "1",
+    "--max-new-tokens",
+    "8",
+]
+MAX_ENDING_S = 300.0
+"""Time for a process to end by itself; its models may still be loading, and slowly."""
 CAPTURE, SWEEP = "run.jsonl", "sweep"
 KEPT = {CAPTURE, f"{CAPTURE}.log", SWEEP}
 """What a trial may leave in its folder: the capture, its dashboard's log, a sweep's folder."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of a trial."""
+    """The outcome of a trial."""
 
     kind: str
     number: int
     recording: bool
-    """Whether its time counts from the first line it recorded, and not from its start."""
+    """Whether `at_s` counts from the first recorded line, and not from the start."""
     at_s: float
-    """When it was killed, counted so."""
+    """When it was killed."""
     left: str
-    """`nothing`, `no line`, or the state of the capture; of a sweep how many runs were complete."""
+    """`nothing`, `no line`, or the capture's state; for a sweep the number of complete runs."""
     torn: bool
     problems: list[str]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One run to be killed, in a folder of its own."""
+    """A run to be killed, in a folder of its own."""
 
     kind: str
     number: int
     recording: bool
-    """Whether `at_s` counts from the first line recorded, and not from the start."""
+    """Whether `at_s` counts from the first recorded line, and not from the start."""
     at_s: float
     room: Path
     made_up: bool
-    """Whether its rounds come from tables of numbers, and no model is loaded."""
+    """Whether its rounds are synthetic, so that no model is loaded."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of run: how it is typed, and what is killed of it."""
+    """A kind of run: its command, and which of its processes are killed."""
 
     typed: Callable[[bool], list[str]]
-    """Whether it is made up -> its arguments, but for `-o`."""
+    """`made_up` -> its arguments without `-o`."""
     again: list[str]
-    """A quick run of the same kind, but for `-o`."""
+    """Arguments of a quick run of the same kind, without `-o`."""
     place: str = CAPTURE
     terminal: bool = False
     """Whether it is started on a terminal, and so shows its dashboard."""
@@ -80,41 +89,41 @@ class Kind:
     """`recorder` or `dashboard`: the process that is not killed."""
 
 
-def _run(made_up: bool) -> list[str]:  # noqa: FBT001 - one question
-    return ["run", *(MADE_UP if made_up else SMALL)]
+def _run_arguments(made_up: bool) -> list[str]:  # noqa: FBT001 - one question
+    return ["run", *(SYNTHETIC_RUN_OPTIONS if made_up else RUN_OPTIONS)]
 
 
-def _swept(made_up: bool) -> list[str]:  # noqa: FBT001
-    cell = MADE_UP_CELL if made_up else SMALL_CELL
+def _sweep_arguments(made_up: bool) -> list[str]:  # noqa: FBT001
+    cell = SYNTHETIC_CELL_OPTIONS if made_up else CELL_OPTIONS
     return ["run", *cell, "--no-tui", "--sweep", "depth=1,3", "--repeats", "2"]
 
 
-def _drilled(made_up: bool) -> list[str]:  # noqa: FBT001
-    return ["drill", *(["draft-state"] if made_up else DRILL)]
+def _drill_arguments(made_up: bool) -> list[str]:  # noqa: FBT001
+    return ["drill", *(["draft-state"] if made_up else DRILL_ARGUMENTS)]
 
 
-ONCE_MORE = ["run", "--no-tui", *QUICK]
+ONCE_MORE = ["run", "--no-tui", *QUICK_OPTIONS]
 KINDS = {
-    "run": Kind(lambda made_up: [*_run(made_up), "--no-tui"], ONCE_MORE),
-    "sweep": Kind(_swept, [*ONCE_MORE, "--sweep", "depth=1,2"], SWEEP),
-    "drill": Kind(_drilled, ["drill", "none", "--set", "stops=1"]),
-    "dashboard alone": Kind(_run, ONCE_MORE, terminal=True, spared="recorder"),
-    "recorder alone": Kind(_run, ONCE_MORE, terminal=True, spared="dashboard"),
+    "run": Kind(lambda made_up: [*_run_arguments(made_up), "--no-tui"], ONCE_MORE),
+    "sweep": Kind(_sweep_arguments, [*ONCE_MORE, "--sweep", "depth=1,2"], SWEEP),
+    "drill": Kind(_drill_arguments, ["drill", "none", "--set", "stops=1"]),
+    "dashboard alone": Kind(_run_arguments, ONCE_MORE, terminal=True, spared="recorder"),
+    "recorder alone": Kind(_run_arguments, ONCE_MORE, terminal=True, spared="dashboard"),
 }
 
 
-def durations_s(name: str, room: Path, *, made_up: bool) -> tuple[float, float]:
-    """Return how long an undisturbed run of the kind takes, in seconds: in all, and recording."""
+def measure_durations_s(name: str, room: Path, *, made_up: bool) -> tuple[float, float]:
+    """Return the seconds that an undisturbed run of the kind takes: in all, and recording."""
     room.mkdir()
     kind, started = KINDS[name], time.monotonic()
-    with _started(kind, room, made_up=made_up) as run:
-        _wait_until(lambda: _recording(room / kind.place), ENDING_S)
+    with _start(kind, room, made_up=made_up) as run:
+        _wait_until(lambda: _is_recording(room / kind.place), MAX_ENDING_S)
         began = time.monotonic()
         if kind.terminal:
-            _wait_until(lambda: _ended(room / CAPTURE), ENDING_S)
+            _wait_until(lambda: _has_ended(room / CAPTURE), MAX_ENDING_S)
             ended = time.monotonic()
             run.leave()
-        code = run.process.wait(ENDING_S)
+        code = run.process.wait(MAX_ENDING_S)
     if code not in ({0, INTERRUPTED} if kind.terminal else {0}):
         title = f"{name} ended with {code} before anything was killed"
         raise SpecprofError(title, plain(run.said[-500:]))
@@ -124,34 +133,36 @@ def durations_s(name: str, room: Path, *, made_up: bool) -> tuple[float, float]:
 
 
 def play(trial: Trial) -> Outcome:
-    """Start, kill, look, and go on."""
+    """Start a run, kill it, check its files and use them again."""
     trial.room.mkdir()
     kind, problems = KINDS[trial.kind], Problems()
-    with _started(kind, trial.room, made_up=trial.made_up) as run:
+    with _start(kind, trial.room, made_up=trial.made_up) as run:
         if trial.recording:
-            _wait_until(lambda: _recording(trial.room / kind.place), ENDING_S)
+            _wait_until(lambda: _is_recording(trial.room / kind.place), MAX_ENDING_S)
         with contextlib.suppress(subprocess.TimeoutExpired):
             run.process.wait(trial.at_s)
         run.kill(kind.spared, problems)
     if "Traceback" in run.said:
         problems.add("a traceback", run.said[-2_000:])
     names = {each.name for each in trial.room.iterdir()} - {TEMPORARY}
-    problems.add_unless(names <= KEPT, f"the folder holds {sorted(names - KEPT)}")
+    problems.require(names <= KEPT, f"the folder holds {sorted(names - KEPT)}")
     place = trial.room / kind.place
     if kind.place == SWEEP:
-        left, torn = sweep_left(place, kind.again, problems), False
+        left, torn = check_sweep(place, kind.again, problems), False
     else:
         closed = kind.spared == "recorder"
-        left, torn = capture_left(place, kind.again, problems, closed=closed)
-    return Outcome(trial.kind, trial.number, trial.recording, trial.at_s, left, torn, problems.told)
+        left, torn = check_capture(place, kind.again, problems, closed=closed)
+    return Outcome(
+        trial.kind, trial.number, trial.recording, trial.at_s, left, torn, problems.found
+    )
 
 
 TEMPORARY = "temporary"
-"""The folder for its processes' temporary files: what is killed can't remove them."""
+"""The folder for its processes' temporary files, which a killed process can't remove."""
 
 
-class Started:
-    """A run that was started, with all it says."""
+class StartedRun:
+    """A run that was started, with its output."""
 
     def __init__(
         self, process: "subprocess.Popen[bytes]", terminal: int | None, capture: Path
@@ -169,9 +180,9 @@ class Started:
         return self._said.decode("utf-8", "replace")
 
     def kill(self, spared: str | None, problems: Problems) -> None:
-        """Kill it at once: all its processes, or only one, and wait for the end of the other."""
-        if spared == "dashboard":  # there may be no recorder yet, or none any more
-            _wait_until(lambda: len(self._family()) != 1 or _ended(self._capture), ENDING_S)
+        """Kill all its processes; or spare one, and wait for its end."""
+        if spared == "dashboard":  # the recorder may not have started yet, or have ended
+            _wait_until(lambda: len(self._family()) != 1 or _has_ended(self._capture), MAX_ENDING_S)
         family = self._family()
         if spared is None:
             for each in family:
@@ -185,8 +196,8 @@ class Started:
                     each.kill()
             self.leave()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(ENDING_S)
-        _, alive = psutil.wait_procs(family, ENDING_S)
+            self.process.wait(MAX_ENDING_S)
+        _, alive = psutil.wait_procs(family, MAX_ENDING_S)
         for each in alive:
             with contextlib.suppress(psutil.NoSuchProcess):
                 problems.add("a process did not end", " ".join(each.cmdline()[:6]))
@@ -194,14 +205,14 @@ class Started:
 
     def leave(self) -> None:
         """Press q until the dashboard has closed."""
-        ends = time.monotonic() + ENDING_S
+        ends = time.monotonic() + MAX_ENDING_S
         while self.process.poll() is None and time.monotonic() < ends:
             with contextlib.suppress(OSError):
                 os.write(self._terminal or 0, b"q")
             time.sleep(0.3)
 
     def close(self) -> None:
-        """End what is left of it."""
+        """Kill its remaining processes and close its files."""
         for each in self._family():
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.kill()
@@ -233,14 +244,14 @@ class Started:
 
 
 @contextlib.contextmanager
-def _started(kind: Kind, room: Path, *, made_up: bool) -> Iterator[Started]:
+def _start(kind: Kind, room: Path, *, made_up: bool) -> Iterator[StartedRun]:
     (room / TEMPORARY).mkdir()
     changed = {"TMPDIR": str(room / TEMPORARY), "TERM": "xterm-256color", "HF_HUB_OFFLINE": "1"}
     ours, theirs = pty.openpty() if kind.terminal else (None, subprocess.DEVNULL)
     process = subprocess.Popen(  # noqa: S603 - our own command
         [*COMMAND, *kind.typed(made_up), "-o", kind.place],
         cwd=room,
-        env=environment(**changed),
+        env=make_environment(**changed),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs if kind.terminal else subprocess.PIPE,
@@ -248,20 +259,20 @@ def _started(kind: Kind, room: Path, *, made_up: bool) -> Iterator[Started]:
     )
     if kind.terminal:
         os.close(theirs)
-    run = Started(process, ours, room / CAPTURE)
+    run = StartedRun(process, ours, room / CAPTURE)
     try:
         yield run
     finally:
         run.close()
 
 
-def _recording(place: Path) -> bool:
-    """Return whether a whole line stands in the capture, or in one of the folder's."""
+def _is_recording(place: Path) -> bool:
+    """Return whether the capture, or a capture in the folder, holds a whole line."""
     captures = place.glob("*.jsonl") if place.is_dir() else [place]
     return any(each.is_file() and b"\n" in each.read_bytes() for each in captures)
 
 
-def _ended(path: Path) -> bool:
+def _has_ended(path: Path) -> bool:
     return path.is_file() and b'{"event":"end"' in path.read_bytes()
 
 

@@ -1,6 +1,6 @@
 """Odd configurations."""
 
-from odd.recipes import HUGE, Absent, Odd, config, other_kind, own_code, rope
+from odd.recipes import HUGE, Absent, Odd, ask_own_code, config, other_kind, rope
 
 SIZES = [
     Odd(f"{field} {value!r}", config(**{field: value}), runs)
@@ -84,7 +84,7 @@ KINDS = [
     Odd("kind llava", other_kind("llava")),
     Odd("kind jamba", other_kind("jamba", hidden_size=32, num_hidden_layers=8)),
     Odd("kind qwen3_next", other_kind("qwen3_next", hidden_size=32, num_hidden_layers=4)),
-    Odd("own code", own_code),
+    Odd("own code", ask_own_code),
     Odd("own code of a known kind", config(auto_map={"AutoConfig": "x.Y"}), runs=True),
     Odd("own code abroad", config(model_type="own", auto_map={"AutoConfig": "org/name--x.Y"})),
     Odd("auto_map number", config(auto_map=5)),
@@ -145,8 +145,8 @@ NUMBERS = [
     ]
 ]
 ROPES = [
-    Odd(f"rope {told!r}", rope(**told), runs)
-    for told, runs in [
+    Odd(f"rope {parameters!r}", rope(**parameters), runs)
+    for parameters, runs in [
         ({"rope_type": "nosuch"}, False),
         ({"rope_type": 3}, False),
         ({"rope_type": "linear", "factor": 0.0}, False),

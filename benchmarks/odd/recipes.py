@@ -1,4 +1,4 @@
-"""A tiny healthy model folder, and recipes that do something to a copy of it."""
+"""A tiny healthy model folder, and recipes that change a copy of it."""
 
 import json
 import os
@@ -33,19 +33,19 @@ Recipe = Callable[[Path], object]
 
 
 class Absent:
-    """In the place of a value: the key is taken away."""
+    """A value that stands for the removal of its key."""
 
 
 @dataclass(frozen=True)
 class Odd:
-    """A recipe, and whether a run with what it leaves behind may end well."""
+    """A recipe, and whether a run on its folder may end well."""
 
     name: str
     make: Recipe
     runs: bool = False
 
 
-def healthy(folder: Path, seed: int = 0, kind: str = "llama", **changed: object) -> Path:
+def write_healthy(folder: Path, seed: int = 0, kind: str = "llama", **changed: object) -> Path:
     """Write a tiny model with a tokenizer of its own."""
     torch.manual_seed(seed)
     made = AutoModelForCausalLM.from_config(CONFIG_MAPPING[kind](**(SHAPE | changed)))
@@ -59,10 +59,10 @@ def healthy(folder: Path, seed: int = 0, kind: str = "llama", **changed: object)
 
 def config(**changed: object) -> Recipe:
     """Return a recipe that changes keys of config.json."""
-    return written("config.json", **changed)
+    return json_keys("config.json", **changed)
 
 
-def written(file: str, **changed: object) -> Recipe:
+def json_keys(file: str, **changed: object) -> Recipe:
     """Return a recipe that changes keys of a JSON file of the folder."""
 
     def make(folder: Path) -> None:
@@ -80,18 +80,18 @@ def rope(**parameters: object) -> Recipe:
     return config(rope_parameters={"rope_type": "default", "rope_theta": 10_000.0} | parameters)
 
 
-def replaced(file: str, content: bytes) -> Recipe:
-    """Return a recipe that writes a file's bytes anew."""
+def file_bytes(file: str, content: bytes) -> Recipe:
+    """Return a recipe that replaces a file's bytes."""
     return lambda folder: (folder / file).write_bytes(content)
 
 
-def gone(*files: str) -> Recipe:
-    """Return a recipe that takes files away."""
+def remove(*files: str) -> Recipe:
+    """Return a recipe that removes files."""
     return lambda folder: [(folder / file).unlink(missing_ok=True) for file in files]
 
 
 def fifo(file: str) -> Recipe:
-    """Return a recipe that puts a pipe nobody writes in a file's place."""
+    """Return a recipe that replaces a file by a pipe that no process writes to."""
 
     def make(folder: Path) -> None:
         (folder / file).unlink(missing_ok=True)
@@ -101,7 +101,7 @@ def fifo(file: str) -> Recipe:
 
 
 def directory(file: str) -> Recipe:
-    """Return a recipe that puts a folder in a file's place."""
+    """Return a recipe that replaces a file by a folder."""
 
     def make(folder: Path) -> None:
         (folder / file).unlink(missing_ok=True)
@@ -111,12 +111,12 @@ def directory(file: str) -> Recipe:
 
 
 def sparse(file: str, size: int) -> Recipe:
-    """Return a recipe that makes a file long, of nothing."""
+    """Return a recipe that extends a file to `size` bytes without writing them."""
     return lambda folder: os.truncate(folder / file, size)
 
 
-def linked(file: str, goal: str) -> Recipe:
-    """Return a recipe that makes a file a link."""
+def link(file: str, goal: str) -> Recipe:
+    """Return a recipe that replaces a file by a link."""
 
     def make(folder: Path) -> None:
         (folder / file).unlink(missing_ok=True)
@@ -126,7 +126,7 @@ def linked(file: str, goal: str) -> Recipe:
 
 
 def weights(change: Callable[[dict[str, torch.Tensor]], object]) -> Recipe:
-    """Return a recipe that changes the tensors and keeps the file whole."""
+    """Return a recipe that changes the tensors; the file stays valid."""
 
     def make(folder: Path) -> None:
         kept = load_file(folder / "model.safetensors")
@@ -137,22 +137,22 @@ def weights(change: Callable[[dict[str, torch.Tensor]], object]) -> Recipe:
 
 
 def header(change: Callable[[dict[str, Any]], object]) -> Recipe:
-    """Return a recipe that changes what the header of the weights says of them."""
+    """Return a recipe that changes the header of the weights' file."""
 
     def make(folder: Path) -> None:
         path = folder / "model.safetensors"
         data = path.read_bytes()
         (size,) = struct.unpack("<Q", data[:8])
-        said = json.loads(data[8 : 8 + size])
-        change(said)
-        told = json.dumps(said).encode()
-        path.write_bytes(struct.pack("<Q", len(told)) + told + data[8 + size :])
+        content = json.loads(data[8 : 8 + size])
+        change(content)
+        changed = json.dumps(content).encode()
+        path.write_bytes(struct.pack("<Q", len(changed)) + changed + data[8 + size :])
 
     return make
 
 
 def cut(share: float) -> Recipe:
-    """Return a recipe that keeps only the first share of the weights' file."""
+    """Return a recipe that keeps only the first `share` of the weights' file."""
 
     def make(folder: Path) -> None:
         path = folder / "model.safetensors"
@@ -161,7 +161,7 @@ def cut(share: float) -> Recipe:
     return make
 
 
-def sharded(**said: str) -> Recipe:
+def shards(**said: str) -> Recipe:
     """Return a recipe that splits the weights in two; `said` replaces file names of the index."""
 
     def make(folder: Path) -> None:
@@ -172,19 +172,19 @@ def sharded(**said: str) -> Recipe:
             file = f"model-{number:05d}-of-00002.safetensors"
             save_file({name: whole[name] for name in part}, folder / file, {"format": "pt"})
             index |= dict.fromkeys(part, said.get(f"file_{number}", file))
-        told = {"metadata": {"total_size": 1}, "weight_map": index}
-        (folder / "model.safetensors.index.json").write_text(json.dumps(told))
+        content = {"metadata": {"total_size": 1}, "weight_map": index}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(content))
 
     return make
 
 
-def both(*recipes: Recipe) -> Recipe:
-    """Return a recipe that follows several."""
+def all_of(*recipes: Recipe) -> Recipe:
+    """Return a recipe that follows several recipes in turn."""
     return lambda folder: [each(folder) for each in recipes]
 
 
-def head(folder: Path) -> None:
-    """Make it an EAGLE head: one layer, and what joins it to a target."""
+def make_head(folder: Path) -> None:
+    """Turn the model into an EAGLE head: one layer, and the matrices that join it to a target."""
     kept = load_file(folder / "model.safetensors")
     layer = {
         key.removeprefix("model."): value
@@ -196,15 +196,15 @@ def head(folder: Path) -> None:
     config(num_hidden_layers=1)(folder)
 
 
-def own_code(folder: Path) -> None:
-    """Make it ask for code of its own, which leaves a trace if it runs."""
+def ask_own_code(folder: Path) -> None:
+    """Make the model ask for code of its own, which leaves a trace if it runs."""
     trace = "from pathlib import Path\nPath(__file__).with_name('RAN').touch()\n"
     (folder / "configuration_own.py").write_text(trace)
     config(model_type="own", auto_map={"AutoConfig": "configuration_own.Own"})(folder)
 
 
 def other_kind(kind: str, **changed: object) -> Recipe:
-    """Return a recipe that leaves the configuration of another kind of model."""
+    """Return a recipe that writes the configuration of another kind of model."""
 
     def make(folder: Path) -> None:
         kept = json.loads(CONFIG_MAPPING[kind](**changed).to_json_string(use_diff=False))

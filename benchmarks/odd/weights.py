@@ -9,19 +9,19 @@ import torch
 from odd.recipes import (
     Odd,
     Recipe,
-    both,
+    all_of,
     cut,
     directory,
     fifo,
-    gone,
-    head,
+    file_bytes,
     header,
-    linked,
-    replaced,
-    sharded,
+    json_keys,
+    link,
+    make_head,
+    remove,
+    shards,
     sparse,
     weights,
-    written,
 )
 
 
@@ -33,23 +33,23 @@ QUERY = "model.layers.0.self_attn.q_proj.weight"
 EMBEDDING = "model.embed_tokens.weight"
 
 WEIGHTS = [
-    Odd("weights absent", gone("model.safetensors")),
-    Odd("weights empty", replaced("model.safetensors", b"")),
-    Odd("weights 7 bytes", replaced("model.safetensors", b"1234567")),
+    Odd("weights absent", remove("model.safetensors")),
+    Odd("weights empty", file_bytes("model.safetensors", b"")),
+    Odd("weights 7 bytes", file_bytes("model.safetensors", b"1234567")),
     Odd("weights half", cut(0.5)),
     Odd("weights short by little", cut(0.999)),
     Odd("weights header cut", cut(0.001)),
     Odd("weights fifo", fifo("model.safetensors")),
     Odd("weights directory", directory("model.safetensors")),
-    Odd("weights zero device", linked("model.safetensors", "/dev/zero")),
+    Odd("weights zero device", link("model.safetensors", "/dev/zero")),
     Odd("weights grown", sparse("model.safetensors", 2**33)),
-    Odd("header 2^60", replaced("model.safetensors", struct.pack("<Q", 2**60) + b"{}")),
-    Odd("header 2^64-1", replaced("model.safetensors", struct.pack("<Q", 2**64 - 1) + b"{}")),
-    Odd("header 90 MB", replaced("model.safetensors", struct.pack("<Q", 90 * 2**20) + b"{}")),
-    Odd("header no JSON", replaced("model.safetensors", struct.pack("<Q", 8) + b"notjson!")),
-    Odd("header deep", replaced("model.safetensors", struct.pack("<Q", 20_000) + b"[" * 20_000)),
-    Odd("header list", replaced("model.safetensors", struct.pack("<Q", 2) + b"[]")),
-    Odd("header of nothing", replaced("model.safetensors", struct.pack("<Q", 2) + b"{}")),
+    Odd("header 2^60", file_bytes("model.safetensors", struct.pack("<Q", 2**60) + b"{}")),
+    Odd("header 2^64-1", file_bytes("model.safetensors", struct.pack("<Q", 2**64 - 1) + b"{}")),
+    Odd("header 90 MB", file_bytes("model.safetensors", struct.pack("<Q", 90 * 2**20) + b"{}")),
+    Odd("header no JSON", file_bytes("model.safetensors", struct.pack("<Q", 8) + b"notjson!")),
+    Odd("header deep", file_bytes("model.safetensors", struct.pack("<Q", 20_000) + b"[" * 20_000)),
+    Odd("header list", file_bytes("model.safetensors", struct.pack("<Q", 2) + b"[]")),
+    Odd("header of nothing", file_bytes("model.safetensors", struct.pack("<Q", 2) + b"{}")),
     Odd("offsets overlap", header(lambda said: said[QUERY].update(said[EMBEDDING]))),
     Odd("offsets beyond", header(lambda said: said[QUERY].update(data_offsets=[0, 2**50]))),
     Odd("offsets backwards", header(lambda said: said[QUERY].update(data_offsets=[100, 0]))),
@@ -89,44 +89,53 @@ WEIGHTS = [
         "names of another",
         weights(lambda kept: [kept.update({f"x.{n}": kept.pop(n)}) for n in list(kept)]),
     ),
-    Odd("shards", sharded(), runs=True),
-    Odd("shards missing", both(sharded(), gone("model-00001-of-00002.safetensors"))),
-    Odd("shards elsewhere", sharded(file_1="nosuch.safetensors")),
-    Odd("shards outside", both(sharded(file_1="../draft/model.safetensors"))),
-    Odd("shards absolute", sharded(file_2="/etc/passwd")),
-    Odd("shards pickled", sharded(file_1="pytorch_model.bin")),
-    Odd("shard fifo", both(sharded(), fifo("model-00002-of-00002.safetensors"))),
-    Odd("index broken", both(sharded(), replaced("model.safetensors.index.json", b"{"))),
-    Odd("index list", both(sharded(), replaced("model.safetensors.index.json", b"[]"))),
-    Odd("index no map", both(sharded(), replaced("model.safetensors.index.json", b"{}"))),
+    Odd("shards", shards(), runs=True),
+    Odd("shards missing", all_of(shards(), remove("model-00001-of-00002.safetensors"))),
+    Odd("shards elsewhere", shards(file_1="nosuch.safetensors")),
+    Odd("shards outside", all_of(shards(file_1="../draft/model.safetensors"))),
+    Odd("shards absolute", shards(file_2="/etc/passwd")),
+    Odd("shards pickled", shards(file_1="pytorch_model.bin")),
+    Odd("shard fifo", all_of(shards(), fifo("model-00002-of-00002.safetensors"))),
+    Odd("index broken", all_of(shards(), file_bytes("model.safetensors.index.json", b"{"))),
+    Odd("index list", all_of(shards(), file_bytes("model.safetensors.index.json", b"[]"))),
+    Odd("index no map", all_of(shards(), file_bytes("model.safetensors.index.json", b"{}"))),
     Odd(
         "index map odd",
-        both(sharded(), written("model.safetensors.index.json", weight_map={QUERY: 3})),
+        all_of(shards(), json_keys("model.safetensors.index.json", weight_map={QUERY: 3})),
     ),
-    Odd("index metadata odd", both(sharded(), written("model.safetensors.index.json", metadata=3))),
-    Odd("index fifo", both(sharded(), fifo("model.safetensors.index.json"))),
+    Odd(
+        "index metadata odd",
+        all_of(shards(), json_keys("model.safetensors.index.json", metadata=3)),
+    ),
+    Odd("index fifo", all_of(shards(), fifo("model.safetensors.index.json"))),
     Odd(
         "pickled only",
-        both(
-            gone("model.safetensors"), lambda folder: torch.save({}, folder / "pytorch_model.bin")
+        all_of(
+            remove("model.safetensors"), lambda folder: torch.save({}, folder / "pytorch_model.bin")
         ),
     ),
-    Odd("GGUF only", both(gone("model.safetensors"), replaced("model.gguf", b"GGUF\x03\0\0\0"))),
-    Odd("GGUF alone", both(gone("model.safetensors", "config.json"), replaced("m.gguf", b"GGUF"))),
+    Odd(
+        "GGUF only",
+        all_of(remove("model.safetensors"), file_bytes("model.gguf", b"GGUF\x03\0\0\0")),
+    ),
+    Odd(
+        "GGUF alone",
+        all_of(remove("model.safetensors", "config.json"), file_bytes("m.gguf", b"GGUF")),
+    ),
     Odd(
         "adapter",
-        both(
-            gone("model.safetensors", "config.json"),
-            replaced("adapter_config.json", b'{"base_model_name_or_path": "org/base"}'),
+        all_of(
+            remove("model.safetensors", "config.json"),
+            file_bytes("adapter_config.json", b'{"base_model_name_or_path": "org/base"}'),
         ),
     ),
     Odd(
         "adapter beside",
-        replaced(
+        file_bytes(
             "adapter_config.json", b'{"base_model_name_or_path": "org/base", "peft_type": "LORA"}'
         ),
     ),
     Odd("adapter fifo", fifo("adapter_config.json")),
-    Odd("head as a model", head),
+    Odd("head as a model", make_head),
     Odd("folder empty", lambda folder: [shutil.rmtree(folder), folder.mkdir()]),
 ]

@@ -1,12 +1,12 @@
-"""The least a forward pass must do: bytes it must read, and operations of its matrix products.
+"""The least work of a forward pass: the bytes it must read, and the flops of its matrix products.
 
-Counted from the weights and the rows attention may see, whatever an implementation copies, masks or
-computes beside it: norms, activations, rotations and softmax are not in it.
+It is counted from the weights and the rows that attention may see. It leaves out what an
+implementation copies, masks or computes besides: norms, activations, rotations and softmax.
 """
 
 from dataclasses import dataclass
 
-from on_gpu.passes import bytes_read
+from on_gpu.passes import count_bytes_read
 
 from specprof.engine.flat import read
 from specprof.engine.flat.parts import Block
@@ -15,13 +15,13 @@ from specprof.engine.stores.window import Window
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """What one pass, or several, can't do without."""
+class LeastWork:
+    """The work that one pass, or several, can't avoid."""
 
     weight_bytes: int
-    """Every weight it multiplies by, once a pass."""
+    """Every weight that it multiplies by, once a pass."""
     row_bytes: int
-    """Stored keys and values attention sees, once a pass however many tokens look at them."""
+    """Stored keys and values that attention sees, once a pass for all tokens."""
     weight_flops: int
     """2 x numbers of the weights, for every token fed."""
     attention_flops: int
@@ -29,16 +29,16 @@ class Due:
 
     @property
     def read_bytes(self) -> int:
-        """All it reads."""
+        """All bytes it reads."""
         return self.weight_bytes + self.row_bytes
 
     @property
     def flops(self) -> int:
-        """All it multiplies and adds."""
+        """All its multiplications and additions."""
         return self.weight_flops + self.attention_flops
 
-    def __add__(self, other: "Due") -> "Due":
-        return Due(
+    def __add__(self, other: "LeastWork") -> "LeastWork":
+        return LeastWork(
             self.weight_bytes + other.weight_bytes,
             self.row_bytes + other.row_bytes,
             self.weight_flops + other.weight_flops,
@@ -46,11 +46,11 @@ class Due:
         )
 
 
-def due(loaded: Loaded, length: int, width: int, window: Window | None = None) -> Due:
-    """Return what a pass over `width` tokens must do that follow `length` stored ones.
+def least_work(loaded: Loaded, length: int, width: int, window: Window | None = None) -> LeastWork:
+    """Return the least work of a pass over `width` tokens that follow `length` stored tokens.
 
-    `window` is a streaming cache's; None: every row is seen. Raises UsageError for a model that the
-    flat path doesn't know: what it multiplies by is not known either.
+    `window` is a streaming cache's; with None every row is seen. Raises UsageError for a model that
+    the flat path doesn't know, because its matrices are not known either.
     """
     parts = read.parts(loaded.model)
     multiplied = [parts.head.weight.numel()]
@@ -63,20 +63,20 @@ def due(loaded: Loaded, length: int, width: int, window: Window | None = None) -
             block.out_of_mlp,
         )
         multiplied += [each.weight.numel() for each in projections]
-        heads, stored = block.heads, seen(block, length, window) - 1
+        heads, stored = block.heads, count_seen_rows(block, length, window) - 1
         row = 2 * heads.keys * heads.size * parts.head.weight.element_size()
-        rows += stored * row  # those that follow see no stored row the first one doesn't
-        looks = sum(seen(block, length + each, window) for each in range(width))
+        rows += stored * row  # later tokens see no stored row that the first doesn't
+        looks = sum(count_seen_rows(block, length + each, window) for each in range(width))
         flops += 4 * heads.queries * heads.size * looks
-    return Due(
-        weight_bytes=bytes_read(loaded, 0),
+    return LeastWork(
+        weight_bytes=count_bytes_read(loaded, 0),
         row_bytes=rows,
         weight_flops=2 * sum(multiplied) * width,
         attention_flops=flops,
     )
 
 
-def seen(block: Block, position: int, window: Window | None) -> int:
-    """Return how many rows the token at `position` sees in one layer, its own included."""
+def count_seen_rows(block: Block, position: int, window: Window | None) -> int:
+    """Return the number of rows that the token at `position` sees in a layer, its own included."""
     kept = position + 1 - (window.evicted(position) if window else 0)
     return kept if block.heads.window is None else min(kept, block.heads.window)

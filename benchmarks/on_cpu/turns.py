@@ -1,7 +1,7 @@
-"""Who takes turns: rounds of passes, their attention alone, and what the machine can do at most.
+"""What is timed in turns: rounds of passes, their attention alone, and the machine's limits.
 
-Each is a call that returns nanoseconds of a few parts. All take part in one mirrored order, A B C C
-B A, so that what drifts falls on all alike; the next begins with B.
+Each is a call that returns nanoseconds of a few parts. All are played in one mirrored order,
+A B C C B A, so that drift affects all equally; the next repetition begins with B.
 """
 
 import time
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from on_cpu.due import Due
+from on_cpu.due import LeastWork
 from torch.nn.functional import scaled_dot_product_attention
 
 from specprof.engine.decoder import CausalModel
@@ -20,14 +20,14 @@ from specprof.engine.replay.model import ReplayedModel
 
 Floats = NDArray[np.float64]
 Play = Callable[[], Sequence[float]]
-"""Does its work once; returns the nanoseconds of each of its parts."""
+"""Does its work once, and returns the nanoseconds of each of its parts."""
 PASSES = ("draft step", "verify pass", "round")
-"""One draft token's pass, the target's over K + 1 tokens, and K of the first with one of these."""
+"""The draft's pass over one token, the target's over K + 1, and K of the first with one second."""
 now = time.perf_counter_ns
 
 
-def parted(depth: int, step: Callable[[], object], verify: Callable[[], object]) -> list[float]:
-    """Do a round's work in its order; return nanoseconds of a draft step, of verify and of all."""
+def time_parts(depth: int, step: Callable[[], object], verify: Callable[[], object]) -> list[float]:
+    """Do a round's work in order; return nanoseconds of a draft step, of verify and of all."""
     begun = now()
     for _ in range(depth):
         step()
@@ -39,7 +39,7 @@ def parted(depth: int, step: Callable[[], object], verify: Callable[[], object])
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """A round's passes, from where two decoders stand and back there again."""
+    """A round's passes by two decoders, which are rolled back afterwards."""
 
     draft: CausalModel
     target: CausalModel
@@ -52,14 +52,14 @@ class Round:
             if isinstance(decoder, ReplayedModel):
                 decoder.ready(widths)
         lengths = self.draft.length, self.target.length
-        took = parted(self.depth, lambda: self.draft.feed(one), lambda: self.target.feed(many))
+        took = time_parts(self.depth, lambda: self.draft.feed(one), lambda: self.target.feed(many))
         self.draft.rollback(lengths[0])
         self.target.rollback(lengths[1])
         return took
 
 
 class Attention:
-    """The attention of a round alone: torch's kernel over the decoders' own stored rows."""
+    """A round's attention alone: torch's kernel over the decoders' own stored rows."""
 
     def __init__(
         self,
@@ -67,18 +67,20 @@ class Attention:
         target: tuple[CausalModel, Heads, int],
         depth: int,
     ) -> None:
-        """Take of each model a decoder that has been fed, its heads, and the rows a token sees."""
+        """Take for each model a fed decoder, its heads, and the number of rows a token sees."""
         self.depth = depth
-        self.draft = _attending(*draft, width=1)
-        self.target = _attending(*target, width=depth + 1)
+        self.draft = _make_attention(*draft, width=1)
+        self.target = _make_attention(*target, width=depth + 1)
 
     def __call__(self) -> list[float]:
-        """Return nanoseconds of what attention takes of `PASSES`."""
-        return parted(self.depth, self.draft, self.target)
+        """Return nanoseconds of attention in `PASSES`."""
+        return time_parts(self.depth, self.draft, self.target)
 
 
-def _attending(decoder: CausalModel, heads: Heads, seen: int, *, width: int) -> Callable[[], None]:
-    """Return what attends in every layer from `width` tokens to the last `seen` rows."""
+def _make_attention(
+    decoder: CausalModel, heads: Heads, seen: int, *, width: int
+) -> Callable[[], None]:
+    """Return a call that attends in every layer from `width` tokens to the last `seen` rows."""
     store = decoder.store
     end = store.length - store.dropped + width
     rows = [
@@ -100,20 +102,20 @@ def _attending(decoder: CausalModel, heads: Heads, seen: int, *, width: int) -> 
 
 
 class Reading:
-    """Reads as many bytes as a round's passes must, in their order: a sum is a pure read."""
+    """Reads as many bytes as a round's passes must, in their order, by sums: pure reads."""
 
-    def __init__(self, draft: Due, target: Due, depth: int) -> None:
+    def __init__(self, draft: LeastWork, target: LeastWork, depth: int) -> None:
         self.depth = depth
         self.draft = torch.ones(draft.read_bytes // 4)
         self.target = torch.ones(target.read_bytes // 4)
 
     def __call__(self) -> list[float]:
-        """Return nanoseconds of `PASSES`, had they nothing to do but read."""
-        return parted(self.depth, self.draft.sum, self.target.sum)
+        """Return nanoseconds of reading the bytes of `PASSES`."""
+        return time_parts(self.depth, self.draft.sum, self.target.sum)
 
 
 class Machine:
-    """What the machine can do at most: read far and near, multiply, multiply as attention does."""
+    """The machine's limits: reads from memory and from caches, and two matrix products."""
 
     PARTS = (
         "far_bytes_per_s",
@@ -123,15 +125,15 @@ class Machine:
     )
 
     def __init__(self, near: int, heads: Heads, width: int, *, reduced: bool) -> None:
-        """Near is a read of so many bytes, as many as the target's weights."""
+        """Take in `near` the bytes of the read from caches: those of the target's weights."""
         self.far = torch.ones((2**22 if reduced else 2**28) // 4)
-        """No processor's caches hold it."""
+        """It is too large for a processor's caches."""
         self.near = torch.ones(near // 4)
         side = 128 if reduced else 1024
         self.square = torch.ones(side, side)
         self.queries = torch.ones(heads.queries, width, heads.size)
         self.keys = torch.ones(heads.queries, heads.size, 256)
-        """So few that they stay near: their product is bound by what is computed."""
+        """They are few enough to stay in the caches, so their product is bound by its flops."""
         self.amounts = np.array(
             [
                 self.far.nbytes,
@@ -152,23 +154,23 @@ class Machine:
         )
         took = []
         for each in work:
-            each()  # the caches hold what they can of it
+            each()  # to fill the caches
             begun = now()
             each()
             took.append(float(now() - begun))
         return took
 
 
-def turn(play: Play, takes: int) -> Floats:
-    """Return the medians [parts] of `takes` plays that follow one another; one before is lost."""
+def play_turn(play: Play, takes: int) -> Floats:
+    """Return the medians [parts] of `takes` plays in a row, after one that is not counted."""
     play()
     return np.median([play() for _ in range(takes)], axis=0)
 
 
-def repetition(plays: Sequence[Play], first: int, takes: int) -> list[Floats]:
-    """Let everybody play from number `first` on and back again; return each one's [2, parts]."""
+def play_repetition(plays: Sequence[Play], first: int, takes: int) -> list[Floats]:
+    """Play all in order from number `first` on, and back; return [2, parts] of each play."""
     order = [(first + each) % len(plays) for each in range(len(plays))]
-    told: list[list[Floats]] = [[] for _ in plays]
+    times: list[list[Floats]] = [[] for _ in plays]
     for number in order + order[::-1]:
-        told[number].append(turn(plays[number], takes))
-    return [np.stack(each) for each in told]
+        times[number].append(play_turn(plays[number], takes))
+    return [np.stack(each) for each in times]

@@ -1,8 +1,9 @@
-"""Every method in half precision against plain greedy decoding of the same dtype.
+"""Compare every method in half precision with plain greedy decoding in the same dtype.
 
-Rounding differs between a pass over one token and one over five, so half precision may settle a
-near tie the other way. Where tokens first part from plain decoding's, the two tokens' logits there
-tell a tie from a real difference; what comes after is another text and tells nothing.
+A pass over one token rounds otherwise than a pass over five, so half precision may settle a near
+tie the other way. At the first token that differs from plain decoding's, the two tokens' logits
+distinguish a tie from a real difference. The tokens after it belong to another text and show
+nothing.
 """
 
 import gc
@@ -36,51 +37,53 @@ Cell = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """What plain greedy decoding emits."""
+    """The tokens of plain greedy decoding."""
 
     tokens: list[int]
     logits: torch.Tensor
-    """[tokens, vocab] what each was chosen by."""
+    """[tokens, vocab] that each token was chosen from."""
 
-    def parting(self, tokens: Sequence[int]) -> int | None:
-        """Return the first place where other tokens are not these; None: nowhere."""
+    def find_parting(self, tokens: Sequence[int]) -> int | None:
+        """Return the first index at which `tokens` differ from these; None if they don't."""
         pairs = enumerate(zip(tokens, self.tokens, strict=True))
         return next((place for place, (one, other) in pairs if one != other), None)
 
     def gap(self, place: int, token: int) -> float:
-        """Return how far another token lies below the one chosen, in deviations of the logits."""
+        """Return the gap of a token's logit to the chosen one's, in the row's deviations."""
         row = self.logits[place]  # [vocab]
         return float((row[self.tokens[place]] - row[token]).abs() / row.std())
 
 
 @dataclass(slots=True)
 class Tally:
-    """What came of the cells of one dtype on one path."""
+    """The outcomes of the cells of one dtype on one path."""
 
     same: int = 0
     ties: dict[str, float] = field(default_factory=dict)
-    """Method -> how far the two tokens' logits lie apart; likewise `other`."""
+    """Method -> gap of the two tokens' logits, a near tie."""
     other: dict[str, float] = field(default_factory=dict)
+    """Method -> gap of the two tokens' logits, no tie."""
     refused: dict[str, str] = field(default_factory=dict)
-    """Method -> why; likewise `failed`."""
+    """Method -> reason."""
     failed: dict[str, str] = field(default_factory=dict)
+    """Method -> error."""
     replayed: int = 0
-    """Methods whose target replayed its short forwards, where trees and windows let it."""
+    """Methods whose target replayed its short forwards; trees and windows may not allow it."""
     unplayed: int = 0
-    """Methods there was no time for."""
+    """Methods that there was no time for."""
 
 
 def rows(ask: Ask) -> Iterator[Row]:
-    """Yield by dtype and path how many methods emit the same tokens, a near tie's, or others."""
-    cells = allowed(ask)
-    few = covering(cells)  # first, so that what there is no time for is the least of it
+    """Yield by dtype and path how many methods emit other tokens, replay, fail or meet a tie."""
+    cells = list_cells(ask)
+    few = choose_covering(cells)  # first, because time may run out for the rest
     cells = few if ask.reduced else few + [cell for cell in cells if cell not in few]
     both = list(itertools.product(PATHS, DTYPES))[:: ask.few(1, 3)]  # still every path and dtype
     for left, (path, dtype) in zip(range(len(both), 0, -1), both, strict=True):
         began = time.monotonic()
         share = replaced(ask, until=began + max(ask.left_s, 0.0) / left)
-        tally = _played(share, cells, path=path, dtype=dtype)
-        yield from _told(tally, f"{dtype}, {path}", time.monotonic() - began)
+        tally = _play_cells(share, cells, path=path, dtype=dtype)
+        yield from _tally_rows(tally, f"{dtype}, {path}", time.monotonic() - began)
         ask.kept[f"{dtype}, {path}"] = {
             "near_ties": tally.ties,
             "other_tokens": tally.other,
@@ -89,8 +92,8 @@ def rows(ask: Ask) -> Iterator[Row]:
         }
 
 
-def allowed(ask: Ask) -> list[Cell]:
-    """Return all combinations a run can have at temperature 0 that claim to be lossless."""
+def list_cells(ask: Ask) -> list[Cell]:
+    """Return all combinations that can run at temperature 0 and claim to be lossless."""
     known = {kind: list(registry.members(kind)) for kind in FIELDS}
     found = []
     for chosen in itertools.product(*known.values()):
@@ -102,8 +105,8 @@ def allowed(ask: Ask) -> list[Cell]:
     return found
 
 
-def covering(cells: Sequence[Cell]) -> list[Cell]:
-    """Return a few of the cells in which every member occurs that occurs in any."""
+def choose_covering(cells: Sequence[Cell]) -> list[Cell]:
+    """Return a few of the cells that together contain every member that any cell contains."""
     seen: set[tuple[str, str]] = set()
     kept = []
     for cell in cells:
@@ -127,10 +130,10 @@ def _settings(ask: Ask, cell: Cell, **given: object) -> Settings:
     return replace(fixed, **cell, **given)
 
 
-def _played(ask: Ask, cells: Sequence[Cell], *, path: str, dtype: str) -> Tally:
+def _play_cells(ask: Ask, cells: Sequence[Cell], *, path: str, dtype: str) -> Tally:
     tally, plain = Tally(), dict[str, Plain]()
     gc.collect()
-    gc.freeze()  # so that what a method leaves on the device can be given back at no cost
+    gc.freeze()  # so that the collection after each method is cheap
     for cell in cells:
         gc.collect()
         if ask.left_s < 0:
@@ -140,20 +143,20 @@ def _played(ask: Ask, cells: Sequence[Cell], *, path: str, dtype: str) -> Tally:
         try:
             settings = _settings(ask, cell, path=path, dtype=dtype)
             if cell["cache"] not in plain:
-                plain[cell["cache"]] = _plain(settings)
-            tokens, replayed = _tokens(settings)
+                plain[cell["cache"]] = _decode_plain(settings)
+            tokens, replayed = _decode(settings)
             tally.replayed += replayed
             _compare(tally, name, plain[cell["cache"]], tokens)
         except UsageError as trouble:
             tally.refused[name] = trouble.title
-        except Exception as trouble:  # noqa: BLE001 - what one meets must not cost the others
+        except Exception as trouble:  # noqa: BLE001 - an error in one method must not end the others
             why = trouble.title if isinstance(trouble, SpecprofError) else str(trouble)
             tally.failed[name] = f"{type(trouble).__name__}: {why}".partition("\n")[0]
     return tally
 
 
 def _compare(tally: Tally, name: str, plain: Plain, tokens: Sequence[int]) -> None:
-    place = plain.parting(tokens)
+    place = plain.find_parting(tokens)
     if place is None:
         tally.same += 1
         return
@@ -161,18 +164,18 @@ def _compare(tally: Tally, name: str, plain: Plain, tokens: Sequence[int]) -> No
     (tally.ties if gap <= COARSE else tally.other)[name] = gap
 
 
-def _plain(settings: Settings) -> Plain:
-    """Return plain greedy decoding over the same cache, by the same path, nothing replayed."""
+def _decode_plain(settings: Settings) -> Plain:
+    """Return plain greedy decoding over the same cache, by the same path, without replay."""
     bare = replace(settings, **PLAIN_SETTINGS, shape="chain", acceptance="auto", graphs="off")
     logits = list[torch.Tensor]()
-    tokens, _ = _tokens(bare, logits)
+    tokens, _ = _decode(bare, logits)
     return Plain(tokens, torch.cat(logits))
 
 
-def _tokens(settings: Settings, logits: list[torch.Tensor] | None = None) -> tuple[list[int], bool]:
-    """Return what a method emits after the text, and whether its target's forwards were replayed.
+def _decode(settings: Settings, logits: list[torch.Tensor] | None = None) -> tuple[list[int], bool]:
+    """Return a method's tokens after the text, and whether its target's forwards were replayed.
 
-    `logits` gathers each round's first row.
+    Each round's first row of logits is appended to `logits`.
     """
     run = wire(settings)
     committed = list(run.tokens[: settings.context])
@@ -186,7 +189,7 @@ def _tokens(settings: Settings, logits: list[torch.Tensor] | None = None) -> tup
     return committed[settings.context :], bool(replays(run.loop.target)[0])
 
 
-def _told(tally: Tally, name: str, seconds: float) -> Iterator[Row]:
+def _tally_rows(tally: Tally, name: str, seconds: float) -> Iterator[Row]:
     parted = [f"{each}: {gap:.2g} deviations apart" for each, gap in tally.other.items()]
     played = tally.same + len(tally.ties) + len(tally.other) + len(tally.failed)
     over = [f"{tally.unplayed} not played: the time was spent"] if tally.unplayed else []
@@ -204,7 +207,7 @@ def _told(tally: Tally, name: str, seconds: float) -> Iterator[Row]:
         figure=float(tally.replayed) if compared else None,
         unit=f"of {compared} methods",
         at_least=1.0,
-        note="held against plain decoding that replays none",
+        note="compared with plain decoding, which replays none",
     )
     yield Row(
         what=f"{name}: methods that failed",

@@ -1,8 +1,7 @@
-"""Which models: the pair that was asked about, and real shapes with random weights.
+"""The models to measure: the requested pair, and real shapes with random weights.
 
-A shape is a folder with a config.json and nothing else, made when it is asked for: nobody's
-weights, nothing downloaded. In the reduced form it is the same architecture with next to nothing
-in it.
+A shape is a folder that holds a config.json alone, made when it is needed. No weights are stored,
+and nothing is downloaded. In the reduced form it is the same architecture with tiny sizes.
 """
 
 import gc
@@ -19,7 +18,7 @@ from specprof.engine.setup import loading
 from specprof.engine.setup.loading import Loaded
 from specprof.settings import Settings
 
-RANDOM = "random weights: nothing is meant by what they accept"
+RANDOM_NOTE = "random weights: nothing is meant by what they accept"
 NEOX = {
     "model_type": "gpt_neox",
     "architectures": ["GPTNeoXForCausalLM"],
@@ -73,8 +72,8 @@ SHAPES = {
     "llama-8b": _llama(32, 4096, 14336, tied=False),
     "llama-1b": _llama(16, 2048, 8192, tied=True),
 }
-"""As published: EleutherAI's Pythia suite; Llama 3.1 8B and Llama 3.2 1B, rotations unscaled."""
-SMALL = {
+"""Published shapes: EleutherAI's Pythia suite; Llama 3.1 8B and 3.2 1B, rotations unscaled."""
+SMALL_SHAPE = {
     "max_position_embeddings": 32,  # exceeded, as Pythia's is at 20k
     "vocab_size": 128,
     "num_hidden_layers": 2,
@@ -84,7 +83,7 @@ SMALL = {
     "head_dim": 8,
     "intermediate_size": 64,
 }
-"""What the reduced form has of any shape."""
+"""Sizes of any shape in the reduced form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,56 +93,56 @@ class Pair:
     name: str
     settings: Settings
     trained: bool
-    """Whether what it accepts means anything."""
+    """Whether its weights are trained, so that its acceptance means anything."""
 
     @property
     def note(self) -> str:
-        """What must be said of its acceptance."""
-        return "" if self.trained else RANDOM
+        """A note on its acceptance."""
+        return "" if self.trained else RANDOM_NOTE
 
 
-def asked(ask: Ask, **changed: object) -> Pair:
-    """Return the pair the user named: the pocket family unless told otherwise."""
+def named_pair(ask: Ask, **changed: object) -> Pair:
+    """Return the pair that the user named; the default is the pocket family."""
     return Pair(Path(ask.target).name, ask.settings(**changed), trained=True)
 
 
-def shaped(ask: Ask, target: str, draft: str, **changed: object) -> Pair:
-    """Return a pair of `SHAPES` with random weights; its configurations are written."""
+def shape_pair(ask: Ask, target: str, draft: str, **changed: object) -> Pair:
+    """Return a pair of `SHAPES` with random weights, and write its configurations."""
     names = {
-        "target": str(folder(ask, target)),
-        "draft": str(folder(ask, draft)),
+        "target": str(write_shape(ask, target)),
+        "draft": str(write_shape(ask, draft)),
         "load_format": "dummy",
         "text": None,
     }
     return Pair(f"{target} + {draft}", ask.settings(**names, **changed), trained=False)
 
 
-def folder(ask: Ask, shape: str) -> Path:
+def write_shape(ask: Ask, shape: str) -> Path:
     """Write the configuration of one of `SHAPES`, and return its folder."""
     place = ask.folder / shape
     place.mkdir(exist_ok=True)
     config = SHAPES[shape]
-    small = {name: value for name, value in SMALL.items() if name in config}
+    small = {name: value for name, value in SMALL_SHAPE.items() if name in config}
     known = place / "config.json"
     if not known.exists():
         known.write_text(json.dumps(config | (small if ask.reduced else {})), encoding="utf-8")
     return place
 
 
-def both(ask: Ask, **changed: object) -> Iterator[Pair]:
-    """Yield the pair that was named and an 8B with a 1B: where the host sets the pace, and not."""
-    yield asked(ask, **changed)
+def list_pairs(ask: Ask, **changed: object) -> Iterator[Pair]:
+    """Yield the named pair, and an 8B target with a 1B draft, where the device sets the pace."""
+    yield named_pair(ask, **changed)
     shorter = {"max_new_tokens": ask.few(48, 8)}
-    pair = shaped(ask, "llama-8b", "llama-1b", **{**shorter, **changed})
-    ready(pair.settings)
+    pair = shape_pair(ask, "llama-8b", "llama-1b", **{**shorter, **changed})
+    load_pair(pair.settings)
     yield pair
 
 
-def ready(settings: Settings) -> Loaded:
-    """Load a pair where it is to run, and return its target.
+def load_pair(settings: Settings) -> Loaded:
+    """Load a pair on the device it runs on, and return its target.
 
-    Random weights are drawn on the device itself: billions of them take a processor minutes. What
-    earlier pairs had in their caches is given back first.
+    Random weights are drawn on the device, because billions of them take a processor minutes. The
+    memory of earlier pairs' caches is freed first.
     """
     gc.unfreeze()
     gc.collect()

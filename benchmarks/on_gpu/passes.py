@@ -1,4 +1,4 @@
-"""What one forward pass takes, and the least it could: bytes it must read over bandwidth."""
+"""The time of one forward pass, and its floor: the bytes that it must read over bandwidth."""
 
 import numpy as np
 import torch
@@ -12,17 +12,17 @@ from specprof.engine.instruments.stopwatch import Clock, clock_for
 from specprof.engine.replay.model import ReplayedModel
 from specprof.engine.setup.loading import Loaded
 
-WARM = 3
-"""Passes before any counts."""
-COPIED = 2**31
-"""Bytes of the copy that bandwidth is measured by: so many that starting it is nothing."""
-COPIES = 10
+WARMUP_PASSES = 3
+"""Passes that are not counted."""
+COPY_BYTES = 2**31
+"""Bytes of the copy that measures bandwidth: so many that its start costs nothing in comparison."""
+COPY_REPEATS = 10
 
 
-def pass_ms(decoder: Decoder, width: int, repeats: int) -> Figure | None:
-    """Return the milliseconds of a pass over `width` tokens from where the decoder stands.
+def time_pass(decoder: Decoder, width: int, repeats: int) -> Figure | None:
+    """Return the milliseconds of a pass over `width` tokens at the decoder's current length.
 
-    Passes follow each other without a wait, as in a round. The median, with its interval.
+    Passes follow each other without a wait, as in a round. It is a median with its interval.
     """
     clock: Clock = clock_for(decoder.device)
     if isinstance(decoder, ReplayedModel):
@@ -30,18 +30,18 @@ def pass_ms(decoder: Decoder, width: int, repeats: int) -> Figure | None:
     length = decoder.length
     tokens = torch.arange(width, device=decoder.device)
     marks = []
-    for _ in range(WARM + repeats):
+    for _ in range(WARMUP_PASSES + repeats):
         began = clock.mark()
         decoder.feed(tokens)
         marks.append((began, clock.mark()))
         decoder.rollback(length)
-    return median(np.array([clock.between(*each) for each in marks[WARM:]]) / 1e6)
+    return median(np.array([clock.between(*each) for each in marks[WARMUP_PASSES:]]) / 1e6)
 
 
-def bytes_read(loaded: Loaded, length: int) -> int:
+def count_bytes_read(loaded: Loaded, length: int) -> int:
     """Return the bytes a pass must read: every weight it multiplies by, and `length` tokens' rows.
 
-    Of a table of embeddings that isn't the last matrix too, only the fed tokens' rows are read.
+    An embedding table that isn't also the output matrix is not counted: few of its rows are read.
     """
     model = loaded.model
     table, head = model.get_input_embeddings(), model.get_output_embeddings()  # type: ignore[operator]
@@ -51,21 +51,21 @@ def bytes_read(loaded: Loaded, length: int) -> int:
 
 
 def floor_ms(loaded: Loaded, length: int, bytes_per_s: float) -> float:
-    """Return the milliseconds reading all that takes."""
-    return bytes_read(loaded, length) / bytes_per_s * 1e3
+    """Return the milliseconds that reading those bytes takes."""
+    return count_bytes_read(loaded, length) / bytes_per_s * 1e3
 
 
-def bandwidths(device: torch.device, *, reduced: bool) -> tuple[int, float]:
-    """Return bytes a second as a capture's header has them, and by a long copy timed on the device.
+def measure_bandwidths(device: torch.device, *, reduced: bool) -> tuple[int, float]:
+    """Return bytes per second as a capture's header has them, and by a long copy on the device.
 
-    Both count a byte copied as one read and one written.
+    Both count a copied byte as one read and one written.
     """
-    size = COPIED if device.type == "cuda" and not reduced else 2**22
+    size = COPY_BYTES if device.type == "cuda" and not reduced else 2**22
     source = torch.ones(size, dtype=torch.uint8, device=device)
     goal = torch.empty_like(source).copy_(source)
     clock: Clock = clock_for(device)
     took = []
-    for _ in range(COPIES):
+    for _ in range(COPY_REPEATS):
         began = clock.mark()
         goal.copy_(source)
         ended = clock.mark()

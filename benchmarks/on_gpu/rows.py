@@ -1,4 +1,4 @@
-"""What a part is asked, and what it answers: rows of figures, each with its goal if it has one."""
+"""The request to a part, and its answer: rows of figures, each with its goal if it has one."""
 
 import math
 import time
@@ -19,24 +19,24 @@ from specprof.settings import Settings
 Bounds = dict[str, Any]
 """A row's goal: `at_least`, `at_most`, both or neither."""
 NEEDS_CUDA = "needs CUDA"
-SPENT = "the time was spent"
+TIME_SPENT = "the time was spent"
 VERDICTS = {True: "met", False: "MISSED"}
 OPEN = "open"
-"""The verdict where an interval reaches over its goal, or too few plays gave none."""
+"""The verdict if an interval contains its goal's bound, or if there were too few plays for one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One figure; None is not known, and the note says why."""
+    """One figure. None means not known, and the note says why."""
 
     what: str
     figure: float | None = None
     unit: str
     low: float | None = None
-    """Of a 95% interval, as `high`; None where too little was measured."""
+    """Low end of a 95% interval, and `high` its high end; None with too few repetitions."""
     high: float | None = None
     n: int | None = None
-    """Repetitions it is the median of; None where it is no median."""
+    """Repetitions of the median; None if the figure is no median."""
     at_least: float | None = None
     at_most: float | None = None
     anywhere: bool = False
@@ -60,10 +60,10 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Whether the goal is met, by the whole interval where there is one, else by the figure.
+        """Whether the goal is met, by the whole interval if there is one, else by the figure.
 
-        None: no goal, no figure, an interval that reaches over the goal's bound, or a median of too
-        few repetitions to have one.
+        None: no goal, no figure, an interval that contains the goal's bound, or a median of too few
+        repetitions for an interval.
         """
         if self.goal is None or self.figure is None or (self.n is not None and self.low is None):
             return None
@@ -77,22 +77,22 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """What came of the goal, in a word."""
+        """The result for the goal, in a word."""
         if self.met is not None:
             return VERDICTS[self.met]
         return MISSING_TEXT if self.goal is None or self.figure is None else OPEN
 
 
-def of(found: Figure | None, **said: object) -> Row:
-    """Return the row of a figure with its interval; one that was not measured is not known."""
+def figure_row(found: Figure | None, **said: object) -> Row:
+    """Return the row of a figure with its interval; None makes a row without a figure."""
     if found is None:
         return Row(**said)  # type: ignore[arg-type]  # the fields of a Row
     bounded: dict[str, Any] = {"low": found.low, "high": found.high, "n": found.n}
     return Row(figure=found.value, **bounded, **said)  # type: ignore[arg-type]
 
 
-def inverse(found: Figure) -> Figure:
-    """Return one over a ratio: how much longer, of how much faster."""
+def invert(found: Figure) -> Figure:
+    """Return one over a ratio: a ratio of speeds becomes a ratio of times."""
     if found.low is None or found.high is None:
         return Figure(1 / found.value, n=found.n)
     return Figure(1 / found.value, 1 / found.high, 1 / found.low, found.n)
@@ -100,7 +100,7 @@ def inverse(found: Figure) -> Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What every part is asked with."""
+    """The request to a part."""
 
     device: torch.device
     reduced: bool
@@ -114,9 +114,9 @@ class Ask:
     until: float
     """`time.monotonic()` when the part should be done."""
     kept: dict[str, object] = field(default_factory=dict)
-    """What goes into the JSON file beside the rows."""
+    """Details for the JSON file, beside the rows."""
     failures: list[str] = field(default_factory=list)
-    """What some of a part's rows ended in, where the others could still be made."""
+    """Errors that ended some of a part's rows but not the others."""
 
     @property
     def cuda(self) -> bool:
@@ -129,11 +129,11 @@ class Ask:
         return self.until - time.monotonic()
 
     def few(self, full: int, reduced: int) -> int:
-        """Return how much of something to do."""
+        """Return `full`, or `reduced` in the reduced form."""
         return reduced if self.reduced else full
 
     def settings(self, **changed: object) -> Settings:
-        """Return settings of the pair that is asked about; those of a round trip over its text."""
+        """Return settings of the requested pair for one burst after its text."""
         fixed = Settings(
             target=self.target,
             draft=self.draft,
@@ -150,13 +150,13 @@ class Ask:
         return msgspec.structs.replace(fixed, **changed)
 
 
-def apart(ask: Ask, name: str, rows: Iterator[Row]) -> Iterator[Row]:
-    """Yield rows, or that there was no time for them.
+def guard_rows(ask: Ask, name: str, rows: Iterator[Row]) -> Iterator[Row]:
+    """Yield rows, or a row that says there was no time for them.
 
-    Where they end in an error, being out of memory among them, it is kept, and others can go on.
+    An error, such as being out of memory, is kept in `ask.failures`, so that other rows go on.
     """
     if ask.left_s < 0:
-        yield Row(what=f"{name}: not played", unit="", note=SPENT)
+        yield Row(what=f"{name}: not played", unit="", note=TIME_SPENT)
         return
     try:
         yield from rows
@@ -167,31 +167,37 @@ def apart(ask: Ask, name: str, rows: Iterator[Row]) -> Iterator[Row]:
         ask.failures.append(said)
 
 
-def judged(rows: Sequence[Row], *, cuda: bool, reduced: bool) -> list[Row]:
-    """Return the rows with the goals left out that a rehearsal can't be held to, and told so."""
+def drop_foreign_goals(rows: Sequence[Row], *, cuda: bool, reduced: bool) -> list[Row]:
+    """Return the rows without the goals that a rehearsal can't meet; a note says so."""
     if cuda and not reduced:
         return list(rows)
     why = "is not for the reduced form" if cuda else NEEDS_CUDA
-    return [row if row.goal is None or row.anywhere else _unjudged(row, why) for row in rows]
+    return [row if row.goal is None or row.anywhere else _drop_goal(row, why) for row in rows]
 
 
-def _unjudged(row: Row, why: str) -> Row:
-    told = "" if NEEDS_CUDA in row.note else f"its goal, {row.goal}, {why}"
-    note = "; ".join(filter(None, (row.note, told)))
+def _drop_goal(row: Row, why: str) -> Row:
+    reason = "" if NEEDS_CUDA in row.note else f"its goal, {row.goal}, {why}"
+    note = "; ".join(filter(None, (row.note, reason)))
     return replace(row, note=note, at_least=None, at_most=None)
 
 
 def record(row: Row) -> dict[str, object]:
-    """Return a row as JSON knows it, with its goal in words and whether that was met."""
+    """Return a row as JSON values, with its goal in words and whether that was met."""
     said = msgspec.to_builtins(row)
     return {**said, "goal": row.goal, "met": row.met, "verdict": row.verdict}
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """Return the rows as lines, with numbered notes below; what is not known is a dash."""
+    """Return the rows as lines, with numbered notes below; an unknown figure is a dash."""
     notes = {note: place for place, note in enumerate(_notes(rows), start=1)}
     told = [
-        (_figure(row), row.unit, row.goal or MISSING_TEXT, row.verdict, _marked(row, notes))
+        (
+            _format_figure(row),
+            row.unit,
+            row.goal or MISSING_TEXT,
+            row.verdict,
+            _format_mark(row, notes),
+        )
         for row in rows
     ]
     grid = [["", *(row.what for row in rows)]]
@@ -202,17 +208,17 @@ def table(rows: Sequence[Row]) -> list[str]:
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:
-    """Return the notes in their order, each once."""
+    """Return the notes in order, each once."""
     return list(dict.fromkeys(row.note for row in rows if row.note))
 
 
-def _marked(row: Row, notes: dict[str, int]) -> str:
+def _format_mark(row: Row, notes: dict[str, int]) -> str:
     return f"[{notes[row.note]}]" if row.note else ""
 
 
-def _figure(row: Row) -> str:
+def _format_figure(row: Row) -> str:
     if row.figure is None:
         return MISSING_TEXT
-    told = f"{row.figure:.4g}"
+    figure = f"{row.figure:.4g}"
     bounded = row.low is not None and row.high is not None
-    return f"{told} [{row.low:.4g} {row.high:.4g}]" if bounded else told
+    return f"{figure} [{row.low:.4g} {row.high:.4g}]" if bounded else figure

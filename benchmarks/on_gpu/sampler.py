@@ -1,17 +1,17 @@
-"""What the sampler thread costs while a run decodes, and what NVML tells it."""
+"""Measure what the sampler thread costs while a run decodes, and what it reads from NVML."""
 
 import time
 from collections.abc import Iterator
 
 import numpy as np
-from on_gpu.pairs import asked
-from on_gpu.rows import NEEDS_CUDA, Ask, Row, of
+from on_gpu.pairs import named_pair
+from on_gpu.rows import NEEDS_CUDA, Ask, Row, figure_row
 
 from specprof.analysis.paired_timing import speedup
 from specprof.bench.repeated import Repeated
 from specprof.engine.instruments.counters import SAMPLE_EVERY_S, SLOW_READING_S, Sampler
 
-COSTS_AT_MOST = 1.01
+MAX_COST_RATIO = 1.01
 COUNTERS = (
     "memory_used_bytes",
     "utilisation_percent",
@@ -19,34 +19,36 @@ COUNTERS = (
     "sm_clock_mhz",
     "throttle",
 )
-"""What only NVML can tell."""
-LEAST, MOST = 2, 12
-"""Repetitions, as the time allows."""
-LEAST_S = 4 * SAMPLE_EVERY_S
-"""How long each arm decodes: several readings fall into it."""
+"""Counters that only NVML has."""
+MIN_REPETITIONS, MAX_REPETITIONS = 2, 12
+"""Repetitions; the number between depends on the time."""
+MIN_ARM_S = 4 * SAMPLE_EVERY_S
+"""Time that each arm decodes: long enough for several readings."""
 
 
 def rows(ask: Ask) -> Iterator[Row]:
-    """Yield decoding with the sampler over without, and what a reading takes and tells."""
-    pair = asked(ask)
+    """Yield decoding with the sampler over without, and a reading's time and counters."""
+    pair = named_pair(ask)
     loop = Repeated(pair.settings, ask.folder)
     played: list[list[float]] = []
-    while len(played) < LEAST or (len(played) < ask.few(MOST, LEAST) and ask.left_s > 0):
-        played.append(_quadruple(ask, loop))
+    while len(played) < MIN_REPETITIONS or (
+        len(played) < ask.few(MAX_REPETITIONS, MIN_REPETITIONS) and ask.left_s > 0
+    ):
+        played.append(_time_quadruple(ask, loop))
     times = np.array(played)  # [repetitions, 4]
     with_, without = times[:, [1, 2]], times[:, [0, 3]]
-    yield of(
+    yield figure_row(
         speedup(without, with_),
         what=f"{pair.name}: sampler on over off",
         unit="time/time",
-        at_most=COSTS_AT_MOST,
+        at_most=MAX_COST_RATIO,
         note="" if ask.cuda else f"without NVML; {NEEDS_CUDA}",
     )
-    yield from _readings(ask)
+    yield from _reading_rows(ask)
 
 
-def _quadruple(ask: Ask, loop: Repeated) -> list[float]:
-    """Return nanoseconds a play without, with, with, without the sampler."""
+def _time_quadruple(ask: Ask, loop: Repeated) -> list[float]:
+    """Return nanoseconds per play without, with, with and without the sampler."""
     arms = []
     for sampled in (False, True, True, False):
         sampler = Sampler(ask.device, time.perf_counter_ns)
@@ -54,14 +56,14 @@ def _quadruple(ask: Ask, loop: Repeated) -> list[float]:
             sampler.start()
         walls: list[int] = []
         began = time.monotonic()
-        while not walls or (not ask.reduced and time.monotonic() - began < LEAST_S):
+        while not walls or (not ask.reduced and time.monotonic() - began < MIN_ARM_S):
             walls.append(loop.play("evidence", seed=len(walls)).wall_ns)
         sampler.stop()
         arms.append(float(np.mean(walls)))
     return arms
 
 
-def _readings(ask: Ask) -> Iterator[Row]:
+def _reading_rows(ask: Ask) -> Iterator[Row]:
     sampler = Sampler(ask.device, time.perf_counter_ns)
     took, last = [], sampler.sample()
     for _ in range(ask.few(200, 5)):
@@ -78,7 +80,7 @@ def _readings(ask: Ask) -> Iterator[Row]:
         note=sampler.absent or "",
     )
     yield Row(
-        what="counters NVML tells",
+        what="counters read from NVML",
         figure=None if sampler.absent else float(len(COUNTERS) - len(missing)),
         unit=f"of {len(COUNTERS)}",
         at_least=float(len(COUNTERS)),

@@ -1,7 +1,7 @@
 """Real shapes with random weights at 20k tokens: whether they fit, and what each pass takes.
 
-Times and bytes are those of the shape; tau is that of random weights and means nothing. What a
-round takes over a plain step is the tau from which a trained pair of that shape would win.
+Times and bytes are those of the shape. Tau is that of random weights and means nothing. The time of
+a round over that of a plain step is the tau above which a trained pair of that shape would win.
 """
 
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from on_gpu.pairs import Pair, ready, shaped
-from on_gpu.passes import pass_ms
-from on_gpu.rows import NEEDS_CUDA, Ask, Row, apart, of
+from on_gpu.pairs import Pair, load_pair, shape_pair
+from on_gpu.passes import time_pass
+from on_gpu.rows import NEEDS_CUDA, Ask, Row, figure_row, guard_rows
 
 from specprof.engine import record_ahead
 from specprof.engine.instruments.stopwatch import Clock, Mark
@@ -29,33 +29,33 @@ PAIRS = (
     ("llama-8b", "llama-1b"),
 )
 REPEATS = 40
-ROOM = 1.25
-"""Times its caches' bytes a pair may take beside its weights, a prefill's passing ones included."""
+MAX_BYTES_OVER_CACHES = 1.25
+"""Bytes that a pair may take beside its weights, over its caches' bytes; prefill's peak counts."""
 
 
 def rows(ask: Ask) -> Iterator[Row]:
-    """Yield memory, prefill, draft step, decode and verify pass, and a round of each pair."""
+    """Yield each pair's memory, prefill, draft step, decode and verify pass, and round."""
     for target, draft in PAIRS:
-        pair = shaped(
+        pair = shape_pair(
             ask, target, draft, context=ask.few(20_000, 48), max_new_tokens=ask.few(64, 8)
         )
-        yield from apart(ask, pair.name, _shape(ask, pair))
+        yield from guard_rows(ask, pair.name, _shape_rows(ask, pair))
 
 
-def _shape(ask: Ask, pair: Pair) -> Iterator[Row]:
-    ready(pair.settings)
+def _shape_rows(ask: Ask, pair: Pair) -> Iterator[Row]:
+    load_pair(pair.settings)
     before = 0
     if ask.cuda:
         torch.cuda.reset_peak_memory_stats(ask.device)
         before = torch.cuda.memory_allocated(ask.device)
     run = wire(pair.settings)
     warm_up(run)
-    yield from _prefills(pair, run)
-    yield from _passes(ask, pair, run)
-    yield from _fits(ask, pair, run, before)
+    yield from _prefill_rows(pair, run)
+    yield from _pass_rows(ask, pair, run)
+    yield from _memory_rows(ask, pair, run, before)
 
 
-def _prefills(pair: Pair, run: Run) -> Iterator[Row]:
+def _prefill_rows(pair: Pair, run: Run) -> Iterator[Row]:
     clock, tokens = run.loop.parts.watch.clock, run.tokens[: pair.settings.context]
     loop = run.loop
     began = clock.mark()
@@ -64,15 +64,15 @@ def _prefills(pair: Pair, run: Run) -> Iterator[Row]:
     loop.drafter.prefill(tokens)
     ended = clock.mark()
     of_ = f"{len(tokens)} tokens"
-    yield _lasted(clock, f"{pair.name}: prefill of the target, {of_}", began, between)
-    yield _lasted(clock, f"{pair.name}: prefill of the draft, {of_}", between, ended)
+    yield _duration_row(clock, f"{pair.name}: prefill of the target, {of_}", began, between)
+    yield _duration_row(clock, f"{pair.name}: prefill of the draft, {of_}", between, ended)
 
 
-def _lasted(clock: Clock, what: str, began: Mark, ended: Mark) -> Row:
+def _duration_row(clock: Clock, what: str, began: Mark, ended: Mark) -> Row:
     return Row(what=what, figure=clock.between(began, ended) / 1e6, unit="ms")
 
 
-def _passes(ask: Ask, pair: Pair, run: Run) -> Iterator[Row]:
+def _pass_rows(ask: Ask, pair: Pair, run: Run) -> Iterator[Row]:
     loop, depth, repeats = run.loop, pair.settings.depth, ask.few(REPEATS, 2)
     steps = {
         "draft step": (loop.drafter.draft, 1),
@@ -81,8 +81,8 @@ def _passes(ask: Ask, pair: Pair, run: Run) -> Iterator[Row]:
     }
     took: dict[str, Figure | None] = {}
     for name, (decoder, width) in steps.items():
-        took[name] = pass_ms(decoder, width, repeats) if decoder else None
-        yield of(took[name], what=f"{pair.name}: {name}", unit="ms/pass")
+        took[name] = time_pass(decoder, width, repeats) if decoder else None
+        yield figure_row(took[name], what=f"{pair.name}: {name}", unit="ms/pass")
     committed = list(run.tokens[: pair.settings.context])
     new = pair.settings.max_new_tokens
     record_ahead.ready(loop)
@@ -105,16 +105,16 @@ def _passes(ask: Ask, pair: Pair, run: Run) -> Iterator[Row]:
     )
 
 
-def _fits(ask: Ask, pair: Pair, run: Run, before: int) -> Iterator[Row]:
-    """Yield the most that was allocated: of the device, and beside what was so `before`.
+def _memory_rows(ask: Ask, pair: Pair, run: Run, before: int) -> Iterator[Row]:
+    """Yield the peak of allocated bytes: over the device's memory, and less those from `before`.
 
-    The first counts the models of the pairs before this one as well.
+    The first figure includes the models of earlier pairs.
     """
     whole, beside = f"{pair.name}: most allocated", f"{pair.name}: most allocated beside weights"
     units = "of the device", "bytes/bytes of caches"
     if not ask.cuda:
         yield Row(what=whole, unit=units[0], note=NEEDS_CUDA)
-        yield Row(what=beside, unit=units[1], at_most=ROOM, note=NEEDS_CUDA)
+        yield Row(what=beside, unit=units[1], at_most=MAX_BYTES_OVER_CACHES, note=NEEDS_CUDA)
         return
     has = torch.cuda.get_device_properties(ask.device).total_memory
     most = torch.cuda.max_memory_allocated(ask.device)
@@ -125,6 +125,6 @@ def _fits(ask: Ask, pair: Pair, run: Run, before: int) -> Iterator[Row]:
         what=beside,
         figure=(most - before) / owed,
         unit=units[1],
-        at_most=ROOM,
+        at_most=MAX_BYTES_OVER_CACHES,
         note=f"caches {owed / 2**30:.3g} GiB",
     )

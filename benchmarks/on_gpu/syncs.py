@@ -1,8 +1,8 @@
-"""How often a round makes the host wait for the device, and where.
+"""Count how often a round makes the host wait for the device, and where.
 
-Counted three ways, each by what a long play has more than a short one, so that what a play costs
-once falls out: Tensor methods that read a tensor of the device (any device); calls of the CUDA
-runtime, by torch.profiler; and what torch itself warns of as a wait, with the line that asked.
+It counts three things: Tensor methods that read a tensor of the device (any device); calls of the
+CUDA runtime, by torch.profiler; and torch's own warnings of a wait, with the line that waited. Each
+is the difference of a long play and a short one, so that waits once a play drop out.
 """
 
 import inspect
@@ -16,108 +16,119 @@ from types import FrameType
 
 import msgspec
 import torch
-from on_gpu.pairs import asked
-from on_gpu.rows import NEEDS_CUDA, Ask, Bounds, Row, apart
+from on_gpu.pairs import named_pair
+from on_gpu.rows import NEEDS_CUDA, Ask, Bounds, Row, guard_rows
 
 from specprof.bench.repeated import Repeated
 from specprof.engine.patch import swapped
 from specprof.settings import Detail
 
-READS = ("tolist", "item", "cpu", "numpy", "nonzero", "__bool__", "__int__", "__float__")
-"""Methods of a tensor that bring numbers to the host."""
-WAITS = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaMemcpy", "cuStreamSynchronize")
+READING_METHODS = ("tolist", "item", "cpu", "numpy", "nonzero", "__bool__", "__int__", "__float__")
+"""Methods of a tensor that copy numbers to the host."""
+WAITING_CALLS = (
+    "cudaStreamSynchronize",
+    "cudaDeviceSynchronize",
+    "cudaMemcpy",
+    "cuStreamSynchronize",
+)
 """Calls that return only when the device has done its work."""
-PASSED = "cudaEventSynchronize"
-"""The wait for one event: none where the event has passed, as late reading has it."""
-PASSES_IN = 50.0
-"""Microseconds a call may last that has nothing to wait for, a listening profiler's own among them;
-a round takes hundreds."""
-COPIES = "Memcpy DtoH"
-ROUND = 1.0
-"""Waits a round that are meant to be: its outcome is brought over in one transfer."""
-FEWEST = 0.9
-"""Of them: less than one a round wasn't counted, by a profiler that hears nothing for instance."""
-ROOM = 0.15
-"""More of them with the profiler on: the evidence of all rounds of 0.2 s is read at once, when it
-has passed; under torch's own profiler those are ten or less."""
-SHORT = 32
+EVENT_WAIT = "cudaEventSynchronize"
+"""The wait for one event: it is short if the event has passed, as it has when read late."""
+MAX_PASSED_WAIT_US = 50.0
+"""Microseconds that a call with nothing to wait for may last, a profiler's own time included. A
+round takes hundreds."""
+COPY_EVENT = "Memcpy DtoH"
+WAITS_PER_ROUND = 1.0
+"""A round's only intended wait is the transfer of its outcome."""
+MIN_WAITS_PER_ROUND = 0.9
+"""Fewer waits mean that they weren't counted, for instance because the profiler gets no events."""
+EXTRA_WAITS_PER_ROUND = 0.15
+"""Further waits with specprof's profiler on: the evidence of all rounds of 0.2 s is read at once,
+when it is ready. Under torch's own profiler 0.2 s hold ten rounds or less."""
+SHORT_PLAY_TOKENS = 32
 """Tokens of the short play; torch's profiler keeps thousands of events a round."""
 LEVELS: tuple[Detail, ...] = ("off", "rounds", "evidence")
-Counted = Counter[str]
+Counts = Counter[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Plays:
-    """The same engine twice, one decoding several times as far."""
+    """One engine twice: the long play decodes several times as many tokens as the short."""
 
     short: Repeated
     long: Repeated
 
-    def per_round(self, count: Callable[[Repeated], tuple[Counted, int]]) -> dict[str, float]:
-        """Return by name what the long play counted more, over the rounds it had more."""
+    def per_round(self, count: Callable[[Repeated], tuple[Counts, int]]) -> dict[str, float]:
+        """Return by name the long play's further counts over its further rounds."""
         few, rounds = count(self.short)
         many, more = count(self.long)
         return {name: (many[name] - few[name]) / (more - rounds) for name in {*few, *many}}
 
 
 def rows(ask: Ask) -> Iterator[Row]:
-    """Yield the waits of a round by path and level of detail."""
+    """Yield the waits per round by path and level of detail."""
     for path in ("modules", "flat"):
-        yield from apart(ask, path, _counted(ask, path))
+        yield from guard_rows(ask, path, _path_rows(ask, path))
 
 
-def _counted(ask: Ask, path: str) -> Iterator[Row]:
-    plays = _plays(ask, path)
+def _path_rows(ask: Ask, path: str) -> Iterator[Row]:
+    plays = _open_plays(ask, path)
     for detail in LEVELS:
         name = f"{path} {detail}"
-        goal = ROUND if detail == "off" else ROUND + ROOM
-        yield from _read(ask, plays, detail, name, goal)
-        yield from _called(ask, plays, detail, name, goal)
-        yield from _warned(ask, plays, detail, name, goal)
+        goal = WAITS_PER_ROUND if detail == "off" else WAITS_PER_ROUND + EXTRA_WAITS_PER_ROUND
+        yield from _read_rows(ask, plays, detail, name, goal)
+        yield from _call_rows(ask, plays, detail, name, goal)
+        yield from _warning_rows(ask, plays, detail, name, goal)
 
 
-def _plays(ask: Ask, path: str) -> Plays:
-    new = ask.few(SHORT, 8)
-    settings = asked(ask, path=path, max_new_tokens=new).settings
+def _open_plays(ask: Ask, path: str) -> Plays:
+    new = ask.few(SHORT_PLAY_TOKENS, 8)
+    settings = named_pair(ask, path=path, max_new_tokens=new).settings
     further = msgspec.structs.replace(settings, max_new_tokens=4 * new)
     plays = Plays(Repeated(settings, ask.folder), Repeated(further, ask.folder))
     for each in (plays.short, plays.long):
-        each.play("evidence")  # allocations and kernels are found here, not where one counts
+        each.play("evidence")  # so that allocations and kernels are made before the counting
     if ask.cuda:
-        _runtime(plays.short, "off")  # likewise what torch's profiler does when it first listens
+        _count_calls(plays.short, "off")  # so that torch's profiler starts up before the counting
     return plays
 
 
-def _read(ask: Ask, plays: Plays, detail: Detail, name: str, goal: float) -> Iterator[Row]:
-    def count(loop: Repeated) -> tuple[Counted, int]:
-        with _reads(ask.device) as found:
+def _read_rows(ask: Ask, plays: Plays, detail: Detail, name: str, goal: float) -> Iterator[Row]:
+    def count(loop: Repeated) -> tuple[Counts, int]:
+        with _count_reads(ask.device) as found:
             rounds = loop.play(detail).rounds
         return found, rounds
 
-    places = _kept(plays.per_round(count))
+    places = _keep_repeated(plays.per_round(count))
     ask.kept[f"{name}: tensors read, by place"] = places
     yield Row(
         what=f"{name}: tensors read",
         figure=sum(places.values()),
         unit="reads/round",
-        at_least=FEWEST,
+        at_least=MIN_WAITS_PER_ROUND,
         at_most=goal,
         anywhere=detail == "off",
         note="; ".join(f"{place} {each:.3g}" for place, each in places.items()),
     )
 
 
-def _called(ask: Ask, plays: Plays, detail: Detail, name: str, goal: float) -> Iterator[Row]:
-    kinds = {"waits": WAITS, "event waits": (PASSED,), "copies to the host": (COPIES,)}
+def _call_rows(ask: Ask, plays: Plays, detail: Detail, name: str, goal: float) -> Iterator[Row]:
+    kinds = {
+        "waits": WAITING_CALLS,
+        "event waits": (EVENT_WAIT,),
+        "copies to the host": (COPY_EVENT,),
+    }
     if not ask.cuda:
-        why = f"{NEEDS_CUDA}: no runtime of it is here"
+        why = f"{NEEDS_CUDA}: its runtime isn't here"
         yield Row(what=f"{name}: waits", unit="calls/round", at_most=goal, note=why)
         return
-    counted = plays.per_round(lambda loop: _runtime(loop, detail))
+    counted = plays.per_round(lambda loop: _count_calls(loop, detail))
     ask.kept[f"{name}: CUDA runtime calls and µs a round"] = counted
     for kind, names in kinds.items():
         calls = {each: number for each, number in counted.items() if each.startswith(names)}
-        goals: Bounds = {"at_least": FEWEST, "at_most": goal} if kind == "waits" else {}
+        goals: Bounds = (
+            {"at_least": MIN_WAITS_PER_ROUND, "at_most": goal} if kind == "waits" else {}
+        )
         yield Row(
             what=f"{name}: {kind}",
             figure=sum(number for each, number in calls.items() if not each.endswith(" µs")),
@@ -125,67 +136,67 @@ def _called(ask: Ask, plays: Plays, detail: Detail, name: str, goal: float) -> I
             note=", ".join(f"{each} {number:.3g}" for each, number in sorted(calls.items())),
             **goals,
         )
-    yield _passed(name, counted)
+    yield _event_wait_row(name, counted)
 
 
-def _passed(name: str, counted: dict[str, float]) -> Row:
-    """Return how long a wait for an event lasts: next to nothing where the event has passed."""
-    what, calls = f"{name}: a wait for an event, mean", counted.get(PASSED, 0.0)
+def _event_wait_row(name: str, counted: dict[str, float]) -> Row:
+    """Return how long a wait for an event lasts: next to nothing if the event has passed."""
+    what, calls = f"{name}: a wait for an event, mean", counted.get(EVENT_WAIT, 0.0)
     if calls <= 0:
         return Row(what=what, unit="µs/call", note="none was waited for")
-    lasted = counted.get(f"{PASSED} µs", 0.0) / calls
-    return Row(what=what, figure=lasted, unit="µs/call", at_most=PASSES_IN)
+    lasted = counted.get(f"{EVENT_WAIT} µs", 0.0) / calls
+    return Row(what=what, figure=lasted, unit="µs/call", at_most=MAX_PASSED_WAIT_US)
 
 
-def _runtime(loop: Repeated, detail: Detail) -> tuple[Counted, int]:
-    """Return calls of the CUDA runtime by name, and their microseconds under the name and µs."""
+def _count_calls(loop: Repeated, detail: Detail) -> tuple[Counts, int]:
+    """Return the calls of the CUDA runtime by name, and their microseconds under `NAME µs`."""
     activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
-    found: Counted = Counter()
+    found: Counts = Counter()
     with torch.profiler.profile(activities=activities) as profiler:
         rounds = loop.play(detail).rounds
     for event in profiler.events() or ():
-        if event.name.startswith((*WAITS, PASSED, COPIES)):
+        if event.name.startswith((*WAITING_CALLS, EVENT_WAIT, COPY_EVENT)):
             if event.name.startswith("cudaMemcpy") and event.name != "cudaMemcpy":
-                continue  # the asynchronous ones don't wait
+                continue  # asynchronous copies don't wait
             found[event.name] += 1
             found[f"{event.name} µs"] += round(event.time_range.elapsed_us())
     return found, rounds
 
 
-def _warned(ask: Ask, plays: Plays, detail: Detail, name: str, goal: float) -> Iterator[Row]:
-    what = f"{name}: waits torch warns of"
+def _warning_rows(ask: Ask, plays: Plays, detail: Detail, name: str, goal: float) -> Iterator[Row]:
+    what = f"{name}: waits that torch warns of"
     if not ask.cuda:
-        why = f"{NEEDS_CUDA}: only there torch warns"
+        why = f"{NEEDS_CUDA}: torch warns only there"
         yield Row(what=what, unit="waits/round", at_most=goal, note=why)
         return
-    places = _kept(plays.per_round(lambda loop: _debugged(loop, detail)))
+    places = _keep_repeated(plays.per_round(lambda loop: _count_warnings(loop, detail)))
     ask.kept[what] = places
-    told = "; ".join(f"{place} {each:.3g}" for place, each in places.items())
+    note = "; ".join(f"{place} {each:.3g}" for place, each in places.items())
     yield Row(
         what=what,
         figure=sum(places.values()),
         unit="waits/round",
-        at_least=FEWEST,
+        at_least=MIN_WAITS_PER_ROUND,
         at_most=goal,
-        note=told,
+        note=note,
     )
 
 
-def _debugged(loop: Repeated, detail: Detail) -> tuple[Counted, int]:
-    """Return the waits of a play by the line that asked for them."""
+def _count_warnings(loop: Repeated, detail: Detail) -> tuple[Counts, int]:
+    """Return the waits of a play by the line of code that waited."""
     with warnings.catch_warnings(record=True) as found, ExitStack() as undo:
         warnings.simplefilter("always")
         undo.callback(torch.cuda.set_sync_debug_mode, torch.cuda.get_sync_debug_mode())
         torch.cuda.set_sync_debug_mode("warn")
         rounds = loop.play(detail).rounds
-    told = [each for each in found if "synchroniz" in str(each.message)]
-    return Counter(_place(each.filename, each.lineno) for each in told), rounds
+    waits = [each for each in found if "synchroniz" in str(each.message)]
+    return Counter(_format_place(each.filename, each.lineno) for each in waits), rounds
 
 
 @contextmanager
-def _reads(device: torch.device) -> Iterator[Counted]:
-    """Count inside the block the tensors of `device` that are read, by the line that reads them."""
-    found: Counted = Counter()
+def _count_reads(device: torch.device) -> Iterator[Counts]:
+    """Count the reads of tensors of `device` inside the block, by the line that reads."""
+    found: Counts = Counter()
 
     def counting(name: str) -> Callable[..., object]:
         read = getattr(torch.Tensor, name)
@@ -193,27 +204,27 @@ def _reads(device: torch.device) -> Iterator[Counted]:
         def method(tensor: torch.Tensor, *given: object, **named: object) -> object:
             frame = inspect.currentframe()
             if tensor.device.type == device.type and frame and frame.f_back:
-                found[_called_from(frame.f_back)] += 1
+                found[_find_place(frame.f_back)] += 1
             return read(tensor, *given, **named)
 
         return method
 
     with ExitStack() as undo:
-        for name in READS:
+        for name in READING_METHODS:
             undo.enter_context(swapped(torch.Tensor, **{name: counting(name)}))
         yield found
 
 
-def _called_from(frame: FrameType) -> str:
-    return _place(frame.f_code.co_filename, frame.f_lineno)
+def _find_place(frame: FrameType) -> str:
+    return _format_place(frame.f_code.co_filename, frame.f_lineno)
 
 
-def _place(file: str, line: int) -> str:
-    """Return a line of a file by the last two names of its path."""
+def _format_place(file: str, line: int) -> str:
+    """Return `FOLDER/FILE:LINE` of a line of code."""
     return f"{'/'.join(Path(file).parts[-2:])}:{line}"
 
 
-def _kept(places: dict[str, float]) -> dict[str, float]:
-    """Return the places that count in every further round, most frequent first."""
+def _keep_repeated(places: dict[str, float]) -> dict[str, float]:
+    """Return the places that further rounds add to, the most frequent first."""
     kept = {place: each for place, each in places.items() if each > 0}
     return dict(sorted(kept.items(), key=lambda one: -one[1]))

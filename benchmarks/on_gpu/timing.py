@@ -1,11 +1,12 @@
-"""Events on the device against a host clock that waits for it: both must tell the same times.
+"""Compare events on the device with a host clock that waits for the device: they must agree.
 
-Where both are read at the same marks, each when the device has done all it was told, host time is
-device time: a span's two lengths are of the same work and must be the same. That waiting changes
-what it times (no pass is prepared while another is computed), so it is played in turns with events
-left alone, as a run has them: those are held to a whole burst's host time, and to the waited-for
-verify pass of a large target, which is the device's own work and as long in both; events that
-didn't follow the device would tell how long the host took to ask for it.
+In one kind of play both clocks are read at the same marks, each when the device has finished all
+its work. Host time is device time then, so a span must have equal lengths by both. Waiting changes
+what is timed, because no pass is prepared while another is computed. So it is played in turns with
+events left alone, as a run uses them. These are compared with a whole burst's host time, and with
+the waited-for verify pass of a large target. That pass is the device's own work and takes as long
+in both kinds of play. Events that didn't follow the device would show how long the host took to
+launch the pass instead.
 """
 
 import time
@@ -15,8 +16,8 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from on_gpu.pairs import Pair, both
-from on_gpu.rows import Ask, Row, apart, of
+from on_gpu.pairs import Pair, list_pairs
+from on_gpu.rows import Ask, Row, figure_row, guard_rows
 
 from specprof.analysis.paired_timing import median
 from specprof.bench.repeated import Repeated
@@ -24,24 +25,24 @@ from specprof.engine.instruments.bout import synchronise
 from specprof.engine.instruments.stopwatch import Clock, Lap, Mark, clock_facts, clock_for
 from specprof.engine.patch import swapped
 
-CLOSE = (0.98, 1.02)
-HELD = ("round", "draft", "verify")
-"""Spans long enough to be held to `CLOSE`."""
-ALONE = ("verify",)
-"""Spans the device sets the pace of where the target is large."""
-STOOD_IN = "events, which needs CUDA, stood in for by the host's clock"
-ROUNDED = 1 + 1e-6
-"""Spans of a round may exceed its wall time by what events are rounded to."""
+AGREEMENT_BOUNDS = (0.98, 1.02)
+JUDGED_SPANS = ("round", "draft", "verify")
+"""Spans that are long enough for `AGREEMENT_BOUNDS` to be their goal."""
+DEVICE_BOUND_SPANS = ("verify",)
+"""Spans whose pace the device sets if the target is large."""
+STAND_IN_NOTE = "events need CUDA: the host's clock takes their place"
+MAX_SPANS_OVER_ROUND = 1 + 1e-6
+"""Spans of a round may exceed its wall time by the rounding of events."""
 
 
 Ratios = defaultdict[str, list[float]]
-"""By span one figure a repetition."""
-LEFT_ALONE = (0.85, 1.05)
-"""Of a large target's verify pass: the host's share of one that is waited for is a few percent."""
+"""Span -> one figure for each repetition."""
+LEFT_ALONE_BOUNDS = (0.85, 1.05)
+"""For a large target's verify pass: the host's share of a waited-for pass is a few percent."""
 
 
 class Waiting:
-    """The host's counter and an event, when the device has done all it was told."""
+    """Reads the host's counter and an event when the device has finished its work."""
 
     kind = "perf_counter_ns and events, synchronised"
     late = False
@@ -56,27 +57,27 @@ class Waiting:
         return time.perf_counter_ns(), self.events.mark()
 
     def between(self, start: tuple[int, Mark], end: tuple[int, Mark]) -> int:
-        """Return the nanoseconds from one mark to another by the host."""
+        """Return the nanoseconds from one mark to another by the host's clock."""
         return end[0] - start[0]
 
 
 class ByEvents(Waiting):
-    """Reads the same marks by their events."""
+    """Reads `Waiting`'s marks by their events."""
 
     def between(self, start: tuple[int, Mark], end: tuple[int, Mark]) -> int:
-        """Return the nanoseconds from one mark to another by the device."""
+        """Return the nanoseconds from one mark to another by the device's events."""
         return self.events.between(start[1], end[1])
 
 
 def rows(ask: Ask) -> Iterator[Row]:
-    """Yield whether they agree, where the host sets the pace and where the device does."""
-    for pair in both(ask):
-        yield from apart(ask, pair.name, _compared(ask, pair))
+    """Yield how far they agree, where the host sets the pace and where the device does."""
+    for pair in list_pairs(ask):
+        yield from guard_rows(ask, pair.name, _clock_rows(ask, pair))
     took = clock_facts(clock_for(ask.device)).read_ns / 1e3
     yield Row(what="a mark", figure=took, unit="host µs/mark")
 
 
-def _compared(ask: Ask, pair: Pair) -> Iterator[Row]:
+def _clock_rows(ask: Ask, pair: Pair) -> Iterator[Row]:
     loop, events = Repeated(pair.settings, ask.folder), clock_for(ask.device)
     waiting = Waiting(ask.device, events)
     ratios: dict[str, Ratios] = {"same": defaultdict(list), "alone": defaultdict(list)}
@@ -84,54 +85,61 @@ def _compared(ask: Ask, pair: Pair) -> Iterator[Row]:
     for repetition in range(ask.few(8, 2)):
         alone, both = list[Lap](), list[Lap]()
         for clock in (events, waiting, waiting, events):
-            laps, over = _played(loop, clock, seed=repetition)
+            laps, over = _play_laps(loop, clock, seed=repetition)
             if clock is waiting:
                 both += laps
             else:
                 alone += laps
                 bursts.append(over)
         by_events = ByEvents(ask.device, events)
-        by_host, told = _spans(both), _spans([replace(lap, clock=by_events) for lap in both])
-        covered += _covered(alone)
-        for span, times in _spans(alone).items():
-            ratios["same"][span].append(_over(told[span], by_host[span]))
-            ratios["alone"][span].append(_over(times, told[span]))
-    yield from _ratios(ask, pair, ratios)
-    yield from _whole(ask, pair.name, bursts, covered)
+        by_host, told = (
+            _collect_spans(both),
+            _collect_spans([replace(lap, clock=by_events) for lap in both]),
+        )
+        covered += _spans_over_round(alone)
+        for span, times in _collect_spans(alone).items():
+            ratios["same"][span].append(_divide_medians(told[span], by_host[span]))
+            ratios["alone"][span].append(_divide_medians(times, told[span]))
+    yield from _ratio_rows(ask, pair, ratios)
+    yield from _burst_rows(ask, pair.name, bursts, covered)
 
 
-def _ratios(ask: Ask, pair: Pair, ratios: dict[str, Ratios]) -> Iterator[Row]:
-    """Yield, of each span, events over the host at the same marks, and left alone over those."""
+def _ratio_rows(ask: Ask, pair: Pair, ratios: dict[str, Ratios]) -> Iterator[Row]:
+    """Yield for each span events over the host at the same marks, and left alone over these."""
     for span, found in ratios["same"].items():
-        least, most = CLOSE
-        yield of(
+        least, most = AGREEMENT_BOUNDS
+        yield figure_row(
             median(np.array(found)),
             what=f"{pair.name}: {span}, events over synchronised",
             unit="median/median",
-            note="" if ask.cuda else STOOD_IN,
-            **({"at_least": least, "at_most": most} if span in HELD else {}),
+            note="" if ask.cuda else STAND_IN_NOTE,
+            **({"at_least": least, "at_most": most} if span in JUDGED_SPANS else {}),
         )
     for span, found in ratios["alone"].items():
-        least, most = LEFT_ALONE
-        yield of(
+        least, most = LEFT_ALONE_BOUNDS
+        yield figure_row(
             median(np.array(found)),
             what=f"{pair.name}: {span}, events left alone over waited for",
             unit="median/median",
-            note="" if ask.cuda else STOOD_IN,
-            **({"at_least": least, "at_most": most} if span in ALONE and not pair.trained else {}),
+            note="" if ask.cuda else STAND_IN_NOTE,
+            **(
+                {"at_least": least, "at_most": most}
+                if span in DEVICE_BOUND_SPANS and not pair.trained
+                else {}
+            ),
         )
 
 
-def _whole(ask: Ask, name: str, bursts: list[float], covered: list[float]) -> Iterator[Row]:
-    """Yield a burst's length by events over the host's, and what of a round its spans cover."""
-    least, most = CLOSE
-    yield of(
+def _burst_rows(ask: Ask, name: str, bursts: list[float], covered: list[float]) -> Iterator[Row]:
+    """Yield a burst's length by events over the host's, and the share of a round in its spans."""
+    least, most = AGREEMENT_BOUNDS
+    yield figure_row(
         median(np.array(bursts)),
         what=f"{name}: a burst, events over synchronised",
         unit="time/time",
         at_least=least,
         at_most=most,
-        note="" if ask.cuda else STOOD_IN,
+        note="" if ask.cuda else STAND_IN_NOTE,
     )
     yield Row(
         what=f"{name}: spans over their round, median",
@@ -143,18 +151,18 @@ def _whole(ask: Ask, name: str, bursts: list[float], covered: list[float]) -> It
         what=f"{name}: spans over their round, largest",
         figure=max(covered),
         unit="spans/wall",
-        at_most=ROUNDED,
+        at_most=MAX_SPANS_OVER_ROUND,
         anywhere=True,
     )
 
 
-def _over(times: Sequence[float], others: Sequence[float]) -> float:
-    """Return one median over another."""
+def _divide_medians(times: Sequence[float], others: Sequence[float]) -> float:
+    """Return the median of `times` over the median of `others`."""
     return float(np.median(times) / np.median(others))
 
 
-def _played(loop: Repeated, clock: Clock, seed: int) -> tuple[list[Lap], float]:
-    """Return a play's laps, and its length by the clock over that by a host that waits."""
+def _play_laps(loop: Repeated, clock: Clock, seed: int) -> tuple[list[Lap], float]:
+    """Return a play's laps, and its length by the clock over its length by a waiting host."""
     lane, device = loop.run.lanes[0], loop.run.device
     lane.loop.parts.generator.manual_seed(seed)
     committed, new = list(loop.prompt), loop.run.settings.max_new_tokens
@@ -170,8 +178,8 @@ def _played(loop: Repeated, clock: Clock, seed: int) -> tuple[list[Lap], float]:
     return laps, clock.between(began, ended) / took_ns
 
 
-def _spans(laps: Sequence[Lap]) -> dict[str, list[float]]:
-    """Return the nanoseconds of every round and of the spans in it that lie in no other."""
+def _collect_spans(laps: Sequence[Lap]) -> dict[str, list[float]]:
+    """Return the nanoseconds of every round and of its outermost spans."""
     found = defaultdict[str, list[float]](list)
     for lap in laps:
         found["round"].append(lap.wall_ns())
@@ -181,8 +189,8 @@ def _spans(laps: Sequence[Lap]) -> dict[str, list[float]]:
     return found
 
 
-def _covered(laps: Sequence[Lap]) -> list[float]:
-    """Return what share of each round its outermost spans cover."""
+def _spans_over_round(laps: Sequence[Lap]) -> list[float]:
+    """Return the share of each round that its outermost spans cover."""
     return [
         sum(span.ns for span in lap.spans() if span.parent is None) / lap.wall_ns() for lap in laps
     ]

@@ -1,7 +1,7 @@
-"""The line between a benchmark and its players: a JSON object each way, one a line.
+"""The line between a benchmark and its players: JSON objects both ways, each on its own line.
 
-A player is a process of its own, so that engines whose packages can't share one still play in
-turns on the same machine. Imports nothing but the standard library: every player's Python has it.
+A player is a process of its own, so that engines whose packages can't share a process still play in
+turns on one machine. This file imports only the standard library, which every player's Python has.
 """
 
 import contextlib
@@ -15,33 +15,33 @@ from pathlib import Path
 from typing import Any, Self
 
 Arms = dict[str, Callable[[list[int]], dict[str, Any]]]
-"""What a player can play: the name, and the play of a prompt's tokens."""
+"""The arms of a player: name -> the play of a prompt's tokens."""
 
 
-def answer(prepare: Callable[[], tuple[Arms, dict[str, Any]]]) -> None:
-    """Say what there is to play, then play whatever is asked until nobody asks any more.
+def answer_requests(prepare: Callable[[], tuple[Arms, dict[str, Any]]]) -> None:
+    """Print the arms, then play each request from stdin until stdin ends.
 
-    `prepare` returns the arms and what should be known of the engine.
+    `prepare` returns the arms and the facts of the engine.
     """
-    told = os.fdopen(os.dup(1), "w", buffering=1)
+    replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print must not look like an answer
     arms, facts = prepare()
-    print(json.dumps({"arms": list(arms), **facts}), file=told)
+    print(json.dumps({"arms": list(arms), **facts}), file=replies)
     for line in sys.stdin:
         asked = json.loads(line)
-        print(json.dumps(arms[asked["arm"]](asked["prompt"])), file=told)
+        print(json.dumps(arms[asked["arm"]](asked["prompt"])), file=replies)
 
 
 class Player:
-    """A child process that plays when told to; ended when its block is left."""
+    """A child process that plays on request, and ends with its `with` block."""
 
     def __init__(
         self, python: Path, script: str, *options: str, limit_s: float, **environment: str
     ) -> None:
         """Start `python players/SCRIPT OPTIONS`; `environment` is added to the child's.
 
-        It is killed where an answer takes longer than `limit_s`, or its end does. Raises
-        RuntimeError where it ends before it is ready: its stderr says why.
+        The child is killed if an answer, or its end, takes longer than `limit_s` seconds. Raises
+        RuntimeError if it ends before it is ready; its stderr says why.
         """
         self._name, self._limit_s, self._late = script, limit_s, False
         command = [str(python), str(Path(__file__).with_name(script)), *options]
@@ -66,17 +66,17 @@ class Player:
         self._end()
 
     def play(self, arm: str, prompt: list[int]) -> dict[str, Any]:
-        """Return what a play of `arm` on from `prompt` took and emitted: `played`'s object.
+        """Return the reply to a play of `arm` after `prompt`, as `make_reply` makes it.
 
-        Raises RuntimeError where it ends without an answer, or had to be ended.
+        Raises RuntimeError if the child ends without an answer, or had to be killed.
         """
-        assert self._child.stdin is not None  # noqa: S101 - it was asked for
-        with contextlib.suppress(BrokenPipeError):  # it has ended: reading says so
+        assert self._child.stdin is not None  # noqa: S101 - Popen was given a pipe
+        with contextlib.suppress(BrokenPipeError):  # the child has ended: _read says so
             print(json.dumps({"arm": arm, "prompt": prompt}), file=self._child.stdin, flush=True)
         return self._read(f"playing {arm}")
 
     def _read(self, doing: str) -> dict[str, Any]:
-        assert self._child.stdout is not None  # noqa: S101 - it was asked for
+        assert self._child.stdout is not None  # noqa: S101 - Popen was given a pipe
         alarm = threading.Timer(self._limit_s, self._kill)
         alarm.start()
         try:
@@ -96,8 +96,8 @@ class Player:
         self._child.kill()
 
     def _end(self) -> None:
-        """Let it end by itself, which an engine's threads may keep it from."""
-        assert self._child.stdin is not None  # noqa: S101 - it was asked for
+        """Let the child end by itself; kill it if an engine's threads keep it from ending."""
+        assert self._child.stdin is not None  # noqa: S101 - Popen was given pipes
         assert self._child.stdout is not None  # noqa: S101
         with contextlib.suppress(BrokenPipeError):
             self._child.stdin.close()
@@ -109,13 +109,13 @@ class Player:
         self._child.stdout.close()
 
 
-def played(
+def make_reply(
     tokens: list[int], stamps: list[tuple[float, int]], wall_s: float, process_s: float
 ) -> dict[str, Any]:
-    """Return one play as the line carries it.
+    """Return the reply to one play.
 
-    `tokens` are the new ones; `stamps` tell, for each round, when its tokens were out, in seconds
-    on any clock, and how many they were. `wall_s` and `process_s` are the whole call's, prefill
-    included, on the host's clock and in processor time of the player's process.
+    `tokens` are the new tokens. `stamps` holds for each round the time at which its tokens were
+    out, in seconds on any clock, and their number. `wall_s` and `process_s` are the host's time and
+    the player's processor time of the whole call, prefill included.
     """
     return {"tokens": tokens, "stamps": stamps, "wall_s": wall_s, "process_s": process_s}

@@ -1,7 +1,7 @@
-"""From what players told to figures: rates of decoding alone, and ratios of what was interleaved.
+"""Turn players' replies into figures: rates of decoding alone, and ratios between arms.
 
-A repeat is one block: every arm played every prompt in it, minutes apart at most. Ratios are taken
-within blocks, and their median and its interval over them.
+A repeat is one block, in which every arm plays every prompt, minutes apart at most. Ratios are
+taken within blocks; the median and its interval are taken over the blocks.
 """
 
 from collections.abc import Sequence
@@ -11,43 +11,48 @@ import numpy as np
 
 from specprof.analysis.paired_timing import median
 
-SETTLED = 8
-"""New tokens out before decoding is timed: by then the text is in both models of every engine."""
-OVER = ("transformers assisted", "transformers generate", "openvino speculative", "openvino plain")
-"""The arms that all others are held against."""
+SETTLED_TOKENS = 8
+"""New tokens before decoding is timed: by then both models of every engine have read the text."""
+REFERENCE_ARMS = (
+    "transformers assisted",
+    "transformers generate",
+    "openvino speculative",
+    "openvino plain",
+)
+"""The arms that all others are compared with."""
 HEADS = ("emitted", "8th out", "accepted")
 SUBHEADS = ("/second", "ms", "/round")
-NARROW, WIDE = 9, 16
+NARROW_COLUMN, WIDE_COLUMN = 9, 16
 
 Play = dict[str, Any]
-Told = dict[str, list[list[Play]]]
-"""Arm -> repeat -> prompt -> what the player told."""
+Plays = dict[str, list[list[Play]]]
+"""Arm -> repeat -> prompt -> the player's reply."""
 
 
-def decoding(stamps: Sequence[tuple[float, int]]) -> tuple[int, float, int]:
-    """Return tokens, seconds and rounds from the round on that has the eighth token out.
+def measure_decoding(stamps: Sequence[tuple[float, int]]) -> tuple[int, float, int]:
+    """Return the tokens, seconds and rounds after the round that emits the eighth token.
 
-    `stamps`: for each round when its tokens were out, in seconds, and how many they were. Raises
-    ValueError where no round comes after that one.
+    `stamps` holds for each round the time at which its tokens were out, in seconds, and their
+    number. Raises ValueError if no round comes after that round.
     """
     out = 0
     for place, (begun, count) in enumerate(stamps[:-1]):
         out += count
-        if out >= SETTLED:
+        if out >= SETTLED_TOKENS:
             rest = stamps[place + 1 :]
             return sum(count for _, count in rest), stamps[-1][0] - begun, len(rest)
     raise ValueError(f"{out} tokens were out before the last round: ask for more new tokens")
 
 
-def compared(told: Told, depth: int) -> dict[str, dict[str, Any]]:
-    """Return every arm's figures; `depth` is the K that the speculative ones drafted with."""
+def compare_arms(told: Plays, depth: int) -> dict[str, dict[str, Any]]:
+    """Return every arm's figures; `depth` is the K of the speculative arms."""
     pace = {arm: np.array([_pace(plays) for plays in repeats]) for arm, repeats in told.items()}
     return {arm: _figures(repeats, pace, arm, depth) for arm, repeats in told.items()}
 
 
 def _pace(plays: list[Play]) -> float:
-    """Return seconds a token of one block's decoding."""
-    found = [decoding(play["stamps"]) for play in plays]
+    """Return the seconds per token of one block's decoding."""
+    found = [measure_decoding(play["stamps"]) for play in plays]
     return sum(seconds for _, seconds, _ in found) / sum(tokens for tokens, _, _ in found)
 
 
@@ -55,9 +60,9 @@ def _figures(
     repeats: list[list[Play]], pace: dict[str, np.ndarray], arm: str, depth: int
 ) -> dict[str, Any]:
     plays = [play for block in repeats for play in block]
-    before = [play["wall_s"] - decoding(play["stamps"])[1] for play in plays]
+    before = [play["wall_s"] - measure_decoding(play["stamps"])[1] for play in plays]
     first = [play["stamps"] for play in repeats[0]]
-    found = [decoding(stamps) for stamps in first]
+    found = [measure_decoding(stamps) for stamps in first]
     tokens, rounds = sum(each[0] for each in found), sum(each[2] for each in found)
     busy = [play["process_s"] / play["wall_s"] for play in plays]
     tells = [play["engine_tells"] for play in repeats[0] if "engine_tells" in play]
@@ -67,7 +72,9 @@ def _figures(
         "accepted_per_round": round(tokens / rounds - 1, 3) if tokens > rounds else None,
         "depth": depth if tokens > rounds else 0,
         "busy_cores": round(float(np.median(busy)), 2),
-        "speed_over": {other: ratio(pace[other] / pace[arm]) for other in OVER if other in pace},
+        "speed_over": {
+            other: ratio(pace[other] / pace[arm]) for other in REFERENCE_ARMS if other in pace
+        },
         "engine_tells": {
             name: sum(each[name] for each in tells) for name in ("drafted", "accepted")
         }
@@ -77,10 +84,10 @@ def _figures(
 
 
 def ratio(blocks: np.ndarray) -> dict[str, Any]:
-    """Return the median of the blocks' ratios, and its interval: None of too few blocks."""
+    """Return the median of the blocks' ratios, and its interval: None with too few blocks."""
     found = median(blocks)
     if found is None:
-        raise ValueError("no block was played: ask for a repeat at least")
+        raise ValueError("no block was played: ask for at least one repeat")
     bounds = [round(each, 3) for each in (found.low, found.high) if each is not None]
     return {"median": round(found.value, 3), "interval_95": bounds or None}
 
@@ -88,18 +95,18 @@ def ratio(blocks: np.ndarray) -> dict[str, Any]:
 def table(found: dict[str, Any]) -> str:
     """Return one setting's table."""
     arms = found["arms"]
-    over = [name for name in OVER if name in arms]
+    over = [name for name in REFERENCE_ARMS if name in arms]
     width = max(map(len, arms))
     threads = f"{found['threads']} thread" + "s" * (found["threads"] != 1)
     rows = [
         ("", HEADS, ["speed over" for _ in over], ""),
-        ("", SUBHEADS, [_short(name) for name in over], "tokens"),
+        ("", SUBHEADS, [_shorten(name) for name in over], "tokens"),
         *((name, *_cells(arm, over)) for name, arm in arms.items()),
     ]
     lines = [
         f"{name:<{width}}"
-        + "".join(f"{each:>{NARROW}}" for each in narrow)
-        + "".join(f"  {each:>{WIDE}}" for each in wide)
+        + "".join(f"{each:>{NARROW_COLUMN}}" for each in narrow)
+        + "".join(f"  {each:>{WIDE_COLUMN}}" for each in wide)
         + f"  {last}"
         for name, narrow, wide, last in rows
     ]
@@ -115,21 +122,25 @@ def _cells(arm: dict[str, Any], over: list[str]) -> tuple[list[str], list[str], 
         f"{arm['eighth_token_ms']:,.1f}",
         "–" if accepted is None else f"{accepted:.2f}",
     ]
-    return narrow, [_told(arm["speed_over"][name]) for name in over], _same(arm["other_tokens"])
+    return (
+        narrow,
+        [_format_ratio(arm["speed_over"][name]) for name in over],
+        _describe_tokens(arm["other_tokens"]),
+    )
 
 
-def _short(name: str) -> str:
+def _shorten(name: str) -> str:
     return name.replace("transformers", "HF").replace("openvino", "OV")
 
 
-def _told(found: dict[str, Any]) -> str:
+def _format_ratio(found: dict[str, Any]) -> str:
     if found["interval_95"] is None:
         return f"{found['median']:.2f}"
     low, high = found["interval_95"]
     return f"{found['median']:.2f} [{low:.2f} {high:.2f}]"
 
 
-def _same(parted: list[dict[str, Any]]) -> str:
+def _describe_tokens(parted: list[dict[str, Any]]) -> str:
     if not parted:
         return "same"
     if all(each["near_tie"] for each in parted):

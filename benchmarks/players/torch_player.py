@@ -1,8 +1,8 @@
-"""Plays our own paths and transformers' generate, all over the same loaded weights.
+"""Play our own paths and transformers' generate, all over the same loaded weights.
 
-Every play feeds its prompt anew, so that all engines see their caches as cold. The loop's
-stopwatch runs in all of ours; `evidence` does besides all that a recorded run does, the capture
-on disk included.
+Every play feeds its prompt anew, so that all engines start with cold caches. The loop's stopwatch
+runs in all of our arms. `evidence` also does all that a recorded run does, and writes the capture
+to disk.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from line import Arms, answer, played
+from line import Arms, answer_requests, make_reply
 from transformers import GenerationConfig
 from transformers.generation.streamers import BaseStreamer
 from transformers.utils import logging
@@ -28,16 +28,16 @@ from specprof.engine.walk import Walk
 from specprof.records import Burst, Event, Round
 from specprof.settings import ForwardPath, Settings
 
-WINDOW = 512
-"""The draft's window in the arm that gives it one, and the context from which there is one."""
-NS = 1e-9
+WINDOW_TOKENS = 512
+"""The draft's window in the arm with a window draft, which plays at longer contexts only."""
+SECONDS_PER_NS = 1e-9
 CPU = torch.device("cpu")
 
 
-def settings(
+def make_settings(
     asked: argparse.Namespace, path: ForwardPath = "auto", draft_cache: str | None = None
 ) -> Settings:
-    """Return what each of our runs is asked for."""
+    """Return the settings of one of our runs."""
     return Settings(
         device="cpu",
         dtype="float32",
@@ -49,33 +49,33 @@ def settings(
         ignore_eos=True,
         path=path,
         draft_cache=draft_cache,
-        window=WINDOW,
+        window=WINDOW_TOKENS,
         plain_steps=0,
         recheck_context=0,
     )
 
 
-class Ours:
-    """One wired run of ours, played from the first token of a prompt each time."""
+class OurEngine:
+    """One wired run of ours; each play begins at the prompt's first token."""
 
     def __init__(
         self, asked: argparse.Namespace, path: ForwardPath, cache: str | None = None
     ) -> None:
         """Wire and warm up."""
         self._tokens = asked.tokens
-        self._wired = wire(settings(asked, path, cache))
+        self._wired = wire(make_settings(asked, path, cache))
         self._threads = warm_up(self._wired)
         self.alone = self._wired.lanes[0].alone()
 
     def plain(self, prompt: list[int]) -> dict[str, Any]:
         """Decode with the target alone."""
-        return self._bare(self.alone, prompt)
+        return self._play(self.alone, prompt)
 
     def speculative(self, prompt: list[int]) -> dict[str, Any]:
         """Draft and verify."""
-        return self._bare(self._wired.loop, prompt)
+        return self._play(self._wired.loop, prompt)
 
-    def _bare(self, loop: Loop, prompt: list[int]) -> dict[str, Any]:
+    def _play(self, loop: Loop, prompt: list[int]) -> dict[str, Any]:
         self._wired.roll_back_to(1)
         committed, stamps = list(prompt), []
         begun = time.perf_counter(), time.process_time()
@@ -83,12 +83,12 @@ class Ours:
         loop.drafter.prefill(prompt)
         rounds = loop.rounds(committed, new_tokens=self._tokens, stop=frozenset())
         stamps.extend((time.perf_counter(), len(one.emitted)) for one in rounds)
-        told = _since(begun, committed[len(prompt) :], stamps)
+        reply = _make_reply_since(begun, committed[len(prompt) :], stamps)
         catch_up(loop)
-        return told
+        return reply
 
     def evidence(self, prompt: list[int]) -> dict[str, Any]:
-        """Draft and verify with the profiler on; the last round ends when all is recorded."""
+        """Draft and verify with the profiler on; the last stamp is when all is recorded."""
         self._wired.roll_back_to(1)
         self._wired.lanes[0].tokens[:] = prompt
         walk = Walk(self._wired, origin_ns=0, prefill_threads=self._threads)
@@ -103,19 +103,23 @@ class Ours:
                     if isinstance(event, Burst):
                         ended = time.perf_counter()
             rounds = [each for each in events if isinstance(each, Round)]
-            stamps = [((one.start_ns + one.wall_ns) * NS, len(one.emitted)) for one in rounds]
+            stamps = [
+                ((one.start_ns + one.wall_ns) * SECONDS_PER_NS, len(one.emitted)) for one in rounds
+            ]
             stamps[-1] = ended, stamps[-1][1]
-            return _since(begun, [token for one in rounds for token in one.emitted], stamps)
+            return _make_reply_since(
+                begun, [token for one in rounds for token in one.emitted], stamps
+            )
 
 
 class Stamps(BaseStreamer):  # type: ignore[misc]  # transformers is untyped
-    """Notes when transformers hands out tokens."""
+    """Notes the times at which transformers hands out tokens."""
 
     def __init__(self) -> None:
         self.at: list[tuple[float, int]] = []
 
     def put(self, value: torch.Tensor) -> None:
-        """Take note of some tokens; the first call brings the prompt."""
+        """Note the time and number of some tokens; the first call brings the prompt."""
         self.at.append((time.perf_counter(), value.numel()))
 
     def end(self) -> None:
@@ -131,7 +135,7 @@ class Transformers:
     assistant: Any = None
 
     def __call__(self, prompt: list[int]) -> dict[str, Any]:
-        """Decode greedily on from `prompt`; K stays what it is, and no draft is cut short."""
+        """Decode greedily after `prompt`; K is constant, and no draft is cut short."""
         known, stamps = torch.tensor([prompt]), Stamps()
         self.target.generation_config = GenerationConfig(do_sample=False)
         extra = {}
@@ -151,22 +155,22 @@ class Transformers:
             streamer=stamps,
             **extra,
         )
-        return _since(begun, made[0, len(prompt) :].tolist(), stamps.at[1:])
+        return _make_reply_since(begun, made[0, len(prompt) :].tolist(), stamps.at[1:])
 
 
-def _since(
+def _make_reply_since(
     begun: tuple[float, float], tokens: list[int], stamps: list[tuple[float, int]]
 ) -> dict[str, Any]:
     wall_s, process_s = time.perf_counter() - begun[0], time.process_time() - begun[1]
-    return played(tokens, stamps, wall_s, process_s)
+    return make_reply(tokens, stamps, wall_s, process_s)
 
 
 def prepare(asked: argparse.Namespace) -> tuple[Arms, dict[str, Any]]:
-    """Load every arm; their weights are loaded once."""
+    """Load every arm; all arms share the weights."""
     torch.set_num_threads(asked.threads)
-    logging.set_verbosity_error()  # it remarks on its own calls of `generate`
-    flat, modules = Ours(asked, "flat"), Ours(asked, "modules")
-    given = settings(asked)
+    logging.set_verbosity_error()  # it warns about its own calls of `generate`
+    flat, modules = OurEngine(asked, "flat"), OurEngine(asked, "modules")
+    given = make_settings(asked)
     target = loading.load(given.target, given, CPU).model
     draft = loading.load(str(given.draft), given, CPU).model
     arms: Arms = {
@@ -178,20 +182,20 @@ def prepare(asked: argparse.Namespace) -> tuple[Arms, dict[str, Any]]:
         "flat speculative": flat.speculative,
         "flat speculative, evidence": flat.evidence,
     }
-    if asked.context > WINDOW:
-        arms["flat speculative, window draft"] = Ours(asked, "flat", "sink-window").speculative
+    if asked.context > WINDOW_TOKENS:
+        arms["flat speculative, window draft"] = OurEngine(asked, "flat", "sink-window").speculative
     return arms, {}
 
 
 def main() -> None:
-    """Answer until stdin ends."""
+    """Answer requests until stdin ends."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--context", type=int, required=True)
     parser.add_argument("--tokens", type=int, required=True)
     parser.add_argument("--depth", type=int, required=True)
     asked = parser.parse_args()
-    answer(lambda: prepare(asked))
+    answer_requests(lambda: prepare(asked))
 
 
 if __name__ == "__main__":

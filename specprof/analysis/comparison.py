@@ -215,7 +215,7 @@ def _warnings(rows: Sequence[Row]) -> list[str]:
         notes.append("recorded on different machines: times are not comparable")
     elif len(counts) > 1:
         notes.append(
-            "thread counts differ by cell: with threads = 0 each takes the count measured fastest"
+            "thread counts differ by cell (each took its fastest): --threads N makes them equal"
         )
     return notes
 

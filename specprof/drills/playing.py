@@ -116,10 +116,10 @@ def drill(name: str, given: Mapping[str, Value] | None = None) -> Drill:
         raise UnknownName("drill", name, known)
     fault = None
     if known[asked] == "fault":
-        from specprof.faults._stage import STAGE
+        from specprof.faults._settings import DRILL_SETTINGS
 
         fault = registry.get(Fault, asked)
-        written = STAGE | fault.stage
+        written = DRILL_SETTINGS | fault.settings
     elif known[asked] == "control":
         written = next(msgspec.to_builtins(s.settings) for s in _controls() if s.label == asked)
     else:

@@ -20,8 +20,8 @@ class Fault(ABC):
     """
 
     member_kind: ClassVar[str] = "fault"
-    stage: ClassVar[dict[str, Value]] = {}
-    """Settings on which it shows, over those of `specprof drill`."""
+    settings: ClassVar[dict[str, Value]] = {}
+    """The settings it is drilled under, put over those of every drill."""
 
     @abstractmethod
     def inject(self, run: Run) -> AbstractContextManager[None]:

@@ -1,6 +1,7 @@
-"""The accept step of a chain taken apart, so that a fault can break one part and leave the others.
+"""The accept step of a chain in parts, so that a fault can break one part and leave the others.
 
-Whole, it is speculative sampling (arXiv 2211.17192, algorithm 1), as `acceptance/rejection.py` is.
+Unbroken, it is speculative sampling (arXiv 2211.17192, algorithm 1), as in
+`acceptance/rejection.py`.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +16,10 @@ from specprof.extend import Law, Proposal
 
 
 class Step:
-    """Coins against ratios, then the correction or bonus; a fault overrides one of the methods."""
+    """Compares coins with ratios, then draws the correction or the bonus.
+
+    A coin is a uniform random number. A fault overrides one of the methods.
+    """
 
     def decide(
         self,
@@ -24,28 +28,35 @@ class Step:
         law: Law,
         generator: torch.Generator,
     ) -> torch.Tensor:
-        """Return [2], as `Acceptance.decide`."""
+        """Return [2] int64, as `Acceptance.decide`."""
         target_probs = self.target_law(law).probs(target_logits)  # [K+1, vocab]
         draft_probs = laws_drafted_from(proposal, target_probs)  # [K+1, vocab]
         tokens = proposal.tokens[:, None]  # [K, 1]
-        size = (tokens.shape[0] + 1, 1)  # one more: no coin fell before a bonus
+        size = (tokens.shape[0] + 1, 1)  # a bonus gets a coin too: no coin was used up before it
         coins = torch.rand(size, generator=generator, device=tokens.device)
-        owed, own = (laws[:-1].gather(1, tokens) for laws in (target_probs, draft_probs))
-        accepted = self.stands(coins[:-1], owed, own).cumprod(0).sum(0)  # [1]
+        target_prob, draft_prob = (
+            probs[:-1].gather(1, tokens) for probs in (target_probs, draft_probs)
+        )  # [K, 1]
+        accepted = self.accepts(coins[:-1], target_prob, draft_prob).cumprod(0).sum(0)  # [1]
         rows = target_probs.index_select(0, accepted), draft_probs.index_select(0, accepted)
         coin = coins.index_select(0, accepted)
-        final = self.final(*rows, coin, law, generator)  # [1]
+        final = self.draw_final(*rows, coin, law, generator)  # [1]
         return torch.cat([accepted - 1, final])
 
     def target_law(self, law: Law) -> Law:
-        """Return the law the target is sampled by: the run's."""
+        """Return the law that the target is sampled by: the run's."""
         return law
 
-    def stands(self, coins: torch.Tensor, owed: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
-        """Return [K, 1] whether each token's coin is below its ratio of two probabilities."""
-        return coins * own < owed
+    def accepts(
+        self, coins: torch.Tensor, target_prob: torch.Tensor, draft_prob: torch.Tensor
+    ) -> torch.Tensor:
+        """Return [K, 1] bool: whether each coin is below its token's target/draft ratio.
 
-    def final(
+        All three arguments are [K, 1], the last two the probabilities of the drafted tokens.
+        """
+        return coins * draft_prob < target_prob
+
+    def draw_final(
         self,
         target_probs: torch.Tensor,
         draft_probs: torch.Tensor,
@@ -55,13 +66,15 @@ class Step:
     ) -> torch.Tensor:
         """Return [1] the correction, or the bonus where `draft_probs` is all zero.
 
-        Both laws are [1, vocab]; `coin` [1, 1] is the one the rejected token fell by.
+        Both probabilities are [1, vocab]; `coin` [1, 1] is the coin that rejected the token.
         """
         del coin
-        return law.draw(self.residual(target_probs, draft_probs), generator)
+        return law.draw(self.residual_weights(target_probs, draft_probs), generator)
 
-    def residual(self, target_probs: torch.Tensor, draft_probs: torch.Tensor) -> torch.Tensor:
-        """Return [1, vocab] the weights of the final token: what the draft left of the target."""
+    def residual_weights(
+        self, target_probs: torch.Tensor, draft_probs: torch.Tensor
+    ) -> torch.Tensor:
+        """Return [1, vocab] the final token's weights: the target's law less the draft's."""
         left = (target_probs - draft_probs).clamp_min(0)
         return torch.where(left.sum() > 0, left, target_probs)
 
@@ -70,12 +83,12 @@ Decide = Callable[[torch.Tensor, Proposal, Law, torch.Generator], torch.Tensor]
 
 
 @contextmanager
-def deciding(run: Run, decided: Callable[[Lane], Decide]) -> Iterator[None]:
-    """Have every sequence's rounds decided by what `decided` makes for it.
+def replace_decide(run: Run, make_decide: Callable[[Lane], Decide]) -> Iterator[None]:
+    """Replace the `decide` of every sequence's acceptance rule by what `make_decide` returns.
 
-    What is owed, and what `observe` makes of a round, stays the declared rule's own.
+    The declared rule still says what acceptance is owed, and still observes each round.
     """
     with ExitStack() as stack:
         for lane in run.lanes:
-            stack.enter_context(swapped(lane.loop.acceptance, decide=decided(lane)))
+            stack.enter_context(swapped(lane.loop.acceptance, decide=make_decide(lane)))
         yield

@@ -1,4 +1,4 @@
-"""The draft step taken apart: the law a shape asks for, and the draw from it."""
+"""Break the draft step: a draft declares one law and draws its tokens from another."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,11 +13,11 @@ from specprof.errors import UsageError
 from specprof.extend import Law
 
 Draw = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
-"""From [rows, vocab] what a shape hands over, a law's probabilities or greedy logits, to [rows]."""
+"""From [rows, vocab], a law's probabilities or greedy logits, to [rows] tokens."""
 
 
-class DrawnOtherwise(Law):
-    """Declares the law inside, and draws by another."""
+class LawWithOtherDraw(Law):
+    """Declares the law `inner`, and draws its tokens otherwise."""
 
     def __init__(self, inner: Law, draw: Draw) -> None:
         self.inner = inner
@@ -25,17 +25,17 @@ class DrawnOtherwise(Law):
         self._draw = draw
 
     def probs(self, logits: torch.Tensor) -> torch.Tensor:
-        """Return what the law inside says."""
+        """Return the probabilities of `inner`, [rows, vocab]."""
         return self.inner.probs(logits)
 
     def draw(self, probs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Draw [rows] tokens otherwise."""
+        """Return [rows] tokens by the other draw."""
         return self._draw(probs, generator)
 
 
 @contextmanager
-def drawing(run: Run, draw: Callable[[Law], Draw]) -> Iterator[None]:
-    """Have every sequence's drafts drawn by what `draw` makes of its law, and declared as before.
+def replace_draw(run: Run, make_draw: Callable[[Law], Draw]) -> Iterator[None]:
+    """Draw every sequence's drafts by what `make_draw` returns; their declared law stays.
 
     Raises UsageError where no model drafts.
     """
@@ -46,13 +46,13 @@ def drawing(run: Run, draw: Callable[[Law], Draw]) -> Iterator[None]:
                 title = f"drafter {run.settings.drafter!r} draws its drafts in its own way"
                 raise UsageError(title, "show this fault with the drafter draft-model")
             parts = drafter.shape.parts
-            law = DrawnOtherwise(parts.law, draw(parts.law))
+            law = LawWithOtherDraw(parts.law, make_draw(parts.law))
             stack.enter_context(swapped(drafter.shape, parts=replace(parts, law=law)))
         yield
 
 
-def first_choice(law: Law) -> Draw:
-    """Return a draw that takes the likeliest token, whatever the law."""
+def make_likeliest_draw(law: Law) -> Draw:
+    """Return a draw that always takes the likeliest token."""
     del law
 
     def draw(probs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

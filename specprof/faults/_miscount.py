@@ -1,8 +1,8 @@
-"""A cache that isn't what its owner takes it for: it is fed by a count, and the count is believed.
+"""Caches that are fed by a count kept beside them, so that the cache and its count can differ.
 
-specprof's loop asks a cache how long it is and feeds what is missing, so a wrong length would heal.
-The engines these faults were seen in keep count beside the cache; here that count is kept too, and
-`trim` is where cache and count part.
+specprof's loop asks a cache for its length and feeds what is missing, so it would repair a wrong
+length. The engines with these faults keep a count beside the cache. So do the classes here, and
+their `trim` is where a fault makes the cache differ from the count.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,17 +18,18 @@ from specprof.engine.run import Lane, Run
 from specprof.engine.stores.dense import Store
 from specprof.engine.transfer import on_device
 from specprof.extend import Proposal
-from specprof.faults._during import in_each
-from specprof.faults._room import roomier
+from specprof.faults._during import break_each_sequence
+from specprof.faults._room import enlarge
 
-COMMON = ("prefill", "rollback")
-"""What a target and a drafter both do."""
+COMMON_METHODS = ("prefill", "rollback")
+"""The methods that a target and a drafter both have."""
 
 
 class DraftCount:
-    """Drafts by a model whose cache is taken to hold `count` tokens. Unchanged it breaks nothing.
+    """Drafts with a model on the assumption that its cache holds `count` tokens.
 
-    Every burst is a request of its own, which begins with an empty cache.
+    As it stands it breaks nothing; a fault overrides a method. Every burst is a request of its
+    own, which begins with an empty cache.
     """
 
     def __init__(self, drafter: ModelDrafter) -> None:
@@ -37,7 +38,7 @@ class DraftCount:
         self.count = self.draft.length
 
     def propose(self, committed: list[int], depth: int) -> Proposal:
-        """Feed what the count says is missing, then draft."""
+        """Feed the committed tokens after the first `count`, then draft up to `depth`."""
         if depth == 0:
             return nothing(self.draft.device)
         before = self.draft.length
@@ -47,41 +48,41 @@ class DraftCount:
         return proposal
 
     def prefill(self, committed: list[int]) -> None:
-        """Take in a request's text, all but the last token."""
+        """Read a request's text, all but its last token, into an empty cache."""
         self.draft.rollback(0)
         self.draft.prefill(committed[:-1])
         self.count = len(committed) - 1
 
     def rollback(self, committed: int) -> None:
-        """Count what was committed; let `trim` do the same to the cache."""
+        """Lower the count to what was committed, and trim the cache by the difference."""
         before, self.count = self.count, min(self.count, committed - 1)
         self.trim(before - self.count)
 
     def trim(self, by: int) -> None:
-        """Take the last `by` tokens off the cache, as long as it has any."""
+        """Remove the last `by` tokens from the cache, or all if it has fewer."""
         self.draft.rollback(max(self.draft.length - by, 0))
 
 
 class TargetCount:
-    """The same of a target that verifies chains, which the loop feeds without asking its cache."""
+    """A target that verifies chains on the assumption that its cache holds `count` tokens."""
 
     def __init__(self, target: CausalModel) -> None:
         self.target = target
         self.count = self.began = target.length
-        self._whole = target.prefill, target.feed
+        self._prefill, self._feed = target.prefill, target.feed
 
     def prefill(self, tokens: Sequence[int]) -> None:
-        """Take in a request's text."""
-        self._whole[0](tokens)
+        """Read a request's text."""
+        self._prefill(tokens)
         self.count = self.began = self.target.length
 
     def feed(self, tokens: torch.Tensor, parents: torch.Tensor | None = None) -> torch.Tensor:
-        """Return [n, vocab] logits of [n] tokens, counted as fed."""
+        """Count [n] tokens as fed, and return their [n, vocab] logits."""
         self.count += tokens.shape[0]
-        return self._whole[1](tokens, parents)
+        return self._feed(tokens, parents)
 
     def rollback(self, length: int) -> None:
-        """Count what was committed, and trim. Back at the request's text, it is over: forget it."""
+        """Lower the count to `length`, and trim. A rollback to the prompt ends the request."""
         if length <= self.began:
             self.target.store.rollback(0)
             self.count = self.began = 0
@@ -90,49 +91,50 @@ class TargetCount:
             self.trim(by)
 
     def trim(self, by: int) -> None:
-        """Take the last `by` tokens off the cache, as long as it has any."""
+        """Remove the last `by` tokens from the cache, or all if it has fewer."""
         self.target.store.rollback(max(self.target.length - by, 0))
 
 
-def draft_counted(
+def replace_draft_count(
     run: Run, kind: Callable[[ModelDrafter], DraftCount]
 ) -> AbstractContextManager[None]:
-    """Let each sequence's draft go by a count of this kind."""
+    """Feed each sequence's draft by a count of class `kind`."""
 
-    def counted(lane: Lane) -> AbstractContextManager[None]:
+    def patch(lane: Lane) -> AbstractContextManager[None]:
         drafter = cast("ModelDrafter", lane.loop.drafter)
-        return _counted(drafter, draft_of(lane).store, kind(drafter), ("propose", *COMMON))
+        names = "propose", *COMMON_METHODS
+        return _replace_methods(drafter, draft_of(lane).store, kind(drafter), names)
 
-    return in_each(run, counted)
+    return break_each_sequence(run, patch)
 
 
-def target_counted(
+def replace_target_count(
     run: Run, kind: Callable[[CausalModel], TargetCount]
 ) -> AbstractContextManager[None]:
-    """Let each sequence's target go by a count of this kind."""
+    """Feed each sequence's target by a count of class `kind`."""
 
-    def counted(lane: Lane) -> AbstractContextManager[None]:
+    def patch(lane: Lane) -> AbstractContextManager[None]:
         target = target_of(lane)
-        return _counted(target, target.store, kind(target), ("feed", *COMMON))
+        return _replace_methods(target, target.store, kind(target), ("feed", *COMMON_METHODS))
 
-    return in_each(run, counted)
+    return break_each_sequence(run, patch)
 
 
 @contextmanager
-def _counted(
+def _replace_methods(
     owner: object, store: Store, count: DraftCount | TargetCount, names: Sequence[str]
 ) -> Iterator[None]:
-    """Put a count's methods in the place of `owner`'s; `store` gets room for the mistakes."""
+    """Replace `owner`'s methods by a count's, and give `store` room for tokens left behind."""
     methods = {name: getattr(count, name) for name in names}
-    with roomier(store), swapped(owner, **methods):
+    with enlarge(store), swapped(owner, **methods):
         yield
 
 
 def target_of(lane: Lane) -> CausalModel:
-    """Return a sequence's target as what it is in a run."""
+    """Return a sequence's target, which is a model with a cache."""
     return cast("CausalModel", lane.loop.target)
 
 
 def draft_of(lane: Lane) -> CausalModel:
-    """Return what a sequence drafts with, a model with a cache."""
+    """Return what a sequence drafts with, which is a model with a cache."""
     return cast("CausalModel", lane.loop.drafter.draft)

@@ -1,4 +1,4 @@
-"""Telling a model that its new tokens stand, or look, elsewhere than they do."""
+"""Give a model's new tokens wrong positions, or let them attend to wrong tokens."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,24 +10,27 @@ from specprof.engine.patch import swapped
 from specprof.engine.stores.dense import Placement, Store
 
 Change = Callable[[Placement, int], Placement]
-"""From a right placement, and the tokens stored before it, to a wrong one."""
+"""From a right placement, and the number of tokens stored before it, to a wrong placement."""
 
 
 @contextmanager
-def misplaced(store: Store, change: Change) -> Iterator[None]:
-    """Let `store` place tokens as `change` says; lengths and rows stay as they are."""
-    placed = store.place
+def change_placements(store: Store, change: Change) -> Iterator[None]:
+    """Pass every placement of `store` through `change`; lengths and rows stay as they are."""
+    original = store.place
 
     def place(count: int, device: torch.device, parents: torch.Tensor | None = None) -> Placement:
         before = store.length
-        return change(placed(count, device, parents), before)
+        return change(original(count, device, parents), before)
 
     with swapped(store, place=place):
         yield
 
 
-def drawn(place: Placement, before: int) -> Placement:
-    """Return a chain's placement after `before` tokens with its mask drawn: all up to itself."""
+def draw_mask(place: Placement, before: int) -> Placement:
+    """Return a placement after `before` tokens with its mask written out.
+
+    A chain has no mask of its own. In the mask drawn for it each token sees all up to itself.
+    """
     if place.visible is not None:
         return place
     columns = torch.arange(before + place.positions.shape[1], device=place.positions.device)

@@ -1,7 +1,7 @@
-"""Room for what a broken rollback leaves behind: a real engine's cache has it, a measured one not.
+"""Room for the tokens that a broken rollback leaves behind, as a real engine's cache has it.
 
-A run's stores hold what its settings can need and no row more; so one that is never trimmed would
-end the run with an error instead of showing what the error does.
+A run's stores hold just the rows that its settings can need. A store that is never trimmed would
+overflow and end the run before the fault could show.
 """
 
 from collections.abc import Iterator
@@ -10,15 +10,16 @@ from contextlib import contextmanager
 from specprof.engine.patch import swapped
 from specprof.engine.stores.dense import Store
 
-ROWS = 4096
-"""Tokens that may pile up over a run."""
-SIZES = ("capacity", "reach", "rows")
-"""What a store is measured by; a plain one knows the first alone."""
+EXTRA_ROWS = 4096
+"""Tokens that may be left behind over a run."""
+SIZE_ATTRIBUTES = ("capacity", "reach", "rows")
+"""The attributes that hold a store's sizes; a dense store has the first alone."""
 
 
 @contextmanager
-def roomier(store: Store) -> Iterator[None]:
-    """Let `store`, still empty, take `ROWS` tokens more than was asked of it."""
-    larger = {name: getattr(store, name) + ROWS for name in SIZES if hasattr(store, name)}
+def enlarge(store: Store) -> Iterator[None]:
+    """Let `store`, which is still empty, take `EXTRA_ROWS` more tokens than it was made for."""
+    names = [name for name in SIZE_ATTRIBUTES if hasattr(store, name)]
+    larger = {name: getattr(store, name) + EXTRA_ROWS for name in names}
     with swapped(store, **larger):
         yield

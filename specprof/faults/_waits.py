@@ -1,6 +1,6 @@
-"""Costs put where the real ones were: the host waits, many times what a round takes by itself.
+"""Faults of cost: the host waits where the real engine lost time, many times a round's own time.
 
-A wait and not work: it costs the same on every machine, and no more on a busy one.
+It waits and does no work, so the cost is equal on every machine and no higher on a busy one.
 """
 
 import time
@@ -17,28 +17,28 @@ from specprof.errors import UsageError
 
 
 def wait(ms: float) -> None:
-    """Do nothing for so long."""
+    """Do nothing for `ms` milliseconds."""
     time.sleep(ms / 1000)
 
 
 @contextmanager
-def feeding_slowly(
-    run: Run, of: Callable[[Loop], Decoder], cost_ms: Callable[[int], float]
+def slow_feeds(
+    run: Run, decoder_of: Callable[[Loop], Decoder], cost_ms: Callable[[int], float]
 ) -> Iterator[None]:
-    """Have a decoder of every sequence wait with each feed of n tokens, `cost_ms(n)`."""
+    """Make a decoder of every sequence wait `cost_ms(n)` milliseconds at each feed of n tokens."""
     with ExitStack() as stack:
         for lane in run.lanes:
-            stack.enter_context(_slowed(of(lane.loop), cost_ms))
+            stack.enter_context(_slow_feed(decoder_of(lane.loop), cost_ms))
         yield
 
 
-def target(loop: Loop) -> Decoder:
-    """Return what verifies."""
+def verifying_decoder(loop: Loop) -> Decoder:
+    """Return the loop's target."""
     return loop.target
 
 
-def draft(loop: Loop) -> Decoder:
-    """Return what drafts; refuse a drafter without a model."""
+def drafting_decoder(loop: Loop) -> Decoder:
+    """Return the loop's draft; raise UsageError for a drafter without a model."""
     if loop.drafter.draft is None:
         title = f"{type(loop.drafter).__name__} has no model to wait for"
         raise UsageError(title, "show this fault with the drafter draft-model")
@@ -46,13 +46,13 @@ def draft(loop: Loop) -> Decoder:
 
 
 @contextmanager
-def _slowed(decoder: Decoder, cost_ms: Callable[[int], float]) -> Iterator[None]:
+def _slow_feed(decoder: Decoder, cost_ms: Callable[[int], float]) -> Iterator[None]:
     feed = decoder.feed
 
     def slow(tokens: torch.Tensor, parents: torch.Tensor | None = None) -> torch.Tensor:
-        answer = feed(tokens, parents)
+        logits = feed(tokens, parents)
         wait(cost_ms(tokens.shape[0]))
-        return answer
+        return logits
 
     with swapped(decoder, feed=slow):
         yield

@@ -1,4 +1,4 @@
-"""The weights a run drafts with, to be hidden behind others."""
+"""Find the weights of a run's models, so that a fault can replace them."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from specprof.engine.setup.loading import Loaded
 from specprof.errors import UsageError
 
 
-def draft_of(run: Run) -> Loaded:
-    """Return the draft; refuse one whose weights are the target's as well, or none."""
+def own_draft_of(run: Run) -> Loaded:
+    """Return the draft; raise UsageError if it has no weights, or shares the target's."""
     draft = run.draft
     if draft is None or draft.model is run.target.model:
         title = f"drafter {run.settings.drafter!r} has no weights of its own"
@@ -16,11 +16,11 @@ def draft_of(run: Run) -> Loaded:
     return draft
 
 
-def embeddings(loaded: Loaded) -> Any:  # noqa: ANN401 - a module of whatever kind
+def embedding_module(loaded: Loaded) -> Any:  # noqa: ANN401 - any torch module
     """Return the module that turns ids into vectors."""
     return loaded.model.get_input_embeddings()  # type: ignore[operator]
 
 
-def head(loaded: Loaded) -> Any:  # noqa: ANN401 - likewise
+def output_module(loaded: Loaded) -> Any:  # noqa: ANN401 - any torch module
     """Return the module that turns vectors into logits."""
     return loaded.model.get_output_embeddings()  # type: ignore[operator]

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 import torch
 
-from exact import outcomes
+from exact import list_outcomes
 from specprof.acceptance.block import Block
 from specprof.acceptance.rejection import Rejection
 from specprof.engine.sampling import ProcessedLaw
@@ -27,7 +27,7 @@ def rounds(rule, monkeypatch, *, sampled=True):
             tokens=torch.tensor([one, two]), logits=None, draft_probs=laws if sampled else None
         )
         rows = torch.cat([START[None], AFTER[[one, two]]])
-        for chance, (tip, after) in outcomes(rule, rows, proposal, monkeypatch):
+        for chance, (tip, after) in list_outcomes(rule, rows, proposal, monkeypatch):
             yield share * chance, (one, two), tip, after
 
 
@@ -70,7 +70,7 @@ def test_the_papers_two_token_example_is_its_own(monkeypatch):
                 tokens=torch.tensor(tokens), logits=None, draft_probs=draft.repeat(2, 1)
             )
             share = float(draft[tokens[0]] * draft[tokens[1]])
-            for chance, (tip, _) in outcomes(rule, target.repeat(3, 1), proposal, monkeypatch):
+            for chance, (tip, _) in list_outcomes(rule, target.repeat(3, 1), proposal, monkeypatch):
                 told += share * chance * (tip + 1)
         assert told == pytest.approx(wanted, abs=1e-9)
 
@@ -82,7 +82,7 @@ def test_what_each_token_is_owed_is_how_often_it_stands(monkeypatch):
         proposal = Proposal(tokens=torch.tensor([one, two]), logits=None, draft_probs=laws)
         rows = torch.cat([START[None], AFTER[[one, two]]])
         stands = [0.0, 0.0]
-        for chance, (tip, _) in outcomes(Block(), rows, proposal, monkeypatch):
+        for chance, (tip, _) in list_outcomes(Block(), rows, proposal, monkeypatch):
             for place in range(tip + 1):
                 stands[place] += chance
         owed = Block().owed_each(rows[:2], laws, proposal.tokens).tolist()

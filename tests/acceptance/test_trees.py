@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from exact import families, outcomes
+from exact import list_families, list_outcomes
 from specprof.acceptance.rejection import Rejection
 from specprof.engine.sampling import ProcessedLaw
 from specprof.extend import Proposal
@@ -29,7 +29,7 @@ def emitted(tokens, laws, monkeypatch, rule=None):
     """The law [vocab] of the first token emitted, given these siblings."""
     target = TARGET[: len(tokens) + 1]
     told = torch.zeros(4, dtype=torch.float64)
-    for share, (tip, after) in outcomes(
+    for share, (tip, after) in list_outcomes(
         rule or Rejection(), target, family(tokens, laws), monkeypatch
     ):
         told += share * (after if tip < 0 else EYE[tokens[tip]])
@@ -41,7 +41,7 @@ def test_siblings_drawn_without_replacement_leave_the_target_law_exactly(width, 
     """Summed over every ordered draw and every coin; each declared without its elders."""
     told = sum(
         share * emitted(tokens, laws, monkeypatch)
-        for share, tokens, laws in families(DRAFT[0], width)
+        for share, tokens, laws in list_families(DRAFT[0], width)
     )
     assert torch.allclose(told, TARGET[0], atol=1e-12)
 
@@ -67,7 +67,7 @@ def test_the_law_of_all_the_draft_has_is_still_exact(monkeypatch):
     """Four siblings of a law with three tokens: the last comes for certain and is held for that."""
     law = torch.tensor([8, 4, 4, 0]).double() / 16
     told = torch.zeros(4, dtype=torch.float64)
-    for share, tokens, laws in families(law, 3):
+    for share, tokens, laws in list_families(law, 3):
         certain = torch.cat([laws, EYE[3:]])
         told += share * emitted((*tokens, 3), certain, monkeypatch)
     assert torch.allclose(told, TARGET[0], atol=1e-12)
@@ -81,7 +81,7 @@ def test_two_levels_leave_the_joint_target_law_exactly(monkeypatch):
     """
     start, after_token, draft_after = TARGET[0], TARGET[1:], DRAFT[[0, 1, 1, 0]]
     joint = torch.zeros(4, 4, dtype=torch.float64)
-    for share, (one, two), laws in families(DRAFT[0], 2):
+    for share, (one, two), laws in list_families(DRAFT[0], 2):
         for child in range(4):
             proposal = Proposal(
                 tokens=torch.tensor([one, two, child]),
@@ -92,7 +92,7 @@ def test_two_levels_leave_the_joint_target_law_exactly(monkeypatch):
             )
             rows = torch.cat([start[None], after_token[[one, two, child]]])
             part = share * float(draft_after[one, child])
-            for chance, (tip, after) in outcomes(Rejection(), rows, proposal, monkeypatch):
+            for chance, (tip, after) in list_outcomes(Rejection(), rows, proposal, monkeypatch):
                 if tip < 0:
                     joint += part * chance * after[:, None] * after_token
                 elif tip == 2:

@@ -8,7 +8,7 @@ from copy import deepcopy
 import pytest
 
 from captures import events, write
-from fuzzing.mauling import written
+from fuzzing.mauling import encode_lines
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.recorded import read_columns
@@ -69,7 +69,7 @@ def flipped(lines, at, way, chance):
 
 def accused(path, lines):
     """Return the rules that call the capture's engine broken; none where it can't be read."""
-    path.write_bytes(written(lines))
+    path.write_bytes(encode_lines(lines))
     try:
         columns = read_columns(path).columns
     except CaptureUnreadable:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from judging import gathered
+from judging import gather_evidence
 from laws import Sound, events
 from specprof.analysis import accept_laws, emitted_law, likelihood, stats
 
@@ -108,7 +108,7 @@ def test_the_bank_names_the_law_by_hand():
 
 def test_the_likeliest_tokens_mass_is_read_off_the_token_that_was_emitted():
     """Of each place of a chain, from the shortfall of whatever was committed there."""
-    evidence = gathered(events(Sound(0), rounds=50))
+    evidence = gather_evidence(events(Sound(0), rounds=50))
     places = evidence.places
     highest = accept_laws._largest_target_probs(evidence, places)
     assert (highest >= places.target_prob * (1 - 1e-9)).all()
@@ -121,7 +121,7 @@ def test_the_likeliest_tokens_mass_is_read_off_the_token_that_was_emitted():
 def test_finals_are_laid_out_as_the_rounds_have_them():
     """A correction has the rejected draft beside it, a bonus none."""
     made = events(Sound(0), rounds=80)
-    found = gathered(made).ask(emitted_law.finals)
+    found = gather_evidence(made).ask(emitted_law.finals)
     rounds = {one.index: one for one in made if hasattr(one, "drafted")}
     for row, number in enumerate(found.round):
         one = rounds[int(number)]
@@ -138,7 +138,7 @@ def test_finals_are_laid_out_as_the_rounds_have_them():
 
 def test_every_slot_of_a_sound_text_is_fair_by_itself():
     """Given that a round got so far, its next token is the target's own draw."""
-    found = gathered(events(Sound(4), rounds=600)).ask(emitted_law.text)
+    found = gather_evidence(events(Sound(4), rounds=600)).ask(emitted_law.text)
     assert found.likelihood.p_value > 0.01
     for mean, n in zip(found.slots, found.counts, strict=True):
         assert abs(mean) < 4 / math.sqrt(n)

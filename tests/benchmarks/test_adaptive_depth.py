@@ -30,8 +30,11 @@ def arm(name, seconds):
 
 def test_passes_over_one_text_are_not_so_many_texts():
     """Twice as fast on one text and half as fast on the other: two texts tell next to nothing."""
-    fixed = [arm("K=0", (1.0, 1.0)), *(arm("slow", (9.0, 9.0)) for _ in adaptive_depth.FIXED[1:])]
-    told = adaptive_depth.told([*fixed, arm("policy", (0.5, 2.0))], TEXTS)
+    fixed = [
+        arm("K=0", (1.0, 1.0)),
+        *(arm("slow", (9.0, 9.0)) for _ in adaptive_depth.FIXED_DEPTHS[1:]),
+    ]
+    told = adaptive_depth.summarise([*fixed, arm("policy", (0.5, 2.0))], TEXTS)
     assert told["best_fixed"] == "K=0"
     row = told["policy"]
     assert row["processor_over_best_fixed"]["value"] == pytest.approx(2 / 2.5)
@@ -41,6 +44,6 @@ def test_passes_over_one_text_are_not_so_many_texts():
 
 def test_of_one_text_passes_are_drawn():
     """Equal ones leave nothing open."""
-    fixed = [arm("K=0", (1.0,)), *(arm("slow", (9.0,)) for _ in adaptive_depth.FIXED[1:])]
-    told = adaptive_depth.told([*fixed, arm("policy", (0.5,))], 1)
+    fixed = [arm("K=0", (1.0,)), *(arm("slow", (9.0,)) for _ in adaptive_depth.FIXED_DEPTHS[1:])]
+    told = adaptive_depth.summarise([*fixed, arm("policy", (0.5,))], 1)
     assert told["policy"]["wall_over_best_fixed"] == {"value": 2.0, "interval_95": [2.0, 2.0]}

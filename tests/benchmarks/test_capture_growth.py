@@ -28,7 +28,9 @@ def walk(tmp_path_factory):
 
 
 def long(walk: Path, rounds: int) -> Recorded:
-    path = captures.write(walk.with_name("long.jsonl"), list(long_captures.walks(walk, rounds)))
+    path = captures.write(
+        walk.with_name("long.jsonl"), list(long_captures.repeat_walk(walk, rounds))
+    )
     return read_columns(path)
 
 
@@ -66,7 +68,7 @@ def test_what_is_recorded_beside_the_rounds_comes_with_them(walk):
 
 def test_what_is_drawn_is_healthy(tmp_path):
     """About as many rounds as asked for, and nothing to accuse."""
-    path = captures.write(tmp_path / "drawn.jsonl", list(long_captures.drawn(1000)))
+    path = captures.write(tmp_path / "drawn.jsonl", list(long_captures.draw_rounds(1000)))
     read = read_columns(path)
     assert len(read.columns.rounds) == pytest.approx(1000, rel=0.1)
     assert read.state == "complete"
@@ -77,18 +79,18 @@ def rows(cpu_s, peak=lambda rounds: 5e7 + 500 * rounds, lengths=(1_000, 100_000,
     return [
         {"kind": "walks", "command": command, "rounds": rounds, "bytes": 800 * rounds,
          "cpu_s": cpu_s(rounds), "wall_s": 1.0, "peak_bytes": peak(rounds), "load_before": 0.0}
-        for command, rounds in itertools.product(capture_growth.BOUNDED, lengths)
+        for command, rounds in itertools.product(capture_growth.BOUNDED_COMMANDS, lengths)
     ]  # fmt: skip
 
 
 def test_the_exponent_is_beyond_the_start():
     """Half a second to start does not make linear look flat, nor the square linear."""
-    (linear, *_) = capture_growth.growth(rows(lambda n: 0.5 + 1e-5 * n))
+    (linear, *_) = capture_growth.list_exponents(rows(lambda n: 0.5 + 1e-5 * n))
     assert linear["cpu_s_exponent"] == pytest.approx(1, abs=0.01)
     assert linear["peak_bytes_exponent"] == pytest.approx(1, abs=0.01)
-    (square, *_) = capture_growth.growth(rows(lambda n: 0.5 + 1e-11 * n**2))
+    (square, *_) = capture_growth.list_exponents(rows(lambda n: 0.5 + 1e-11 * n**2))
     assert square["cpu_s_exponent"] == pytest.approx(2, abs=0.01)
-    assert capture_growth.growth(rows(lambda _: 0.5))[0]["cpu_s_exponent"] is None
+    assert capture_growth.list_exponents(rows(lambda _: 0.5))[0]["cpu_s_exponent"] is None
 
 
 @pytest.mark.parametrize(
@@ -99,25 +101,25 @@ def test_the_exponent_is_beyond_the_start():
         (
             lambda n: 0.5 + 1e-5 * n,
             lambda n: 5e7 + 2000 * n,
-            {(command, "peak_bytes") for command in capture_growth.BOUNDED},
+            {(command, "peak_bytes") for command in capture_growth.BOUNDED_COMMANDS},
         ),
         (
             lambda n: 0.5 + 1e-11 * n**2,
             lambda n: 5e7 + 500 * n,
-            {(command, "cpu_s_exponent") for command in capture_growth.BOUNDED},
+            {(command, "cpu_s_exponent") for command in capture_growth.BOUNDED_COMMANDS},
         ),
     ],
 )
 def test_goals_are_judged_by_the_worst(cpu_s, peak, missed):
     """Time, memory, proportion; each is missed by its own."""
-    judged = capture_growth.goals(rows(cpu_s, peak))
+    judged = capture_growth.judge_goals(rows(cpu_s, peak))
     assert {(each["command"], each["of"]) for each in judged if not each["met"]} == missed
 
 
 def test_a_goal_nothing_was_measured_for_is_not_met():
     """Short captures alone say nothing of a million rounds."""
     short = rows(lambda n: 1e-5 * n, lengths=(1_000, 2_000, 4_000))
-    judged = capture_growth.goals(short)
+    judged = capture_growth.judge_goals(short)
     assert not any(each["met"] for each in judged)
     told = capture_growth.table(short, judged)
     assert told.count("NOT MET") == len(judged)
@@ -125,13 +127,13 @@ def test_a_goal_nothing_was_measured_for_is_not_met():
 
 def test_a_command_is_timed_as_a_whole_process(walk):
     """What fails is no measurement."""
-    row = capture_growth.timed(capture_growth.COMMANDS["export json"], walk)
+    row = capture_growth.time_command(capture_growth.COMMANDS["export json"], walk)
     assert row["peak_bytes"] > 1e7
     assert 0 < row["cpu_s"] < 60
     with pytest.raises(SystemExit, match="ended with"):
-        capture_growth.timed(["diagnose"], walk.with_name("absent.jsonl"))
+        capture_growth.time_command(["diagnose"], walk.with_name("absent.jsonl"))
 
 
 def test_the_count_is_read_off_the_closing_line(walk):
     """Without reading what stands before it."""
-    assert capture_growth.counted(walk) == len(read_columns(walk).columns.rounds)
+    assert capture_growth.count_rounds(walk) == len(read_columns(walk).columns.rounds)

@@ -75,9 +75,9 @@ def test_one_that_died_says_with_which_code(tmp_path, monkeypatch):
 def test_decoding_begins_after_the_round_with_the_eighth_token():
     """Of 1 + 4 + 4 tokens the ninth is out at 2.0 s; what follows is timed."""
     stamps = [(1.0, 1), (1.5, 4), (2.0, 4), (2.5, 5), (4.0, 2)]
-    assert paired.decoding(stamps) == (7, 2.0, 2)
+    assert paired.measure_decoding(stamps) == (7, 2.0, 2)
     with pytest.raises(ValueError, match="ask for more"):
-        paired.decoding(stamps[:3])
+        paired.measure_decoding(stamps[:3])
 
 
 def plays(arm_s, repeats):
@@ -96,7 +96,7 @@ def test_a_ratio_has_an_interval_from_six_blocks_on():
 def test_arms_are_held_against_each_other(repeats):
     """Twice as long a round is half the speed; columns never touch."""
     told = {"openvino plain": plays(0.01, repeats), "flat plain": plays(0.0001, repeats)}
-    arms = paired.compared(told, 4)
+    arms = paired.compare_arms(told, 4)
     over = arms["flat plain"]["speed_over"]["openvino plain"]
     assert over["median"] == pytest.approx(100)
     assert (over["interval_95"] is None) == (repeats < 6)

@@ -40,7 +40,7 @@ def test_a_process_is_read_at_the_round_it_was_in():
     """From the first stretch on; by then whatever is made once has been made."""
     seen = [(50, 5_000_000), (110, 7_000_000), (250, 7_010_000), (399, 7_020_000)]
     samples = [Sample(at_ns=at, rss_bytes=rss) for at, rss in seen]
-    told = free_run.grown([*samples, *rounds([10, 1_000, 2_000, 3_000])], since=1_000)
+    told = free_run.measure_growth([*samples, *rounds([10, 1_000, 2_000, 3_000])], since=1_000)
     assert told["readings"] == 3
     assert told["rss_bytes_per_token"] == pytest.approx(10)
     assert told["kv_bytes_per_token"] == pytest.approx(15)
@@ -56,7 +56,7 @@ def test_a_growing_process_is_told_from_growing_rows():
         Sample(at_ns=100 * number + 1, rss_bytes=10**9 + 100 * context)
         for number, context in enumerate(contexts)
     ]
-    told = free_run.grown([*rounds(contexts), *samples], since=0)
+    told = free_run.measure_growth([*rounds(contexts), *samples], since=0)
     assert told["readings"] == len(contexts)
     assert told["rss_bytes_per_token"] == pytest.approx(100)
 
@@ -64,7 +64,7 @@ def test_a_growing_process_is_told_from_growing_rows():
 @pytest.mark.parametrize("samples", [[], [Sample(at_ns=110, rss_bytes=1)], [Sample(at_ns=110)]])
 def test_too_few_readings_tell_nothing(samples):
     """None, and no slope through one point."""
-    told = free_run.grown([*rounds([10, 1_000]), *samples], since=0)
+    told = free_run.measure_growth([*rounds([10, 1_000]), *samples], since=0)
     assert told.pop("readings") == sum(each.rss_bytes is not None for each in samples)
     assert set(told.values()) == {None}
 
@@ -75,7 +75,7 @@ class Counted:
     def __init__(self, name, order, ms):
         self.name, self.order, self.ms = name, order, ms
 
-    def block(self):
+    def play_block(self):
         self.order.append(self.name)
         return free_run.Block(len(self.order), 10, 25, int(10 * self.ms * 1e6))
 
@@ -83,7 +83,7 @@ class Counted:
 def test_old_and_fresh_play_in_mirrored_order():
     """Each pair is old and fresh, whoever began; the first pair only warms up."""
     order = []
-    pairs = free_run.turns(Counted("1", order, 3.0), Counted("2", order, 2.0), 4)
+    pairs = free_run.play_in_turns(Counted("1", order, 3.0), Counted("2", order, 2.0), 4)
     assert "".join(order) == "12" + "21" + "12" + "21" + "12"
     assert [(old.ms_per_round, fresh.ms_per_round) for old, fresh in pairs] == [(3.0, 2.0)] * 4
     assert [old.context for old, _ in pairs] == [4, 5, 8, 9]
@@ -96,7 +96,7 @@ def blocks(*paces, rounds=10, emitted=25):
 def test_age_is_old_over_fresh_within_a_pair():
     """A machine that slows down falls on both of a pair."""
     pairs = [blocks(1.1 * pace, pace) for pace in (2.0, 2.0, 8.0, 2.0, 4.0, 2.0)]
-    told = free_run.aged(pairs)
+    told = free_run.compare_ages(pairs)
     ratio = told["old_ms_over_fresh_ms"]
     assert (ratio.value, ratio.low, ratio.high, ratio.n) == pytest.approx((1.1, 1.1, 1.1, 6))
     assert told["fresh_ms_per_round"].value == 2.0
@@ -105,8 +105,8 @@ def test_age_is_old_over_fresh_within_a_pair():
 
 def test_context_alone_is_fresh_over_the_first_fresh():
     """And what old took over its first is held beside it."""
-    early, later = (free_run.aged([blocks(*pace)] * 6) for pace in ((2.0, 2.0), (9.0, 6.0)))
-    told = free_run.late([early, later])
+    early, later = (free_run.compare_ages([blocks(*pace)] * 6) for pace in ((2.0, 2.0), (9.0, 6.0)))
+    told = free_run.add_growth([early, later])
     assert told[0]["old_ms_over_first_stretch"] == 1.0
     assert told[1]["old_ms_over_first_stretch"] == 4.5
     assert told[1]["fresh_ms_over_first_stretch"] == 3.0
@@ -126,10 +126,10 @@ def test_a_fresh_engine_goes_on_as_the_old_one_does(settings, tmp_path):
     with old.writer, fresh.writer:
         old.begin(old.run.tokens[: settings.context])
         for _ in range(2):  # the second time it forgets what it had
-            old.block(4)
+            old.play_block(4)
             fresh.begin(old.committed)
             places = [len(each.committed) for each in (old, fresh)]
-            found = [each.block(6) for each in (old, fresh)]
+            found = [each.play_block(6) for each in (old, fresh)]
             assert places[0] == places[1] == found[0].context == found[1].context
             assert [each.rounds for each in found] == [6, 6]
             assert old.committed == fresh.committed
@@ -140,7 +140,7 @@ def test_a_fresh_engine_goes_on_as_the_old_one_does(settings, tmp_path):
 
 def test_the_long_run_is_compared_at_every_stretch(settings):
     """And goes on between them in one go."""
-    found = free_run.compared(settings, [60, 120], 1)
+    found = free_run.compare_stretches(settings, [60, 120], 1)
     assert [each["stretch"] for each in found] == [60, 120]
     for each in found:
         assert each["old_context"] >= each["stretch"]
@@ -154,15 +154,17 @@ def test_everything_is_written_and_fits_a_screen(monkeypatch, tmp_path, capsys):
 
     def compared(settings, stretches, pairs):
         asked.update(settings=settings, stretches=stretches, pairs=pairs)
-        return free_run.late([{"stretch": 500} | free_run.aged([blocks(2.0, 2.0)] * 6)])
+        return free_run.add_growth(
+            [{"stretch": 500} | free_run.compare_ages([blocks(2.0, 2.0)] * 6)]
+        )
 
-    monkeypatch.setattr(free_run, "alone", lambda settings: tuple(rounds([10, 1_000])))
-    monkeypatch.setattr(free_run, "compared", compared)
+    monkeypatch.setattr(free_run, "record_alone", lambda settings: tuple(rounds([10, 1_000])))
+    monkeypatch.setattr(free_run, "compare_stretches", compared)
     free_run.main(["--tokens=700", "--stretches", "900", "500", f"--into={tmp_path}"])
     told = json.loads((tmp_path / "free_run.json").read_text(encoding="utf-8"))
     assert asked["stretches"] == [500]
     room = asked["settings"].max_new_tokens - 700
-    assert room >= (free_run.PAIRS + 1) * free_run.BLOCK * (Settings().depth + 1)
+    assert room >= (free_run.BLOCK_PAIRS + 1) * free_run.BLOCK_ROUNDS * (Settings().depth + 1)
     assert told["settings"]["max_new_tokens"] == 700
     assert told["stretches"][0]["old_ms_over_fresh_ms"]["value"] == 1.0
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 100
@@ -191,7 +193,7 @@ def test_the_run_by_itself_is_the_same_run(settings, monkeypatch):
         plain_steps=0,
         recheck_context=0,
     )
-    assert free_run.alone(asked) == (1, 2)
+    assert free_run.record_alone(asked) == (1, 2)
     (command,) = commands
     told = dict(each.split("=") for each in command if "=" in each)
     fields = {name: str(getattr(asked, name)) for name in Settings.__struct_fields__}
@@ -207,6 +209,6 @@ def test_a_block_ends_with_the_run(settings, tmp_path):
     player = free_run.Player(short, tmp_path / "short")
     with player.writer:
         player.begin(player.run.tokens[: short.context])
-        found = player.block(50)
+        found = player.play_block(50)
     assert found.emitted == 5
     assert found.rounds <= 5

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 
 from fuzzing import edits, search, watched
-from fuzzing.edits import AllLines, Assigned, Byte, Node, Whole, Word, edited
+from fuzzing.edits import AllLines, Assigned, Byte, Node, Whole, Word, apply_edits
 from fuzzing.hunt import DAMAGE, Found, Hunt, Tally, cut_at_each, hunt
 from fuzzing.readers import CAPTURE, READERS, Reader
-from fuzzing.search import CUT, Line, Search, cut_lines
+from fuzzing.search import CUT_CAPTURE, Line, Search, list_cut_lines
 from fuzzing.seeds import FOUND, SEEDS, corpus, seeds
 from fuzzing.watched import Bad, bounded_memory
 from specprof.errors import UsageError
@@ -58,13 +58,13 @@ def test_what_was_bad_once_is_so_no_more(reader, path, tmp_path):
     """Each file of the corpus is read, or refused with a clear word."""
     copy = tmp_path / path.name
     copy.write_bytes(path.read_bytes())
-    watched.watched(reader.read, copy)
+    watched.watch(reader.read, copy)
 
 
 @pytest.mark.parametrize("reader", search.CUT_READERS.values())
 def test_a_capture_may_end_after_any_byte(reader, tmp_path):
     """Some of them here; the header cut off is refused, all else is read."""
-    data = (SEEDS / CUT).read_bytes()
+    data = (SEEDS / CUT_CAPTURE).read_bytes()
     header = data.index(b"\n") + 1
     lengths = [*range(0, len(data), 499), header - 1, header, header + 1, len(data)]
     tally = cut_at_each(READERS[reader], data, lengths, tmp_path)
@@ -82,7 +82,7 @@ def test_every_seed_is_read(path, tmp_path):
         if reader.cheap or reader.damage:
             copy = tmp_path / path.name
             copy.write_bytes(path.read_bytes())
-            assert watched.watched(reader.read, copy)
+            assert watched.watch(reader.read, copy)
 
 
 # --- edits -------------------------------------------------------------------------------------
@@ -121,26 +121,26 @@ LINES = [b'{"event":"header","a":1}\n', b'{"event":"x","b":[1,2]}\n', b'{"event"
 )
 def test_an_edit_does_what_it_says(edit, made):
     """Places are taken modulo what is there, so that each fits every file."""
-    assert edited(LINES, [edit]) == b"".join(made)
+    assert apply_edits(LINES, [edit]) == b"".join(made)
 
 
 def test_a_value_is_assigned_anew():
     """In a line that assigns one."""
     edit = Assigned(3, "true")
-    assert edited([b"[run]\n", b"a = 1\n", b"b = 2\n"], [edit]) == b"[run]\na = 1\nb = true\n"
+    assert apply_edits([b"[run]\n", b"a = 1\n", b"b = 2\n"], [edit]) == b"[run]\na = 1\nb = true\n"
 
 
 def test_a_change_is_made_in_all_lines_of_a_kind():
     """Where they have such a place."""
     edit = Node("set", 1, 1, 0, everywhere=True)
-    assert edited(LINES, [edit]) == LINES[0] + b'{"event":"x","b":0}\n' * 2
+    assert apply_edits(LINES, [edit]) == LINES[0] + b'{"event":"x","b":0}\n' * 2
 
 
 @given(DAMAGE)
 def test_damage_leaves_the_other_lines_as_they_were(edit):
     """What accuses a damaged capture accuses it of its damage: no value was changed."""
-    lines = seeds(CAPTURE)[CUT]
-    made = edited(lines, [edit]).splitlines(keepends=True)
+    lines = seeds(CAPTURE)[CUT_CAPTURE]
+    made = apply_edits(lines, [edit]).splitlines(keepends=True)
     assert made[0] == lines[0]
     assert sum(each not in lines for each in made) <= 1
 
@@ -149,7 +149,7 @@ def test_damage_leaves_the_other_lines_as_they_were(edit):
 
 
 def read_with(path, act):
-    return watched.watched(lambda _: act(), path)
+    return watched.watch(lambda _: act(), path)
 
 
 def hang():
@@ -170,14 +170,14 @@ def caught_hang():
         (lambda: int("x"), "ValueError in "),
         (lambda: warnings.warn("old", DeprecationWarning, stacklevel=1), "DeprecationWarning in "),
         (lambda: "a\x1b[31m", r"unescaped '\x1b'"),
-        (lambda: bytes(2 * watched.MEMORY_BYTES), "MemoryError in "),
+        (lambda: bytes(2 * watched.MAX_MEMORY_BYTES), "MemoryError in "),
         (hang, "hang in "),
         (caught_hang, "hang in "),
     ],
 )
 def test_what_is_bad_is_seen(act, kind, tmp_path, monkeypatch):
     """Errors, warnings, control characters, memory, time."""
-    monkeypatch.setattr(watched, "SECONDS", 0.2)
+    monkeypatch.setattr(watched, "MAX_SECONDS", 0.2)
     with pytest.raises(Bad) as bad:
         read_with(tmp_path, act)
     assert bad.value.kind.startswith(kind)
@@ -199,17 +199,17 @@ def test_a_crashed_rule_is_seen(tmp_path, monkeypatch):
 
     monkeypatch.setattr(TooFewRounds, "judge", lambda *_: int("x"))
     with pytest.raises(Bad, match="rule too-few-rounds crashed"):
-        READERS["diagnose"].read(SEEDS / CUT)
+        READERS["diagnose"].read(SEEDS / CUT_CAPTURE)
 
 
 def test_a_false_accusation_is_seen(tmp_path):
     """One value changed in a healthy capture is a bug, and no damage."""
-    lines = seeds(CAPTURE)[CUT]
+    lines = seeds(CAPTURE)[CUT_CAPTURE]
     number = next(i for i, line in enumerate(lines) if b'"event":"round"' in line)
     changed = json.loads(lines[number])
     changed["target_forwards"] = 5
     made = [*lines[:number], json.dumps(changed).encode() + b"\n", *lines[number + 1 :]]
-    path = tmp_path / CUT
+    path = tmp_path / CUT_CAPTURE
     path.write_bytes(b"".join(made))
     with pytest.raises(Bad, match="accused of"):
         READERS["acquit"].read(path)
@@ -282,7 +282,7 @@ def test_a_process_that_dies_is_found_with_its_input(tmp_path, monkeypatch):
         def shutdown(self, **_):
             pass
 
-    monkeypatch.setattr(search, "_processes", lambda _: Pool())
+    monkeypatch.setattr(search, "_open_pool", lambda _: Pool())
     line = Line("capture", 30, after=3)
     with Search(1, tmp_path, until=time.monotonic() + 60) as one:
         one.play([line])
@@ -301,7 +301,7 @@ def test_the_command_counts_and_writes(tmp_path, capsys):
     assert code == 0
     told = json.loads((tmp_path / "fuzz.json").read_text(encoding="utf-8"))
     (counts,) = told["counts"]
-    assert counts["inputs"] == fuzz.REDUCED_EXAMPLES * len(seeds("profiles"))
+    assert counts["inputs"] == fuzz.REDUCED_EDITS * len(seeds("profiles"))
     assert counts["bad"] == told["bad"] == 0
     assert capsys.readouterr().out == (tmp_path / "fuzz.txt").read_text(encoding="utf-8")
 
@@ -309,7 +309,7 @@ def test_the_command_counts_and_writes(tmp_path, capsys):
 def test_one_file_can_be_read_again(tmp_path, capsys, monkeypatch):
     """By the readers named; what is bad in it is said, with exit code 1."""
     monkeypatch.setattr(fuzz, "prepare", lambda: None)
-    seed = str(SEEDS / CUT)
+    seed = str(SEEDS / CUT_CAPTURE)
     assert fuzz.main(["--reader=capture", f"--input={seed}"]) == 0
     assert capsys.readouterr().out == "capture: read\n"
     bad = Reader("capture", CAPTURE, lambda _: "\x07")
@@ -331,7 +331,7 @@ def test_what_was_found_can_be_kept(tmp_path):
 
 def test_a_file_of_the_corpus_is_not_kept_again(tmp_path):
     """It is named where it lies."""
-    name = str((SEEDS / CUT).relative_to(fuzz.ROOT))
+    name = str((SEEDS / CUT_CAPTURE).relative_to(fuzz.ROOT))
     told = fuzz.describe(Found("capture", "odd", "odd", name, b"data"), tmp_path)
     assert f"--reader capture --input {name}" in told
     assert not list(tmp_path.iterdir())
@@ -339,12 +339,12 @@ def test_a_file_of_the_corpus_is_not_kept_again(tmp_path):
 
 def test_the_long_form_is_as_long_as_was_promised():
     """A million decodes a reader, a hundred thousand whole diagnoses, every byte's end."""
-    lines = {line.reader: line for line in fuzz.wanted(fuzz.arguments([]))}
+    lines = {line.reader: line for line in fuzz.plan_lines(fuzz.parse_arguments([]))}
     decodes = [name for name, reader in READERS.items() if reader.cheap]
     assert {lines[name].wanted for name in decodes} == {1_000_000}
     assert lines["diagnose"].wanted == 100_000
     assert set(READERS) <= set(lines)
-    for line in cut_lines():
-        assert line.after * search.CUT_BYTES > (SEEDS / CUT).stat().st_size
+    for line in list_cut_lines():
+        assert line.after * search.CUT_BYTES > (SEEDS / CUT_CAPTURE).stat().st_size
     assert FOUND.is_dir()
-    assert edits.LARGEST_PLACE > max(len(lines) for lines in seeds(CAPTURE).values())
+    assert edits.MAX_PLACE > max(len(lines) for lines in seeds(CAPTURE).values())

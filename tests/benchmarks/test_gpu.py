@@ -119,12 +119,12 @@ def test_rows_of_a_cache_are_those_of_the_formula(whole):
 
 def test_the_grid_holds_every_member_that_can_be_lossless(ask):
     """None is left out of the full form, nor of the few cells of the reduced one."""
-    cells = grid.allowed(ask)
+    cells = grid.list_cells(ask)
     for kind in ("drafter", "shape", "cache"):
         assert {cell[kind] for cell in cells} == set(registry.members(kind))
     assert {cell["acceptance"] for cell in cells} == set(proofs.lossless())
     every = {pair for cell in cells for pair in cell.items()}
-    few = grid.covering(cells)
+    few = grid.choose_covering(cells)
     assert {pair for cell in few for pair in cell.items()} == every
     assert len(few) < len(cells) / 4
 
@@ -147,7 +147,9 @@ def test_a_near_tie_is_told_from_a_real_difference(logit, tie):
 def test_other_tokens_are_a_goal_missed(ask):
     """A method that parts by more than a tie is named, on any device."""
     tally = grid.Tally(same=3, other={"self chain": 1.5})
-    told = rows.judged(list(grid._told(tally, "float16", 1.0)), cuda=False, reduced=False)
+    told = rows.drop_foreign_goals(
+        list(grid._tally_rows(tally, "float16", 1.0)), cuda=False, reduced=False
+    )
     missed = [row for row in told if row.met is False]
     assert [(row.figure, row.unit) for row in missed] == [(1.0, "of 4 methods")]
     assert "self chain: 1.5 deviations" in missed[0].note
@@ -155,16 +157,20 @@ def test_other_tokens_are_a_goal_missed(ask):
 
 def test_nothing_played_meets_nothing(ask):
     """No method's tokens were wrong where none was played."""
-    told = rows.judged(list(grid._told(grid.Tally(unplayed=9), "x", 1.0)), cuda=True, reduced=False)
+    told = rows.drop_foreign_goals(
+        list(grid._tally_rows(grid.Tally(unplayed=9), "x", 1.0)), cuda=True, reduced=False
+    )
     assert [row.met for row in told] == [None] * 6
 
 
 def test_methods_there_was_no_time_for_are_counted(ask):
     """What was left out is said."""
     late = rows.replace(ask, until=-math.inf)
-    tally = grid._played(late, grid.covering(grid.allowed(ask)), path="flat", dtype="float16")
+    tally = grid._play_cells(
+        late, grid.choose_covering(grid.list_cells(ask)), path="flat", dtype="float16"
+    )
     assert tally.unplayed > 5
-    assert f"{tally.unplayed} not played" in next(grid._told(tally, "float16", 1.0)).note
+    assert f"{tally.unplayed} not played" in next(grid._tally_rows(tally, "float16", 1.0)).note
 
 
 def test_shapes_are_those_published():
@@ -188,8 +194,8 @@ def test_a_pass_reads_its_weights_once_and_the_keys_it_sees(tmp_path, tied):
     table = tiny.VOCABULARY * tiny.SHAPE["hidden_size"] * 4
     keys = 2 * 3 * 2 * 8 * 4  # and values: layers, heads, size, bytes
     wanted = loaded.facts.weight_bytes - (0 if tied else table)
-    assert passes.bytes_read(loaded, 0) == wanted
-    assert passes.bytes_read(loaded, 10) == wanted + 10 * keys
+    assert passes.count_bytes_read(loaded, 0) == wanted
+    assert passes.count_bytes_read(loaded, 10) == wanted + 10 * keys
 
 
 class Fast:
@@ -209,22 +215,24 @@ class Fast:
 def test_a_clock_that_runs_wrong_is_found_by_the_same_marks(ask, monkeypatch, clock, figure):
     """However unquiet the machine: both lengths are of one and the same span."""
     monkeypatch.setattr(timing, "clock_for", lambda device: clock())
-    pair = pairs.asked(ask)
-    told = {row.what: row for row in timing._compared(ask, pair)}
-    for span in timing.HELD:
+    pair = pairs.named_pair(ask)
+    told = {row.what: row for row in timing._clock_rows(ask, pair)}
+    for span in timing.JUDGED_SPANS:
         row = told[f"{pair.name}: {span}, events over synchronised"]
         assert row.figure == pytest.approx(figure, abs=0.015)
-        assert (row.at_least, row.at_most) == timing.CLOSE
+        assert (row.at_least, row.at_most) == timing.AGREEMENT_BOUNDS
 
 
 def test_bytes_of_a_store_are_its_layers_and_its_own(ask):
     """Its positions too: of a short window they are more than the allocator is held to."""
-    pair = pairs.asked(ask)
-    loaded = pairs.ready(pair.settings)
-    store = memory._opened(ask, pair, loaded, "dense", 64)
+    pair = pairs.named_pair(ask)
+    loaded = pairs.load_pair(pair.settings)
+    store = memory._open_store(ask, pair, loaded, "dense", 64)
     one = store.layers[0]
-    assert memory.tensors(store) == len(store.layers) * (one.keys.nbytes + one.values.nbytes)
-    assert memory.own(store) == 64 * 8
+    assert memory.count_layer_bytes(store) == len(store.layers) * (
+        one.keys.nbytes + one.values.nbytes
+    )
+    assert memory.count_own_bytes(store) == 64 * 8
 
 
 def test_a_part_that_fails_costs_the_others_nothing(family, tmp_path, monkeypatch, capsys):
@@ -254,10 +262,12 @@ def test_rows_that_fail_cost_the_others_nothing(family, tmp_path, monkeypatch, c
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nMore")
 
     def part(ask):
-        yield from rows.apart(ask, "large", full(ask))
-        yield from rows.apart(ask, "small", iter([rows.Row(what="after", unit="u", figure=2.0)]))
+        yield from rows.guard_rows(ask, "large", full(ask))
+        yield from rows.guard_rows(
+            ask, "small", iter([rows.Row(what="after", unit="u", figure=2.0)])
+        )
         late = rows.replace(ask, until=-math.inf)
-        yield from rows.apart(late, "late", full(ask))
+        yield from rows.guard_rows(late, "late", full(ask))
 
     monkeypatch.setattr(gpu, "PARTS", {"shapes": part})
     code, found = rehearse(family, tmp_path, "shapes")

@@ -58,18 +58,18 @@ def test_an_interval_is_judged_by_the_whole_of_it(low, high, verdict, met):
 def test_a_median_of_too_few_is_judged_by_nobody():
     """Two repetitions may lie on the right side of a goal by chance."""
     for found, verdict in ((Figure(0.9, n=5), "open"), (Figure(0.9, 0.8, 1.0, 6), "met")):
-        row = rows.of(found, what="x", unit="y", at_most=1.01)
+        row = rows.figure_row(found, what="x", unit="y", at_most=1.01)
         assert (row.verdict, rows.record(row)["n"]) == (verdict, found.n)
 
 
 def test_a_gpus_goals_are_judged_on_a_gpu_alone():
     """Elsewhere the goal is named in the note, and neither met nor missed."""
     row = rows.Row(what="x", unit="y", figure=9.0, at_most=1.0)
-    (told,) = rows.judged([row], cuda=False, reduced=False)
+    (told,) = rows.drop_foreign_goals([row], cuda=False, reduced=False)
     assert (told.met, told.goal) == (None, None)
     assert "at most 1, needs CUDA" in told.note
-    (small,) = rows.judged([row], cuda=True, reduced=True)
+    (small,) = rows.drop_foreign_goals([row], cuda=True, reduced=True)
     assert (small.met, "reduced form" in small.note) == (None, True)
-    assert rows.judged([row], cuda=True, reduced=False) == [row]
+    assert rows.drop_foreign_goals([row], cuda=True, reduced=False) == [row]
     anywhere = rows.replace(row, anywhere=True)
-    assert rows.judged([anywhere], cuda=False, reduced=True) == [anywhere]
+    assert rows.drop_foreign_goals([anywhere], cuda=False, reduced=True) == [anywhere]

@@ -23,9 +23,9 @@ def test_reads_are_counted_by_line_and_only_while_asked():
     """Every method that brings numbers to the host, of tensors on the device in question."""
     own = dict(vars(torch.Tensor))
     number = torch.ones(())
-    with syncs._reads(CPU) as found:
+    with syncs._count_reads(CPU) as found:
         assert [number.item(), float(number), bool(number), number.tolist()] == [1, 1, True, 1]
-    with syncs._reads(CUDA) as none:
+    with syncs._count_reads(CUDA) as none:
         number.item()
     (place,) = found
     assert place.startswith("benchmarks/test_gpu_syncs.py:")
@@ -58,7 +58,7 @@ def test_calls_that_wait_are_told_from_those_that_dont(monkeypatch):
     ]
     listened = nullcontext(SimpleNamespace(events=lambda: events))
     monkeypatch.setattr(torch.profiler, "profile", lambda activities: listened)
-    counted, rounds = syncs._runtime(Engine(), "off")
+    counted, rounds = syncs._count_calls(Engine(), "off")
     assert rounds == 4
     assert {name: number for name, number in counted.items() if not name.endswith("µs")} == {
         "cudaStreamSynchronize": 2,
@@ -71,17 +71,17 @@ def test_calls_that_wait_are_told_from_those_that_dont(monkeypatch):
 
 def test_a_wait_for_an_event_is_held_to_what_one_that_has_passed_takes():
     """A call that really waits lasts as long as passes do; none at all is no goal missed."""
-    quick = syncs._passed("x", {syncs.PASSED: 10.0, f"{syncs.PASSED} µs": 30.0})
-    slow = syncs._passed("x", {syncs.PASSED: 2.0, f"{syncs.PASSED} µs": 900.0})
+    quick = syncs._event_wait_row("x", {syncs.EVENT_WAIT: 10.0, f"{syncs.EVENT_WAIT} µs": 30.0})
+    slow = syncs._event_wait_row("x", {syncs.EVENT_WAIT: 2.0, f"{syncs.EVENT_WAIT} µs": 900.0})
     assert (quick.figure, quick.met, slow.figure, slow.met) == (3.0, True, 450.0, False)
-    assert syncs._passed("x", {}).met is None
+    assert syncs._event_wait_row("x", {}).met is None
 
 
 def test_a_profiler_that_hears_nothing_meets_no_goal(monkeypatch):
     """A round can't do without its one wait: fewer were not counted."""
-    monkeypatch.setattr(syncs, "_runtime", lambda loop, detail: (Counter(), loop))
+    monkeypatch.setattr(syncs, "_count_calls", lambda loop, detail: (Counter(), loop))
     ask = SimpleNamespace(cuda=True, kept={})
-    told = list(syncs._called(ask, syncs.Plays(5, 20), "off", "x", 1.0))
+    told = list(syncs._call_rows(ask, syncs.Plays(5, 20), "off", "x", 1.0))
     assert [row.met for row in told if row.what == "x: waits"] == [False]
 
 
@@ -96,7 +96,7 @@ def test_warned_waits_are_told_by_their_line(monkeypatch):
             warnings.warn("called a synchronizing CUDA operation", stacklevel=1)
         warnings.warn("Synchronization debug mode is a prototype feature", stacklevel=1)
 
-    counted, _ = syncs._debugged(Engine(play), "off")
+    counted, _ = syncs._count_warnings(Engine(play), "off")
     ((place, number),) = counted.items()
     assert (place.rpartition(":")[0], number) == ("benchmarks/test_gpu_syncs.py", 3)
     assert modes == ["as before", "warn", "as before"]

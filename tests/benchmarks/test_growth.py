@@ -43,7 +43,7 @@ def loaded(folder, kind="llama", **changed):
 
 def test_a_pass_multiplies_every_weight_and_looks_at_every_row_before(tmp_path):
     """By hand: three tokens that follow ten see eleven rows, twelve and thirteen."""
-    told = due.due(loaded(tmp_path), 10, 3)
+    told = due.least_work(loaded(tmp_path), 10, 3)
     assert told.weight_flops == 2 * MULTIPLIED * 3
     assert told.attention_flops == LOOK * (11 + 12 + 13)
     assert told.row_bytes == ROW * 10
@@ -57,14 +57,14 @@ def test_a_pass_multiplies_every_weight_and_looks_at_every_row_before(tmp_path):
 )
 def test_a_window_is_read_as_far_as_it_goes(tmp_path, window, each, stored):
     """Sinks, recent ones, and what a block of evictions leaves; stored rows are read once."""
-    told = due.due(loaded(tmp_path), 20, 2, window)
+    told = due.least_work(loaded(tmp_path), 20, 2, window)
     assert told.attention_flops == LOOK * sum(each)
     assert told.row_bytes == ROW * stored
 
 
 def test_a_layer_that_slides_sees_its_own_window(tmp_path):
     """Mistral's, 24 tokens of them with its own."""
-    told = due.due(loaded(tmp_path, "mistral"), 40, 2)
+    told = due.least_work(loaded(tmp_path, "mistral"), 40, 2)
     assert told.attention_flops == LOOK * 2 * 24
     assert told.row_bytes == ROW * 23
 
@@ -86,7 +86,9 @@ def test_rows_counted_are_those_the_cache_shows(tmp_path, block):
             if place.visible is None
             else place.visible[0].sum(-1)
         )
-        assert shown.tolist() == [due.seen(first, length + each, window) for each in range(5)]
+        assert shown.tolist() == [
+            due.count_seen_rows(first, length + each, window) for each in range(5)
+        ]
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt_neox", "qwen3", "gemma"])
@@ -99,7 +101,7 @@ def test_flops_are_those_torch_counts(tmp_path, kind, width):
     decoder.prefill([1] * 20)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         decoder.feed(torch.ones(width, dtype=torch.int64))
-    told = due.due(held, 20, width)
+    told = due.least_work(held, 20, width)
     heads = read.parts(held.model).blocks[0].heads
     hidden = 3 * 4 * heads.queries * heads.size * width * (width - 1) // 2
     assert counter.get_total_flops() == told.flops + hidden
@@ -109,15 +111,15 @@ def made(context, rows, *, took, kernel=2.0, reads=1.0, slower=(1.0,) * 6):
     """Make a place's passes; every repetition as much slower as is said, whoever plays."""
     slow = np.array(slower)[:, None]
     parts = np.array([[1.0, 2.0, 6.0]])
-    step = due.Due(100, rows, 30, rows)
-    verify = due.Due(300, 3 * rows, 900, 3 * rows)
+    step = due.LeastWork(100, rows, 30, rows)
+    verify = due.LeastWork(300, 3 * rows, 900, 3 * rows)
     times = {
         "took": took * parts * slow,
         "kernel": kernel * parts * slow,
         "reads": reads * parts * slow,
         "ms_per_flop": 0.002 * slow[:, 0],
     }
-    return grown.passes("flat", grown.Place("dense", context), (step, verify), 4, times)
+    return grown.make_passes("flat", grown.Place("dense", context), (step, verify), 4, times)
 
 
 def test_the_least_is_the_longer_of_reading_and_computing():
@@ -131,7 +133,7 @@ def test_the_least_is_the_longer_of_reading_and_computing():
     assert verify.least_attention == pytest.approx([1.0] * 6)  # half of 2 ms; computes 0.6
     assert whole.least == pytest.approx([4 * 1.0 + 2.4] * 6)
     assert whole.least_attention == pytest.approx([4 * 0.5 + 1.0] * 6)
-    assert whole.due == due.Due(4 * 100 + 300, 4 * 100 + 300, 4 * 30 + 900, 4 * 100 + 300)
+    assert whole.due == due.LeastWork(4 * 100 + 300, 4 * 100 + 300, 4 * 30 + 900, 4 * 100 + 300)
 
 
 def test_growth_is_held_against_the_growth_of_attention():
@@ -139,7 +141,7 @@ def test_growth_is_held_against_the_growth_of_attention():
     pace = (1.0, 2.0, 1.0, 5.0, 1.0, 2.0)
     short = made(10, 100, took=10.0, slower=pace)[0]
     long = made(40, 300, took=16.0, kernel=5.0, reads=2.0, slower=pace)[0]
-    told = grown.told(long, short)
+    told = grown.summarise_pass(long, short)
     assert told["growth_ms"].value == pytest.approx(6 * 1.5)
     assert told["least_growth_ms"].value == pytest.approx(1.5 * (2 * 300 / 400 - 100 / 200))
     for name, ratio in (
@@ -153,10 +155,12 @@ def test_growth_is_held_against_the_growth_of_attention():
 def test_nothing_is_divided_by_a_growth_that_is_none():
     """A window that shows a few rows more; and the shortest context itself has no growth."""
     short, near = made(10, 100, took=10.0)[0], made(40, 104, took=12.0)[0]
-    told = grown.told(near, short)
+    told = grown.summarise_pass(near, short)
     assert told["growth_ms"].value == pytest.approx(2.0)
-    assert {told[name] for name in grown.OVER} == {None}
-    assert {grown.told(short, short)[name] for name in grown.GROWN + grown.OVER} == {None}
+    assert {told[name] for name in grown.RATIO_NAMES} == {None}
+    assert {
+        grown.summarise_pass(short, short)[name] for name in grown.GROWTH_NAMES + grown.RATIO_NAMES
+    } == {None}
 
 
 def test_a_repetition_without_growth_is_left_out():
@@ -178,7 +182,7 @@ def test_turns_are_taken_there_and_back():
 
         return play
 
-    told = turns.repetition([player(name) for name in "abc"], 1, 3)
+    told = turns.play_repetition([player(name) for name in "abc"], 1, 3)
     assert "".join(order) == "bbbbccccaaaaaaaaccccbbbb"
     for each in told:  # plays 1 to 3, then 5 to 7
         assert each.tolist() == [[2.0, 7.0], [6.0, 7.0]]
@@ -199,16 +203,16 @@ def test_the_reduced_form_tells_every_pass(rehearsed):
     told, _ = rehearsed
     assert told["reduced"]
     keys = [(row["path"], row["caches"], row["context"], row["what"]) for row in told["passes"]]
-    paths, caches, contexts = len(growth.PATHS), len(growth.CACHES), len(growth.REDUCED)
+    paths, caches, contexts = len(growth.PATHS), len(growth.CACHES), len(growth.REDUCED_CONTEXTS)
     assert len(set(keys)) == len(keys) == paths * caches * contexts * len(turns.PASSES)
     assert all(each["value"] > 0 for each in told["limits"].values())
     for row in told["passes"]:
         assert row["ms"]["value"] > 0
         assert row["time_over_least_time"]["value"] > 0
-        assert (row["growth_ms"] is None) == (row["context"] == growth.REDUCED[0])
+        assert (row["growth_ms"] is None) == (row["context"] == growth.REDUCED_CONTEXTS[0])
         if row["what"] == "verify pass":
             dense = growth.CACHES[row["caches"]][0] == growth.DENSE
-            most = row["context"] if dense else min(row["context"], growth.REDUCED[0] + 4)
+            most = row["context"] if dense else min(row["context"], growth.REDUCED_CONTEXTS[0] + 4)
             assert row["least_row_bytes"] == ROW * most
             assert row["least_weight_flops"] == 2 * MULTIPLIED * 5
 
@@ -229,7 +233,7 @@ def test_a_timed_pass_is_a_replay_unless_they_are_off(tmp_path, graphs):
     pair = {name: str(tmp_path / name) for name in ("target", "draft", "text")}
     settings = Settings(**pair, device="cpu", context=24, window=8, graphs=graphs)
     bench = growth.Bench(settings, [24], reduced=True)
-    rounds = [each for each in bench.plays().values() if isinstance(each, turns.Round)]
+    rounds = [each for each in bench.make_plays().values() if isinstance(each, turns.Round)]
     assert len(rounds) == len(growth.CACHES) * len(growth.PATHS)
     for each in rounds:
         each()
@@ -237,13 +241,13 @@ def test_a_timed_pass_is_a_replay_unless_they_are_off(tmp_path, graphs):
             assert isinstance(decoder, ReplayedModel) == (graphs == "auto")
             assert not getattr(decoder, "missed", None)
     reasons = {None} if graphs == "auto" else {"they were turned off"}
-    assert set(bench.replayed().values()) == reasons
+    assert set(bench.explain_replays().values()) == reasons
 
 
 def test_growth_is_told_over_what_attention_grew_by(rehearsed):
     """Where it grew: not with a window, but in a round whose target has none."""
     told, _ = rehearsed
-    deep = [row for row in told["passes"] if row["context"] == growth.REDUCED[-1]]
+    deep = [row for row in told["passes"] if row["context"] == growth.REDUCED_CONTEXTS[-1]]
     ratio = {
         (row["caches"], row["what"]): row["growth_over_least_growth"] is not None for row in deep
     }
@@ -279,9 +283,9 @@ def test_a_round_leaves_everything_where_it_was(tmp_path):
 def test_a_rehearsal_leaves_no_results(tmp_path, monkeypatch):
     """Its figures must not lie where real ones are looked for."""
     monkeypatch.setattr(growth, "RESULTS", tmp_path)
-    monkeypatch.setattr(growth, "Bench", lambda *_, **__: type("Bench", (), {"plays": dict})())
+    monkeypatch.setattr(growth, "Bench", lambda *_, **__: type("Bench", (), {"make_plays": dict})())
     monkeypatch.setattr(growth, "play", lambda plays, **_: {})
-    monkeypatch.setattr(growth, "result", lambda *_: {"limits": {}, "passes": []})
+    monkeypatch.setattr(growth, "summarise", lambda *_: {"limits": {}, "passes": []})
     monkeypatch.setattr(growth, "table", lambda _: [])
     growth.main(["--reduced", f"--into={tmp_path}"])
     assert not list(tmp_path.iterdir())

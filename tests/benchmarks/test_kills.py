@@ -13,7 +13,7 @@ sys.path.append(str(BENCHMARKS))
 
 import kills  # noqa: E402 - scripts, found where the line above says
 from killed import left, trials  # noqa: E402
-from killed.left import Problems, capture_left, capture_state, sweep_left  # noqa: E402
+from killed.left import Problems, check_capture, check_sweep, read_state  # noqa: E402
 from killed.trials import KINDS, ONCE_MORE, Trial, play  # noqa: E402
 from result_folder import result_folder  # noqa: E402
 
@@ -41,8 +41,8 @@ def test_a_run_killed_before_its_first_line_leaves_nothing_in_the_way(tmp_path):
     """An empty file, or none, is recorded into without --force."""
     problems, path = Problems(), tmp_path / "run.jsonl"
     path.write_bytes(b"")
-    assert capture_left(path, ONCE_MORE, problems) == ("no line", False)
-    assert problems.told == []
+    assert check_capture(path, ONCE_MORE, problems) == ("no line", False)
+    assert problems.found == []
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def nothing_is_run(monkeypatch):
         commands.append(arguments)
         return Done()
 
-    monkeypatch.setattr(left, "specprof", run)
+    monkeypatch.setattr(left, "run_specprof", run)
     return commands
 
 
@@ -73,32 +73,32 @@ def killed(path, kept=0.6, torn=b""):
 def test_a_killed_capture_is_incomplete(torn, state, tmp_path):
     """With at most one torn line."""
     problems = Problems()
-    assert capture_state(killed(tmp_path / "a.jsonl", torn=torn), problems) == state
-    assert problems.told == []
+    assert read_state(killed(tmp_path / "a.jsonl", torn=torn), problems) == state
+    assert problems.found == []
 
 
 def test_a_damaged_line_is_a_problem(tmp_path):
     """A kill tears the last line, and none before it."""
     problems = Problems()
-    capture_state(killed(tmp_path / "a.jsonl", torn=b"{}\n"), problems)
-    assert any("damaged lines" in each for each in problems.told)
-    assert any("whole lines" in each for each in problems.told)
+    read_state(killed(tmp_path / "a.jsonl", torn=b"{}\n"), problems)
+    assert any("damaged lines" in each for each in problems.found)
+    assert any("whole lines" in each for each in problems.found)
 
 
 def test_a_recorder_that_was_spared_must_close_its_capture(tmp_path, nothing_is_run):
     """It lives on when its dashboard is killed, and can."""
     problems = Problems()
-    capture_left(killed(tmp_path / "a.jsonl"), ["run"], problems, closed=True)
-    assert "the recorder did not close its capture" in problems.told
+    check_capture(killed(tmp_path / "a.jsonl"), ["run"], problems, closed=True)
+    assert "the recorder did not close its capture" in problems.found
 
 
 def test_commands_that_fail_are_problems(tmp_path, nothing_is_run):
     """A run recorded over what was there (here: without a word), and did not complete."""
     problems, path = Problems(), killed(tmp_path / "a.jsonl")
-    capture_left(path, ["run"], problems)
+    check_capture(path, ["run"], problems)
     assert [command[0] for command in nothing_is_run] == ["diagnose", "run", "run"]
-    assert any("recorded over, exit code 0" in each for each in problems.told)
-    assert "the second run is not complete" in problems.told
+    assert any("recorded over, exit code 0" in each for each in problems.found)
+    assert "the second run is not complete" in problems.found
 
 
 def test_a_sweep_that_is_not_completed_is_a_problem(tmp_path, nothing_is_run):
@@ -112,15 +112,15 @@ def test_a_sweep_that_is_not_completed_is_a_problem(tmp_path, nothing_is_run):
     captures.healthy(tmp_path / "sweep" / index.runs[0].file)
     (tmp_path / "sweep" / "stray.txt").write_text("", encoding="utf-8")
     problems = Problems()
-    assert sweep_left(tmp_path / "sweep", ["run"], problems) == "1 of 2 complete"
-    assert any("stray.txt" in each for each in problems.told)
-    assert any(index.runs[1].file in each and "nothing" in each for each in problems.told)
+    assert check_sweep(tmp_path / "sweep", ["run"], problems) == "1 of 2 complete"
+    assert any("stray.txt" in each for each in problems.found)
+    assert any(index.runs[1].file in each and "nothing" in each for each in problems.found)
     assert nothing_is_run == [("run", "--resume", tmp_path / "sweep")]
 
 
 def test_the_command_counts_and_writes(tmp_path, monkeypatch, capsys):
     """Every kind; exit code 1 where something was wrong."""
-    monkeypatch.setattr(kills, "durations_s", lambda *_, **__: (2.0, 1.0))
+    monkeypatch.setattr(kills, "measure_durations_s", lambda *_, **__: (2.0, 1.0))
 
     def outcome(trial):
         wrong = ["odd"] if (trial.kind, trial.number) == ("drill", 0) else []
@@ -147,7 +147,9 @@ def test_the_command_counts_and_writes(tmp_path, monkeypatch, capsys):
 
 def test_the_folder_for_the_results_is_made_before_anything_is_killed(tmp_path, monkeypatch):
     """A folder that can't be made is refused while nothing is lost by it."""
-    monkeypatch.setattr(kills, "durations_s", lambda *_, **__: pytest.fail("something was run"))
+    monkeypatch.setattr(
+        kills, "measure_durations_s", lambda *_, **__: pytest.fail("something was run")
+    )
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(SystemExit):
         kills.main([f"--into={tmp_path / 'file' / 'folder'}"])
@@ -158,6 +160,9 @@ def test_the_folder_for_the_results_is_made_before_anything_is_killed(tmp_path, 
 
 def test_a_hundred_kills_are_shared_out():
     """Over runs, sweeps and drills; one process alone is killed in ten of each beside them."""
-    shares = kills.counted(100)
-    assert sum(count for kind, count in shares.items() if kind not in kills.ALONE) == 100
-    assert {shares[kind] for kind in kills.ALONE} == {10}
+    shares = kills.count_kills(100)
+    assert (
+        sum(count for kind, count in shares.items() if kind not in kills.SINGLE_PROCESS_KINDS)
+        == 100
+    )
+    assert {shares[kind] for kind in kills.SINGLE_PROCESS_KINDS} == {10}

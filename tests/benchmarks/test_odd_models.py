@@ -9,7 +9,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
 import odd_models  # noqa: E402 - a script, found where the line above says
-from odd.recipes import healthy  # noqa: E402
+from odd.recipes import write_healthy  # noqa: E402
 
 REFUSED = "[   0.0 s] begun\nspecprof: it is odd\n  mend it\n"
 SPARED = ["target: folder a file", "target: config fifo", "target: num_hidden_layers 1000000000"]
@@ -36,12 +36,12 @@ def case(*, runs=False):
 )
 def test_how_a_case_ended_is_judged(code, said, peak, runs, verdict):
     """Two lines and exit code 2 or 3, nothing else on stderr, no memory taken."""
-    assert odd_models.judged(case(runs=runs), code, said, peak) == verdict
+    assert odd_models.judge(case(runs=runs), code, said, peak) == verdict
 
 
 def test_cases_have_names_of_their_own():
     """And there are hundreds, folders and settings."""
-    names = [each.name for each in odd_models.cases()]
+    names = [each.name for each in odd_models.list_cases()]
     assert len(names) == len(set(names)) > 900
 
 
@@ -50,7 +50,7 @@ def test_a_case_is_run_as_a_user_would(tmp_path, name):
     """In a process of its own, within its limits."""
     (tmp_path / "text").write_text(odd_models.TEXT)
     for side in ("target", "draft"):
-        healthy(tmp_path / side)
-    (found,) = [each for each in odd_models.cases() if each.name == name]
+        write_healthy(tmp_path / side)
+    (found,) = [each for each in odd_models.list_cases() if each.name == name]
     ended = odd_models.run(found, tmp_path, forked=False)
     assert ended.verdict == "clean", ended.said

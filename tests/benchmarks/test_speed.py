@@ -12,20 +12,20 @@ import speed  # noqa: E402 - a script, found where the line above says
 
 
 def windowed(**changed):
-    found = speed.everybody(Settings(device="cpu", **changed))
+    found = speed.list_entries(Settings(device="cpu", **changed))
     return [each for each in found if "window" in each.name]
 
 
 def test_windows_play_where_they_forget_something():
     """Up to their width they would be the dense ones again."""
-    assert not windowed(context=speed.WINDOW)
-    names = [each.name for each in windowed(context=speed.WINDOW + 1)]
+    assert not windowed(context=speed.WINDOW_TOKENS)
+    names = [each.name for each in windowed(context=speed.WINDOW_TOKENS + 1)]
     assert len(names) == len(set(names)) > 0
 
 
 def test_windows_differ_from_dense_ones_in_the_cache_alone():
     """Replayed as those are: the entries that are played eagerly come after them all."""
-    dense = speed.everybody(Settings(device="cpu", context=speed.WINDOW))
+    dense = speed.list_entries(Settings(device="cpu", context=speed.WINDOW_TOKENS))
     known = {(each.settings.path, each.loop, each.settings.detail) for each in dense}
     for each in windowed(context=2_000):
         assert each.settings.graphs == "auto"

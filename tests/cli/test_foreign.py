@@ -28,7 +28,7 @@ def place(tmp_path, monkeypatch):
     """A stranger's folder, unpacked and entered: their files, and models/evil."""
     folder = tmp_path / "theirs"
     shutil.copytree(HOSTILE, folder)
-    evil.folder(folder / "models" / "evil", tmp_path / "mark")
+    evil.write_folder(folder / "models" / "evil", tmp_path / "mark")
     monkeypatch.chdir(folder)
     return folder
 
@@ -75,7 +75,7 @@ def test_the_mark_is_left_when_the_user_asks_for_it(place, mark):
     asked += ["--stops", 1, "--set", "draft=", "--trust-remote-code", "-o", "out.jsonl"]
     modules = str(place.parent / "modules")
     save_file({"weight": np.zeros(1, np.float32)}, place / "models" / "evil" / "model.safetensors")
-    ended = evil.typed("run", "--no-tui", *asked, cwd=place, HF_MODULES_CACHE=modules)
+    ended = evil.run_specprof("run", "--no-tui", *asked, cwd=place, HF_MODULES_CACHE=modules)
     assert ended.returncode
     assert "modeling_evil" in mark.read_text(), ended.stderr
 
@@ -180,8 +180,10 @@ def test_no_kernel_is_fetched_for_a_plain_name(place, mark, tmp_path, trusted):
     asked = ["--target", folder, "--drafter", "none", "--depth", 0, "--set", "draft="]
     asked += ["--context", 200, "--stops", 1, "--max-new-tokens", 4, "--set", "threads=1"]
     asked += ["--trust-remote-code"] * trusted
-    also = evil.kernels(tmp_path / "packages", mark)
-    ended = evil.typed("run", "--no-tui", *asked, "-o", "out.jsonl", cwd=place, PYTHONPATH=also)
+    also = evil.write_kernels(tmp_path / "packages", mark)
+    ended = evil.run_specprof(
+        "run", "--no-tui", *asked, "-o", "out.jsonl", cwd=place, PYTHONPATH=also
+    )
     assert ended.returncode == 3, ended.stderr
     assert str(folder) in ended.stderr
     assert "Traceback" not in ended.stderr

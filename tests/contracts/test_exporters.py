@@ -1,4 +1,4 @@
-"""What every exporter owes, built in or plugged in, on every kind of capture."""
+"""The contract of every exporter, built in or plugged in, on every kind of capture."""
 
 import json
 import sqlite3
@@ -72,7 +72,7 @@ FORMATS = {
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("exporter", sorted(FORMATS), indirect=True)
 def test_every_export_is_sound_by_its_format(exporter, odd, tmp_path, request):
-    """What the format's readers demand holds on odd captures as on healthy ones."""
+    """The demands of the format's readers hold on odd captures as on healthy ones."""
     path = tmp_path / f"out{exporter.suffix}"
     exporter.write(read_capture(ODD[odd](tmp_path / "run.jsonl")), path)
     FORMATS[request.node.callspec.params["exporter"]](path)
@@ -80,7 +80,7 @@ def test_every_export_is_sound_by_its_format(exporter, odd, tmp_path, request):
 
 @pytest.mark.parametrize("exporter", EXPORTERS, indirect=True)
 def test_every_exporter_says_where_to_open_its_file(exporter):
-    """Suffix with its dot, viewer in words."""
+    """It declares a suffix with its dot, and a viewer in words."""
     assert exporter.suffix.startswith(".")
     assert exporter.viewer
 

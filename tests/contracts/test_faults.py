@@ -1,4 +1,4 @@
-"""What every fault owes: it says where it was seen, and it leaves nothing broken behind."""
+"""The contract of every fault: it says where it was seen, and leaves nothing broken behind."""
 
 import re
 from contextlib import suppress
@@ -12,7 +12,7 @@ from specprof.engine.batch import steps
 from specprof.engine.fault import Fault
 from specprof.engine.setup.wiring import wire
 from specprof.errors import SpecprofError
-from specprof.faults._stage import staged
+from specprof.faults._settings import drill_settings
 
 FAULTS = list(registry.members("fault").values())
 IDS = [each.name for each in FAULTS]
@@ -23,7 +23,7 @@ SMALL = {"context": CONTEXT, "stops": 1, "max_new_tokens": NEW, "plain_steps": 0
 
 @pytest.mark.parametrize("member", FAULTS, ids=IDS)
 def test_it_says_where_it_was_seen_and_what_it_does(member):
-    """The headings in order, each with text below; a thread's number, or that there is none."""
+    """The headings are in order, each with text, and a thread's number or the word theoretical."""
     parts = re.split(r"^(Seen in|Breaks|Shows)$", member.docstring, flags=re.MULTILINE)
     assert parts[1::2] == HEADINGS
     assert all(len(part.strip()) > 20 for part in parts[2::2])
@@ -32,9 +32,9 @@ def test_it_says_where_it_was_seen_and_what_it_does(member):
 
 @pytest.mark.parametrize("member", FAULTS, ids=IDS)
 def test_nothing_is_broken_afterwards(member):
-    """The same parts, broken and let go of, decode what parts that never were broken do."""
+    """A run that was broken and mended decodes what a run that was never broken decodes."""
     kind = registry.load(Fault, member)
-    settings = staged(kind, **SMALL)
+    settings = drill_settings(kind, **SMALL)
     run, sound = wire(settings), untouched(msgspec.json.encode(settings))
     with suppress(SpecprofError), kind().inject(run):  # a NaN ends a run, as it should
         decode(run)
@@ -57,5 +57,5 @@ def decode(run):
 
 @cache
 def untouched(settings):
-    """Return what settings decode before any fault has been near them."""
-    return decode(wire(msgspec.json.decode(settings, type=type(staged(None)))))
+    """Return the text of these settings before any fault was injected."""
+    return decode(wire(msgspec.json.decode(settings, type=type(drill_settings(None)))))

@@ -1,4 +1,4 @@
-"""Every method that says it is lossless samples the target's own law; wrong ones are found out.
+"""Every method that claims to be lossless samples the target's own law; wrong ones are found.
 
 Table models of three tokens, whole engines, the first two tokens of many decodings against the
 joint law written down: chi-square over nine cells. A true law fails once in 10,000 seeds; the seed
@@ -25,7 +25,7 @@ DECODINGS = 1200
 START = 2
 TARGET = torch.tensor([[2, 9, 5], [8, 1, 7], [7, 7, 2]]) / 16
 DRAFT = torch.tensor([[9, 2, 5], [3, 11, 2], [1, 4, 11]]) / 16
-"""After the first token's rejection two others are left, and in other shares than the draft's."""
+"""After the first token's rejection two tokens are left, in other shares than the draft's."""
 WIDE = {"depth": 2, "widths": "2,2", "branch": 2, "nodes": 5, "temperature": 1.0, "seed": 20}
 CASES = [
     pytest.param(cell, id="-".join(cell.values()))
@@ -40,7 +40,7 @@ def loop(drafter=None, draft=DRAFT, **cell):
 
 
 def p_value(run, decodings=DECODINGS):
-    """Return how likely the counts of the first two tokens are under the target's law."""
+    """Return the probability of such counts of the first two tokens under the target's law."""
     counts = torch.zeros(3, 3)
     for _ in range(decodings):
         run.target.rollback(0)
@@ -54,20 +54,20 @@ def p_value(run, decodings=DECODINGS):
 
 @pytest.mark.parametrize("cell", CASES)
 def test_a_lossless_method_samples_the_targets_law(cell):
-    """Each rule with every shape it claims, each depth policy."""
+    """It is tested for each rule with every shape it claims, and for each depth policy."""
     assert p_value(loop(**cell)) > ERROR
 
 
 @pytest.mark.parametrize("drafter", [SelfDraft, PerturbedSelf])
 @pytest.mark.parametrize("shape", ["chain", "static-tree", "dynamic-tree"])
 def test_a_draft_made_of_the_target_leaves_its_law_alone(drafter, shape):
-    """The controls: drafts that are the target, or the target perturbed."""
+    """The controls draft with the target, or with the perturbed target."""
     run = loop(drafter, draft=TARGET, shape=shape, noise=0.5)
     assert p_value(run, 700) > ERROR
 
 
 class ResidualKept(Rejection):
-    """Wrong: what follows a rejection is drawn from the target, not from what is left of it."""
+    """Wrong: after a rejection the token is drawn from the target, not from the residual."""
 
     def decide(self, target_logits, proposal, law, generator):
         tip, _ = super().decide(target_logits, proposal, law, generator)
@@ -75,7 +75,7 @@ class ResidualKept(Rejection):
 
 
 class BonusOfTheDraft(Rejection):
-    """Wrong: what follows an accepted round is drawn from the draft's law of the last place."""
+    """Wrong: after an accepted round the token is drawn from the draft's last law."""
 
     def decide(self, target_logits, proposal, law, generator):
         tip, final = super().decide(target_logits, proposal, law, generator)
@@ -87,7 +87,7 @@ class BonusOfTheDraft(Rejection):
 
 
 class SiblingsForgotten(Rejection):
-    """Wrong: every sibling is held against the whole target, as if no elder had been rejected."""
+    """Wrong: each sibling is compared with the whole target, as if none was rejected before it."""
 
     def decide(self, target_logits, proposal, law, generator):
         target = law.probs(target_logits)
@@ -114,20 +114,20 @@ class SiblingsForgotten(Rejection):
     ],
 )
 def test_a_wrong_rule_is_found_out(wrong, shape):
-    """The same test, the same seed, one thing wrong: it fails, or it would prove nothing."""
+    """With one thing wrong the test with that seed fails, or it would prove nothing."""
     run = replace(loop(shape=shape, depth=1, acceptance="rejection"), acceptance=wrong())
     assert p_value(run) < ERROR
 
 
 @pytest.mark.parametrize("shape", ["chain", "static-tree"])
 def test_a_rule_that_says_it_is_lossy_is(shape):
-    """Typical acceptance fails the test the others pass."""
+    """Typical acceptance fails the test that the others pass."""
     assert not proofs.rule("typical").lossless
     assert p_value(loop(shape=shape, acceptance="typical")) < ERROR
 
 
 def test_a_draft_law_that_is_not_the_drafts_is_found_out():
-    """Tokens drawn from one law and declared under another: the output is bent."""
+    """Tokens are drawn from one law and declared under another, which bends the output."""
 
     class Misdeclared(SelfDraft):
         def propose(self, committed, depth):
@@ -139,7 +139,7 @@ def test_a_draft_law_that_is_not_the_drafts_is_found_out():
 
 
 def test_a_siblings_law_that_forgets_its_elders_is_found_out(monkeypatch):
-    """Drawn without replacement, declared as if with: the output is bent."""
+    """Siblings drawn without replacement are declared as drawn with it, which bends the output."""
     monkeypatch.setattr(static_tree, "sibling_law", lambda law, elders, tokens: law)
     assert p_value(loop(shape="static-tree", depth=1, acceptance="rejection")) < ERROR
 
@@ -151,7 +151,7 @@ def family(tmp_path_factory):
 
 @pytest.mark.parametrize("drafter", [name for _, name in proofs.drawn_drafts()])
 def test_drafts_are_drawn_from_the_law_they_declare(family, drafter):
-    """The first token drafted at one place of a real checkpoint, 300 times; few tokens (top-k).
+    """The first token is drafted 300 times at one place of a real checkpoint, with a small top-k.
 
     A deterministic drafter declares no law, and drafts the same token each time.
     """

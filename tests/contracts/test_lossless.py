@@ -1,4 +1,4 @@
-"""Every method that says it is lossless decodes greedily what its target alone would.
+"""Every method that claims to be lossless decodes greedily as its target alone does.
 
 Held against plain decoding with the same target cache, at the edges too: limits and stop tokens
 inside a block, rounds that accept everything, a window that turns over during a round.
@@ -29,13 +29,13 @@ def family(tmp_path_factory):
 
 @functools.cache
 def plain(family, cache):
-    """The tokens plain greedy decoding emits: the drafter `none`, one token a round."""
+    """Return the tokens of plain greedy decoding: the drafter `none`, one token a round."""
     cell = {"drafter": "none", "cache": cache, "graphs": "off"}
     return decode(wire(proofs.asked(cell, family)))[0]
 
 
 def decode(run, new_tokens=proofs.NEW, stop=frozenset()):
-    """Decode after the text, forgetting first whatever was decoded before."""
+    """Forget all earlier text, then decode after the text."""
     committed = list(run.tokens[: proofs.CONTEXT])
     run.loop.target.prefill(committed[run.loop.target.length : -1])
     run.loop.drafter.prefill(committed)
@@ -50,7 +50,7 @@ def decode(run, new_tokens=proofs.NEW, stop=frozenset()):
 
 @pytest.mark.parametrize("cell", CELLS, ids=IDS)
 def test_greedy_output_is_the_targets_own(family, cell):
-    """Every pair of members, wired as a run wires them; then cut short, and stopped, anywhere."""
+    """Every pair of members is wired as in a run, then cut short and stopped anywhere."""
     run = wire(proofs.asked(cell, family))
     wanted = plain(family, cell["cache"])
     assert decode(run)[0] == wanted
@@ -62,7 +62,7 @@ def test_greedy_output_is_the_targets_own(family, cell):
 
 
 def test_replayed_methods_are_among_the_cells(family):
-    """Every drafter but the one that reads hidden states, over the caches that can be replayed."""
+    """Every drafter is, over all replayable caches, except the one that reads hidden states."""
     found = set()
     for cell in CELLS:
         if cell["graphs"] == "auto" and cell["shape"] == "chain":
@@ -78,7 +78,7 @@ def test_replayed_methods_are_among_the_cells(family):
 @pytest.mark.parametrize("cache", sorted({cell["cache"] for cell in CELLS}))
 @pytest.mark.parametrize("shape", sorted({cell["shape"] for cell in CELLS}))
 def test_the_edges_are_really_met(family, shape, cache):
-    """A draft that is the target: all accepted, the limit and a stop token inside a block."""
+    """The target drafts for itself: all accepted, limit and stop token inside a block."""
     cell = {"drafter": "self", "shape": shape, "cache": cache, "draft_cache": cache}
     run = wire(proofs.asked(cell, family))
     wanted = plain(family, cache)
@@ -95,18 +95,18 @@ def test_the_edges_are_really_met(family, shape, cache):
 
 
 def _leaf(played):
-    """Whether everything was accepted on the way taken: the tip has no child left to reject."""
+    """Return whether the whole path was accepted: the tip has no child left to reject."""
     return (played.path or [-1])[-1] not in played.parents
 
 
 def _cut(played):
-    """Whether a round emitted fewer tokens than it accepted, and the one after them."""
+    """Return whether a round emitted fewer tokens than the accepted ones and the one after them."""
     return len(played.emitted) <= played.accepted
 
 
 @pytest.mark.parametrize("kind", tiny.ARCHITECTURES)
 def test_every_architecture_decodes_as_transformers_own_generate(tmp_path, kind):
-    """Both paths against `model.generate`, past any sliding window; chains replayed and not."""
+    """Both paths are compared with `model.generate`, past sliding windows, replayed and not."""
     folder, wanted = proofs.family(tmp_path, kind), []
     shapes = ("chain", "static-tree", "dynamic-tree")
     ways = itertools.product(shapes, ("flat", "modules"), ("auto", "off"))
@@ -121,7 +121,7 @@ def test_every_architecture_decodes_as_transformers_own_generate(tmp_path, kind)
 
 
 def generated(model, tokens):
-    """Return what transformers' own greedy loop goes on with."""
+    """Return the tokens of transformers' own greedy loop."""
     prompt = torch.tensor([tokens])
     made = model.generate(
         prompt,
@@ -135,7 +135,7 @@ def generated(model, tokens):
 
 
 def test_the_cells_hold_every_member_that_decodes():
-    """No member is left out silently: what some proof lacks has its reason in one table."""
+    """No member is left out silently: one table has the reason for each missing proof."""
     for row in proofs.rows():
         for proof in proofs.PROOFS:
             assert getattr(row, proof) != "no", (row.kind, row.member, proof)

@@ -1,4 +1,4 @@
-"""What every member of the registry owes: it loads, it says what it is, its name is its own."""
+"""The contract of every member: it loads, it says what it is, and its name is its own."""
 
 import re
 from collections import Counter
@@ -25,21 +25,21 @@ RULES = [each for each in MEMBERS if each.kind == "rule"]
 
 @pytest.mark.parametrize("member", MEMBERS, ids=IDS)
 def test_it_loads_to_one_class_of_its_kind(member):
-    """Importing its file gives one concrete class derived from the kind's base."""
+    """Its file gives one concrete class derived from the kind's base."""
     kind = registry.load(BASES[member.kind], member)
     assert issubclass(kind, BASES[member.kind])
 
 
 @pytest.mark.parametrize("member", MEMBERS, ids=IDS)
 def test_its_file_opens_with_a_sentence(member):
-    """`specprof list` shows the docstring's first line: a sentence that fits beside the name."""
+    """`specprof list` shows the docstring's first line, which must fit beside the name."""
     assert member.summary.endswith("."), member.summary
     assert 10 < len(member.summary) <= 100
 
 
 @pytest.mark.parametrize("member", MEMBERS, ids=IDS)
 def test_its_name_can_be_typed(member):
-    """Lower case letters, digits and dashes; a topic before it where its kind has topics."""
+    """It has lower case letters, digits and dashes, and a topic if its kind has topics."""
     topic, _, name = member.name.rpartition("/")
     assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name)
     assert re.fullmatch(r"[a-z]*", topic)
@@ -65,7 +65,7 @@ def test_every_kind_has_members():
 
 @pytest.mark.parametrize("member", RULES, ids=[each.name for each in RULES])
 def test_a_rule_explains_itself_under_the_headings(member):
-    """`specprof explain` prints the docstring: every heading, in order, each with text below."""
+    """`specprof explain` prints the docstring: every heading is there in order, each with text."""
     starts = [
         match.start()
         for heading in HEADINGS
@@ -79,7 +79,7 @@ def test_a_rule_explains_itself_under_the_headings(member):
 
 
 def test_the_shipped_folders_hold_only_kinds():
-    """A misspelt folder in `plugins/` would be searched by nobody."""
+    """A misspelt folder in `plugins/` would never be searched."""
     kinds = {Path(folder).name for folder in registry.FOLDERS.values()}
     folders = {each.name for each in registry.shipped_folder("plugins").iterdir() if each.is_dir()}
     assert folders - {"__pycache__"} <= kinds

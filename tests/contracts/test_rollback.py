@@ -1,4 +1,4 @@
-"""After every round both caches hold what they would had no rejected token ever been fed.
+"""After every round both caches are as if no rejected token had ever been fed.
 
 Held against a run of its own that took in the committed tokens in one go: the same lengths, and the
 same rows within the rounding of another order of summation. Of the draft the rows that it holds are
@@ -14,7 +14,7 @@ from specprof.engine.setup.wiring import wire
 
 CELLS = proofs.rollback_cells()
 ROUNDING = {"quantised": 1 / 127}
-"""Cache -> how far rows may differ, as a share of the largest number: there by one stored step."""
+"""Cache -> how far rows may differ, as a share of the largest number; `quantised` by one step."""
 FLOAT32 = 2e-5
 
 
@@ -35,7 +35,7 @@ def rows(store, length):
 
 
 def same(decoder, fresh, length, cache):
-    """Assert that the first `length` tokens left the same behind in both."""
+    """Assert that the first `length` tokens left the same rows in both."""
     stores = [getattr(each, "inner", each).store for each in (decoder, fresh)]  # perturbed-self's
     unheld = [
         each.length - store.length for each, store in zip((decoder, fresh), stores, strict=True)
@@ -50,7 +50,7 @@ def same(decoder, fresh, length, cache):
 
 @pytest.mark.parametrize("cell", CELLS, ids=["-".join(cell.values()) for cell in CELLS])
 def test_no_rejected_token_outlives_its_round(family, cell):
-    """Every pair of members, sampling, with rejections and all-accepted rounds as they come."""
+    """Every pair of members is sampled, with rejections and all-accepted rounds as they come."""
     temperature = 0.0 if cell["acceptance"] == "greedy" else 1.0
     settings = proofs.asked(cell, family, temperature=temperature, max_new_tokens=24)
     run = wire(settings)
@@ -78,7 +78,7 @@ def test_no_rejected_token_outlives_its_round(family, cell):
 
 @pytest.mark.parametrize("cache", ["dense", "sink-window", "quantised"])
 def test_another_tokens_row_is_found_out(family, cache):
-    """One token of the text exchanged: the comparison above fails, or it would prove nothing."""
+    """With one token of the text exchanged the comparison fails, or it would prove nothing."""
     settings = proofs.asked({"drafter": "none", "cache": cache}, family)
     one, other = wire(settings), wire(settings)
     committed = list(one.tokens[: proofs.CONTEXT])

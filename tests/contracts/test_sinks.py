@@ -1,4 +1,4 @@
-"""Whatever a stranger's file says is shown and steers nothing: every command, every form.
+"""A stranger's text is shown and steers nothing, in every command and every form.
 
 Driven over the registries of commands and exporters: a new one must be given its sinks here, and a
 new exporter is tested for free.
@@ -15,7 +15,7 @@ import pytest
 
 import captures
 import payloads
-from dashboards import opened, screen_text
+from dashboards import open_dashboard, screen_text
 from payloads import ALL, FILE_NAME, PAYLOADS
 from specprof import registry, sweep
 from specprof.capture import read_capture
@@ -43,7 +43,7 @@ CAPTURE = DIAGNOSE | {
     "view FILE --plain --ascii": LINES,
     **{f"export {name} FILE -o -": {"csv": CSV}.get(name, LINES) for name in EXPORTERS},
 }
-"""What shows a capture -> the check of its stdout."""
+"""Command that shows a capture -> the check of its stdout."""
 MEMBERS = {
     "list": LINES,
     "list rule": LINES,
@@ -61,7 +61,7 @@ ELSEWHERE = {
 
 @pytest.fixture
 def typed(monkeypatch, capfdbinary):
-    """The command line in this process: (exit code, stdout, stderr)."""
+    """Return a command line that runs in this process: (exit code, stdout, stderr)."""
 
     def typed(line, file=""):
         words = [str(file) if word == "FILE" else word for word in line.split()]
@@ -76,7 +76,7 @@ def typed(monkeypatch, capfdbinary):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A rule and an exporter whose every text is a payload."""
+    """Write a rule and an exporter whose every text is a payload."""
     place = tmp_path_factory.mktemp("plugins")
     (place / "rules").mkdir()
     (place / "rules" / "evil_rule.py").write_text(
@@ -95,16 +95,16 @@ def folder(tmp_path_factory):
 
 
 def test_every_command_has_its_sinks_here():
-    """By name: whoever adds one says what of it is to be checked."""
+    """Each is listed by name, so that a new command names its checks."""
     told = {line.split()[0] for line in [*CAPTURE, *MEMBERS]} | ELSEWHERE.keys()
     assert told == {each.name or each.callback.__name__ for each in app.registered_commands}
 
 
 @pytest.mark.parametrize("line", sorted(CAPTURE))
 def test_a_captures_texts_steer_nothing(typed, tmp_path, line):
-    """The capture others found, one with a payload for every text, its own name a payload."""
-    files = [payloads.capture(tmp_path / FILE_NAME, ALL), HOSTILE / "hostile-text.jsonl"]
-    files.append(payloads.capture(tmp_path / "two.jsonl", "=1+1", shape="static-tree"))
+    """They are a known hostile capture, and one with payloads in every text and in its name."""
+    files = [payloads.write_capture(tmp_path / FILE_NAME, ALL), HOSTILE / "hostile-text.jsonl"]
+    files.append(payloads.write_capture(tmp_path / "two.jsonl", "=1+1", shape="static-tree"))
     for file in files:
         code, shown, said = typed(line, file)
         assert code == 0, said
@@ -117,9 +117,9 @@ def test_a_captures_texts_steer_nothing(typed, tmp_path, line):
 
 @pytest.mark.parametrize("name", sorted(PAYLOADS))
 def test_each_payload_alone_is_shown_and_not_obeyed(typed, tmp_path, name):
-    """Each by itself, for some hide others; where it can be printed it is there as it was."""
+    """Each is tested alone, because some hide others; a printable payload is shown unchanged."""
     text = PAYLOADS[name]
-    file = payloads.capture(tmp_path / "run.jsonl", text)
+    file = payloads.write_capture(tmp_path / "run.jsonl", text)
     for line in ("diagnose FILE", "compare FILE", "view FILE --plain", "export csv FILE -o -"):
         code, shown, said = typed(line, file)
         assert code == 0, said
@@ -130,8 +130,8 @@ def test_each_payload_alone_is_shown_and_not_obeyed(typed, tmp_path, name):
 
 @pytest.mark.parametrize("name", EXPORTERS)
 def test_an_exports_place_steers_nothing(typed, tmp_path, name):
-    """stderr tells of a file whose name is a payload, on lines of their own."""
-    file = payloads.capture(tmp_path / FILE_NAME, ALL)
+    """stderr names a file whose name is a payload, on lines of their own."""
+    file = payloads.write_capture(tmp_path / FILE_NAME, ALL)
     code, shown, said = typed(f"export {name} FILE", file)
     assert (code, shown) == (0, b""), said
     payloads.check_lines(said)
@@ -143,7 +143,7 @@ def test_an_exports_place_steers_nothing(typed, tmp_path, name):
 
 @pytest.mark.parametrize("line", sorted(DIAGNOSE))
 def test_a_tables_texts_steer_nothing(typed, tmp_path, line):
-    """The tables others found, in every form of a diagnosis; and one of Markdown."""
+    """They are known hostile tables, in every form of a diagnosis, and a table of Markdown."""
     shutil.copy(HOSTILE / "host.csv", tmp_path / FILE_NAME.replace(".jsonl", ".csv"))
     cell = " ".join(ALL.replace("|", "!").splitlines())
     rows = [
@@ -164,7 +164,7 @@ def test_a_tables_texts_steer_nothing(typed, tmp_path, line):
 
 @pytest.mark.parametrize("line", sorted(DIAGNOSE))
 def test_a_rules_texts_steer_nothing(typed, tmp_path, folder, line):
-    """A folder's rule says what it likes, of a run long enough that it is heard."""
+    """A folder's rule may return any text, on a run long enough for its verdict to count."""
     file = captures.write(tmp_path / "run.jsonl", captures.events(stops=8, max_new_tokens=60))
     code, shown, said = typed(f"{line} --plugins {folder}", file)
     assert code == 0, said
@@ -174,10 +174,10 @@ def test_a_rules_texts_steer_nothing(typed, tmp_path, folder, line):
 
 
 def test_a_rule_that_can_t_be_imported_steers_nothing(typed, tmp_path):
-    """Neither by its file's name nor by what it raises."""
+    """Neither its file's name nor its error does."""
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "broken\x1b[31m\u202e.py").write_text(f"raise ValueError({ALL!r})\n")
-    file = payloads.capture(tmp_path / "run.jsonl", "x")
+    file = payloads.write_capture(tmp_path / "run.jsonl", "x")
     _, shown, said = typed(f"diagnose FILE --plugins {tmp_path}", file)
     payloads.check_lines(shown.decode() + said)
     assert "broken" in shown.decode() + said
@@ -194,7 +194,7 @@ def test_a_plug_ins_texts_steer_nothing(typed, folder, monkeypatch, line):
 
 
 def test_progress_is_lines(capsys):
-    """Of a run and of a sweep: settings, labels, troubles, and what nobody foresaw."""
+    """It covers a run and a sweep: settings, labels, errors, and unexpected exceptions."""
     settings = Settings(target=ALL, draft=ALL, text=ALL)
     spec = RunSpec(id=ALL, profile=ALL, settings=settings, label=ALL)
     progress = Progress(spec)
@@ -231,7 +231,7 @@ def test_progress_is_lines(capsys):
     ],
 )
 def test_every_error_is_two_lines(typed, tmp_path, line):
-    """A name of a file, a member, a model: whatever it is, its error is a title and a hint."""
+    """For any name of a file, a member or a model the error is a title and a hint."""
     file = tmp_path / "no" / (FILE_NAME + os.fsdecode(b"\xff"))
     words = line.replace("FILE.toml", "FILE") if "FILE.toml" in line else line
     code, shown, said = typed(words, f"{file}.toml" if "FILE.toml" in line else file)
@@ -242,14 +242,14 @@ def test_every_error_is_two_lines(typed, tmp_path, line):
 
 
 def test_every_screen_of_the_dashboard_shows_signs_and_obeys_none(tmp_path):
-    """Each screen and the log: printable, no link, no action put in by a text."""
-    file = payloads.capture(tmp_path / "run.jsonl", ALL)
+    """Each screen and the log is printable, without links or actions from a text."""
+    file = payloads.write_capture(tmp_path / "run.jsonl", ALL)
     log = tmp_path / "run.jsonl.log"
     log.write_text(ALL, encoding="utf-8")
 
     async def look():
         shown = []
-        async with opened(file, log=log) as pilot:
+        async with open_dashboard(file, log=log) as pilot:
             for key in ("1", "2", "3", "4", "5", "6", "7", "8", "9", "l", "d", "question_mark"):
                 await pilot.press(key)
                 await pilot.pause()

@@ -10,7 +10,7 @@ from specprof import catalogue
 from specprof.capture import read_capture
 from specprof.drills import matrix, playing
 from specprof.errors import UnknownName, UsageError
-from specprof.faults._stage import STAGE
+from specprof.faults._settings import DRILL_SETTINGS
 
 SHORT = {"stops": 2, "max_new_tokens": 24, "context": 200}
 
@@ -47,11 +47,11 @@ def test_there_are_enough_controls():
     assert sum(kind == "control" for kind in playing.names().values()) >= 25
 
 
-def test_a_fault_is_shown_on_the_stage_with_its_own_settings():
-    """What is given stands over both."""
+def test_a_fault_is_drilled_under_its_own_settings():
+    """Over those of every drill; what is given stands over both."""
     one = playing.drill("accept-always-accept", {"depth": 2})
     assert one.name == "accept/always-accept"
-    assert (one.settings.depth, one.settings.temperature) == (2, STAGE["temperature"])
+    assert (one.settings.depth, one.settings.temperature) == (2, DRILL_SETTINGS["temperature"])
 
 
 def test_an_unknown_drill_lists_the_nearest_first():

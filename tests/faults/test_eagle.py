@@ -2,7 +2,7 @@
 
 import pytest
 
-from drilled import assert_still, drilled
+from drilled import assert_still, play_drill
 
 NAMES = [
     "eagle/input-shift-missing",
@@ -17,7 +17,7 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES)
 def test_the_head_drafts_from_something_else(family, name):
     """Its laws in the very first round are other ones; no length and no target law is."""
-    run, sound = (drilled(family, each, drafter="eagle") for each in (name, None))
+    run, sound = (play_drill(family, each, drafter="eagle") for each in (name, None))
     first, right = run.rounds[0], sound.rounds[0]
     assert first.context == right.context
     assert [one.seen for one in first.drafted[:1]] != [one.seen for one in right.drafted[:1]]
@@ -29,7 +29,7 @@ def test_the_head_drafts_from_something_else(family, name):
 def test_an_empty_table_keeps_to_the_first_ids(family):
     """No id past the head's own count is drafted; with the table some are."""
     run, sound = (
-        drilled(family, each, drafter="eagle") for each in ("draft/d2t-map-missing", None)
+        play_drill(family, each, drafter="eagle") for each in ("draft/d2t-map-missing", None)
     )
     most = [
         max(token.token for one in each.rounds for token in one.drafted) for each in (run, sound)

@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from broken import every, played, wired
-from drilled import drilled, fault
+from broken import play_tables, repeat_row, wire_tables
+from drilled import load_fault, play_drill
 from specprof.faults import _waits
-from specprof.faults._stage import staged
+from specprof.faults._settings import drill_settings
 from specprof.limits import check
 
 TARGET = [0.1, 0.2, 0.3, 0.4]
@@ -19,27 +19,27 @@ SLEEPERS = {
     "perf/host-sync-and-bookkeeping": ({()}, 30.0),
 }
 """Fault -> the spans its waits lie in, and their length in ms at two drafted tokens."""
-STAGED = ["perf/draft-cost-ratio", "perf/over-drafting-or-gating"]
+ALL_SETTINGS = ["perf/draft-cost-ratio", "perf/over-drafting-or-gating"]
 
 
 @pytest.mark.parametrize(("name", "expected"), SLEEPERS.items(), ids=list(SLEEPERS))
 def test_the_wait_lies_where_the_real_cost_did(name, expected, monkeypatch):
     """In its span and of its length; the text is the sound run's, token for token."""
     waits = set()
-    with wired(name, every(TARGET), every(DRAFT)) as run:
+    with wire_tables(name, repeat_row(TARGET), repeat_row(DRAFT)) as run:
         committed, spans = prefilled(run), run.loop.parts.watch._open
         monkeypatch.setattr(_waits.time, "sleep", lambda s: s and waits.add((tuple(spans), s)))
         list(run.loop.rounds(committed, new_tokens=40, stop=frozenset()))
     places, ms = expected
     assert {where for where, _ in waits} == places
     assert max(seconds for _, seconds in waits) == pytest.approx(ms / 1000)
-    assert committed == played(None, every(TARGET), every(DRAFT), new_tokens=40)[0]
+    assert committed == play_tables(None, repeat_row(TARGET), repeat_row(DRAFT), new_tokens=40)[0]
 
 
 def test_a_graph_is_captured_with_every_new_width(monkeypatch):
     """Two widths in turn cost a wait each; the same one again costs none."""
     waits = []
-    with wired("perf/graph-reset-by-shape", every(TARGET), every(DRAFT)) as run:
+    with wire_tables("perf/graph-reset-by-shape", repeat_row(TARGET), repeat_row(DRAFT)) as run:
         committed = prefilled(run)
         monkeypatch.setattr(_waits.time, "sleep", lambda s: waits.append(s > 0))
         for depth in (2, 2, 3, 2):
@@ -51,16 +51,16 @@ def test_a_graph_is_captured_with_every_new_width(monkeypatch):
 def test_the_last_token_is_decoded_twice():
     """Two target forwards a round and none more in the baseline's; the text is the sound run's."""
     name = "perf/two-target-forwards"
-    committed, rounds = played(name, every(TARGET), every(DRAFT), new_tokens=40)
+    committed, rounds = play_tables(name, repeat_row(TARGET), repeat_row(DRAFT), new_tokens=40)
     assert {one.target_forwards for one in rounds} == {2}
-    assert committed == played(None, every(TARGET), every(DRAFT), new_tokens=40)[0]
-    _, plain = played(name, every(TARGET), every(DRAFT), new_tokens=9, depth=0)
+    assert committed == play_tables(None, repeat_row(TARGET), repeat_row(DRAFT), new_tokens=40)[0]
+    _, plain = play_tables(name, repeat_row(TARGET), repeat_row(DRAFT), new_tokens=9, depth=0)
     assert {one.target_forwards for one in plain} == {1}
 
 
 def test_a_cache_that_copies_itself_takes_twice_the_memory(family):
     """Of both models, in every round; laws and text are the sound run's."""
-    run, sound = drilled(family, "perf/kv-memory-growth"), drilled(family, None)
+    run, sound = play_drill(family, "perf/kv-memory-growth"), play_drill(family, None)
     assert [one.emitted for one in run.rounds] == [one.emitted for one in sound.rounds]
     for field in ("target_kv_bytes", "draft_kv_bytes"):
         twice = [2 * getattr(one, field) for one in sound.rounds]
@@ -71,14 +71,14 @@ def test_a_saturated_batch_waits_for_every_token_of_every_sequence(family, monke
     """Two sequences of three tokens, or one of them, at 6 ms each; a plain step of both, 12 ms."""
     waits = []
     monkeypatch.setattr(time, "sleep", waits.append)
-    drilled(family, "perf/batch-saturation", batch=2, depth=2, plain_steps=4)
+    play_drill(family, "perf/batch-saturation", batch=2, depth=2, plain_steps=4)
     assert {round(1000 * each) for each in waits} == {36, 18, 12}
 
 
-@pytest.mark.parametrize("name", STAGED)
+@pytest.mark.parametrize("name", ALL_SETTINGS)
 def test_a_case_that_is_all_settings_can_be_run(name):
-    """Its stage passes every limit."""
-    check(staged(fault(name)))
+    """Its settings pass every limit."""
+    check(drill_settings(load_fault(name)))
 
 
 def prefilled(run):
@@ -91,7 +91,9 @@ def prefilled(run):
 
 def test_a_policy_that_one_round_made_give_up(family):
     """K is what was asked for up to the first round without an accepted draft, then 1 for good."""
-    run = drilled(family, "perf/adaptive-k-small-sample", depth_policy="hf-heuristic", context=200)
+    run = play_drill(
+        family, "perf/adaptive-k-small-sample", depth_policy="hf-heuristic", context=200
+    )
     blow = next(n for n, one in enumerate(run.rounds) if not one.accepted)
     assert {one.depth_asked for one in run.rounds[blow + 1 :]} == {1}
     assert {one.accepted for one in run.rounds[blow + 1 :]} == {0, 1}

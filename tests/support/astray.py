@@ -1,4 +1,4 @@
-"""Captures whose models are astray at chosen places, and what a rule makes of them."""
+"""Captures with wrong laws at chosen places, and a rule's outcome on them."""
 
 from collections.abc import Callable
 
@@ -17,20 +17,20 @@ replace = msgspec.structs.replace
 
 
 def judged(name, events, **evidence) -> Outcome:
-    """Return what one rule makes of events."""
+    """Return a rule's outcome on events."""
     columns = Columns()
     columns.feed(events)
     return registry.get(Rule, name)().judge(Evidence(columns, **evidence))
 
 
 def astray(side: str, where: Callable[[Rechecked], bool], gap=0.4, events=None, **settings):
-    """Return a healthy run's events, its `side` astray by `gap` at the rechecked places `where`."""
+    """Return a healthy run's events; `side` is wrong by `gap` at rechecked places `where`."""
     made = events or captures.events(**(LONG | settings))
     names = {f"{each}_gap": 1e-6 for each in ("target", "draft")}
 
     def placed(one):
-        told = names | ({f"{side}_gap": gap} if where(one) else {})
-        return replace(one, **told)
+        gaps = names | ({f"{side}_gap": gap} if where(one) else {})
+        return replace(one, **gaps)
 
     return [
         replace(e, places=[placed(one) for one in e.places], emitted=[])
@@ -41,7 +41,7 @@ def astray(side: str, where: Callable[[Rechecked], bool], gap=0.4, events=None, 
 
 
 def with_settings(events, **changed):
-    """Return events of a run that was asked for otherwise."""
+    """Return events with changed settings in their header."""
     header, *rest = events
     assert isinstance(header, Header)
     settings = replace(header.spec.settings, **changed)

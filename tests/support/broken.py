@@ -1,18 +1,18 @@
-"""Engines over tables of numbers, broken by a fault of the registry: every probability is known."""
+"""Engines over tables of probabilities, broken by a fault of the registry."""
 
 from contextlib import contextmanager
 from types import SimpleNamespace
 
 import torch
 
-from drilled import fault
+from drilled import load_fault
 from engines import decode, loop
 from tables import TableDecoder
 
 
 @contextmanager
-def wired(name, target, draft, *, stop=frozenset(), text=(), **given):
-    """Wire two [vocab, vocab] tables of probabilities, and break them for as long as this lasts."""
+def wire_tables(name, target, draft, *, stop=frozenset(), text=(), **given):
+    """Wire two [vocab, vocab] tables of probabilities, and break the run inside the block."""
     given = {"temperature": 1.0, "depth": 2} | given
     made = loop(table(target), table(draft), **given)
     lane = SimpleNamespace(loop=made)
@@ -24,13 +24,13 @@ def wired(name, target, draft, *, stop=frozenset(), text=(), **given):
     if name is None:
         yield run
     else:
-        with fault(name)().inject(run):
+        with load_fault(name)().inject(run):
             yield run
 
 
-def played(name, target, draft, *, new_tokens=400, **given):
-    """Decode from tokens 0, 0; return all tokens and the rounds as they were played."""
-    with wired(name, target, draft, **given) as run:
+def play_tables(name, target, draft, *, new_tokens=400, **given):
+    """Decode from tokens 0, 0; return all tokens and the played rounds."""
+    with wire_tables(name, target, draft, **given) as run:
         return decode(run.loop, new_tokens=new_tokens, stop=run.stop, prompt=(0, 0))
 
 
@@ -39,13 +39,13 @@ def table(rows):
     return TableDecoder(torch.as_tensor(rows, dtype=torch.float64).log().float())
 
 
-def every(row):
-    """Return the table that answers alike after every token."""
+def repeat_row(row):
+    """Return the table with the same answer after every token."""
     return [row] * len(row)
 
 
-def corrections(rounds):
-    """Return (rejected, correction) of every round that turned a draft down and wasn't cut."""
+def list_corrections(rounds):
+    """Return (rejected, correction) of every round with a rejection that wasn't cut."""
     return [
         (one.drafted[one.accepted], one.emitted[-1])
         for one in rounds

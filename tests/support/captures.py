@@ -1,4 +1,4 @@
-"""Captures to test readers on: made by the synthetic backend, healthy or odd in a named way."""
+"""Captures to test readers with: made by the synthetic backend, healthy or odd in a named way."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -27,21 +27,20 @@ from specprof.settings import RunSpec, Settings
 
 replace = msgspec.structs.replace
 HOSTILE = "\x1b[31m=cmd|' /C calc'!A1;x\n\r\t<script>[bold]@y</script>\u202e\x00 12"
-SMALL = {"stops": 3, "max_new_tokens": 12, "context": 6000, "temperature": 1.0}
+SMALL_SETTINGS = {"stops": 3, "max_new_tokens": 12, "context": 6000, "temperature": 1.0}
 
 
 def events(fault="none", **settings) -> list[Event]:
     """Return a small synthetic run's events, its closing line included."""
-    return list(_events(fault, Settings(backend="synthetic", **(SMALL | settings))))
+    return list(_events(fault, Settings(backend="synthetic", **(SMALL_SETTINGS | settings))))
 
 
 @lru_cache(maxsize=24)
 def _events(fault: str, chosen: Settings) -> tuple[Event, ...]:
-    """Return them, made once: events are frozen, and tests ask for the same run again and again."""
+    """Return the events, made once: they are frozen, and many tests use the same run."""
     spec = RunSpec(id="cell-1", profile="test", settings=chosen)
     header, *made = Synthetic(fault=fault).run(spec, ["specprof", "run"])
-    told = {"created": "2026-01-01T00:00:00+00:00", "locked_on": read_boot_id()}
-    header = replace(header, **told)  # as the writer tells it
+    header = replace(header, created="2026-01-01T00:00:00+00:00", locked_on=read_boot_id())
     rounds = [each for each in made if isinstance(each, Round)]
     timed = [each for each in made if isinstance(each, Burst | Scored)]
     end = End(
@@ -55,10 +54,10 @@ def _events(fault: str, chosen: Settings) -> tuple[Event, ...]:
 
 
 def agreeing(made: Sequence[Event]) -> list[Event]:
-    """Return events whose rounds were changed with ends that count and last as the rounds now do.
+    """Return events with changed rounds, with counts and times that agree with the rounds.
 
-    A round begins when its burst's last one is over, a stop when the one before it is; what a round
-    no longer emits is not rechecked.
+    A round begins when its burst's last round is over, and a stop when the stop before it is over.
+    Tokens that a round no longer emits are not rechecked.
     """
     played = list[Round]()
     over = dict[int, int]()
@@ -68,9 +67,10 @@ def agreeing(made: Sequence[Event]) -> list[Event]:
     for event in made:
         match event:
             case Prefill():
-                event = replace(event, start_ns=event.start_ns + _late(late, event.burst // batch))  # noqa: PLW2901
+                start_ns = event.start_ns + _find_delay(late, event.burst // batch)
+                event = replace(event, start_ns=start_ns)  # noqa: PLW2901
             case Round():
-                start_ns = event.start_ns + _late(late, event.burst // batch)
+                start_ns = event.start_ns + _find_delay(late, event.burst // batch)
                 start_ns = max(start_ns, over.get(event.burst, 0))
                 accepted = sum(each.accepted and each.reached for each in event.drafted)
                 event = replace(event, start_ns=start_ns, accepted=accepted)  # noqa: PLW2901
@@ -78,7 +78,7 @@ def agreeing(made: Sequence[Event]) -> list[Event]:
                 played.append(event)
             case Burst():
                 own = [one for one in played if one.burst == event.burst]
-                start_ns = event.start_ns + _late(late, event.burst // batch)
+                start_ns = event.start_ns + _find_delay(late, event.burst // batch)
                 lasts_ns = max(event.wall_ns, over.get(event.burst, 0) - start_ns)
                 later = start_ns + lasts_ns - event.start_ns - event.wall_ns
                 stop = event.burst // batch + 1
@@ -99,8 +99,8 @@ def agreeing(made: Sequence[Event]) -> list[Event]:
     return found
 
 
-def _late(late: dict[int, int], stop: int) -> int:
-    """Return by how much later a stop now begins: as much as any before it ended later."""
+def _find_delay(late: dict[int, int], stop: int) -> int:
+    """Return the delay of a stop: the longest delay of an end before it."""
     return max((ns for before, ns in late.items() if before <= stop), default=0)
 
 
@@ -114,7 +114,7 @@ def write(path: Path, recorded: Sequence[Event]) -> Path:
 
 
 def in_memory(recorded: Sequence[Event]) -> Capture:
-    """Return events as if they had been read."""
+    """Return events as a capture that was read."""
     header, *rest = recorded
     assert isinstance(header, Header)
     return Capture(
@@ -123,45 +123,45 @@ def in_memory(recorded: Sequence[Event]) -> Capture:
 
 
 def healthy(path: Path) -> Path:
-    """A run that ended by itself."""
+    """Write a run that ended by itself."""
     return write(path, events())
 
 
 def truncated(path: Path) -> Path:
-    """A run that was killed inside a line."""
+    """Write a run that was killed inside a line."""
     whole = write(path, events()).read_bytes()
     path.write_bytes(whole[: len(whole) * 2 // 3])
     return path
 
 
 def header_only(path: Path) -> Path:
-    """A run that was killed before its first round."""
+    """Write a run that was killed before its first round."""
     return write(path, events()[:1])
 
 
 def baseline(path: Path) -> Path:
-    """A run without a draft."""
+    """Write a run without a draft."""
     return write(path, events(depth=0, drafter="none", draft=None))
 
 
 def tree(path: Path) -> Path:
-    """Drafts with siblings."""
+    """Write a run whose drafts have siblings."""
     return write(path, events(shape="static-tree"))
 
 
 def batch(path: Path) -> Path:
-    """Several sequences decoded at once."""
+    """Write a run of several sequences at once."""
     return write(path, events(batch=3))
 
 
 def scored(path: Path) -> Path:
-    """Known text, no round at all."""
+    """Write a run over known text, without any round."""
     return write(path, events(workload="ppl", context=900, cache="sink-window", window=256))
 
 
 def hostile(path: Path) -> Path:
-    """A file somebody made to hurt its readers: odd text, odd numbers, overlapping times."""
-    return write(path, [_poisoned(event) for event in events()])
+    """Write a file that attacks its readers: odd text, odd numbers, overlapping times."""
+    return write(path, [_poison(event) for event in events()])
 
 
 ODD = {
@@ -171,7 +171,7 @@ ODD = {
 """Every reader must cope with each of these."""
 
 
-def _poisoned(event: Event) -> Event:
+def _poison(event: Event) -> Event:
     match event:
         case Header():
             spec = replace(event.spec, id=HOSTILE, profile=HOSTILE)

@@ -1,4 +1,4 @@
-"""The dashboard under test: opened on a capture in a fixed size, waited for, read as text."""
+"""Open the dashboard on a capture in a fixed size, wait for it, and read it as text."""
 
 import os
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ GOLDEN = Path(__file__).parents[1] / "tui" / "golden"
 
 
 def diagnosis(columns: Columns) -> Diagnosis:
-    """Return a fixed diagnosis that has one of everything, whatever the columns hold."""
+    """Return a fixed diagnosis with a verdict of each outcome; only its counts use the columns."""
     rounds = len(columns.rounds)
     finding = Finding(
         message="the draft cache is two entries short after every rejection",
@@ -38,23 +38,23 @@ def diagnosis(columns: Columns) -> Diagnosis:
 
 
 def walk(path: Path) -> Path:
-    """Write the capture most screens are tested on."""
+    """Write the capture that most screens are tested on."""
     return write(path, events(**WALK))
 
 
 @asynccontextmanager
-async def opened(path: Path, size=(120, 36), **options):
+async def open_dashboard(path: Path, size=(120, 36), **options):
     """Open a dashboard whose clock stands still, and wait until it shows the whole file."""
     options = {"judge": diagnosis, "clock": lambda: 0.0} | options
     app = Dashboard(path, **options)
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: app.snapshot.diagnosis and app.reading.final)
-        await until(pilot, lambda: "quit" in screen_text(app))  # the keys come a moment later
+        await wait_until(pilot, lambda: app.snapshot.diagnosis and app.reading.final)
+        await wait_until(pilot, lambda: "quit" in screen_text(app))  # the keys are drawn later
         yield pilot
 
 
-async def until(pilot, true, seconds=20.0) -> None:
-    """Wait for something to come true; fail if it doesn't."""
+async def wait_until(pilot, true, seconds=20.0) -> None:
+    """Wait until `true()` is true; fail if it doesn't come true in time."""
     for _ in range(int(seconds / 0.02)):
         await pilot.pause(0.02)
         if true():
@@ -63,18 +63,18 @@ async def until(pilot, true, seconds=20.0) -> None:
 
 
 def screen_text(app: Dashboard) -> str:
-    """Return what the terminal would show, without colours."""
+    """Return the text that a terminal would show, without colours."""
     rows = app.screen._compositor.render_strips()
     return "\n".join(row.text.rstrip() for row in rows) + "\n"
 
 
-def recorded() -> Path:
-    """Return the capture the golden screens show: written once, so that it stays what it is."""
+def golden_capture() -> Path:
+    """Return the capture of the golden screens, which was written once and never changes."""
     return GOLDEN / "run.jsonl"
 
 
 def matches_golden(name: str, shown: str) -> bool:
-    """Compare with the golden file; SPECPROF_GOLDEN=write records a new one instead."""
+    """Compare with the golden file; SPECPROF_GOLDEN=write records a new file instead."""
     path = GOLDEN / name
     if os.environ.get("SPECPROF_GOLDEN") == "write":
         path.write_text(shown, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Runs broken by a fault of the registry, over the tiny family, and what they left in a capture."""
+"""Runs broken by a fault of the registry, over the tiny family, and the events they record."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -11,8 +11,8 @@ from specprof.engine.fault import Fault
 from specprof.records import Event, Recheck, Rechecked, Round
 from specprof.settings import RunSpec
 
-STILL = 1e-4
-"""Total variation that rounding in float32 stays below."""
+MAX_ROUNDING_GAP = 1e-4
+"""Upper bound of the total variation that float32's rounding causes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,44 +37,44 @@ class Drilled:
         return sum(each.accepted for each in reached) / len(reached)
 
     def short(self, role: str) -> list[int]:
-        """How many tokens fewer than committed - 1 a cache holds after each round."""
+        """Return how many tokens a cache lacks after each round; it should hold committed - 1."""
         return [
             one.context + len(one.emitted) - 1 - getattr(one, f"{role}_length")
             for one in self.rounds
         ]
 
     def gaps(self, role: str, where=lambda one, place: True) -> list[float]:
-        """Total variation between the law used and the recomputed one, at the places wanted."""
+        """Return the total variation of the used and the recomputed law, at places `where`."""
         return [getattr(place, f"{role}_gap") for one, place in self.places if where(one, place)]
 
     def rejected(self) -> list[bool]:
-        """Whether each round had a rejection."""
+        """Return for each round whether it had a rejection."""
         return [one.accepted < len(one.drafted) for one in self.rounds]
 
 
-def fault(name: str) -> type[Fault]:
+def load_fault(name: str) -> type[Fault]:
     return registry.get(Fault, name)
 
 
 @cache
-def drilled(folder: Path, name: str | None, **given) -> Drilled:
-    """Play a run over the family in `folder`, once; at temperature 1 unless told otherwise."""
+def play_drill(folder: Path, name: str | None, **given) -> Drilled:
+    """Play a run over the family in `folder`, once; the default temperature is 1."""
     cell = {field: given.pop(field) for field in proofs.FIELDS if field in given}
     fixed = {"temperature": 1.0, "recheck_context": 4096}
     settings = proofs.asked(cell, folder, **(fixed | given))
-    broken = Native(fault(name)() if name else None)
+    broken = Native(load_fault(name)() if name else None)
     return Drilled(list(broken.run(RunSpec(id="x", profile="test", settings=settings), ["drill"])))
 
 
 def assert_still(run: Drilled, role: str, where=lambda one, place: True) -> None:
-    """A side's laws are the recomputed ones, at the places wanted."""
+    """Assert that a model's laws equal the recomputed ones, at places `where`."""
     gaps = run.gaps(role, where)
     assert gaps
-    assert max(gaps) < STILL
+    assert max(gaps) < MAX_ROUNDING_GAP
 
 
 def assert_astray(run: Drilled, role: str, share=0.5, where=lambda one, place: True) -> None:
-    """At least `share` of a side's laws are others than the recomputed ones."""
+    """Assert that at least `share` of a model's laws differ from the recomputed ones."""
     gaps = run.gaps(role, where)
     assert gaps
-    assert sum(gap > 10 * STILL for gap in gaps) >= share * len(gaps)
+    assert sum(gap > 10 * MAX_ROUNDING_GAP for gap in gaps) >= share * len(gaps)

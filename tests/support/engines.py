@@ -1,4 +1,4 @@
-"""Engines over decoders of the test's choosing, wired as a run wires them."""
+"""Engines over the test's own decoders, wired as a run wires them."""
 
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ from specprof.settings import Settings
 
 
 def parts(target, draft=None, **given) -> Parts:
-    """The parts of a run whose drafter gets the decoder `draft` as it is."""
+    """Return the parts of a run whose drafter gets the decoder `draft` unchanged."""
     settings = Settings(**given)
     return Parts(
         settings=settings,
@@ -31,7 +31,7 @@ def parts(target, draft=None, **given) -> Parts:
 
 
 def loop(target, draft=None, drafter=None, **given) -> Loop:
-    """An engine over decoders; `drafter` may be a class of the test's own."""
+    """Return an engine over decoders; `drafter` may be the test's own class."""
     given.setdefault("drafter", "none" if draft is None else "draft-model")
     made = parts(target, draft, **given)
     kind = drafter or registry.get(Drafter, made.settings.drafter)
@@ -40,7 +40,7 @@ def loop(target, draft=None, drafter=None, **given) -> Loop:
 
 
 def decode(run: Loop, *, new_tokens, stop=frozenset(), prompt=(1, 2)):
-    """Decode after `prompt`; return all tokens and the rounds as they were played."""
+    """Decode after `prompt`; return all tokens and the played rounds."""
     committed = list(prompt)
     run.target.prefill(committed[run.target.length : -1])
     run.drafter.prefill(committed)
@@ -49,7 +49,7 @@ def decode(run: Loop, *, new_tokens, stop=frozenset(), prompt=(1, 2)):
 
 
 def played(proposal, target_logits, *, path, final, lap, parents=None, **given) -> PlayedRound:
-    """A round as it might have been played, for what reads it afterwards."""
+    """Return a made-up played round, to test what reads it."""
     drafted = proposal.tokens.tolist()
     facts = {
         "context": 9,

@@ -1,4 +1,4 @@
-"""A model folder with code of its own in every place transformers looks; the code leaves a mark."""
+"""A model folder with code wherever transformers looks for it; the code leaves a mark."""
 
 import json
 import pickle
@@ -28,7 +28,7 @@ def __getattr__(name):
         raise AttributeError(name)
     return type(name, (), {{}})
 """
-"""The package `kernels`, as far as transformers looks at it before it fetches one."""
+"""A package `kernels` with all that transformers uses of it before it fetches a kernel."""
 
 
 class Pickled:
@@ -41,7 +41,7 @@ class Pickled:
         return (Path.write_text, (self.mark, "unpickled\n"))
 
 
-def folder(place: Path, mark: Path, **config: object) -> Path:
+def write_folder(place: Path, mark: Path, **config: object) -> Path:
     """Write the folder: modules for config, model, tokenizer and generate, and pickled weights."""
     (place / "custom_generate").mkdir(parents=True)
     for name in ("modeling_evil.py", "tokenization_evil.py", "custom_generate/generate.py"):
@@ -61,8 +61,8 @@ def folder(place: Path, mark: Path, **config: object) -> Path:
     return place
 
 
-def kernels(place: Path, mark: Path) -> str:
-    """Write a package `kernels` that leaves the mark where one is fetched; return its folder."""
+def write_kernels(place: Path, mark: Path) -> str:
+    """Write a package `kernels` that leaves the mark if a kernel is fetched; return its folder."""
     from transformers.utils.import_utils import KERNELS_MIN_VERSION
 
     (place / "kernels").mkdir(parents=True)
@@ -71,8 +71,8 @@ def kernels(place: Path, mark: Path) -> str:
     return str(place)
 
 
-def typed(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
-    """Type a command of specprof in a folder; what isn't on the machine is not fetched."""
+def run_specprof(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
+    """Run a command of specprof in a folder, offline."""
     import os
 
     root = str(Path(__file__).parents[2])

@@ -1,7 +1,8 @@
-"""The exact law of what an acceptance rule emits, from tables of numbers: no sampling, no error.
+"""The exact law of the tokens an acceptance rule emits, from tables: no sampling, no error.
 
-Every coin is held against one threshold, whatever the others show. So a rule's outcomes are told by
-bits, and each bit's probability is its threshold, found by bisection where the coin matters.
+A rule compares every coin with one threshold, which does not depend on the other coins. So bits
+describe a rule's outcomes, and each bit's probability is its threshold. A threshold is found by
+bisection if the coin matters.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,12 +13,12 @@ import torch
 from specprof.extend import Acceptance, Law, Proposal
 
 Outcome = tuple[int, torch.Tensor]
-"""Tip, and the normalised weights the token after it is drawn from."""
-HIGH = 1 - 2**-52
+"""Tip, and the normalised weights that the token after it is drawn from."""
+HIGH_COIN = 1 - 2**-52
 
 
-class Noted(Law):
-    """A softmax law that notes the weights it is to draw from and draws what is the likeliest."""
+class NotingLaw(Law):
+    """A softmax law that notes the weights of each draw and returns the likeliest token."""
 
     greedy = False
 
@@ -32,36 +33,39 @@ class Noted(Law):
         return probs.argmax(-1)
 
 
-def outcomes(
+def list_outcomes(
     rule: Acceptance, target: torch.Tensor, proposal: Proposal, monkeypatch
 ) -> Iterator[tuple[float, Outcome]]:
     """Yield each outcome of one proposal with its probability, over all coins.
 
-    `target` is [N+1, vocab] probabilities. Coins are one a drafted token, and no rule asks more.
+    `target` is [N+1, vocab] probabilities. There is a coin for each drafted token; no rule needs
+    more.
     """
     count = int(proposal.tokens.shape[0])
-    thresholds = [_threshold(rule, target, proposal, coin, monkeypatch) for coin in range(count)]
+    thresholds = [
+        _find_threshold(rule, target, proposal, coin, monkeypatch) for coin in range(count)
+    ]
     for bits in product((False, True), repeat=count):
         share = 1.0
         for bit, threshold in zip(bits, thresholds, strict=True):
             share *= threshold if bit else 1 - threshold
         if share > 0:
-            coins = [0.0 if bit else HIGH for bit in bits]
-            yield share, _decided(rule, target, proposal, coins, monkeypatch)
+            coins = [0.0 if bit else HIGH_COIN for bit in bits]
+            yield share, _decide(rule, target, proposal, coins, monkeypatch)
 
 
-def _threshold(rule, target, proposal, coin, monkeypatch) -> float:
-    """Return below which value a coin counts as heads; 1 for a coin that never matters."""
+def _find_threshold(rule, target, proposal, coin, monkeypatch) -> float:
+    """Return the value below which a coin counts as heads; 1 for a coin that never matters."""
     count = int(proposal.tokens.shape[0])
-    for others in product((0.0, HIGH), repeat=count - 1):
+    for others in product((0.0, HIGH_COIN), repeat=count - 1):
 
         def tip(value: float, others: tuple[float, ...] = others) -> tuple[object, ...]:
             coins = [*others[:coin], value, *others[coin:]]
-            place, weights = _decided(rule, target, proposal, coins, monkeypatch)
+            place, weights = _decide(rule, target, proposal, coins, monkeypatch)
             return place, tuple(weights.tolist())
 
         heads = tip(0.0)
-        if heads != tip(HIGH):
+        if heads != tip(HIGH_COIN):
             return _bisect(lambda value, tip=tip, heads=heads: tip(value) == heads)
     return 1.0
 
@@ -74,19 +78,19 @@ def _bisect(holds: Callable[[float], bool]) -> float:
     return low
 
 
-def _decided(rule, target, proposal, coins, monkeypatch) -> Outcome:
-    """Return what the rule decides when drafted token i is judged by coin i."""
+def _decide(rule, target, proposal, coins, monkeypatch) -> Outcome:
+    """Return the rule's decision if drafted token i is judged by coin i."""
     values = torch.tensor([*coins, 0.5], dtype=torch.float64)
-    tables = iter(_by_call(proposal, values))
+    tables = iter(_coins_by_call(proposal, values))
     with monkeypatch.context() as patched:
         patched.setattr(torch, "rand", lambda shape, **_: next(tables).view(shape))
-        law = Noted()
+        law = NotingLaw()
         verdict = rule.decide(target.log(), proposal, law, torch.Generator())
     return int(verdict[0]), law.weights[0][0]
 
 
-def _by_call(proposal: Proposal, values: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Yield the coins as a rule asks: a chain's at once, a tree's a sibling rank a call."""
+def _coins_by_call(proposal: Proposal, values: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Yield the coins call by call: a chain's all at once, a tree's one sibling rank per call."""
     if proposal.parents is None:
         yield values[:-1]
         return
@@ -100,12 +104,12 @@ def _by_call(proposal: Proposal, values: torch.Tensor) -> Iterator[torch.Tensor]
         yield row
 
 
-def families(
+def list_families(
     law: torch.Tensor, width: int
 ) -> Iterator[tuple[float, tuple[int, ...], torch.Tensor]]:
     """Yield each ordered draw of `width` siblings without replacement from [vocab] `law`.
 
-    With its probability, and the laws [width, vocab] each was drawn from.
+    Each comes with its probability, and the [width, vocab] laws that the siblings were drawn from.
     """
     for tokens in permutations(range(law.shape[0]), width):
         left, share, laws = law.clone(), 1.0, []

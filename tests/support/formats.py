@@ -1,7 +1,7 @@
-"""What the readers of our export formats demand, as checks that raise AssertionError.
+"""The demands of our export formats' readers, as checks that raise AssertionError.
 
-Written from the formats' descriptions: speedscope's file-format-spec and importer, Perfetto's JSON
-importer, the regular expressions of collapsed-stack readers.
+They come from the formats' descriptions: speedscope's file-format-spec and importer, Perfetto's
+JSON importer, the regular expressions of collapsed-stack readers.
 """
 
 import json
@@ -82,7 +82,7 @@ SPEEDSCOPE = {
 
 
 def check_speedscope(document: dict) -> None:
-    """Check the schema, and what speedscope's importer throws on beyond it."""
+    """Check the schema, and the further errors of speedscope's importer."""
     jsonschema.validate(document, SPEEDSCOPE)
     frames = len(document["shared"]["frames"])
     assert document["activeProfileIndex"] < len(document["profiles"])
@@ -113,7 +113,7 @@ def _check_sampled(profile: dict, frames: int) -> None:
 
 
 def chrome_events(text: str) -> list[dict]:
-    """Return the events of a trace written one a line between brackets, times in nanoseconds."""
+    """Return the events of a trace with an event on each line; times are in nanoseconds."""
     first, *lines, last = text.splitlines()
     assert (first, last) == ("[", "]")
     events = [json.loads(line.removesuffix(","), parse_float=_nanoseconds) for line in lines]
@@ -174,7 +174,7 @@ def _check_flows(starts: list[dict], ends: list[dict], slices: list[dict]) -> No
 
 
 def collapsed_stacks(text: str) -> dict[tuple[str, ...], int]:
-    """Return stack -> number, by the regular expression speedscope reads with."""
+    """Return stack -> number, read by speedscope's regular expression."""
     stacks = {}
     for line in text.split("\n")[:-1]:
         match = re.fullmatch(r"(.*) (\d+)", line)

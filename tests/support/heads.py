@@ -1,7 +1,7 @@
-"""Heads in exactly their published layout, with random weights, and what they compute, written out.
+"""Heads in exactly their published layout, with random weights, and a reference computation.
 
-The reference below knows nothing of the package: it is the published computation, a place at a
-time, in float64 where it can be.
+The reference below uses nothing of the package. It is the published computation, one position at a
+time, in float64 where possible.
 """
 
 import json
@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 VOCABULARY, WIDTH, HEADS, KV_HEADS, SIZE, INNER = 96, 32, 4, 2, 8, 48
 KNOWN = 40
-"""Ids a reduced draft vocabulary has."""
+"""Ids in a reduced draft vocabulary."""
 CONFIG = {
     "model_type": "llama",
     "architectures": ["LlamaForCausalLM"],
@@ -64,7 +64,7 @@ def eagle3(seed=0):
 
 
 def write(folder: Path, weights, *, binary=False, **config):
-    """Write a head's folder; `binary` as the first heads were, a pickle of tensors."""
+    """Write a head's folder; `binary` writes a pickle of tensors, as the first heads were."""
     folder.mkdir(parents=True, exist_ok=True)
     if "d2t" in weights:
         config = {"draft_vocab_size": KNOWN} | config
@@ -88,10 +88,10 @@ class Reference:
         self.theta = theta
 
     def answers(self, tokens, features, drafted=(), parents=None):
-        """Logits [places, vocab] after each of `tokens` but the first, then after each drafted.
+        """Return [positions, vocab] logits after `tokens` but the first, then after `drafted`.
 
-        `features` [len(tokens) - 1, ..] are the target's, of every token but the last; a drafted
-        token's state is what the head itself returned for its parent, by default the one before.
+        `features` [len(tokens) - 1, ..] are the target's, of every token but the last. A drafted
+        token's state is the head's own output for its parent, by default the token before.
         """
         states = list(features @ self.weights["fc.weight"].T if self.third else features)
         parents = list(range(-1, len(drafted) - 1)) if parents is None else parents

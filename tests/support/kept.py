@@ -1,7 +1,7 @@
-"""Makes the captures of a release that are kept for ever: `python tests/support/kept.py FOLDER`.
+"""Make the captures of a release that are kept for ever: `python tests/support/kept.py FOLDER`.
 
-Run it once a schema, before the release, and commit what it wrote to tests/data. A file that was
-released is never made anew: it is there to show that later readers still read it.
+Run it once for each schema, before the release, and commit its files to tests/data. A released file
+is never made again, because it shows that later readers still read it.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ KINDS = {
     "tree": {"temperature": 1.0, "shape": "static-tree", "seed": 3},
     "sampled": {"temperature": 0.8, "top_p": 0.9, "depth_policy": "hf-heuristic", "batch": 2},
 }
-"""With evidence and a recheck each: a greedy chain, a tree, a sampled batch."""
+"""A greedy chain, a tree and a sampled batch, each with evidence and a recheck."""
 
 
 def make(folder):
@@ -41,11 +41,11 @@ def make(folder):
         with specprof.record(path, **models) as log:
             loops.play(log, loops.Loop(), [1, 2, 3], 90)
     for path in folder.glob(f"schema-{SCHEMA}-*.jsonl"):
-        anonymous(path)
+        anonymise(path)
 
 
-def anonymous(path):
-    """Take out of a capture's header what names the machine it was made on."""
+def anonymise(path):
+    """Remove the facts of the machine from a capture's header."""
     first, *rest = path.read_text(encoding="utf-8").splitlines(keepends=True)
     header = json.loads(first) | {"locked_on": None, "machine": {"system": "Linux", "cores": 2}}
     header["command"] = ["specprof", "run"]

@@ -1,7 +1,7 @@
-"""Rounds drawn from laws that are known number by number, by a step whose parts can be broken.
+"""Rounds drawn from known laws, by a step whose parts can be broken.
 
-`Sound` is speculative sampling as it should be; a test overrides one of its methods. What is
-recorded of a round is worked out from the laws alone, never from what the step did.
+`Sound` is correct speculative sampling; a test overrides one of its methods. A round's record is
+computed from the laws alone, never from what the step did.
 """
 
 import msgspec
@@ -14,7 +14,7 @@ VOCABULARY = 40
 
 
 class Sound:
-    """Draft from the draft, stand by the ratio, correct from the residual, add from the target."""
+    """Draws from the draft, accepts by the ratio, corrects from the residual, adds a bonus."""
 
     def __init__(self, seed=0):
         self.random = np.random.default_rng(seed)
@@ -38,20 +38,20 @@ class Sound:
 
 
 def events(step=None, *, rounds=300, depth=4, mismatch=1.0, keep=VOCABULARY, **settings):
-    """Return a run's events: `keep` is the top-k of both laws, told as the run's setting."""
+    """Return a run's events; `keep` is the top-k of both laws and the run's setting."""
     step = step or Sound()
-    told = {"depth": depth, "temperature": 1.0, "max_new_tokens": 10_000} | settings
-    told |= {"top_k": 0 if keep == VOCABULARY else keep}
-    header, *_, end = captures.events(temperature=told["temperature"], stops=1, context=64)
+    changed = {"depth": depth, "temperature": 1.0, "max_new_tokens": 10_000} | settings
+    changed |= {"top_k": 0 if keep == VOCABULARY else keep}
+    header, *_, end = captures.events(temperature=changed["temperature"], stops=1, context=64)
     spec, facts = header.spec, header.target
-    chosen = msgspec.structs.replace(spec.settings, **told)
+    chosen = msgspec.structs.replace(spec.settings, **changed)
     header = msgspec.structs.replace(
         header,
         spec=msgspec.structs.replace(spec, settings=chosen),
         target=msgspec.structs.replace(facts, vocabulary=VOCABULARY),
     )
     laws = np.random.default_rng(step.random.integers(2**31))
-    greedy, context, played, scored = told["temperature"] == 0, 64, [], []
+    greedy, context, played, scored = changed["temperature"] == 0, 64, [], []
     for index in range(rounds):
         one, rescored = _round(step, laws, index, context, depth, mismatch, keep, greedy)
         context += len(one.emitted)
@@ -68,7 +68,7 @@ def events(step=None, *, rounds=300, depth=4, mismatch=1.0, keep=VOCABULARY, **s
 
 
 def residual(target, draft):
-    """Return max(target - draft, 0), or the target where nothing is left."""
+    """Return max(target - draft, 0), or the target if that is all 0."""
     left = np.maximum(target - draft, 0)
     return left if left.sum() > 1e-12 else target
 

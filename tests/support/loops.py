@@ -1,4 +1,4 @@
-"""A speculative loop nobody of specprof wrote: Markov tables, numpy, a few lines."""
+"""A speculative loop without specprof's engine: Markov tables, numpy, a few lines."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ DRAFT = TARGET + _made.normal(size=(VOCABULARY, VOCABULARY))
 
 
 def target(ids):
-    """Answer [n] ids by [n, vocab] logits, as a model without a cache would."""
+    """Return [n, vocab] logits of [n] ids, as a model without a cache does."""
     return TARGET[ids]
 
 
@@ -23,7 +23,7 @@ def softmax(logits):
 
 
 class Loop:
-    """Propose, verify, judge; `judge` is speculative sampling, exact."""
+    """Proposes, verifies and judges; `judge` is exact speculative sampling."""
 
     def __init__(self, seed=0, depth=3):
         self.random = np.random.default_rng(seed)
@@ -33,7 +33,7 @@ class Loop:
         return int(self.random.choice(len(weights), p=weights / weights.sum()))
 
     def propose(self, text):
-        """Return [K] tokens and [K, vocab] the logits they were drawn from."""
+        """Return [K] tokens, and the [K, vocab] logits that they were drawn from."""
         last, tokens, rows = text[-1], [], []
         for _ in range(self.depth):
             rows.append(DRAFT[last])
@@ -46,7 +46,7 @@ class Loop:
         return TARGET[[text[-1], *tokens]]
 
     def judge(self, tokens, draft_logits, target_logits):
-        """Return how many stand, and the token after them."""
+        """Return the number of accepted tokens, and the token after them."""
         draft_probs, target_probs = softmax(draft_logits), softmax(target_logits)
         for place, token in enumerate(tokens):
             if self.random.random() >= target_probs[place, token] / draft_probs[place, token]:
@@ -56,7 +56,7 @@ class Loop:
 
 
 def play(log, loop, prompt, new):
-    """Record a burst of `new` tokens or a few more; return the text."""
+    """Record a burst of at least `new` tokens; return the text."""
     with log.burst(prompt) as burst:
         while len(burst.committed) < len(prompt) + new:
             with log.round() as now:

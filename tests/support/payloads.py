@@ -1,4 +1,4 @@
-"""Texts that would steer what shows them, captures full of them, and what must hold of a sink."""
+"""Texts that attack what shows them, captures full of them, and checks of every sink."""
 
 import csv
 import io
@@ -32,32 +32,32 @@ PAYLOADS = {
 }
 ALL = "".join(PAYLOADS.values())
 FILE_NAME = "run" + ALL.replace("/", "").replace("\x00", "")[:120] + ".jsonl"
-"""A capture's name; a name has 255 bytes at most."""
+"""A capture's name of at most 255 bytes."""
 
 
-def poisoned(event: Event, text: str) -> Event:
-    """Return the event with `text` for every text in it that may be any."""
+def poison(event: Event, text: str) -> Event:
+    """Return the event with `text` in the place of every free text in it."""
     written = msgspec.to_builtins(event)
     for place in list(_texts(written, ())):
-        tried = _with(written, place, text)
+        tried = _replace_text(written, place, text)
         try:
             msgspec.convert(tried, type(event))
-        except msgspec.ValidationError:  # one of a few words
+        except msgspec.ValidationError:  # the field takes a few words only
             continue
         written = tried
     return msgspec.convert(written, type(event))
 
 
-def capture(path: Path, text: str, **settings: object) -> Path:
-    """Write a capture in which every text that may be any is `text`."""
+def write_capture(path: Path, text: str, **settings: object) -> Path:
+    """Write a capture in which every free text is `text`."""
     header, *rest = captures.events(**settings)
     kept = {"backend", "drafter", "shape", "depth_policy", "acceptance", "cache"}
-    poisoned_header = poisoned(header, text)
+    poisoned_header = poison(header, text)
     own = {field: getattr(header.spec.settings, field) for field in kept}
     spec = poisoned_header.spec
     spec = msgspec.structs.replace(spec, settings=msgspec.structs.replace(spec.settings, **own))
     poisoned_header = msgspec.structs.replace(poisoned_header, spec=spec)
-    return captures.write(path, [poisoned_header, *(poisoned(each, text) for each in rest)])
+    return captures.write(path, [poisoned_header, *(poison(each, text) for each in rest)])
 
 
 def _texts(value: Any, place: tuple[str | int, ...]):
@@ -72,13 +72,15 @@ def _texts(value: Any, place: tuple[str | int, ...]):
                 yield from _texts(each, (*place, key))
 
 
-def _with(value: Any, place: tuple[str | int, ...], text: str) -> Any:
+def _replace_text(value: Any, place: tuple[str | int, ...], text: str) -> Any:
     if not place:
         return text
     key, *rest = place
     if isinstance(value, dict):
-        return {**value, key: _with(value[key], tuple(rest), text)}
-    return [_with(each, tuple(rest), text) if n == key else each for n, each in enumerate(value)]
+        return {**value, key: _replace_text(value[key], tuple(rest), text)}
+    return [
+        _replace_text(each, tuple(rest), text) if n == key else each for n, each in enumerate(value)
+    ]
 
 
 def check_lines(text: str) -> None:

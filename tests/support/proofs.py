@@ -1,7 +1,7 @@
 """What is proven of every member that decodes: which members, in which combinations, by what.
 
-The contract tests take their cases from here and nothing else, and `rows` tells the outcome as a
-table: a member that some proof can't be made for has its reason in `EXCUSED`, and no other place.
+The contract tests take all their cases from here, and `rows` returns the outcome as a table. If a
+proof can't be made for a member, the reason stands in `EXCUSED`, and nowhere else.
 """
 
 import itertools
@@ -30,46 +30,46 @@ FIELDS = {
     "draft_cache": "cache",
     "depth_policy": "depth",
 }
-"""Setting -> the kind of the members it takes."""
+"""Setting -> the kind of its members."""
 WAYS = {"path": ("auto", "modules"), "graphs": ("auto", "off")}
-"""Every member is proven with each: the path `auto` is flat for all of the family but the head, and
-graphs `auto` replays whatever can be."""
+"""Every member is proven with each value: the path `auto` is flat for the whole family except the
+head, and graphs `auto` replays all that can be replayed."""
 PROOFS = ("greedy", "law", "rollback")
 EXCUSED = {
     ("law", "drafter", "none"): "drafts nothing",
     ("law", "cache", "*"): "changes what the target answers, not how it is sampled",
     ("law", "acceptance", "greedy"): "one sequence, no draw: greedy equality says it all",
 }
-"""Proof, kind, member ("*": all of the kind) -> why it isn't made, or where it is."""
+"""Proof, kind, member ("*": all of the kind) -> why it isn't made, or where it is made."""
 DRAFTS = {"eagle": "head"}
-"""Drafter -> what it drafts with, where that isn't a smaller model; the rest take the draft."""
-SPARE = {"qwen2": 100}
-"""Architecture -> ids its embeddings have; its tokenizer adds some of its own."""
+"""Drafter -> the folder of its model; other drafters take `draft`."""
+EMBEDDED_IDS = {"qwen2": 100}
+"""Architecture -> ids in its embeddings; more than usual, because its tokenizer adds some."""
 CONTEXT, NEW = 96, 44
 TEXT = "to be or not to be, that is the question: whether to be or to be not the question\n" * 3
 
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """One row of the table: what holds of one member."""
+    """One row of the table: what is proven of one member."""
 
     kind: str
     member: str
     greedy: str
-    """yes, lossy, or why not."""
+    """`yes`, `lossy`, or why it isn't proven."""
     law: str
     rollback: str
 
 
 def rows() -> list[Proven]:
-    """Return the table, from the registry and the cases that are really run."""
+    """Return the table, made from the registry and the cases that the tests run."""
     run = {
         "greedy": members(greedy_cells()),
         "law": {*sampled_laws(), *drawn_drafts()},
         "rollback": members(rollback_cells()),
     }
     return [
-        Proven(kind, name, *(_told(run[proof], proof, kind, name) for proof in PROOFS))
+        Proven(kind, name, *(_describe(run[proof], proof, kind, name) for proof in PROOFS))
         for kind in dict.fromkeys(FIELDS.values())
         for name in registry.members(kind)
     ]
@@ -95,7 +95,7 @@ def members(cells: list[dict[str, str]]) -> set[tuple[str, str]]:
     }
 
 
-def _told(run: set[tuple[str, str]], proof: str, kind: str, name: str) -> str:
+def _describe(run: set[tuple[str, str]], proof: str, kind: str, name: str) -> str:
     if (kind, name) in run:
         return "yes"
     if kind == "acceptance" and not rule(name).lossless:
@@ -116,15 +116,15 @@ def lossless() -> list[str]:
 
 @cache
 def greedy_cells() -> list[dict[str, str]]:
-    """Return combinations at temperature 0 in which every possible pair of members occurs."""
-    return _covering(0.0, lossless())
+    """Return combinations at temperature 0 that contain every possible pair of members."""
+    return _cover_pairs(0.0, lossless())
 
 
 @cache
 def rollback_cells() -> list[dict[str, str]]:
-    """Return the same at temperature 1, over the rules that can be used there, lossy or not."""
+    """Return such combinations at temperature 1, with the rules that work there, lossy or not."""
     rules = [name for name in registry.members("acceptance") if name != "greedy"]
-    return [*_covering(1.0, rules), _cell(acceptance="greedy")]
+    return [*_cover_pairs(1.0, rules), _cell(acceptance="greedy")]
 
 
 def sampled_laws() -> dict[tuple[str, str], list[dict[str, str]]]:
@@ -141,7 +141,7 @@ def sampled_laws() -> dict[tuple[str, str], list[dict[str, str]]]:
 
 
 def drawn_drafts() -> list[tuple[str, str]]:
-    """Return the drafters whose drafts are held against the law they declare."""
+    """Return the drafters whose drafts are compared with their declared law."""
     return [
         ("drafter", name)
         for name in registry.members("drafter")
@@ -154,20 +154,20 @@ def _shapes(acceptance: str) -> list[str]:
     return [name for name in registry.members("shape") if able or not limits.grows_tree(name)]
 
 
-def _covering(temperature: float, rules: list[str]) -> list[dict[str, str]]:
-    """Return few cells in which every pair of members that can go together does, greedily found."""
+def _cover_pairs(temperature: float, rules: list[str]) -> list[dict[str, str]]:
+    """Return a few cells, found greedily, that contain every possible pair of members."""
     known = {field: list(registry.members(kind)) for field, kind in FIELDS.items()}
     known["acceptance"] = rules
     known |= {setting: list(values) for setting, values in WAYS.items()}
-    missing = {pair for pair in _pairs(known) if _possible(_cell(**dict(pair)), temperature)}
+    missing = {pair for pair in _pairs(known) if _is_possible(_cell(**dict(pair)), temperature)}
     able = [dict(zip(known, chosen, strict=True)) for chosen in itertools.product(*known.values())]
-    able = [cell for cell in able if missing >= _paired(cell)]
+    able = [cell for cell in able if missing >= _pairs_of_cell(cell)]
     cells: list[dict[str, str]] = []
     while missing:
-        best = max(able, key=lambda cell: len(missing.intersection(_paired(cell))))
-        if not missing.intersection(_paired(best)):
+        best = max(able, key=lambda cell: len(missing.intersection(_pairs_of_cell(cell))))
+        if not missing.intersection(_pairs_of_cell(best)):
             raise AssertionError(f"no cell has these members together: {sorted(missing)}")
-        missing -= _paired(best)
+        missing -= _pairs_of_cell(best)
         cells.append(best)
     return cells
 
@@ -187,11 +187,11 @@ def _pairs(known: dict[str, list[str]]) -> Iterator[Pair]:
             yield (one, first), (two, second)
 
 
-def _paired(cell: dict[str, str]) -> set[Pair]:
+def _pairs_of_cell(cell: dict[str, str]) -> set[Pair]:
     return set(itertools.combinations(cell.items(), 2))
 
 
-def _possible(cell: dict[str, str], temperature: float) -> bool:
+def _is_possible(cell: dict[str, str], temperature: float) -> bool:
     try:
         limits.check(asked(cell, temperature=temperature))
     except UsageError:
@@ -202,8 +202,8 @@ def _possible(cell: dict[str, str], temperature: float) -> bool:
 def asked(cell: dict[str, str], folder: Path | None = None, **given: object) -> Settings:
     """Return the settings of a cell over the tiny family in `folder`.
 
-    Small enough for all that can go wrong at an edge to do so: the window of a streaming cache
-    turns over within rounds, trees are cut, policies learn.
+    They are small, so that runs meet the edges: the window of a streaming cache moves within
+    rounds, trees are cut, policies learn.
     """
     place = folder or Path("nowhere")
     fixed = Settings(
@@ -235,7 +235,9 @@ def asked(cell: dict[str, str], folder: Path | None = None, **given: object) -> 
 def family(folder: Path, kind: str = "llama") -> Path:
     """Write a target, a draft that often agrees with it, a hidden-state head, and a text."""
     for role in ("target", "draft"):
-        tiny.checkpoint(folder / role, kind, seed=1, vocab_size=SPARE.get(kind, tiny.VOCABULARY))
+        tiny.checkpoint(
+            folder / role, kind, seed=1, vocab_size=EMBEDDED_IDS.get(kind, tiny.VOCABULARY)
+        )
     draft = AutoModelForCausalLM.from_pretrained(folder / "draft")
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():

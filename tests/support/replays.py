@@ -1,8 +1,8 @@
-"""What replayed forwards are tried with: a recorder for the CPU, in the place of CUDA's.
+"""A recorder of forwards for the CPU, which tests replay in the place of CUDA's.
 
-It traces work into a graph of tensor operations, and so freezes every number and shape the host had
-a hand in, as a CUDA graph does; what asks a tensor for its value can't be traced, as it can't there
-be recorded.
+It traces work into a graph of tensor operations. So it freezes every number and shape that the host
+computes, as a CUDA graph does. Work that reads a tensor's value can't be traced, as a CUDA graph
+can't record it.
 """
 
 import torch
@@ -11,18 +11,18 @@ from torch.fx.experimental.proxy_tensor import make_fx
 import tiny
 
 CPU = torch.device("cpu")
-SCRIPTED = [kind for kind in tiny.ARCHITECTURES if kind not in ("mistral", "gemma3_text")]
-"""Those whose layers don't slide."""
+UNSLIDING = [kind for kind in tiny.ARCHITECTURES if kind not in ("mistral", "gemma3_text")]
+"""Architectures without sliding layers."""
 
 
-class Traced:
-    """Records by tracing; what was traced is done again to the same tensors."""
+class TracingRecorder:
+    """Records by tracing; a replay runs the trace again on the same tensors."""
 
     def __init__(self):
         self.made = 0
 
     def record(self, work):
-        """Return what runs the trace again, and the tensor it leaves its result in."""
+        """Return a call that runs the trace again, and the tensor that holds its result."""
         self.made += 1
         result = work()
         graph = make_fx(work)()
@@ -34,6 +34,6 @@ def tokens(seed, count):
     return torch.randint(tiny.VOCABULARY, (count,), generator=torch.Generator().manual_seed(seed))
 
 
-def both(decoders, given):
-    """Return what each decoder answers to the same tokens."""
+def feed_all(decoders, given):
+    """Return each decoder's answer to the tokens `given`."""
     return [decoder.feed(given) for decoder in decoders]

@@ -1,4 +1,4 @@
-"""Whole native runs over a tiny pair on disk: the fixture `pair` is in conftest.py."""
+"""Whole native runs over a tiny pair on disk; the fixture `pair` is in conftest.py."""
 
 from pathlib import Path
 

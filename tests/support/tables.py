@@ -1,4 +1,4 @@
-"""Table models: decoders whose every probability is a number written down, so laws are exact."""
+"""Table models: decoders with written-down probabilities, so that laws are exact."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from specprof.extend import Law
 class TableDecoder:
     """A Markov model: the answer after a token is that token's row of a table of logits.
 
-    Keeps the tokens it was fed, as a cache would, and refuses what no cache could do.
+    It keeps the tokens it was fed, as a cache does, and refuses calls that no cache allows.
     """
 
     evicted = None
@@ -21,7 +21,7 @@ class TableDecoder:
         self.forwards = 0
         self.fed: list[int] = []
         self.tree: list[tuple[int, int]] = []
-        """Token and parent of each node on the chain."""
+        """Token and parent of each node beyond the chain."""
 
     @property
     def length(self) -> int:
@@ -60,7 +60,7 @@ class TableDecoder:
 
 
 class ScriptedLaw(Law):
-    """A softmax law whose draws are scripted: it notes the weights and returns the next choice."""
+    """A softmax law with scripted draws: it notes the weights and returns the next choice."""
 
     greedy = False
 

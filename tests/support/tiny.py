@@ -1,4 +1,4 @@
-"""Tiny random checkpoints of real architectures, written and loaded as any other checkpoint."""
+"""Tiny random checkpoints of real architectures, written and loaded like any checkpoint."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def model(kind: str, seed: int = 0, **changed: object) -> torch.nn.Module:
     config = CONFIG_MAPPING[kind](**(SHAPE | ARCHITECTURES[kind] | changed))
     torch.manual_seed(seed)
     made = AutoModelForCausalLM.from_config(config).eval().requires_grad_(requires_grad=False)
-    for weight in made.parameters():  # larger than the usual start: laws far from uniform
+    for weight in made.parameters():  # larger than usual, so that laws are far from uniform
         if weight.ndim == 2:
             weight.mul_(6)
     return made

@@ -1,4 +1,4 @@
-"""Diagnoses made up of findings written down, for whatever shows them."""
+"""A diagnosis of fixed findings, to test what shows it."""
 
 from specprof.diagnosis import Diagnosis, Verdict
 from specprof.findings import Clear, Crashed, Finding, Found, Measure, Unknown, Where
@@ -20,7 +20,7 @@ SLOW = Finding(message="drafting costs more than it gains", measures=(), remedy=
 
 
 def diagnosis(capture: str = "runs/a b.jsonl") -> Diagnosis:
-    """Return a diagnosis with findings of three families; the one at place 2 leads."""
+    """Return a diagnosis with findings of three families; the finding at place 2 leads."""
     return Diagnosis(
         capture=capture,
         sentence="Of 40% rejected drafts, 15 points are an implementation bug.",

@@ -6,7 +6,15 @@ import pytest
 from textual.binding import Binding
 
 from captures import ODD, events, write
-from dashboards import diagnosis, matches_golden, opened, recorded, screen_text, until, walk
+from dashboards import (
+    diagnosis,
+    golden_capture,
+    matches_golden,
+    open_dashboard,
+    screen_text,
+    wait_until,
+    walk,
+)
 from specprof.capture_writer import CaptureWriter
 from specprof.errors import CaptureUnreadable
 from specprof.records import Round
@@ -26,7 +34,7 @@ def test_the_screen_is_the_golden_one(size):
     """What a terminal of this size shows is what it showed when it was last looked at."""
 
     async def look():
-        async with opened(recorded(), size) as pilot:
+        async with open_dashboard(golden_capture(), size) as pilot:
             return screen_text(pilot.app)
 
     assert matches_golden(f"{size[0]}x{size[1]}.txt", asyncio.run(look()))
@@ -36,7 +44,7 @@ def test_an_ascii_screen_is_ascii():
     """With ascii_only no cell needs a font or a locale, borders and keys included."""
 
     async def look():
-        async with opened(recorded(), (80, 24), ascii_only=True) as pilot:
+        async with open_dashboard(golden_capture(), (80, 24), ascii_only=True) as pilot:
             return screen_text(pilot.app)
 
     shown = asyncio.run(look())
@@ -52,7 +60,7 @@ def test_odd_captures_open(tmp_path, kind):
     async def look():
         app = Dashboard(odd, judge=diagnosis)
         async with app.run_test(size=(120, 36)) as pilot:
-            await until(pilot, lambda: app.reading and not app.reading.more)
+            await wait_until(pilot, lambda: app.reading and not app.reading.more)
             return screen_text(app)
 
     shown = asyncio.run(look())
@@ -68,7 +76,7 @@ def test_a_file_that_is_no_capture_ends_the_app_with_the_error(tmp_path):
     async def look():
         app = Dashboard(foreign, judge=diagnosis)
         async with app.run_test() as pilot:
-            await until(pilot, lambda: app.return_value is not None)
+            await wait_until(pilot, lambda: app.return_value is not None)
         return app.return_value
 
     assert isinstance(asyncio.run(look()), CaptureUnreadable)
@@ -88,9 +96,9 @@ def test_a_growing_capture_is_followed_to_its_end(tmp_path):
                     for event in recorded[start : start + 20]:
                         writer.write(event)
                     written = sum(isinstance(each, Round) for each in recorded[: start + 20])
-                    await until(pilot, lambda n=written: app.snapshot.rounds == n)
+                    await wait_until(pilot, lambda n=written: app.snapshot.rounds == n)
                     states.append(app.snapshot.state)
-                await until(pilot, lambda: app.snapshot.state == "complete")
+                await wait_until(pilot, lambda: app.snapshot.state == "complete")
                 assert app.snapshot.rounds == total
                 assert "RUN COMPLETE" in screen_text(app)
 
@@ -108,12 +116,12 @@ def test_pausing_holds_the_display_while_recording_goes_on(tmp_path):
                 writer.write(event)
             app = Dashboard(tmp_path / "run.jsonl", judge=diagnosis)
             async with app.run_test(size=(120, 36)) as pilot:
-                await until(pilot, lambda: app.snapshot.rounds > 5)
+                await wait_until(pilot, lambda: app.snapshot.rounds > 5)
                 held = app.snapshot.rounds
                 await pilot.press("space")
                 for event in rest[10:20]:
                     writer.write(event)
-                await until(pilot, lambda: app.snapshot.recorded > held)
+                await wait_until(pilot, lambda: app.snapshot.recorded > held)
                 assert app.snapshot.rounds == held
                 assert "PAUSED" in screen_text(app)
                 await pilot.press("p")
@@ -127,14 +135,14 @@ def test_a_replay_runs_at_the_recorded_pace_and_steps(path):
     now = [0.0]
 
     async def look():
-        async with opened(path, clock=lambda: now[0]) as pilot:
+        async with open_dashboard(path, clock=lambda: now[0]) as pilot:
             app = pilot.app
             table = app.reading.columns.rounds
             ends = table.start_ns + table.wall_ns
             await pilot.press("r")
             assert app.snapshot.rounds == 0
             now[0] = ends[9] / 1e9 + 1e-6
-            await until(pilot, lambda: app.snapshot.rounds == 10)
+            await wait_until(pilot, lambda: app.snapshot.rounds == 10)
             await pilot.press("right_square_bracket")
             assert (app.snapshot.rounds, app.snapshot.playing) == (11, "PAUSED")
             await pilot.press("left_square_bracket", "left_square_bracket")
@@ -142,7 +150,7 @@ def test_a_replay_runs_at_the_recorded_pace_and_steps(path):
             await pilot.press("S", "space")
             assert app.snapshot.playing == "REPLAY 4x"
             now[0] += (ends[30] - ends[8]) / 4e9 + 1e-6
-            await until(pilot, lambda: app.snapshot.rounds == 31)
+            await wait_until(pilot, lambda: app.snapshot.rounds == 31)
             await pilot.press("escape")
             assert app.snapshot.rounds == len(table)
             assert app.snapshot.playing == ""
@@ -154,7 +162,7 @@ def test_digits_show_and_hide_panels_and_m_maximises(path):
     """A digit takes its panel away and brings it back; m gives one the screen, escape ends it."""
 
     async def look():
-        async with opened(path) as pilot:
+        async with open_dashboard(path) as pilot:
             screen = pilot.app.screen
             assert screen.shown == [1, 2, 3, 4, 5, 6, 7]
             await pilot.press("4")
@@ -172,7 +180,7 @@ def test_one_panel_always_stays(path):
     """In a terminal with room for one panel, a digit swaps it and the last one can't go."""
 
     async def look():
-        async with opened(path, (60, 12)) as pilot:
+        async with open_dashboard(path, (60, 12)) as pilot:
             screen = pilot.app.screen
             assert screen.shown == [1]
             await pilot.press("5")
@@ -189,7 +197,7 @@ def test_the_log_shows_the_end_of_the_runs_output(path, tmp_path):
     log.write_text("loading\nwarning: \x1b[31mslow disk\n", encoding="utf-8")
 
     async def look():
-        async with opened(path, log=log) as pilot:
+        async with open_dashboard(path, log=log) as pilot:
             await pilot.press("l")
             return screen_text(pilot.app)
 
@@ -202,13 +210,13 @@ def test_the_filter_narrows_findings_and_tokens(path):
     """/ keeps only what holds the text, says so where nothing does, and escape takes it back."""
 
     async def look():
-        async with opened(path) as pilot:
+        async with open_dashboard(path) as pilot:
             await pilot.press("slash", *"zebra")
-            await until(pilot, lambda: pilot.app.snapshot.needle == "zebra")
+            await wait_until(pilot, lambda: pilot.app.snapshot.needle == "zebra")
             await pilot.pause()
             nothing = screen_text(pilot.app)
             await pilot.press("escape")
-            await until(pilot, lambda: not pilot.app.snapshot.needle)
+            await wait_until(pilot, lambda: not pilot.app.snapshot.needle)
             await pilot.pause()
             return nothing, screen_text(pilot.app)
 
@@ -222,9 +230,9 @@ def test_every_letter_can_be_typed_into_the_filter(path):
     """Keys that do things elsewhere are just text there; enter goes back to the panels."""
 
     async def look():
-        async with opened(path) as pilot:
+        async with open_dashboard(path) as pilot:
             await pilot.press("slash", *"qrdlm p1")
-            await until(pilot, lambda: pilot.app.snapshot.needle == "qrdlm p1")
+            await wait_until(pilot, lambda: pilot.app.snapshot.needle == "qrdlm p1")
             await pilot.press("enter", "1")
             assert pilot.app.snapshot.needle == "qrdlm p1"
             assert 1 not in pilot.app.screen.shown
@@ -236,7 +244,7 @@ def test_findings_and_help_open_and_close(path):
     """d lists every outcome with its remedy, ? every key; both close by the key that opened."""
 
     async def look():
-        async with opened(path) as pilot:
+        async with open_dashboard(path) as pilot:
             await pilot.press("d")
             assert isinstance(pilot.app.screen, FindingsScreen)
             await pilot.pause()
@@ -260,7 +268,7 @@ def test_plus_and_minus_change_the_pace_within_bounds(path):
     """Twenty updates a second at most, one at least; out of focus always one."""
 
     async def look():
-        async with opened(path) as pilot:
+        async with open_dashboard(path) as pilot:
             app = pilot.app
             await pilot.press(*["plus"] * 5)
             assert app.hertz == RATES_HZ[-1]
@@ -277,7 +285,7 @@ def test_every_theme_draws(path):
     """Light, dark and terminal-coloured themes all show the same text."""
 
     async def look():
-        async with opened(path, (80, 24)) as pilot:
+        async with open_dashboard(path, (80, 24)) as pilot:
             shown = set()
             ansi = min(name for name in pilot.app.available_themes if "ansi" in name)
             for theme in ("specprof-dark", "specprof-light", "textual-light", ansi):
@@ -293,9 +301,9 @@ def test_ctrl_c_leads_out_of_everything(path):
     """In a filter and in the help alike, Ctrl-C closes the app."""
 
     async def look(*keys):
-        async with opened(path) as pilot:
+        async with open_dashboard(path) as pilot:
             await pilot.press(*keys, "ctrl+c")
-            await until(pilot, lambda: pilot.app._exit)
+            await wait_until(pilot, lambda: pilot.app._exit)
             return pilot.app._exit
 
     assert asyncio.run(look("question_mark"))
@@ -318,7 +326,7 @@ def test_an_incomplete_capture_says_so(tmp_path):
     async def look():
         app = Dashboard(path, judge=diagnosis, alive=lambda: False)
         async with app.run_test(size=(200, 50)) as pilot:
-            await until(pilot, lambda: app.snapshot.state == "INCOMPLETE")
+            await wait_until(pilot, lambda: app.snapshot.state == "INCOMPLETE")
             await pilot.pause()
             return screen_text(app)
 
@@ -332,7 +340,7 @@ def test_scored_text_is_judged_too(tmp_path):
     path = write(tmp_path / "run.jsonl", events(workload="ppl", context=900))
 
     async def look():
-        async with opened(path, size=(140, 40)) as pilot:
+        async with open_dashboard(path, size=(140, 40)) as pilot:
             return screen_text(pilot.app)
 
     assert "have not judged" not in asyncio.run(look())

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from captures import events, write
 from dashboards import diagnosis, walk
-from dashboards import until as shown
+from dashboards import wait_until as shown
 from specprof.capture_writer import CaptureWriter
 from specprof.errors import CaptureUnreadable
 from specprof.locking import read_boot_id

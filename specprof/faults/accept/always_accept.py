@@ -1,15 +1,15 @@
-"""Every drafted token stands, whatever the target makes of it.
+"""Every drafted token is accepted, whatever probability the target gives it.
 
 Seen in
     huggingface/transformers#28508 (a wrong count of matches when sampling);
     vllm-project/vllm-ascend#13730 (the uniform draw is the constant 0).
 
 Breaks
-    The accept step's coins are all 0, so that each is below any ratio.
+    The accept step's random numbers are all 0, so each is below any ratio.
 
 Shows
-    Drafts stand far more often than they are owed, at whatever probability the target gives them;
-    what was drafted is drawn fairly, and both states are clean.
+    Drafts are accepted far more often than their ratios allow, however improbable the target finds
+    them. Drafts are drawn as declared, and both states are right.
 """
 
 from collections.abc import Iterator
@@ -24,11 +24,11 @@ from specprof.extend import Law, Proposal
 
 
 class AlwaysAccept(Fault):
-    """All of the chain, then a bonus."""
+    """Accepts the whole chain, then draws a bonus."""
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:
-        """Put an accept step without coins in the place of each sequence's own."""
+        """Replace each sequence's accept step by one that throws no coins."""
 
         def decide(
             target_logits: torch.Tensor,

@@ -1,31 +1,31 @@
-"""After a rejection only what stood is committed: the correction is lost.
+"""After a rejection only the accepted drafts are committed: the correction is lost.
 
 Seen in
     openvinotoolkit/openvino.genai#4190, #4490.
 
 Breaks
-    The last token of a round that turned a draft down is dropped, unless it is the only one.
+    The last token of a round with a rejection is dropped, unless it is the round's only token.
 
 Shows
-    Rounds with a rejection emit as many tokens as they accepted, one less than a target forward
-    pays for; rounds without one emit their bonus.
+    Rounds with a rejection emit as many tokens as they accepted, one less than the target forward
+    yields. Rounds without a rejection emit their bonus.
 """
 
 from contextlib import AbstractContextManager
 
 from specprof.engine.fault import Fault
 from specprof.engine.run import Run
-from specprof.faults._rounds import committing
+from specprof.faults._rounds import cut_commits
 
 
 class CorrectionTokenLateOrLost(Fault):
-    """The round ends before its correction."""
+    """Ends a round before its correction."""
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Drop corrections; a round that accepts nothing keeps its own, or it would never end."""
+        """Drop corrections. A round that accepts nothing keeps its own, or the run never ends."""
         del run
-        return committing(_without_correction)
+        return cut_commits(_drop_correction)
 
 
-def _without_correction(emitted: list[int], drafted: int) -> list[int]:
+def _drop_correction(emitted: list[int], drafted: int) -> list[int]:
     return emitted[:-1] if 1 < len(emitted) <= drafted else emitted

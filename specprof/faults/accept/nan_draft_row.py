@@ -1,14 +1,15 @@
-"""One draft logit that is no number takes its whole row of probabilities with it.
+"""One draft logit is NaN, and so its whole row of probabilities becomes NaN.
 
 Seen in
     vllm-project/vllm#41834, #53029, #45060: token 0 leaks into the text.
 
 Breaks
     In every eighth round the accept step's copy of the first draft row is NaN. No comparison with
-    it holds, so that the draft falls; the residual it leaves is taken for zeros.
+    NaN holds, so the draft is rejected, and the residual is taken for zeros.
 
 Shows
-    Now and then the correction at index 0 is token 0, which the target gives next to nothing.
+    Now and then the correction at index 0 is token 0, to which the target gives almost no
+    probability.
 """
 
 from contextlib import AbstractContextManager
@@ -20,22 +21,22 @@ import torch
 from specprof.engine.fault import Fault
 from specprof.engine.run import Run
 from specprof.extend import Law, Proposal
-from specprof.faults._accept import Step, deciding
+from specprof.faults._accept import Step, replace_decide
 
-EVERY = 8
-"""Rounds from one such row to the next."""
+ROUND_INTERVAL = 8
+"""Rounds from one NaN row to the next."""
 
 
 class NanDraftRow(Fault):
-    """Nobody looks whether a row is finite."""
+    """Leaves unchecked whether a row is finite."""
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Spoil a row of the laws, once in a while."""
-        return deciding(run, lambda _: Broken().decide)
+        """Spoil a row of probabilities in every eighth round."""
+        return replace_decide(run, lambda _: BrokenStep().decide)
 
 
-class Broken(Step):
-    """Counts its rounds."""
+class BrokenStep(Step):
+    """Counts its rounds, and spoils every eighth."""
 
     def __init__(self) -> None:
         self.rounds = count(1)
@@ -47,14 +48,16 @@ class Broken(Step):
         law: Law,
         generator: torch.Generator,
     ) -> torch.Tensor:
-        """Return [2], as `Acceptance.decide`, from laws that may hold a row without numbers."""
-        if next(self.rounds) % EVERY == 0 and proposal.draft_probs is not None:
+        """Return [2], as `Acceptance.decide`, from probabilities that may hold a row of NaN."""
+        if next(self.rounds) % ROUND_INTERVAL == 0 and proposal.draft_probs is not None:
             spoilt = proposal.draft_probs.clone()
             spoilt[0] = torch.nan
             proposal = replace(proposal, draft_probs=spoilt)
         return super().decide(target_logits, proposal, law, generator)
 
-    def residual(self, target_probs: torch.Tensor, draft_probs: torch.Tensor) -> torch.Tensor:
-        """Return [1, vocab] weights, all zero where the draft's law was no number."""
-        fair = super().residual(target_probs, draft_probs)
+    def residual_weights(
+        self, target_probs: torch.Tensor, draft_probs: torch.Tensor
+    ) -> torch.Tensor:
+        """Return [1, vocab] weights, all zero if the draft's row is NaN."""
+        fair = super().residual_weights(target_probs, draft_probs)
         return torch.where(draft_probs.isnan().any(), torch.zeros_like(fair), fair)

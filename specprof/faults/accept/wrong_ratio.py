@@ -1,14 +1,14 @@
-"""The accept ratio stands on its head.
+"""The accept ratio is inverted.
 
 Seen in
     1bit-MONSTER/1bit-MONSTER#637: the ratio was of other probabilities than target and draft.
 
 Breaks
-    A token stands with probability min(1, draft/target) instead of min(1, target/draft).
+    A token is accepted with probability min(1, draft/target) instead of min(1, target/draft).
 
 Shows
-    Tokens that owe less than 1 are always accepted, those that owe 1 often fall: what stands goes
-    against what is owed, at a mean that may look plausible.
+    Tokens whose right ratio is below 1 are always accepted, and tokens with a ratio above 1 are
+    often rejected. The mean acceptance may still look plausible.
 """
 
 from contextlib import AbstractContextManager
@@ -17,20 +17,22 @@ import torch
 
 from specprof.engine.fault import Fault
 from specprof.engine.run import Run
-from specprof.faults._accept import Step, deciding
+from specprof.faults._accept import Step, replace_decide
 
 
 class WrongRatio(Fault):
-    """Draft over target."""
+    """Divides the draft's probability by the target's."""
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Invert the ratio."""
-        return deciding(run, lambda _: Broken().decide)
+        return replace_decide(run, lambda _: BrokenStep().decide)
 
 
-class Broken(Step):
-    """The two probabilities are exchanged."""
+class BrokenStep(Step):
+    """Exchanges the two probabilities."""
 
-    def stands(self, coins: torch.Tensor, owed: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
-        """Return [K, 1]: whether each coin is below the inverse ratio."""
-        return coins * owed < own
+    def accepts(
+        self, coins: torch.Tensor, target_prob: torch.Tensor, draft_prob: torch.Tensor
+    ) -> torch.Tensor:
+        """Return [K, 1] bool: whether each coin is below the inverse ratio."""
+        return coins * target_prob < draft_prob

@@ -4,13 +4,12 @@ Seen in
     SafeAILab/EAGLE#222 and #196 (comments).
 
 Breaks
-    A head that knows fewer ids than its target drafts id i where it means the i-th of those it
-    knows.
+    A head with fewer ids than its target numbers them from 0 in its own order. Without the table it
+    drafts its number i as the target's id i.
 
 Shows
-    Acceptance is low from index 0 on, at every depth, and no id past the head's count is ever
-    drafted. No state is wrong: whatever recomputes the head has the same table. At temperature 0
-    too.
+    Acceptance is low from index 0 on, at every depth, and no id past the head's vocabulary is ever
+    drafted. No state is wrong: the recheck of the head uses the same table. At temperature 0 too.
 """
 
 from collections.abc import Iterator
@@ -25,16 +24,16 @@ from specprof.settings import Value
 
 
 class D2tMapMissing(Fault):
-    """Offsets of nothing."""
+    """Sets all offsets from the head's ids to the target's to 0."""
 
-    stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
+    settings: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:
-        """Empty the head's table."""
+        """Fill the head's table with zeros."""
         head = head_of(run)
         if not head.form.third:
-            title = "an EAGLE head has no table of ids"
+            title = "the head is an EAGLE head, which has no table of ids"
             raise UsageError(title, "use an EAGLE-3 head, such as pocket/eagle")
         table = head.d2t.clone()
         head.d2t.zero_()

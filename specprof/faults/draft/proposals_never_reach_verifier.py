@@ -1,13 +1,13 @@
-"""The draft runs, and nothing it drafted is verified.
+"""The draft runs, but none of its tokens are verified.
 
 Seen in
     vllm-project/vllm#30319 (num_drafts 0); antirez/ds4#761 (a stub in the kernel's place).
 
 Breaks
-    Every proposal is replaced by an empty one after it was made.
+    Every finished proposal is replaced by an empty proposal.
 
 Shows
-    Rounds ask for K tokens, spend the draft's time and forwards, and draft none.
+    Rounds ask for K tokens and spend the draft's time and forwards, but record no draft.
 """
 
 from collections.abc import Iterator
@@ -21,23 +21,23 @@ from specprof.extend import Proposal
 
 
 class ProposalsNeverReachVerifier(Fault):
-    """Lost on the way."""
+    """Loses proposals between draft and target."""
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:
-        """Lose every sequence's proposals."""
+        """Replace every sequence's proposals by empty ones."""
         with ExitStack() as stack:
             for lane in run.lanes:
-                stack.enter_context(_losing(lane))
+                stack.enter_context(_lose_proposals(lane))
             yield
 
 
 @contextmanager
-def _losing(lane: Lane) -> Iterator[None]:
+def _lose_proposals(lane: Lane) -> Iterator[None]:
     drafter, propose = lane.loop.drafter, lane.loop.drafter.propose
 
-    def lost(committed: list[int], depth: int) -> Proposal:
+    def propose_nothing(committed: list[int], depth: int) -> Proposal:
         return nothing(propose(committed, depth).tokens.device)
 
-    with swapped(drafter, propose=lost):
+    with swapped(drafter, propose=propose_nothing):
         yield

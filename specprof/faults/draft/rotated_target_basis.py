@@ -1,14 +1,14 @@
-"""A head is given hidden states in a rotated basis, and was trained in the plain one.
+"""A head reads hidden states in a rotated basis, but was trained in the plain basis.
 
 Seen in
     vllm-project/vllm-ascend#7038 and #5974: targets that were rotated to be quantised.
 
 Breaks
-    The target's hidden states are turned by an orthogonal matrix as the head reads them.
+    The target's hidden states are multiplied by an orthogonal matrix where the head reads them.
 
 Shows
-    Acceptance is next to nothing from index 0 on, at every depth. No state is wrong: whatever
-    recomputes the head reads the same target. At temperature 0 too.
+    Acceptance is next to nothing from index 0 on, at every depth. No state is wrong: the recheck of
+    the head reads the same target. At temperature 0 too.
 """
 
 from collections.abc import Iterator
@@ -24,15 +24,16 @@ from specprof.settings import Value
 
 
 class RotatedTargetBasis(Fault):
-    """The same states, told otherwise."""
+    """Gives the head the right states in another basis."""
 
-    stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
+    settings: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:
-        """Turn what the head's `fc` reads of the target: all of it, or what follows EAGLE's token.
+        """Rotate the target's states in the input of the head's `fc`.
 
-        EAGLE-3 reads several layers' states, each turned alike.
+        In EAGLE they follow the token's embedding. In EAGLE-3 they are the whole input, several
+        layers' states, and each is rotated by the same matrix.
         """
         head = head_of(run)
         size = head.form.feature_width
@@ -41,7 +42,7 @@ class RotatedTargetBasis(Fault):
 
         def turn(_: object, given: tuple[torch.Tensor]) -> torch.Tensor:
             embedded = 0 if head.form.third else head.config.hidden_size
-            states = torch.split(given[0][..., embedded:], size, -1)  # one a layer that is read
+            states = torch.split(given[0][..., embedded:], size, -1)  # a chunk for each layer
             return torch.cat([given[0][..., :embedded], *(each @ basis for each in states)], -1)
 
         hook = head.fc.register_forward_pre_hook(turn)

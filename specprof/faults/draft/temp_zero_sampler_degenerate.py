@@ -1,4 +1,4 @@
-"""At temperature 0 the draft's sampler leaves no probabilities, and the lowest id is drafted.
+"""At temperature 0 the draft's sampler returns zeros for probabilities, so it drafts the lowest id.
 
 Seen in
     ggml-org/llama.cpp#5657, #3624.
@@ -7,8 +7,8 @@ Breaks
     The greedy draft step chooses among zeros.
 
 Shows
-    Every draft is the same id, at temperature 0 only, and never the draft's own first choice unless
-    by chance; almost nothing stands.
+    At temperature 0 alone, every draft is the same id. It is the draft's own first choice only by
+    chance, and almost no draft is accepted.
 """
 
 from contextlib import AbstractContextManager
@@ -19,23 +19,23 @@ import torch
 from specprof.engine.fault import Fault
 from specprof.engine.run import Run
 from specprof.extend import Law
-from specprof.faults._drafts import Draw, drawing
+from specprof.faults._drafts import Draw, replace_draw
 from specprof.settings import Value
 
 
 class TempZeroSamplerDegenerate(Fault):
-    """A special case that nobody tried."""
+    """Breaks the special case of temperature 0."""
 
-    stage: ClassVar[dict[str, Value]] = {"temperature": 0.0}
+    settings: ClassVar[dict[str, Value]] = {"temperature": 0.0}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Draw from laws without mass."""
-        return drawing(run, _among_zeros)
+        """Draw every draft from weights that are all 0."""
+        return replace_draw(run, _draw_among_zeros)
 
 
-def _among_zeros(law: Law) -> Draw:
+def _draw_among_zeros(law: Law) -> Draw:
     def draw(probs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Return [rows] what a sampler makes of [rows, vocab] weights that are all 0."""
+        """Return [rows] the sampler's draws from [rows, vocab] weights that are all 0."""
         return law.draw(torch.zeros_like(probs), generator)
 
     return draw

@@ -1,15 +1,16 @@
-"""Drafts are first choices whatever the temperature; the target draws, and equality decides.
+"""The draft takes its first choice at any temperature; it is accepted if the target draws it too.
 
 Seen in
     z-lab/dflash#74, #77; vllm-project/vllm#16899 (on purpose), #40149.
 
 Breaks
     The draft step takes the argmax. The rule is `exact-match`, under which the text has the
-    target's law whatever is drafted.
+    target's distribution whatever is drafted.
 
 Shows
-    No draft is ever a second choice; as many stand as the target gives the draft's first choice,
-    where rejection with sampled drafts would keep more; corrections and bonuses are clean.
+    No draft is ever a second choice. The acceptance rate is the probability that the target gives
+    the draft's first choice, and rejection sampling with drawn drafts would accept more.
+    Corrections and bonuses are right.
 """
 
 from contextlib import AbstractContextManager
@@ -17,15 +18,15 @@ from typing import ClassVar
 
 from specprof.engine.fault import Fault
 from specprof.engine.run import Run
-from specprof.faults._drafts import drawing, first_choice
+from specprof.faults._drafts import make_likeliest_draw, replace_draw
 from specprof.settings import Value
 
 
 class TemperatureIgnored(Fault):
-    """A greedy draft beside a sampled target."""
+    """Pairs a greedy draft with a sampled target."""
 
-    stage: ClassVar[dict[str, Value]] = {"acceptance": "exact-match"}
+    settings: ClassVar[dict[str, Value]] = {"acceptance": "exact-match"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Take first choices in every draft step."""
-        return drawing(run, first_choice)
+        return replace_draw(run, make_likeliest_draw)

@@ -4,12 +4,11 @@ Seen in
     ml-explore/mlx-lm#1469.
 
 Breaks
-    What the head was trained to read as [embedding, hidden state] it is given as [hidden state,
-    embedding].
+    The head was trained to read [embedding, hidden state]. It is given [hidden state, embedding].
 
 Shows
-    Acceptance is next to nothing from index 0 on, at every depth. No state is wrong: whatever
-    recomputes the head joins them alike. At temperature 0 too.
+    Acceptance is next to nothing from index 0 on, at every depth. No state is wrong: the recheck of
+    the head joins the two in the wrong order too. At temperature 0 too.
 """
 
 from collections.abc import Iterator
@@ -25,22 +24,22 @@ from specprof.settings import Value
 
 
 class ConcatOrderOrNormStage(Fault):
-    """The halves are exchanged."""
+    """Exchanges the halves of the head's input."""
 
-    stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
+    settings: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:
         """Exchange the halves where they are first read: attention, or EAGLE's `fc`."""
         head: Any = head_of(run)
         reader = head.layers[0].self_attn if head.form.third else head.fc
-        hook = reader.register_forward_pre_hook(_exchanged)
+        hook = reader.register_forward_pre_hook(_exchange_halves)
         try:
             yield
         finally:
             hook.remove()
 
 
-def _exchanged(_: object, given: tuple[torch.Tensor]) -> torch.Tensor:
+def _exchange_halves(_: object, given: tuple[torch.Tensor]) -> torch.Tensor:
     first, second = given[0].chunk(2, -1)
     return torch.cat([second, first], -1)

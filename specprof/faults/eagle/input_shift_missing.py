@@ -1,16 +1,16 @@
-"""A head's prompt pairs each token with its own hidden state, not with the one before it.
+"""In a head's prompt each token comes with its own hidden state, not with the state before it.
 
 Seen in
     vllm-project/vllm#14647 and #14464.
 
 Breaks
-    In prefill token i comes with the target's state of place i where the head was trained on that
-    of place i - 1: the ids are not shifted by one.
+    In prefill token i comes with the target's state at position i. The head was trained on the
+    state at position i - 1: the ids are not shifted by one.
 
 Shows
-    Acceptance is lower from index 0 on, and the head's law strays from the recomputed one, most
-    where the prompt is most of what it sees. Lengths are right, the target is clean. At temperature
-    0 too.
+    Acceptance is lower from index 0 on. The head's distribution differs from the recomputed one,
+    most while the prompt is most of the head's context. Lengths and the target are right. At
+    temperature 0 too.
 """
 
 from contextlib import AbstractContextManager
@@ -23,29 +23,29 @@ from specprof.engine.fault import Fault
 from specprof.engine.features import Features
 from specprof.engine.patch import swapped
 from specprof.engine.run import Lane, Run
-from specprof.faults._during import during, in_each
+from specprof.faults._during import break_during, break_each_sequence
 from specprof.faults._features import features_of
 from specprof.settings import Value
 
 
 class InputShiftMissing(Fault):
-    """The head meets what a token became before it has read what came before."""
+    """Shows the head a token's own state, which already depends on the token."""
 
-    stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
+    settings: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Pair each head's prompt wrongly."""
-        return in_each(run, _broken)
+        """Pair the tokens of each head's prompt with the wrong states."""
+        return break_each_sequence(run, _break_sequence)
 
 
-def _broken(lane: Lane) -> AbstractContextManager[None]:
-    return during(lane.loop.drafter, "prefill", partial(_late, features_of(lane)))
+def _break_sequence(lane: Lane) -> AbstractContextManager[None]:
+    return break_during(lane.loop.drafter, "prefill", partial(_shift_rows, features_of(lane)))
 
 
-def _late(features: Features) -> AbstractContextManager[None]:
+def _shift_rows(features: Features) -> AbstractContextManager[None]:
     rows = features.rows
 
-    def later(start: int, end: int) -> torch.Tensor:
+    def next_rows(start: int, end: int) -> torch.Tensor:
         return rows(start + 1, end + 1)
 
-    return swapped(features, rows=later)
+    return swapped(features, rows=next_rows)

@@ -1,15 +1,16 @@
-"""A head's block returns what it adds, without what it adds it to.
+"""A head's block returns its own output without the residual that it should be added to.
 
 Seen in
-    vllm-project/vllm#14464: a placeholder norm passed on the hidden state and left the residual.
+    vllm-project/vllm#14464: a placeholder norm passed on the hidden state and left out the
+    residual.
 
 Breaks
-    The last block's residual is missing from the state that becomes logits, and that the next step
+    The last block's residual is missing from the state that becomes logits and that the next step
     reads.
 
 Shows
-    Acceptance is low at every index, at every depth alike, far below what the head was trained to.
-    No state is wrong: whatever recomputes the head has the same block. At temperature 0 too.
+    Acceptance is low at every index and depth, far below what the head was trained to reach. No
+    state is wrong: the recheck of the head has the same block. At temperature 0 too.
 """
 
 from collections.abc import Iterator
@@ -25,26 +26,26 @@ from specprof.settings import Value
 
 
 class ResidualDroppedBeforeHead(Fault):
-    """The sum's first term is lost."""
+    """Loses the first term of the residual sum."""
 
-    stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
+    settings: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:
-        """Take out of the last block's answer what its last norm was given."""
+        """Subtract the last norm's input, which is the residual, from the last block's output."""
         block: Any = head_of(run).layers[-1]
         residual = torch.empty(0)
 
-        def norm(_: object, given: tuple[torch.Tensor]) -> None:
+        def keep_residual(_: object, given: tuple[torch.Tensor]) -> None:
             nonlocal residual
             residual = given[0]
 
-        def answer(_: object, __: object, found: torch.Tensor) -> torch.Tensor:
-            return found - residual
+        def subtract_residual(_: object, __: object, output: torch.Tensor) -> torch.Tensor:
+            return output - residual
 
         hooks = [
-            block.post_attention_layernorm.register_forward_pre_hook(norm),
-            block.register_forward_hook(answer),
+            block.post_attention_layernorm.register_forward_pre_hook(keep_residual),
+            block.register_forward_hook(subtract_residual),
         ]
         try:
             yield

@@ -1,1 +1,1 @@
-"""Faults of key-value caches: what stays, what goes, what is counted."""
+"""Faults of key-value caches: tokens kept, dropped or miscounted."""

@@ -1,38 +1,38 @@
-"""After an all-accepted round the draft never sees the last token it drafted.
+"""After an all-accepted round the draft never reads the last token it drafted.
 
 Seen in
-    lablup/mlxcel#1002; ohdearquant/lattice#1396; meta-pytorch/gpt-fast#107 tells why a second
-    token has to be fed.
+    lablup/mlxcel#1002; ohdearquant/lattice#1396; meta-pytorch/gpt-fast#107 (explains why a second
+    token has to be fed).
 
 Breaks
-    The last draft of a round was drawn and not fed. Where it is accepted the next round feeds the
-    bonus alone, so that the cache has a hole and every later token stands one place too early.
+    The last draft of a round was drawn but not fed. If it is accepted, the next round feeds the
+    bonus alone, so the cache lacks a token and every later token stands one position too early.
 
 Shows
-    The draft's cache is short by one token more after each all-accepted round, and by no more after
-    a rejection; its law strays from the first of them on. The target is clean. At temperature 0
-    too, and the more the better the draft.
+    The draft's cache lacks one token more after each all-accepted round, and no more after a
+    rejection. Its distribution is wrong from the first all-accepted round on. The target is right.
+    At temperature 0 too. The better the draft, the more tokens are lacking.
 """
 
 from contextlib import AbstractContextManager
 
 from specprof.engine.fault import Fault
 from specprof.engine.run import Run
-from specprof.faults._miscount import DraftCount, draft_counted
+from specprof.faults._miscount import DraftCount, replace_draft_count
 
 
 class DraftLastProposalMissing(Fault):
-    """The bonus is fed, the token before it not."""
+    """Feeds the bonus, but not the token before it."""
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Let each drafter believe that its last draft was fed."""
-        return draft_counted(run, Holed)
+        """Count each sequence's last draft as fed."""
+        return replace_draft_count(run, Holed)
 
 
 class Holed(DraftCount):
-    """Takes every committed token but the last for fed."""
+    """Counts every committed token but the last as fed."""
 
     def rollback(self, committed: int) -> None:
-        """Trim as is right, then count a token that the cache never got."""
+        """Trim rightly, then count a token that the cache never got."""
         super().rollback(committed)
         self.count = committed - 1

@@ -1,16 +1,15 @@
-"""Of a long prompt the draft is given the last chunk only.
+"""The draft is fed only the last chunk of a long prompt.
 
 Seen in
     Blaizzy/mlx-vlm#2096; RBLN-SW/vllm-rbln#554; ModelTC/LightLLM#1079.
 
 Breaks
-    Prefill goes over a text in chunks of 512 tokens; only what the last of them holds is fed to
-    the draft.
+    Prefill goes over a text in chunks of 512 tokens. Only the last chunk is fed to the draft.
 
 Shows
-    Nothing in texts up to one chunk. In longer ones the draft's cache is short by a whole number of
-    chunks from a burst's first round on, the same in all its rounds, and its law strays from the
-    first round. The target is clean. At temperature 0 too.
+    Nothing in texts up to one chunk. In longer texts the draft's cache lacks a whole number of
+    chunks, one number in all rounds of a burst. Its distribution is wrong from the first round on.
+    The target is right. At temperature 0 too.
 """
 
 from contextlib import AbstractContextManager
@@ -19,14 +18,14 @@ from typing import ClassVar
 from specprof.engine.decoder import PREFILL_CHUNK
 from specprof.engine.fault import Fault
 from specprof.engine.run import Run
-from specprof.faults._miscount import DraftCount, draft_counted
+from specprof.faults._miscount import DraftCount, replace_draft_count
 from specprof.settings import Value
 
 
 class DraftNotPrimedByChunkedPrefill(Fault):
-    """Shown with the target as its own draft: what it rejects, it lacks the text for."""
+    """Shown with the target as its own draft, which rejects only for want of the text."""
 
-    stage: ClassVar[dict[str, Value]] = {
+    settings: ClassVar[dict[str, Value]] = {
         "drafter": "self",
         "draft": None,
         "context": 1100,
@@ -36,15 +35,15 @@ class DraftNotPrimedByChunkedPrefill(Fault):
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Feed each draft the last chunk of its prompts."""
-        return draft_counted(run, Unprimed)
+        return replace_draft_count(run, Unprimed)
 
 
 class Unprimed(DraftCount):
-    """Knows the end of its text."""
+    """Prefills only the end of a text."""
 
     def prefill(self, committed: list[int]) -> None:
-        """Take in what the last chunk of all but the last token holds."""
+        """Read the last chunk of all but the last token."""
         super().prefill(committed)
-        chunks = max(len(committed) - 2, 0) // PREFILL_CHUNK  # that are full and not the last
+        chunks = max(len(committed) - 2, 0) // PREFILL_CHUNK  # full chunks before the last
         self.draft.rollback(0)
         self.draft.prefill(committed[chunks * PREFILL_CHUNK : -1])

@@ -5,39 +5,39 @@ Seen in
     both were trimmed by the same number.
 
 Breaks
-    Where the draft is to forget its last r - 1 tokens after r rejections, it forgets r + 1; what
-    it is fed next is counted as if nothing were missing.
+    After r rejections the draft should forget its last r - 1 tokens. It forgets r + 1, and counts
+    the tokens it is fed next as if nothing were missing.
 
 Shows
-    The draft's cache is short, by up to two tokens more with each rejecting round and no less
-    after an accepted one; its law strays from the recomputed one more and more along a burst. The
-    target is clean. At temperature 0 too.
+    The draft's cache is too short, by up to two tokens more after each round with a rejection, and
+    all-accepted rounds do not mend it. Its distribution differs from the recomputed one more and
+    more along a burst. The target is right. At temperature 0 too.
 """
 
 from contextlib import AbstractContextManager
 
 from specprof.engine.fault import Fault
 from specprof.engine.run import Run
-from specprof.faults._miscount import DraftCount, draft_counted
+from specprof.faults._miscount import DraftCount, replace_draft_count
 
-EXTRA = 2
-"""Tokens lost a rejecting round."""
+EXTRA_TOKENS = 2
+"""Tokens lost in each round with a rejection."""
 
 
 class DraftRollbackOverTrim(Fault):
-    """Rejected + 1 instead of rejected - 1."""
+    """Trims by rejected + 1 instead of rejected - 1."""
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Trim each draft by the wrong count."""
-        return draft_counted(run, OverTrimmed)
+        return replace_draft_count(run, OverTrimmed)
 
 
 class OverTrimmed(DraftCount):
-    """Loses two tokens more wherever it loses any."""
+    """Loses two tokens too many in every round with a rejection."""
 
     def rollback(self, committed: int) -> None:
-        """Trim; a draft that has nothing to forget after a rejection loses its tokens just so."""
+        """Trim, and after any rejection trim two tokens more, even if none was to be forgotten."""
         fed = self.count
         super().rollback(committed)
         if fed >= committed - 1:  # an all-accepted round leaves the draft a token behind
-            super().trim(EXTRA)
+            super().trim(EXTRA_TOKENS)

@@ -1,15 +1,15 @@
-"""A head keeps what it computed from its own guesses, where the target's own states are known.
+"""A head keeps entries computed from its own guesses, though the target's states are known by then.
 
 Seen in
     vllm-project/vllm#14649, #14464 and #14990; SafeAILab/EAGLE#61.
 
 Breaks
-    After a round the accepted tokens stay in the head's cache as they were drafted, beside the
-    head's guesses at the hidden states before them, and are not fed anew beside the target's.
+    After a round the accepted tokens keep the entries that they got in drafting, from the head's
+    guesses at the hidden states. They are not fed again with the target's states.
 
 Shows
-    The head's cache does not end where the round began. Acceptance is lower at all draft indices,
-    by little and by more along a burst; the target is clean. At temperature 0 too.
+    The head's cache does not end where the round began. Acceptance is a little lower at all draft
+    indices, and lower still along a burst. The target is right. At temperature 0 too.
 """
 
 from contextlib import AbstractContextManager
@@ -21,7 +21,7 @@ from specprof.engine.patch import swapped
 from specprof.engine.run import Lane, Run
 from specprof.engine.transfer import on_device
 from specprof.extend import Proposal
-from specprof.faults._during import in_each
+from specprof.faults._during import break_each_sequence
 from specprof.faults._miscount import draft_of
 from specprof.settings import Value
 
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 
 class EagleOwnFeaturesKept(Fault):
-    """Nothing is fed a second time."""
+    """Never feeds an accepted token again."""
 
-    stage: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
+    settings: ClassVar[dict[str, Value]] = {"drafter": "eagle", "draft": "pocket/eagle"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Leave each head's drafts in its cache until they are rejected."""
-        return in_each(run, _broken)
+        return break_each_sequence(run, _break_sequence)
 
 
-def _broken(lane: Lane) -> AbstractContextManager[None]:
+def _break_sequence(lane: Lane) -> AbstractContextManager[None]:
     drafter, draft = cast("Eagle", lane.loop.drafter), draft_of(lane)
 
     def propose(committed: list[int], depth: int) -> Proposal:

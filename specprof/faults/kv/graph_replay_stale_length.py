@@ -1,47 +1,47 @@
-"""A replayed graph trims the draft's cache by the round before, not by this one.
+"""A replayed graph trims the draft's cache by the last round's count, not by this round's.
 
 Seen in
-    pegainfer-project/pegainfer#591; vllm-project/vllm#43682 is of the kind: a length is set by host
-    code inside the captured region, which a replay doesn't run.
+    pegainfer-project/pegainfer#591; vllm-project/vllm#43682 is similar: host code inside the
+    captured region sets a length, and a replay doesn't run host code.
 
 Breaks
-    After a round the draft's cache grows by as many tokens as it should have grown by in the round
+    In each round the draft's cache grows by as many tokens as it should have grown by in the round
     before.
 
 Shows
-    Wherever two rounds in a row accept different counts the draft's cache is off by the difference,
-    too long or short, and never by more: it does not add up. Its law strays after such rounds. The
-    target is clean. At temperature 0 too.
+    If two rounds in a row accept different counts, the draft's cache is too long or too short by
+    the difference. It is never off by more, because the errors do not add up. The draft's
+    distribution is wrong after such rounds. The target is right. At temperature 0 too.
 """
 
 from contextlib import AbstractContextManager
 
 from specprof.engine.fault import Fault
 from specprof.engine.run import Run
-from specprof.faults._miscount import DraftCount, draft_counted
+from specprof.faults._miscount import DraftCount, replace_draft_count
 
 
 class GraphReplayStaleLength(Fault):
-    """One round late."""
+    """Uses each count one round late."""
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Trim each draft by its last round."""
-        return draft_counted(run, Replayed)
+        """Trim each draft's cache by the round before."""
+        return replace_draft_count(run, Replayed)
 
 
 class Replayed(DraftCount):
-    """Remembers what it should have grown by."""
+    """Remembers how many tokens it should have grown by."""
 
     began: int = 0
     grown: int | None = None
 
     def prefill(self, committed: list[int]) -> None:
-        """Take in a request's text; its first round is the one that is captured."""
+        """Read a request's text; its first round is captured."""
         super().prefill(committed)
         self.began, self.grown = self.count, None
 
     def rollback(self, committed: int) -> None:
-        """Trim by this round's count, corrected to the last one's."""
+        """Lower the count by this round, and trim the cache as for the round before."""
         fed = self.count
         self.count = min(fed, committed - 1)
         due = self.count - self.began

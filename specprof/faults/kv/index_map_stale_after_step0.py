@@ -1,16 +1,16 @@
-"""After a batch's first draft step tokens read the keys of another sequence.
+"""After a batch's first draft step, tokens read the keys of another sequence.
 
 Seen in
-    NVIDIA/TensorRT-LLM#17240: the map from tokens to requests was made for K tokens a request and
-    is used when there is one.
+    NVIDIA/TensorRT-LLM#17240: the map from tokens to requests was made for K tokens per request,
+    and is used where there is one token per request.
 
 Breaks
-    From the second draft step of a round on, row i of the batch attends over the cache of sequence
+    From the second draft step of a round on, row i of the batch attends to the cache of sequence
     i // K.
 
 Shows
-    In a batch the draft's law is right at draft index 0 and strays at every later one, in all
-    sequences but the first. A batch of one is clean, lengths are right, the target is clean. At
+    In a batch the draft's distribution is right at draft index 0 and wrong at every later index, in
+    all sequences but the first. A batch of one is right. Lengths and the target are right. At
     temperature 0 too.
 """
 
@@ -30,13 +30,16 @@ from specprof.settings import Value
 
 
 class IndexMapStaleAfterStep0(Fault):
-    """A layout that has changed."""
+    """Uses an index map after the batch's layout has changed."""
 
-    stage: ClassVar[dict[str, Value]] = {"batch": 2, "stops": 7}
+    settings: ClassVar[dict[str, Value]] = {"batch": 2, "stops": 7}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:
-        """Count the steps between two answers of the target's; from the second on, misread."""
+        """Count the draft steps of a round; from the second on, read the wrong rows.
+
+        Raises UsageError without a batch.
+        """
         loop = run.lanes[0].loop
         seats = loop.target, loop.drafter.draft
         if not all(isinstance(seat, SharedDecoder) for seat in seats):
@@ -53,19 +56,19 @@ class IndexMapStaleAfterStep0(Fault):
 
 
 class Steps:
-    """Which step of a round a batch is at, and so whose keys its rows read."""
+    """Counts a batch's draft steps in a round, which decide whose keys its rows read."""
 
     def __init__(self, depth: int) -> None:
         self.depth = depth
         self.taken = 0
 
     def begin(self, answer: Callable[..., Any], *asked: object) -> Any:  # noqa: ANN401
-        """Answer for the target: what comes next is a round's first step."""
+        """Answer for the target; a round's first draft step comes next."""
         self.taken = 0
         return answer(*asked)
 
     def step(self, answer: Callable[..., Any], *asked: object) -> Any:  # noqa: ANN401
-        """Answer for the draft, one step further."""
+        """Answer for the draft, and count the step."""
         self.taken += 1
         return answer(*asked)
 
@@ -74,7 +77,7 @@ class Steps:
         update: Callable[..., Any],
         *given: Any,  # noqa: ANN401
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write each row where it belongs; read [rows, heads, columns, head size] elsewhere."""
+        """Write each row rightly; return other rows' [rows, heads, columns, head size]."""
         keys, values = update(*given)
         if self.taken < 2:  # noqa: PLR2004 - prefill, or the first step
             return keys, values

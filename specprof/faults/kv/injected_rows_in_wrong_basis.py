@@ -1,17 +1,17 @@
-"""Some rows of a quantised cache are written in another basis than they are read in.
+"""Some rows of a quantised cache are written in one basis and read in another.
 
 Seen in
-    ggml-org/llama.cpp#25725 and #25823: quantised caches are kept rotated, rows the drafter wrote
-    were not.
+    ggml-org/llama.cpp#25725 and #25823: quantised caches are kept rotated, but the rows that the
+    drafter wrote were not.
 
 Breaks
-    The rows a draft writes while it drafts differ from those of its prefill by an orthogonal turn
-    of the key's and value's numbers.
+    The keys and values that a draft writes while it drafts are multiplied by an orthogonal matrix.
+    Those of its prefill are not.
 
 Shows
-    The draft's law strays widely from a burst's first round on, and more as more of what it sees is
-    its own; a dense draft cache is clean. Lengths are right, the target is clean. At temperature 0
-    too.
+    The draft's distribution is far off from a burst's first round on, and further off the more rows
+    it wrote itself. A dense draft cache is right. Lengths and the target are right. At temperature
+    0 too.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,43 +25,43 @@ from specprof.engine.fault import Fault
 from specprof.engine.patch import swapped
 from specprof.engine.run import Lane, Run
 from specprof.engine.stores.dense import Store
-from specprof.faults._during import during, in_each
+from specprof.faults._during import break_during, break_each_sequence
 from specprof.faults._miscount import draft_of
 from specprof.settings import Value
 
 
 class InjectedRowsInWrongBasis(Fault):
-    """Two writers, one of whom doesn't turn."""
+    """Writes in one basis in prefill, and in another while drafting."""
 
-    stage: ClassVar[dict[str, Value]] = {"draft_cache": "quantised"}
+    settings: ClassVar[dict[str, Value]] = {"draft_cache": "quantised"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Turn what each draft writes while it drafts."""
-        return in_each(run, _broken)
+        """Rotate the rows that each draft writes while it drafts."""
+        return break_each_sequence(run, _break_sequence)
 
 
-def _broken(lane: Lane) -> AbstractContextManager[None]:
-    turned = partial(_turned, draft_of(lane).store)
-    return during(lane.loop.drafter, "propose", turned)
+def _break_sequence(lane: Lane) -> AbstractContextManager[None]:
+    rotate = partial(_rotate_writes, draft_of(lane).store)
+    return break_during(lane.loop.drafter, "propose", rotate)
 
 
 @contextmanager
-def _turned(store: Store) -> Iterator[None]:
+def _rotate_writes(store: Store) -> Iterator[None]:
     with ExitStack() as stack:
         for layer in store.layers:
             stack.enter_context(swapped(layer, update=partial(_write, layer.update)))
         yield
 
 
-def _write(update: Callable[..., Any], keys: torch.Tensor, values: torch.Tensor) -> Any:  # noqa: ANN401 - as a cache's layer does
+def _write(update: Callable[..., Any], keys: torch.Tensor, values: torch.Tensor) -> Any:  # noqa: ANN401 - a layer's own type
     """Write [1, heads, new, head size] rows in the other basis."""
-    basis = _basis(keys.shape[-1]).to(keys)
+    basis = _draw_basis(keys.shape[-1]).to(keys)
     return update(keys @ basis, values @ basis)
 
 
 @cache
-def _basis(size: int) -> torch.Tensor:
-    """Return an orthogonal [size, size], the same each time."""
+def _draw_basis(size: int) -> torch.Tensor:
+    """Return an orthogonal [size, size] matrix, which depends on the size alone."""
     drawn = torch.randn(size, size, generator=torch.Generator().manual_seed(size))
     basis: torch.Tensor = torch.linalg.qr(drawn).Q
     return basis

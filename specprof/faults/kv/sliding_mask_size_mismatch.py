@@ -1,18 +1,18 @@
-"""A window's mask is as wide as the window, the keys it is laid over are more.
+"""A window's mask is only as wide as the window, but attention gets more keys than that.
 
 Seen in
     huggingface/transformers#48280, brought in by #47447: while rollback is recorded a sliding layer
-    returns all its keys, and the mask's size is still the window's.
+    returns all its keys, but the mask has the window's size.
 
 Breaks
-    In a forward of several tokens the target's attention gets that many rows more than its mask
-    was made for, at the old end: each column of the mask falls on a row too far back, and the
-    newest rows are left dark.
+    In a forward of n tokens the target's attention gets n - 1 rows more than its mask was made for,
+    at the old end. So each column of the mask falls on an older row, and the newest rows are
+    hidden.
 
 Shows
-    Nothing until the window is full. From there on the target's law strays at every draft index of
-    every round; plain steps of one token stay right. Lengths are right, the draft is clean. At
-    temperature 0 too.
+    Nothing until the window is full. From there on the target's distribution is wrong at every
+    draft index of every round. Plain steps of one token stay right. Lengths and the draft are
+    right. At temperature 0 too.
 """
 
 from dataclasses import replace
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 
 class SlidingMaskSizeMismatch(WindowFault):
-    """More keys than columns."""
+    """Gives attention more keys than its mask has columns."""
 
     def misplace(self, store: "WindowStore", place: Placement, before: int) -> Placement:
-        """Begin the rows earlier and leave the mask at its left end.
+        """Begin the rows earlier, but leave the mask at their left end.
 
-        What it doesn't reach is dark.
+        The rows beyond the mask are hidden.
         """
         del before
         if not store.circles or place.visible is None or place.columns is None:

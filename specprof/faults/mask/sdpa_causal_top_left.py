@@ -1,17 +1,17 @@
-"""Verification is masked as if nothing were cached: row i sees the first i + 1 keys.
+"""Verification is masked as if nothing were cached: row i attends to the first i + 1 keys.
 
 Seen in
     pytorch/pytorch#108108 and #144858 (`is_causal` aligns at the top left);
     hyprstream/hyprstream#1521; pytorch/executorch#21749; onnx/onnx#8068.
 
 Breaks
-    In a forward of several tokens over a cache each token of the target sees the text's first
-    tokens, in the order of the rows, and not what is before it. Single tokens see all.
+    In a forward of several tokens over a cache, row i of the target attends to the text's first
+    i + 1 tokens instead of all tokens before it. A single token attends to all.
 
 Shows
-    The target's law strays at every place of every round, and acceptance falls to next to nothing:
-    plain steps of one token and prefill are right, so a burst of no drafts would be clean. Lengths
-    are right, the draft is clean. At temperature 0 too.
+    The target's distribution is wrong at every index of every round, and acceptance falls to next
+    to nothing. Plain steps of one token and prefill are right, so a burst without drafts would be
+    right. Lengths and the draft are right. At temperature 0 too.
 """
 
 from contextlib import AbstractContextManager
@@ -23,30 +23,30 @@ import torch
 from specprof.engine.fault import Fault
 from specprof.engine.run import Lane, Run
 from specprof.engine.stores.dense import Placement
-from specprof.faults._during import during, in_each
+from specprof.faults._during import break_during, break_each_sequence
 from specprof.faults._miscount import target_of
-from specprof.faults._place import drawn, misplaced
+from specprof.faults._place import change_placements, draw_mask
 
 
 class SdpaCausalTopLeft(Fault):
-    """The mask's corner is the wrong one."""
+    """Aligns the causal mask at the wrong corner."""
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Align each target's mask at the top left where it verifies."""
-        return in_each(run, _broken)
+        """Align each target's mask at the top left when it verifies."""
+        return break_each_sequence(run, _break_sequence)
 
 
-def _broken(lane: Lane) -> AbstractContextManager[None]:
+def _break_sequence(lane: Lane) -> AbstractContextManager[None]:
     target = target_of(lane)
-    return during(target, "feed", partial(misplaced, target.store, _top_left))
+    return break_during(target, "feed", partial(change_placements, target.store, _align_top_left))
 
 
-def _top_left(place: Placement, before: int) -> Placement:
+def _align_top_left(place: Placement, before: int) -> Placement:
     count = place.positions.shape[1]
     if count == 1:
         return place
-    right = drawn(place, before)
-    assert right.visible is not None  # noqa: S101 - it has just been drawn
+    right = draw_mask(place, before)
+    assert right.visible is not None  # noqa: S101 - draw_mask sets it
     columns = torch.arange(right.visible.shape[-1], device=place.positions.device)
     rows = torch.arange(count, device=place.positions.device)
     return replace(right, visible=(columns <= rows[:, None])[None])

@@ -1,15 +1,16 @@
-"""A tree is verified under a causal mask: nodes see their elder siblings and cousins.
+"""A tree is verified under a causal mask: nodes attend to earlier siblings and cousins.
 
 Seen in
     PaddlePaddle/FastDeploy#3514: the kernel skips the mask's lower triangle.
 
 Breaks
-    Every node of a tree the target verifies sees all nodes before it, on its path or not.
+    Every node of a tree that the target verifies attends to all nodes before it, on its path or
+    not.
 
 Shows
-    The target's law strays at nodes after the first of several siblings, and for good once such a
-    node is kept. A tree of width one is clean. Lengths are right, the draft is clean. At
-    temperature 0 too.
+    The target's distribution is wrong at nodes after the first of several siblings. It stays wrong
+    for the rest of the burst once such a node is accepted. A tree of width one is right. Lengths
+    and the draft are right. At temperature 0 too.
 """
 
 from contextlib import AbstractContextManager
@@ -21,24 +22,26 @@ import torch
 from specprof.engine.fault import Fault
 from specprof.engine.run import Run
 from specprof.engine.stores.dense import Placement
-from specprof.faults._during import in_each
+from specprof.faults._during import break_each_sequence
 from specprof.faults._miscount import target_of
-from specprof.faults._place import misplaced
+from specprof.faults._place import change_placements
 from specprof.settings import Value
 
 
 class TreeSiblingsVisible(Fault):
-    """A triangle where a tree was due."""
+    """Masks a tree as if it were a chain."""
 
-    stage: ClassVar[dict[str, Value]] = {"shape": "static-tree"}
+    settings: ClassVar[dict[str, Value]] = {"shape": "static-tree"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Fill the triangle of each target's trees."""
-        return in_each(run, lambda lane: misplaced(target_of(lane).store, _triangle))
+        """Fill the lower triangle of the mask of each target's trees."""
+        return break_each_sequence(
+            run, lambda lane: change_placements(target_of(lane).store, _fill_triangle)
+        )
 
 
-def _triangle(place: Placement, before: int) -> Placement:
-    """Show each of a tree's new nodes all rows up to its own."""
+def _fill_triangle(place: Placement, before: int) -> Placement:
+    """Let each new node of a tree attend to all rows up to its own."""
     if place.visible is None:
         return place
     rows = torch.arange(before, before + place.positions.shape[1], device=place.positions.device)

@@ -1,16 +1,16 @@
-"""The target verifies the drafts of the round before: their embeddings were not read anew.
+"""The target verifies the last round's drafts, because the embeddings are not read again.
 
 Seen in
-    vllm-project/vllm#57356: drafted ids were written into a batch with prompt embeddings, and not
-    marked as ids.
+    vllm-project/vllm#57356: drafted ids were written into a batch with prompt embeddings, but were
+    not marked as ids.
 
 Breaks
-    In a verification all slots but the first hold the embeddings of the last verification's tokens
-    in the same slots.
+    In a verification all slots but the first hold the embeddings that they held in the last
+    verification.
 
 Shows
-    The target's law is right at draft index 0 of a burst's first rounds and strays at every later
-    index, whatever the drafter; plain steps are right. Lengths are right, the draft is clean. At
+    With any drafter, the target's distribution is right at draft index 0 of a burst's first rounds
+    and wrong at every later index. Plain steps are right. Lengths and the draft are right. At
     temperature 0 too.
 """
 
@@ -22,31 +22,33 @@ import torch
 
 from specprof.engine.fault import Fault
 from specprof.engine.run import Lane, Run
-from specprof.faults._during import during, in_each
+from specprof.faults._during import break_during, break_each_sequence
 from specprof.faults._miscount import target_of
 
 
 class VerifyReadsStaleEmbeddings(Fault):
-    """A buffer's old content."""
+    """Reads a buffer's old content."""
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Hold back what each target embeds by one verification."""
-        return in_each(run, lambda lane: during(lane.loop.target, "feed", _held(lane)))
+        """Delay each target's embeddings by one verification."""
+        return break_each_sequence(
+            run, lambda lane: break_during(lane.loop.target, "feed", _hold_back(lane))
+        )
 
 
-def _held(lane: Lane) -> Callable[[], AbstractContextManager[None]]:
+def _hold_back(lane: Lane) -> Callable[[], AbstractContextManager[None]]:
     embedding: Any = target_of(lane).model.get_input_embeddings()  # type: ignore[operator]
     slots = Slots()
 
     @contextmanager
-    def held() -> Iterator[None]:
+    def delay() -> Iterator[None]:
         hook = embedding.register_forward_hook(slots)
         try:
             yield
         finally:
             hook.remove()
 
-    return held
+    return delay
 
 
 class Slots:
@@ -56,7 +58,7 @@ class Slots:
         self.before: torch.Tensor | None = None
 
     def __call__(self, _: object, __: object, fresh: torch.Tensor) -> torch.Tensor:
-        """Return [1, n, width] with old rows where there are any but in slot 0."""
+        """Return [1, n, width] with old rows in every slot that has any, except slot 0."""
         if fresh.shape[1] == 1:
             return fresh
         before, self.before = self.before, fresh.clone()

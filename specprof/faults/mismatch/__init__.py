@@ -1,1 +1,1 @@
-"""No bugs: drafts and targets that merely differ."""
+"""Mismatches, which are no bugs: the draft and the target differ."""

@@ -1,13 +1,14 @@
-"""The draft reads further than it was ever trained to.
+"""The draft reads longer contexts than it was trained on.
 
 Seen in
     vllm-project/speculators#684; sgl-project/sglang#6783; vllm-project/vllm-ascend#10023.
 
 Breaks
-    Nothing: the walk goes on to eight times the length the draft knows.
+    Nothing: the run goes on to eight times the length that the draft was trained on.
 
 Shows
-    What the draft is owed falls past its trained length; state, law and accept rule are clean.
+    The overlap falls past the draft's trained length. State, draft distribution and accept rule are
+    right.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -19,9 +20,9 @@ from specprof.settings import Value
 
 
 class ContextBeyondTraining(Fault):
-    """A draft of 512 positions at 4,000."""
+    """Runs a draft trained on 512 positions up to 4,000."""
 
-    stage: ClassVar[dict[str, Value]] = {
+    settings: ClassVar[dict[str, Value]] = {
         "context": 4000,
         "stops": 30,
         "max_new_tokens": 32,

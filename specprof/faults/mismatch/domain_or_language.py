@@ -1,4 +1,4 @@
-"""The text is of a kind that the draft knows less of than the target.
+"""The draft knows less about this kind of text than the target.
 
 Seen in
     vllm-project/vllm#9565, #21278; kekzl/imp#1460; ggml-org/llama.cpp#10455.
@@ -7,7 +7,7 @@ Breaks
     Nothing: two models of source code read it backwards.
 
 Shows
-    What the draft is owed is low at every depth and index alike; nothing else is out of order.
+    The overlap is low at every depth and index. Nothing else is wrong.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -19,9 +19,9 @@ from specprof.settings import Value
 
 
 class DomainOrLanguage(Fault):
-    """Code models over code from back to front."""
+    """Runs code models over reversed code."""
 
-    stage: ClassVar[dict[str, Value]] = {"text": "reversed", "draft": "pocket/draft-small"}
+    settings: ClassVar[dict[str, Value]] = {"text": "reversed", "draft": "pocket/draft-small"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Change nothing: the settings are the case."""

@@ -1,4 +1,4 @@
-"""The temperature is not the one the draft does well at.
+"""The temperature is one at which the draft does badly.
 
 Seen in
     vllm-project/vllm#33497 (another default); ggml-org/llama.cpp#27694.
@@ -7,7 +7,7 @@ Breaks
     Nothing: the run is sampled at temperature 1.5.
 
 Shows
-    What the draft is owed is that of flatter laws, by the rule's own formula; all is clean.
+    The overlap is the one of flatter distributions, by the rule's own formula. Nothing is wrong.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -19,9 +19,9 @@ from specprof.settings import Value
 
 
 class Temperature(Fault):
-    """Hotter than either model was trained."""
+    """Samples at a higher temperature than either model was trained for."""
 
-    stage: ClassVar[dict[str, Value]] = {"temperature": 1.5, "draft": "pocket/draft-small"}
+    settings: ClassVar[dict[str, Value]] = {"temperature": 1.5, "draft": "pocket/draft-small"}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Change nothing: the settings are the case."""

@@ -1,13 +1,13 @@
-"""The draft sees a few sinks and the last few tokens, the target everything.
+"""The draft sees a few sinks and the last few tokens, but the target sees everything.
 
 Seen in
-    Infini-AI-Lab/TriForce#8: about 0.35, by design.
+    Infini-AI-Lab/TriForce#8: acceptance of about 0.35, by design.
 
 Breaks
     Nothing: the draft's cache is `sink-window` with a window of 32.
 
 Shows
-    What the draft is owed is low; held against a recompute over the same window it is clean.
+    The overlap is low. The draft agrees with a recheck over its own window, so its state is right.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -19,9 +19,9 @@ from specprof.settings import Value
 
 
 class TinyStreamingDraft(Fault):
-    """A view of 36 tokens."""
+    """Gives the draft a view of 36 tokens."""
 
-    stage: ClassVar[dict[str, Value]] = {"draft_cache": "sink-window", "window": 32, "sinks": 4}
+    settings: ClassVar[dict[str, Value]] = {"draft_cache": "sink-window", "window": 32, "sinks": 4}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Change nothing: the settings are the case."""

@@ -1,1 +1,1 @@
-"""Faults of time and memory; what is emitted stays right."""
+"""Faults of time and memory; the emitted tokens stay right."""

@@ -1,14 +1,15 @@
-"""One unlucky round, and K stays at 1 for good.
+"""After one unlucky round K stays at 1 for the rest of the run.
 
 Seen in
-    mlx-node/mlx-node#115; huggingface/transformers#28759 (K outlives the call it was learnt in).
+    mlx-node/mlx-node#115; huggingface/transformers#28759 (K outlives the call that learnt it).
 
 Breaks
-    After the first round without an accepted draft the depth policy asks for one token, whatever
-    comes.
+    After the first round without an accepted draft the depth policy asks for one token a round, and
+    never for more.
 
 Shows
-    K falls once and never rises, though as much stands as before: a larger one would be faster.
+    K falls once and never rises, though as many drafts are accepted as before. A larger K would be
+    faster.
 """
 
 from collections.abc import Iterator
@@ -25,31 +26,31 @@ from specprof.settings import Value
 
 
 class AdaptiveKSmallSample(Fault):
-    """A sample of one decides."""
+    """Decides by a sample of one round."""
 
-    stage: ClassVar[dict[str, Value]] = {"depth_policy": "hf-heuristic"}
+    settings: ClassVar[dict[str, Value]] = {"depth_policy": "hf-heuristic"}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:
-        """Let every sequence's policy give up at the first blow."""
+        """Make every sequence's policy give up after the first round without an accepted draft."""
         with ExitStack() as stack:
             for lane in run.lanes:
-                stack.enter_context(_giving_up(lane.loop.parts.policy))
+                stack.enter_context(_give_up_early(lane.loop.parts.policy))
             yield
 
 
 @contextmanager
-def _giving_up(policy: Depth) -> Iterator[None]:
+def _give_up_early(policy: Depth) -> Iterator[None]:
     if not isinstance(policy, HfHeuristic):
-        title = f"depth policy {policy.settings.depth_policy!r} does not go by the last round"
+        title = f"depth policy {policy.settings.depth_policy!r} does not learn from the last round"
         raise UsageError(title, "show this fault with --depth-policy hf-heuristic")
     learn = policy.learn
 
-    def startled(drafted: int, accepted: int) -> None:
+    def learn_until_failure(drafted: int, accepted: int) -> None:
         if drafted and not accepted:
             policy.depth = MIN_DEPTH
         elif policy.depth > MIN_DEPTH:
             learn(drafted, accepted)
 
-    with swapped(policy, learn=startled):
+    with swapped(policy, learn=learn_until_failure):
         yield

@@ -1,13 +1,14 @@
-"""A batch fills the machine by itself: what speculation verifies beside it is paid in full.
+"""A batch uses the whole machine by itself, so every drafted token costs full time to verify.
 
 Seen in
     vllm-project/vllm#4565, #8439, #24322, #2607.
 
 Breaks
-    A target forward waits for every token of every sequence, as one bound by arithmetic does.
+    A target forward waits a fixed time for every token of every sequence, as a forward bound by
+    arithmetic does.
 
 Shows
-    With several sequences the verify span takes several plain steps of the same batch.
+    With several sequences the verify span takes as long as several plain steps of the same batch.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,27 +25,29 @@ from specprof.errors import UsageError
 from specprof.faults._waits import wait
 from specprof.settings import Value
 
-ARITHMETIC_MS = 6.0
-"""A token."""
+MS_PER_TOKEN = 6.0
 
 
 class BatchSaturation(Fault):
-    """Nothing is idle for drafts to use."""
+    """Leaves no part of the machine idle for drafts."""
 
-    stage: ClassVar[dict[str, Value]] = {"batch": 3, "stops": 4}
+    settings: ClassVar[dict[str, Value]] = {"batch": 3, "stops": 4}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:
-        """Wait in proportion to all that the batch's shared forward is fed."""
+        """Wait in proportion to the tokens that the batch's shared forward is fed.
+
+        Raises UsageError without a batch.
+        """
         seat = run.loop.target
         if not isinstance(seat, SharedDecoder):
             raise UsageError("a batch of one saturates nothing", "show this fault with batch 2")
         answer = seat.table.answer
 
-        def slow(requests: Mapping[int, Request]) -> dict[int, torch.Tensor]:
+        def answer_slowly(requests: Mapping[int, Request]) -> dict[int, torch.Tensor]:
             answers = answer(requests)
-            wait(ARITHMETIC_MS * sum(each.tokens.shape[0] for each in requests.values()))
+            wait(MS_PER_TOKEN * sum(each.tokens.shape[0] for each in requests.values()))
             return answers
 
-        with swapped(seat.table, answer=slow):
+        with swapped(seat.table, answer=answer_slowly):
             yield

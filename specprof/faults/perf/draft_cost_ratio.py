@@ -1,15 +1,15 @@
-"""The draft costs so much that no acceptance pays for it.
+"""The draft costs so much that no acceptance rate makes up for it.
 
 Seen in
     vllm-project/vllm#15025, #21278; ml-explore/mlx-lm#1132; ggml-org/llama.cpp#25908.
 
 Breaks
-    Nothing: the target drafts for itself, with a little noise; four target forwards a round beside
-    the verification.
+    Nothing: the target drafts for itself, with a little noise. That takes four target forwards a
+    round beside the verification.
 
 Shows
-    Nearly all stands and nothing is gained; the draft's step takes its share of the weights, and
-    the speed is the one its cost predicts.
+    Nearly all drafts are accepted, but nothing is gained. The draft's step takes as long as its
+    share of the weights, and the speed is the one that its cost predicts.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -21,9 +21,9 @@ from specprof.settings import Value
 
 
 class DraftCostRatio(Fault):
-    """As large as the target."""
+    """Uses a draft as large as the target."""
 
-    stage: ClassVar[dict[str, Value]] = {"drafter": "perturbed-self", "draft": None}
+    settings: ClassVar[dict[str, Value]] = {"drafter": "perturbed-self", "draft": None}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Change nothing: the settings are the case."""

@@ -4,11 +4,11 @@ Seen in
     vllm-project/vllm#47460, #23679: the draft never reached the captured graph.
 
 Breaks
-    Each draft forward waits a fixed time a layer, however little the layer has to do.
+    Each draft forward waits a fixed time for each layer, however little the layer has to do.
 
 Shows
-    A draft step takes as long as a target forward or longer, far above its share of the weights;
-    acceptance and text are as they were.
+    A draft step takes as long as a target forward or longer, far more than its share of the
+    weights. Acceptance and text do not change.
 """
 
 from contextlib import AbstractContextManager
@@ -16,19 +16,18 @@ from typing import ClassVar
 
 from specprof.engine.fault import Fault
 from specprof.engine.run import Run
-from specprof.faults._waits import draft, feeding_slowly
+from specprof.faults._waits import drafting_decoder, slow_feeds
 from specprof.settings import Value
 
-LAUNCH_MS = 12.0
-"""A layer."""
+LAUNCH_MS_PER_LAYER = 12.0
 
 
 class DraftEager(Fault):
-    """Launches, not arithmetic."""
+    """Makes a draft step wait for launches."""
 
-    stage: ClassVar[dict[str, Value]] = {"stops": 6}
+    settings: ClassVar[dict[str, Value]] = {"stops": 6}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
         """Wait in every draft step."""
         layers = run.draft.facts.layers if run.draft else 1
-        return feeding_slowly(run, draft, lambda _: LAUNCH_MS * layers)
+        return slow_feeds(run, drafting_decoder, lambda _: LAUNCH_MS_PER_LAYER * layers)

@@ -1,13 +1,14 @@
-"""Whenever K changes a graph is captured anew.
+"""Whenever K changes, a graph is captured again.
 
 Seen in
     am17an/llama.cpp#45 (after ggml-org/llama.cpp#28652); vllm-project/vllm#45084, #43114.
 
 Breaks
-    A verification waits if it is of another width than the one before.
+    A verification waits if its width differs from the last verification's.
 
 Shows
-    Under an adaptive depth the rounds after a change of K are far slower than those after none.
+    Under an adaptive depth, rounds after a change of K are far slower than rounds with the same K
+    as before.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,26 +17,26 @@ from typing import ClassVar
 
 from specprof.engine.fault import Fault
 from specprof.engine.run import Run
-from specprof.faults._waits import feeding_slowly, target
+from specprof.faults._waits import slow_feeds, verifying_decoder
 from specprof.settings import Value
 
 CAPTURE_MS = 60.0
 
 
 class GraphResetByShape(Fault):
-    """One graph is kept, of the last shape."""
+    """Keeps a single graph, the one of the last shape."""
 
-    stage: ClassVar[dict[str, Value]] = {"depth_policy": "confidence", "depth": 6}
+    settings: ClassVar[dict[str, Value]] = {"depth_policy": "confidence", "depth": 6}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:
-        """Wait for a graph of every new width of a target forward; decoding has its own."""
+        """Wait whenever a target forward changes its width; single tokens have their own graph."""
         with ExitStack() as stack:
-            stack.enter_context(feeding_slowly(run, target, _capturing()))
+            stack.enter_context(slow_feeds(run, verifying_decoder, _make_capture_cost()))
             yield
 
 
-def _capturing() -> Callable[[int], float]:
+def _make_capture_cost() -> Callable[[int], float]:
     last = [0]
 
     def cost_ms(width: int) -> float:

@@ -1,4 +1,4 @@
-"""Between the steps of a round the host keeps everyone waiting for its books.
+"""Everything waits while the host does bookkeeping between the steps of a round.
 
 Seen in
     sgl-project/sglang#21895; ollama/ollama#16791; vllm-project/vllm#53694; kekzl/imp#667.
@@ -7,7 +7,7 @@ Breaks
     Every round ends with a wait that belongs to no step.
 
 Shows
-    A large part of the round lies in none of its spans; the steps cost what they did.
+    A large part of the round lies in none of its spans. The steps take as long as before.
 """
 
 from collections.abc import Iterator
@@ -21,30 +21,30 @@ from specprof.extend import Depth
 from specprof.faults._waits import wait
 from specprof.settings import Value
 
-BOOKS_MS = 30.0
+BOOKKEEPING_MS = 30.0
 
 
 class HostSyncAndBookkeeping(Fault):
-    """Per-token readings, a tree built on the host."""
+    """Stands for per-token readings, or a tree built on the host."""
 
-    stage: ClassVar[dict[str, Value]] = {"stops": 6}
+    settings: ClassVar[dict[str, Value]] = {"stops": 6}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:
-        """Wait whenever a round is told to its depth policy, after its last span."""
+        """Wait whenever the depth policy learns from a round, which is after its last span."""
         with ExitStack() as stack:
             for lane in run.lanes:
-                stack.enter_context(_keeping_books(lane.loop.parts.policy))
+                stack.enter_context(_keep_books(lane.loop.parts.policy))
             yield
 
 
 @contextmanager
-def _keeping_books(policy: Depth) -> Iterator[None]:
+def _keep_books(policy: Depth) -> Iterator[None]:
     learn = policy.learn
 
-    def slowly(drafted: int, accepted: int) -> None:
-        wait(BOOKS_MS)
+    def learn_slowly(drafted: int, accepted: int) -> None:
+        wait(BOOKKEEPING_MS)
         learn(drafted, accepted)
 
-    with swapped(policy, learn=slowly):
+    with swapped(policy, learn=learn_slowly):
         yield

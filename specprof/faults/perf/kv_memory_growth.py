@@ -1,15 +1,16 @@
-"""The cache grows by copying itself: every step moves all of it, and holds it twice.
+"""The cache grows by copying itself: every step copies all of it, and both copies stay.
 
 Seen in
     huggingface/transformers#30536; NVIDIA/TensorRT-LLM#9279 (a draft's cache as large as its
     target's).
 
 Breaks
-    Each layer joins its rows and the new ones into fresh memory at every forward, and keeps both.
+    At every forward each layer copies its old and new rows into fresh memory, and keeps both
+    copies.
 
 Shows
-    A token takes twice the memory that its layers, heads and width come to; the time of a step
-    grows with the context.
+    A token takes twice the memory that layers, heads and width add up to. The time of a step grows
+    with the context.
 """
 
 from contextlib import AbstractContextManager
@@ -25,17 +26,17 @@ from specprof.settings import Value
 
 
 class KvMemoryGrowth(Fault):
-    """Joined, not preallocated."""
+    """Concatenates rows instead of preallocating them."""
 
-    stage: ClassVar[dict[str, Value]] = {"context": 2000, "stops": 6}
+    settings: ClassVar[dict[str, Value]] = {"context": 2000, "stops": 6}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Have every layer written to by joining."""
+        """Make every layer concatenate its old rows and the new ones."""
         del run
         update, per_token = PreallocatedLayer.update, PreallocatedLayer.bytes_per_token
         copies: dict[PreallocatedLayer, tuple[torch.Tensor, torch.Tensor]] = {}
 
-        def joined(
+        def concatenate(
             layer: PreallocatedLayer, keys: torch.Tensor, values: torch.Tensor
         ) -> tuple[torch.Tensor, torch.Tensor]:
             rows = update(layer, keys, values)
@@ -46,7 +47,7 @@ class KvMemoryGrowth(Fault):
             )
             return copies[layer]
 
-        def twice(layer: PreallocatedLayer) -> int:
+        def twice_bytes(layer: PreallocatedLayer) -> int:
             return 2 * int(per_token.__get__(layer))
 
-        return swapped(PreallocatedLayer, update=joined, bytes_per_token=property(twice))
+        return swapped(PreallocatedLayer, update=concatenate, bytes_per_token=property(twice_bytes))

@@ -1,13 +1,13 @@
-"""Verifying n tokens reads the experts of all of them: it costs nearly n decodes.
+"""Verifying n tokens reads the experts of all n, and so costs nearly as much as n decodes.
 
 Seen in
     jundot/omlx#2077; waybarrios/vllm-mlx#763; aws-neuron/nkipy#63; ml-explore/mlx-lm#1132.
 
 Breaks
-    A target forward waits a decode's worth for every token after its first.
+    A target forward waits about the time of one decode for every token after its first.
 
 Shows
-    The verify span grows in proportion to the tokens verified, from two on.
+    From two verified tokens on, the verify span grows in proportion to their number.
 """
 
 from contextlib import AbstractContextManager
@@ -15,18 +15,18 @@ from typing import ClassVar
 
 from specprof.engine.fault import Fault
 from specprof.engine.run import Run
-from specprof.faults._waits import feeding_slowly, target
+from specprof.faults._waits import slow_feeds, verifying_decoder
 from specprof.settings import Value
 
-EXPERTS_MS = 12.0
-"""A token's own experts, about what a plain step takes."""
+EXPERTS_MS_PER_TOKEN = 12.0
+"""Time for a token's own experts, about the time of a plain step."""
 
 
 class MoeExpertUnion(Fault):
-    """Nothing is shared between the tokens of a forward."""
+    """Shares no expert between the tokens of a forward."""
 
-    stage: ClassVar[dict[str, Value]] = {"stops": 6}
+    settings: ClassVar[dict[str, Value]] = {"stops": 6}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Wait for every token's experts but the first's."""
-        return feeding_slowly(run, target, lambda n: EXPERTS_MS * (n - 1))
+        """Wait for the experts of every token after the first."""
+        return slow_feeds(run, verifying_decoder, lambda n: EXPERTS_MS_PER_TOKEN * (n - 1))

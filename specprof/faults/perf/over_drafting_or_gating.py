@@ -1,14 +1,15 @@
-"""So many tokens are drafted a round that most are never reached.
+"""So many tokens are drafted in each round that most are never reached.
 
 Seen in
-    ggml-org/llama.cpp#25908 (7% of drafts stood at up to 64 a round), #3919, #3624;
+    ggml-org/llama.cpp#25908 (7% of drafts were accepted at up to 64 a round), #3919, #3624;
     nibor1896/Crow#181.
 
 Breaks
-    Nothing: the gate that ends a draft at a doubtful token is set to 0, under a bound of 16.
+    Nothing: the confidence at which a draft ends is set to 0, with a limit of 16 tokens.
 
 Shows
-    Accepted tokens a drafted one are few, a reached one as many as ever; a smaller K is faster.
+    Few of the drafted tokens are accepted, but as many of the reached tokens as ever. A smaller K
+    is faster.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -20,9 +21,9 @@ from specprof.settings import Value
 
 
 class OverDraftingOrGating(Fault):
-    """A gate that lets everything pass."""
+    """Never ends a draft early."""
 
-    stage: ClassVar[dict[str, Value]] = {
+    settings: ClassVar[dict[str, Value]] = {
         "depth_policy": "confidence",
         "confidence": 0.0,
         "depth": 16,

@@ -1,13 +1,14 @@
 """The last token is decoded by itself, and then once more together with the drafts.
 
 Seen in
-    ollama/ollama#16791: the two now share one forward.
+    ollama/ollama#16791 (mended: the two now share one forward).
 
 Breaks
-    A target forward over the last committed token goes before every verification.
+    Before every verification the target runs a forward over the last committed token.
 
 Shows
-    Two target forwards a round, and so fewer tokens a forward than one more than were accepted.
+    A round takes two target forwards. So it emits fewer tokens per target forward than the accepted
+    ones plus one.
 """
 
 from contextlib import AbstractContextManager
@@ -23,18 +24,18 @@ from specprof.extend import Proposal
 
 
 class TwoTargetForwards(Fault):
-    """Decode, then verify."""
+    """Decodes, then verifies."""
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Decode before every verification, and forget it again."""
+        """Decode before every verification, and roll the decode back."""
         del run
         verify = Loop._verify  # noqa: SLF001 - the place to break
 
-        def twice(loop: Loop, last: int, proposal: Proposal) -> torch.Tensor:
+        def decode_and_verify(loop: Loop, last: int, proposal: Proposal) -> torch.Tensor:
             if proposal.tokens.shape[0]:
                 target = loop.target
                 target.feed(on_device([last], target.device))
                 target.rollback(target.length - 1)
             return verify(loop, last, proposal)
 
-        return swapped(Loop, _verify=twice)
+        return swapped(Loop, _verify=decode_and_verify)

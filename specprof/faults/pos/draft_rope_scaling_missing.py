@@ -1,17 +1,17 @@
-"""The draft's positions are not scaled as its configuration asks.
+"""The draft's positions are not scaled as its configuration demands.
 
 Seen in
     turboderp-org/exllamav2#204; turboderp-org/exui#21; theroyallab/tabbyAPI#23: the override of the
     RoPE scale reached the target only.
 
 Breaks
-    The draft's module turns its keys twice as fast as its weights were made for, as one does whose
-    linear scaling by 2 was never applied.
+    The draft's module rotates its keys twice as fast as its weights were trained for. So does a
+    module that never applies a linear scaling by 2.
 
 Shows
-    Acceptance falls with depth, from half the length the draft was trained for. Both passes share
-    the mistake, so state is clean; that the loaded module's rotation is not the configured one is
-    all that tells it from a mismatch. At temperature 0 too.
+    Acceptance falls with depth, from half the length that the draft was trained for. The recheck
+    shares the mistake, so the state is right. Only one fact distinguishes it from a mismatch: the
+    loaded module's rotation is not the configured one. At temperature 0 too.
 """
 
 from collections.abc import Iterator
@@ -27,18 +27,21 @@ from specprof.engine.setup.loading import facts_of
 from specprof.errors import UsageError
 from specprof.settings import Value
 
-FACTOR = 2.0
-"""The scaling that is missing."""
+MISSING_SCALE = 2.0
+"""Linear scaling that the draft fails to apply."""
 
 
 class DraftRopeScalingMissing(Fault):
-    """A configuration error: the run acts on it, and so does whatever recomputes it."""
+    """Breaks the configuration, which the run and the recheck both use."""
 
-    stage: ClassVar[dict[str, Value]] = {"context": 480}
+    settings: ClassVar[dict[str, Value]] = {"context": 480}
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:
-        """Turn the draft's keys faster, and tell its facts as they are then."""
+        """Rotate the draft's keys faster, and read the draft's facts from the changed module.
+
+        Raises UsageError where the draft has no weights of its own.
+        """
         draft = run.draft
         if draft is None or draft.model is run.target.model:
             title = "the fault pos/draft-rope-scaling-missing needs a draft model of its own"
@@ -46,17 +49,17 @@ class DraftRopeScalingMissing(Fault):
         with ExitStack() as stack:
             for name, speeds in draft.model.named_buffers():
                 if name.rpartition(".")[2] == "inv_freq":
-                    stack.enter_context(_scaled(speeds))
+                    stack.enter_context(_scale_speeds(speeds))
             facts = facts_of(draft.facts.name, draft.model)
             stack.enter_context(swapped(draft, facts=facts))
             yield
 
 
 @contextmanager
-def _scaled(speeds: torch.Tensor) -> Iterator[None]:
-    """Multiply [pairs] radians a position inside the block."""
+def _scale_speeds(speeds: torch.Tensor) -> Iterator[None]:
+    """Multiply [pairs] angles, in radians per position, inside the block."""
     before = speeds.clone()
-    speeds.mul_(FACTOR)
+    speeds.mul_(MISSING_SCALE)
     try:
         yield
     finally:

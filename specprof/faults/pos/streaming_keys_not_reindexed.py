@@ -1,17 +1,17 @@
-"""A streaming cache evicts, and leaves the kept sinks at the positions they came in with.
+"""A streaming cache evicts tokens, but leaves the kept sinks at their old positions.
 
 Seen in
     huggingface/transformers#33691, #33692 and #35350; mit-han-lab/streaming-llm#73 (keys belong in
     the cache as they are before rotation); huggingface/text-generation-inference#1105.
 
 Breaks
-    The sinks' keys are not turned to the places before the window: the positions of what a token
-    sees have a gap that grows with every eviction.
+    The sinks' keys are not rotated to the positions before the window. So there is a gap between
+    the positions of sinks and window, and it grows with every eviction.
 
 Shows
-    Nothing until the first eviction. From there on the target's law strays from what sinks and
-    window owe, the further the longer the text. Lengths are right, the draft is clean. At
-    temperature 0 too.
+    Nothing until the first eviction. From there on the target's distribution differs from the right
+    one for these sinks and this window, the more the longer the text. Lengths and the draft are
+    right. At temperature 0 too.
 """
 
 from typing import TYPE_CHECKING
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 class StreamingKeysNotReindexed(WindowFault):
-    """Kept keys keep their positions."""
+    """Leaves kept keys at their positions."""
 
     def misplace(self, store: "WindowStore", place: Placement, before: int) -> Placement:
-        """Take the turns out of what the store's layers are about to turn the sinks by."""
+        """Replace the rotations of the sinks by rotations of 0."""
         del before
         store.circles = {
             rotation: (torch.ones_like(cos), torch.zeros_like(sin))

@@ -1,15 +1,16 @@
-"""The coin that turned a token down also draws the one in its place.
+"""The random number that rejected a token also draws its correction.
 
 Seen in
     vllm-project/vllm-ascend#16370.
 
 Breaks
-    The correction is the residual's inverse cumulated law, in the order of ids, at the accept
-    step's own coin: given a rejection that coin is no longer uniform but above the ratio.
+    The correction is drawn by inverse transform from the residual, cumulated in the order of ids,
+    with the accept step's random number. After a rejection that number is not uniform: it is above
+    the ratio.
 
 Shows
-    Corrections lie high in the cumulated residual, uniform though they should be; every rate and
-    every likelihood is as it should be.
+    Corrections lie high in the cumulated residual, where they should be uniform. All rates and
+    likelihoods are right.
 """
 
 from contextlib import AbstractContextManager
@@ -19,21 +20,21 @@ import torch
 from specprof.engine.fault import Fault
 from specprof.engine.run import Run
 from specprof.extend import Law
-from specprof.faults._accept import Step, deciding
+from specprof.faults._accept import Step, replace_decide
 
 
 class AcceptUniformReused(Fault):
-    """One uniform number for two draws."""
+    """Uses one uniform number for two draws."""
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Draw corrections by inverse transform at the coin they fell by."""
-        return deciding(run, lambda _: Broken().decide)
+        """Draw each correction by inverse transform with the coin that rejected the token."""
+        return replace_decide(run, lambda _: BrokenStep().decide)
 
 
-class Broken(Step):
-    """A bonus, before which no coin fell, has one of its own."""
+class BrokenStep(Step):
+    """Draws corrections with a used coin; a bonus has a coin of its own."""
 
-    def final(
+    def draw_final(
         self,
         target_probs: torch.Tensor,
         draft_probs: torch.Tensor,
@@ -43,7 +44,7 @@ class Broken(Step):
     ) -> torch.Tensor:
         """Return [1] the first token at which the cumulated residual exceeds the coin."""
         del law, generator
-        mass = self.residual(target_probs, draft_probs).cumsum(-1)  # [1, vocab]
+        mass = self.residual_weights(target_probs, draft_probs).cumsum(-1)  # [1, vocab]
         return torch.searchsorted(mass, coin * mass[:, -1:], right=True)[:, 0].clamp_max(
             mass.shape[1] - 1
         )

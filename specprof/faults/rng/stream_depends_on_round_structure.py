@@ -1,14 +1,14 @@
-"""Random numbers are used up by rounds that need none.
+"""Rounds use up random numbers that they do not need.
 
 Seen in
     vllm-project/vllm-ascend#13608, #13755; vllm-project/vllm#6038; local-inference-lab/vllm#98.
 
 Breaks
-    Every decision draws a vocabulary's worth of numbers that nobody looks at.
+    Every decision draws as many numbers as the vocabulary has tokens, and uses none of them.
 
 Shows
-    Nothing in a capture: every law is right. Two runs of the same seed part as soon as their rounds
-    do.
+    Nothing in a capture: every distribution is right. Two runs with one seed differ as soon as
+    their rounds differ.
 """
 
 from contextlib import AbstractContextManager
@@ -18,18 +18,18 @@ import torch
 from specprof.engine.fault import Fault
 from specprof.engine.run import Lane, Run
 from specprof.extend import Law, Proposal
-from specprof.faults._accept import Decide, deciding
+from specprof.faults._accept import Decide, replace_decide
 
 
 class StreamDependsOnRoundStructure(Fault):
-    """One stream for everything."""
+    """Makes the random numbers depend on the number of rounds."""
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Draw in vain before every decision."""
-        return deciding(run, _wasteful)
+        """Draw unused numbers before every decision."""
+        return replace_decide(run, _make_wasteful_decide)
 
 
-def _wasteful(lane: Lane) -> Decide:
+def _make_wasteful_decide(lane: Lane) -> Decide:
     fair = lane.loop.acceptance.decide
 
     def decide(

@@ -1,1 +1,1 @@
-"""Faults of where a text ends."""
+"""Faults in where a text ends."""

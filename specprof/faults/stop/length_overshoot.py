@@ -1,10 +1,10 @@
-"""The last round goes past the length that was asked for.
+"""The last round goes past the length limit.
 
 Seen in
     huggingface/transformers#46993, #47195.
 
 Breaks
-    A round's tokens are not cut at what is left of the length limit.
+    A round's tokens are not cut at the length limit.
 
 Shows
     Bursts end up to K tokens longer than `max_new_tokens`.
@@ -19,10 +19,10 @@ from specprof.engine.run import Run
 
 
 class LengthOvershoot(Fault):
-    """A whole round whatever the budget."""
+    """Commits a whole round, however few tokens are left."""
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Cut rounds after stop tokens alone."""
+        """Cut rounds at stop tokens alone."""
         del run
         stopped = loop._stopped  # noqa: SLF001 - the place to break
 

@@ -1,1 +1,1 @@
-"""Faults of the target's pass over the drafts."""
+"""Faults of the target's forward over the drafts."""

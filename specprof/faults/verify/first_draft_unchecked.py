@@ -1,14 +1,15 @@
-"""The first drafted token of a round stands unseen.
+"""The first drafted token of a round is accepted without a check.
 
 Seen in
     ohdearquant/lattice#243, ohdearquant/lattice#258: the drafts were fed without the token before
-    them, and each answer was held against the draft after it.
+    them, and each answer was compared with the draft after it.
 
 Breaks
-    No coin is thrown for the first token of a chain; the others are judged as they should be.
+    The first token of a chain is always accepted. The others are judged rightly.
 
 Shows
-    Draft index 0 is accepted always, whatever it is owed; later indices get what they are owed.
+    Draft index 0 is always accepted, whatever its ratio. Later indices are accepted as often as
+    their ratios allow.
 """
 
 from contextlib import AbstractContextManager
@@ -17,21 +18,23 @@ import torch
 
 from specprof.engine.fault import Fault
 from specprof.engine.run import Run
-from specprof.faults._accept import Step, deciding
+from specprof.faults._accept import Step, replace_decide
 
 
 class FirstDraftUnchecked(Fault):
-    """Judging begins with the second token."""
+    """Judges a chain from its second token on."""
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Let every first token through."""
-        return deciding(run, lambda _: Broken().decide)
+        """Accept every first token."""
+        return replace_decide(run, lambda _: BrokenStep().decide)
 
 
-class Broken(Step):
-    """Nothing is asked of the first token."""
+class BrokenStep(Step):
+    """Accepts the first token whatever its coin."""
 
-    def stands(self, coins: torch.Tensor, owed: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
-        """Return [K, 1]: the rule's own answers but for the first."""
-        fair = super().stands(coins, owed, own)
+    def accepts(
+        self, coins: torch.Tensor, target_prob: torch.Tensor, draft_prob: torch.Tensor
+    ) -> torch.Tensor:
+        """Return [K, 1] bool: True for the first token, the rule's own answers for the others."""
+        fair = super().accepts(coins, target_prob, draft_prob)
         return torch.cat([torch.ones_like(fair[:1]), fair[1:]])

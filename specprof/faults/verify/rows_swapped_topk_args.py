@@ -1,14 +1,15 @@
-"""Every draft is held against the answer to the first row: its second choice, its third, and so on.
+"""Every draft is compared with a choice of the first row: its first, its second, and so on.
 
 Seen in
     antirez/ds4#358: the number of rows and the number of choices were exchanged.
 
 Breaks
-    A greedy accept step takes the first answer's next best token for each further row.
+    A greedy accept step compares row i with the i-th choice of the first row, not with the row's
+    own first choice.
 
 Shows
-    Draft index 0 is judged fairly; deeper ones, and the tokens that follow them, are none of the
-    target's first choices. At K = 0 nothing is wrong.
+    Draft index 0 is judged rightly. Deeper accepted drafts, and the tokens that follow them, are
+    not the target's first choices. At K = 0 nothing is wrong.
 """
 
 from contextlib import AbstractContextManager
@@ -19,21 +20,21 @@ import torch
 from specprof.engine.fault import Fault
 from specprof.engine.run import Run
 from specprof.extend import Law, Proposal
-from specprof.faults._accept import deciding
+from specprof.faults._accept import replace_decide
 from specprof.settings import Value
 
 
 class RowsSwappedTopkArgs(Fault):
-    """One row's choices for many rows' first."""
+    """Takes many choices of one row for the first choices of many rows."""
 
-    stage: ClassVar[dict[str, Value]] = {"temperature": 0.0}
+    settings: ClassVar[dict[str, Value]] = {"temperature": 0.0}
 
     def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Judge all rows by the first."""
-        return deciding(run, lambda _: _decide)
+        """Judge all rows by the first row's choices."""
+        return replace_decide(run, lambda _: _decide_by_first_row)
 
 
-def _decide(
+def _decide_by_first_row(
     target_logits: torch.Tensor, proposal: Proposal, law: Law, generator: torch.Generator
 ) -> torch.Tensor:
     """Return [2], as `Acceptance.decide`."""

@@ -1,14 +1,14 @@
-"""An id means one string to the target and another to the draft.
+"""An id stands for one string in the target's tokenizer and another in the draft's.
 
 Seen in
     sgl-project/sglang#23838; ggml-org/llama.cpp#3812.
 
 Breaks
-    A quarter of the draft's ids change places, in its embeddings, its output matrix and the table
-    of its tokenizer, and nobody compares the tables.
+    A quarter of the draft's ids are permuted in its embeddings, its output matrix and the table of
+    its tokenizer. The run does not compare the tables.
 
 Shows
-    The two models' vocabularies differ; drafts made of the misplaced ids fall, wherever they come.
+    The two models' vocabularies differ. Drafts of the permuted ids are rejected at every position.
 """
 
 from collections.abc import Iterator
@@ -20,18 +20,18 @@ from specprof.engine.fault import Fault
 from specprof.engine.patch import swapped
 from specprof.engine.run import Run
 from specprof.engine.setup.loading import Loaded
-from specprof.faults._weights import draft_of, embeddings, head
+from specprof.faults._weights import embedding_module, output_module, own_draft_of
 
 
 class DifferentTokenizer(Fault):
-    """A draft of another family that happens to be of the same size."""
+    """Stands for a draft of another family with an equally large vocabulary."""
 
     @contextmanager
     def inject(self, run: Run) -> Iterator[None]:
-        """Move a quarter of the ids by one, round in a ring; they are the commonest ones."""
-        draft = draft_of(run)
-        inside, outside = embeddings(draft), head(draft)
-        places = _places(draft.facts.vocabulary)
+        """Rotate a quarter of the ids by one; that quarter holds the commonest ids."""
+        draft = own_draft_of(run)
+        inside, outside = embedding_module(draft), output_module(draft)
+        places = _move_rows(draft.facts.vocabulary)
         with (
             swapped(inside, weight=inside.weight[places]),
             swapped(outside, weight=outside.weight[places]),
@@ -41,7 +41,7 @@ class DifferentTokenizer(Fault):
 
 
 class Tokenizer:
-    """The table of the draft's own tokenizer, with strings in other places."""
+    """The table of the draft's own tokenizer, with its strings moved to other ids."""
 
     def __init__(self, draft: Loaded, places: torch.Tensor) -> None:
         named = {number: text for text, number in draft.tokenizer.get_vocab().items()}
@@ -53,8 +53,8 @@ class Tokenizer:
         return self.table
 
 
-def _places(count: int) -> torch.Tensor:
-    """Return [count] which of the model's own rows each id has."""
+def _move_rows(count: int) -> torch.Tensor:
+    """Return [count] int64: for each id, the row of the model that it gets."""
     first, last = count // 4, count // 2
     places = torch.arange(count)
     places[first:last] = places[first:last].roll(1)

@@ -23,7 +23,7 @@ sys.path.append(str(Path(__file__).parents[3] / "benchmarks"))
 
 from odd.configs import KINDS, NUMBERS, ROPES, SIZES
 from odd.files import FILES, PLACES
-from odd.recipes import healthy
+from odd.recipes import write_healthy
 from odd.weights import WEIGHTS
 
 CPU = torch.device("cpu")
@@ -41,7 +41,7 @@ LOADED = [*(each for each in EARLY if each.name in LATER), *[*KINDS, *ROPES, *FI
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
-    return healthy(tmp_path_factory.mktemp("odd") / "sound")
+    return write_healthy(tmp_path_factory.mktemp("odd") / "sound")
 
 
 @pytest.fixture

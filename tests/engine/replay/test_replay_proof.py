@@ -8,7 +8,7 @@ import torch
 
 import heads
 import tiny
-from replays import CPU, Traced
+from replays import CPU, TracingRecorder
 from runs import events, kind
 from specprof.bench import contest
 from specprof.bench.contest import entries
@@ -32,7 +32,7 @@ from specprof.settings import Settings
 @pytest.fixture
 def cuda(monkeypatch):
     """Let the CPU record as CUDA does, by a stand-in, and return that."""
-    made = Traced()
+    made = TracingRecorder()
     records = partial(CudaRecordings, recorder=made)
     for module in (proof, contest):
         monkeypatch.setattr(module, "recorder_for", lambda device: records)
@@ -196,7 +196,7 @@ def unreplayed(model, store, records):
 
 def as_cuda(decoder):
     """Make recordings as on CUDA."""
-    return CudaRecordings(decoder, Traced())
+    return CudaRecordings(decoder, TracingRecorder())
 
 
 def test_a_recording_that_freezes_a_place_is_found_out(monkeypatch):
@@ -224,7 +224,7 @@ def test_a_recorder_that_fails_is_told_of(records, monkeypatch):
     def fails(*_, **__):
         raise AttributeError("there is no tracing any more")
 
-    monkeypatch.setattr(Traced, "record", fails)
+    monkeypatch.setattr(TracingRecorder, "record", fails)
     monkeypatch.setattr("specprof.engine.replay.torchscript.traced", fails)
     assert tried(model, records) == "recording failed: there is no tracing any more"
 
@@ -262,7 +262,7 @@ def test_of_no_numbers_nothing_is_proven():
 
 def test_a_model_is_proven_once():
     """Every decoder of it after that is opened at once."""
-    model, recorder = tiny.model("llama"), Traced()
+    model, recorder = tiny.model("llama"), TracingRecorder()
     records = partial(CudaRecordings, recorder=recorder)
     assert tried(model, records) is None
     made = recorder.made

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import tiny
-from replays import CPU, SCRIPTED, Traced, both, tokens
+from replays import CPU, UNSLIDING, TracingRecorder, feed_all, tokens
 from specprof.drafters.perturbed_self import PerturbedDecoder
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat.proof import choose_path
@@ -21,7 +21,7 @@ from specprof.errors import SpecprofError
 
 def spans(decoder):
     """Record as on CUDA, by a stand-in."""
-    return CudaRecordings(decoder, Traced())
+    return CudaRecordings(decoder, TracingRecorder())
 
 
 def pair(kind, path="auto", capacity=700, records=spans):
@@ -34,7 +34,9 @@ def pair(kind, path="auto", capacity=700, records=spans):
     return replayed, CausalModel(model, Store(layers, capacity), CPU, forwards=eager)
 
 
-CASES = [(spans, kind) for kind in tiny.ARCHITECTURES] + [(TorchScripts, kind) for kind in SCRIPTED]
+CASES = [(spans, kind) for kind in tiny.ARCHITECTURES] + [
+    (TorchScripts, kind) for kind in UNSLIDING
+]
 
 
 @pytest.mark.parametrize("path", ["flat", "modules"])
@@ -46,7 +48,7 @@ def test_replays_are_the_eager_forwards(records, kind, path):
         decoder.prefill(tokens(0, 20).tolist())
     decoders[0].ready([1, 2, 5])
     for number, count in enumerate([1, 5, 1, 5, 2, 5]):
-        ours, theirs = both(decoders, tokens(number, count))
+        ours, theirs = feed_all(decoders, tokens(number, count))
         torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
         for decoder in decoders:
             decoder.rollback(decoder.length - count // 2)
@@ -64,7 +66,7 @@ def test_what_is_missed_often_is_recorded_between_rounds():
     replayed.ready([1])
     for number in range(2 + MISSED):  # the third of them is the first beyond row 256
         replayed.ready()
-        ours, theirs = both(decoders, tokens(number, 1))
+        ours, theirs = feed_all(decoders, tokens(number, 1))
         torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
     assert list(replayed.recordings.recordings) == [(1, 256)]
     assert replayed.missed == {(1, 512): MISSED}
@@ -73,7 +75,7 @@ def test_what_is_missed_often_is_recorded_between_rounds():
     assert not replayed.missed
     for decoder in decoders:
         decoder.rollback(200)
-    ours, theirs = both(decoders, tokens(9, 1))
+    ours, theirs = feed_all(decoders, tokens(9, 1))
     torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
 
 
@@ -99,7 +101,7 @@ def test_what_is_not_replayed_runs_as_ever(records):
     for decoder in decoders:
         decoder.prefill(tokens(0, 16).tolist())
     replayed.ready([MOST + 1])
-    assert torch.equal(*both(decoders, tokens(1, MOST + 1)))
+    assert torch.equal(*feed_all(decoders, tokens(1, MOST + 1)))
     parents = torch.tensor([-1, -1, 0])
     found = [decoder.feed(tokens(2, 3), parents) for decoder in decoders]
     assert torch.equal(*found)
@@ -107,10 +109,10 @@ def test_what_is_not_replayed_runs_as_ever(records):
         decoder.keep([0, 2])
     replayed.eager = True
     replayed.ready([1])
-    assert torch.equal(*both(decoders, tokens(3, 1)))
+    assert torch.equal(*feed_all(decoders, tokens(3, 1)))
     assert not replayed.missed
     replayed.eager = False
-    both(decoders, tokens(3, 1))
+    feed_all(decoders, tokens(3, 1))
     assert [count for count, _ in replayed.missed] == [1]
 
 
@@ -183,5 +185,5 @@ def test_a_recording_that_fails_is_not_tried_again(records, monkeypatch):
     monkeypatch.setattr(type(replayed.recordings), "record", fails)
     for number in range(2 * MISSED):
         replayed.ready([1])
-        assert torch.equal(*both(decoders, tokens(number, 1)))
+        assert torch.equal(*feed_all(decoders, tokens(number, 1)))
     assert len(tried) == 1

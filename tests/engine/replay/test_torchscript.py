@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import tiny
-from replays import CPU, SCRIPTED, both, tokens
+from replays import CPU, UNSLIDING, feed_all, tokens
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat.proof import choose_path
 from specprof.engine.replay import torchscript
@@ -32,7 +32,7 @@ def windowed(model, sinks, block):
 
 
 @pytest.mark.parametrize("path", ["flat", "modules"])
-@pytest.mark.parametrize("kind", SCRIPTED)
+@pytest.mark.parametrize("kind", UNSLIDING)
 @pytest.mark.parametrize(("sinks", "block"), [(4, 1), (0, 1), (3, 7)])
 def test_a_window_is_replayed(kind, path, sinks, block):
     """Before anything is evicted and after, as rows move and sinks are turned on; rolled back."""
@@ -49,7 +49,7 @@ def test_a_window_is_replayed(kind, path, sinks, block):
         count = (1, 4, 2)[number % 3]
         replayed.ready([count])
         states.add(replayed.recordings.key(count))
-        ours, theirs = both(decoders, tokens(number, count))
+        ours, theirs = feed_all(decoders, tokens(number, count))
         torch.testing.assert_close(ours, theirs, atol=5e-5, rtol=1e-4)
         for decoder in decoders:
             decoder.rollback(decoder.length - count // 2)
@@ -85,8 +85,8 @@ def test_decoders_of_a_model_share_their_scripts(monkeypatch):
         decoder.prefill(tokens(0, 10).tolist())
         decoder.ready([1])
     assert len(made) == 1
-    assert torch.equal(*both((first, second), tokens(1, 1)))
-    assert torch.equal(*both((first, second), tokens(2, 1)))
+    assert torch.equal(*feed_all((first, second), tokens(1, 1)))
+    assert torch.equal(*feed_all((first, second), tokens(2, 1)))
     longer = replaying(model, Store(layers, 3 * torchscript.ROOM))
     longer.prefill(tokens(0, 12).tolist())
     longer.ready([1])
@@ -109,7 +109,7 @@ def test_a_script_reaches_the_end_of_a_long_store():
     for decoder in decoders:
         decoder.prefill(tokens(1, length - 30).tolist())
     for count in (4, 1, 4, 1):
-        ours, theirs = both(decoders, tokens(count, count))
+        ours, theirs = feed_all(decoders, tokens(count, count))
         torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
     assert not replayed.missed
     assert replayed.length == length

@@ -1,4 +1,4 @@
-"""Every way a capture is read, in this process: what each printed, and how it ended."""
+"""Read a capture in every way, in this process, and keep each command's output and exit code."""
 
 import io
 import re
@@ -32,14 +32,14 @@ COMMANDS = {
         for name in registry.members("exporter")
     },
 }
-DOCUMENTED = {0, 2, 5}
-MOST_S = 5.0
-"""Seconds of processor time a file may take of any one reader."""
+DOCUMENTED_CODES = {0, 2, 5}
+MAX_SECONDS = 5.0
+"""Processor time that any one reader may take for a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a command ended."""
+    """A command's exit code, output and time."""
 
     code: int
     stdout: str
@@ -48,12 +48,12 @@ class Ended:
 
 
 def run(name: str, path: Path) -> Ended:
-    """Run one of `COMMANDS` on a file; whatever is raised is passed on."""
-    return specprof(*(str(path) if word == "FILE" else word for word in COMMANDS[name]))
+    """Run one of `COMMANDS` on a file; errors pass through."""
+    return run_specprof(*(str(path) if word == "FILE" else word for word in COMMANDS[name]))
 
 
-def specprof(*words: str) -> Ended:
-    """Run a command line in this process; whatever is raised is passed on."""
+def run_specprof(*words: str) -> Ended:
+    """Run a command line in this process; errors pass through."""
     out, err, code = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO(), 0
     started = time.process_time()
     with patch.object(sys, "argv", ["specprof", *words]):
@@ -85,15 +85,16 @@ def draw(path: Path) -> None:
 
 
 def check(path: Path) -> dict[str, Ended]:
-    """Fail unless every reader ends right; return how the commands ended.
+    """Fail unless every reader ends right; return the commands' ends.
 
-    Right: a documented code, no traceback, no rule that broke, in time; and whoever reads on says
-    which lines were left out, and that a capture contradicts itself.
+    Right is a documented exit code, no traceback, no crashed rule, and in time. A command that can
+    read the file also names the lines that were left out, and says if the capture contradicts
+    itself.
     """
     ended = {name: run(name, path) for name in COMMANDS}
     for name, each in ended.items():
-        assert each.code in DOCUMENTED, (name, each.code, each.stderr)
-        assert each.seconds < MOST_S, (name, each.seconds)
+        assert each.code in DOCUMENTED_CODES, (name, each.code, each.stderr)
+        assert each.seconds < MAX_SECONDS, (name, each.seconds)
         assert "Traceback" not in each.stdout + each.stderr, name
         assert "crashed" not in re.findall(r'"outcome": "(\w+)"', each.stdout), name
         assert "please report" not in each.stdout, (name, each.stdout)
@@ -101,14 +102,14 @@ def check(path: Path) -> dict[str, Ended]:
     assert len(codes) == 1, {name: each.code for name, each in ended.items()}
     ruined = "no result that could be read" in ended["diagnose"].stderr
     if codes == {0} or ruined:
-        _say_what_was_left_out(path, ended)
+        _check_left_out(path, ended)
         draw(path)
     else:
         assert all(each.stderr.count("\n") == 2 for each in ended.values())
     return ended
 
 
-def _say_what_was_left_out(path: Path, ended: dict[str, Ended]) -> None:
+def _check_left_out(path: Path, ended: dict[str, Ended]) -> None:
     reader = CaptureReader(path)
     for _ in reader.pieces():
         pass

@@ -1,8 +1,8 @@
-"""Ways of damaging a file of lines, as hypothesis strategies: what a disk, a network or a foe does.
+"""Ways to damage a file of lines, as hypothesis strategies: by a disk, a network or an attacker.
 
-A file is a list of lines, their ends included. Some edits treat a line as bytes, some as a JSON
-document, some as words; each is plain data, so that a found input can be shown and made again.
-Places are drawn as large numbers and taken modulo what is there: an edit fits every file.
+A file is a list of lines with their ends. Some edits treat a line as bytes, some as a JSON
+document, some as words. Each edit is plain data, so that a found input can be shown and made again.
+Places are drawn as large numbers and taken modulo the file's size, so an edit fits every file.
 """
 
 import json
@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 Lines = list[bytes]
 Path = tuple[str | int, ...]
-LARGEST_PLACE = 999
-LONGEST_BYTES = 20_000
-"""Of a line that is changed as a document, and of a text that is looked for words: longer ones were
-made long by an edit before."""
+MAX_PLACE = 999
+MAX_LINE_BYTES = 20_000
+"""Length of a line that is changed as a document, or of a text that is searched for words. Longer
+lines and texts were made by an earlier edit."""
 WORD = re.compile(r"[A-Za-z_]+|-?\d+(?:\.\d+)?|[^\w\s]")
 NUMBERS = (
     *(0, -1, 1, 2, 3, 7, 100, 10**6, 4 * 10**8, 10**9, -(10**9)),
@@ -40,7 +40,7 @@ LIKE: dict[type, tuple[object, ...]] = {
     str: TEXTS,
     type(None): (None, 0, 1.0, "x", []),
 }
-"""Type of a value -> others that may well be read in its place."""
+"""Type of a value -> values that a reader may accept in its place."""
 SCALES = (-1, 0, 2, 1000, 10**6, 0.5)
 DEPTHS = (3, 200, 3_000, 100_000)
 values = st.one_of(
@@ -49,19 +49,19 @@ values = st.one_of(
     st.floats(),
     st.text(max_size=6),
 )
-places = st.integers(0, LARGEST_PLACE)
+places = st.integers(0, MAX_PLACE)
 
 
 @dataclass(frozen=True)
 class Whole:
-    """A line lost, doubled, moved, cut off, overwritten or run into the next; or the last one."""
+    """Loses, doubles, moves, overwrites, cuts or joins a line, or ends the file inside it."""
 
     how: str
     at: int
     other: int
 
     def __call__(self, lines: Lines) -> Lines:
-        """Return the damaged lines; the first, without which nothing is read, is spared."""
+        """Return the damaged lines; the first is spared, because no capture is read without it."""
         if len(lines) < 2:
             return lines
         at, made = 1 + self.at % (len(lines) - 1), list(lines)
@@ -86,12 +86,12 @@ class Whole:
 
 @dataclass(frozen=True)
 class AllLines:
-    """All lines but the first told twice each, or the other way round."""
+    """Doubles all lines but the first, or reverses their order."""
 
     how: str
 
     def __call__(self, lines: Lines) -> Lines:
-        """Return the lines in that way."""
+        """Return the lines doubled or reversed."""
         if self.how == "reversed":
             return [*lines[:1], *lines[:0:-1]]
         return [*lines[:1], *(each for each in lines[1:] for _ in range(2))]
@@ -102,22 +102,22 @@ WHOLE = ("lost", "doubled", "moved", "overwritten", "cut", "ended", "joined")
 
 @dataclass(frozen=True)
 class Byte:
-    """Some bytes replaced by others."""
+    """Replaces some bytes."""
 
     at: int
     by: bytes
     over: int
 
     def __call__(self, lines: Lines) -> Lines:
-        """Return the lines with `over` bytes from a place on replaced."""
+        """Return the lines with `over` bytes replaced, from a place on."""
         joined = b"".join(lines)
-        start = self.at * max(len(joined), 1) // (LARGEST_PLACE + 1)
+        start = self.at * max(len(joined), 1) // (MAX_PLACE + 1)
         return (joined[:start] + self.by + joined[start + self.over :]).splitlines(keepends=True)
 
 
 @dataclass(frozen=True)
 class Node:
-    """One place of a line's JSON document changed: in that line, or in all lines of its kind."""
+    """Changes one place of a JSON document, in one line or in all lines of its kind."""
 
     how: str
     at: int
@@ -127,7 +127,7 @@ class Node:
     other: int = 0
 
     def __call__(self, lines: Lines) -> Lines:
-        """Return the lines with the place changed; a line that is no document is left as it is."""
+        """Return the lines with the place changed; a line that is no document stays."""
         if not lines:
             return lines
         at = self.at % len(lines)
@@ -148,10 +148,10 @@ class Node:
             for step in path[:-1]:
                 holder = holder[step]
             self._change(holder, path[-1])
-            told = json.dumps(whole, separators=(",", ":"))
+            text = json.dumps(whole, separators=(",", ":"))
         except (ValueError, LookupError, TypeError, RecursionError, OverflowError):
-            return line  # no document any more, or another's has no such place
-        return self._nested(told).encode() + b"\n"
+            return line  # it is no document, or has no such place
+        return self._nested(text).encode() + b"\n"
 
     def _change(self, holder: "dict[str, object] | list[object]", key: str | int) -> None:
         before = holder[key]  # type: ignore[index,call-overload]
@@ -172,11 +172,11 @@ class Node:
             case _:
                 holder[key] = self.value  # type: ignore[index,call-overload]
 
-    def _nested(self, told: str) -> str:
+    def _nested(self, text: str) -> str:
         if self.how != "nested":
-            return told
+            return text
         depth = DEPTHS[self.leaf % len(DEPTHS)]
-        return told.replace(f'"{_HOLE}"', "[" * depth + "]" * depth)
+        return text.replace(f'"{_HOLE}"', "[" * depth + "]" * depth)
 
 
 _HOLE = "hole"
@@ -184,15 +184,15 @@ _HOLE = "hole"
 
 @dataclass(frozen=True)
 class Word:
-    """One word, number or sign of a text replaced, left out or said again."""
+    """Replaces, removes or doubles one word, number or sign of a text."""
 
     at: int
     by: str | None
 
     def __call__(self, lines: Lines) -> Lines:
-        """Return the lines with the word replaced by `by`; None says it twice."""
+        """Return the lines with the word replaced by `by`; None doubles it."""
         text = b"".join(lines).decode("utf-8", "surrogateescape")
-        found = list(WORD.finditer(text, 0, LONGEST_BYTES))
+        found = list(WORD.finditer(text, 0, MAX_LINE_BYTES))
         if not found:
             return lines
         word = found[self.at % len(found)]
@@ -203,13 +203,13 @@ class Word:
 
 @dataclass(frozen=True)
 class Assigned:
-    """The right side of one line `key = value` replaced."""
+    """Replaces the right side of one line `key = value`."""
 
     at: int
     by: str
 
     def __call__(self, lines: Lines) -> Lines:
-        """Return the lines with that value replaced; others are left as they are."""
+        """Return the lines with that value replaced."""
         places = [number for number, line in enumerate(lines) if b" = " in line]
         if not places:
             return lines
@@ -220,10 +220,8 @@ class Assigned:
 
 Edit = Callable[[Lines], Lines]
 whole: st.SearchStrategy[Edit] = st.builds(Whole, st.sampled_from(WHOLE), places, places)
-"""Damage to whole lines, which leaves every other one as it was."""
-whole_files: st.SearchStrategy[Edit] = st.builds(
-    AllLines, st.sampled_from(("told twice", "reversed"))
-)
+"""Damage to whole lines, which does not change the other lines."""
+whole_files: st.SearchStrategy[Edit] = st.builds(AllLines, st.sampled_from(("doubled", "reversed")))
 raw = st.builds(Byte, places, st.binary(max_size=6), st.integers(0, 9))
 nodes = st.one_of(
     st.builds(Node, st.just("like"), places, places, st.none(), st.booleans(), places),
@@ -251,22 +249,22 @@ assigned = st.builds(Assigned, places, st.sampled_from(ASSIGNED))
 words = st.builds(Word, places, st.one_of(st.none(), st.sampled_from(SAID)))
 
 
-def edited(lines: Lines, edits: list[Edit]) -> bytes:
-    """Return the file these edits, one after the other, make of the lines."""
+def apply_edits(lines: Lines, edits: list[Edit]) -> bytes:
+    """Return the file after these edits, made one after another."""
     for edit in edits:
         lines = edit(lines)
     return b"".join(lines)
 
 
 def _kind(line: bytes) -> bytes:
-    """Return what tells a capture's events apart: `{"event":"round"`."""
+    """Return the beginning of a line, which names an event's kind: `{"event":"round"`."""
     return line.partition(b",")[0]
 
 
 @lru_cache(maxsize=4096)
 def _paths(line: bytes) -> tuple[Path, ...]:
-    """Return the way to every value of a line's document; none where it is no document."""
-    if len(line) > LONGEST_BYTES:
+    """Return the path of every value in a line's document; none if the line is no document."""
+    if len(line) > MAX_LINE_BYTES:
         return ()
     try:
         return tuple(_walk(json.loads(line), ()))

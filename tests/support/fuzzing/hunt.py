@@ -1,8 +1,8 @@
-"""Looks for inputs that make a reader misbehave, a numbered chunk of hypothesis' draws at a time.
+"""Look for inputs that make a reader misbehave, in numbered chunks of hypothesis' draws.
 
-A chunk draws the same whenever it is played: its number seeds it, nothing is kept between two.
-What is found hypothesis makes as small as it can, then lines that don't matter are left out. What
-hangs or fills the memory is kept as it was found: to bring it about a hundred times costs too much.
+A chunk always draws the same inputs, because its number is its seed and no chunk keeps anything.
+hypothesis makes each finding as small as it can, then lines that don't matter are left out. An
+input that hangs or fills the memory is kept as found, because to repeat it would cost too much.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ from fuzzing import edits, watched
 from fuzzing.edits import Edit
 from fuzzing.readers import CAPTURE, INDEX, PROFILE, TABLE, Reader
 from fuzzing.seeds import seeds
-from fuzzing.watched import Bad, costly
+from fuzzing.watched import Bad, is_costly
 
-SCRIPTS = 200
-"""Lists of edits a chunk draws; a cheap reader tries each on every seed."""
-LONGEST_SCRIPT = 3
+SCRIPTS_PER_CHUNK = 200
+"""Lists of edits in a chunk; a cheap reader tries each list on every seed."""
+MAX_SCRIPT_EDITS = 3
 EDITS: dict[str, st.SearchStrategy[Edit]] = {
     CAPTURE: st.one_of(edits.nodes, edits.nodes, edits.whole, edits.whole_files, edits.raw),
     TABLE: st.one_of(edits.words, edits.words, edits.nodes, edits.whole, edits.raw),
@@ -32,12 +32,12 @@ EDITS: dict[str, st.SearchStrategy[Edit]] = {
     INDEX: st.one_of(edits.nodes, edits.nodes, edits.words, edits.raw),
 }
 DAMAGE = st.one_of(edits.whole, edits.whole, edits.whole_files)
-LONG = "long-"
-"""How captures are called that hold rounds enough for statistical rules: only for diagnoses."""
+LONG_PREFIX = "long-"
+"""Beginning of the names of captures with enough rounds for statistical rules."""
 PURSUIT_S = 20.0
-"""Then what is pursued is small enough."""
-SMALLEST_WORTH_BYTES = 100_000
-"""A larger input is not tried without each of its lines."""
+"""Time to make one finding smaller."""
+MAX_SHRINK_BYTES = 100_000
+"""A larger input is not made smaller line by line."""
 QUIET = settings(
     database=None,
     deadline=None,
@@ -51,31 +51,31 @@ QUIET = settings(
 
 @dataclass(frozen=True)
 class Found:
-    """One kind of thing that must not happen, with an input that brings it about."""
+    """One kind of misbehaviour, with an input that causes it."""
 
     reader: str
     kind: str
     told: str
     name: str
-    """Of the file, whose suffix some readers go by."""
+    """The file's name, whose suffix some readers use."""
     data: bytes
     chunk: int | None = None
-    """In which it was drawn; None: it is a file of the corpus, or the beginning of a seed."""
+    """The chunk that drew it; None for a file of the corpus or the beginning of a seed."""
 
 
 @dataclass
 class Tally:
-    """What came of a number of inputs."""
+    """The outcome of a number of inputs."""
 
     inputs: int = 0
     refused: int = 0
-    """Of those, by an error that says what is wrong."""
+    """Inputs that an error refused."""
     bad: int = 0
     found: dict[str, Found] = field(default_factory=dict)
-    """One of each kind."""
+    """Kind -> its smallest finding."""
 
     def add(self, other: "Tally") -> None:
-        """Take in another tally; of a kind found in both, the smaller input stays."""
+        """Add another tally; of a kind found in both, the smaller input stays."""
         self.inputs += other.inputs
         self.refused += other.refused
         self.bad += other.bad
@@ -83,49 +83,49 @@ class Tally:
             self.keep(each)
 
     def keep(self, found: Found) -> None:
-        """Keep what was found, unless a smaller input is known that does the same."""
+        """Keep a finding unless a smaller input of its kind is known."""
         known = self.found.get(found.kind)
         if known is None or len(found.data) <= len(known.data):
             self.found[found.kind] = found
 
 
 class Hunt:
-    """One chunk. Only one kind of thing is pursued, which no hunt of this process did before."""
+    """A chunk. It pursues one kind of misbehaviour, new to this process."""
 
-    pursued: set[str] = set()  # noqa: RUF012 - one for all: what was made small once is known
+    pursued: set[str] = set()  # noqa: RUF012 - shared by all hunts: each kind is made small once
 
     def __init__(self, reader: Reader, chunk: int | None, room: Path) -> None:
         self.reader = reader
         self.chunk = chunk
         self.room = room
-        """A folder for the input that is being read; a reader may leave files beside it."""
+        """A folder for the input; a reader may leave files beside it."""
         self.tally = Tally()
         self._quarry: str | None = None
         self._ends = math.inf
-        """On `time.monotonic`: nothing is read after it."""
+        """`time.monotonic()` after which nothing is read."""
 
     def play(self, examples: int) -> Tally:
-        """Draw this many lists of edits and try them; return what came of it."""
+        """Draw `examples` lists of edits and try them; return the tally."""
         known = seeds(self.reader.of)
         each = st.sampled_from(sorted(known)).map(lambda name: (name,))
-        short = tuple(name for name in known if not name.startswith(LONG))
+        short = tuple(name for name in known if not name.startswith(LONG_PREFIX))
         names = st.just(short) if self.reader.cheap else each
 
         @seed(self.chunk)
         @settings(QUIET, max_examples=examples)
         @given(script(self.reader), names)
-        def tried(made: list[Edit], on: tuple[str, ...]) -> None:
+        def try_edits(made: list[Edit], on: tuple[str, ...]) -> None:
             for name in on:
-                self._try(name, edits.edited(known[name], made))
+                self._try(name, edits.apply_edits(known[name], made))
 
         with contextlib.suppress(Bad, Flaky):
-            tried()
+            try_edits()
         if self._quarry is not None:
-            self.tally.keep(self._smaller(self.tally.found[self._quarry]))
+            self.tally.keep(self._shrink(self.tally.found[self._quarry]))
         return self.tally
 
     def _try(self, name: str, data: bytes) -> None:
-        """Read one input; raises Bad where it shows what is pursued."""
+        """Read one input; raise Bad if it shows the pursued misbehaviour."""
         if time.monotonic() > self._ends:
             return
         try:
@@ -133,7 +133,7 @@ class Hunt:
         except Bad as bad:
             self._count(bad=True)
             self._keep(bad, name, data)
-            if costly(bad) or bad.kind in self.pursued:
+            if is_costly(bad) or bad.kind in self.pursued:
                 return
             if self._quarry is None:
                 self._quarry, self._ends = bad.kind, time.monotonic() + PURSUIT_S
@@ -145,10 +145,10 @@ class Hunt:
     def _read(self, name: str, data: bytes) -> bool:
         path = self.room / name
         path.write_bytes(data)
-        return watched.watched(self.reader.read, path)
+        return watched.watch(self.reader.read, path)
 
     def _count(self, *, refused: bool = False, bad: bool = False) -> None:
-        if self._quarry is None:  # what is tried to make an input smaller does not count
+        if self._quarry is None:  # tries to make an input smaller don't count
             self.tally.inputs += 1
             self.tally.refused += refused
             self.tally.bad += bad
@@ -156,11 +156,11 @@ class Hunt:
     def _keep(self, bad: Bad, name: str, data: bytes) -> None:
         self.tally.keep(Found(self.reader.name, bad.kind, str(bad), name, data, self.chunk))
 
-    def _smaller(self, found: Found) -> Found:
-        """Leave out each line without which the same happens."""
+    def _shrink(self, found: Found) -> Found:
+        """Leave out each line without which the misbehaviour stays."""
         self.pursued.add(found.kind)
         lines = found.data.splitlines(keepends=True)
-        at = len(lines) - 1 if len(found.data) < SMALLEST_WORTH_BYTES else 0
+        at = len(lines) - 1 if len(found.data) < MAX_SHRINK_BYTES else 0
         while at > 0:
             fewer = [*lines[:at], *lines[at + 1 :]]
             try:
@@ -172,19 +172,21 @@ class Hunt:
 
 
 def script(reader: Reader) -> st.SearchStrategy[list[Edit]]:
-    """Return a strategy of edits, to be made one after the other."""
+    """Return a strategy of lists of edits, to be made one after another."""
     one = DAMAGE if reader.damage else EDITS[reader.of]
-    return st.lists(one, min_size=1, max_size=LONGEST_SCRIPT)
+    return st.lists(one, min_size=1, max_size=MAX_SCRIPT_EDITS)
 
 
-def hunt(reader: Reader, chunk: int, *, examples: int = SCRIPTS, room: Path | None = None) -> Tally:
-    """Play a chunk, in a folder of its own unless one is given."""
-    with watched.room() as folder:
+def hunt(
+    reader: Reader, chunk: int, *, examples: int = SCRIPTS_PER_CHUNK, room: Path | None = None
+) -> Tally:
+    """Play a chunk, in the folder `room` or in a temporary one."""
+    with watched.temporary_folder() as folder:
         return Hunt(reader, chunk, room or folder).play(examples)
 
 
 def cut_at_each(reader: Reader, data: bytes, lengths: Sequence[int], room: Path) -> Tally:
-    """Read what is left of a capture whose file ends after each of these numbers of bytes."""
+    """Read the first `length` bytes of a capture, for each of `lengths`."""
     played = Hunt(reader, None, room)
     for length in lengths:
         with contextlib.suppress(Bad):

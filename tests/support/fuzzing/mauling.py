@@ -1,4 +1,4 @@
-"""Captures mauled: a strategy that changes a few places of a recorded one, as nobody would mean."""
+"""A strategy that changes a few places of a recorded capture at random."""
 
 import json
 from copy import deepcopy
@@ -15,42 +15,54 @@ ODD = [None, True, False, [], {}, [[]], {"": None}]
 
 
 class Lines(list):
-    """A capture's lines, too many to be shown."""
+    """A capture's lines, with a short `repr`."""
 
     def __repr__(self) -> str:
         return f"<{len(self)} lines>"
 
 
 @st.composite
-def mauled(draw, recorded: list[list[dict]]) -> Lines:
-    """Return the lines of one of some captures with one to three things changed."""
+def maul(draw, recorded: list[list[dict]]) -> Lines:
+    """Return the lines of one of the captures `recorded`, with one to three changes."""
     lines = deepcopy(draw(st.sampled_from(recorded)))
     for _ in range(draw(st.integers(1, 3))):
-        draw(st.sampled_from([_number, _number, _any, _list, _line, _field, _every]))(draw, lines)
+        draw(
+            st.sampled_from(
+                [
+                    _change_number,
+                    _change_number,
+                    _change_any,
+                    _change_list,
+                    _change_line,
+                    _change_field,
+                    _change_every,
+                ]
+            )
+        )(draw, lines)
     return Lines(lines)
 
 
-def written(lines: list[dict]) -> bytes:
-    """Return the lines as a file holds them."""
+def encode_lines(lines: list[dict]) -> bytes:
+    """Return the lines as a file's bytes."""
     return b"".join(json.dumps(line).encode("utf-8", "replace") + b"\n" for line in lines)
 
 
-def _number(draw, lines):
-    place = _place(draw, draw(st.sampled_from(lines)), (int, float))
+def _change_number(draw, lines):
+    place = _find_place(draw, draw(st.sampled_from(lines)), (int, float))
     if place:
         holder, key = place
         holder[key] = draw(st.sampled_from(NUMBERS))
 
 
-def _any(draw, lines):
-    place = _place(draw, draw(st.sampled_from(lines)), object)
+def _change_any(draw, lines):
+    place = _find_place(draw, draw(st.sampled_from(lines)), object)
     if place:
         holder, key = place
         holder[key] = draw(st.sampled_from([*NUMBERS, *TEXTS, *ODD]))
 
 
-def _list(draw, lines):
-    place = _place(draw, draw(st.sampled_from(lines)), list)
+def _change_list(draw, lines):
+    place = _find_place(draw, draw(st.sampled_from(lines)), list)
     if place:
         holder, key = place
         old, cut = holder[key], draw(st.integers(0, 3))
@@ -58,7 +70,7 @@ def _list(draw, lines):
         holder[key] = deepcopy(draw(st.sampled_from(kinds)))
 
 
-def _line(draw, lines):
+def _change_line(draw, lines):
     """Double, drop, move or swap lines, or reverse a stretch."""
     at, to = (draw(st.integers(0, len(lines) - 1)) for _ in range(2))
     way = draw(st.sampled_from(["double", "drop", "move", "swap", "reverse"]))
@@ -74,8 +86,8 @@ def _line(draw, lines):
         lines[min(at, to) : max(at, to)] = lines[min(at, to) : max(at, to)][::-1]
 
 
-def _field(draw, lines):
-    """Drop a field, or let two lines change one."""
+def _change_field(draw, lines):
+    """Drop a field, or exchange its values in two lines."""
     one, other = (draw(st.sampled_from(lines)) for _ in range(2))
     key = draw(st.sampled_from(sorted(one))) if one else None
     if key is None or key == "event":
@@ -86,8 +98,8 @@ def _field(draw, lines):
         del one[key]
 
 
-def _every(draw, lines):
-    """Give one field of every line of a kind the same odd value."""
+def _change_every(draw, lines):
+    """Give one field of every line of a kind one odd value."""
     chosen = draw(st.sampled_from(lines))
     keys = sorted(key for key in chosen if key != "event")
     if not keys or "event" not in chosen:
@@ -98,8 +110,8 @@ def _every(draw, lines):
             line[key] = deepcopy(value)
 
 
-def _place(draw, line, kind):
-    """Return a holder and a key in it whose value is of a kind, anywhere in a line."""
+def _find_place(draw, line, kind):
+    """Return a container in a line, and a key in it whose value is of type `kind`."""
     found, waiting = [], [line]
     while waiting:
         holder = waiting.pop()

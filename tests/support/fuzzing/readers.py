@@ -1,8 +1,8 @@
-"""Everything that reads a file somebody else may have made, and what each must make of it.
+"""All readers of files from strangers, and the checks of each reader's answer.
 
-A reader is given a file and returns what its user would see. Beside crashes it says `Bad` where
-what it read can't be true: events other than those in the file, a sweep's file outside its folder,
-a rule that crashed, or a bug found in a healthy run that lost some lines.
+A reader takes a file and returns the text that its user would see. It raises `Bad` for an answer
+that can't be true: events that are not in the file, a sweep's file outside its folder, a rule that
+crashed, or a bug found in a healthy run that lost some lines.
 """
 
 import io
@@ -23,7 +23,7 @@ from specprof.records import Round
 
 CAPTURE, TABLE, PROFILE, INDEX = "captures", "tables", "profiles", "indices"
 PIECE_BYTES = 3_000
-"""A few lines; pieces end inside them."""
+"""The size of a few lines, so that pieces end inside lines."""
 
 PANEL = (64, 12)
 """Columns and rows of a panel."""
@@ -31,20 +31,20 @@ PANEL = (64, 12)
 
 @dataclass(frozen=True)
 class Reader:
-    """One reader: what it is given, and what of that it does."""
+    """One reader: the files it takes, and its read function."""
 
     name: str
     of: str
-    """The kind of files it reads."""
+    """The kind of files that it reads."""
     read: Read
     cheap: bool = False
-    """Whether every seed is tried with each edit: it takes far less than a millisecond."""
+    """Whether each edit is tried on every seed, as a read takes far less than a millisecond."""
     damage: bool = False
-    """Whether its files are only damaged, whole lines at a time, with no value changed."""
+    """Whether its files only have damaged lines, and no changed value."""
 
 
 def read_events(path: Path) -> str:
-    """Read a capture at once and in pieces, which must come to the same."""
+    """Read a capture at once and in pieces, and check that the events are equal."""
     whole, reader = read_capture(path), CaptureReader(path)
     events = [each for piece in reader.pieces(PIECE_BYTES) for each in piece]
     alike = list(reader.damaged) == list(whole.damaged)
@@ -54,12 +54,12 @@ def read_events(path: Path) -> str:
     if len(events) + len(reader.damaged) != data.count(b"\n"):
         raise Bad("a whole line was neither read nor counted", f"of {len(events)}")
     if whole.torn == data.endswith(b"\n"):
-        raise Bad("a torn line was not told", repr(data[-20:]))
+        raise Bad("a torn line was not reported", repr(data[-20:]))
     return ""
 
 
 def follow(path: Path) -> str:
-    """Follow a capture that grows, from places inside its lines, to its end."""
+    """Follow a capture that grows by parts of lines, to its end."""
     from specprof.tui.follow import Follower
 
     data = path.read_bytes()
@@ -73,16 +73,16 @@ def follow(path: Path) -> str:
         while reading.more:
             reading = follower.read()
     whole = read_capture(path)
-    told, rounds = len(reading.columns.rounds), sum(isinstance(e, Round) for e in whole.events)
-    reading.columns.first(told // 2)
+    followed, rounds = len(reading.columns.rounds), sum(isinstance(e, Round) for e in whole.events)
+    reading.columns.first(followed // 2)
     damaged = reading.damaged if isinstance(reading.damaged, int) else len(reading.damaged)
-    if told != rounds or damaged != len(whole.damaged):
-        raise Bad("other rounds when followed", f"{told} and {rounds}")
+    if followed != rounds or damaged != len(whole.damaged):
+        raise Bad("other rounds when followed", f"{followed} and {rounds}")
     return ""
 
 
 def read_tables(path: Path) -> str:
-    """Read a table of results, and show what was understood of it."""
+    """Read a table of results, and check that its figures are finite."""
     from specprof.published.read import is_table, read_results
 
     read = read_results(path) if is_table(path) else []
@@ -103,7 +103,7 @@ def read_profile(path: Path) -> str:
 
 
 def read_index(path: Path) -> str:
-    """Read a sweep's index from its folder: every file it names lies there."""
+    """Read a sweep's index, and check that every file it names lies in its folder."""
     folder = path.parent / "sweep"
     folder.mkdir(exist_ok=True)
     (folder / sweep.INDEX).write_bytes(path.read_bytes())
@@ -114,34 +114,36 @@ def read_index(path: Path) -> str:
     return ""
 
 
-def diagnosed(path: Path) -> str:
-    """Diagnose a file as a user does, as a document and now and then as text: none may crash."""
+def diagnose_file(path: Path) -> str:
+    """Diagnose a file as JSON, and every fourth file as text too; no rule may crash."""
     from specprof.cli.diagnose import diagnose
 
-    told = shown(lambda: diagnose(captures=[path], form="json"))
-    _none_crashed(told)
-    if path.stat().st_size % 4:  # the text says the same, and takes twice as long
-        return told
-    return told + shown(lambda: diagnose(captures=[path]))
+    output = capture_stdout(lambda: diagnose(captures=[path], form="json"))
+    _read_verdicts(output)
+    if path.stat().st_size % 4:  # the text has the same content, and takes twice as long
+        return output
+    return output + capture_stdout(lambda: diagnose(captures=[path]))
 
 
-def annotated(path: Path) -> str:
+def annotate_file(path: Path) -> str:
     """Diagnose a file for an editor and for a pipeline."""
     from specprof.cli.diagnose import diagnose
 
     forms = ("sarif", "github")
-    return "".join(shown(lambda form=form: diagnose(captures=[path], form=form)) for form in forms)
+    return "".join(
+        capture_stdout(lambda form=form: diagnose(captures=[path], form=form)) for form in forms
+    )
 
 
-def summarised(path: Path) -> str:
-    """Show a capture on one screen of text, once with ASCII signs only."""
+def summarise_file(path: Path) -> str:
+    """Show a capture on one screen of text, with all signs and with ASCII only."""
     from specprof.tui.summary import summary
 
     return summary(path) + summary(path, ascii_only=True)
 
 
-def drawn(path: Path) -> str:
-    """Draw the dashboard's panels and its findings, at the end and where a replay may stand."""
+def draw_panels(path: Path) -> str:
+    """Draw the dashboard's panels and findings, at the end and at two rounds of a replay."""
     from specprof.diagnosis.diagnose import findings_so_far
     from specprof.tui.follow import read_all
     from specprof.tui.panels import DRAWINGS
@@ -150,7 +152,7 @@ def drawn(path: Path) -> str:
     from specprof.tui.snapshot import Snapshot
     from specprof.tui.vocabulary import load_vocabulary
 
-    columns, told = read_all(path).columns, ""
+    columns, output = read_all(path).columns, ""
     header, rounds = columns.header, len(columns.rounds)
     diagnosis, text = findings_so_far(columns), load_vocabulary(header) if header else str
     for shown in sorted({rounds, rounds // 2, min(rounds, 1)}):
@@ -164,65 +166,64 @@ def drawn(path: Path) -> str:
         for drawing in DRAWINGS.values():
             sheet = Sheet(*PANEL)
             drawing.draw(sheet, snapshot)
-            told += "\n".join(sheet.lines(ascii_only=False))
-        told += "".join(each.plain for each in describe_diagnosis(snapshot))
-    return told
+            output += "\n".join(sheet.lines(ascii_only=False))
+        output += "".join(each.plain for each in describe_diagnosis(snapshot))
+    return output
 
 
-def compared(path: Path) -> str:
+def compare_file(path: Path) -> str:
     """Compare a capture, by depth too, as a table and as documents."""
     from specprof.cli.compare import compare
 
     return (
-        shown(lambda: compare(paths=[path], by_depth=True, wide=True))
-        + shown(lambda: compare(paths=[path], json=True))
-        + shown(lambda: compare(paths=[path], csv=True))
+        capture_stdout(lambda: compare(paths=[path], by_depth=True, wide=True))
+        + capture_stdout(lambda: compare(paths=[path], json=True))
+        + capture_stdout(lambda: compare(paths=[path], csv=True))
     )
 
 
-def exported(path: Path) -> str:
+def export_file(path: Path) -> str:
     """Export a capture in every format."""
     from specprof.cli.export import export
 
-    told = ""
-    for name, binary in _formats():
+    output = ""
+    for name, binary in _list_formats():
         into = path.with_suffix(f".{name}")
-        typed = partial(export, format_=name, capture=path, output=into, force=True)
-        shown(typed)
-        told += "" if binary else into.read_text(encoding="utf-8")
-    return told
+        capture_stdout(partial(export, format_=name, capture=path, output=into, force=True))
+        output += "" if binary else into.read_text(encoding="utf-8")
+    return output
 
 
-def acquitted(path: Path) -> str:
-    """Diagnose what is left of a healthy capture, which must not be accused of a bug.
+def acquit_file(path: Path) -> str:
+    """Diagnose a damaged healthy capture, which must not be accused of a bug.
 
-    The engine that recorded it was sound, and no value in it was changed: lines were lost, cut off,
-    doubled, moved or overwritten. Whatever they were, that says nothing of the engine.
+    The engine that recorded it was sound, and no value in it was changed. Lines were lost, cut off,
+    doubled, moved or overwritten, and that is no evidence about the engine.
     """
     from specprof.cli.diagnose import diagnose
 
-    told = shown(lambda: diagnose(captures=[path], form="json"))
-    found = [each for each in _none_crashed(told) if each["outcome"] == "found"]
+    output = capture_stdout(lambda: diagnose(captures=[path], form="json"))
+    found = [each for each in _read_verdicts(output) if each["outcome"] == "found"]
     for each in found:
         if each["family"] == "bug":
             raise Bad(f"accused of {each['rule']}", each["finding"]["message"])
-    broken, damaged = _broken(path), len(read_capture(path).damaged)
+    broken, damaged = _find_broken_lines(path), len(read_capture(path).damaged)
     if damaged < len(broken):
         raise Bad("a broken line was not counted", f"{sorted(broken)} and {damaged}")
     if broken and not any(each["family"] == "measurement" for each in found):
-        raise Bad("nothing is said of damage", f"lines {sorted(broken)}")
-    return told
+        raise Bad("damage was not reported", f"lines {sorted(broken)}")
+    return output
 
 
-def shown(command: Callable[[], object]) -> str:
-    """Return what a command writes to stdout."""
-    with redirect_stdout(io.StringIO()) as told, redirect_stderr(io.StringIO()):
+def capture_stdout(command: Callable[[], object]) -> str:
+    """Return a command's output on stdout."""
+    with redirect_stdout(io.StringIO()) as output, redirect_stderr(io.StringIO()):
         command()
-    return told.getvalue()
+    return output.getvalue()
 
 
-def _broken(path: Path) -> set[int]:
-    """Return the numbers, from 1, of a file's whole lines that are no document."""
+def _find_broken_lines(path: Path) -> set[int]:
+    """Return the numbers, from 1, of a file's whole lines that are no JSON document."""
     broken = set()
     for number, line in enumerate(path.read_bytes().splitlines(keepends=True), start=1):
         try:
@@ -232,8 +233,9 @@ def _broken(path: Path) -> set[int]:
     return broken
 
 
-def _none_crashed(told: str) -> list[dict[str, Any]]:
-    made = json.loads(told)["diagnoses"]
+def _read_verdicts(output: str) -> list[dict[str, Any]]:
+    """Return all verdicts of a diagnosis as JSON; raise Bad if a rule crashed."""
+    made = json.loads(output)["diagnoses"]
     verdicts = [verdict for each in made for verdict in each.get("verdicts", ())]
     for verdict in verdicts:
         if verdict["outcome"] == "crashed":
@@ -242,8 +244,8 @@ def _none_crashed(told: str) -> list[dict[str, Any]]:
 
 
 @cache
-def _formats() -> list[tuple[str, bool]]:
-    """Return each exporter's name, and whether it writes no text."""
+def _list_formats() -> list[tuple[str, bool]]:
+    """Return each exporter's name, and whether it writes binary data."""
     from specprof import extend, registry
 
     return [
@@ -260,13 +262,13 @@ READERS = {
         Reader("table", TABLE, read_tables, cheap=True),
         Reader("profile", PROFILE, read_profile, cheap=True),
         Reader("index", INDEX, read_index, cheap=True),
-        Reader("judge", TABLE, diagnosed),
-        Reader("diagnose", CAPTURE, diagnosed),
-        Reader("annotate", CAPTURE, annotated),
-        Reader("summary", CAPTURE, summarised),
-        Reader("panels", CAPTURE, drawn),
-        Reader("compare", CAPTURE, compared),
-        Reader("export", CAPTURE, exported),
-        Reader("acquit", CAPTURE, acquitted, damage=True),
+        Reader("judge", TABLE, diagnose_file),
+        Reader("diagnose", CAPTURE, diagnose_file),
+        Reader("annotate", CAPTURE, annotate_file),
+        Reader("summary", CAPTURE, summarise_file),
+        Reader("panels", CAPTURE, draw_panels),
+        Reader("compare", CAPTURE, compare_file),
+        Reader("export", CAPTURE, export_file),
+        Reader("acquit", CAPTURE, acquit_file, damage=True),
     )
 }

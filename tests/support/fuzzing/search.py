@@ -1,4 +1,4 @@
-"""Plays many chunks in processes of their own, of which any may die, and keeps count."""
+"""Play many chunks in processes of their own, any of which may die, and keep count."""
 
 import shutil
 import signal
@@ -13,57 +13,57 @@ from pathlib import Path
 from typing import Self
 
 from fuzzing import watched
-from fuzzing.hunt import SCRIPTS, Found, Tally, cut_at_each, hunt
+from fuzzing.hunt import SCRIPTS_PER_CHUNK, Found, Tally, cut_at_each, hunt
 from fuzzing.readers import READERS
 from fuzzing.seeds import SEEDS
 
-CUT, CUT_BYTES = "greedy.jsonl", 250
-"""The capture whose file is ended after each of its bytes, and how many of them a chunk takes."""
+CUT_CAPTURE, CUT_BYTES = "greedy.jsonl", 250
+"""The capture whose file is cut after each of its bytes, and the number of cuts in a chunk."""
 CUT_READERS = {
     f"{each} of each length": each for each in ("capture", "follower", "diagnose", "acquit")
 }
-"""What is said of them -> who reads what is left."""
+"""Name in the table -> the reader of the cut files."""
 CHUNKS_A_PROCESS = 100
-"""Then it gives way to a new one, and with it whatever it gathered."""
-SELDOM_S = 10.0
+"""Chunks after which a process is replaced, so that it can't gather memory."""
+PROGRESS_EVERY_S = 10.0
 
 
 @dataclass
 class Line:
-    """How far the search in one reader is."""
+    """The progress of the search in one reader."""
 
     reader: str
     wanted: int
-    """Inputs."""
+    """Number of inputs to be played."""
     chunk: int = 0
-    """The next to be played."""
+    """The next chunk to be played."""
     after: int | None = None
-    """The first that is not; None: as many as it takes."""
-    examples: int = SCRIPTS
+    """The chunk at which to stop; None: play until there were enough inputs."""
+    examples: int = SCRIPTS_PER_CHUNK
     tally: Tally = field(default_factory=Tally)
 
     @property
     def share(self) -> float:
-        """How much of it is done."""
+        """The share of its inputs that was played."""
         return self.tally.inputs / max(self.wanted, 1)
 
     @property
     def open(self) -> bool:
-        """Whether there is more to be played."""
+        """Whether there are chunks left to play."""
         return self.share < 1 and self.chunk != self.after
 
 
 class Search:
-    """Plays chunks, always of the reader that is furthest behind."""
+    """Plays chunks, always for the reader that is furthest behind."""
 
     def __init__(self, jobs: int, room: Path, *, until: float) -> None:
         self.jobs = jobs
         self.room = room
-        """The folder in which each chunk has one for its files."""
+        """The folder that holds each chunk's folder of files."""
         self.until = until
-        """On `time.monotonic`: no chunk is begun after it."""
-        self._pool = _processes(jobs)
-        self._told = time.monotonic()
+        """`time.monotonic()` after which no chunk begins."""
+        self._pool = _open_pool(jobs)
+        self._reported = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -91,7 +91,7 @@ class Search:
             except BrokenProcessPool:
                 self._one_by_one(list(running.values()))
                 running = {}
-            self._tell(lines)
+            self._report(lines)
 
     def _behind(self, lines: Sequence[Line]) -> Line | None:
         if time.monotonic() > self.until:
@@ -100,25 +100,25 @@ class Search:
 
     def _submitted(self, line: Line, chunk: int) -> "Future[Tally]":
         room = self._room(line, chunk)
-        return self._pool.submit(played, line.reader, chunk, line.examples, room)
+        return self._pool.submit(play_chunk, line.reader, chunk, line.examples, room)
 
     def _room(self, line: Line, chunk: int) -> Path:
         return self.room / f"{line.reader}-{chunk}"
 
     def _one_by_one(self, tasks: Sequence[tuple[Line, int]]) -> None:
-        """Play alone what was running when a process died, to see which of them it was."""
+        """Play alone each chunk that was running when a process died, to find the cause."""
         for line, chunk in tasks:
-            self._pool = _processes(1)
+            self._pool = _open_pool(1)
             try:
                 line.tally.add(self._submitted(line, chunk).result())
             except BrokenProcessPool:
-                line.tally.add(_died(line.reader, chunk, self._room(line, chunk)))
-        self._pool = _processes(self.jobs)
+                line.tally.add(_tally_death(line.reader, chunk, self._room(line, chunk)))
+        self._pool = _open_pool(self.jobs)
 
-    def _tell(self, lines: Sequence[Line]) -> None:
-        if time.monotonic() - self._told < SELDOM_S:
+    def _report(self, lines: Sequence[Line]) -> None:
+        if time.monotonic() - self._reported < PROGRESS_EVERY_S:
             return
-        self._told = time.monotonic()
+        self._reported = time.monotonic()
         inputs = sum(each.tally.inputs for each in lines)
         wanted = sum(each.wanted for each in lines)
         kinds = sum(len(each.tally.found) for each in lines)
@@ -126,43 +126,43 @@ class Search:
         sys.stderr.flush()
 
 
-def played(reader: str, chunk: int, examples: int, room: Path) -> Tally:
-    """Play a chunk; if this process dies, its folder is left with the input that was read."""
+def play_chunk(reader: str, chunk: int, examples: int, room: Path) -> Tally:
+    """Play a chunk; if this process dies, the chunk's folder still holds the input."""
     room.mkdir(exist_ok=True)
     if reader in READERS:
         tally = hunt(READERS[reader], chunk, examples=examples, room=room)
     else:
-        data = (SEEDS / CUT).read_bytes()
+        data = (SEEDS / CUT_CAPTURE).read_bytes()
         lengths = range(chunk * CUT_BYTES, min((chunk + 1) * CUT_BYTES, len(data) + 1))
         tally = cut_at_each(READERS[CUT_READERS[reader]], data, lengths, room)
     shutil.rmtree(room)
     return tally
 
 
-def cut_lines() -> list[Line]:
-    """Return what is to be done for every length of the capture that is cut off."""
-    lengths = (SEEDS / CUT).stat().st_size + 1
+def list_cut_lines() -> list[Line]:
+    """Return the lines for the capture that is cut at every length."""
+    lengths = (SEEDS / CUT_CAPTURE).stat().st_size + 1
     return [Line(name, lengths, after=-(-lengths // CUT_BYTES)) for name in CUT_READERS]
 
 
 def prepare() -> None:
-    """Make a process ready: a Ctrl-C is the parent's, all is imported, its memory is bounded."""
+    """Prepare a process: ignore Ctrl-C, import everything, bound the memory."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("diagnose", "annotate", "summary", "panels", "compare"):
-        READERS[name].read(SEEDS / CUT)
+        READERS[name].read(SEEDS / CUT_CAPTURE)
     READERS["judge"].read(SEEDS / "table.csv")
     watched.bound_memory()
 
 
-def _processes(jobs: int) -> ProcessPoolExecutor:
+def _open_pool(jobs: int) -> ProcessPoolExecutor:
     spawn = get_context("spawn")
     return ProcessPoolExecutor(
         jobs, spawn, initializer=prepare, max_tasks_per_child=CHUNKS_A_PROCESS
     )
 
 
-def _died(reader: str, chunk: int, room: Path) -> Tally:
-    """Return what is known of a process that died: it was reading the newest file."""
+def _tally_death(reader: str, chunk: int, room: Path) -> Tally:
+    """Return the tally of a process that died while it was reading the newest file."""
     paths = sorted(room.glob("*.*"), key=lambda path: path.stat().st_mtime)
     last = paths[-1] if paths else None
     data, name = (last.read_bytes(), last.name) if last else (b"", "unknown")

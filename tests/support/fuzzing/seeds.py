@@ -1,4 +1,4 @@
-"""The files that a search starts from, and those that once were bad: the corpus."""
+"""The files that a search starts from, and the corpus of files that were once bad."""
 
 from functools import cache
 from pathlib import Path
@@ -9,11 +9,11 @@ from specprof.plan import profiles
 
 DATA = Path(__file__).parents[2] / "data"
 SEEDS = DATA / "fuzz" / "seeds"
-"""Healthy files, small ones of every kind; `benchmarks/fuzz_seeds.py` records the captures."""
+"""Small healthy files of every kind; `benchmarks/fuzz_seeds.py` records the captures."""
 FOUND = DATA / "fuzz" / "found"
-"""What this search found, made as small as it could: `READER-NUMBER.SUFFIX`."""
+"""Files that this search found, made as small as possible: `READER-NUMBER.SUFFIX`."""
 HOSTILE = DATA / "hostile"
-"""What was made or found by other means."""
+"""Files that were made or found by other means."""
 PLACES = {
     CAPTURE: (SEEDS, "*.jsonl"),
     TABLE: (SEEDS, "table*"),
@@ -26,9 +26,9 @@ KINDS = {
     **{suffix: {TABLE} for suffix in (".csv", ".tsv", ".md")},
 }
 PROFILES = ("default", "eagle", "length-sweep", "memory")
-"""The shipped ones that are searched from: those with many cells take long to check."""
+"""The shipped profiles that a search starts from; profiles of many cells take long to check."""
 DAMAGED = ("acquit-", "mid-round-damaged", "last-round-damaged", "rounds-twice", "reversed")
-"""How files are called that are healthy captures with damaged lines, and nothing else."""
+"""Beginnings of the names of healthy captures whose only fault is damaged lines."""
 
 
 @cache
@@ -54,5 +54,5 @@ def corpus() -> list[tuple[Reader, Path]]:
 
 
 def kinds(path: Path) -> set[str]:
-    """Return what a file may be given as, by its name."""
+    """Return the kinds of files that a file may be, by its name."""
     return KINDS.get(path.suffix, set())

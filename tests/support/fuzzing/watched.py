@@ -1,6 +1,6 @@
-"""Reads one input under watch: its time, its memory, its warnings, and what it would print.
+"""Read one input under watch: its time, its memory, its warnings, and its output.
 
-Says what is bad, and what may well happen: a refusal (`SpecprofError`) is an answer like any other.
+It raises `Bad` for all that must not happen. A refusal (`SpecprofError`) is a good answer.
 """
 
 import resource
@@ -14,61 +14,63 @@ from pathlib import Path
 
 from specprof.errors import SpecprofError
 
-SECONDS = 5.0
-"""Of wall time an input of some kilobytes may take."""
-DEADLY_SECONDS = 30.0
-"""Of processor time after which the process is ended: where no Python code runs, nothing else can
-stop it."""
-MEMORY_BYTES = 2**30
-"""It may take of memory beyond what the process held before."""
-MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
-"""Where a file system in memory is, on Linux: a disk's takes longer than most readers."""
+MAX_SECONDS = 5.0
+"""Wall time that an input of some kilobytes may take."""
+MAX_PROCESSOR_SECONDS = 30.0
+"""Processor time after which the process is ended: nothing else can stop it while no Python code
+runs."""
+MAX_MEMORY_BYTES = 2**30
+"""Memory that an input may take beyond what the process held before."""
+MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+"""A file system in memory, on Linux; a disk takes longer than most readers."""
 PACKAGES = ("specprof", "plugins")
 Read = Callable[[Path], str]
-"""Reads a file, or refuses it; returns what a user would see of it."""
+"""Reads a file or refuses it, and returns the text that a user would see."""
 
 
 class Bad(AssertionError):
-    """What no input may bring about; `kind` tells one such thing from another."""
+    """Something that no input may cause; `kind` distinguishes causes."""
 
-    def __init__(self, kind: str, told: str) -> None:
-        super().__init__(f"{kind}\n{told}")
+    def __init__(self, kind: str, details: str) -> None:
+        super().__init__(f"{kind}\n{details}")
         self.kind = kind
 
 
 class TooLong(KeyboardInterrupt):
-    """An input took longer than it may. Only an interrupt passes all that catches errors."""
+    """An input took too long. It is an interrupt, because readers catch errors."""
 
 
-def watched(read: Read, path: Path) -> bool:
+def watch(read: Read, path: Path) -> bool:
     """Read a file under watch; return whether it was read, and not refused. Raises Bad."""
     try:
-        with _in_time(), warnings.catch_warnings():
+        with _limit_time(), warnings.catch_warnings():
             warnings.simplefilter("error")
-            told = read(path)
-    except SpecprofError:  # its text is made plain where it is printed
+            output = read(path)
+    except SpecprofError:  # its text is escaped where it is printed
         return False
     except Bad:
         raise
     except TooLong as error:
-        raise Bad(f"hang in {_place(error)}", f"longer than {SECONDS} s") from None
+        raise Bad(f"hang in {_place(error)}", f"longer than {MAX_SECONDS} s") from None
     except Exception as error:
         kind = f"{type(error).__name__} in {_place(error)}"
         raise Bad(kind, "".join(traceback.format_exception(error))) from error
-    _printable(told)
+    _check_printable(output)
     return True
 
 
 @contextmanager
-def room() -> Iterator[Path]:
-    """Give a folder for the files that are read, in memory where that can be."""
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
+def temporary_folder() -> Iterator[Path]:
+    """Yield a folder for the files to be read, in memory if possible."""
+    with tempfile.TemporaryDirectory(
+        dir=MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None
+    ) as folder:
         yield Path(folder)
 
 
 @contextmanager
 def bounded_memory() -> Iterator[None]:
-    """Let this process take no more than `MEMORY_BYTES` beyond what it holds now."""
+    """Inside the block, limit this process to `MAX_MEMORY_BYTES` beyond what it holds now."""
     before = resource.getrlimit(resource.RLIMIT_AS)
     bound_memory()
     try:
@@ -78,15 +80,15 @@ def bounded_memory() -> Iterator[None]:
 
 
 def bound_memory() -> None:
-    """Do so for good."""
-    held = _held_bytes()
+    """Limit this process to `MAX_MEMORY_BYTES` beyond what it holds now, until it ends."""
+    held = _read_held_bytes()
     if held is not None:
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY_BYTES, hard))
+        resource.setrlimit(resource.RLIMIT_AS, (held + MAX_MEMORY_BYTES, hard))
 
 
-def _held_bytes() -> int | None:
-    """Return the address space this process has; None where the system doesn't say."""
+def _read_held_bytes() -> int | None:
+    """Return the address space of this process; None if the system doesn't state it."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     except OSError:
@@ -95,13 +97,13 @@ def _held_bytes() -> int | None:
 
 
 @contextmanager
-def _in_time() -> Iterator[None]:
+def _limit_time() -> Iterator[None]:
     def stop(_number: int, _frame: object) -> None:
         raise TooLong
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, DEADLY_SECONDS)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_VIRTUAL, MAX_PROCESSOR_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
     try:
         yield
     finally:
@@ -110,26 +112,26 @@ def _in_time() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def _printable(told: str) -> None:
-    """Refuse what would steer a terminal."""
-    bare = told.translate(_SPACES)
+def _check_printable(text: str) -> None:
+    """Raise Bad for a text that would steer a terminal."""
+    bare = text.translate(_SPACES)
     if not bare.isprintable():
         sign = next(each for each in bare if not each.isprintable())
-        at = told.index(sign)
-        raise Bad(f"unescaped {sign!r}", repr(told[max(0, at - 60) : at + 20]))
+        at = text.index(sign)
+        raise Bad(f"unescaped {sign!r}", repr(text[max(0, at - 60) : at + 20]))
 
 
 _SPACES = {ord(each): None for each in "\n\r\t"}
 
 
 def _place(error: BaseException) -> str:
-    """Return the innermost place in our own code that an error came through."""
+    """Return the innermost place in our own code on an error's way."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [each for each in frames if any(f"/{name}/" in each.filename for name in PACKAGES)]
     inner = (ours or list(frames))[-1]
     return f"{Path(inner.filename).name}:{inner.name}"
 
 
-def costly(bad: Bad) -> bool:
-    """Whether it is too costly to bring about again and again to make its input smaller."""
+def is_costly(bad: Bad) -> bool:
+    """Return whether it costs too much to repeat it many times to make its input smaller."""
     return bad.kind.startswith(("hang", "MemoryError"))

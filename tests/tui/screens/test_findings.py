@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 import verdicts
-from dashboards import opened, screen_text, until, walk
+from dashboards import open_dashboard, screen_text, wait_until, walk
 from specprof.diagnosis import Verdict
 from specprof.findings import Finding, Found, Where
 from specprof.tui.screens.findings import FindingsScreen
@@ -27,29 +27,29 @@ def test_a_finding_leads_to_its_round(path):
 
     async def look():
         shown = {}
-        async with opened(path, judge=lambda _: verdicts.diagnosis()) as pilot:
+        async with open_dashboard(path, judge=lambda _: verdicts.diagnosis()) as pilot:
             app = pilot.app
             last = app.snapshot.recorded
             await pilot.press("d")
             await pilot.pause()
             shown["findings"] = screen_text(app)
             await pilot.press("g")
-            await until(pilot, lambda: app.screen is app.screen_stack[0])
+            await wait_until(pilot, lambda: app.screen is app.screen_stack[0])
             shown["leading"] = app.snapshot.rounds, app.snapshot.playing
             await pilot.press("d", "n", "enter")
-            await until(pilot, lambda: app.snapshot.rounds == 8)
+            await wait_until(pilot, lambda: app.snapshot.rounds == 8)
             await pilot.press("d", "N")
             await pilot.pause()
             shown["last"] = screen_text(app)
             await pilot.press("g")
             assert isinstance(app.screen, FindingsScreen)
-            await until(
+            await wait_until(
                 pilot, lambda: "draft-too-expensive is about the whole run" in notified(app)
             )
             await pilot.press("escape")
             assert app.snapshot.rounds == 8
             await pilot.press("escape")
-            await until(pilot, lambda: app.snapshot.rounds == last)
+            await wait_until(pilot, lambda: app.snapshot.rounds == last)
         return shown
 
     shown = asyncio.run(look())
@@ -67,12 +67,12 @@ def test_the_chosen_finding_is_in_view(path):
     """On a small screen as well, whichever way it was chosen."""
 
     async def look():
-        async with opened(path, (80, 16), judge=lambda _: verdicts.diagnosis()) as pilot:
+        async with open_dashboard(path, (80, 16), judge=lambda _: verdicts.diagnosis()) as pilot:
             await pilot.press("d")
             seen = []
             for key in ("n", "n", "N", "n", "n"):
                 await pilot.press(key)
-                await until(pilot, lambda: "> " in screen_text(pilot.app))
+                await wait_until(pilot, lambda: "> " in screen_text(pilot.app))
                 seen.append(screen_text(pilot.app))
             return seen
 
@@ -86,9 +86,9 @@ def test_no_finding_leads_nowhere(path):
 
     async def look():
         judge = lambda _: replace(verdicts.diagnosis(), verdicts=())  # noqa: E731
-        async with opened(path, judge=judge) as pilot:
+        async with open_dashboard(path, judge=judge) as pilot:
             await pilot.press("d", "n", "g")
-            await until(pilot, lambda: "there is no finding" in notified(pilot.app))
+            await wait_until(pilot, lambda: "there is no finding" in notified(pilot.app))
             return isinstance(pilot.app.screen, FindingsScreen)
 
     assert asyncio.run(look())
@@ -102,9 +102,11 @@ def test_a_round_that_is_not_there_is_told(path):
         finding = Finding(message="x", measures=(), remedy="y", where=gone)
         only = Verdict("cache-length-wrong", "bug", Found(finding=finding), 1)
         judge = lambda _: replace(verdicts.diagnosis(), verdicts=(only,))  # noqa: E731
-        async with opened(path, judge=judge) as pilot:
+        async with open_dashboard(path, judge=judge) as pilot:
             await pilot.press("d", "g")
-            await until(pilot, lambda: "round 1000000 is not in the capture" in notified(pilot.app))
+            await wait_until(
+                pilot, lambda: "round 1000000 is not in the capture" in notified(pilot.app)
+            )
             return notified(pilot.app)
 
     assert "round 1000000 is not in the capture" in asyncio.run(look())

@@ -63,7 +63,7 @@ PATHS: tuple[ForwardPath, ...] = ("flat", "modules")
 WINDOW_TOKENS = 256
 """Tokens that a window keeps beside the sinks."""
 CONTEXTS, REDUCED_CONTEXTS = (256, 2_000, 8_000, 20_000), (32, 96)
-MIN_REPETITIONS = 2
+MIN_PLAYED = 2
 """Repetitions that are played even if time is short."""
 Key = tuple[str, Place]
 LEAST_HEADS = ("", "reads", "rows of it", "computes", "longer", "least", "kernel alone")
@@ -195,7 +195,7 @@ def play(plays: dict[Key, Play], *, seconds: float, takes: int) -> dict[Key, Flo
     gc.freeze()  # what is loaded stays, so that no collection in a pass walks it again
     began = time.monotonic()
     try:
-        while len(found) < MIN_REPETITIONS or time.monotonic() - began < seconds:
+        while len(found) < MIN_PLAYED or time.monotonic() - began < seconds:
             found.append(play_repetition(list(plays.values()), len(found) % len(plays), takes))
             took = time.monotonic() - began
             print(f"repetition {len(found)}, {took:.0f} of {seconds:g} s", file=sys.stderr)

@@ -14,7 +14,7 @@ import loops
 import runs
 import specprof
 from specprof.backends.native import Native
-from specprof.capture import CaptureWriter
+from specprof.capture_writer import CaptureWriter
 from specprof.recorder import record
 from specprof.records import SCHEMA
 from specprof.settings import RunSpec

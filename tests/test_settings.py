@@ -191,7 +191,7 @@ from specprof.cli import main
 sys.argv = ["specprof", *sys.argv[1:]]
 main()
 """
-LINE = '    fresh: Annotated[Few, meaning("A fresh one."), option("Fresh.")] = 3\n'
+LINE = '    fresh: Annotated[SmallCount, meaning("A fresh one."), option("Fresh.")] = 3\n'
 
 
 def with_one_more(*arguments):

@@ -1,5 +1,6 @@
 """From what the user wrote to what is run: a profile, overridden, spread over its cells."""
 
+import contextlib
 import hashlib
 import itertools
 import math
@@ -17,7 +18,7 @@ from specprof.plain import brief
 from specprof.reading import read_text
 from specprof.reasons import field_of, reason_of
 from specprof.registry import members, shipped
-from specprof.setting_facts import SettingFacts
+from specprof.setting_facts import SettingFacts, number
 from specprof.settings import (
     MOST_RUNS,
     Grid,
@@ -139,9 +140,12 @@ def typed(field: str, text: str) -> Value:
     """Return what a text means as the value of a field of Settings; empty is None."""
     if field not in Settings.__struct_fields__:
         raise UnknownName("setting", field, Settings.__struct_fields__)
-    written = {field: text or None}
+    kind, written = known_settings()[field].kind, dict[str, Value]({field: text or None})
+    if text and kind in {int, float}:
+        with contextlib.suppress(ValueError):  # then it stays a text, which is no number
+            written[field] = number(kind, text)
     try:
-        value: Value = getattr(msgspec.convert(written, Settings, strict=False), field)
+        value: Value = getattr(msgspec.convert(written, Settings, strict=kind is not bool), field)
     except msgspec.ValidationError as trouble:
         admitted = reason_of(trouble, written, Settings).rpartition("; ")[2]
         title = f"{field} can't be {brief(text)!r}"

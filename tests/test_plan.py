@@ -111,6 +111,7 @@ def test_the_quick_form_overrides_the_run_and_the_repeats():
         ("widths", "2,2,1", "2,2,1"),
         ("draft_cache", "", None),
         ("exit_layer", "3", 3),
+        ("temperature", ".5", 0.5),
         ("workload", "ppl", "ppl"),
     ],
 )
@@ -124,6 +125,8 @@ def test_a_written_value_takes_its_settings_type(field, text, value):
     [
         ("depht", "6", "known: depth"),
         ("depth", "six", "depth can't be 'six'"),
+        ("temperature", "1_0", "temperature can't be '1_0'"),
+        ("temperature", "nan", "from 0 to 1,000,000"),
         ("workload", "stroll", "stroll"),
     ],
 )

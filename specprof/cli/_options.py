@@ -4,6 +4,7 @@ An option of a setting is made from what the setting says of itself (`settings.k
 Knows how Typer reads a signature.
 """
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable, Iterable
@@ -12,10 +13,13 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from specprof.plain import brief
+from specprof.setting_facts import number
 from specprof.settings import Value, known_settings
 
 Given = dict[str, Value]
 """Setting -> the value that was given, or that stands in the help."""
+NUMBERS = (int, float)
 Command = Callable[..., None]
 Allow = Annotated[
     list[str] | None,
@@ -30,7 +34,29 @@ Code = Annotated[
         "--trust-remote-code", help=known_settings()["trust_remote_code"].option, show_default=False
     ),
 ]
-Seed = Annotated[int, typer.Option(help=known_settings()["seed"].option)]
+
+
+def numeric(kind: type, *flags: str, **shown: Any) -> Any:  # noqa: ANN401 - as Typer's own is typed
+    """Return an option whose number is read as `--set` reads one; the rest is Typer's."""
+    asked = typer.Option(*flags, **shown)
+    read = copy.copy(typer.main.get_click_type(annotation=kind, parameter_info=asked))
+    convert = read.convert
+
+    def checked(value: Any, *context: Any) -> Any:  # noqa: ANN401 - Typer's types say no more
+        if isinstance(value, str):
+            try:
+                value = number(kind, value)
+            except ValueError:
+                found = "whole number" if kind is int else "number"
+                raise typer.BadParameter(f"{brief(value)!r} is no {found}") from None
+        return convert(value, *context)
+
+    read.convert = checked  # type: ignore[method-assign, assignment]
+    asked.click_type = read
+    return asked
+
+
+Seed = Annotated[int, numeric(int, help=known_settings()["seed"].option)]
 
 
 class SettingOption(msgspec.Struct, frozen=True):
@@ -53,7 +79,8 @@ class SettingOption(msgspec.Struct, frozen=True):
         default = (said.default if self.default is None else self.default) if preset else None
         least = (said.least if self.least is None else self.least) if preset else None
         flags = [said.flags] if said.flags else []
-        shown = typer.Option(*flags, help=self.text or said.option, min=least)
+        option = functools.partial(numeric, said.kind) if said.kind in NUMBERS else typer.Option
+        shown = option(*flags, help=self.text or said.option, min=least)
         kind: Any = said.kind if default is not None else said.kind | None
         return inspect.Parameter(
             self.name or self.setting,

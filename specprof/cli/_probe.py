@@ -50,8 +50,6 @@ def probed(
 
     names = [name.strip() for name in asked.split(",")]
     budget_s = math.inf if budget_s is None else budget_s
-    if math.isnan(budget_s):
-        raise UsageError("--budget nan bounds nothing", "pass seconds, or leave it out")
 
     def told(choice: "Choice") -> None:
         check(evidence.name, choice.settings, allowed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specprof.cli import app
-from specprof.cli._options import Given, SettingOption, settings_preset
+from specprof.cli._options import Given, SettingOption, numeric, settings_preset
 
 if TYPE_CHECKING:
     from specprof.bench.contest import Contest
@@ -41,7 +41,8 @@ def bench(
     *,
     given: Given,
     seconds: Annotated[
-        float, typer.Option(help="For the repetitions, two at least; loading comes on top.", min=0)
+        float,
+        numeric(float, help="For the repetitions, two at least; loading comes on top.", min=0),
     ] = 60.0,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     output: Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specprof.cli import app
-from specprof.cli._options import Given, Seed, assigned
+from specprof.cli._options import Given, Seed, assigned, numeric
 
 HEADINGS = {
     "fault": "faults of the catalogue, in the real engine",
@@ -28,12 +28,12 @@ def drill(
         str | None,
         typer.Option(help="--all: those whose name holds this.", show_default=False),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="--all: runs of each, from seed 0 on.")] = 1,
-    jobs: Annotated[int, typer.Option(help="--all: drills run at once.")] = 1,
+    seeds: Annotated[int, numeric(int, help="--all: runs of each, from seed 0 on.")] = 1,
+    jobs: Annotated[int, numeric(int, help="--all: drills run at once.")] = 1,
     seed: Seed = 0,
     probe: Annotated[
         float,
-        typer.Option(metavar="SECONDS", help="For probes a verdict hangs on; 0: none.", min=0),
+        numeric(float, metavar="SECONDS", help="For probes a verdict hangs on; 0: none.", min=0),
     ] = 0.0,
     set_: Annotated[
         list[str] | None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specprof.cli import app
-from specprof.cli._options import Allow, Code, Given, assigned, settings_left_open
+from specprof.cli._options import Allow, Code, Given, assigned, numeric, settings_left_open
 
 if TYPE_CHECKING:
     from specprof import trust
@@ -37,7 +37,7 @@ def run(
         ),
     ] = None,
     repeats: Annotated[
-        int | None, typer.Option(help="Runs of every cell of a sweep.", min=1)
+        int | None, numeric(int, help="Runs of every cell of a sweep.", min=1)
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with a sweep that was stopped: its folder.")

@@ -21,7 +21,7 @@ from specprof.errors import INTERRUPTED, SpecprofError
 from specprof.limits import NEEDS_DRAFT, check
 from specprof.locking import claimed, refuse_recorded
 from specprof.narration import aside, log_for, own_lines, tell
-from specprof.plan import expand
+from specprof.plan import check_probes, expand
 from specprof.progress import SELDOM_S, Progress, SweepProgress
 from specprof.reading import open_regular, read_end
 from specprof.records import Event
@@ -110,6 +110,7 @@ def _check_index(folder: Path, index: sweep.Index, allowed: trust.Allowed) -> No
     """Refuse what no run can have, and what the user didn't allow, before anything is loaded."""
     specs = [run.spec for run in index.runs if run.state == "waiting"]
     trust.check(folder / sweep.INDEX, (spec.settings for spec in specs), allowed)
+    check_probes(index.profile.probes)
     for spec in specs:
         check(spec.settings)
     _refuse_absent_models(specs)

@@ -15,7 +15,7 @@ import msgspec
 from specprof.errors import UnknownName, UsageError, nearest
 from specprof.limits import acceptance_in_force, check, check_given
 from specprof.plain import brief
-from specprof.reading import read_text
+from specprof.reading import read_text, refuse_deep_keys
 from specprof.reasons import field_of, reason_of
 from specprof.registry import members, shipped
 from specprof.setting_facts import SettingFacts, number
@@ -33,6 +33,7 @@ __all__ = [
     "AUTO",
     "FIRST_STOP",
     "acceptance_in_force",
+    "check_probes",
     "described",
     "expand",
     "override",
@@ -83,13 +84,15 @@ def read_profile(name: str) -> Profile:
     if path is None:
         raise UnknownName("profile", name, profiles())
     try:
-        written = tomllib.loads(read_text(path, LARGEST_BYTES))
+        text = read_text(path, LARGEST_BYTES)
+        refuse_deep_keys(text)
+        written = tomllib.loads(text)
     except OSError as trouble:
         title = f"can't read profile {path}: {trouble.strerror}"
         raise UsageError(
             title, f"give a TOML file, or one of: {', '.join(profiles())}"
         ) from trouble
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as trouble:
+    except (ValueError, RecursionError) as trouble:
         hint = "mend the TOML; profiles/default.toml shows the form"
         raise UsageError(f"profile {path} is no TOML: {brief(str(trouble))}", hint) from trouble
     return _checked(written, path)
@@ -151,6 +154,12 @@ def typed(field: str, text: str) -> Value:
         title = f"{field} can't be {brief(text)!r}"
         raise UsageError(title, _known(field, admitted)) from trouble
     return value
+
+
+def check_probes(names: Iterable[str]) -> None:
+    """Refuse, with UnknownName, what is neither a probe nor `auto`."""
+    for name in set(names).difference([AUTO, *members("probe")]):
+        raise UnknownName("probe", name, [AUTO, *members("probe")])
 
 
 def described() -> dict[str, str]:
@@ -269,8 +278,7 @@ def _checked(written: dict[str, object], path: Path) -> Profile:
     ):
         title = f"profile {path} asks for nothing: repeats below 1, or a field without values"
         raise UsageError(title, "give at least one of each")
-    for name in set(profile.probes).difference([AUTO, *members("probe")]):
-        raise UnknownName("probe", name, [AUTO, *members("probe")])
+    check_probes(profile.probes)
     for grid in _grids(profile):
         if not isinstance(grid.get(LABEL, ""), str):
             title = f"profile {path} has a cell whose label is {brief(repr(grid[LABEL]))}"

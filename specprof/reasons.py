@@ -69,7 +69,7 @@ def _mistyped(told: str, written: object, kind: object) -> str:
     inside = f" in `{brief(name)}`" if name else ""
     if named := _MISSING.search(told):
         return f"the field `{brief(named[1])}` is missing{inside}"
-    if named := _UNKNOWN.search(told):
+    if named := _UNKNOWN.search(told[: place.start()] if place else told):
         return f"the field `{brief(named[1])}` is not known{inside}"
     if place and place["key"]:
         return f"a key{inside} is not a text"

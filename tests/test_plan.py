@@ -1,6 +1,7 @@
 """Profiles: read, overridden, spread over their sweep, and refused with a remedy."""
 
 import json
+import time
 
 import pytest
 
@@ -213,6 +214,16 @@ def test_an_unknown_profile_lists_the_known():
     """Nearest first."""
     with pytest.raises(UnknownName, match="known: default"):
         read_profile("defualt")
+
+
+@pytest.mark.parametrize("text", ["{}b = 1\n", "[{}b]\nc = 1\n", "x = {{{}b = 1}}\n"])
+def test_a_key_without_end_is_refused_at_once(tmp_path, text):
+    """Reading 20,000 parts of one would take half a minute, and a megabyte of them hours."""
+    path = written(tmp_path, text.format("a." * 20_000))
+    started = time.monotonic()
+    with pytest.raises(UsageError, match="is no TOML: line 1 has more than 32 points"):
+        read_profile(path)
+    assert time.monotonic() - started < 2
 
 
 def test_a_profiles_probes_are_checked_as_it_is_read(tmp_path):

@@ -81,6 +81,7 @@ def follow_up(names: Sequence[str], path: Path, settings: "Settings") -> None:
         check(path, choice.settings, Allowed.by(settings))
         _told(choice)
 
+    names = list(dict.fromkeys(names))
     fits = probing.fitting(names, evidence)
     for name in names:
         if name not in fits:

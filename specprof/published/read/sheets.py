@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from specprof.errors import CaptureUnreadable, UsageError
-from specprof.reading import open_regular, read_text
+from specprof.reading import open_regular, read_text, refuse_deep_keys
 
 SUFFIXES = (".toml", ".csv", ".tsv", ".json", ".md", ".markdown")
 CAPTURE = b'{"event":'
@@ -111,6 +111,7 @@ def _text(path: Path) -> str:
 
 
 def _toml(text: str) -> Iterator[_Read]:
+    refuse_deep_keys(text)
     return _records(tomllib.loads(text, parse_float=str))
 
 

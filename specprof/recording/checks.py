@@ -8,12 +8,18 @@ from collections.abc import Sequence
 from operator import index
 from typing import Any, SupportsIndex
 
+import msgspec
 import torch
 
+from specprof.amounts import MOST, MOST_DRAFTED, MOST_IDS
 from specprof.errors import UsageError
+from specprof.plain import as_json
+from specprof.reasons import reason_of
+from specprof.records import Event
 
 Told = Any
 """Whatever a caller hands over."""
+_DECODER = msgspec.json.Decoder(Event)
 LONGEST = 60
 """Characters quoted of it."""
 
@@ -21,10 +27,15 @@ LONGEST = 60
 def ids(given: Told, what: str) -> list[int]:
     """Return token ids, or other indices, as they were told; raise UsageError at what is none."""
     try:
-        return [index(each) for each in given]
+        found = [index(each) for each in given]
     except TypeError:
         title = f"{what} is {_shown(given)}, which are no token ids"
         raise UsageError(title, "pass integers in one row: a list, an array or a tensor") from None
+    beyond = next((each for each in found if not -MOST <= each < MOST_IDS), None)
+    if beyond is not None:
+        title = f"{what} holds {_shown(beyond)}, which is no token id"
+        raise UsageError(title, "ids have 32 bits")
+    return found
 
 
 def known(given: SupportsIndex | None, what: str) -> int | None:
@@ -52,7 +63,7 @@ def chosen(accepted: Told) -> list[int]:
         count = index(accepted)
     except TypeError:
         count = -1
-    if count < 0:
+    if not 0 <= count <= MOST_DRAFTED:
         title = f"accepted is {_shown(accepted)}, which is no number of drafted tokens"
         raise UsageError(title, "pass how many stand, or of a tree the indices of those that do")
     return list(range(count))
@@ -81,6 +92,22 @@ def inside(tokens: Sequence[int], what: str, target: torch.Tensor | None) -> Non
         title = f"{what} token {outside[0]} is outside the {known:,} ids that the rows hold"
         hint = "map the draft's ids to the target's, and spread narrower rows out with -inf"
         raise UsageError(title, hint)
+
+
+def check_readable(event: Event) -> None:
+    """Refuse, with UsageError, an event that no reader would take back: its line would be lost.
+
+    So do a span's name of thousands of characters, a million committed tokens, a row of infinities.
+    """
+    line = as_json(event)
+    try:
+        _DECODER.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
+        kind = type(event).__name__.lower()
+        title = f"a {kind} can't be recorded: {reason_of(trouble, line, Event)}"
+        raise UsageError(
+            title, "tell what your loop really did; what came before is kept"
+        ) from None
 
 
 def _shown(given: object) -> str:

@@ -33,11 +33,16 @@ def due(whose: str) -> str:
 
 def tensor(given: Rows, whose: str) -> torch.Tensor:
     """Return rows as a tensor; raise UsageError where they are none."""
+    hint = "pass a tensor, an array, or lists of one length"
     try:
-        return torch.as_tensor(given)
+        found = torch.as_tensor(given).to_dense()
     except (TypeError, ValueError, RuntimeError) as trouble:
         title = f"the {whose}'s rows are no rows of numbers: {trouble}"
-        raise UsageError(title, "pass a tensor, an array, or lists of one length") from trouble
+        raise UsageError(title, hint) from trouble
+    if found.is_meta or found.is_complex():
+        kind = "complex numbers" if found.is_complex() else "on no device, without numbers"
+        raise UsageError(f"the {whose}'s rows are {kind}", hint)
+    return found
 
 
 def logs(probs: Rows, whose: str) -> torch.Tensor | None:

@@ -15,7 +15,7 @@ from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.capture import read_capture
 from specprof.diagnosis import diagnose
-from specprof.errors import UsageError
+from specprof.errors import SpecprofError, UsageError
 from specprof.records import Burst, Plain, Recheck, Round
 
 PROMPT = [1, 2, 3]
@@ -283,6 +283,135 @@ def test_what_can_t_be_asked_is_refused(tmp_path):
         recorded(path)
     with recorded(path, overwrite=True):
         pass
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"stop": 5}, UsageError),
+        ({"stop": ["</s>"]}, UsageError),
+        ({"engine": 5}, UsageError),
+        ({"device": "nosuch"}, SpecprofError),
+    ],
+)
+def test_a_log_that_can_t_be_opened_leaves_no_file(tmp_path, settings, error):
+    """Nor its lock: the next try finds the place free."""
+    path = tmp_path / "run.jsonl"
+    with pytest.raises(error):
+        recorded(path, **settings)
+    assert not path.exists()
+    with recorded(path):
+        pass
+
+
+@pytest.mark.parametrize("text", ["hello", [1.5], [[1, 2]], torch.tensor([[1, 2]]), 5, [2**70]])
+def test_a_text_that_is_no_row_of_ids_is_refused(tmp_path, text):
+    """A round's context is counted by it."""
+    with (
+        recorded(tmp_path / "run.jsonl") as log,
+        pytest.raises(UsageError, match="the burst's tex"),
+    ):
+        log.burst(text).__enter__()
+
+
+@pytest.mark.parametrize("text", [np.array([1, 2]), torch.tensor([1, 2]), iter([1, 2]), (1, 2)])
+def test_a_text_may_be_any_row_of_ids(tmp_path, text):
+    """Whatever holds them."""
+    with recorded(tmp_path / "run.jsonl") as log, log.burst(text) as burst:
+        assert burst.committed == [1, 2]
+
+
+def told(log, tokens=(1, 2), accepted=1, emitted=(1, 5), spans=(), **given):
+    """Tell a round of counts alone."""
+    with log.round() as now:
+        for name in spans:
+            with now.span(name):
+                pass
+        now.drafted(tokens, asked=given.pop("asked", None))
+        now.lengths(**given)
+        now.verdict(accepted, emitted)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"tokens": [2**40, 2]},
+        {"tokens": [2**70, 2]},
+        {"tokens": range(5000)},
+        {"accepted": 10**12},
+        {"emitted": [5] * 20_000},
+        {"asked": 10**9},
+        {"target": 2**62},
+        {"spans": ["x" * 10_000]},
+        {"spans": [None]},
+    ],
+)
+def test_what_no_reader_would_take_back_is_refused_where_it_is_told(tmp_path, given):
+    """Its line would be lost from the capture, and nobody would know before it is read."""
+    path = tmp_path / "run.jsonl"
+
+    def played():
+        with recorded(path, detail="rounds") as log, log.burst(PROMPT):
+            told(log)
+            told(log, **given)
+
+    with pytest.raises(UsageError):
+        played()
+    capture = read_capture(path)
+    assert not capture.damaged
+    assert len(of_kind(path, Round)) == 1
+
+
+def test_infinite_rows_are_refused(tmp_path):
+    """They leave no probability."""
+    path = tmp_path / "run.jsonl"
+    rows = np.full((3, loops.VOCABULARY), -np.inf)
+
+    def played():
+        with recorded(path) as log, log.burst(PROMPT), log.round() as now:
+            now.drafted([1, 2], target_logits=rows, draft_logits=rows[:2])
+            now.verdict(1, [1, 5])
+
+    with pytest.raises(UsageError, match="can't be recorded"):
+        played()
+    assert not read_capture(path).damaged
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        torch.zeros(3, loops.VOCABULARY, device="meta"),
+        np.zeros((3, loops.VOCABULARY), complex),
+    ],
+)
+def test_rows_without_real_numbers_are_refused(tmp_path, rows):
+    """In one line."""
+    with recorded(tmp_path / "run.jsonl") as log, log.burst(PROMPT), log.round() as now:
+        with pytest.raises(UsageError, match="the target's rows are"):
+            now.drafted([1, 2], target_logits=rows)
+        now.drafted([], target_logits=torch.zeros(1, loops.VOCABULARY).to_sparse())
+        now.verdict(0, [5])
+
+
+@pytest.mark.parametrize("answer", [None, "x", np.zeros((3, 3), object)])
+def test_a_recheck_that_is_answered_without_numbers_says_so(tmp_path, answer):
+    """The function is the user's own."""
+    with (
+        pytest.raises(UsageError, match="the recheck asked for logits and got no rows of numbers"),
+        recorded(tmp_path / "run.jsonl", target=lambda _: answer) as log,
+    ):
+        loops.play(log, loops.Loop(), PROMPT, 12)
+
+
+def test_a_closed_capture_takes_nothing_more(tmp_path):
+    """It isn't deleted, and its end is written."""
+    path = tmp_path / "run.jsonl"
+    with recorded(path) as log:
+        pass
+    with pytest.raises(UsageError, match="is closed: its end is written"):
+        log.burst(PROMPT).__enter__()
+    with pytest.raises(UsageError, match="is closed: its end is written"):
+        log.__enter__()
 
 
 def test_rounds_belong_to_a_burst(tmp_path):

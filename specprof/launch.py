@@ -6,6 +6,7 @@ timed, and neither's crash takes the other's data. The capture file is all that 
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from specprof.endings import as_interrupts, close, heed_lifeline, lifeline
 from specprof.errors import INTERRUPTED, SpecprofError
 from specprof.limits import NEEDS_DRAFT, check
 from specprof.locking import claimed, refuse_recorded
-from specprof.narration import aside, log_for, own_lines, tell
+from specprof.narration import MARK, aside, log_for, own_lines, tell
 from specprof.plan import check_probes, expand
 from specprof.progress import SELDOM_S, Progress, SweepProgress
 from specprof.reading import open_regular, read_end
@@ -34,6 +35,9 @@ LOOK_S = 1.0
 """Between two looks at whether the file that is recorded still has its name."""
 LOGS = 100
 """Names tried for the log of one capture."""
+LOG_OPENING = 64
+"""Bytes of a log by which a run's own is known."""
+_OPENS_A_LOG = re.compile(rb"\[ *\d+\.\d s\] |" + re.escape(MARK).encode()).match
 _Standing = tuple[int, int, int]
 
 Follow = Callable[[Sequence[str], Path, Settings], None]
@@ -205,10 +209,10 @@ def _watched(path: Path, *, force: bool = False) -> int:
 def _free_log(path: Path, *, force: bool) -> Path:
     """Return where the log of a run goes: CAPTURE.log, numbered where that may be the user's own.
 
-    `force` gives up CAPTURE.log with the capture.
+    `force` gives up the log of a run with its capture, and nothing else that has its name.
     """
     names = [log_for(path), *(path.with_name(f"{path.name}.{n}.log") for n in range(2, LOGS + 1))]
-    return next((each for each in names if force or _is_unused(each)), names[0])
+    return next((log for log in names if _is_unused(log) or (force and _is_a_runs(log))), names[0])
 
 
 def _is_unused(log: Path) -> bool:
@@ -217,13 +221,25 @@ def _is_unused(log: Path) -> bool:
     return kind == "nothing" or (kind == "file" and not log.lstat().st_size)
 
 
+def _is_a_runs(log: Path) -> bool:
+    """Whether a run's log stands there: its first line is a run's own, or a library's in it."""
+    try:
+        if writing.found(log) != "file":
+            return False
+        with open_regular(log) as file:
+            return _OPENS_A_LOG(file.read(LOG_OPENING)) is not None
+    except (OSError, SpecprofError):
+        return False
+
+
 @contextlib.contextmanager
 def _narration(log: Path, *, force: bool = False) -> Iterator[int]:
     """Open the log of a run; it is locked as long as the run or its viewer has it open.
 
-    What holds something already is emptied only by `force`. Raises UsageError.
+    What holds something already is emptied only by `force`, and only if it is a run's log. Raises
+    UsageError.
     """
-    file, _ = claimed(log, overwrite=force)
+    file, _ = claimed(log, overwrite=force and _is_a_runs(log))
     try:
         yield file
     finally:

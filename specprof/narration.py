@@ -2,8 +2,9 @@
 
 stderr is narration, and it is ours. While a run is made, what torch, transformers and others say
 by Python's `warnings`, by a logger or straight to `sys.stderr` goes to a log, so that nobody's
-screen is printed over. Left alone are what their compiled code writes to the terminal past Python,
-and errors: an exception that ends the run, or a thread of it, is shown where it always was.
+screen is printed over. What their compiled code writes to the terminal past Python goes there only
+from short calls that are known to do so: a panic of the tokenizers'. Left alone are
+errors: an exception that ends the run, or a thread of it, is shown where it always was.
 """
 
 import contextlib
@@ -23,6 +24,10 @@ from typing import Any, TextIO
 
 from specprof.plain import plain
 
+STDERR = 2
+"""The number that compiled code writes its errors to."""
+MOST_HEARD = 1 << 20
+"""Bytes of that which are kept of one call."""
 MARK = "| "
 """Begins a library's line where our own narration goes to the same file."""
 
@@ -60,6 +65,28 @@ def aside(log: Path) -> Iterator[None]:
         _ASIDE.goes_to(before)
         if not shared and _ASIDE.logged:
             tell(f"what libraries said is in {log}")
+
+
+@contextlib.contextmanager
+def compiled_aside() -> Iterator[None]:
+    """Send what compiled code writes to stderr inside the block the way libraries' words go.
+
+    For short calls during which nobody narrates. Nothing changes where nothing is put aside.
+    """
+    if _ASIDE.log is None:
+        yield
+        return
+    _ASIDE.terminal.flush()
+    with tempfile.TemporaryFile() as heard:
+        kept = os.dup(STDERR)  # the command line opens it where it is closed
+        os.dup2(heard.fileno(), STDERR)
+        try:
+            yield
+        finally:
+            os.dup2(kept, STDERR)
+            os.close(kept)
+            heard.seek(0)
+            _ASIDE.write(heard.read(MOST_HEARD).decode("utf-8", "replace"))
 
 
 def put_aside(log: Path | None) -> Path | None:

@@ -23,6 +23,7 @@ from specprof.engine.checkpoints.survey import Survey, survey
 from specprof.engine.fits import check_loads
 from specprof.engine.setup.tokens import refuse_beside_another, token_ids
 from specprof.errors import NOT_FINITE, EnvironmentMissing, UsageError, in_a_line
+from specprof.narration import compiled_aside
 from specprof.reading import read_text
 from specprof.records import ModelFacts
 from specprof.settings import Settings
@@ -285,7 +286,9 @@ def _tokenizer(looked: Survey) -> Any:  # noqa: ANN401
     try:
         with guarded(looked.name, hint, doing="load the tokenizer of"):
             _check_tokenizer(looked)
-            return _with_tokens(AutoTokenizer.from_pretrained(looked.place, **looked.options))
+            with compiled_aside():
+                read = AutoTokenizer.from_pretrained(looked.place, **looked.options)
+            return _with_tokens(read)
     except EnvironmentMissing:
         if looked.dummy:
             refuse_beside_another()

@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 from specprof.errors import EnvironmentMissing, in_a_line
+from specprof.narration import compiled_aside
 
 LONGEST_S = 60.0
 """Waited for any text."""
@@ -34,9 +35,10 @@ def token_ids(tokenizer: Any, text: str) -> Any:  # noqa: ANN401 - transformers 
             raised.append(trouble)
 
     thread = threading.Thread(target=tokenise, name="tokenise", daemon=True)
-    thread.start()
     most_s = LONGEST_S + len(text) / CHARACTERS_S
-    thread.join(most_s)
+    with compiled_aside():
+        thread.start()
+        thread.join(most_s)
     if thread.is_alive():
         _given_up.append(thread)
         title = f"its tokenizer takes more than {most_s:.0f} s for {len(text):,} characters"

@@ -13,6 +13,7 @@ import numpy as np
 from specprof.analysis import attribution, emitted_law, likelihood
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.likelihood import Best
+from specprof.analysis.rounding import ROUNDING, SLACK
 from specprof.analysis.stats import Trial, fair_coins
 from specprof.analysis.tables import Bools, Floats, Places
 from specprof.errors import MissingEvidence
@@ -89,7 +90,7 @@ def picked(evidence: Evidence) -> bool:
     """Whether every draft is the first choice of a law that has others: picked, not drawn."""
     places = _eldest(evidence)
     open_ = places.where((places.draft_prob < 0.9) & ~np.isnan(places.draft_rank))  # noqa: PLR2004
-    first = open_.draft_rank <= open_.draft_prob / 2 + emitted_law.SLACK
+    first = open_.draft_rank <= open_.draft_prob / 2 + SLACK
     return len(open_) >= ENOUGH and bool(first.mean() > 0.99)  # noqa: PLR2004 - ties of two
 
 
@@ -155,7 +156,7 @@ def _ruled_out(places: Places, *, greedy: bool) -> Bools:
 
 def _certain(places: Places, *, greedy: bool) -> Bools:
     """Return which drafts the law bids stand, [places], by more than rounding."""
-    rounding = 0.0 if greedy else attribution.ROUNDING
+    rounding = 0.0 if greedy else ROUNDING
     likelier = places.target_prob >= places.draft_prob * (1 + rounding)
     return np.asarray(likelier & (places.accept_owed == 1))
 

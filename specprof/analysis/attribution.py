@@ -24,13 +24,12 @@ from typing import Literal
 import numpy as np
 
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.rounding import ROUNDING
 from specprof.analysis.stats import Estimate, Trial, fair_bets, fair_coins, fair_tails, rare_events
 from specprof.analysis.tables import Bools, Floats, Ints, among, distinct
 from specprof.errors import MissingEvidence
 
 Who = Literal["target", "draft"]
-ROUNDING = 1e-4
-"""Recorded probabilities have five significant digits; ratios of two are good to this."""
 _ROOM = 65_536
 """No round drafts as many levels: a round and a level make one sortable number."""
 

@@ -13,6 +13,7 @@ from specprof.analysis.altered import altered
 from specprof.analysis.columns import Columns
 from specprof.analysis.doubts import Contradiction, of_counts
 from specprof.analysis.impossible_times import impossible_times
+from specprof.analysis.lone_round import lone_round
 from specprof.analysis.tables import Bools, Ints
 
 
@@ -21,6 +22,8 @@ def contradictions(columns: Columns) -> list[Contradiction]:
     found = [*_order(columns), *_repeats(columns)]
     if not found:  # by here rounds have one place each, in order
         found = [*_ends(columns), *_bursts(columns), *_outcomes(columns), *altered(columns)]
+    if not found:  # what is impossible there may follow from those
+        found = [*lone_round(columns)]
     return found or [*impossible_times(columns)]
 
 

@@ -15,14 +15,10 @@ import numpy as np
 from specprof.analysis import likelihood
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.likelihood import Best
+from specprof.analysis.rounding import EDGE, SLACK
 from specprof.analysis.stats import Trial, fair_bets, fair_draws, fair_sums, fair_tails
 from specprof.analysis.tables import Bools, Floats, Ints, Places, Rounds
 from specprof.errors import MissingEvidence
-
-SLACK = 1e-3
-"""Ten times the rounding of two recorded probabilities' ratio."""
-EDGE = 1e-5
-"""Total variation from the clean row below which no token changes sides of a filter's edge."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import numpy as np
 from specprof.analysis import emitted_law
 from specprof.analysis.emitted_law import Draw, Finals
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.rounding import SLACK
 from specprof.analysis.tables import Bools
 from specprof.findings import Where
 
@@ -17,7 +18,7 @@ ODD = 0.5
 def unsupported(evidence: Evidence, found: Finals) -> Bools:
     """Return which corrections the residual gives no mass, [finals]."""
     lawful = evidence.greedy | ~(
-        found.target_prob < found.draft_prob * (1 - emitted_law.SLACK)  # nan, of a bonus, is lawful
+        found.target_prob < found.draft_prob * (1 - SLACK)  # nan, of a bonus, is lawful
     )
     due = found.correction & ~_had_to_stand(evidence, found)
     return (found.again & due) | (~lawful & due)
@@ -91,5 +92,5 @@ def _corrections(evidence: Evidence, after: Draw, *, wrong: bool) -> tuple[str, 
 def _had_to_stand(evidence: Evidence, found: Finals) -> Bools:
     """Return whether the round rejected a draft at least as likely to the target, [finals]."""
     places = evidence.reached
-    sure = places.where(~places.accepted & (places.accept_owed >= 1 - emitted_law.SLACK))
+    sure = places.where(~places.accepted & (places.accept_owed >= 1 - SLACK))
     return (evidence.per_round(sure.round, np.ones(len(sure))) > 0)[found.row]

@@ -6,8 +6,8 @@ Measures
     can move logits; both by kind of slot: drafts, corrections, bonuses.
 
 Fires when
-    There is one correction or bonus of the first sort; or one token in two hundred, two at least,
-    of the second, at rows whose state is clean.
+    There are two corrections or bonuses of the first sort, or one in four rounds or fewer; or one
+    token in two hundred, two at least, of the second, at rows whose state is clean.
 
 Why this is a bug and not a mismatch
     Greedy decoding has one right token at each place, whatever the draft said. Near ties, which

@@ -6,6 +6,7 @@ and a crash of one must not lose the other's data. Only the capture file joins t
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import time
@@ -20,8 +21,8 @@ from specprof.endings import close_child, heed_lifeline, open_lifeline, signals_
 from specprof.errors import INTERRUPTED, SpecprofError
 from specprof.limits import NEEDS_DRAFT, check
 from specprof.locking import claim, refuse_recorded
-from specprof.narration import drop_library_lines, log_libraries, log_path, narrate
-from specprof.plan import expand
+from specprof.narration import LIBRARY_MARK, drop_library_lines, log_libraries, log_path, narrate
+from specprof.plan import check_probes, expand
 from specprof.progress import SELDOM_S, Progress, SweepProgress
 from specprof.reading import open_regular, read_end
 from specprof.records import Event
@@ -34,6 +35,9 @@ LOOK_S = 1.0
 """Time between two checks that the recorded file still has its name."""
 MAX_LOG_NAMES = 100
 """Names tried for the log of one capture."""
+LOG_OPENING = 64
+"""Bytes of a log by which a run's own is known."""
+_OPENS_A_LOG = re.compile(rb"\[ *\d+\.\d s\] |" + re.escape(LIBRARY_MARK).encode()).match
 _FileState = tuple[int, int, int]
 
 Follow = Callable[[Sequence[str], Path, Settings], None]
@@ -110,6 +114,7 @@ def _check_index(folder: Path, index: sweep.Index, allowed: trust.Allowed) -> No
     """Refuse settings that no run can have, or that the user didn't allow, before any loading."""
     specs = [run.spec for run in index.runs if run.state == "waiting"]
     trust.check(folder / sweep.INDEX, (spec.settings for spec in specs), allowed)
+    check_probes(index.profile.probes)
     for spec in specs:
         check(spec.settings)
     _refuse_absent_models(specs)
@@ -217,13 +222,13 @@ def _run_beside_dashboard(path: Path, *, force: bool = False) -> int:
 def _choose_log(path: Path, *, force: bool) -> Path:
     """Return the file for a run's log: CAPTURE.log, or a numbered one if that is not empty.
 
-    A file that is not empty may be the user's own. `force` gives it up with the capture.
+    With `force` the log of an earlier run is used again, and no other file of that name.
     """
     names = [
         log_path(path),
         *(path.with_name(f"{path.name}.{n}.log") for n in range(2, MAX_LOG_NAMES + 1)),
     ]
-    return next((each for each in names if force or _is_unused(each)), names[0])
+    return next((log for log in names if _is_unused(log) or (force and _is_a_runs(log))), names[0])
 
 
 def _is_unused(log: Path) -> bool:
@@ -232,13 +237,26 @@ def _is_unused(log: Path) -> bool:
     return kind == "nothing" or (kind == "file" and not log.lstat().st_size)
 
 
+def _is_a_runs(log: Path) -> bool:
+    """Whether the file is the log of a run: its first line is a run's own, or a library's."""
+    try:
+        if writing.kind_of(log) != "file":
+            return False
+        with open_regular(log) as file:
+            return _OPENS_A_LOG(file.read(LOG_OPENING)) is not None
+    except (OSError, SpecprofError):
+        return False
+
+
 @contextlib.contextmanager
 def _open_log(log: Path, *, force: bool = False) -> Iterator[int]:
     """Open the log of a run. It is locked as long as the run or its viewer has it open.
 
-    Only `force` empties a log that is not empty; else UsageError is raised.
+    A file that is not empty is overwritten only with `force`, and only if it is a run's log.
+
+    Raises UsageError.
     """
-    file, _ = claim(log, overwrite=force)
+    file, _ = claim(log, overwrite=force and _is_a_runs(log))
     try:
         yield file
     finally:

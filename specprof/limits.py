@@ -13,6 +13,7 @@ from specprof.capabilities import capability, known_capability
 from specprof.errors import UsageError
 from specprof.plain import brief
 from specprof.reasons import field_of, reason_of
+from specprof.setting_facts import number
 from specprof.settings import MOST_NODES, Settings, known_settings
 
 RECORDED_BACKEND = "recorded"
@@ -96,7 +97,7 @@ def feeds_anew(settings: Settings) -> bool | None:
 def read_widths(settings: Settings) -> list[int]:
     """Return how many children each node of the static tree has, level by level."""
     try:
-        found = [int(each) for each in settings.widths.split(",")]
+        found = [int(number(int, each.strip())) for each in settings.widths.split(",")]
     except ValueError:
         found = []
     if not found or min(found) < 1 or max(found) > MOST_NODES:

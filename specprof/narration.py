@@ -1,9 +1,10 @@
 """What specprof prints on stderr, and the log that takes what libraries would print there.
 
 During a run, messages of torch, transformers and other libraries go to a log, so that they do not
-print over the screen. They come by Python's `warnings`, by a logger or by `sys.stderr`. Two kinds
-of output still go to the terminal: what compiled code writes past Python, and the traceback of an
-exception that ends the run or one of its threads.
+print over the screen. They come by Python's `warnings`, by a logger or by `sys.stderr`; and from a
+few calls that are known for it, by compiled code that writes past Python. Two kinds of output still
+go to the terminal: what other compiled code writes past Python, and the traceback of an exception
+that ends the run or one of its threads.
 """
 
 import contextlib
@@ -23,6 +24,10 @@ from typing import Any, TextIO
 
 from specprof.plain import plain
 
+STDERR_FILE = 2
+"""The file descriptor to which compiled code writes its errors."""
+MAX_COMPILED_BYTES = 1 << 20
+"""Bytes of it that are kept of one call."""
 LIBRARY_MARK = "| "
 """Marks a library's line in a file that holds specprof's own narration too."""
 
@@ -60,6 +65,28 @@ def log_libraries(log: Path) -> Iterator[None]:
         _ASIDE.send_to(before)
         if not shared and _ASIDE.logged:
             narrate(f"what libraries said is in {log}")
+
+
+@contextlib.contextmanager
+def log_compiled_code() -> Iterator[None]:
+    """Send what compiled code writes to stderr inside the block to the libraries' log.
+
+    It is for short calls, during which nothing is narrated. Without a log nothing changes.
+    """
+    if _ASIDE.log is None:
+        yield
+        return
+    _ASIDE.terminal.flush()
+    with tempfile.TemporaryFile() as heard:
+        kept = os.dup(STDERR_FILE)  # the command line opens it where it is closed
+        os.dup2(heard.fileno(), STDERR_FILE)
+        try:
+            yield
+        finally:
+            os.dup2(kept, STDERR_FILE)
+            os.close(kept)
+            heard.seek(0)
+            _ASIDE.write(heard.read(MAX_COMPILED_BYTES).decode("utf-8", "replace"))
 
 
 def set_library_log(log: Path | None) -> Path | None:

@@ -1,5 +1,6 @@
 """Turns a profile into runs: reads it, overrides its settings, and makes a run of each cell."""
 
+import contextlib
 import hashlib
 import itertools
 import math
@@ -14,10 +15,10 @@ import msgspec
 from specprof.errors import UnknownName, UsageError, sort_by_likeness
 from specprof.limits import acceptance_in_force, check, check_values
 from specprof.plain import brief
-from specprof.reading import read_text
+from specprof.reading import read_text, refuse_deep_keys
 from specprof.reasons import field_of, reason_of
 from specprof.registry import members, shipped_folder
-from specprof.setting_facts import SettingFacts
+from specprof.setting_facts import SettingFacts, number
 from specprof.settings import (
     MOST_RUNS,
     Grid,
@@ -33,7 +34,7 @@ __all__ = [
     "FIRST_STOP",
     "acceptance_in_force",
     "apply_quick",
-    "describe_settings",
+    "check_probes",
     "expand",
     "override",
     "parse_value",
@@ -82,13 +83,15 @@ def read_profile(name: str) -> Profile:
     if path is None:
         raise UnknownName("profile", name, profiles())
     try:
-        written = tomllib.loads(read_text(path, MAX_PROFILE_BYTES))
+        text = read_text(path, MAX_PROFILE_BYTES)
+        refuse_deep_keys(text)
+        written = tomllib.loads(text)
     except OSError as trouble:
         title = f"can't read profile {path}: {trouble.strerror}"
         raise UsageError(
             title, f"give a TOML file, or one of: {', '.join(profiles())}"
         ) from trouble
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as trouble:
+    except (ValueError, RecursionError) as trouble:
         hint = "mend the TOML; profiles/default.toml shows the form"
         raise UsageError(f"profile {path} is no TOML: {brief(str(trouble))}", hint) from trouble
     return _decode_profile(written, path)
@@ -140,14 +143,23 @@ def parse_value(field: str, text: str) -> Value:
     """Return the value of a field of Settings that a text stands for; an empty text is None."""
     if field not in Settings.__struct_fields__:
         raise UnknownName("setting", field, Settings.__struct_fields__)
-    written = {field: text or None}
+    kind, written = known_settings()[field].kind, dict[str, Value]({field: text or None})
+    if text and kind in {int, float}:
+        with contextlib.suppress(ValueError):  # then it stays a text, which is no number
+            written[field] = number(kind, text)
     try:
-        value: Value = getattr(msgspec.convert(written, Settings, strict=False), field)
+        value: Value = getattr(msgspec.convert(written, Settings, strict=kind is not bool), field)
     except msgspec.ValidationError as trouble:
         admitted = reason_of(trouble, written, Settings).rpartition("; ")[2]
         title = f"{field} can't be {brief(text)!r}"
         raise UsageError(title, _known_words(field, admitted)) from trouble
     return value
+
+
+def check_probes(names: Iterable[str]) -> None:
+    """Refuse, with UnknownName, a name that is neither a probe nor `auto`."""
+    for name in set(names).difference([AUTO, *members("probe")]):
+        raise UnknownName("probe", name, [AUTO, *members("probe")])
 
 
 def describe_settings() -> dict[str, str]:
@@ -266,8 +278,7 @@ def _decode_profile(written: dict[str, object], path: Path) -> Profile:
     ):
         title = f"profile {path} asks for nothing: repeats below 1, or a field without values"
         raise UsageError(title, "give at least one of each")
-    for name in set(profile.probes).difference([AUTO, *members("probe")]):
-        raise UnknownName("probe", name, [AUTO, *members("probe")])
+    check_probes(profile.probes)
     for grid in _grids(profile):
         if not isinstance(grid.get(LABEL, ""), str):
             title = f"profile {path} has a cell whose label is {brief(repr(grid[LABEL]))}"

@@ -5,6 +5,7 @@ import traceback
 
 from specprof.errors import SpecprofError
 from specprof.narration import narrate
+from specprof.plain import brief
 from specprof.records import Event, Header, Overlaps, Prefill, Round, Scored
 from specprof.settings import RunSpec
 from specprof.sweep import Index, Listener, seconds_left
@@ -78,7 +79,7 @@ class SweepProgress(Listener):
         spec, left = index.runs[number].spec, seconds_left(index.runs)
         repeat = f", repeat {spec.repeat + 1} of {index.profile.repeats}"
         self._say(
-            f"run {number + 1} of {len(index.runs)}: {spec.label or spec.id}"
+            f"run {number + 1} of {len(index.runs)}: {brief(spec.label or spec.id)}"
             + (repeat if index.profile.repeats > 1 else "")
             + (f"; about {_format_clock(left)} left" if left is not None else "")
         )

@@ -8,12 +8,16 @@ puts the file's name before it.
 
 import errno
 import os
+import re
 import stat
 from pathlib import Path
 from typing import BinaryIO
 
 MIB = 1 << 20
 PIECE_BYTES = 1 << 16
+MOST_POINTS = 32
+"""In a line of TOML, those of decimal numbers aside; a key of ours has two."""
+_DECIMAL = re.compile(r"\d\.\d", re.ASCII)
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -73,6 +77,17 @@ def read_end(path: Path, most: int) -> str:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - most))
         return file.read(most).decode("utf-8", "replace")
+
+
+def refuse_deep_keys(toml: str) -> None:
+    """Raise ValueError for a line that may hold a key of very many parts, `a.a.a.a`.
+
+    Python's reader of TOML takes minutes over some ten thousand parts.
+    """
+    for number, line in enumerate(toml.split("\n"), start=1):
+        if line.count(".") > MOST_POINTS and _DECIMAL.sub("", line).count(".") > MOST_POINTS:
+            title = f"line {number:,} has more than {MOST_POINTS} points, those of decimals aside"
+            raise ValueError(title)
 
 
 def is_regular(path: Path) -> bool:

@@ -69,7 +69,7 @@ def _mistyped_reason(message: str, written: object, kind: object) -> str:
     inside = f" in `{brief(name)}`" if name else ""
     if named := _MISSING.search(message):
         return f"the field `{brief(named[1])}` is missing{inside}"
-    if named := _UNKNOWN.search(message):
+    if named := _UNKNOWN.search(message[: place.start()] if place else message):
         return f"the field `{brief(named[1])}` is not known{inside}"
     if place and place["key"]:
         return f"a key{inside} is not a text"

@@ -6,12 +6,32 @@ bounds as a `msgspec.Meta`, and what the functions here return:
     window: Annotated[Tokens, meaning("..."), option("..."), member("...")] = 512
 """
 
+import math
+import re
 from collections.abc import Iterator
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE).fullmatch
+
+
+def number(kind: type, text: str) -> int | float:
+    """Return the number that a text writes in plain digits: `6`, `0.7`, `1e-3`.
+
+    Python itself also reads `1_0`, a space, or the digits of another script: all are slips here.
+    Raises ValueError at those, at what is not finite, and at a fraction where `kind` is int.
+    """
+    if not _NUMBER(text):
+        raise ValueError(f"{text!r} is no number")
+    if kind is int and text.lstrip("+-").isdecimal():
+        return int(text)
+    found = float(text)
+    if not math.isfinite(found) or (kind is int and not found.is_integer()):
+        raise ValueError(f"{text!r} is no number here")
+    return int(found) if kind is int else found
 
 
 def meaning(text: str) -> Meta:

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -154,6 +155,18 @@ def test_a_file_of_many_classes_is_read_in_proportion(written, monkeypatch):
         assert capability("acceptance", path.stem.replace("_", "-"), "trees") == 1
         work.append(looked_at)
     assert work[1] < 2.2 * work[0]
+
+
+def test_a_file_that_takes_long_to_parse_is_refused_by_its_size(written):
+    """Some MiB would hold up every command that checks settings."""
+    path, started = written("x = 1\n" * (4 << 20 >> 3)), time.monotonic()
+    with pytest.raises(UsageError) as raised:
+        capability("acceptance", "mine", "trees")
+    assert time.monotonic() - started < 1
+    assert str(path) in raised.value.title
+    assert "larger than 131,072 bytes" in raised.value.title
+    assert "\n" not in raised.value.title
+    assert known_capability("acceptance", "mine", "trees") is None
 
 
 def test_another_plug_in_s_broken_file_breaks_no_check(written):

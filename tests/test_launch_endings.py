@@ -219,12 +219,40 @@ def test_a_log_that_may_be_the_users_own_is_left_alone(tmp_path):
     assert launch._choose_log(path, force=False) == second
     second.mkdir()
     assert launch._choose_log(path, force=False) == tmp_path / "a.jsonl.3.log"
-    assert launch._choose_log(path, force=True) == log
-    with pytest.raises(UsageError, match="exists already"), launch._open_log(log):
-        pass
+    for force in (False, True):
+        with pytest.raises(UsageError, match="exists already"), launch._open_log(log, force=force):
+            pass
     assert log.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "opening", ["[   0.0 s] default: pocket/target\n", "| a library's words\n"]
+)
+def test_force_gives_up_the_log_of_a_run_with_its_capture(tmp_path, opening):
+    """It is known by its first line."""
+    path, log = tmp_path / "a.jsonl", tmp_path / "a.jsonl.log"
+    log.write_text(opening)
+    assert launch._choose_log(path, force=False) == tmp_path / "a.jsonl.2.log"
+    assert launch._choose_log(path, force=True) == log
     with launch._open_log(log, force=True):
         assert not log.read_text()
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "folder", "pipe"])
+def test_force_gives_up_nothing_else_that_has_a_logs_name(tmp_path, kind):
+    """Somebody's notes, a link to them, a folder: the run's words go to a numbered log."""
+    path, log, notes = tmp_path / "a.jsonl", tmp_path / "a.jsonl.log", tmp_path / "notes"
+    notes.write_text("[   0.0 s] precious\n")
+    {
+        "file": lambda: log.write_text("precious"),
+        "link": lambda: log.symlink_to(notes),
+        "folder": log.mkdir,
+        "pipe": lambda: os.mkfifo(log),
+    }[kind]()
+    assert launch._choose_log(path, force=True) == tmp_path / "a.jsonl.2.log"
+    assert notes.read_text() == "[   0.0 s] precious\n"
+    if kind == "file":
+        assert log.read_text() == "precious"
 
 
 def test_what_stood_in_the_file_before_is_not_taken_for_the_run(tmp_path):

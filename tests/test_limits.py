@@ -38,6 +38,8 @@ from specprof.settings import Settings
         {"draft": None},
         {"shape": "static-tree", "widths": "4,x"},
         {"shape": "static-tree", "widths": "4,0"},
+        {"shape": "static-tree", "widths": "1_0,1"},
+        {"shape": "static-tree", "widths": "٤,1"},
         {"shape": "static-tree", "widths": ""},
         {"shape": "static-tree", "widths": "40,40,40"},
         {"shape": "static-tree", "drafter": "none"},

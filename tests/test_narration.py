@@ -1,5 +1,6 @@
 """Libraries' chatter goes to a log beside the capture; narration and errors stay on stderr."""
 
+import contextlib
 import io
 import logging
 import os
@@ -10,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from specprof import narration
-from specprof.narration import drop_library_lines, log_libraries, log_path, narrate
+from specprof.narration import (
+    drop_library_lines,
+    log_compiled_code,
+    log_libraries,
+    log_path,
+    narrate,
+)
 
 SCRIPT = Path(__file__).parent / "data" / "chattering.py"
 SHORT = ("--backend", "synthetic", "--temperature", 1, "--context", 200, "--stops", 1)
@@ -154,6 +161,20 @@ def test_no_link_is_followed(tmp_path):
         sys.stderr.write("said\n")
         assert log.is_symlink()
     assert precious.read_text() == "precious"
+
+
+def test_what_compiled_code_writes_is_put_aside_where_that_is_asked_for(tmp_path, capfd):
+    """And the screen is the screen again, whatever ended the block."""
+    with log_libraries(tmp_path / "a.log"):
+        with contextlib.suppress(KeyError), log_compiled_code():
+            os.write(2, b"from C\xff\n")
+            raise KeyError
+        os.write(2, b"left alone\n")
+    with log_compiled_code():
+        os.write(2, b"nothing is put aside\n")
+    assert (tmp_path / "a.log").read_text() == "from C\ufffd\n"
+    said = f"left alone\nwhat libraries said is in {tmp_path / 'a.log'}\nnothing is put aside\n"
+    assert capfd.readouterr().err == said
 
 
 def test_a_process_without_a_stderr_narrates_to_nobody(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Profiles: read, overridden, spread over their sweep, and refused with a remedy."""
 
 import json
+import time
 
 import pytest
 
@@ -111,6 +112,7 @@ def test_the_quick_form_overrides_the_run_and_the_repeats():
         ("widths", "2,2,1", "2,2,1"),
         ("draft_cache", "", None),
         ("exit_layer", "3", 3),
+        ("temperature", ".5", 0.5),
         ("workload", "ppl", "ppl"),
     ],
 )
@@ -124,6 +126,8 @@ def test_a_written_value_takes_its_settings_type(field, text, value):
     [
         ("depht", "6", "known: depth"),
         ("depth", "six", "depth can't be 'six'"),
+        ("temperature", "1_0", "temperature can't be '1_0'"),
+        ("temperature", "nan", "from 0 to 1,000,000"),
         ("workload", "stroll", "stroll"),
     ],
 )
@@ -212,6 +216,16 @@ def test_an_unknown_profile_lists_the_known():
     """The nearest comes first."""
     with pytest.raises(UnknownName, match="known: default"):
         read_profile("defualt")
+
+
+@pytest.mark.parametrize("text", ["{}b = 1\n", "[{}b]\nc = 1\n", "x = {{{}b = 1}}\n"])
+def test_a_key_without_end_is_refused_at_once(tmp_path, text):
+    """Reading 20,000 parts of one would take half a minute, and a megabyte of them hours."""
+    path = written(tmp_path, text.format("a." * 20_000))
+    started = time.monotonic()
+    with pytest.raises(UsageError, match="is no TOML: line 1 has more than 32 points"):
+        read_profile(path)
+    assert time.monotonic() - started < 2
 
 
 def test_a_profiles_probes_are_checked_as_it_is_read(tmp_path):

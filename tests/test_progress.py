@@ -19,6 +19,14 @@ def index(tmp_path):
     return sweep.begin(tmp_path / "swept", PROFILE, expand(PROFILE), force=False)
 
 
+def test_a_label_of_a_megabyte_is_shortened(index, capsys):
+    """An index may come from anywhere."""
+    spec = msgspec.structs.replace(index.runs[0].spec, label="\x1b" * 10**6)
+    runs = [msgspec.structs.replace(index.runs[0], spec=spec), *index.runs[1:]]
+    SweepProgress().begins(msgspec.structs.replace(index, runs=runs), 0)
+    assert len(capsys.readouterr().err) < 1000
+
+
 def test_a_run_says_what_it_counted(capsys):
     """It prints rounds, tokens and tau with its denominator, from the events alone."""
     spec = RunSpec(id="x", profile="test", settings=Settings(context=6000), label="K=4")

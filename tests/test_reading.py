@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from specprof import reading
-from specprof.reading import is_regular, open_regular, read_bytes, read_end, read_text
+from specprof.reading import (
+    is_regular,
+    open_regular,
+    read_bytes,
+    read_end,
+    read_text,
+    refuse_deep_keys,
+)
 
 
 def fifo(folder):
@@ -137,6 +144,13 @@ def test_a_file_that_grows_all_the_time_is_read_to_the_bound(tmp_path):
     finally:
         done.set()
         writer.join()
+
+
+def test_many_decimals_of_a_line_are_no_deep_key():
+    """A list of temperatures is one line; so is a sentence."""
+    refuse_deep_keys(f"temperature = [{', '.join(['0.5'] * 500)}]\nabout = 'One. Two. Three ...'\n")
+    with pytest.raises(ValueError, match="line 2 has more than 32 points"):
+        refuse_deep_keys("a = 1\n" + "1." * 100 + "1 = 2\n")
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc here")

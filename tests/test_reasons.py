@@ -22,6 +22,10 @@ def reason(line):
     ("line", "told"),
     [
         (b"3", "it is 3; it must be a table of fields"),
+        (
+            b'{"event":"header","spec":{"settings":{"a`b":1}}}',
+            "the field `a`b` is not known in `spec.settings`",
+        ),
         (b"{}", "the field `event` is missing"),
         (b'{"event":"end","status":"x"}', '`status` is "x"; it must be one of complete, failed'),
         (b'{"event":"round"}', "the field `index` is missing"),

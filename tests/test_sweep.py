@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from pathlib import Path
 
 import msgspec
@@ -155,6 +156,15 @@ def test_a_file_that_is_not_the_runs_is_not_recorded_over(folder, kept):
     with pytest.raises(UsageError, match="something else than the run"):
         sweep.begin(folder, PROFILE, expand(PROFILE), force=True)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_a_runs_place_that_is_no_file_is_refused_before_any_run(folder, make):
+    """Else the run fails, and the table of all the others with it."""
+    index = begun(folder)
+    make(folder / index.runs[0].file)
+    with pytest.raises(UsageError, match="is where a run is recorded, and it is no regular file"):
+        sweep.resumed(folder)
 
 
 def test_a_first_line_that_a_kill_tore_is_the_runs(folder):

@@ -14,6 +14,7 @@ import numpy as np
 from specprof.analysis import attribution, emitted_law, likelihood
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.likelihood import Best
+from specprof.analysis.rounding import MAX_RATIO_ERROR, MAX_ROUNDING_ERROR
 from specprof.analysis.stats import Trial, fair_coins
 from specprof.analysis.tables import Bools, Floats, Places
 from specprof.errors import MissingEvidence
@@ -94,7 +95,7 @@ def are_drafts_picked(evidence: Evidence) -> bool:
     """Whether every draft is the first choice of a law with several choices: picked, not drawn."""
     places = _eldest_siblings(evidence)
     open_ = places.where((places.draft_prob < 0.9) & ~np.isnan(places.draft_rank))  # noqa: PLR2004
-    first = open_.draft_rank <= open_.draft_prob / 2 + emitted_law.MAX_RATIO_ERROR
+    first = open_.draft_rank <= open_.draft_prob / 2 + MAX_RATIO_ERROR
     return len(open_) >= MIN_PLACES and bool(first.mean() > 0.99)  # noqa: PLR2004 - ties of two
 
 
@@ -160,7 +161,7 @@ def _ruled_out(places: Places, *, greedy: bool) -> Bools:
 
 def _must_stand(places: Places, *, greedy: bool) -> Bools:
     """Return which drafts the rule must accept, [places], rounding errors aside."""
-    rounding = 0.0 if greedy else attribution.MAX_ROUNDING_ERROR
+    rounding = 0.0 if greedy else MAX_ROUNDING_ERROR
     likelier = places.target_prob >= places.draft_prob * (1 + rounding)
     return np.asarray(likelier & (places.accept_owed == 1))
 

@@ -24,13 +24,12 @@ from typing import Literal
 import numpy as np
 
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.rounding import MAX_ROUNDING_ERROR
 from specprof.analysis.stats import Estimate, Trial, fair_bets, fair_coins, fair_tails, rare_events
 from specprof.analysis.tables import Bools, Floats, Ints, among, distinct
 from specprof.errors import MissingEvidence
 
 Who = Literal["target", "draft"]
-MAX_ROUNDING_ERROR = 1e-4
-"""Relative error of a ratio of two recorded probabilities, which have five significant digits."""
 _MAX_LEVELS = 65_536
 """More levels than any round drafts: a round and a level make one sortable number."""
 

@@ -14,11 +14,15 @@ from specprof.analysis.altered import altered_numbers
 from specprof.analysis.columns import Columns
 from specprof.analysis.doubts import Contradiction, contradict_counts
 from specprof.analysis.impossible_times import impossible_times
+from specprof.analysis.lone_round import lone_round
 from specprof.analysis.tables import Bools, Ints
 
 
 def contradictions(columns: Columns) -> list[Contradiction]:
-    """Return the contradictions of counts; where there are none, those of times."""
+    """Return the contradictions of counts.
+
+    Where there are none, return those of a lone round; where there are none either, those of times.
+    """
     found = [*_wrong_order(columns), *_repeated_lines(columns)]
     if not found:  # so every round stands once, and in order
         found = [
@@ -27,6 +31,8 @@ def contradictions(columns: Columns) -> list[Contradiction]:
             *_wrong_outcomes(columns),
             *altered_numbers(columns),
         ]
+    if not found:  # an impossible round may follow from those
+        found = [*lone_round(columns)]
     return found or [*impossible_times(columns)]
 
 

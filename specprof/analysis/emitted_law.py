@@ -16,15 +16,10 @@ import numpy as np
 from specprof.analysis import likelihood
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.likelihood import Best
+from specprof.analysis.rounding import MAX_CLEAN_GAP, MAX_RATIO_ERROR
 from specprof.analysis.stats import Trial, fair_bets, fair_draws, fair_sums, fair_tails
 from specprof.analysis.tables import Bools, Floats, Ints, Places, Rounds
 from specprof.errors import MissingEvidence
-
-MAX_RATIO_ERROR = 1e-3
-"""Ten times the rounding error of a ratio of two recorded probabilities."""
-MAX_CLEAN_GAP = 1e-5
-"""Total variation from the clean row below which no token crosses the edge of a top-k or top-p
-filter."""
 
 
 @dataclass(frozen=True, slots=True)

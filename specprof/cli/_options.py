@@ -4,6 +4,7 @@ The option of a setting is made from the setting's own type, bounds and text
 (`settings.known_settings`). This module knows how Typer reads a function's signature.
 """
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable, Iterable
@@ -12,10 +13,13 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from specprof.plain import brief
+from specprof.setting_facts import number
 from specprof.settings import Value, known_settings
 
 Given = dict[str, Value]
 """Setting -> the value from the command line, or the default that the help shows."""
+NUMBERS = (int, float)
 Command = Callable[..., None]
 Allow = Annotated[
     list[str] | None,
@@ -30,7 +34,29 @@ Code = Annotated[
         "--trust-remote-code", help=known_settings()["trust_remote_code"].option, show_default=False
     ),
 ]
-Seed = Annotated[int, typer.Option(help=known_settings()["seed"].option)]
+
+
+def numeric(kind: type, *flags: str, **shown: Any) -> Any:  # noqa: ANN401 - as Typer's own is typed
+    """Return an option whose number is read as `--set` reads one; the rest is Typer's."""
+    asked = typer.Option(*flags, **shown)
+    read = copy.copy(typer.main.get_click_type(annotation=kind, parameter_info=asked))
+    convert = read.convert
+
+    def checked(value: Any, *context: Any) -> Any:  # noqa: ANN401 - Typer's types say no more
+        if isinstance(value, str):
+            try:
+                value = number(kind, value)
+            except ValueError:
+                found = "whole number" if kind is int else "number"
+                raise typer.BadParameter(f"{brief(value)!r} is no {found}") from None
+        return convert(value, *context)
+
+    read.convert = checked  # type: ignore[method-assign, assignment]
+    asked.click_type = read
+    return asked
+
+
+Seed = Annotated[int, numeric(int, help=known_settings()["seed"].option)]
 
 
 class SettingOption(msgspec.Struct, frozen=True):
@@ -53,7 +79,10 @@ class SettingOption(msgspec.Struct, frozen=True):
         default = (setting.default if self.default is None else self.default) if preset else None
         least = (setting.least if self.least is None else self.least) if preset else None
         flags = [setting.flags] if setting.flags else []
-        shown = typer.Option(*flags, help=self.text or setting.option, min=least)
+        option = (
+            functools.partial(numeric, setting.kind) if setting.kind in NUMBERS else typer.Option
+        )
+        shown = option(*flags, help=self.text or setting.option, min=least)
         kind: Any = setting.kind if default is not None else setting.kind | None
         return inspect.Parameter(
             self.name or self.setting,

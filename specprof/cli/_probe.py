@@ -50,8 +50,6 @@ def run_probes(
 
     names = [name.strip() for name in asked.split(",")]
     budget_s = math.inf if budget_s is None else budget_s
-    if math.isnan(budget_s):
-        raise UsageError("--budget nan is no number of seconds", "give seconds, or leave it out")
 
     def announce(choice: "Choice") -> None:
         check(evidence.name, choice.settings, allowed)
@@ -83,6 +81,7 @@ def follow_up(names: Sequence[str], path: Path, settings: "Settings") -> None:
         check(path, choice.settings, Allowed.by(settings))
         _announce(choice)
 
+    names = list(dict.fromkeys(names))
     fits = probing.keep_fitting(names, evidence)
     for name in names:
         if name not in fits:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specprof.cli import app
-from specprof.cli._options import Given, SettingOption, add_preset_options
+from specprof.cli._options import Given, SettingOption, add_preset_options, numeric
 
 if TYPE_CHECKING:
     from specprof.bench.contest import Contest
@@ -42,7 +42,7 @@ def bench(
     given: Given,
     seconds: Annotated[
         float,
-        typer.Option(help="Time for the repetitions, at least two; loading comes on top.", min=0),
+        numeric(float, help="Time for the repetitions, at least two; loading comes on top.", min=0),
     ] = 60.0,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     output: Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specprof.cli import app
-from specprof.cli._options import Allow, Code
+from specprof.cli._options import Allow, Code, numeric
 from specprof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def diagnose(
     trust_remote_code: Code = None,
     budget: Annotated[
         float | None,
-        typer.Option(help="Seconds for probes; a run that takes far longer is stopped.", min=0),
+        numeric(float, help="Seconds for probes; a run that takes far longer is stopped.", min=0),
     ] = None,
 ) -> None:
     """Distinguish a bug from a mismatch, and name the cause. A baseline adds the speed-up over it.

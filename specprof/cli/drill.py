@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specprof.cli import app
-from specprof.cli._options import Given, Seed, split_assignment
+from specprof.cli._options import Given, Seed, numeric, split_assignment
 
 HEADINGS = {
     "fault": "faults of the catalogue, in the real engine",
@@ -31,14 +31,14 @@ def drill(
         typer.Option(help="With --all: only names that contain this.", show_default=False),
     ] = None,
     seeds: Annotated[
-        int, typer.Option(help="With --all: runs of each drill, seeds from 0 on.")
+        int, numeric(int, help="With --all: runs of each drill, seeds from 0 on.")
     ] = 1,
-    jobs: Annotated[int, typer.Option(help="With --all: drills that run at once.")] = 1,
+    jobs: Annotated[int, numeric(int, help="With --all: drills that run at once.")] = 1,
     seed: Seed = 0,
     probe: Annotated[
         float,
-        typer.Option(
-            metavar="SECONDS", help="Time for probes that could change the verdict.", min=0
+        numeric(
+            float, metavar="SECONDS", help="Time for probes that could change the verdict.", min=0
         ),
     ] = 0.0,
     set_: Annotated[

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from specprof.cli import app
-from specprof.cli._options import Allow, Code, Given, add_setting_options, split_assignment
+from specprof.cli._options import Allow, Code, Given, add_setting_options, numeric, split_assignment
 
 if TYPE_CHECKING:
     from specprof import trust
@@ -38,7 +38,7 @@ def run(
         ),
     ] = None,
     repeats: Annotated[
-        int | None, typer.Option(help="Runs for each cell of a sweep.", min=1)
+        int | None, numeric(int, help="Runs for each cell of a sweep.", min=1)
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Continue a stopped sweep: its folder.")

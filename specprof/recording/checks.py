@@ -8,23 +8,34 @@ from collections.abc import Sequence
 from operator import index
 from typing import Any, SupportsIndex
 
+import msgspec
 import torch
 
+from specprof.amounts import MOST, MOST_DRAFTED, MOST_IDS
 from specprof.errors import UsageError
+from specprof.plain import as_json
+from specprof.reasons import reason_of
+from specprof.records import Event
 
 Given = Any
-"""What a caller hands over, before it is checked."""
+"""What a caller hands over."""
+_DECODER = msgspec.json.Decoder(Event)
 MAX_SHOWN_CHARS = 60
-"""Characters that an error quotes of it."""
+"""Characters quoted of it."""
 
 
 def read_ids(given: Given, what: str) -> list[int]:
     """Return token ids or other indices; raise UsageError if one is no integer."""
     try:
-        return [index(each) for each in given]
+        found = [index(each) for each in given]
     except TypeError:
         title = f"{what} is {_show_given(given)}, which are no token ids"
         raise UsageError(title, "pass integers in one row: a list, an array or a tensor") from None
+    beyond = next((each for each in found if not -MOST <= each < MOST_IDS), None)
+    if beyond is not None:
+        title = f"{what} holds {_show_given(beyond)}, which is no token id"
+        raise UsageError(title, "ids have 32 bits")
+    return found
 
 
 def read_optional_count(given: SupportsIndex | None, what: str) -> int | None:
@@ -52,9 +63,9 @@ def read_path(accepted: Given) -> list[int]:
         count = index(accepted)
     except TypeError:
         count = -1
-    if count < 0:
+    if not 0 <= count <= MOST_DRAFTED:
         title = f"accepted is {_show_given(accepted)}, which is no number of drafted tokens"
-        raise UsageError(title, "pass how many were accepted, or of a tree the accepted indices")
+        raise UsageError(title, "pass how many stand, or of a tree the indices of those that do")
     return list(range(count))
 
 
@@ -81,6 +92,22 @@ def check_vocabulary(tokens: Sequence[int], what: str, target: torch.Tensor | No
         title = f"{what} token {outside[0]} is outside the {known:,} ids that the rows hold"
         hint = "map the draft's ids to the target's, and fill narrower rows with -inf"
         raise UsageError(title, hint)
+
+
+def check_readable(event: Event) -> None:
+    """Refuse, with UsageError, an event that no reader would take back: its line would be lost.
+
+    Such are a span's name of thousands of characters, a million committed tokens, infinite numbers.
+    """
+    line = as_json(event)
+    try:
+        _DECODER.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
+        kind = type(event).__name__.lower()
+        title = f"a {kind} can't be recorded: {reason_of(trouble, line, Event)}"
+        raise UsageError(
+            title, "pass what your loop really did; what came before is kept"
+        ) from None
 
 
 def _show_given(given: object) -> str:

@@ -29,6 +29,7 @@ from specprof.extend import Acceptance, Depth
 from specprof.narration import narrate
 from specprof.recorder import Ledger
 from specprof.recording.burst import OpenBurst
+from specprof.recording.checks import check_readable, ids
 from specprof.recording.models import Model, as_loaded, make_reference, model_name
 from specprof.recording.round import UNCHANGED_LAW, Duty, OpenRound
 from specprof.records import Event, Note
@@ -74,14 +75,20 @@ def record(
     limits.check(msgspec.structs.replace(chosen, drafter="ngram") if own else chosen)
     limits.check_values({"max_new_tokens": max_new_tokens})
     limit = {"backend": limits.RECORDED_BACKEND, "max_new_tokens": max_new_tokens}
+    ends = frozenset(ids(stop, "stop"))
     writer = CaptureWriter(Path(path), overwrite=overwrite)
-    return Log(
-        writer,
-        msgspec.structs.replace(chosen, **limit),
-        models=(target, draft),
-        engine=engine or Path(sys.argv[0] or "interactive").name,
-        stop=frozenset(stop),
-    )
+    try:
+        return Log(
+            writer,
+            msgspec.structs.replace(chosen, **limit),
+            models=(target, draft),
+            engine=engine or Path(sys.argv[0] or "interactive").name,
+            stop=ends,
+        )
+    except BaseException:  # nothing is recorded yet: leave no file in the way of the next try
+        with writer:
+            writer.forget()
+        raise
 
 
 class Log:
@@ -110,7 +117,7 @@ class Log:
         self._raw: bool | None = None
         self.origin_ns = time.perf_counter_ns()
         self._writer = writer
-        self._said_gone = False
+        self._said_gone = self._closed = False
         self._ledger = Ledger(writer)
         self._sampler = Sampler(device, self.now)
         policy = registry.get(Depth, settings.depth_policy)
@@ -138,6 +145,7 @@ class Log:
         )
 
     def __enter__(self) -> Self:
+        self._refuse_closed()
         if self._sampler.absent:
             self.take(Note(at_ns=self.now(), text=self._sampler.absent))
         self._sampler.start()
@@ -153,6 +161,7 @@ class Log:
         self._drain()
         self._ledger.end(error, observe_ns=self._recorder.observe_ns)
         self._say_if_gone()
+        self._closed = True
         self._writer.close()
 
     def now(self) -> int:
@@ -160,19 +169,25 @@ class Log:
         return time.perf_counter_ns() - self.origin_ns
 
     def take(self, event: Event) -> None:
-        """Write an event of another kind: a `Prefill`, a `Note`."""
+        """Write an event of another kind: a `Prefill`, a `Note`.
+
+        Raises UsageError for one that no reader of captures would take.
+        """
+        check_readable(event)
         self._ledger.take(event)
 
     @contextmanager
     def burst(self, committed: Sequence[int]) -> Iterator[OpenBurst]:
-        """Open a burst: its rounds extend the token ids `committed`; recheck them at its end."""
+        """Open the rounds that extend the token ids `committed`; recheck them at its end."""
+        self._refuse_closed()
         if self._open is not None:
             raise UsageError("a burst is open already", "end its `with` block first")
+        text = ids(committed, "the burst's text")
         self._open = burst = OpenBurst(
             self._bursts,
-            list(committed),
+            text,
             self._recorder,
-            KeptLogits(MAX_KEPT_BYTES) if self._rechecks(len(committed)) else None,
+            KeptLogits(MAX_KEPT_BYTES) if self._rechecks(len(text)) else None,
             self.now,
         )
         self._bursts += 1
@@ -220,6 +235,11 @@ class Log:
             hint = "put it inside `with log.burst(prompt_token_ids):`"
             raise UsageError(f"{what} outside a burst", hint)
         return self._open
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            title = f"the capture {self._writer.path} is closed: its end is written"
+            raise UsageError(title, "open another with specprof.record")
 
     def _require_one_kind(self, *, raw: bool | None) -> None:
         """Require rows of one kind in all rounds: raw logits, or probabilities if not `raw`.

@@ -41,7 +41,14 @@ class Answers(torch.nn.Module):
         Raises UsageError if the function does not return [n, vocab].
         """
         del use_cache
-        rows = torch.as_tensor(self.ask(tokens[0].tolist()))
+        told = self.ask(tokens[0].tolist())
+        try:
+            rows = torch.as_tensor(told)
+        except (TypeError, ValueError, RuntimeError) as trouble:
+            title = f"the recheck asked for logits and got no rows of numbers: {trouble}"
+            raise UsageError(
+                title, "return the raw logits of every prefix: [n, vocab]"
+            ) from trouble
         if rows.ndim != 2 or rows.shape[0] != tokens.shape[1]:  # noqa: PLR2004 - rows, vocabulary
             title = f"the recheck passed {tokens.shape[1]} tokens and got rows {list(rows.shape)}"
             raise UsageError(title, "return the raw logits after every token: [n, vocab]")

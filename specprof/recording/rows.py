@@ -34,12 +34,17 @@ def describe_due_rows(whose: str) -> str:
 
 
 def to_tensor(given: Rows, whose: str) -> torch.Tensor:
-    """Return rows as a tensor; raise UsageError if they can't become one."""
+    """Return rows as a tensor; raise UsageError if they are none."""
+    hint = "pass a tensor, an array, or lists of one length"
     try:
-        return torch.as_tensor(given)
+        found = torch.as_tensor(given).to_dense()
     except (TypeError, ValueError, RuntimeError) as trouble:
         title = f"the {whose}'s rows are no rows of numbers: {trouble}"
-        raise UsageError(title, "pass a tensor, an array, or lists of one length") from trouble
+        raise UsageError(title, hint) from trouble
+    if found.is_meta or found.is_complex():
+        kind = "complex numbers" if found.is_complex() else "on no device, without numbers"
+        raise UsageError(f"the {whose}'s rows are {kind}", hint)
+    return found
 
 
 def log_probs(probs: Rows, whose: str) -> torch.Tensor | None:

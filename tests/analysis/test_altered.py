@@ -15,18 +15,17 @@ from specprof.analysis.recorded import read_columns
 from specprof.diagnosis.diagnose import diagnose
 from specprof.errors import CaptureUnreadable
 
-WAYS = [{}, {"temperature": 0.0}, {"batch": 3}, {"shape": "static-tree"}]
+WAYS = [
+    {},
+    {"temperature": 0.0},
+    {"batch": 3},
+    {"shape": "static-tree"},
+    {"temperature": 0.0, "batch": 3},
+]
 OF_EACH = 8
 """Changes tried of each field: there are thousands of drafts' probabilities and one seed."""
-REAL = re.compile(
-    r"round\.(drafted\.seen|final_\w+)|recheck\.(places|emitted)\.said"
-    r"|header\.spec\.settings\.max_new_tokens"
-)
-"""The fields where a wrong number is what a wrong engine leaves, and no line says it twice:
-probabilities, what was recomputed of them; and the limit, which an engine can overshoot by
-as much in every burst."""
-MOST_REAL = 0.1
-"""Of the changes of those fields, so many at most are taken for an engine's."""
+REAL = re.compile(r"header\.spec\.settings\.max_new_tokens")
+"""The limit, which an engine can overshoot by as much in every burst."""
 
 
 def places(lines):
@@ -85,16 +84,12 @@ def test_no_changed_digit_makes_an_engine_broken(tmp_path, way):
     fields = {}
     for at, keys, field in places(lines):
         fields.setdefault(field, []).append((at, keys))
-    real, tried = 0, 0
     for field, each in fields.items():
         for at, keys in chance.sample(each, min(OF_EACH, len(each))):
             rules = accused(path, flipped(lines, at, keys, chance))
-            if REAL.fullmatch(field):
-                real, tried = real + bool(rules), tried + 1
-            else:
+            if not REAL.fullmatch(field):
                 assert not rules, (field, keys, lines[at].get("index"))
     assert len(fields) > 60
-    assert real <= MOST_REAL * tried
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -247,6 +247,20 @@ def test_a_planted_part_of_an_index_is_not_written_into(place, mark, typed):
     assert (folder / index["runs"][0]["file"]).is_file()
 
 
+def test_an_index_that_names_no_probe_is_refused(place, typed):
+    """Before anything runs; its place in a run's settings is not what is wrong with it."""
+    folder = place / "evil-sweep"
+    index = json.loads((folder / "sweep.json").read_text())
+    for run in index["runs"]:
+        run["spec"]["settings"] |= {"trust_remote_code": False, "target": "pocket/target"}
+    index["profile"]["probes"] = ["auto", "../../x"]
+    (folder / "sweep.json").write_text(json.dumps(index))
+    waiting(folder)
+    code, _, said = typed("run", "--resume", "evil-sweep", "--allow", "models/evil")
+    assert code == 2
+    assert "no probe is called '../../x'" in said
+
+
 @pytest.mark.parametrize(
     "file", ["../out.jsonl", "/etc/out.jsonl", "a/b.jsonl", "..", "x.txt", "a\0.jsonl", "a\n.jsonl"]
 )

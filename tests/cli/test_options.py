@@ -123,3 +123,48 @@ def test_what_assigns_nothing_is_refused_in_short():
         split_assignment("x" * 10**6, "--set")
     assert len(str(raised.value)) < 300
     assert raised.value.hint == "write --set FIELD=VALUE"
+
+
+WRONG = ["1_0", " 1", "٣", "nan", "1e400"]
+
+
+@pytest.mark.parametrize("text", WRONG)
+@pytest.mark.parametrize("option", ["--temperature", "--depth", "--seed"])
+def test_an_option_and_set_refuse_the_same_slips(option, text):
+    """What `--set temperature=1_0` refuses, `--temperature 1_0` refuses too."""
+    asked = ["--no-tui", "--set", "backend=synthetic"]
+    for given in ([option, text], ["--set", f"{option.removeprefix('--')}={text}"]):
+        ended = CliRunner().invoke(app, ["run", *asked, *given])
+        assert ended.exit_code != 0, given
+        assert ended.stdout == ""
+        refused = isinstance(ended.exception, UsageError) or ended.exit_code == 2
+        assert refused, ended.exception
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["run", "--repeats"],
+        ["bench", "--seconds"],
+        ["drill", "--seeds"],
+        ["drill", "--jobs"],
+        ["drill", "--probe"],
+        ["diagnose", "--budget"],
+    ],
+)
+def test_every_number_that_is_typed_is_read_so(line):
+    """Also those that are no settings; told in short, and fit to print."""
+    for text in ("1_0", "nan", "\x1b[2J" * 500):
+        ended = CliRunner().invoke(app, [*line, text])
+        assert ended.exit_code == 2
+        assert "is no number" in ended.output or "is no whole number" in ended.output
+        assert "\x1b" not in ended.output
+
+
+def test_every_option_that_takes_a_number_reads_it_so():
+    """A new one, made by hand, would take Python's ways."""
+    for command in typer.main.get_command(app).commands.values():
+        for option in command.params:
+            if option.type.name in {"int", "int range", "float", "float range"}:
+                with pytest.raises(typer.BadParameter, match="is no"):
+                    option.type.convert("1_0", option, None)

@@ -15,7 +15,7 @@ from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.capture import read_capture
 from specprof.diagnosis import diagnose
-from specprof.errors import UsageError
+from specprof.errors import SpecprofError, UsageError
 from specprof.records import Burst, Plain, Recheck, Round
 
 PROMPT = [1, 2, 3]
@@ -283,6 +283,36 @@ def test_what_can_t_be_asked_is_refused(tmp_path):
         recorded(path)
     with recorded(path, overwrite=True):
         pass
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"stop": 5}, UsageError),
+        ({"stop": ["</s>"]}, UsageError),
+        ({"engine": 5}, UsageError),
+        ({"device": "nosuch"}, SpecprofError),
+    ],
+)
+def test_a_log_that_can_t_be_opened_leaves_no_file(tmp_path, settings, error):
+    """Nor its lock: the next try finds the place free."""
+    path = tmp_path / "run.jsonl"
+    with pytest.raises(error):
+        recorded(path, **settings)
+    assert not path.exists()
+    with recorded(path):
+        pass
+
+
+def test_a_closed_capture_takes_nothing_more(tmp_path):
+    """It isn't deleted, and its end is written."""
+    path = tmp_path / "run.jsonl"
+    with recorded(path) as log:
+        pass
+    with pytest.raises(UsageError, match="is closed: its end is written"):
+        log.burst(PROMPT).__enter__()
+    with pytest.raises(UsageError, match="is closed: its end is written"):
+        log.__enter__()
 
 
 def test_rounds_belong_to_a_burst(tmp_path):

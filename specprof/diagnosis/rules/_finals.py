@@ -7,6 +7,7 @@ import numpy as np
 from specprof.analysis import emitted_law
 from specprof.analysis.emitted_law import Draw, Finals
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.rounding import MAX_RATIO_ERROR
 from specprof.analysis.tables import Bools
 from specprof.findings import Where
 
@@ -17,8 +18,7 @@ MIN_EVIDENCE_SHARE = 0.5
 def find_unsupported(evidence: Evidence, found: Finals) -> Bools:
     """Mark the corrections that the residual gives no mass, [finals]."""
     lawful = evidence.greedy | ~(
-        # The draft's probability of a bonus is nan, which compares false: lawful.
-        found.target_prob < found.draft_prob * (1 - emitted_law.MAX_RATIO_ERROR)
+        found.target_prob < found.draft_prob * (1 - MAX_RATIO_ERROR)  # nan, of a bonus, is lawful
     )
     due = found.correction & ~_rejected_a_certain_draft(evidence, found)
     return (found.again & due) | (~lawful & due)
@@ -92,5 +92,5 @@ def _corrections(evidence: Evidence, after: Draw, *, wrong: bool) -> tuple[str, 
 def _rejected_a_certain_draft(evidence: Evidence, found: Finals) -> Bools:
     """Mark the rounds that rejected a draft which had to be accepted, [finals]."""
     places = evidence.reached
-    sure = places.where(~places.accepted & (places.accept_owed >= 1 - emitted_law.MAX_RATIO_ERROR))
+    sure = places.where(~places.accepted & (places.accept_owed >= 1 - MAX_RATIO_ERROR))
     return (evidence.per_round(sure.round, np.ones(len(sure))) > 0)[found.row]

@@ -1,10 +1,11 @@
 """The capture holds lines that can't all be true.
 
 Measures
-    Rounds recorded more than once or out of order; the counts of the end line and of bursts' ends
-    against the rounds in the file; a single round whose burst, start or cache lengths disagree with
-    all rounds around it; a single committed id that can't be right; parts that last longer than the
-    whole, and times that no clock can show.
+    Rounds recorded more than once or out of order; counts of the end line and of bursts' ends
+    against the rounds that stand there; what one round alone says of its burst, its start or its
+    caches, against all around it; a single committed id that can't be right; a single round whose
+    probabilities can't be right; an acceptance owed that its two probabilities deny; parts that
+    last longer than the whole, and times that no clock can show.
 
 Fires when
     Any two lines disagree so that no lost line could explain it. Verdicts that rest on the rounds
@@ -23,8 +24,9 @@ Confirm
 
 Does not see
     A file that was edited throughout, so that it agrees with itself. Two altered ids of committed
-    tokens, or an altered probability: a wrong engine leaves the same signs. One such id in more
-    than four rounds accuses no engine. If a new recording has one again, the engine left it.
+    tokens, or probabilities altered in two rounds: a wrong engine leaves the same. One such id or
+    round in more than four rounds accuses no engine. If a new recording has one again, the engine
+    left it.
 
 Try it
     specprof run -o run.jsonl, then repeat one of its round lines by hand

@@ -9,7 +9,7 @@ Measures
 Fires when
     One of these means is not 1/2, or draws from a far tail come too often, by betting martingales
     (always valid; corrections and bonuses share one test's error rate); or a bonus has target
-    probability 0.
+    probability 0, in two rounds at least where there are more than four.
 
 Why this is a bug and not a mismatch
     The due law contains both models as they are. A true draw is as often in the upper half of its

@@ -6,8 +6,8 @@ Measures
     move logits. Both are counted by kind of slot: drafts, corrections, bonuses.
 
 Fires when
-    There is one correction or bonus of the first kind; or, at rows whose state is clean, one token
-    in two hundred of the second kind, at least two.
+    There are two corrections or bonuses of the first kind, or one in four rounds or fewer; or one
+    token in two hundred, two at least, of the second, at rows whose state is clean.
 
 Why this is a bug and not a mismatch
     Greedy decoding has one right token at each place, whatever was drafted. Near ties, which

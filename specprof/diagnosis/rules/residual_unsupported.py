@@ -6,7 +6,8 @@ Measures
 
 Fires when
     Any correction of a rejection-rule run is at least 0.1% likelier to the draft than to the
-    target, or any correction equals the token just rejected.
+    target, or any correction equals the token just rejected. It must be in two rounds; of four
+    rounds or fewer, in one (one round alone is capture-contradicts-itself).
 
 Why this is a bug and not a mismatch
     After a rejection the token is drawn from max(target - draft, 0): it must be likelier to the
@@ -42,7 +43,7 @@ from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, S
 
 
 class ResidualUnsupported(Rule):
-    """Exact: one unsupported correction is enough."""
+    """Exact: unsupported corrections in two rounds are enough."""
 
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.EMISSION

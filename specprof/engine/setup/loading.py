@@ -23,6 +23,7 @@ from specprof.engine.checkpoints.survey import Survey, survey
 from specprof.engine.fits import check_loads
 from specprof.engine.setup.tokens import refuse_running_tokenizer, token_ids
 from specprof.errors import NOT_FINITE, EnvironmentMissing, UsageError, summarise_error
+from specprof.narration import log_compiled_code
 from specprof.reading import read_text
 from specprof.records import ModelFacts
 from specprof.settings import Settings
@@ -290,7 +291,8 @@ def _load_tokenizer(surveyed: Survey) -> Any:  # noqa: ANN401
     try:
         with explain_errors(surveyed.name, hint, doing="load the tokenizer of"):
             _check_tokenizer(surveyed)
-            tokenizer = AutoTokenizer.from_pretrained(surveyed.place, **surveyed.options)
+            with log_compiled_code():
+                tokenizer = AutoTokenizer.from_pretrained(surveyed.place, **surveyed.options)
             _check_reads_text(tokenizer)
             return tokenizer
     except EnvironmentMissing:

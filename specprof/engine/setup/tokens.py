@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 from specprof.errors import EnvironmentMissing, summarise_error
+from specprof.narration import log_compiled_code
 
 MAX_WAIT_S = 60.0
 """The limit for a short text."""
@@ -35,9 +36,10 @@ def token_ids(tokenizer: Any, text: str) -> Any:  # noqa: ANN401 - transformers 
             raised.append(trouble)
 
     thread = threading.Thread(target=tokenise, name="tokenise", daemon=True)
-    thread.start()
     most_s = MAX_WAIT_S + len(text) / CHARACTERS_PER_S
-    thread.join(most_s)
+    with log_compiled_code():
+        thread.start()
+        thread.join(most_s)
     if thread.is_alive():
         _given_up.append(thread)
         title = f"its tokenizer takes more than {most_s:.0f} s for {len(text):,} characters"

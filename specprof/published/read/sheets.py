@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from specprof.errors import CaptureUnreadable, UsageError
-from specprof.reading import open_regular, read_text
+from specprof.reading import open_regular, read_text, refuse_deep_keys
 
 SUFFIXES = (".toml", ".csv", ".tsv", ".json", ".md", ".markdown")
 CAPTURE_PREFIX = b'{"event":'
@@ -112,6 +112,7 @@ def _read_file(path: Path) -> str:
 
 
 def _read_toml(text: str) -> Iterator[_Table]:
+    refuse_deep_keys(text)
     return _find_tables(tomllib.loads(text, parse_float=str))
 
 

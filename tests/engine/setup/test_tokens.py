@@ -12,6 +12,7 @@ import tiny
 from specprof.engine.setup import tokens
 from specprof.engine.setup.text import encode
 from specprof.errors import EnvironmentMissing
+from specprof.narration import aside
 
 SLOW = r"(?m)(?:.|..){1,20}\A\z"
 """Takes some 50 ms for each letter, and nothing stops the library meanwhile."""
@@ -51,6 +52,17 @@ def test_a_panic_of_the_library_is_one_line():
     inner.pre_tokenizer = pre_tokenizers.Split(Regex("(a+)+$"), "isolated")
     with pytest.raises(EnvironmentMissing, match=r"can't read a text: .*retry-limit-in-match over"):
         tokens.token_ids(PreTrainedTokenizerFast(tokenizer_object=inner), 60 * "a" + "b")
+
+
+def test_what_a_panic_prints_goes_to_the_log(tmp_path, capfd):
+    """Rust writes its lines past Python; the screen has our one line alone."""
+    inner = Tokenizer(WordLevel({"a": 0}, unk_token="a"))
+    inner.pre_tokenizer = pre_tokenizers.Split(Regex("(a+)+$"), "isolated")
+    log = tmp_path / "run.jsonl.log"
+    with aside(log), pytest.raises(EnvironmentMissing):
+        tokens.token_ids(PreTrainedTokenizerFast(tokenizer_object=inner), 60 * "a" + "b")
+    assert "panicked at" in log.read_text()
+    assert capfd.readouterr().err == f"what libraries said is in {log}\n"
 
 
 def test_a_pattern_that_takes_days_is_given_up(hostile):

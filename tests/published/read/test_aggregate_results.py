@@ -211,7 +211,8 @@ def test_nothing_to_judge_is_said(tmp_path, text, suffix):
 
 
 @pytest.mark.parametrize(
-    ("text", "suffix"), [("{", ".json"), ("= =", ".toml"), ("[" * 10**5, ".json")]
+    ("text", "suffix"),
+    [("{", ".json"), ("= =", ".toml"), ("a." * 9999 + "b=1", ".toml"), ("[" * 10**5, ".json")],
 )
 def test_a_broken_file_is_unreadable(tmp_path, text, suffix):
     """Not a crash."""

@@ -31,19 +31,6 @@ def families(played: PlayedRound) -> list[list[int]]:
     return sorted(found.values(), key=len, reverse=True)
 
 
-def places(played: PlayedRound, *, joint: bool) -> list[int]:
-    """Return the drafted tokens whose laws are looked at, in order.
-
-    Those that were reached; all of a chain where its rule judges them together.
-    """
-    if played.proposal.parents is None:
-        whole = joint or not straight(played)
-        return list(range(len(played.drafted))) if whole else reached(played)
-    kin = families(played)
-    ranks = range(len(kin[0]))
-    return [family[rank] for rank in ranks for family in kin if len(family) > rank]
-
-
 def turned_down(played: PlayedRound) -> int | None:
     """Return the eldest drafted token in whose place the correction came; None for a bonus."""
     tip = played.path[-1] if played.path else -1

@@ -11,10 +11,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import torch
-
 from specprof.engine.loop import PlayedRound
-from specprof.engine.observe.evidence import RoundEvidence, drafted_tokens, observe, read_evidence
+from specprof.engine.observe.evidence import RoundEvidence, drafted_tokens
+from specprof.engine.observe.observe import PendingEvidence, observe
 from specprof.extend import Acceptance, Depth, Law
 from specprof.records import Round
 from specprof.settings import EVIDENT, Detail
@@ -70,7 +69,7 @@ class RoundRecorder:
     _index: int = 0
     _waiting: list[PendingRound] = field(default_factory=list)
     _bytes: int = 0
-    _observed: list[tuple[list[PendingRound], torch.Tensor | None]] = field(default_factory=list)
+    _observed: list[tuple[list[PendingRound], PendingEvidence | None]] = field(default_factory=list)
     """Rounds whose evidence is on its way, and that evidence."""
     _queued_ns: int = 0
     """Host time when the last of it was queued."""
@@ -133,21 +132,17 @@ class RoundRecorder:
         waiting = self._waiting
         drafted = [one.played for one in waiting if one.played.drafted]
         evident = drafted and self.detail in EVIDENT
-        numbers = observe(drafted, self.law, self.acceptance) if evident else None
+        evidence = observe(drafted, self.law, self.acceptance) if evident else None
         if waiting:
-            self._observed.append((waiting, numbers))
+            self._observed.append((waiting, evidence))
         self._waiting, self._bytes, self._queued_ns = [], 0, time.perf_counter_ns()
 
     def _read(self) -> None:
         """Read what was observed, and make records of it."""
-        for waiting, numbers in self._observed:
-            seen: Iterator[RoundEvidence] = iter(())
-            if numbers is not None:
-                drafted = [one.played for one in waiting if one.played.drafted]
-                told = numbers.tolist()
-                seen = iter(read_evidence(drafted, told, self.law, self.acceptance))
+        for waiting, pending in self._observed:
+            evidence = iter(pending.read() if pending else ())
             self._ready += [
-                self._record(one, next(seen, None) if one.played.drafted else None)
+                self._record(one, next(evidence, None) if one.played.drafted else None)
                 for one in waiting
             ]
         self._observed = []

@@ -11,6 +11,7 @@ from specprof.acceptance.rejection import Rejection
 from specprof.depths.fixed import Fixed
 from specprof.engine.instruments.stopwatch import Stopwatch
 from specprof.engine.observe import round_recorder
+from specprof.engine.observe.observe import PendingEvidence
 from specprof.engine.observe.round_recorder import RoundRecorder
 from specprof.engine.sampling import ProcessedLaw
 from specprof.extend import Proposal
@@ -107,9 +108,9 @@ def test_on_a_device_the_rounds_of_one_step_wait_for_the_next():
 
 def test_on_a_device_evidence_is_read_before_more_is_queued(monkeypatch):
     """A transfer waits for all that was queued before it: the new rounds' evidence comes after."""
-    order, really = [], round_recorder.read_evidence
-    read = lambda *a: order.append("read") or really(*a)  # noqa: E731
-    monkeypatch.setattr(round_recorder, "read_evidence", read)
+    order, really = [], PendingEvidence.read
+    read = lambda pending: order.append("read") or really(pending)  # noqa: E731
+    monkeypatch.setattr(PendingEvidence, "read", read)
     queue = round_recorder.observe
     monkeypatch.setattr(round_recorder, "observe", lambda *a: order.append("queue") or queue(*a))
     watch, taken = Stopwatch(LateClock(passed=10**9)), recorder(late=True, most=2)

@@ -42,10 +42,10 @@ class SampledTree(SampledGroup):
         drawn: torch.Tensor | None = None
         if proposal.draft_probs is not None and proposal.logits is not None:
             drawn = self.law.probs(proposal.logits[on_device(eldest, device)])
-        due = force[-1:]  # [1, vocab]
-        final = due[:, played.final]
+        after = force[-1:]  # [1, vocab]
+        final = after[:, played.final]
         numbers, residual = self._in_turn(force, drawn, row)
-        due = due if residual is None else residual
+        due = after if residual is None else residual
         if row is None:
             instead = final.new_zeros(1)
         elif drawn is None:

@@ -12,7 +12,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from specprof.engine.releases import CacheForm, LayerForm
-from specprof.engine.stores.dense import Placement, PreallocatedLayer, Store
+from specprof.engine.stores.dense import Placement, PreallocatedLayer, Store, empty_rows
 from specprof.engine.transfer import on_device
 
 
@@ -89,8 +89,9 @@ class SharedLayer(LayerForm):
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
         """Reserve room for every sequence; states are [any, heads, new, head size]."""
-        self.keys = self._room(key_states)
-        self.values = self._room(value_states)
+        stores = self.whole.stores
+        self.keys = empty_rows(key_states, len(stores), stores[0].capacity)
+        self.values = empty_rows(value_states, len(stores), stores[0].capacity)
         self.is_initialized = True
         for sequence, own in enumerate(self.owned):
             own.keys = self.keys[sequence : sequence + 1]
@@ -121,11 +122,6 @@ class SharedLayer(LayerForm):
     def get_max_length(self) -> int:
         """Return how many tokens of each sequence fit."""
         return self.whole.stores[0].capacity
-
-    def _room(self, states: torch.Tensor) -> torch.Tensor:
-        _, heads, _, size = states.shape
-        stores = self.whole.stores
-        return states.new_zeros(len(stores), heads, stores[0].capacity, size)
 
 
 class OwnLayer(PreallocatedLayer):

@@ -147,10 +147,15 @@ class PreallocatedLayer(LayerForm):
         super().__init__()
         self.store = store
 
+    @property
+    def rows(self) -> int:
+        """Rows that are reserved."""
+        return self.store.capacity
+
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Reserve room for `capacity` rows; states are [1, heads, new, head size]."""
-        self.keys = _room(key_states, self.store.capacity)
-        self.values = _room(value_states, self.store.capacity)
+        """Reserve the rows; states are [1, heads, new, head size]."""
+        self.keys = empty_rows(key_states, len(key_states), self.rows)
+        self.values = empty_rows(value_states, len(value_states), self.rows)
         self.is_initialized = True
 
     def update(
@@ -193,6 +198,7 @@ class PreallocatedLayer(LayerForm):
         return (heads * size + own[1] * own[3]) * self.keys.element_size()
 
 
-def _room(states: torch.Tensor, capacity: int) -> torch.Tensor:
-    batch, heads, _, size = states.shape
-    return torch.zeros(batch, heads, capacity, size, dtype=states.dtype, device=states.device)
+def empty_rows(states: torch.Tensor, sequences: int, rows: int) -> torch.Tensor:
+    """Return [sequences, heads, rows, head size] zeros for [any, heads, new, head size] states."""
+    _, heads, _, size = states.shape
+    return states.new_zeros(sequences, heads, rows, size)

@@ -166,12 +166,10 @@ class WindowLayer(PreallocatedLayer):
         self.sinks = self.quarter = torch.empty(0)
         """[1, heads, 1, sinks, head size] float32 keys as written, and a right angle further."""
 
-    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Reserve room for the rows; states are [1, heads, new, head size]."""
-        rows = self.window_store.rows
-        self.keys = _room(key_states, rows)
-        self.values = _room(value_states, rows)
-        self.is_initialized = True
+    @property
+    def rows(self) -> int:
+        """Rows that are reserved: fewer than the tokens of a long text."""
+        return self.window_store.rows
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor
@@ -206,8 +204,3 @@ class WindowLayer(PreallocatedLayer):
     def _take_sinks(self) -> None:
         self.sinks = self.keys[:, :, None, : self.window_store.window.sinks].float()
         self.quarter = self.rotation.quarter(self.sinks)
-
-
-def _room(states: torch.Tensor, rows: int) -> torch.Tensor:
-    batch, heads, _, size = states.shape
-    return states.new_zeros(batch, heads, rows, size)

@@ -20,7 +20,7 @@ from specprof.engine.checkpoints.files import Misfit, read_json
 from specprof.engine.checkpoints.guard import guarded
 from specprof.engine.checkpoints.numbers import shown
 from specprof.engine.checkpoints.survey import Survey, survey
-from specprof.engine.fits import check_loads
+from specprof.engine.setup.fits import check_loads
 from specprof.engine.setup.tokens import refuse_beside_another, token_ids
 from specprof.errors import NOT_FINITE, EnvironmentMissing, UsageError, in_a_line
 from specprof.reading import read_text

@@ -9,13 +9,13 @@ import torch
 from specprof import limits, registry
 from specprof.engine.batch import SharedModel
 from specprof.engine.decoder import Decoder
-from specprof.engine.fits import check_fits
 from specprof.engine.instruments.stopwatch import Stopwatch, clock_for
 from specprof.engine.loop import Loop
 from specprof.engine.replay.proof import check_replayed, decide, open_decoder
 from specprof.engine.run import Lane, Run
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.setup import loading, text
+from specprof.engine.setup.fits import check_fits
 from specprof.engine.stores.dense import Store
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.extend import Acceptance, Cache, Depth, Drafter, Parts, Shape

@@ -43,7 +43,7 @@ from specprof.cli._table import ABSENT, _lines
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat import read
 from specprof.engine.instruments.threads import threads
-from specprof.engine.replay.proof import decide, open_decoder, replays
+from specprof.engine.replay.decision import decide, open_decoder, replays
 from specprof.engine.setup import loading
 from specprof.engine.setup.loading import Loaded
 from specprof.engine.setup.wiring import document

@@ -22,7 +22,7 @@ from specprof import limits, registry
 from specprof.bench.contest import UNDRAFTED
 from specprof.engine.flat.proof import COARSE
 from specprof.engine.record_ahead import ready
-from specprof.engine.replay.proof import replays
+from specprof.engine.replay.decision import replays
 from specprof.engine.setup.wiring import wire
 from specprof.errors import SpecprofError, UsageError
 from specprof.extend import Acceptance

@@ -26,7 +26,7 @@ from specprof.bench.repeated import Repeated
 from specprof.engine.flat.proof import COARSE, NOISE
 from specprof.engine.instruments.bout import Bout
 from specprof.engine.instruments.threads import threads
-from specprof.engine.replay.proof import recorder_for, replays
+from specprof.engine.replay.decision import recorder_for, replays
 from specprof.engine.setup import loading
 from specprof.errors import SpecprofError, UsageError
 from specprof.limits import check

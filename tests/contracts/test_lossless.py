@@ -14,7 +14,7 @@ import proofs
 import tiny
 from specprof import registry
 from specprof.engine.record_ahead import catch_up, ready
-from specprof.engine.replay.proof import replays
+from specprof.engine.replay.decision import replays
 from specprof.engine.setup.wiring import wire
 
 CELLS = proofs.greedy_cells()

@@ -12,7 +12,7 @@ import torch
 
 from specprof.engine.decoder import CausalModel, Decoder, Forwards, innermost
 from specprof.engine.flat.proof import choose_path
-from specprof.engine.replay.proof import replays
+from specprof.engine.replay.decision import replays
 from specprof.engine.setup.loading import Loaded
 from specprof.engine.stores.rotation import LENGTH_BOUND
 from specprof.records import ModelFacts

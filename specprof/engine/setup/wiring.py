@@ -11,7 +11,7 @@ from specprof.engine.batch import SharedModel
 from specprof.engine.decoder import Decoder
 from specprof.engine.instruments.stopwatch import Stopwatch, clock_for
 from specprof.engine.loop import Loop
-from specprof.engine.replay.proof import check_replayed, decide, open_decoder
+from specprof.engine.replay.decision import check_replayed, decide, open_decoder
 from specprof.engine.run import Lane, Run
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.setup import loading, text

@@ -15,10 +15,10 @@ from specprof.bench.contest import entries
 from specprof.engine.flat.proof import choose_path
 from specprof.engine.loop import Loop
 from specprof.engine.patch import swapped
-from specprof.engine.replay import proof
+from specprof.engine.replay import decision
 from specprof.engine.replay.cuda_graphs import CudaRecordings
+from specprof.engine.replay.decision import decide, open_decoder
 from specprof.engine.replay.model import ReplayedModel
-from specprof.engine.replay.proof import decide, open_decoder
 from specprof.engine.replay.torchscript import TorchScripts
 from specprof.engine.stores.dense import PreallocatedLayer, Store
 from specprof.engine.stores.rotation import rotations
@@ -34,9 +34,9 @@ def cuda(monkeypatch):
     """Let the CPU record as CUDA does, by a stand-in, and return that."""
     made = Traced()
     records = partial(CudaRecordings, recorder=made)
-    for module in (proof, contest):
+    for module in (decision, contest):
         monkeypatch.setattr(module, "recorder_for", lambda device: records)
-    monkeypatch.setattr(proof, "_proven", weakref.WeakKeyDictionary())
+    monkeypatch.setattr(decision, "_proven", weakref.WeakKeyDictionary())
     return made
 
 
@@ -190,7 +190,7 @@ def tried(model, records):
 
 def unreplayed(model, store, records):
     """Return why a model's forwards over a store are not replayed."""
-    with swapped(proof, recorder_for=lambda device: records):
+    with swapped(decision, recorder_for=lambda device: records):
         return decide(model, store, CPU, Settings()).replay_reason
 
 

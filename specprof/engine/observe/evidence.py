@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from specprof.engine.loop import PlayedRound
-from specprof.engine.observe.judged import reached, turned_down
+from specprof.engine.observe.judged import eldest_turned_down, reached_nodes
 from specprof.records import Drafted, Observed
 
 
@@ -28,7 +28,7 @@ class RoundEvidence:
 
 def drafted_tokens(played: PlayedRound, evidence: RoundEvidence | None) -> list[Drafted]:
     """Make the round's drafted tokens, with what was observed of those that were reached."""
-    path, judged = played.path, reached(played)
+    path, judged = played.path, reached_nodes(played)
     drafted = evidence.drafted if evidence else [None] * len(judged)
     observed = dict(zip(judged, drafted, strict=True))
     return [
@@ -43,7 +43,7 @@ def final_probs(
     """Return the final token's two probabilities, None where the round has no such number."""
     if len(played.emitted) <= played.accepted:  # the limit, or a stop token, cut it off
         return None, None
-    return target, None if turned_down(played) is None else draft
+    return target, None if eldest_turned_down(played) is None else draft
 
 
 def short(value: float) -> float:

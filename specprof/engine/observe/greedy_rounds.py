@@ -6,7 +6,7 @@ import torch
 
 from specprof.engine.loop import PlayedRound
 from specprof.engine.observe.evidence import RoundEvidence, final_probs
-from specprof.engine.observe.judged import reached, straight, turned_down
+from specprof.engine.observe.judged import eldest_turned_down, is_straight, reached_nodes
 from specprof.engine.observe.round_group import RoundGroup
 from specprof.records import Observed
 
@@ -52,7 +52,7 @@ def needed_rows(played: PlayedRound) -> tuple[int, int]:
     Of a chain those up to the first rejection; of a tree all.
     """
     count = len(played.drafted)
-    if not straight(played):
+    if not is_straight(played):
         return count + 1, count
     return played.accepted + 1, min(played.accepted + 1, count)
 
@@ -67,13 +67,13 @@ def _agreement(
     first differ from the first choice by design.
     """
     final, observed = played.final, []
-    for node in reached(played):
+    for node in reached_nodes(played):
         token, best = played.drafted[node], target[played.parents[node] + 1]
         own = draft[node] if played.proposal.parents is None else token
         owed = float(token == best)
         observed.append(Observed(owed, float(token == own), float(best == own), owed, None))
     tip = played.path[-1] if played.path else -1
-    fallen = turned_down(played)
+    fallen = eldest_turned_down(played)
     draft_prob = 0.0 if fallen is None else float(draft[fallen] == final)
     return RoundEvidence(
         observed, *final_probs(played, float(target[tip + 1] == final), draft_prob)

@@ -29,12 +29,14 @@ def place_numbers(
         draft_prob=[own[:, 0]],
         target_prob=[target_probs.gather(1, tokens[:, None])[:, 0]],
         overlap=[rule.owed(target_probs, draft_probs)],
-        likelier=[_likelier(draft_probs, own)],
+        likelier=[_likelier_weight(draft_probs, own)],
         owed=[each for each in owed if each is not None] or None,
     )
 
 
-def standing(weights: torch.Tensor, tokens: torch.Tensor) -> tuple[Pieces, Pieces, Pieces, Pieces]:
+def final_standing(
+    weights: torch.Tensor, tokens: torch.Tensor
+) -> tuple[Pieces, Pieces, Pieces, Pieces]:
     """Return how [rounds, 1] tokens stand in [rounds, vocab] weights: four columns [rounds].
 
     They are the last four fields of `FinalNumbers`, in order.
@@ -42,10 +44,10 @@ def standing(weights: torch.Tensor, tokens: torch.Tensor) -> tuple[Pieces, Piece
     own = weights.gather(1, tokens)  # [rounds, 1]
     lower = torch.arange(weights.shape[1], device=weights.device) < tokens
     below = (weights * lower).sum(-1)
-    return [_likelier(weights, own)], [below], [own[:, 0]], [weights.sum(-1)]
+    return [_likelier_weight(weights, own)], [below], [own[:, 0]], [weights.sum(-1)]
 
 
-def _likelier(weights: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+def _likelier_weight(weights: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
     """Return [rows] the weight of tokens above `own` [rows, 1] less that of tokens below it.
 
     In a law this is 2 * rank - 1, where the rank is the mass above plus half that of ties.

@@ -10,7 +10,7 @@ import torch
 
 from specprof.engine.loop import PlayedRound
 from specprof.engine.observe.evidence import RoundEvidence, final_probs, short
-from specprof.engine.observe.judged import reached, turned_down
+from specprof.engine.observe.judged import eldest_turned_down, reached_nodes
 from specprof.engine.observe.layout import (
     FinalNumbers,
     Pieces,
@@ -64,7 +64,7 @@ class SampledGroup(RoundGroup):
         found = []
         for played, nodes, final in zip(self.rounds, self.places, finals, strict=True):
             observed = {node: self._observed(next(places)) for node in nodes}
-            drafted = [observed[node] for node in reached(played)]
+            drafted = [observed[node] for node in reached_nodes(played)]
             found.append(self._evidence(played, drafted, final))
         return found
 
@@ -80,7 +80,7 @@ class SampledGroup(RoundGroup):
     ) -> RoundEvidence:
         """Join a round's parts. Its final token has a rank only where the rule owes it a law."""
         probs = final_probs(played, short(final.target_prob), short(final.draft_prob))
-        jointly = self.acceptance.joint and turned_down(played) is not None
+        jointly = self.acceptance.joint and eldest_turned_down(played) is not None
         due = self.acceptance.lossless and not jointly
         if probs[0] is None or not due or not final.total:
             return RoundEvidence(drafted, *probs)

@@ -6,9 +6,9 @@ from itertools import accumulate
 import torch
 
 from specprof.engine.loop import PlayedRound
-from specprof.engine.observe.judged import reached, straight
+from specprof.engine.observe.judged import is_straight, reached_nodes
 from specprof.engine.observe.layout import FinalNumbers, Pieces, PlaceNumbers
-from specprof.engine.observe.probabilities import place_numbers, standing
+from specprof.engine.observe.probabilities import final_standing, place_numbers
 from specprof.engine.observe.round_group import SampledGroup
 from specprof.engine.transfer import on_device
 from specprof.extend import Acceptance, Law
@@ -25,7 +25,9 @@ class SampledChains(SampledGroup):
         """Take chains that were drawn from `law` and judged by `acceptance`."""
         super().__init__(rounds, law, acceptance)
         self.places = [
-            range(len(one.drafted)) if acceptance.joint or not straight(one) else reached(one)
+            range(len(one.drafted))
+            if acceptance.joint or not is_straight(one)
+            else reached_nodes(one)
             for one in rounds
         ]
 
@@ -49,7 +51,7 @@ class SampledChains(SampledGroup):
         of_target = torch.cat([here, after]).gather(1, final)[:, 0]
         of_draft = instead.gather(1, final[:fallen])[:, 0]
         no_draft = of_target.new_zeros(len(rounds) - fallen)
-        return numbers, FinalNumbers([of_target], [of_draft, no_draft], *standing(due, final))
+        return numbers, FinalNumbers([of_target], [of_draft, no_draft], *final_standing(due, final))
 
     def _laws(
         self, counts: Sequence[int], fallen: int, tokens: torch.Tensor

@@ -3,9 +3,9 @@
 import torch
 
 from specprof.engine.loop import PlayedRound
-from specprof.engine.observe.judged import families, turned_down
+from specprof.engine.observe.judged import eldest_turned_down, reached_families
 from specprof.engine.observe.layout import FinalNumbers, Pieces, PlaceNumbers
-from specprof.engine.observe.probabilities import place_numbers, standing
+from specprof.engine.observe.probabilities import final_standing, place_numbers
 from specprof.engine.observe.round_group import SampledGroup
 from specprof.engine.transfer import on_device
 from specprof.engine.tree import sibling_law
@@ -23,7 +23,7 @@ class SampledTree(SampledGroup):
     def __init__(self, played: PlayedRound, law: Law, acceptance: Acceptance) -> None:
         """Take a tree that was drawn from `law` and judged by `acceptance`."""
         super().__init__([played], law, acceptance)
-        self.families = families(played)
+        self.families = reached_families(played)
         ranks = range(len(self.families[0]))
         # The eldest of all families, then the second of all that have one, and so on.
         self.places = [
@@ -34,7 +34,7 @@ class SampledTree(SampledGroup):
         """Return the columns over all places, and those of the final token."""
         (played,) = self.rounds
         proposal, device = played.proposal, played.target_logits.device
-        eldest, fallen = [family[0] for family in self.families], turned_down(played)
+        eldest, fallen = [family[0] for family in self.families], eldest_turned_down(played)
         row = None if fallen is None else eldest.index(fallen)
         tip = played.path[-1] if played.path else -1
         ends = [*(played.parents[node] + 1 for node in eldest), tip + 1]
@@ -53,7 +53,7 @@ class SampledTree(SampledGroup):
         else:
             instead = drawn[row, played.final][None]
         last = on_device([played.final], device)[:, None]
-        return numbers, FinalNumbers([final], [instead], *standing(due, last))
+        return numbers, FinalNumbers([final], [instead], *final_standing(due, last))
 
     def _in_turn(
         self, force: torch.Tensor, drawn: torch.Tensor | None, row: int | None

@@ -159,5 +159,5 @@ class SharedModel:
         )
         self.store.advance({number: each.tokens for number, each in requests.items()})
         logits = out.logits[:, :, : self.vocabulary].float()  # [sequences, longest n, vocab]
-        first = self.store.span.first
+        first = self.store.touched.first
         return {n: logits[n - first, : each.tokens.shape[0]] for n, each in requests.items()}

@@ -12,8 +12,8 @@ from specprof.engine.replay.cuda_graphs import CudaGraphs, CudaRecordings
 from specprof.engine.replay.model import Recorder, ReplayedModel
 from specprof.engine.replay.torchscript import TorchScripts
 from specprof.engine.stores.dense import Store
-from specprof.engine.stores.masks import slides
-from specprof.engine.stores.rotation import length_bound
+from specprof.engine.stores.masks import has_sliding_layers
+from specprof.engine.stores.rotation import length_dependent_scaling
 from specprof.engine.stores.window import Window, WindowStore
 from specprof.errors import UsageError
 from specprof.settings import ForwardPath, Settings
@@ -98,7 +98,9 @@ def _hindrance(
         return "a batch's forwards are padded anew each time"
     if settings.detail == "module":
         return "a replay has no modules whose time could be told"
-    if scaling := length_bound(model):  # beyond where the proof looks, a branch of Python's
+    if scaling := length_dependent_scaling(
+        model
+    ):  # beyond where the proof looks, a branch of Python's
         return f"the angles of its {scaling} RoPE depend on the length"
     if recorder is TorchScripts:
         return _unscriptable(model, store)
@@ -109,7 +111,7 @@ def _unscriptable(model: torch.nn.Module, store: Store) -> str | None:
     """Return what keeps a CPU from replaying, or makes it not worth it."""
     if type(store) not in (Store, WindowStore):
         return "its cache holds rows in another form"
-    if slides(model):
+    if has_sliding_layers(model):
         return "its layers slide: what they compute depends on the length"
     config = model.config.get_text_config()  # type: ignore[operator,union-attr]
     other = set(getattr(config, "layer_types", None) or ()) - SEEN

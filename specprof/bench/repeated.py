@@ -19,7 +19,7 @@ from specprof.engine.instruments.threads import threads
 from specprof.engine.loop import Loop, PlayedRound
 from specprof.engine.module_spans import looked_into
 from specprof.engine.patch import swapped
-from specprof.engine.record_ahead import ready
+from specprof.engine.record_ahead import record_next
 from specprof.engine.run import Lane, Run
 from specprof.engine.setup.warmup import warm_up
 from specprof.engine.setup.wiring import wire
@@ -69,7 +69,7 @@ class Repeated:
         """
         lane = self._lanes[alone]
         lane.loop.parts.generator.manual_seed(seed)
-        ready(lane.loop)
+        record_next(lane.loop)
         settle(self.run.device)
         try:
             return self._bare(lane) if detail == "off" else self._kept(lane, detail)

@@ -15,7 +15,7 @@ from specprof.engine.loop import PlayedRound
 from specprof.engine.observe.round_recorder import RoundRecorder
 from specprof.engine.recheck.kept_logits import ROOM, KeptLogits
 from specprof.engine.recheck.recheck import Reference, recheck
-from specprof.engine.record_ahead import catch_up, ready, ready_alone
+from specprof.engine.record_ahead import record_missed, record_next, record_plain
 from specprof.engine.run import Lane, Run
 from specprof.extend import Cache
 from specprof.records import Burst, Event, Plain, Prefill, Recheck, Round
@@ -80,7 +80,7 @@ class Walk:
         for each in sequences:
             yield self._prefill(each)
         for each in sequences:
-            ready(each.lane.loop)
+            record_next(each.lane.loop)
         yield from self._rounds(sequences)
         wall_ns = clock.between(started, clock.mark())
         for each in sequences:
@@ -135,7 +135,7 @@ class Walk:
                 for step in decoding:
                     for sequence, played in step.items():
                         yield from self._taken(sequences, sequence, played, len(step))
-                        catch_up(sequences[sequence].lane.loop)
+                        record_missed(sequences[sequence].lane.loop)
             except GeneratorExit:
                 raise
             except BaseException:  # a failure, a Ctrl-C: what was played before it is told
@@ -175,11 +175,11 @@ class Walk:
             stop=frozenset(),
         )
         for loop in alone:
-            ready_alone(loop)
+            record_plain(loop)
         for step in played:
             laps.append(step[0].lap)
             for loop in alone:
-                ready_alone(loop)
+                record_plain(loop)
         steps_ns = [lap.wall_ns() for lap in laps]
         first = sequences[0]
         yield Plain(burst=first.burst, context=len(first.committed), steps_ns=steps_ns)

@@ -152,7 +152,7 @@ def test_a_large_model_and_a_sliding_one_are_not_scripted(monkeypatch):
     assert tried(tiny.model("mistral"), TorchScripts) == (
         "its layers slide: what they compute depends on the length"
     )
-    monkeypatch.setattr("specprof.engine.flat.proof.TWICE", 100)
+    monkeypatch.setattr("specprof.engine.flat.proof.MAX_BYTES_HELD_TWICE", 100)
     assert str(tried(tiny.model("llama"), TorchScripts)).startswith("it is so large")
     assert tried(tiny.model("llama"), None) == "nothing records them on its device"
 
@@ -225,7 +225,7 @@ def test_a_recorder_that_fails_is_told_of(records, monkeypatch):
         raise AttributeError("there is no tracing any more")
 
     monkeypatch.setattr(Traced, "record", fails)
-    monkeypatch.setattr("specprof.engine.replay.torchscript.traced", fails)
+    monkeypatch.setattr("specprof.engine.replay.torchscript.trace", fails)
     assert tried(model, records) == "recording failed: there is no tracing any more"
 
 
@@ -283,7 +283,7 @@ def test_a_window_is_proven_too(monkeypatch):
     model = tiny.model("llama")
     window = WindowStore(rotations(model), Window(4, 30), 90, reach=8, rows=90)
     dense = Store(model.config.num_hidden_layers, 64)
-    rightly = TorchScripts._given
+    rightly = TorchScripts._arguments
 
     def late(self, place):
         """Stand the sinks where the first forward's stood."""
@@ -293,7 +293,7 @@ def test_a_window_is_proven_too(monkeypatch):
             given[4:6] = self.first
         yield from given
 
-    monkeypatch.setattr(TorchScripts, "_given", late)
+    monkeypatch.setattr(TorchScripts, "_arguments", late)
     told = {type(store): unreplayed(model, store, TorchScripts) for store in (dense, window)}
     assert told[Store] is None
     assert str(told[WindowStore]).startswith(("replayed logits differ by ", "recording failed: "))
@@ -342,6 +342,6 @@ def test_an_opened_decoder_replays():
     decoder = open_decoder(model, store, CPU, 90, decide(model, store, CPU, Settings()))
     assert isinstance(decoder, ReplayedModel)
     decoder.prefill([1, 2, 3])
-    decoder.ready([1])
+    decoder.record_widths([1])
     assert decoder.feed(torch.tensor([4])).shape == (1, 90)
     assert not decoder.missed

@@ -17,7 +17,7 @@ from specprof.engine.instruments.bout import Bout, moment, settle, since
 from specprof.engine.instruments.stopwatch import Lap, Stopwatch
 from specprof.engine.instruments.threads import threads
 from specprof.engine.loop import Loop, PlayedRound
-from specprof.engine.module_spans import looked_into
+from specprof.engine.module_spans import timing_modules
 from specprof.engine.patch import swapped
 from specprof.engine.record_ahead import record_next
 from specprof.engine.run import Lane, Run
@@ -100,7 +100,7 @@ class Repeated:
     def _kept(self, lane: Lane, detail: Detail) -> Bout:
         committed, rounds, told = list(self.prompt), 0, self._told(lane, detail)
         recorder = Walk(told, origin_ns=0, prefill_threads=self.prefill_threads).recorder
-        with CaptureWriter(self.place, overwrite=True) as writer, looked_into(told):
+        with CaptureWriter(self.place, overwrite=True) as writer, timing_modules(told):
             begun = moment()
             for played in self._rounds(lane.loop, committed):
                 rounds += 1

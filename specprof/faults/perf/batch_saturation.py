@@ -39,12 +39,12 @@ class BatchSaturation(Fault):
         seat = run.loop.target
         if not isinstance(seat, SharedDecoder):
             raise UsageError("a batch of one saturates nothing", "show this fault with batch 2")
-        answer = seat.table.answer
+        answer = seat.shared.answer
 
         def slow(requests: Mapping[int, Request]) -> dict[int, torch.Tensor]:
             answers = answer(requests)
             wait(ARITHMETIC_MS * sum(each.tokens.shape[0] for each in requests.values()))
             return answers
 
-        with swapped(seat.table, answer=slow):
+        with swapped(seat.shared, answer=slow):
             yield

@@ -22,7 +22,7 @@ import torch
 from stamp import save, stamp
 
 from specprof.engine.observe.round_recorder import RoundRecorder
-from specprof.engine.record_ahead import ready
+from specprof.engine.record_ahead import record_next
 from specprof.engine.run import Run
 from specprof.engine.setup.text import encode
 from specprof.engine.setup.wiring import wire
@@ -70,7 +70,7 @@ class Arm:
         self.run.roll_back_to(min(len(text), loop.target.length + 1))
         loop.target.prefill(committed[loop.target.length : -1])
         loop.drafter.prefill(committed)
-        ready(loop)
+        record_next(loop)
         wall, processor = time.perf_counter(), time.process_time()
         for played in loop.rounds(committed, new_tokens=new_tokens, stop=frozenset()):
             list(self.recorder.take(played, 0))

@@ -40,7 +40,7 @@ from specprof.analysis.paired_timing import median
 from specprof.capture import read_capture
 from specprof.capture_writer import CaptureWriter
 from specprof.engine.instruments.threads import threads
-from specprof.engine.record_ahead import catch_up, ready
+from specprof.engine.record_ahead import record_missed, record_next
 from specprof.engine.setup.warmup import warm_up
 from specprof.engine.setup.wiring import wire
 from specprof.engine.walk import Walk
@@ -99,7 +99,7 @@ class Player:
         with threads(self.prefill_threads):
             loop.target.prefill(self.committed[:-1])
             loop.drafter.prefill(self.committed)
-        ready(loop)
+        record_next(loop)
         settings = self.run.settings
         left = settings.context + settings.max_new_tokens - len(self.committed)
         self._rounds = loop.rounds(self.committed, new_tokens=left, stop=frozenset())
@@ -114,7 +114,7 @@ class Player:
             played += 1
             if played == count:
                 break
-        catch_up(self.run.loop)
+        record_missed(self.run.loop)
         for one in self._recorder.flush():
             self.writer.write(one, more=self._recorder.more)
         took = time.perf_counter_ns() - begun

@@ -43,7 +43,7 @@ from specprof.cli._table import MISSING_TEXT, align_columns
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat import read
 from specprof.engine.instruments.threads import threads
-from specprof.engine.replay.proof import decide, open_decoder, replays
+from specprof.engine.replay.decision import decide, open_decoder, replay_status
 from specprof.engine.setup import loading
 from specprof.engine.setup.loading import Loaded
 from specprof.engine.setup.wiring import document
@@ -151,7 +151,7 @@ class Bench:
     def explain_replays(self) -> dict[str, str | None]:
         """Return by model, cache and path why passes were not replayed; None if they were."""
         return {
-            f"{name}, {cache}, {path}": replays(decoder)[1]
+            f"{name}, {cache}, {path}": replay_status(decoder)[1]
             for (name, cache, _), decoders in self._fed.items()
             for path, decoder in decoders.items()
         }

@@ -261,7 +261,7 @@ def _refuse_other_content(path: Path, run: Run) -> None:
     An index may come from a stranger, and name a file of the user's own. A capture whose first line
     is torn counts as the run's: a kill leaves that.
     """
-    if writing.found(path) not in {"nothing", "file"}:
+    if writing.kind_of(path) not in {"nothing", "file"}:
         title = f"{path} is where a run is recorded, and it is no regular file"
         raise UsageError(title, "move it away, or move the sweep to a folder of its own")
     if not is_regular(path) or not path.stat().st_size:

@@ -88,7 +88,7 @@ def test_without_a_module_s_hooks_the_modules_run(pair, fresh, monkeypatch):
     def gone(*_):
         raise AttributeError("no _forward_hooks")
 
-    monkeypatch.setattr(decoder, "_tell", gone)
+    monkeypatch.setattr(decoder, "_call_hooks", gone)
     header, slower = played(fresh)
     assert slower == tokens
     assert header.target.path == "modules"

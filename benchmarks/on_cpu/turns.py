@@ -50,7 +50,7 @@ class Round:
         one, many = torch.ones(1, dtype=torch.int64), torch.ones(self.depth + 1, dtype=torch.int64)
         for decoder, widths in ((self.draft, [1]), (self.target, [self.depth + 1])):
             if isinstance(decoder, ReplayedModel):
-                decoder.ready(widths)
+                decoder.record_widths(widths)
         lengths = self.draft.length, self.target.length
         took = time_parts(self.depth, lambda: self.draft.feed(one), lambda: self.target.feed(many))
         self.draft.rollback(lengths[0])

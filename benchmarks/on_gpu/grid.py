@@ -21,9 +21,9 @@ from on_gpu.rows import Ask, Row
 
 from specprof import limits, registry
 from specprof.bench.contest import PLAIN_SETTINGS
-from specprof.engine.flat.proof import COARSE
-from specprof.engine.record_ahead import ready
-from specprof.engine.replay.proof import replays
+from specprof.engine.flat.proof import MAX_HALF_PRECISION_ERROR
+from specprof.engine.record_ahead import record_next
+from specprof.engine.replay.decision import replay_status
 from specprof.engine.setup.wiring import wire
 from specprof.errors import SpecprofError, UsageError
 from specprof.extend import Acceptance
@@ -161,7 +161,7 @@ def _compare(tally: Tally, name: str, plain: Plain, tokens: Sequence[int]) -> No
         tally.same += 1
         return
     gap = plain.gap(place, tokens[place])
-    (tally.ties if gap <= COARSE else tally.other)[name] = gap
+    (tally.ties if gap <= MAX_HALF_PRECISION_ERROR else tally.other)[name] = gap
 
 
 def _decode_plain(settings: Settings) -> Plain:
@@ -181,12 +181,12 @@ def _decode(settings: Settings, logits: list[torch.Tensor] | None = None) -> tup
     committed = list(run.tokens[: settings.context])
     run.loop.target.prefill(committed[:-1])
     run.loop.drafter.prefill(committed)
-    ready(run.loop)
+    record_next(run.loop)
     new = settings.max_new_tokens
     for played in run.loop.rounds(committed, new_tokens=new, stop=frozenset()):
         if logits is not None:
             logits.append(played.target_logits[:1])
-    return committed[settings.context :], bool(replays(run.loop.target)[0])
+    return committed[settings.context :], bool(replay_status(run.loop.target)[0])
 
 
 def _tally_rows(tally: Tally, name: str, seconds: float) -> Iterator[Row]:
@@ -221,13 +221,15 @@ def _tally_rows(tally: Tally, name: str, seconds: float) -> Iterator[Row]:
         what=f"{name}: methods parted by a near tie",
         figure=float(len(tally.ties)) if compared else None,
         unit=f"of {compared} methods",
-        note=f"logits at most {COARSE:g} deviations apart; {seconds:.0f} s" if tally.ties else "",
+        note=f"logits at most {MAX_HALF_PRECISION_ERROR:g} deviations apart; {seconds:.0f} s"
+        if tally.ties
+        else "",
     )
     yield Row(
         what=f"{name}: widest near tie",
         figure=max(tally.ties.values(), default=None),
         unit="deviations",
-        at_most=COARSE,
+        at_most=MAX_HALF_PRECISION_ERROR,
         anywhere=True,
     )
     yield Row(

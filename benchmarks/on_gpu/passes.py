@@ -26,7 +26,7 @@ def time_pass(decoder: Decoder, width: int, repeats: int) -> Figure | None:
     """
     clock: Clock = clock_for(decoder.device)
     if isinstance(decoder, ReplayedModel):
-        decoder.ready([width])
+        decoder.record_widths([width])
     length = decoder.length
     tokens = torch.arange(width, device=decoder.device)
     marks = []

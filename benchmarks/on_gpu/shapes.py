@@ -85,7 +85,7 @@ def _pass_rows(ask: Ask, pair: Pair, run: Run) -> Iterator[Row]:
         yield figure_row(took[name], what=f"{pair.name}: {name}", unit="ms/pass")
     committed = list(run.tokens[: pair.settings.context])
     new = pair.settings.max_new_tokens
-    record_ahead.ready(loop)
+    record_ahead.record_next(loop)
     rounds = loop.rounds(committed, new_tokens=new, stop=frozenset())
     played = [(one.lap, len(one.emitted)) for one in rounds]  # logits would count as memory
     walls = [lap.wall_ns() for lap, _ in played]

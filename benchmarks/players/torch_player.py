@@ -20,7 +20,7 @@ from transformers.utils import logging
 
 from specprof.capture_writer import CaptureWriter
 from specprof.engine.loop import Loop
-from specprof.engine.record_ahead import catch_up
+from specprof.engine.record_ahead import record_missed
 from specprof.engine.setup import loading
 from specprof.engine.setup.warmup import warm_up
 from specprof.engine.setup.wiring import wire
@@ -84,7 +84,7 @@ class OurEngine:
         rounds = loop.rounds(committed, new_tokens=self._tokens, stop=frozenset())
         stamps.extend((time.perf_counter(), len(one.emitted)) for one in rounds)
         reply = _make_reply_since(begun, committed[len(prompt) :], stamps)
-        catch_up(loop)
+        record_missed(loop)
         return reply
 
     def evidence(self, prompt: list[int]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from specprof.analysis.columns import Columns
-from specprof.analysis.doubts import Contradiction, of_counts
+from specprof.analysis.doubts import Contradiction, contradict_counts
 from specprof.analysis.rounding import MAX_CLEAN_GAP, MAX_RATIO_ERROR, MAX_ROUNDING_ERROR
 from specprof.analysis.tables import Bools, Ints, Places
 from specprof.records import Header
@@ -36,7 +36,7 @@ def lone_round(columns: Columns) -> Iterator[Contradiction]:
     yield from _misfinal(columns, header)
     told = [each for each in _impossible(columns, header, places) if len(each[1])]
     if told and len(odd := np.unique(np.concatenate([each for _, each in told]))) == 1:
-        yield of_counts(f"round {odd[0]:,} alone {told[0][0]}: {CLOSING}", odd)
+        yield contradict_counts(f"round {odd[0]:,} alone {told[0][0]}: {CLOSING}", odd)
 
 
 def _misowed(header: Header, places: Places) -> Iterator[Contradiction]:
@@ -56,7 +56,7 @@ def _misowed(header: Header, places: Places) -> Iterator[Contradiction]:
             f"a draft of round {places.round[row]:,} is said to be owed {owed[row]:.4g}, and by "
             f"its two probabilities it is owed {due[row]:.4g}"
         )
-        yield of_counts(told, np.unique(places.round[odd]))
+        yield contradict_counts(told, np.unique(places.round[odd]))
 
 
 def _misfinal(columns: Columns, header: Header) -> Iterator[Contradiction]:
@@ -75,7 +75,7 @@ def _misfinal(columns: Columns, header: Header) -> Iterator[Contradiction]:
             f"the last token of round {scored.round[at]:,} has probability {said[at]:.4g}, and "
             f"{scored.target_prob[at]:.4g} by the same law rechecked"
         )
-        yield of_counts(told, np.unique(scored.round[odd]))
+        yield contradict_counts(told, np.unique(scored.round[odd]))
 
 
 def _few(odd: Bools, known: Bools) -> bool:

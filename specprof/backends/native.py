@@ -14,8 +14,8 @@ from specprof.engine.instruments.counters import Sampler
 from specprof.engine.instruments.threads import threads
 from specprof.engine.known_text.overlap import overlaps
 from specprof.engine.known_text.perplexity import score
-from specprof.engine.module_spans import looked_into
-from specprof.engine.record_ahead import catch_up
+from specprof.engine.module_spans import timing_modules
+from specprof.engine.record_ahead import record_missed
 from specprof.engine.run import Run
 from specprof.engine.setup.header import header
 from specprof.engine.setup.warmup import warm_up
@@ -51,7 +51,7 @@ class Native(Backend):
         if self.fault:
             settings = msgspec.structs.replace(settings, path="modules", graphs="off")
         run = wire(settings)
-        with self.fault.inject(run) if self.fault else nullcontext(), looked_into(run):
+        with self.fault.inject(run) if self.fault else nullcontext(), timing_modules(run):
             yield from self._measure(spec, command, run)
 
     def _measure(self, spec: RunSpec, command: list[str], run: Run) -> Iterator[Event]:
@@ -101,7 +101,7 @@ class Native(Backend):
         with threads(self.prefill_threads if step > 1 else torch.get_num_threads()):
             for one in passes:
                 yield one
-                catch_up(run.loop)
+                record_missed(run.loop)
                 yield from self.sampler.drain()
 
     def _begin(self, run: Run) -> None:

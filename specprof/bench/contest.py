@@ -24,10 +24,10 @@ from specprof.backends.hf.generate import Generate
 from specprof.backends.hf_assisted import HfAssisted
 from specprof.backends.hf_generate import HfGenerate
 from specprof.bench.repeated import Repeated
-from specprof.engine.flat.proof import COARSE, NOISE
+from specprof.engine.flat.proof import MAX_HALF_PRECISION_ERROR, MAX_ROUNDING_ERROR
 from specprof.engine.instruments.bout import Bout
 from specprof.engine.instruments.threads import threads
-from specprof.engine.replay.proof import recorder_for, replays
+from specprof.engine.replay.decision import recorder_for, replay_status
 from specprof.engine.setup import loading
 from specprof.errors import SpecprofError, UsageError
 from specprof.limits import check
@@ -283,7 +283,7 @@ class _Players:
             return None, None
         engine = self._engine(entry).run.loop
         draft = engine.drafter.draft if entry.loop == "speculative" else None
-        ours, theirs = replays(engine.target)[1], replays(draft)[1]
+        ours, theirs = replay_status(engine.target)[1], replay_status(draft)[1]
         reasons = [ours, f"of the draft: {theirs}" if theirs and theirs != ours else None]
         return ours is None, "; ".join(filter(None, reasons)) or None
 
@@ -343,7 +343,7 @@ class _Players:
     def _max_tie_gap(self) -> float:
         """The largest gap that rounding explains, in standard deviations of the logits."""
         model = next(iter(self.engines.values())).run.target.model
-        return NOISE.get(next(model.parameters()).dtype, COARSE)
+        return MAX_ROUNDING_ERROR.get(next(model.parameters()).dtype, MAX_HALF_PRECISION_ERROR)
 
 
 def _with_threads(count: int, play_: Callable[[], Bout]) -> Bout:

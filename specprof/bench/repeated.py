@@ -17,9 +17,9 @@ from specprof.engine.instruments.bout import Bout, finish_bout, moment, synchron
 from specprof.engine.instruments.stopwatch import Lap, Stopwatch
 from specprof.engine.instruments.threads import threads
 from specprof.engine.loop import Loop, PlayedRound
-from specprof.engine.module_spans import looked_into
+from specprof.engine.module_spans import timing_modules
 from specprof.engine.patch import swapped
-from specprof.engine.record_ahead import ready
+from specprof.engine.record_ahead import record_next
 from specprof.engine.run import Lane, Run
 from specprof.engine.setup.warmup import warm_up
 from specprof.engine.setup.wiring import wire
@@ -69,7 +69,7 @@ class Repeated:
         """
         lane = self._lanes[alone]
         lane.loop.parts.generator.manual_seed(seed)
-        ready(lane.loop)
+        record_next(lane.loop)
         synchronise(self.run.device)
         try:
             return self._play_bare(lane) if detail == "off" else self._record(lane, detail)
@@ -100,7 +100,7 @@ class Repeated:
     def _record(self, lane: Lane, detail: Detail) -> Bout:
         committed, rounds, run = list(self.prompt), 0, self._run_with(lane, detail)
         recorder = Walk(run, origin_ns=0, prefill_threads=self.prefill_threads).recorder
-        with CaptureWriter(self.place, overwrite=True) as writer, looked_into(run):
+        with CaptureWriter(self.place, overwrite=True) as writer, timing_modules(run):
             begun = moment()
             for played in self._rounds(lane.loop, committed):
                 rounds += 1

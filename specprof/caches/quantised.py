@@ -9,7 +9,7 @@ law depends neither on the chunks nor on rollbacks.
 import torch
 
 from specprof.engine.recheck.reference import Rounded
-from specprof.engine.stores.quantised import RoundedStore
+from specprof.engine.stores.quantised import QuantisedStore
 from specprof.extend import Cache
 
 
@@ -19,10 +19,10 @@ class Quantised(Cache):
     Rows are converted to full precision at every read, so it saves memory and costs time.
     """
 
-    def open(self, model: torch.nn.Module, capacity: int) -> RoundedStore:
+    def open(self, model: torch.nn.Module, capacity: int) -> QuantisedStore:
         """Return a store for `capacity` tokens of `model`."""
         config = model.config.get_text_config()  # type: ignore[operator,union-attr]
-        return RoundedStore(config.num_hidden_layers, capacity)
+        return QuantisedStore(config.num_hidden_layers, capacity)
 
     def plain(self, model: torch.nn.Module) -> torch.nn.Module:
         """Return a module that attends to rounded keys and values, over bare tokens."""

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, cast
 
 from specprof import registry
-from specprof.engine.drafting import nothing
+from specprof.engine.drafting import empty_proposal
 from specprof.engine.features import Features
 from specprof.engine.heads import checkpoint
 from specprof.engine.heads.decoder import HeadDecoder
@@ -59,7 +59,7 @@ class Eagle(Drafter):
         Every token committed since the last round began is fed first.
         """
         if depth == 0 or len(committed) == 1:
-            return nothing(self.draft.device)
+            return empty_proposal(self.draft.device)
         fed = on_device(committed[self.draft.length :], self.draft.device)
         proposal = self.shape.grow(self.draft, fed, depth)
         self.draft.rollback(len(committed))

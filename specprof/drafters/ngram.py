@@ -7,7 +7,7 @@ owes is the target's probability of that token (theory 2.3).
 from collections import defaultdict
 from typing import ClassVar
 
-from specprof.engine.drafting import nothing
+from specprof.engine.drafting import empty_proposal
 from specprof.engine.transfer import on_device
 from specprof.extend import Drafter, Parts, Proposal
 
@@ -36,7 +36,7 @@ class Ngram(Drafter):
         device = self.parts.target.device
         place = self._find_precedent()
         if place is None or depth == 0:
-            return nothing(device)
+            return empty_proposal(device)
         drafted: list[int] = []
         while len(drafted) < depth:
             source, here = (self.text, place) if place < len(self.text) else (drafted, 0)

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from specprof.engine.drafting import nothing
+from specprof.engine.drafting import empty_proposal
 from specprof.extend import Drafter, Proposal
 
 
@@ -14,4 +14,4 @@ class NoDrafter(Drafter):
     def propose(self, committed: list[int], depth: int) -> Proposal:
         """Return an empty chain."""
         del committed, depth
-        return nothing(self.parts.target.device)
+        return empty_proposal(self.parts.target.device)

@@ -1,4 +1,4 @@
-"""Runs models and records what happens; no code of a hub comes in with transformers, unasked."""
+"""Runs models and records what happens; keeps out code that transformers would fetch from a hub."""
 
 from specprof.engine.foreign import keep_out_kernels
 

@@ -1,7 +1,7 @@
 """A model together with its cache: feed tokens, get logits; roll back.
 
-This is all the loop knows of a model, so a table of numbers can stand in for one and make every
-law exactly computable. Positions come from the cache and from nowhere else.
+The loop knows nothing else of a model. So a test can put a table of numbers in its place, and every
+law can be computed exactly. Positions come from the cache alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PREFILL_CHUNK = 512
 Compute = Callable[..., Any]
-"""Called as a Hugging Face causal model is; what it returns has its `logits`."""
+"""Called like a Hugging Face causal model; what it returns has `logits`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +33,15 @@ class Forwards:
     """`flat` or `modules`."""
     compute: Compute
     path_reason: str | None = None
-    """Why the path is `modules`, where that was not asked for."""
+    """Why the path is `modules`, if the user did not ask for it."""
     recorder: "Recorder | None" = None
     """Records short forwards, which are then replayed; None: nothing is replayed."""
     replay_reason: str | None = "no recorder was chosen"
-    """Why nothing is replayed; None: short forwards are, see `ReplayedModel`."""
+    """Why nothing is replayed; None: short forwards are replayed (`ReplayedModel`)."""
 
 
 class Decoder(Protocol):
-    """What decodes: a causal model and the tokens it has been fed."""
+    """A causal model and the tokens it has been fed."""
 
     device: torch.device
     forwards: int
@@ -53,24 +53,24 @@ class Decoder(Protocol):
 
     @property
     def kv_bytes(self) -> int:
-        """Bytes those tokens take in the cache."""
+        """Bytes that these tokens take in the cache."""
 
     @property
     def evicted(self) -> int | None:
-        """Tokens the cache has dropped so far; None where it never drops any."""
+        """Tokens that the cache has dropped so far; None if it never drops any."""
 
     def feed(self, tokens: torch.Tensor, parents: torch.Tensor | None = None) -> torch.Tensor:
         """Append [n] tokens; return [n, vocab] float logits, row i the answer after token i.
 
-        With `parents` [n] they are nodes of a tree on the chain fed so far: each follows the node
-        of that index, counted over all feeds of this tree, and -1 follows the chain.
+        With `parents` [n] the tokens are nodes of a tree after the chain fed so far. A parent is
+        the index of a node, counted over all feeds of this tree; -1 is the end of the chain.
         """
 
     def keep(self, branch: Sequence[int]) -> None:
-        """Keep of the tree the nodes of one `branch` as part of the chain, and forget the rest."""
+        """Make one `branch` of the tree part of the chain, and forget the rest of the tree."""
 
     def prefill(self, tokens: Sequence[int]) -> None:
-        """Append known tokens whose logits nobody needs."""
+        """Append known tokens whose logits are not needed."""
 
     def rollback(self, length: int) -> None:
         """Forget all but the first `length` tokens, and with them any tree."""
@@ -88,9 +88,9 @@ class CausalModel:
         *,
         forwards: Forwards | None = None,
     ) -> None:
-        """Give logits of the first `vocabulary` ids only: embeddings are padded past the tokens.
+        """Return logits of the first `vocabulary` ids only: embeddings may be padded beyond these.
 
-        Without `forwards` the model's own modules compute them, and nothing is replayed.
+        Without `forwards`, the model's own modules compute them, and nothing is replayed.
         """
         self.model = model
         self.how = forwards or Forwards(path="modules", compute=model)
@@ -107,12 +107,12 @@ class CausalModel:
 
     @property
     def kv_bytes(self) -> int:
-        """Bytes those tokens take in the cache."""
+        """Bytes that these tokens take in the cache."""
         return self.store.kv_bytes
 
     @property
     def evicted(self) -> int | None:
-        """Tokens the cache has dropped so far; None where it never drops any."""
+        """Tokens that the cache has dropped so far; None if it never drops any."""
         return self.store.evicted
 
     def feed(self, tokens: torch.Tensor, parents: torch.Tensor | None = None) -> torch.Tensor:
@@ -121,7 +121,7 @@ class CausalModel:
 
     @torch.inference_mode()
     def keep(self, branch: Sequence[int]) -> None:
-        """Keep of the tree the nodes of one `branch` as part of the chain, and forget the rest."""
+        """Make one `branch` of the tree part of the chain, and forget the rest of the tree."""
         if self.features:
             self.features.keep(branch)
         self.store.keep(branch)
@@ -159,6 +159,6 @@ class CausalModel:
 
 
 def innermost(decoder: Decoder | None) -> Decoder | None:
-    """Return whose forwards a decoder's are: that within one that changes logits alone."""
+    """Return the decoder that runs the forwards, inside others that only change logits."""
     within: Decoder | None = getattr(decoder, "inner", None)
     return decoder if within is None else innermost(within)

@@ -1,4 +1,4 @@
-"""Drafting with a causal language model: each drafter says which; a shape says how."""
+"""Drafting with a causal language model: a drafter chooses the model, a shape the chain or tree."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ModelDrafter(Drafter):
-    """Drafts by a model's own logits, in whatever shape was asked for."""
+    """Drafts by a model's own logits, in the shape of the settings."""
 
     def __init__(self, parts: Parts) -> None:
         super().__init__(parts)
@@ -27,16 +27,17 @@ class ModelDrafter(Drafter):
     def propose(self, committed: list[int], depth: int) -> Proposal:
         """Draft `depth` tokens, or levels of a tree, from the law the target is sampled by.
 
-        Feeds first whatever of `committed` the cache lacks: one token as a rule, two after an
-        all-accepted round, whose last drafted token was never fed (meta-pytorch/gpt-fast#107).
+        First it feeds the tokens of `committed` that the cache lacks: one token as a rule, two
+        after an all-accepted round, whose last drafted token was never fed
+        (meta-pytorch/gpt-fast#107).
         """
         if depth == 0:
-            return nothing(self.draft.device)
+            return empty_proposal(self.draft.device)
         fed = on_device(committed[self.draft.length :], self.draft.device)
         return self.shape.grow(self.draft, fed, depth)
 
 
-def nothing(device: torch.device) -> Proposal:
+def empty_proposal(device: torch.device) -> Proposal:
     """Return an empty chain."""
     return Proposal(
         tokens=torch.empty(0, dtype=torch.int64, device=device), logits=None, draft_probs=None

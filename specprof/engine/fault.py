@@ -1,6 +1,6 @@
-"""What a fault is: a known bug, put into a run that is ready to be played.
+"""The base of faults: known bugs that are put into a run that is ready to be played.
 
-Knows a run's parts; the faults themselves lie in `specprof/faults/`, one file each.
+Knows the parts of a run. The faults themselves are in `specprof/faults/`, one file each.
 """
 
 from abc import ABC, abstractmethod
@@ -12,7 +12,7 @@ from specprof.settings import Value
 
 
 class Fault(ABC):
-    """A known bug, to be put into a run at the place where the real one was.
+    """A known bug, put into a run at the place where the real bug was.
 
     Its file's path is the case's id in the catalogue: `kv/draft_rollback_over_trim.py` is
     `kv/draft-rollback-over-trim`. The docstring opens with what is broken, and has these headings,
@@ -21,11 +21,12 @@ class Fault(ABC):
 
     member_kind: ClassVar[str] = "fault"
     settings: ClassVar[dict[str, Value]] = {}
-    """The settings it is drilled under, put over those of every drill."""
+    """Settings that make it show; they override those of `specprof drill`."""
 
     @abstractmethod
     def inject(self, run: Run) -> AbstractContextManager[None]:
-        """Break the run as long as the block lasts; leaves nothing broken behind it.
+        """Break the run inside the block, and mend it at its end.
 
-        Only what the run acts on: the models themselves answer the recheck as they would without.
+        Break only what the run acts on. The models answer the recheck as they would without the
+        fault.
         """

@@ -1,4 +1,4 @@
-"""The target's hidden states, kept as long as its tokens are: what a hidden-state drafter reads."""
+"""The target's hidden states, kept as long as its tokens: hidden-state drafters read them."""
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -9,13 +9,13 @@ import torch
 from specprof.engine.transfer import on_device
 
 Taps = Sequence[tuple[torch.nn.Module, bool]]
-"""Modules whose hidden states are wanted: of what goes in (True) or of what comes out (False)."""
+"""Modules whose hidden states are wanted: those that enter it (True) or leave it (False)."""
 
 
 class Features:
-    """[capacity, width] one row a token fed, in step with the cache's chain.
+    """Hidden states [capacity, width]: one row for each token in the cache.
 
-    Its hooks leave the modules with it: a target outlives the run that reads it.
+    Its hooks are removed when it is freed, because a target outlives the run that reads it.
     """
 
     def __init__(self, taps: Taps, capacity: int) -> None:
@@ -31,7 +31,7 @@ class Features:
             weakref.finalize(self, hook.remove)
 
     def take(self, start: int) -> None:
-        """Store what the forward that has just ended let through, from row `start` on."""
+        """Store the states of the forward that has just ended, from row `start` on."""
         states = [caught for caught in self._caught if caught is not None]
         joined = torch.cat(states, -1)[0]  # [n, width]
         if self._rows is None:
@@ -41,14 +41,14 @@ class Features:
         self._caught[:] = [None] * len(self._caught)
 
     def keep(self, branch: Sequence[int]) -> None:
-        """Move the rows of one branch of the tree last taken together."""
+        """Move the rows of one branch of the last tree together."""
         if self._rows is not None and list(branch) != list(range(len(branch))):
             rows = on_device(branch, self._rows.device) + self._start
             self._rows[self._start : self._start + len(branch)] = self._rows[rows]
 
     def rows(self, start: int, end: int) -> torch.Tensor:
-        """Return [end - start, width] the hidden states of those tokens."""
-        assert self._rows is not None  # noqa: S101 - tokens were fed before any is asked for
+        """Return [end - start, width] the hidden states of tokens `start` to `end`."""
+        assert self._rows is not None  # noqa: S101 - tokens are fed before they are read
         return self._rows[start:end]
 
 
@@ -67,8 +67,8 @@ def _leaving(caught: list[torch.Tensor | None], number: int) -> Callable[..., No
 
 
 @contextmanager
-def caught(taps: Taps) -> Iterator[list[torch.Tensor | None]]:
-    """Give the list that holds, once a forward inside the block is over, what each tap saw."""
+def catching_states(taps: Taps) -> Iterator[list[torch.Tensor | None]]:
+    """Yield a list that holds, after a forward inside the block, the states of each tap."""
     states: list[torch.Tensor | None] = [None] * len(taps)
     hooks = [
         module.register_forward_pre_hook(_entering(states, number))

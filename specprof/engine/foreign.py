@@ -1,10 +1,10 @@
-"""What a checkpoint's own files may not bring along: code that is fetched and run.
+"""Keeps out code that a checkpoint's files would have fetched from a hub and run.
 
-transformers runs a repository's modules only when it is asked to. A config may also name a kernel
-of a hub as its attention, which is code like any other. And where the package `kernels` is
+transformers runs a repository's own modules only when it is asked to. But a config may name a
+kernel of a hub as its attention, and a kernel is code too. And if the package `kernels` is
 installed, transformers fetches kernels of its own choice, for an attention or a quantisation with a
-plain name. Its variable USE_HUB_KERNELS=0 stops some of these and not the others
-(`modeling_utils`, `integrations/mxfp4`); all of them stop where it can't find the package.
+plain name. Its variable USE_HUB_KERNELS=0 stops some of these fetches and not others
+(`modeling_utils`, `integrations/mxfp4`). All of them stop if transformers can't find the package.
 """
 
 import importlib.util
@@ -15,29 +15,29 @@ from typing import Any
 from specprof.errors import UsageError
 
 KERNELS, TRANSFORMERS = "kernels", "transformers"
-"""Packages that fetch code from a hub, and that asks whether the first is there, once a process."""
-CHOSEN = ("_attn_implementation", "_experts_implementation")
-"""Where a config says by which code a part is computed; a name with a slash is of a hub."""
+"""The package that fetches kernels, and the one that looks for it once in each process."""
+KERNEL_FIELDS = ("_attn_implementation", "_experts_implementation")
+"""Fields of a config that name the code for a part; a name with a slash is fetched from a hub."""
 
 
 def keep_out_kernels() -> None:
-    """Hide the package `kernels` from whatever this process imports from here on.
+    """Hide the package `kernels` from everything that this process imports from now on.
 
-    None is how Python says that there is no such module. Once transformers is loaded it is too
-    late: nothing is hidden, and `refuse_kernels` says so.
+    Python takes None in `sys.modules` as a module that does not exist. Once transformers is loaded
+    it is too late: then nothing is hidden, and `refuse_kernels` refuses models.
     """
     if TRANSFORMERS not in sys.modules:
         sys.modules.setdefault(KERNELS, None)  # type: ignore[arg-type]
 
 
 def let_in_kernels() -> None:
-    """Undo `keep_out_kernels` for a run that trusts its models, before transformers is loaded."""
+    """Undo `keep_out_kernels`, for a run that trusts its models, before transformers is loaded."""
     if TRANSFORMERS not in sys.modules and sys.modules.get(KERNELS, sys) is None:
         del sys.modules[KERNELS]
 
 
 def refuse_kernels(name: str, config: Any) -> None:  # noqa: ANN401 - transformers is untyped
-    """Refuse, with UsageError, a config that has kernels fetched from a hub, or might have."""
+    """Raise UsageError for a config that has kernels fetched from a hub, or might have."""
     if importlib.util.find_spec(KERNELS):
         title = (
             f"loading {name!r} may fetch code: the package {KERNELS!r} is in use in this process"
@@ -54,6 +54,6 @@ def refuse_kernels(name: str, config: Any) -> None:  # noqa: ANN401 - transforme
 def _chosen(config: Any) -> Iterator[str]:  # noqa: ANN401
     parts = [getattr(config, part, None) for part in getattr(config, "sub_configs", None) or ()]
     for each in [config, *parts]:
-        for field in CHOSEN:
+        for field in KERNEL_FIELDS:
             value = getattr(each, field, None)
             yield from value.values() if isinstance(value, dict) else [value] if value else []

@@ -1,8 +1,8 @@
 """The decode loop: draft, verify, accept, roll back. Every method is this loop.
 
-The baseline is the same loop with the drafter `none`: nothing drafted, one token a round. The loop
-owns nothing between rounds but the committed tokens; target and drafter own their caches, and each
-is rolled back to what was committed.
+The baseline is this loop with the drafter `none`: it drafts nothing and emits one token a round.
+Between rounds the loop owns only the committed tokens. Target and drafter own their caches, and
+each cache is rolled back to what was committed.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from specprof.extend import Acceptance, Drafter, Parts, Proposal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlayedRound:
-    """One round as it was played: what `observe` and the capture need, nothing resolved yet."""
+    """One round as it was played: what `observe` and the capture need, still on the device."""
 
     context: int
     """Committed tokens before the round."""
@@ -30,9 +30,9 @@ class PlayedRound:
     """[N+1, vocab] raw: row 0 after the last committed token, row i+1 after drafted token i."""
     drafted: list[int]
     parents: list[int]
-    """Index of the drafted token each follows; -1: the last committed one."""
+    """Index of the drafted token that each follows; -1: the last committed token."""
     path: list[int]
-    """Indices of the accepted ones, in order."""
+    """Indices of the accepted drafted tokens, in order."""
     emitted: list[int]
     target_forwards: int
     draft_forwards: int
@@ -51,16 +51,16 @@ class PlayedRound:
 
     @property
     def final(self) -> int:
-        """The last token emitted; 0 where a broken round emitted none: nothing is said of it."""
+        """The last token emitted; 0 if a broken round emitted none: it then has no evidence."""
         return self.emitted[-1] if self.emitted else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loop:
-    """What plays a round, wired once a run."""
+    """Plays rounds of one sequence; made once for each run."""
 
     parts: Parts
-    """What the drafter was made from; the loop plays with the same target, law and draws."""
+    """The parts that the drafter was made from: target, law and random draws are shared with it."""
     drafter: Drafter
     acceptance: Acceptance
 
@@ -74,7 +74,8 @@ class Loop:
     ) -> Iterator[PlayedRound]:
         """Extend `committed` in place, a round at a time, by `new_tokens` or up to a `stop` token.
 
-        All of `committed` but its last token has been fed to the target; the last is fed first.
+        All of `committed` but its last token has been fed to the target; the first round feeds
+        that.
         """
         limit = len(committed) + new_tokens
         ended = False
@@ -131,17 +132,17 @@ class Loop:
         tokens = torch.cat([on_device([last], self.target.device), proposal.tokens])
         if proposal.parents is None:
             return self.target.feed(tokens)
-        first = torch.full_like(tokens[:1], -1)  # a list made a tensor would wait for the drafts
+        first = torch.full_like(tokens[:1], -1)  # a tensor made of a list would wait for the drafts
         return self.target.feed(tokens, torch.cat([first, proposal.parents + 1]))
 
 
 def _to_host(
     verdict: torch.Tensor, proposal: Proposal, logits: torch.Tensor
 ) -> tuple[int, int, list[int], list[int]]:
-    """Bring the round's outcome over in one transfer: the one time a round waits for the device."""
+    """Bring the round's outcome to the host in one transfer, the only wait of a round."""
     sides = [logits] if proposal.logits is None else [logits, proposal.logits]
-    largest = torch.cat([side.amax(-1) for side in sides])  # a NaN, an infinity is its row's
-    sound = (largest - largest == 0).all(0, keepdim=True)  # which neither is, less itself
+    largest = torch.cat([side.amax(-1) for side in sides])  # a NaN or infinity is its row's largest
+    sound = (largest - largest == 0).all(0, keepdim=True)  # x - x is 0 unless x is one
     parts = [verdict, sound.long(), proposal.tokens]
     if proposal.parents is not None:
         parts.append(proposal.parents)

@@ -1,8 +1,8 @@
 """Spans inside a forward: embedding, each layer with its attention and its MLP, last norm, head.
 
-For the detail level `module` alone: a small model's layer takes no longer than some marks of a
-clock, so that what is timed is slowed down by being timed. Shares can be trusted, lengths can not.
-On a device whose work is queued, all of it is measured where it runs and not where it is asked for.
+Only for the detail level `module`: a layer of a small model takes no longer than a few marks of a
+clock, so timing slows it down. The shares can be trusted, the lengths can't. On a device that
+queues its work, the work is timed where it runs, not where it is asked for.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,26 +20,27 @@ from specprof.engine.patch import swapped
 from specprof.engine.replay.model import ReplayedModel
 from specprof.engine.run import Run
 
-PHASES = ("draft", "verify")
-"""Spans whose forwards are looked into; a prefill's chunks would fill the capture."""
+TIMED_PHASES = ("draft", "verify")
+"""Spans whose forwards are timed by part; a prefill has so many chunks that it would fill the
+capture."""
 
 
 class Inside:
-    """Opens and closes spans by name, while a round drafts or verifies."""
+    """Opens and closes spans by name while a round drafts or verifies."""
 
     def __init__(self, watch: Stopwatch) -> None:
         self.watch = watch
         self._spans: list[OpenSpan] = []
 
     def begin(self, name: str) -> None:
-        """Open a span, inside whatever span is open."""
-        if self.watch.outermost in PHASES:
+        """Open a span inside the one that is open."""
+        if self.watch.outermost in TIMED_PHASES:
             span = self.watch.span(name)
             span.__enter__()
             self._spans.append(span)
 
     def end(self, name: str) -> None:
-        """Close the span of that name, and any within it; none is no error."""
+        """Close the span of that name and all spans within it; do nothing if there is none."""
         if any(span.name == name for span in self._spans):
             while True:
                 span = self._spans.pop()
@@ -49,8 +50,8 @@ class Inside:
 
 
 @contextmanager
-def looked_into(run: Run) -> Iterator[None]:
-    """Time the parts of both models' forwards inside the block, if the run's detail asks for it."""
+def timing_modules(run: Run) -> Iterator[None]:
+    """Time the parts of both models' forwards inside the block, if the detail is `module`."""
     with ExitStack() as undo:
         if run.settings.detail == "module":
             inside = Inside(run.loop.parts.watch)
@@ -63,7 +64,7 @@ def looked_into(run: Run) -> Iterator[None]:
             hooked = set[torch.nn.Module]()
             for each in sorted(computing.values(), key=lambda one: not isinstance(one, Flat)):
                 if isinstance(each, Flat):
-                    undo.enter_context(_flat(each, inside))
+                    undo.enter_context(_timing_flat(each, inside))
                     hooked |= {block.module for block in each.parts.blocks}
                 elif isinstance(each, torch.nn.Module):
                     _hook(each, inside, undo, hooked)
@@ -80,11 +81,11 @@ class Timed:
     ends: tuple[str, ...] = ()
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return what the part makes of its rows."""
+        """Return what the part computes from its rows."""
         return self._timed(self.part, rows)
 
     def onto(self, base: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        """Return the same added to `base`, where the part is a projection."""
+        """Return `base` plus what the part, a projection, computes from its rows."""
         return self._timed(self.part.onto, base, rows)
 
     def _timed(self, work: Callable[..., torch.Tensor], *given: torch.Tensor) -> torch.Tensor:
@@ -96,12 +97,12 @@ class Timed:
         return made
 
     def __getattr__(self, name: str) -> object:
-        """Be the part in all else: weights, and who listens at it."""
+        """Return any other attribute of the part: its weights, its hooks."""
         return getattr(self.part, name)
 
 
 @contextmanager
-def _flat(flat: Flat, inside: Inside) -> Iterator[None]:
+def _timing_flat(flat: Flat, inside: Inside) -> Iterator[None]:
     parts = flat.parts
 
     def whole(part: object, name: str) -> Any:  # noqa: ANN401 - it stands for any part
@@ -140,8 +141,8 @@ def _block(block: Block, inside: Inside, layer: str) -> Block:
 def _hook(
     model: torch.nn.Module, inside: Inside, undo: ExitStack, hooked: set[torch.nn.Module]
 ) -> None:
-    """Time a Hugging Face model's modules, but those that are timed already."""
-    for name, module in _anatomy(model):
+    """Time the modules of a Hugging Face model that are not timed yet."""
+    for name, module in _named_parts(model):
         if module not in hooked:
             hooked.add(module)
             begin, end = _listeners(inside, name)
@@ -159,8 +160,8 @@ def _listeners(inside: Inside, name: str) -> tuple[Callable[..., None], Callable
     return begin, end
 
 
-def _anatomy(model: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
-    """Yield a Hugging Face model's parts by name; one that can't be told is left out."""
+def _named_parts(model: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
+    """Yield the parts of a Hugging Face model by name; parts of an unknown kind are left out."""
     whole = cast("Any", model)
     body: torch.nn.Module = getattr(model, whole.base_model_prefix, model)
     ends = {"embed": whole.get_input_embeddings(), "head": whole.get_output_embeddings()}

@@ -1,6 +1,6 @@
-"""Something else in the place of an attribute, inside a block.
+"""Replaces attributes inside a block, and puts them back at its end.
 
-Faults break a run with it; watchers of transformers' loops and probes listen with it.
+Faults break a run with it. Watchers of transformers' loops, and probes, observe with it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,8 +14,8 @@ _ABSENT = object()
 def swapped(owner: object, **others: object) -> Iterator[None]:
     """Give `owner`, an object, a class or a module, other attributes inside the block.
 
-    Of a torch module they hide its own weights and parts, which stay where they are; of a frozen
-    record with slots they take the place of its values.
+    In a torch module they hide its own weights and parts, which stay registered. In a frozen record
+    with slots they replace its values.
     """
     before = {name: _of(owner, name) for name in others}
     for name, other in others.items():
@@ -29,7 +29,7 @@ def swapped(owner: object, **others: object) -> Iterator[None]:
 
 @contextmanager
 def swapped_in_all(owners: Iterable[object], **others: object) -> Iterator[None]:
-    """Do the same to each of several owners."""
+    """Give each of several owners other attributes inside the block."""
     with ExitStack() as stack:
         for owner in owners:
             stack.enter_context(swapped(owner, **others))
@@ -37,14 +37,14 @@ def swapped_in_all(owners: Iterable[object], **others: object) -> Iterator[None]
 
 
 def _of(owner: object, name: str) -> object:
-    """Return the attribute `owner` has of its own."""
+    """Return the attribute that is `owner`'s own, not its class's."""
     if hasattr(owner, "__dict__"):
         return vars(owner).get(name, _ABSENT)
     return getattr(owner, name, _ABSENT)
 
 
 def _put(owner: object, name: str, value: object) -> None:
-    """Set or take away an attribute, past what a frozen record or a torch module makes of it."""
+    """Set or delete an attribute, even of a frozen record or a torch module."""
     plain = object if not isinstance(owner, type | ModuleType) else type(owner)
     if value is _ABSENT:
         plain.__delattr__(owner, name)

@@ -1,38 +1,42 @@
-"""Short forwards are recorded before and between rounds, never inside one.
+"""Records short forwards before and between rounds, never inside a round.
 
-Knows what widths the next rounds need; how a forward is recorded is `replay/`'s business.
+Knows which widths the next rounds need; `replay/` knows how a forward is recorded.
 """
 
 from collections.abc import Collection
 
 from specprof.engine.decoder import Decoder, innermost
 from specprof.engine.loop import Loop
-from specprof.engine.replay.model import MISSED, ReplayedModel
+from specprof.engine.replay.model import MIN_MISSES, ReplayedModel
 
 
-def ready(loop: Loop) -> None:
-    """Record ahead, outside any round, what rounds will take.
+def record_next(loop: Loop) -> None:
+    """Record the forwards of the widths that the next rounds need.
 
-    A draft is fed one token, or two after a round that took them all; a target one by itself, else
-    as many as are drafted and one. Where a policy or a lookup drafts fewer, it is missed at first.
+    A draft is fed one token, or two after a round that accepted all its drafts. A target is fed one
+    token when it decodes alone, else the drafts and one more. Where fewer are drafted than the
+    policy may ask for, that width is recorded later, by `record_missed`.
     """
-    _ready(loop.target, (1, loop.parts.policy.bound + 1))
-    _ready(loop.drafter.draft, (1, 2))
+    _record(loop.target, (1, loop.parts.policy.bound + 1))
+    _record(loop.drafter.draft, (1, 2))
 
 
-def ready_alone(loop: Loop) -> None:
-    """Record ahead what the target takes where nothing is drafted."""
-    _ready(loop.target, (1,))
+def record_plain(loop: Loop) -> None:
+    """Record the target's forwards of one token, for decoding without drafts."""
+    _record(loop.target, (1,))
 
 
-def _ready(decoder: Decoder | None, counts: Collection[int]) -> None:
+def _record(decoder: Decoder | None, counts: Collection[int]) -> None:
     within = innermost(decoder)
     if isinstance(within, ReplayedModel):
-        within.ready(counts)
+        within.record_widths(counts)
 
 
-def catch_up(loop: Loop) -> None:
-    """Record, between rounds, what was missed often."""
+def record_missed(loop: Loop) -> None:
+    """Record the forwards that were missed often."""
     for decoder in map(innermost, (loop.target, loop.drafter.draft)):
-        if isinstance(decoder, ReplayedModel) and max(decoder.missed.values(), default=0) >= MISSED:
-            decoder.ready()
+        if (
+            isinstance(decoder, ReplayedModel)
+            and max(decoder.missed.values(), default=0) >= MIN_MISSES
+        ):
+            decoder.record_widths()

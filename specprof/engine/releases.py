@@ -1,9 +1,9 @@
-"""What releases of transformers call by different names, found by looking: here and nowhere else.
+"""Names that differ between releases of transformers: found by looking, here and nowhere else.
 
-No version number is compared. A name is taken where it is there, the newer one first, so that
-nothing deprecated is called where there is something newer. What differs among the releases that
-pyproject.toml admits: with 5.24 `past_key_values` became `cache`, and a cache's `update` is called
-with a keyword `kwargs`. What no release promises is listed in docs/private-interfaces.md.
+No version number is compared. The newest name that exists is taken, so that nothing deprecated is
+called. Among the releases that pyproject.toml admits, this differs: with 5.24 `past_key_values`
+became `cache`, and a cache's `update` is called with a keyword `kwargs`. What no release promises
+is listed in docs/private-interfaces.md.
 """
 
 from functools import lru_cache
@@ -15,20 +15,20 @@ import transformers
 
 from specprof.errors import EnvironmentMissing
 
-TRIED = "5.24.0"
-"""The newest release that all of this was tried with."""
+TRIED_RELEASE = "5.24.0"
+"""The newest release that this program was tried with."""
 
 
 def unfit(what: str) -> EnvironmentMissing:
-    """Return the error that says in which way the installed release is none for this program."""
+    """Return the error that says why this program can't work with the installed release."""
     version = transformers.__version__
-    hint = f"install one it was tried with: pip install transformers=={TRIED}"
-    if version == TRIED:
+    hint = f"install one it was tried with: pip install transformers=={TRIED_RELEASE}"
+    if version == TRIED_RELEASE:
         hint = "it was tried with that release: please report it"
     return EnvironmentMissing(f"specprof doesn't fit transformers {version}: {what}", hint)
 
 
-try:  # documented nowhere, or not as what one may build upon
+try:  # not documented as something to build upon
     from transformers import GenerationMixin
     from transformers.cache_utils import Cache as TransformersCache
     from transformers.cache_utils import CacheLayerMixin
@@ -40,43 +40,43 @@ try:  # documented nowhere, or not as what one may build upon
 except ImportError as trouble:
     raise unfit(str(trouble).partition("\n")[0]) from trouble
 
-__all__ = ["LlamaDecoderLayer", "LlamaRMSNorm", "LlamaRotaryEmbedding"]  # and what is made here
+__all__ = ["LlamaDecoderLayer", "LlamaRMSNorm", "LlamaRotaryEmbedding"]  # and this module's own
 
 CACHE_NAMES = ("cache", "past_key_values")
-"""What a forward calls its cache, the newest first."""
-KINDS_KEPT = 1024
-"""Classes whose forward was looked at and is not looked at again: it is asked for every time."""
+"""What a forward calls its cache, the newest name first."""
+MAX_KNOWN_CLASSES = 1024
+"""Classes whose name for a cache is remembered, because it is needed in every forward."""
 
 
 def with_cache(called: object, cache: object) -> dict[str, Any]:
-    """Return the keyword argument by which something that computes a forward takes a cache.
+    """Return the keyword argument by which `called`, which computes a forward, takes a cache.
 
-    A model whose code is its own may call it otherwise than transformers' models do. Where a
-    forward takes whatever it is given and passes it on, the name is that of transformers' models.
+    A model with code of its own may use another name than the models of transformers. A forward
+    that passes all keywords on takes the name that transformers' models use.
     """
     kind: Any = type(called)
     return {_name_by(kind) or GENERATE_CACHE: cache}
 
 
-@lru_cache(KINDS_KEPT)
+@lru_cache(MAX_KNOWN_CLASSES)
 def _name_by(kind: type) -> str | None:
-    """Return what a class calls its cache; None: it doesn't name it."""
+    """Return what a class calls its cache; None if it has no such name."""
     named: Any = kind
     return _first_in(named.forward if issubclass(kind, torch.nn.Module) else named.__call__)
 
 
 def _first_in(call: Any) -> str | None:  # noqa: ANN401 - any callable
-    """Return the newest name that a callable has for a cache; None: it has none."""
+    """Return the newest of a callable's names for a cache; None if it has none."""
     taken = signature(call).parameters
     return next((name for name in CACHE_NAMES if name in taken), None)
 
 
 GENERATE_CACHE = _first_in(GenerationMixin.prepare_inputs_for_generation) or CACHE_NAMES[0]
-"""What `generate` and its candidate generators call a cache they take and pass on."""
+"""What `generate` and its candidate generators call a cache that they pass on."""
 
 
 class CacheForm(TransformersCache):  # type: ignore[misc]  # transformers is untyped here
-    """A cache of ours in the form transformers' attention asks for."""
+    """A cache of ours in the form that transformers' attention needs."""
 
     def update(
         self,
@@ -86,9 +86,9 @@ class CacheForm(TransformersCache):  # type: ignore[misc]  # transformers is unt
         *_: object,
         **__: object,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write a layer's new rows; return those attention sees.
+        """Write a layer's new rows; return the rows that attention sees.
 
-        What else attention passes on, by whatever name, is for caches that are not ours.
+        Other arguments of attention are meant for other caches, and are ignored.
         """
         found: tuple[torch.Tensor, torch.Tensor]
         found = self.layers[layer_idx].update(key_states, value_states)
@@ -96,12 +96,12 @@ class CacheForm(TransformersCache):  # type: ignore[misc]  # transformers is unt
 
 
 class LayerForm(CacheLayerMixin):  # type: ignore[misc]
-    """One layer of such a cache: it says how many tokens it holds, and writes what is new."""
+    """One layer of such a cache: it knows how many tokens it holds, and writes new rows."""
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Return how many columns the mask has, and where they start."""
+        """Return how many columns the mask has, and the first column."""
         return self.get_seq_length() + query_length, 0
 
 
 LayerForm.__abstractmethods__ = frozenset()
-"""What a release adds to the list of what a layer must have ends a run only where it is called."""
+"""A method that a new release demands of a layer then fails only when it is called."""

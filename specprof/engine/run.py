@@ -1,6 +1,6 @@
 """A run that is ready to be played: its models, and one lane for each sequence.
 
-Knows the parts and how they are reset; what loads and joins them is `setup/wiring`.
+Knows the parts and how they are reset; `setup/wiring` loads and joins them.
 """
 
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ class Lane:
 
     loop: Loop
     tokens: list[int]
-    """The text to decode over."""
+    """The text, from which decoding starts at several depths."""
 
     def roll_back_to(self, context: int) -> None:
         """Forget everything but the first `context` tokens of the text."""
@@ -28,13 +28,13 @@ class Lane:
         self.loop.drafter.rollback(context)
 
     def draw_anew(self) -> None:
-        """Begin the sequence's random draws from the start, and what its depth policy learns."""
+        """Start the sequence's random draws anew, and let its depth policy learn anew."""
         generator, policy = self.loop.parts.generator, self.loop.parts.policy
         generator.manual_seed(generator.initial_seed())
         vars(policy).update(vars(type(policy)(self.loop.parts.settings)))
 
     def alone(self) -> Loop:
-        """Return the target playing by itself: the same loop, nothing drafted, its own draws."""
+        """Return a loop that plays the target alone, without drafts, by random draws of its own."""
         drawn = self.loop.parts.generator
         parts = replace(
             self.loop.parts,
@@ -54,7 +54,7 @@ class Run:
     target: Loaded
     draft: Loaded | None
     lanes: list[Lane]
-    """One a sequence; what is said of a run and not of a sequence is the first one's."""
+    """One for each sequence. What concerns the whole run is taken from the first."""
     source: str
     """Where the text came from."""
     stop: frozenset[int]
@@ -62,7 +62,7 @@ class Run:
 
     @property
     def loop(self) -> Loop:
-        """The first sequence's; the only one but in a batch."""
+        """The first sequence's loop; without a batch, the only one."""
         return self.lanes[0].loop
 
     @property

@@ -46,9 +46,9 @@ class ProcessedLaw(Law):
 
 
 def laws_drafted_from(proposal: Proposal, target_probs: torch.Tensor) -> torch.Tensor:
-    """Return [N+1, vocab] the laws drafted from, beside [N+1, vocab] the target's.
+    """Return [N+1, vocab] the laws drafted from, in the shape of the target's.
 
-    The last row, no drafted token's, is all zero: nothing is subtracted from a bonus.
+    The last row belongs to no drafted token and is all zero: nothing is subtracted from a bonus.
     """
     laws = torch.zeros_like(target_probs)
     if proposal.draft_probs is None:  # deterministic: all mass on the drafted token
@@ -59,7 +59,7 @@ def laws_drafted_from(proposal: Proposal, target_probs: torch.Tensor) -> torch.T
 
 
 def _nucleus(logits: torch.Tensor, top_p: float) -> torch.Tensor:
-    """Keep the fewest likeliest tokens whose mass reaches `top_p`; [..., vocab] logits."""
+    """Keep the fewest likeliest tokens whose mass reaches `top_p`, in [..., vocab] logits."""
     ordered, order = logits.sort(-1, descending=True)
     mass_before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)
     dropped = (mass_before >= top_p).scatter(-1, order, mass_before >= top_p)

@@ -1,4 +1,4 @@
-"""From the host to the device without a wait."""
+"""Copies from the host to the device without waiting for the device."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,9 @@ import torch
 
 
 def on_device(tokens: Sequence[int], device: torch.device) -> torch.Tensor:
-    """Return [n] the tokens on `device`; on CUDA by way of pinned memory, so that nobody waits.
+    """Return [n] the tokens on `device`; on CUDA through pinned memory, so that the host goes on.
 
-    `torch.tensor(tokens, device=...)` waits until the device has done all it was given before.
+    `torch.tensor(tokens, device=...)` waits until the device has done all earlier work.
     """
     if device.type != "cuda":
         return torch.tensor(tokens, device=device, dtype=torch.int64)

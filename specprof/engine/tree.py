@@ -1,7 +1,7 @@
-"""Trees as tensors of parents: who descends from whom, and whose children are where.
+"""Trees as tensors of parents: the ancestors and the children of their nodes.
 
-A tree of n nodes is [n] int64: each node's parent, which stands before it; -1 hangs on the chain.
-Everything here stays on the device: no host waits for a tree to be known.
+A tree of n nodes is [n] int64: the parent of each node, which stands before it; -1 is the end of
+the chain. What is computed on tensors stays on the device, so the host does not wait for it.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import torch
 
 
 def ancestry(parents: torch.Tensor) -> torch.Tensor:
-    """Return [n, n] bool: row i marks node i and all it descends from.
+    """Return [n, n] bool: row i marks node i and all its ancestors.
 
     The closure of the parent relation by repeated squaring: log2(n) small products.
     """
@@ -24,9 +24,9 @@ def ancestry(parents: torch.Tensor) -> torch.Tensor:
 
 
 def children(parents: torch.Tensor, family: int) -> torch.Tensor:
-    """Return [n + 1, family] the children of each node in order, row 0 those of the chain's end.
+    """Return [n + 1, family] the children of each node in order; row 0 is for the chain's end.
 
-    `family` is at least the most siblings any node has; rows are filled up with -1.
+    No node has more than `family` children; rows are filled up with -1.
     """
     count = parents.shape[0]
     same = parents[:, None] == parents[None]
@@ -37,10 +37,10 @@ def children(parents: torch.Tensor, family: int) -> torch.Tensor:
 
 
 def sibling_law(law: torch.Tensor, elders: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    """Return [rows, vocab] what siblings drawn without replacement come from, in turn.
+    """Return [rows, vocab] the laws that siblings drawn without replacement come from.
 
-    `law` [rows, vocab] is their parents', `elders` [rows, k] the tokens drawn before `tokens`
-    [rows]. Where those took all the mass there was, no draw decides: all mass is on the token.
+    `law` [rows, vocab] is what the first sibling is drawn from, `elders` [rows, k] the tokens drawn
+    before `tokens` [rows]. If the elders took all the mass, all mass is put on the token.
     """
     left = law.scatter(1, elders, 0.0)
     mass = left.sum(-1, keepdim=True)
@@ -66,9 +66,9 @@ def height(parents: Sequence[int]) -> int:
 
 
 def deepest(stands: torch.Tensor, parents: torch.Tensor) -> torch.Tensor:
-    """Return [1]: the deepest node that stands with all it descends from; the first of equals.
+    """Return [1] the deepest node that stands with all its ancestors; the first of equals.
 
-    `stands` is [n] bool. -1 where no child of the chain's end stands.
+    `stands` is [n] bool. The result is -1 if no child of the chain's end stands.
     """
     if not parents.shape[0]:
         return parents.new_full((1,), -1)
@@ -79,12 +79,12 @@ def deepest(stands: torch.Tensor, parents: torch.Tensor) -> torch.Tensor:
 
 
 def follow(wanted: torch.Tensor, tokens: torch.Tensor, parents: torch.Tensor) -> torch.Tensor:
-    """Return [2]: the deepest node reached by going where `wanted` says, and what it wants next.
+    """Return [2]: the deepest node on the path of `wanted` tokens, and the token wanted after it.
 
-    `wanted` is [n + 1], the token after the chain and after each node. Of siblings alike in token
-    the eldest is taken: what hangs on its twin is then never reached.
+    `wanted` is [n + 1]: the token after the chain, then after each node. Of siblings with one token
+    the eldest is taken; the descendants of its twins are never reached.
     """
-    agrees = wanted[parents + 1] == tokens  # [n] node is what its parent wants
+    agrees = wanted[parents + 1] == tokens  # [n] the node is the token wanted after its parent
     twin = (tokens[:, None] == tokens[None]) & (parents[:, None] == parents[None])
     tip = deepest(agrees & ~twin.tril(-1).any(1), parents)
     return torch.cat([tip, wanted.gather(0, tip + 1)])

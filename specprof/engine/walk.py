@@ -1,6 +1,6 @@
-"""The walk: known text is fed to a depth, decoded from there, and what was decoded forgotten again.
+"""The walk: feed known text up to a depth, decode from there, forget what was decoded, go on.
 
-A batch walks together: each sequence over its own stretch of the text, all to the same depths.
+The sequences of a batch walk together: each over its own part of the text, all to equal depths.
 """
 
 import time
@@ -15,7 +15,7 @@ from specprof.engine.loop import PlayedRound
 from specprof.engine.observe.round_recorder import RoundRecorder
 from specprof.engine.recheck.kept_logits import MAX_KEPT_BYTES, KeptLogits
 from specprof.engine.recheck.recheck import Reference, recheck
-from specprof.engine.record_ahead import catch_up, ready, ready_alone
+from specprof.engine.record_ahead import record_missed, record_next, record_plain
 from specprof.engine.run import Lane, Run
 from specprof.extend import Cache
 from specprof.records import Burst, Event, Plain, Prefill, Recheck, Round
@@ -32,13 +32,13 @@ class Stretch:
     committed: list[int]
     played: int = 0
     rounds: list[Round] = field(default_factory=list)
-    """Those that were recorded, as long as a recheck will ask for them."""
+    """The recorded rounds, if the burst will be rechecked."""
     held: KeptLogits | None = None
-    """What they acted on; None where the burst will not be rechecked."""
+    """The logits that the rounds acted on; None if the burst will not be rechecked."""
 
 
 class Walk:
-    """Decodes every sequence of a run at one depth after another, and tells what was measured."""
+    """Decodes every sequence of a run at one depth after another, and yields what was measured."""
 
     def __init__(self, run: Run, *, origin_ns: int, prefill_threads: int) -> None:
         """Count times from `origin_ns` on the host's clock."""
@@ -62,8 +62,8 @@ class Walk:
     def stop(self, number: int, context: int) -> Iterator[Event]:
         """Feed the text up to `context`, decode from there, and forget what was decoded.
 
-        A batch decodes its sequences together: each has a burst of its own, that lasts as long as
-        that of the last to end.
+        A batch decodes its sequences together. Each sequence has a burst of its own; all bursts
+        last until the last sequence has ended.
         """
         run, clock = self.run, self.run.loop.parts.watch.clock
         started_ns, started = time.perf_counter_ns() - self.origin_ns, clock.mark()
@@ -82,7 +82,7 @@ class Walk:
         for each in sequences:
             yield self._prefill(each)
         for each in sequences:
-            ready(each.lane.loop)
+            record_next(each.lane.loop)
         yield from self._rounds(sequences)
         wall_ns = clock.between(started, clock.mark())
         for each in sequences:
@@ -132,33 +132,33 @@ class Walk:
             new_tokens=self.run.settings.max_new_tokens,
             stop=self.run.stop,
         )
-        with closing(decoding):  # a run told to stop lets go of its sequences here and not later
+        with closing(decoding):  # a run that is stopped frees its sequences here
             try:
                 for step in decoding:
                     for sequence, played in step.items():
-                        yield from self._taken(sequences, sequence, played, len(step))
-                        catch_up(sequences[sequence].lane.loop)
+                        yield from self._take(sequences, sequence, played, len(step))
+                        record_missed(sequences[sequence].lane.loop)
             except GeneratorExit:
                 raise
-            except BaseException:  # a failure, a Ctrl-C: what was played before it is told
+            except BaseException:  # a failure, a Ctrl-C: record what was played before
                 with suppress(Exception):
-                    yield from self._kept(sequences, self.recorder.flush())
+                    yield from self._remember(sequences, self.recorder.flush())
                 raise
-        yield from self._kept(sequences, self.recorder.flush())
+        yield from self._remember(sequences, self.recorder.flush())
 
-    def _taken(
+    def _take(
         self, sequences: Sequence[Stretch], sequence: int, played: PlayedRound, shared: int
     ) -> Iterator[Round]:
-        """Take in a round of one sequence; yield those readable now, whosever they are."""
+        """Take in a round of one sequence; yield the rounds of any sequence that are ready now."""
         each = sequences[sequence]
         each.played += 1
         if each.held is not None:
             each.held.keep(played)
         rounds = self.recorder.take(played, each.burst, sequence=sequence, shared=shared)
-        yield from self._kept(sequences, rounds)
+        yield from self._remember(sequences, rounds)
 
-    def _kept(self, sequences: Sequence[Stretch], rounds: Iterator[Round]) -> Iterator[Round]:
-        """Remember recorded rounds as they go by, where a recheck will ask for them."""
+    def _remember(self, sequences: Sequence[Stretch], rounds: Iterator[Round]) -> Iterator[Round]:
+        """Yield recorded rounds, and remember those that a recheck will need."""
         for one in rounds:
             if sequences[one.sequence].held is not None:
                 sequences[one.sequence].rounds.append(one)
@@ -167,7 +167,7 @@ class Walk:
     def _plain(self, sequences: Sequence[Stretch]) -> Iterator[Plain]:
         """Time the target alone, all sequences at once, from where their bursts ended.
 
-        It is told once, in the first one's name.
+        It is recorded once, for the first sequence.
         """
         alone, laps = [each.lane.alone() for each in sequences], []
         played = steps(
@@ -177,17 +177,17 @@ class Walk:
             stop=frozenset(),
         )
         for loop in alone:
-            ready_alone(loop)
+            record_plain(loop)
         for step in played:
             laps.append(step[0].lap)
             for loop in alone:
-                ready_alone(loop)
+                record_plain(loop)
         steps_ns = [lap.wall_ns() for lap in laps]
         first = sequences[0]
         yield Plain(burst=first.burst, context=len(first.committed), steps_ns=steps_ns)
 
     def _recheck(self, stretch: Stretch) -> Iterator[Recheck]:
-        """Recompute a burst without a cache, where there is evidence to hold against it."""
+        """Recompute a burst without a cache, if its rounds have evidence to compare."""
         loop, settings = stretch.lane.loop, self.run.settings
         kept = registry.get(Cache, settings.cache)(settings)
         reference = Reference(

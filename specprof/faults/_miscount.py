@@ -12,7 +12,7 @@ from typing import cast
 import torch
 
 from specprof.engine.decoder import CausalModel
-from specprof.engine.drafting import ModelDrafter, nothing
+from specprof.engine.drafting import ModelDrafter, empty_proposal
 from specprof.engine.patch import swapped
 from specprof.engine.run import Lane, Run
 from specprof.engine.stores.dense import Store
@@ -40,7 +40,7 @@ class DraftCount:
     def propose(self, committed: list[int], depth: int) -> Proposal:
         """Feed the committed tokens after the first `count`, then draft up to `depth`."""
         if depth == 0:
-            return nothing(self.draft.device)
+            return empty_proposal(self.draft.device)
         before = self.draft.length
         fed = on_device(committed[self.count :], self.draft.device)
         proposal = self.drafter.shape.grow(self.draft, fed, depth)

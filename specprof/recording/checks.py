@@ -11,7 +11,7 @@ from typing import Any, SupportsIndex
 import msgspec
 import torch
 
-from specprof.amounts import MOST, MOST_DRAFTED, MOST_IDS
+from specprof.amounts import MAX_COUNT, MOST_DRAFTED, MOST_IDS
 from specprof.errors import UsageError
 from specprof.plain import as_json
 from specprof.reasons import reason_of
@@ -31,7 +31,7 @@ def read_ids(given: Given, what: str) -> list[int]:
     except TypeError:
         title = f"{what} is {_show_given(given)}, which are no token ids"
         raise UsageError(title, "pass integers in one row: a list, an array or a tensor") from None
-    beyond = next((each for each in found if not -MOST <= each < MOST_IDS), None)
+    beyond = next((each for each in found if not -MAX_COUNT <= each < MOST_IDS), None)
     if beyond is not None:
         title = f"{what} holds {_show_given(beyond)}, which is no token id"
         raise UsageError(title, "ids have 32 bits")

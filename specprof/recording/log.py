@@ -29,7 +29,7 @@ from specprof.extend import Acceptance, Depth
 from specprof.narration import narrate
 from specprof.recorder import Ledger
 from specprof.recording.burst import OpenBurst
-from specprof.recording.checks import check_readable, ids
+from specprof.recording.checks import check_readable, read_ids
 from specprof.recording.models import Model, as_loaded, make_reference, model_name
 from specprof.recording.round import UNCHANGED_LAW, Duty, OpenRound
 from specprof.records import Event, Note
@@ -75,7 +75,7 @@ def record(
     limits.check(msgspec.structs.replace(chosen, drafter="ngram") if own else chosen)
     limits.check_values({"max_new_tokens": max_new_tokens})
     limit = {"backend": limits.RECORDED_BACKEND, "max_new_tokens": max_new_tokens}
-    ends = frozenset(ids(stop, "stop"))
+    ends = frozenset(read_ids(stop, "stop"))
     writer = CaptureWriter(Path(path), overwrite=overwrite)
     try:
         return Log(
@@ -182,7 +182,7 @@ class Log:
         self._refuse_closed()
         if self._open is not None:
             raise UsageError("a burst is open already", "end its `with` block first")
-        text = ids(committed, "the burst's text")
+        text = read_read_ids(committed, "the burst's text")
         self._open = burst = OpenBurst(
             self._bursts,
             text,

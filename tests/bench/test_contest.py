@@ -139,9 +139,9 @@ def test_a_path_that_is_refused_says_so(pair, tmp_path, monkeypatch):
         return choose_path(model, path)
 
     from specprof.engine.flat.proof import choose_path
-    from specprof.engine.replay import proof
+    from specprof.engine.replay import decision
 
-    monkeypatch.setattr(proof, "choose_path", refused)
+    monkeypatch.setattr(decision, "choose_path", refused)
     found = by_name(played(pair, tmp_path, some(pair, *FEW)))
     assert {each.trouble for name, each in found.items() if name.startswith("flat")} == {
         "no flat path for this; use modules"

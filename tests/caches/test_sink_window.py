@@ -13,8 +13,9 @@ from runs import kind
 from specprof.backends.native import Native
 from specprof.caches import sink_window
 from specprof.caches.sink_window import SinkWindow
-from specprof.engine import decoder, fits
+from specprof.engine import decoder
 from specprof.engine.decoder import CausalModel
+from specprof.engine.setup import fits
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.records import Burst, Header, Note, Recheck, Round, Scored
 from specprof.settings import RunSpec, Settings

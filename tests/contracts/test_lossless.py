@@ -13,8 +13,8 @@ import torch
 import proofs
 import tiny
 from specprof import registry
-from specprof.engine.record_ahead import catch_up, ready
-from specprof.engine.replay.proof import replays
+from specprof.engine.record_ahead import record_missed, record_next
+from specprof.engine.replay.decision import replay_status
 from specprof.engine.setup.wiring import wire
 
 CELLS = proofs.greedy_cells()
@@ -39,11 +39,11 @@ def decode(run, new_tokens=proofs.NEW, stop=frozenset()):
     committed = list(run.tokens[: proofs.CONTEXT])
     run.loop.target.prefill(committed[run.loop.target.length : -1])
     run.loop.drafter.prefill(committed)
-    ready(run.loop)
+    record_next(run.loop)
     rounds = []
     for played in run.loop.rounds(committed, new_tokens=new_tokens, stop=stop):
         rounds.append(played)
-        catch_up(run.loop)
+        record_missed(run.loop)
     run.roll_back_to(proofs.CONTEXT)
     return committed[proofs.CONTEXT :], rounds
 
@@ -67,9 +67,9 @@ def test_replayed_methods_are_among_the_cells(family):
     for cell in CELLS:
         if cell["graphs"] == "auto" and cell["shape"] == "chain":
             loop = wire(proofs.asked(cell, family)).loop
-            if replays(loop.target)[0]:
+            if replay_status(loop.target)[0]:
                 found |= {cell["drafter"], cell["cache"]}
-            if replays(loop.drafter.draft)[0]:
+            if replay_status(loop.drafter.draft)[0]:
                 found.add(cell["draft_cache"])
     drafters = set(registry.members("drafter")) - {"eagle"}
     assert found == drafters | {"dense", "sink-window"}

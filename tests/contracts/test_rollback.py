@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import proofs
-from specprof.engine.record_ahead import catch_up, ready
+from specprof.engine.record_ahead import record_missed, record_next
 from specprof.engine.setup.wiring import wire
 
 CELLS = proofs.rollback_cells()
@@ -57,10 +57,10 @@ def test_no_rejected_token_outlives_its_round(family, cell):
     loop, committed = run.loop, list(run.tokens[: proofs.CONTEXT])
     loop.target.prefill(committed[:-1])
     loop.drafter.prefill(committed)
-    ready(loop)
+    record_next(loop)
     rounds = 0
     for played in loop.rounds(committed, new_tokens=24, stop=frozenset()):
-        catch_up(loop)
+        record_missed(loop)
         rounds += 1
         if rounds % 3:
             continue

@@ -14,7 +14,7 @@ from specprof.drafters.perturbed_self import (
     mix_uniform,
     stray_choices,
 )
-from specprof.engine.observe.evidence import observe, read_evidence
+from specprof.engine.observe.observe import observe
 from specprof.engine.sampling import ProcessedLaw
 from tables import TableDecoder
 
@@ -87,8 +87,7 @@ def test_what_is_observed_is_the_law_declared(given):
     for one in played[:-1]:
         declared = one.proposal.draft_probs
         assert torch.equal(run.parts.law.probs(one.proposal.logits), declared)
-        numbers = observe([one], run.parts.law, run.acceptance).tolist()
-        seen = read_evidence([one], numbers, run.parts.law, run.acceptance)[0].drafted
+        seen = observe([one], run.parts.law, run.acceptance).read()[0].drafted
         for index, each in enumerate(seen):
             own = declared[index, one.drafted[index]].item()
             assert each.draft_prob == pytest.approx(own, rel=1e-4)

@@ -49,15 +49,15 @@ def alone(model):
     return CausalModel(model, stores(model, 1)[0], CPU)
 
 
-def table(model, count, *, patient=False):
-    return SharedModel(model, stores(model, count), CPU, patient=patient)
+def table(model, count, *, waits_for_all=False):
+    return SharedModel(model, stores(model, count), CPU, waits_for_all=waits_for_all)
 
 
 def together(models, count, seed=0, **given):
     """Engines that sit at the same tables, each with draws of its own."""
     target, draft = models
-    targets = table(target, count, patient=True).seats
-    drafts = table(draft, count).seats if draft is not None else [None] * count
+    targets = table(target, count, waits_for_all=True).decoders
+    drafts = table(draft, count).decoders if draft is not None else [None] * count
     return [wired_loop(targets[n], drafts[n], seed=seed + n, **given) for n in range(count)]
 
 
@@ -196,7 +196,7 @@ def test_a_table_answers_any_mixture_as_each_would_be_answered_alone(kind, chang
             fed[sequence] = Request(shared, fresh, parents)
         answers = shared.answer(fed)
         for sequence, request in fed.items():
-            one, seat = lone[sequence], shared.seats[sequence]
+            one, seat = lone[sequence], shared.decoders[sequence]
             expected = one.feed(request.tokens, request.parents)
             assert torch.allclose(answers[sequence], expected, atol=3e-4)
             for decoder in (one, seat):

@@ -9,7 +9,7 @@ import tiny
 from engines import loop
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat.proof import choose_path
-from specprof.engine.module_spans import looked_into
+from specprof.engine.module_spans import timing_modules
 from specprof.engine.stores.dense import Store
 from specprof.settings import Settings
 
@@ -58,7 +58,7 @@ def test_a_forward_comes_apart_into_its_layers(kind, path):
     Each lies in the span it is said to lie in.
     """
     run = wired(kind, path)
-    with looked_into(run):
+    with timing_modules(run):
         for played in rounds(run):
             told = names(played)
             steps = [("draft", None), *2 * [("step", "draft"), *forward("step")]]
@@ -82,13 +82,13 @@ def test_being_looked_into_changes_no_token_and_ends_with_the_block(path):
     """The same tokens; nothing is timed before, after, or at any lesser detail."""
     plain, looked = wired("llama", path), wired("llama", path)
     without = [played.emitted for played in rounds(plain)]
-    with looked_into(looked):
+    with timing_modules(looked):
         assert [played.emitted for played in rounds(looked)] == without
     looked.loop.target.rollback(3)
     looked.loop.drafter.rollback(4)
     assert len(names(rounds(looked)[0])) == 6
     lesser = wired("llama", path, detail="evidence")
-    with looked_into(lesser):
+    with timing_modules(lesser):
         assert len(names(rounds(lesser)[0])) == 6
 
 
@@ -96,7 +96,7 @@ def test_being_looked_into_changes_no_token_and_ends_with_the_block(path):
 def test_a_prefill_is_not_looked_into(path):
     """Only what lies in a round's own phases is."""
     run = wired("llama", path)
-    with looked_into(run):
+    with timing_modules(run):
         run.loop.parts.watch.begin()
         with run.loop.parts.watch.span("prefill-target"):
             run.loop.target.prefill([4, 5, 6])

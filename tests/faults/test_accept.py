@@ -5,7 +5,8 @@ import torch
 
 from broken import list_corrections, play_tables, repeat_row, wire_tables
 from specprof.acceptance.rejection import Rejection
-from specprof.engine.observe.evidence import drafted_tokens, observe, read_evidence
+from specprof.engine.observe.evidence import drafted_tokens
+from specprof.engine.observe.observe import observe
 from specprof.engine.sampling import ProcessedLaw
 from specprof.extend import Proposal
 from specprof.faults._accept import Step
@@ -133,7 +134,7 @@ def test_no_accept_step_can_vouch_for_itself(name):
         run.loop.drafter.prefill(committed)
         one = next(run.loop.rounds(committed, new_tokens=9, stop=frozenset()))
         law, rule = ProcessedLaw(1.0), run.loop.acceptance
-        (seen,) = read_evidence([one], observe([one], law, rule).tolist(), law, rule)
+        (seen,) = observe([one], law, rule).read()
     for each in drafted_tokens(one, seen):
         if each.reached:
             assert each.seen.target_prob == pytest.approx(TARGET[each.token], rel=1e-4)

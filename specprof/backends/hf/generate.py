@@ -20,7 +20,6 @@ from transformers.utils import logging as transformers_logging
 from specprof.backends.hf.prefilled import Model, Prefix, Tally, check_watchable, hand_caches
 from specprof.backends.hf.watch import ChoiceMarker, GenerateWatcher, Turn
 from specprof.engine.decoder import PREFILL_CHUNK
-from specprof.engine.fits import check_fits
 from specprof.engine.instruments.bout import Bout, finish_bout, synchronise
 from specprof.engine.instruments.counters import Sampler
 from specprof.engine.instruments.stopwatch import Clock, Lap, clock_for
@@ -28,6 +27,7 @@ from specprof.engine.instruments.threads import ALL_THREADS, fastest_count, thre
 from specprof.engine.patch import swapped
 from specprof.engine.releases import GENERATE_CACHE
 from specprof.engine.setup import loading
+from specprof.engine.setup.fits import check_fits
 from specprof.engine.setup.header import header
 from specprof.engine.setup.wiring import document
 from specprof.errors import UsageError

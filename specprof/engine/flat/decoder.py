@@ -1,9 +1,9 @@
 """The flat decoder: a model's forward as one short function over its `ModelParts`.
 
 It is called as the Hugging Face module would be and keeps its keys and values in the same stores,
-so whatever holds for a cache holds for both. What it leaves out is what a module spends around its
-arithmetic: calls of modules within modules, masks made anew, angles computed anew, projections one
-by one. On a small model that is most of a round.
+so what holds for a cache holds for both. It leaves out what a module does around its arithmetic:
+calls of modules within modules, new masks and new angles in every forward, projections one by one.
+With a small model that takes most of a round.
 """
 
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from specprof.engine.stores.masks import Mask
 
 Turns = tuple[torch.Tensor, torch.Tensor]
 """[batch, n, 1, head size] cosines and signed sines of one kind of layer."""
-ROOM = 1024
-"""Positions that tables are made for at first; they double as the text outgrows them."""
+MIN_TABLE_POSITIONS = 1024
+"""Positions of a new table; its length doubles when the text outgrows it."""
 
 
 @lru_cache
 def _lower_right(count: int, seen: int) -> torch.Tensor:
-    """Return the causal mask of the last `count` of `seen` columns, as GPU kernels know it."""
+    """Return the causal mask of the last `count` of `seen` columns, in a form GPU kernels know."""
     from torch.nn.attention.bias import causal_lower_right  # a prototype: it may move
 
     found: torch.Tensor = causal_lower_right(count, seen)
@@ -33,7 +33,7 @@ def _lower_right(count: int, seen: int) -> torch.Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a forward returns; named as a Hugging Face module's is."""
+    """What a forward returns; the field has the name that a Hugging Face model gives it."""
 
     logits: torch.Tensor
     """[batch, kept, vocab]"""
@@ -47,12 +47,13 @@ class Flat:
         self.dtype = model.dtype
         self.parts = parts
         self._tables: dict[str, torch.Tensor] = {}
-        """By kind of layer [positions, 2, 1, head size] cosines and signed sines."""
+        """By kind of layer, [positions, 2, 1, head size] cosines and signed sines."""
         self._turning: dict[str, tuple[int, int, int]] = {}
-        """By kind of layer, how many of a head's numbers turn with as many after them; the rest."""
+        """By kind of layer, how a head's numbers split: first halves of pairs, second halves,
+        unturned."""
         self._masks: dict[tuple[int, int | None], torch.Tensor] = {}
         self._outgrown: list[torch.Tensor] = []
-        """Tables that were too short: what was recorded with one still reads it."""
+        """Tables that became too short: recorded forwards still read them."""
 
     def __call__(
         self,
@@ -64,12 +65,13 @@ class Flat:
         logits_to_keep: int = 0,
         use_cache: bool = True,
     ) -> Answer:
-        """Feed [batch, n] tokens at [batch, n] positions; return the last kept rows' logits.
+        """Feed [batch, n] tokens at [batch, n] positions; return logits.
 
-        `attention_mask` is what `masks.attention_mask` returns; None: each token sees all before.
+        `attention_mask` is what `masks.attention_mask` returns; None: each token sees all tokens
+        before it. With `logits_to_keep`, only the last so many rows of each sequence have logits.
         """
-        assert use_cache  # noqa: S101 - it has no other way
-        batch, count = map(int, input_ids.shape)  # numbers also to who records what is done
+        assert use_cache  # noqa: S101 - it always uses a cache
+        batch, count = map(int, input_ids.shape)  # plain numbers, also while a forward is traced
         turns = self._turns(position_ids, cache, attention_mask)
         rows = self.parts.embed(input_ids).flatten(0, 1)  # [batch * n, width]
         for block, layer in zip(self.parts.blocks, cache.layers, strict=True):
@@ -79,26 +81,27 @@ class Flat:
                 mask = mask[heads.kind]
             made = block.into_attention(block.before_attention(before)).view(batch, count, -1)
             attended = self._attend(heads, made, turns[heads.kind], layer, mask)
-            rows = _through(block, before, attended.flatten(0, 1))
-            _tell(block.module, before, rows, batch)
-        return Answer(self._read(rows, batch, logits_to_keep))
+            rows = _finish_layer(block, before, attended.flatten(0, 1))
+            _call_hooks(block.module, before, rows, batch)
+        return Answer(self._logits(rows, batch, logits_to_keep))
 
     def _turns(self, positions: torch.Tensor, store: Any, mask: Mask) -> dict[str, Turns]:  # noqa: ANN401
-        """Return by kind of layer what turns queries and keys at [batch, n] positions."""
+        """Return, by kind of layer, what turns queries and keys at [batch, n] positions."""
         batch, count = map(int, positions.shape)
         straight = batch == 1 and mask is None
         needed = store.get_seq_length() + count
         self.reserve(needed, positions.device)
         found: dict[str, Turns] = {}
         for kind, table in self._tables.items():
-            # A chain's positions are known without asking the device: a view of the table.
+            # The positions of a chain are known without asking the device: take a view of the
+            # table.
             rows = table[needed - count : needed][None] if straight else table[positions]
             cos, sin = rows.unbind(2)
             found[kind] = cos, sin
         return found
 
     def reserve(self, needed: int, device: torch.device, count: int = 0) -> None:
-        """Have tables for at least `needed` positions, and masks for chains of `count` tokens."""
+        """Make tables for at least `needed` positions, and masks for chains of `count` tokens."""
         for kind in self.parts.circles:
             table = self._tables.get(kind)
             if table is None or table.shape[0] < needed:
@@ -111,7 +114,7 @@ class Flat:
     def _table(self, kind: str, needed: int, device: torch.device) -> torch.Tensor:
         """Make the table of a kind of layer for twice the positions `needed`."""
         size = next(each.heads.size for each in self.parts.blocks if each.heads.kind == kind)
-        positions = torch.arange(max(ROOM, 2 * needed), device=device)
+        positions = torch.arange(max(MIN_TABLE_POSITIONS, 2 * needed), device=device)
         cos, sin = (each[0] for each in self.parts.circles[kind](positions[None]))
         turned = cos.shape[-1]
         half = turned // 2
@@ -128,11 +131,11 @@ class Flat:
         layer: Any,  # noqa: ANN401
         mask: torch.Tensor | None,
     ) -> torch.Tensor:
-        """Return [batch, n, queries * size]: what each token takes from those it may see.
+        """Return [batch, n, queries * size]: what each token takes from the tokens it may see.
 
-        `made` is [batch, n, all heads * size], straight from the projection.
+        `made` is [batch, n, all heads * size], the output of the projection.
         """
-        queries, keys, values = self._turned(heads, made, turns)
+        queries, keys, values = self._rotate(heads, made, turns)
         keys, values = layer.update(keys, values)
         count, seen = int(made.shape[1]), keys.shape[2]
         if mask is None:
@@ -143,7 +146,7 @@ class Flat:
                 mask = self._causal(count, seen, heads.window, made.device)
         return _attention(heads, queries, keys, values, mask)
 
-    def _turned(
+    def _rotate(
         self, heads: Heads, made: torch.Tensor, turns: Turns
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return [batch, heads, n, size] queries, keys and values, the first two turned."""
@@ -169,24 +172,24 @@ class Flat:
     def _causal(
         self, count: int, seen: int, window: int | None, device: torch.device
     ) -> torch.Tensor:
-        """Return [n, seen]: the last columns are the `count` tokens' own, each sees those before.
+        """Return the causal mask [n, seen]; the last columns are those of the `count` tokens.
 
-        Told from the right edge it is the same for every length: one table, no mask made anew. A
-        GPU's fastest kernels take no mask, but know this one by name.
+        Counted from its right edge the mask is equal for every length: all masks are views of one
+        table. The fastest kernels of a GPU take no mask, except for this one in a form they know.
         """
         if device.type == "cuda" and not window:
             return _lower_right(count, seen)
         known = self._edge(count, seen, window, device)
         edge = known[:, int(known.shape[1]) - seen :]
-        return edge if device.type == "cpu" else edge.contiguous()  # kernels of a GPU ask for it
+        return edge if device.type == "cpu" else edge.contiguous()  # GPU kernels need it so
 
     def _edge(
         self, count: int, needed: int, window: int | None, device: torch.device
     ) -> torch.Tensor:
-        """Return [n, at least `needed`] the table whose last columns are any chain's mask."""
+        """Return [n, at least `needed`] a table whose last columns are the mask of a chain."""
         known = self._masks.get((count, window))
         if known is None or known.shape[1] < needed:
-            wide = max(ROOM, 2 * needed)
+            wide = max(MIN_TABLE_POSITIONS, 2 * needed)
             row = torch.arange(wide - count, wide, device=device)[:, None]
             column = torch.arange(wide, device=device)
             hidden = column > row
@@ -197,11 +200,11 @@ class Flat:
             self._masks[count, window] = known
         return known
 
-    def _read(self, rows: torch.Tensor, batch: int, keep: int) -> torch.Tensor:
-        """Return [batch, kept, vocab] logits; with `keep` only of each sequence's last rows."""
+    def _logits(self, rows: torch.Tensor, batch: int, keep: int) -> torch.Tensor:
+        """Return [batch, kept, vocab] logits; with `keep`, of each sequence's last rows only."""
         norm = self.parts.norm
         hidden = rows.view(batch, -1, rows.shape[-1])
-        has_hooks = bool(norm._forward_hooks)  # noqa: SLF001 - whoever listens wants every row
+        has_hooks = bool(norm._forward_hooks)  # noqa: SLF001 - a hook wants every row
         kept = norm(hidden)[:, -keep:] if has_hooks else norm(hidden[:, -keep:])
         logits = self.parts.head(kept.flatten(0, 1))
         return logits.view(batch, -1, logits.shape[-1])
@@ -216,12 +219,12 @@ def _attention(
 ) -> torch.Tensor:
     """Return [batch, n, query heads * size] of [batch, heads, n or seen, size] states.
 
-    `mask` is additive, [..., n, seen]. Queries that share a key stand together as rows of one head:
-    each key is read once, and no kernel need know that they share it.
+    `mask` is additive, [..., n, seen]. Queries that share a key become rows of one head: each key
+    is read once, and the kernel does not have to support shared keys.
     """
     batch, _, count, size = map(int, queries.shape)
     shared, scale = heads.queries // heads.keys, heads.scale
-    if shared == 1 or (mask is not None and type(mask) is not torch.Tensor):  # known by name
+    if shared == 1 or (mask is not None and type(mask) is not torch.Tensor):  # a form kernels know
         found = scaled_dot_product_attention(
             queries, keys, values, mask, scale=scale, enable_gqa=shared > 1
         )
@@ -233,8 +236,8 @@ def _attention(
     return found.view(batch, heads.queries, count, size).transpose(1, 2).flatten(2)
 
 
-def _through(block: Block, rows: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
-    """Return [rows, width] what leaves a layer that `rows` entered."""
+def _finish_layer(block: Block, rows: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
+    """Return [rows, width] the output of a layer whose input was `rows`, from its attention."""
     if block.after_attention is None:
         added = block.out_of_attention.onto(rows, attended)
     else:
@@ -246,7 +249,7 @@ def _through(block: Block, rows: torch.Tensor, attended: torch.Tensor) -> torch.
 
 
 def _mlp(block: Block, rows: torch.Tensor) -> torch.Tensor:
-    """Return [rows, inner] what an MLP's last projection is given."""
+    """Return [rows, inner] the input of an MLP's last projection."""
     made = block.into_mlp(block.before_mlp(rows))
     if block.gated:
         gates, made = made.chunk(2, -1)
@@ -254,8 +257,10 @@ def _mlp(block: Block, rows: torch.Tensor) -> torch.Tensor:
     return block.act(made)
 
 
-def _tell(module: torch.nn.Module, before: torch.Tensor, after: torch.Tensor, batch: int) -> None:
-    """Let whoever listens at a layer hear what entered and what left it: a head reads states."""
+def _call_hooks(
+    module: torch.nn.Module, before: torch.Tensor, after: torch.Tensor, batch: int
+) -> None:
+    """Call a layer's hooks with what entered and what left it: drafters read these states."""
     for hook in module._forward_pre_hooks.values():  # noqa: SLF001 - there is no public way
         hook(module, (before.view(batch, -1, before.shape[-1]),))
     for leave in module._forward_hooks.values():  # noqa: SLF001

@@ -1,6 +1,6 @@
-"""Which path a model's forwards take: flat where that is possible and shown to give its logits.
+"""Decides which path a model's forwards take: flat, if that is shown to give the model's logits.
 
-The proof is shared with `replay/`: logits of a few tokens, held against those of the modules.
+The proof compares logits of a few tokens with those of the model's modules. `replay/` shares it.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,78 +14,77 @@ from transformers import PreTrainedModel
 from specprof.engine.decoder import CausalModel, Forwards
 from specprof.engine.flat import read
 from specprof.engine.flat.decoder import Flat
-from specprof.engine.flat.parts import turned
+from specprof.engine.flat.parts import transposed
 from specprof.engine.releases import unfit
 from specprof.engine.stores.dense import Store
 from specprof.errors import NOT_FINITE, SpecprofError, UsageError
 from specprof.settings import ForwardPath
 
-FED = (8, 1, 3)
+FED_TOKENS = (8, 1, 3)
 """Tokens of the proof's forwards: a prefill, a draft step, a verify pass."""
-NOISE = {torch.float64: 1e-9, torch.float32: 1e-3}
-"""Largest relative error, root mean square, that rounding explains; by dtype of the weights."""
-COARSE = 0.05
-"""The same of half precision: the two ways round at other places."""
-
-
-TWICE = 2**28
-"""Bytes of weights that a CPU may hold a second time, laid out for multiplying by few rows."""
+MAX_ROUNDING_ERROR = {torch.float64: 1e-9, torch.float32: 1e-3}
+"""Root mean square of errors, as a share of the logits' spread, that rounding explains; by dtype of
+the weights."""
+MAX_HALF_PRECISION_ERROR = 0.05
+"""The same share in half precision: the two paths round at different places."""
+MAX_BYTES_HELD_TWICE = 2**28
+"""Bytes of weights that a CPU may hold a second time, laid out for multiplication by few rows."""
 
 _flats: "WeakKeyDictionary[torch.nn.Module, Flat | str]" = WeakKeyDictionary()
-"""Of a model its flat decoder, or why it has none; nothing here holds the model: it goes with
-whoever loaded it."""
-
-
+"""By model, its flat decoder, or why it has none. References are weak, so models can be freed."""
 _sound: "WeakSet[torch.nn.Module]" = WeakSet()
 """Models whose modules were seen to run over a store."""
 
 
 def choose_path(model: torch.nn.Module, asked: ForwardPath) -> Forwards:
-    """Return how `model` is run, before anything is replayed; found out once for each model.
+    """Return how forwards of `model` are computed, without any replay; decided once for each model.
 
-    Raises UsageError where `flat` was asked for and can't be had, EnvironmentMissing where not even
+    Raises UsageError if `flat` was asked for and is not possible, EnvironmentMissing if not even
     the modules can be run.
     """
     if asked == "modules":
         if model not in _flats and model not in _sound:
-            _answered(model)
+            _module_logits(model)
             _sound.add(model)
         return Forwards(path="modules", compute=model)
     found = _flats.get(model)
     if found is None:
-        found = _flats[model] = _flat(model)
+        found = _flats[model] = _prove_flat(model)
     if isinstance(found, Flat):
         return Forwards(path="flat", compute=found)
     if asked == "flat":
-        raise read.refused(found)
+        raise read.refusal(found)
     return Forwards(path="modules", compute=model, path_reason=found)
 
 
-def _flat(model: torch.nn.Module) -> Flat | str:
-    """Return a flat decoder shown to be one, or why there is none."""
-    theirs = _answered(model)
+def _prove_flat(model: torch.nn.Module) -> Flat | str:
+    """Return a flat decoder that gives the model's logits, or why there is none."""
+    theirs = _module_logits(model)
     try:
         parts = read.parts(model)
-        flat = Flat(model, turned(parts) if fits_twice(model) else parts)
+        flat = Flat(model, transposed(parts) if fits_twice(model) else parts)
         _prove(model, flat, theirs)
     except UsageError as trouble:
         return trouble.title.partition(": ")[2]
-    except Exception as trouble:  # noqa: BLE001 - whatever a release calls its parts, modules run
+    except Exception as trouble:  # noqa: BLE001 - modules can run instead
         return f"reading it failed: {type(trouble).__name__}: {str(trouble).partition(chr(10))[0]}"
     return flat
 
 
 def fits_twice(model: torch.nn.Module) -> bool:
-    """Return whether a CPU holds a model so small that its weights may be held twice."""
+    """Return whether a model is on a CPU and so small that its weights may be held twice."""
     weights = list(model.parameters())
-    return weights[0].device.type == "cpu" and sum(each.nbytes for each in weights) <= TWICE
+    return (
+        weights[0].device.type == "cpu"
+        and sum(each.nbytes for each in weights) <= MAX_BYTES_HELD_TWICE
+    )
 
 
-def _answered(model: torch.nn.Module) -> torch.Tensor:
-    """Return [tokens, vocab] what a model's own modules make of a few tokens, over our store.
+def _module_logits(model: torch.nn.Module) -> torch.Tensor:
+    """Return [tokens, vocab] logits of a few tokens, by the model's own modules over our store.
 
-    Of what is no model of transformers: nothing. Raises EnvironmentMissing where they can't be run
-    so: a release may keep caches otherwise.
+    They are empty for a model that is not one of transformers. Raises EnvironmentMissing if the
+    modules can't be run over our store, as with a release that keeps caches in another way.
     """
     if not isinstance(model, PreTrainedModel):
         return torch.empty(0)
@@ -100,24 +99,26 @@ def _answered(model: torch.nn.Module) -> torch.Tensor:
 
 
 def _prove(model: Any, flat: Flat, theirs: torch.Tensor) -> None:  # noqa: ANN401 - transformers is untyped
-    """Refuse a flat decoder whose logits are not the modules', [tokens, vocab] `theirs`."""
+    """Raise UsageError if a flat decoder's logits differ from the modules', `theirs`."""
     ours = _logits(model, Forwards(path="flat", compute=flat))
-    if reason := difference(ours, theirs, model.dtype, "its logits differ from the module's"):
-        raise read.refused(reason)
+    if reason := explain_difference(
+        ours, theirs, model.dtype, "its logits differ from the module's"
+    ):
+        raise read.refusal(reason)
 
 
-def difference(
+def explain_difference(
     ours: torch.Tensor, theirs: torch.Tensor, dtype: torch.dtype, what: str
 ) -> str | None:
-    """Return why [tokens, vocab] logits can't be taken for others; None: rounding explains it.
+    """Return by how much [tokens, vocab] logits differ; None if rounding explains it.
 
-    `what` begins the sentence that says by how much they differ.
+    `what` begins the sentence.
     """
     if not theirs.isfinite().all():
         return f"its {NOT_FINITE} or infinity"
     spread = (theirs - theirs.mean(-1, keepdim=True)).square().mean().sqrt()
     error = ((ours - theirs).square().mean().sqrt() / spread).item()
-    allowed = NOISE.get(dtype, COARSE)
+    allowed = MAX_ROUNDING_ERROR.get(dtype, MAX_HALF_PRECISION_ERROR)
     if error <= allowed:
         return None
     named = str(dtype).removeprefix("torch.")
@@ -125,23 +126,23 @@ def difference(
 
 
 def _logits(model: Any, forwards: Forwards | None) -> torch.Tensor:  # noqa: ANN401
-    """Return [tokens, vocab] what a model's modules, or other forwards, make of a few tokens."""
+    """Return [tokens, vocab] logits of a few tokens, by `forwards` or else a model's modules."""
     config = model.config.get_text_config()
-    store = Store(config.num_hidden_layers, sum(FED))
+    store = Store(config.num_hidden_layers, sum(FED_TOKENS))
     decoder = CausalModel(model, store, next(model.parameters()).device, forwards=forwards)
-    tokens = torch.arange(1, sum(FED) + 1, device=decoder.device) * 31 % config.vocab_size
-    starts = accumulate(FED, initial=0)
-    return answers(decoder, zip(starts, tokens.split(FED), strict=False))
+    tokens = torch.arange(1, sum(FED_TOKENS) + 1, device=decoder.device) * 31 % config.vocab_size
+    starts = accumulate(FED_TOKENS, initial=0)
+    return logits_of_passes(decoder, zip(starts, tokens.split(FED_TOKENS), strict=False))
 
 
-def answers(
+def logits_of_passes(
     decoder: CausalModel,
     passes: Iterable[tuple[int, torch.Tensor]],
     prepare: Callable[[int], None] | None = None,
 ) -> torch.Tensor:
-    """Return [tokens, vocab] logits of passes: where each begins, and the tokens it is fed.
+    """Return [tokens, vocab] logits of several forwards, given where each begins and its tokens.
 
-    `prepare` is called before a pass with its count of tokens.
+    `prepare` is called before each forward with its count of tokens.
     """
     found: list[torch.Tensor] = []
     for start, tokens in passes:

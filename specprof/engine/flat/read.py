@@ -1,8 +1,8 @@
 """Reads a Hugging Face decoder into `ModelParts`. Knows names and layouts, computes nothing.
 
 Nothing is held twice: where projections are joined, the module's own parameters become views of the
-joined ones. What a description doesn't cover is refused by name; that the rest was read rightly is
-not believed but shown, by `proof`.
+joined ones. An option that `ModelParts` has no field for is refused by name. Whether the rest was
+read correctly is tested by `proof`.
 """
 
 import math
@@ -19,18 +19,18 @@ from specprof.errors import UsageError
 
 Module = Any
 """A part of a transformers model; the package is untyped."""
-FEW = 2**15
-"""Numbers up to which oneDNN's GELU takes longer to start than to compute."""
+MAX_FORMULA_NUMBERS = 2**15
+"""Up to so many numbers oneDNN's GELU takes longer to start than to compute."""
 
 
 def parts(model: Module) -> ModelParts:
-    """Return the parts of a causal model; UsageError says which architecture or option isn't one.
+    """Return the parts of a causal model. Raises UsageError for an unknown architecture or option.
 
-    By the model's class and not its configuration: a class of another name may compute otherwise.
+    The model's class decides, not its configuration: another class may compute something else.
     """
     name = type(model).__name__
     if name not in READERS:
-        raise refused(f"a {name} is none of {', '.join(READERS)}")
+        raise refusal(f"a {name} is none of {', '.join(READERS)}")
     decoder, config = model.get_decoder(), model.config.get_text_config()
     _refuse_options(config)
     embed, norm, block = READERS[name]
@@ -39,11 +39,11 @@ def parts(model: Module) -> ModelParts:
         blocks=tuple(block(layer, config, number) for number, layer in enumerate(decoder.layers)),
         circles=_circles(decoder.rotary_emb, config, model.dtype),
         norm=getattr(decoder, norm),
-        head=_joined(model.get_output_embeddings()),
+        head=_join(model.get_output_embeddings()),
     )
 
 
-def refused(reason: str) -> UsageError:
+def refusal(reason: str) -> UsageError:
     """Return the error that says why the flat path can't be taken."""
     hint = "use --set path=auto, or path=modules"
     return UsageError(f"the flat path can't be taken: {reason}", hint)
@@ -52,14 +52,14 @@ def refused(reason: str) -> UsageError:
 def _refuse_options(config: Module) -> None:
     kinds = {each.get("rope_type") for each in _rotations(config).values()}
     if kinds & LENGTH_BOUND:
-        raise refused(f"the angles of its {(kinds & LENGTH_BOUND).pop()} RoPE depend on the length")
+        raise refusal(f"the angles of its {(kinds & LENGTH_BOUND).pop()} RoPE depend on the length")
     for option in ("attn_logit_softcapping", "final_logit_softcapping"):
         if getattr(config, option, None):
-            raise refused(f"its {option} is not part of the description")
+            raise refusal(f"its {option} is not part of the description")
 
 
 def _rotations(config: Module) -> dict[str, dict[str, Any]]:
-    """Return the rope parameters of each kind of layer; of all alike under the name ''."""
+    """Return the rope parameters by kind of layer; by '' if they are those of all layers."""
     known = getattr(config, "rope_parameters", None) or {}
     nested = all(isinstance(each, dict) for each in known.values())
     return {kind: each for kind, each in known.items() if each} if nested else {"": known}
@@ -79,7 +79,7 @@ def _circles(rotary: Module, config: Module, dtype: torch.dtype) -> dict[str, Ci
 
 
 def _kinds(config: Module) -> list[str]:
-    """Return each layer's kind."""
+    """Return the kind of each layer."""
     listed = getattr(config, "layer_types", None)
     if listed:
         return list(listed)
@@ -108,12 +108,12 @@ def _neox(layer: Module, config: Module, number: int) -> Block:
             kind=_kinds(config)[number],
         ),
         before_attention=_norm(layer.input_layernorm),
-        into_attention=_joined(attention.query_key_value),
-        out_of_attention=_joined(attention.dense),
+        into_attention=_join(attention.query_key_value),
+        out_of_attention=_join(attention.dense),
         after_attention=None,
         before_mlp=_norm(layer.post_attention_layernorm),
-        into_mlp=_joined(mlp.dense_h_to_4h),
-        out_of_mlp=_joined(mlp.dense_4h_to_h),
+        into_mlp=_join(mlp.dense_h_to_4h),
+        out_of_mlp=_join(mlp.dense_4h_to_h),
         after_mlp=None,
         act=_act(mlp.act),
         gated=False,
@@ -122,20 +122,20 @@ def _neox(layer: Module, config: Module, number: int) -> Block:
 
 
 def _llama(layer: Module, config: Module, number: int) -> Block:
-    """Return the parts of a layer that calls them as Llama does: most do."""
+    """Return the parts of a layer whose names are those of Llama, as in most models."""
     attention, mlp = layer.self_attn, layer.mlp
-    around = hasattr(layer, "pre_feedforward_layernorm")  # Gemma 3: norms on both sides
+    around = hasattr(layer, "pre_feedforward_layernorm")  # Gemma 3: norms before and after
     after = _norm(layer.post_attention_layernorm)
     return Block(
         module=layer,
         heads=_heads(attention, config, number),
         before_attention=_norm(layer.input_layernorm),
-        into_attention=_joined(attention.q_proj, attention.k_proj, attention.v_proj),
-        out_of_attention=_joined(attention.o_proj),
+        into_attention=_join(attention.q_proj, attention.k_proj, attention.v_proj),
+        out_of_attention=_join(attention.o_proj),
         after_attention=after if around else None,
         before_mlp=_norm(layer.pre_feedforward_layernorm) if around else after,
-        into_mlp=_joined(mlp.gate_proj, mlp.up_proj),
-        out_of_mlp=_joined(mlp.down_proj),
+        into_mlp=_join(mlp.gate_proj, mlp.up_proj),
+        out_of_mlp=_join(mlp.down_proj),
         after_mlp=_norm(layer.post_feedforward_layernorm) if around else None,
         act=_act(mlp.act_fn),
         gated=True,
@@ -160,18 +160,18 @@ def _heads(attention: Module, config: Module, number: int) -> Heads:
     )
 
 
-def _joined(*projections: Module) -> Linear:
-    """Return projections of the same rows as one; their modules see views of it from then on."""
+def _join(*projections: Module) -> Linear:
+    """Join projections of the same rows; their modules then hold views of the joined weight."""
     first = projections[0]
     if len(projections) == 1:
         return Linear(first.weight, first.bias)
-    weight = _shared([each.weight for each in projections])
+    weight = _share([each.weight for each in projections])
     biases = [each.bias for each in projections]
-    return Linear(weight, None if first.bias is None else _shared(biases))
+    return Linear(weight, None if first.bias is None else _share(biases))
 
 
-def _shared(owned: list[torch.nn.Parameter]) -> torch.Tensor:
-    """Return [out, ...] the parameters one below another, each a view of the whole from then on."""
+def _share(owned: list[torch.nn.Parameter]) -> torch.Tensor:
+    """Return [out, ...] the parameters one below another; each then is a view of the whole."""
     sizes = [each.shape[0] for each in owned]
     first = owned[0].detach()
     if _one_below_another(owned):
@@ -183,7 +183,7 @@ def _shared(owned: list[torch.nn.Parameter]) -> torch.Tensor:
 
 
 def _one_below_another(owned: list[torch.nn.Parameter]) -> bool:
-    """Return whether the parameters were joined before: a model cut short shares its layers."""
+    """Return whether the parameters were joined before: a model's first layers may be shared."""
     held = {each.untyped_storage().data_ptr() for each in owned}
     ends = [each.storage_offset() + each.numel() for each in owned]
     starts = [each.storage_offset() for each in owned]
@@ -192,18 +192,21 @@ def _one_below_another(owned: list[torch.nn.Parameter]) -> bool:
 
 def _act(module: Module) -> Norm:
     """Return what an activation module does."""
-    named = type(module).__name__ == "GELUActivation"  # looked up by no import: it may move
+    named = type(module).__name__ == "GELUActivation"  # by name, because an import might break
     exact = named and getattr(module, "act", None) is functional.gelu
     return _gelu if exact else module
 
 
 def _gelu(rows: torch.Tensor) -> torch.Tensor:
-    """Return the exact GELU of [...] numbers; of few on a CPU by its formula.
+    """Return the exact GELU of [...] numbers; by its formula for few numbers on a CPU.
 
-    oneDNN, which torch asks for it there, takes several times as long to be called.
+    torch calls oneDNN for it there, and the call alone takes several times as long.
     """
-    coarse = rows.dtype not in (torch.float32, torch.float64)  # each step of it would be rounded
-    if coarse or rows.device.type != "cpu" or rows.numel() > FEW:
+    coarse = rows.dtype not in (
+        torch.float32,
+        torch.float64,
+    )  # each step of the formula would be rounded
+    if coarse or rows.device.type != "cpu" or rows.numel() > MAX_FORMULA_NUMBERS:
         return functional.gelu(rows)
     return torch.addcmul(rows, rows, torch.erf(rows * math.sqrt(0.5))).mul_(0.5)
 
@@ -231,14 +234,14 @@ def _norm_by_head(ours: Module, theirs: Module, queries: int, keys: int) -> Norm
 
 
 def _rms(module: Module) -> tuple[torch.Tensor, float]:
-    """Return the factor and the floor of a root-mean-square norm; Gemma's is told from 1."""
+    """Return the factor and the floor of a root-mean-square norm; Gemma keeps the factor less 1."""
     if "Gemma" in type(module).__name__:
         return 1 + module.weight.float(), module.eps
     return module.weight, module.variance_epsilon
 
 
 def _scaled_rms(weight: torch.Tensor, eps: float) -> Norm:
-    """Return a norm computed in the weight's precision, or the rows' where that is finer."""
+    """Return a root-mean-square norm that is computed in the weight's precision."""
     shape = list(weight.shape[-1:])
     own = weight if weight.ndim == 1 else None
 
@@ -260,4 +263,4 @@ READERS: dict[str, tuple[str, str, Reader]] = {
     "GemmaForCausalLM": ("embed_tokens", "norm", _llama),
     "Gemma3ForCausalLM": ("embed_tokens", "norm", _llama),
 }
-"""By class: what its embedding and last norm are called, and how its layers are read."""
+"""By class: the names of its embedding and its last norm, and the reader of its layers."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from specprof.engine.features import Taps, caught
+from specprof.engine.features import Taps, catching_states
 from specprof.engine.heads.head import Head
 
 Line = tuple[int, int]
@@ -48,7 +48,7 @@ class HeadReference(torch.nn.Module):
 
     def _features(self, text: torch.Tensor) -> torch.Tensor:
         """Return [n, reads] the target's states over [1, n] tokens."""
-        with caught(self.taps) as states:
+        with catching_states(self.taps) as states:
             self.target(text, use_cache=False, logits_to_keep=1)
         return torch.cat([each for each in states if each is not None], -1)[0]
 

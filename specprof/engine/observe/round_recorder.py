@@ -1,9 +1,9 @@
-"""From rounds as they were played to the Rounds a capture holds, a few at a time.
+"""Turns played rounds into the Rounds a capture holds, a few at a time.
 
-A round waits, as it was played, until it is observed and read together with others: one pass over
-the laws of all of them and one transfer, between rounds, costs little more than one round's would.
-On a device what was observed is read only once the next round has been played: by then it is done,
-so that reading makes nobody wait.
+A played round waits until it is observed and read together with others: one pass over the laws of
+many rounds and one transfer, between rounds, cost little more than those of a single round. On a
+device the evidence is read only after the next round has been played. By then it has been computed,
+so reading it does not wait for the device.
 """
 
 import time
@@ -11,25 +11,24 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import torch
-
 from specprof.engine.loop import PlayedRound
-from specprof.engine.observe.evidence import RoundEvidence, drafted_tokens, observe, read_evidence
+from specprof.engine.observe.evidence import RoundEvidence, drafted_tokens
+from specprof.engine.observe.observe import PendingEvidence, observe
 from specprof.extend import Acceptance, Depth, Law
 from specprof.records import Round
 from specprof.settings import EVIDENCE_DETAILS, Detail
 
-MOST = 32
-"""Rounds that wait at most; more would save no time worth having."""
-LONGEST_NS = 200_000_000
-"""How long the first of them waits at most: who follows the capture is not to see it stall."""
-ROOM = 2**24
-"""Bytes of logits that wait at most, 16 MiB: reading them takes a few times as much."""
+MAX_WAITING_ROUNDS = 32
+"""More would save little time."""
+MAX_WAIT_NS = 200_000_000
+"""How long the first of them waits: a dashboard that follows the capture should not stall."""
+MAX_WAITING_BYTES = 2**24
+"""Bytes of logits, 16 MiB. To observe them takes a few times as much memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingRound:
-    """A round that was played and not yet read."""
+    """A played round whose evidence has not been read yet."""
 
     played: PlayedRound
     burst: int
@@ -37,11 +36,11 @@ class PendingRound:
     sequence: int
     shared: int
     taken_ns: int
-    """Host time when it was over."""
+    """Host time when the round was over."""
 
     @property
     def bytes(self) -> int:
-        """What holding its laws takes."""
+        """Bytes of the tensors it holds."""
         proposal = self.played.proposal
         held = (self.played.target_logits, proposal.logits, proposal.draft_probs)
         return sum(each.nbytes for each in held if each is not None)
@@ -51,54 +50,54 @@ class PendingRound:
 class RoundRecorder:
     """Numbers the rounds of a run and turns each into its record.
 
-    At most `MOST` rounds wait, or `ROOM` bytes of them, or as many as `LONGEST_NS` allows: a round
-    that took so long itself is read at once. That is what a run loses that is killed outright; one
-    that ends in any other way hands over what waits by `flush`.
+    Rounds wait up to `MAX_WAITING_ROUNDS`, `MAX_WAITING_BYTES` and `MAX_WAIT_NS`; a round that took
+    longer than `MAX_WAIT_NS` itself is read at once. A run that is killed outright loses the rounds
+    that wait. A run that ends in any other way hands them over by `flush`.
     """
 
     law: Law
     acceptance: Acceptance
     policies: Sequence[Depth]
-    """One a sequence; told of the times of its every round."""
+    """The depth policy of each sequence; it is given the times of that sequence's rounds."""
     detail: Detail
     origin_ns: int
-    """Host time that counts as 0."""
+    """Host time that records count as 0."""
     late: bool
     """Whether marks and evidence are read a round later."""
-    most: int = MOST
+    max_waiting: int = MAX_WAITING_ROUNDS
     observe_ns: int = 0
     _index: int = 0
     _waiting: list[PendingRound] = field(default_factory=list)
     _bytes: int = 0
-    _observed: list[tuple[list[PendingRound], torch.Tensor | None]] = field(default_factory=list)
-    """Rounds whose evidence is on its way, and that evidence."""
+    _observed: list[tuple[list[PendingRound], PendingEvidence | None]] = field(default_factory=list)
+    """Rounds that were observed and not read yet, with their evidence; None: none is wanted."""
     _queued_ns: int = 0
-    """Host time when the last of it was queued."""
-    _untold: list[PendingRound] = field(default_factory=list)
-    """Rounds whose policy has not been told of their times."""
+    """Host time when the last evidence was queued."""
+    _untimed: list[PendingRound] = field(default_factory=list)
+    """Rounds whose times the depth policy has not been given yet."""
     _ready: deque[Round] = field(default_factory=deque)
 
     @property
     def more(self) -> bool:
-        """Whether another round follows at once the one that was just yielded."""
+        """Whether more rounds are ready now, so that a writer may write them together."""
         return bool(self._ready)
 
     def take(
         self, played: PlayedRound, burst: int, *, sequence: int = 0, shared: int = 1
     ) -> Iterator[Round]:
-        """Take in a round that `shared` sequences played together; yield those readable now."""
+        """Take in a round that `shared` sequences played together; yield the rounds ready now."""
         started = time.perf_counter_ns()
         one = PendingRound(played, burst, self._index, sequence, shared, started)
         self._index += 1
         if self.late:
             begun = played.lap.at_ns
-            self._tell(begun)
-            if self._queued_ns < begun:  # what was queued before this round has passed
+            self._report_times(begun)
+            if self._queued_ns < begun:  # queued before this round: computed by now
                 self._read()
         if type(self.policies[sequence]).timed is not Depth.timed:
-            self._untold.append(one)
+            self._untimed.append(one)
         if not self.late:
-            self._tell()
+            self._report_times()
         if self.detail != "off":
             self._wait(one)
         self.observe_ns += time.perf_counter_ns() - started
@@ -106,26 +105,26 @@ class RoundRecorder:
             yield self._ready.popleft()
 
     def flush(self) -> Iterator[Round]:
-        """Yield all that still waits: the burst is over, or the run."""
+        """Yield all rounds that still wait, at the end of a burst or of the run."""
         started = time.perf_counter_ns()
         self._read()
         self._observe()
         self._read()
-        self._tell()
+        self._report_times()
         self.observe_ns += time.perf_counter_ns() - started
         while self._ready:
             yield self._ready.popleft()
 
     def _wait(self, one: PendingRound) -> None:
-        """Let a round wait; read all that do where the next one would come too late."""
+        """Let a round wait. Observe all that wait once they are full or the next would be late."""
         self._waiting.append(one)
         self._bytes += one.bytes
         took_ns = one.taken_ns - one.played.lap.at_ns
         waits_ns = one.taken_ns - self._waiting[0].taken_ns
-        full = len(self._waiting) >= self.most or self._bytes >= ROOM
-        if full or waits_ns + took_ns > LONGEST_NS:
+        full = len(self._waiting) >= self.max_waiting or self._bytes >= MAX_WAITING_BYTES
+        if full or waits_ns + took_ns > MAX_WAIT_NS:
             self._observe()
-            if not self.late or took_ns > LONGEST_NS:  # beside which a wait is nothing
+            if not self.late or took_ns > MAX_WAIT_NS:  # a wait for the device adds little then
                 self._read()
 
     def _observe(self) -> None:
@@ -133,35 +132,32 @@ class RoundRecorder:
         waiting = self._waiting
         drafted = [one.played for one in waiting if one.played.drafted]
         evident = drafted and self.detail in EVIDENCE_DETAILS
-        numbers = observe(drafted, self.law, self.acceptance) if evident else None
+        evidence = observe(drafted, self.law, self.acceptance) if evident else None
         if waiting:
-            self._observed.append((waiting, numbers))
+            self._observed.append((waiting, evidence))
         self._waiting, self._bytes, self._queued_ns = [], 0, time.perf_counter_ns()
 
     def _read(self) -> None:
-        """Read what was observed, and make records of it."""
-        for waiting, numbers in self._observed:
-            seen: Iterator[RoundEvidence] = iter(())
-            if numbers is not None:
-                drafted = [one.played for one in waiting if one.played.drafted]
-                told = numbers.tolist()
-                seen = iter(read_evidence(drafted, told, self.law, self.acceptance))
+        """Read the evidence that was queued, and make records."""
+        for waiting, pending in self._observed:
+            evidence = iter(pending.read() if pending else ())
             self._ready += [
-                self._record(one, next(seen, None) if one.played.drafted else None)
+                self._record(one, next(evidence, None) if one.played.drafted else None)
                 for one in waiting
             ]
         self._observed = []
 
-    def _tell(self, begun_ns: int | None = None) -> None:
-        """Tell the policies of the times of their rounds, of those over before `begun_ns`."""
-        untold, self._untold = self._untold, []
-        for one in untold:
+    def _report_times(self, begun_ns: int | None = None) -> None:
+        """Give the policies the times of their rounds; if `begun_ns`, of rounds over before it."""
+        untimed, self._untimed = self._untimed, []
+        for one in untimed:
             if begun_ns is None or one.taken_ns < begun_ns:
                 self.policies[one.sequence].timed(self._record(one, None))
             else:
-                self._untold.append(one)
+                self._untimed.append(one)
 
     def _record(self, one: PendingRound, read: RoundEvidence | None) -> Round:
+        """Make the record of a round, with its evidence if there is any."""
         played = one.played
         lap = played.lap
         return Round(

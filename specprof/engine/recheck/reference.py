@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from transformers import AttentionInterface
 
-from specprof.engine.stores.quantised import restored, rounded
+from specprof.engine.stores.quantised import quantise
 from specprof.engine.stores.rotation import Rotation
 from specprof.engine.stores.window import Window
 from specprof.errors import UsageError
@@ -139,7 +139,7 @@ class Windowed(Attending):
 
 
 class Rounded(Windowed):
-    """Attends to keys and values rounded as `RoundedStore` holds them; nothing is evicted."""
+    """Attends to keys and values rounded as `QuantisedStore` holds them; nothing is evicted."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         layers = model.config.get_text_config().num_hidden_layers  # type: ignore[operator,union-attr]
@@ -148,7 +148,7 @@ class Rounded(Windowed):
 
     def attend(self, layer: int, states: States, options: dict[str, Any]) -> torch.Tensor:
         """Return [1, n, heads, head size]: the attention output of a layer, for all tokens."""
-        key, value = (restored(*rounded(each), each.dtype) for each in (states.key, states.value))
+        key, value = (restored(*quantise(each), each.dtype) for each in (states.key, states.value))
         return super().attend(layer, States(states.query, key, value), options)
 
 

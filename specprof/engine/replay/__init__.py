@@ -1,1 +1,1 @@
-"""Forwards recorded once and replayed, and the proof that a replay is right."""
+"""Forwards that are recorded once and replayed, and the proof that a replay is right."""

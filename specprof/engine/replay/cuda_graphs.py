@@ -1,7 +1,7 @@
-"""Forwards recorded as CUDA graphs: one for each count of tokens and each span of the cache's rows.
+"""Forwards recorded as CUDA graphs: one for each count of tokens and each span of cache rows.
 
-A graph reads and writes where it did when it was made. What differs from one forward to the next,
-the tokens and where they stand, it reads from two tensors; a mask hides the rows beyond the text.
+A graph reads and writes the same memory at every replay. What differs between forwards, the tokens
+and where they stand, is read from two tensors. A mask hides the rows beyond the text.
 """
 
 from collections.abc import Callable
@@ -16,26 +16,26 @@ from specprof.engine.replay.model import Key, Play, ReplayedModel
 from specprof.engine.stores.dense import Frame, Placement
 from specprof.engine.stores.masks import attention_mask
 
-LONGEST = 4096
-"""Rows of the longest span. Beyond it attention is most of a forward, and attention over a span is
-given rows to hide and a mask. Chosen, not measured: no GPU was at hand."""
-STEP = 256
-"""Rows the shortest spans differ by; longer ones by an eighth of their length at most."""
+MAX_SPAN_ROWS = 4096
+"""Beyond it attention takes most of a forward, and attention over a span costs extra: it computes
+hidden rows, and takes a mask. Chosen, not measured: no GPU was at hand."""
+SPAN_STEP_ROWS = 256
+"""What the shortest spans differ by; longer spans differ by an eighth of their length at most."""
 
 Work = Callable[[], torch.Tensor]
 
 
 class Recorder(Protocol):
-    """Records work on a device; what work asks of the host happens only while it is recorded."""
+    """Records work on a device. Python code of the work runs only while it is recorded."""
 
     def record(self, work: Work) -> tuple[Callable[[], object], torch.Tensor]:
-        """Return what does the work again, and the tensor that holds its result each time."""
+        """Return what repeats the work, and the tensor that then holds its result."""
 
 
 class CudaGraphs:
-    """Records on a CUDA device; all recordings of one share their scratch memory.
+    """Records on a CUDA device. All recordings of one recorder share their scratch memory.
 
-    They may: one is replayed at a time, and what it found is copied before the next one is.
+    This is safe: one recording is replayed at a time, and its result is copied before the next.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -43,10 +43,10 @@ class CudaGraphs:
         self._pool = torch.cuda.graph_pool_handle()
 
     def record(self, work: Work) -> tuple[Callable[[], object], torch.Tensor]:
-        """Return what does the work again, and the tensor that holds its result each time.
+        """Return what repeats the work, and the tensor that then holds its result.
 
-        Work is done twice before it counts, off the current stream: libraries choose kernels and
-        make workspaces, which can't be recorded.
+        The work is first done twice on another stream: libraries then choose kernels and make
+        workspaces, which can't be recorded.
         """
         with torch.cuda.device(self.device):
             aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -56,7 +56,7 @@ class CudaGraphs:
                 work()
             torch.cuda.current_stream().wait_stream(aside)
             graph = torch.cuda.CUDAGraph()
-            # Only this thread's calls can spoil it: another one reads the driver's counters.
+            # Other threads may call CUDA meanwhile: one reads the driver's counters.
             with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
                 found = work()
         return graph.replay, found
@@ -69,13 +69,13 @@ class Recording:
     tokens: torch.Tensor
     """[n] read by every replay."""
     start: torch.Tensor
-    """[] the position of the first of them, read by every replay."""
+    """[] the position of the first token, read by every replay."""
     again: Callable[[], object]
     logits: torch.Tensor
     """[n, vocab] written by every replay."""
 
     def play(self, tokens: torch.Tensor, start: int) -> torch.Tensor:
-        """Return [n, vocab] logits of [n] tokens from position `start` on, a copy of their own."""
+        """Return [n, vocab] logits of [n] tokens from position `start` on, in their own tensor."""
         self.tokens.copy_(tokens)
         self.start.fill_(start)
         self.again()
@@ -91,12 +91,12 @@ class CudaRecordings:
         self.recordings: dict[Key, Recording] = {}
 
     def key(self, count: int) -> Key | None:
-        """Return the count and the span; None where that is too long to be worth it."""
+        """Return the count and the span; None if the span is too long for a replay to save time."""
         store = self.decoder.store
-        span = spanned(store.length + count, store.capacity)
-        return None if span > LONGEST else (count, span)
+        span = choose_span(store.length + count, store.capacity)
+        return None if span > MAX_SPAN_ROWS else (count, span)
 
-    def found(self, key: Key) -> Play | None:
+    def find(self, key: Key) -> Play | None:
         """Return what replays the forward, if it was recorded."""
         recording, store = self.recordings.get(key), self.decoder.store
         if recording is None:
@@ -104,9 +104,9 @@ class CudaRecordings:
         return lambda tokens, _: recording.play(tokens, store.length)
 
     def record(self, key: Key) -> None:
-        """Record a forward as it would be now, over the rows of its span."""
+        """Record a forward from the current length on, over the rows of its span."""
         count, span = key
-        assert isinstance(span, int)  # noqa: S101 - it is one of our own keys
+        assert isinstance(span, int)  # noqa: S101 - the second part of `key()`
         decoder = self.decoder
         store, device = decoder.store, decoder.device
         compute = decoder.how.compute
@@ -139,7 +139,7 @@ class CudaRecordings:
         self.recordings[key] = Recording(tokens, start, *self.recorder.record(work))
 
 
-def spanned(length: int, capacity: int) -> int:
-    """Return the span of `length` tokens' rows: few spans for many lengths, none much too long."""
-    step = max(STEP, 1 << max(length.bit_length() - 4, 0))
+def choose_span(length: int, capacity: int) -> int:
+    """Return how many rows to attend to for `length` tokens: few values, none much too large."""
+    step = max(SPAN_STEP_ROWS, 1 << max(length.bit_length() - 4, 0))
     return min(-(-length // step) * step, capacity)

@@ -1,8 +1,9 @@
-"""Short forwards, recorded once and replayed: asking for a small one takes longer than doing it.
+"""A model whose short forwards are recorded once and then replayed.
 
-Who records is the device's business: CUDA graphs (`spans`), TorchScript on a CPU (`scripts`).
-Nothing is recorded while a round is played: what has no recording runs as ever, and is recorded
-between rounds once it was missed a few times.
+Python takes longer to ask a device for a small model's operations than the device takes to compute
+them; a replay asks once. The device decides how: CUDA graphs (`cuda_graphs.py`) on a GPU,
+TorchScript (`torchscript.py`) on a CPU. Nothing is recorded while a round is played. A forward
+without a recording runs eagerly, and is recorded between rounds after it was missed a few times.
 """
 
 from collections import Counter
@@ -15,38 +16,38 @@ from specprof.engine.decoder import CausalModel, Forwards
 from specprof.engine.stores.dense import Placement, Store
 from specprof.errors import SpecprofError
 
-MOST = 32
-"""Tokens of the widest forward that is recorded; a wider one is work enough to hide the asking."""
-MISSED = 3
-"""Times a forward runs unrecorded before it is thought worth recording."""
+MAX_REPLAYED_TOKENS = 32
+"""A wider forward takes the device so long that the time to ask for it is hidden."""
+MIN_MISSES = 3
+"""Times a forward runs without a recording before it is recorded."""
 
 Play = Callable[[torch.Tensor, Placement], torch.Tensor]
-"""From [n] tokens and where they stand to [n, vocab] logits, a tensor of their own."""
+"""Takes [n] tokens and where they stand; returns [n, vocab] logits in a tensor of their own."""
 Key = tuple[int, int | str]
-"""Count of tokens, and what else a recording holds for: a span, a state of the cache."""
+"""What a recording holds for: a count of tokens, and a span of rows or a state of the cache."""
 
 
 class Recordings(Protocol):
     """The recorded forwards of one decoder."""
 
     def key(self, count: int) -> Key | None:
-        """Return what the next forward of `count` tokens needs; None: nothing records that."""
+        """Return the key of the next forward of `count` tokens; None if it can't be recorded."""
 
-    def found(self, key: Key) -> Play | None:
-        """Return what replays it, if it was recorded."""
+    def find(self, key: Key) -> Play | None:
+        """Return what replays the forward, if it was recorded."""
 
     def record(self, key: Key) -> None:
-        """Record it; rows beyond the text may be written, none of the text's own."""
+        """Record the forward. It may write rows beyond the text, but no row of the text."""
 
 
 Recorder = Callable[["ReplayedModel"], Recordings]
-"""Makes the recordings of a decoder."""
+"""Makes the (empty) recordings of a decoder."""
 
 
 class ReplayedModel(CausalModel):
     """A causal model whose short forwards over a chain are replayed.
 
-    Trees, prefill, the first tokens of all, and forwards whose hidden states are read run as ever.
+    Trees, prefill, the very first tokens, and forwards whose hidden states are read run eagerly.
     """
 
     def __init__(
@@ -60,25 +61,26 @@ class ReplayedModel(CausalModel):
     ) -> None:
         """Replay by the recordings that `forwards.recorder` makes."""
         super().__init__(model, store, device, vocabulary, forwards=forwards)
-        assert forwards.recorder is not None  # noqa: S101 - else it would be no such decoder
+        assert forwards.recorder is not None  # noqa: S101 - `open_decoder` has asked
         self.recordings = forwards.recorder(self)
         self.missed: Counter[Key] = Counter()
-        """Times each forward that could be recorded was not."""
+        """How often each forward that could be recorded ran without a recording."""
         self.refused: dict[Key, Exception] = {}
-        """What could not be recorded, for want of memory perhaps, and why: it runs as ever."""
+        """Forwards that could not be recorded, and why (too little memory, say): they run
+        eagerly."""
         self.eager = False
-        """Whether nothing is replayed for the while: somebody looks into forwards."""
+        """Whether nothing is replayed now, because the parts of forwards are timed."""
 
     @torch.inference_mode()
-    def ready(self, counts: Collection[int] = ()) -> None:
-        """Record what the next forwards of `counts` tokens need, and what was missed often."""
+    def record_widths(self, counts: Collection[int] = ()) -> None:
+        """Record the next forwards of `counts` tokens, and those that were missed often."""
         if self._has_hooks or not self.length:
             return
-        often = [key for key, times in self.missed.items() if times >= MISSED]
+        often = [key for key, times in self.missed.items() if times >= MIN_MISSES]
         for count in dict.fromkeys([*counts, *(count for count, _ in often)]):
-            key = self.recordings.key(count) if count <= MOST else None
+            key = self.recordings.key(count) if count <= MAX_REPLAYED_TOKENS else None
             fits = self.length + count <= self.store.capacity
-            if key and fits and key not in self.refused and not self.recordings.found(key):
+            if key and fits and key not in self.refused and not self.recordings.find(key):
                 self._record(key)
         for key in often:
             del self.missed[key]
@@ -87,13 +89,13 @@ class ReplayedModel(CausalModel):
         try:
             self.recordings.record(key)
         except SpecprofError:
-            raise  # of a cache that is full, as the forward itself would say
-        except Exception as trouble:  # noqa: BLE001 - whatever it meets, there is the eager way
+            raise  # the cache is full: the forward itself would fail so
+        except Exception as trouble:  # noqa: BLE001 - the forward can still run eagerly
             self.refused[key] = trouble
 
     @property
     def _has_hooks(self) -> bool:
-        """Whether something listens at its modules, which no replay calls."""
+        """Whether hooks on its modules are needed: a replay calls no module."""
         return self.eager or self.features is not None
 
     @torch.inference_mode()
@@ -102,9 +104,12 @@ class ReplayedModel(CausalModel):
     ) -> torch.Tensor:
         count = tokens.shape[0]
         key = play = None
-        if not (keep or parents is not None or self._has_hooks or count > MOST) and self.length:
+        if (
+            not (keep or parents is not None or self._has_hooks or count > MAX_REPLAYED_TOKENS)
+            and self.length
+        ):
             key = self.recordings.key(count)
-            play = self.recordings.found(key) if key else None
+            play = self.recordings.find(key) if key else None
         if play is None:
             if key:
                 self.missed[key] += 1

@@ -1,8 +1,8 @@
-"""Forwards recorded as TorchScript, for a CPU: one for each count of tokens, whatever the length.
+"""Forwards recorded as TorchScript, for a CPU: one for each count of tokens, at any length.
 
-torch's interpreter asks for an operation several times as fast as Python does; of a small model's
-forward that is a large part. A script is given all it reads, the stored rows and where the tokens
-stand, so that every decoder of a model shares it.
+torch's interpreter asks for an operation several times as fast as Python does, and asking is a
+large part of a small model's forward. A script takes all it reads as arguments: the stored rows,
+and where the tokens stand. So all decoders of a model share it.
 """
 
 import copy
@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from specprof.engine.flat.decoder import ROOM, Flat
+from specprof.engine.flat.decoder import MIN_TABLE_POSITIONS, Flat
 from specprof.engine.releases import with_cache
 from specprof.engine.replay.model import Key, Play, ReplayedModel
 from specprof.engine.stores.dense import Placement, Store
@@ -21,31 +21,31 @@ from specprof.engine.stores.masks import attention_mask
 from specprof.engine.stores.window import WindowLayer, WindowStore
 
 CHAIN, WINDOW = "chain", "window"
-"""States of a cache: every token sees all before it; or a window, and copies of the sinks."""
-OPTIMISED = 2
-"""Runs after which torch has settled how it runs a script."""
+"""States of a cache: every token sees all tokens before it, or a window and a copy of the sinks."""
+OPTIMISING_RUNS = 2
+"""Runs that torch takes to optimise a script."""
 
 Script = Callable[..., torch.Tensor]
 _scripts: "WeakKeyDictionary[torch.nn.Module, dict[tuple[object, ...], Script]]" = (
     WeakKeyDictionary()
 )
-"""Of a model by path, positions its tables have, state of the cache and count of tokens."""
+"""By model, then path, positions in its tables, sinks, count of tokens and state of the cache."""
 
 
 class TorchScripts:
-    """The recordings one decoder replays; those of its model's other decoders are the same."""
+    """The recordings of one decoder, shared with all decoders of its model."""
 
     def __init__(self, decoder: ReplayedModel) -> None:
         self.decoder = decoder
         self._known = _scripts.setdefault(decoder.model, {})
         flat = isinstance(decoder.how.compute, Flat)
         store = decoder.store
-        self._reserved = 1 << max(store.capacity, ROOM).bit_length()
+        self._reserved = 1 << max(store.capacity, MIN_TABLE_POSITIONS).bit_length()
         sinks = store.window.sinks if isinstance(store, WindowStore) else 0
         self._kind = (flat, self._reserved, sinks)
 
     def key(self, count: int) -> Key | None:
-        """Return the count and the cache's state; None while tokens become sinks."""
+        """Return the count and the state of the cache; None while tokens become sinks."""
         store = self.decoder.store
         if not isinstance(store, WindowStore):
             return count, CHAIN
@@ -53,38 +53,38 @@ class TorchScripts:
             return None
         return count, WINDOW if store.window.evicted(store.length + count - 1) else CHAIN
 
-    def found(self, key: Key) -> Play | None:
-        """Return what replays the forward, if it was recorded for any decoder of the model."""
+    def find(self, key: Key) -> Play | None:
+        """Return what replays the forward, if it was recorded for some decoder of the model."""
         script = self._known.get((*self._kind, *key))
         return partial(self._play, script) if script else None
 
     def record(self, key: Key) -> None:
-        """Record a forward as it would be now, and run it until torch has settled how."""
+        """Record a forward of the current cache state; run it until torch has optimised it."""
         count, state = key
         decoder = self.decoder
         tokens = torch.zeros(count, dtype=torch.int64, device=decoder.device)
-        given = list(self._given(decoder.store.place(count, decoder.device)))
+        given = list(self._arguments(decoder.store.place(count, decoder.device)))
         if isinstance(compute := decoder.how.compute, Flat):
             compute.reserve(self._reserved, decoder.device, count)
         work = self._windowed if state == WINDOW else self._chained(count)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that tracing is old, and that it freezes what it may
-            script = traced(work, (tokens, *given))
-        for _ in range(OPTIMISED):
+            warnings.simplefilter("ignore")  # that tracing is deprecated; that constants are frozen
+            script = trace(work, (tokens, *given))
+        for _ in range(OPTIMISING_RUNS):
             script(tokens, *given)
         self._known[*self._kind, *key] = script
 
     def _play(self, script: Script, tokens: torch.Tensor, place: Placement) -> torch.Tensor:
-        return script(tokens, *self._given(place))
+        return script(tokens, *self._arguments(place))
 
-    def _given(self, place: Placement) -> Iterator[torch.Tensor]:
-        """Yield what a forward reads: where its tokens stand, what they see, every layer's rows."""
+    def _arguments(self, place: Placement) -> Iterator[torch.Tensor]:
+        """Yield what a forward reads: where its tokens stand, what they see, all layers' rows."""
         store = self.decoder.store
         yield torch.tensor(store.length - store.dropped)
         if place.visible is not None:
-            assert isinstance(store, WindowStore)  # noqa: S101 - no other chain hides any rows
+            assert isinstance(store, WindowStore)  # noqa: S101 - in a dense store a chain hides no rows
             mask = attention_mask(self.decoder.model, place)
-            assert isinstance(mask, torch.Tensor)  # noqa: S101 - a sliding model isn't replayed
+            assert isinstance(mask, torch.Tensor)  # noqa: S101 - a model whose layers slide isn't replayed
             yield torch.tensor(store.seen_from)
             yield place.positions
             yield mask
@@ -98,7 +98,7 @@ class TorchScripts:
                 yield layer.quarter
 
     def _chained(self, count: int) -> Script:
-        """Return a forward over a store whose tokens see all before them."""
+        """Return a forward over a store whose tokens see all tokens before them."""
         decoder, flat = self.decoder, isinstance(self.decoder.how.compute, Flat)
         ahead = torch.arange(count)
         hidden = torch.arange(self._reserved) > torch.arange(-count, 0)[:, None] + self._reserved
@@ -108,7 +108,7 @@ class TorchScripts:
 
         def work(tokens: torch.Tensor, start: torch.Tensor, *rows: torch.Tensor) -> torch.Tensor:
             store = Store(len(rows) // 2, self._reserved)
-            _shown(store, start, rows)
+            _show_state(store, start, rows)
             mask = None if flat else edge[:, self._reserved - start - count :][None, None]
             return self._logits(tokens, (start + ahead)[None], mask, store)
 
@@ -123,16 +123,16 @@ class TorchScripts:
         mask: torch.Tensor,
         *rest: torch.Tensor,
     ) -> torch.Tensor:
-        """Return the logits of a forward whose tokens see sinks and a window."""
+        """Return the logits of a forward whose tokens see the sinks and a window."""
         store = copy.copy(self.decoder.store)
-        assert isinstance(store, WindowStore)  # noqa: S101 - it is in that state
+        assert isinstance(store, WindowStore)  # noqa: S101 - no other store has windows
         turned, rows = rest[: 2 * len(store.circles)], rest[2 * len(store.circles) :]
         circles = zip(turned[::2], turned[1::2], strict=True)
         store.circles = dict(zip(store.circles, circles, strict=True))
         store.seen_from = seen_from  # type: ignore[assignment]  # as with the length
         store.dropped = 0
         store.layers = [copy.copy(layer) for layer in store.layers]
-        _shown(store, start, rows)
+        _show_state(store, start, rows)
         return self._logits(tokens, positions, mask, store)
 
     def _logits(
@@ -155,20 +155,20 @@ class TorchScripts:
         return logits
 
 
-def traced(work: Script, given: tuple[torch.Tensor, ...]) -> Script:
-    """Return a script of what `work` makes of tensors like those `given`.
+def trace(work: Script, given: tuple[torch.Tensor, ...]) -> Script:
+    """Return a script of what `work` computes from tensors like those `given`.
 
-    It owns its constants, a model's weights among them: what `torch.jit.trace` returns belongs to
-    the process, and the weights with it, whoever forgets it.
+    The script owns its constants, a model's weights among them, and they are freed with it. What
+    `torch.jit.trace` returns is kept by the process for good, and the weights with it.
     """
     graph, _ = torch._C._create_graph_by_tracing(work, given, lambda _: "", True, False)  # noqa: SLF001
     script: Script = torch._C._create_function_from_graph("forward", graph)  # noqa: SLF001
     return script
 
 
-def _shown(store: Store, length: torch.Tensor, rows: Sequence[torch.Tensor]) -> None:
-    """Show a forward tensors for a store's state: what it computes from them is recorded."""
-    store.length = length  # type: ignore[assignment]  # a number to all who count with it
+def _show_state(store: Store, length: torch.Tensor, rows: Sequence[torch.Tensor]) -> None:
+    """Replace a store's state by tensors, so that what is computed from them is recorded."""
+    store.length = length  # type: ignore[assignment]  # it stands for a number
     each = iter(rows)
     for layer in store.layers:
         layer.store, layer.is_initialized = store, True

@@ -20,7 +20,7 @@ from specprof.engine.checkpoints.files import Misfit, read_json
 from specprof.engine.checkpoints.guard import explain_errors
 from specprof.engine.checkpoints.numbers import shorten_value
 from specprof.engine.checkpoints.survey import Survey, survey
-from specprof.engine.fits import check_loads
+from specprof.engine.setup.fits import check_loads
 from specprof.engine.setup.tokens import refuse_running_tokenizer, token_ids
 from specprof.errors import NOT_FINITE, EnvironmentMissing, UsageError, summarise_error
 from specprof.narration import log_compiled_code

@@ -12,7 +12,7 @@ import torch
 
 from specprof.engine.decoder import CausalModel, Decoder, Forwards, innermost
 from specprof.engine.flat.proof import choose_path
-from specprof.engine.replay.proof import replays
+from specprof.engine.replay.decision import replay_status
 from specprof.engine.setup.loading import Loaded
 from specprof.engine.stores.rotation import LENGTH_BOUND
 from specprof.records import ModelFacts
@@ -32,7 +32,7 @@ def add_loaded_facts(
     model: Any = loaded.model
     config = model.config.get_text_config()
     kinds = rope_kinds(config)
-    forwards, (replayed, replay_reason) = _forwards(loaded, path, decoder), replays(decoder)
+    forwards, (replayed, replay_reason) = _forwards(loaded, path, decoder), replay_status(decoder)
     return msgspec.structs.replace(
         loaded.facts,
         window=_window(config),

@@ -10,7 +10,7 @@ import torch
 from specprof.engine.batch import steps
 from specprof.engine.decoder import PREFILL_CHUNK
 from specprof.engine.instruments.threads import ALL_THREADS, fastest_count
-from specprof.engine.record_ahead import ready
+from specprof.engine.record_ahead import record_next
 from specprof.engine.run import Run
 from specprof.plan import FIRST_STOP
 
@@ -52,7 +52,7 @@ def _decode(run: Run) -> None:
         lane.roll_back_to(min(context, lane.loop.target.length + 1))
         lane.loop.target.prefill(tokens[lane.loop.target.length : -1])
         lane.loop.drafter.prefill(tokens)
-        ready(lane.loop)
+        record_next(lane.loop)
     engines, new = [lane.loop for lane in lanes], min(WARM_UP_TOKENS, settings.max_new_tokens)
     for _ in steps(engines, committed, new_tokens=new, stop=frozenset()):
         pass

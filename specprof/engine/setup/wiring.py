@@ -9,13 +9,13 @@ import torch
 from specprof import limits, registry
 from specprof.engine.batch import SharedModel
 from specprof.engine.decoder import Decoder
-from specprof.engine.fits import check_fits
 from specprof.engine.instruments.stopwatch import Stopwatch, clock_for
 from specprof.engine.loop import Loop
-from specprof.engine.replay.proof import check_replayed, decide, open_decoder
+from specprof.engine.replay.decision import check_replayed, decide, open_decoder
 from specprof.engine.run import Lane, Run
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.setup import loading, text
+from specprof.engine.setup.fits import check_fits
 from specprof.engine.stores.dense import Store
 from specprof.errors import EnvironmentMissing, UsageError
 from specprof.extend import Acceptance, Cache, Depth, Drafter, Parts, Shape
@@ -39,7 +39,7 @@ def wire(settings: Settings) -> Run:
     texts, source = _texts(settings, target)
     vocabulary = loading.shared_vocabulary(target, draft) if draft else target.facts.vocabulary
     decoders = _Decoders(settings, capacity, device, vocabulary)
-    targets = decoders.open(settings.cache, target.model, patient=True)
+    targets = decoders.open(settings.cache, target.model, waits_for_all=True)
     clock = clock_for(device)
     parts = [
         Parts(
@@ -113,7 +113,9 @@ class _Decoders:
         self.draft_cache = settings.draft_cache or settings.cache
         self._drafts: list[list[Decoder]] = []
 
-    def open(self, cache: str, module: torch.nn.Module, *, patient: bool = False) -> list[Decoder]:
+    def open(
+        self, cache: str, module: torch.nn.Module, *, waits_for_all: bool = False
+    ) -> list[Decoder]:
         """Return a decoder of `module` for each sequence; in a batch they share their forwards."""
         kind = registry.get(Cache, cache)(self.settings)
         stores = [kind.open(module, self.capacity) for _ in range(self.settings.batch)]
@@ -123,10 +125,15 @@ class _Decoders:
         forwards = decide(module, stores[0], self.device, self.settings)
         if len(stores) == 1:
             return [open_decoder(module, stores[0], self.device, self.vocabulary, forwards)]
-        table = SharedModel(
-            module, stores, self.device, self.vocabulary, patient=patient, forwards=forwards
+        shared = SharedModel(
+            module,
+            stores,
+            self.device,
+            self.vocabulary,
+            waits_for_all=waits_for_all,
+            forwards=forwards,
         )
-        return [*table.seats]
+        return [*shared.decoders]
 
     def drafts(self, sequence: int) -> Callable[[torch.nn.Module], Decoder]:
         """Return the function that opens a drafter's models for one sequence.

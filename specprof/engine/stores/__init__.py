@@ -1,1 +1,1 @@
-"""Where tokens stand: the key-value stores, their masks and their rotations."""
+"""The key-value stores, which own tokens' positions; their masks and their rotations."""

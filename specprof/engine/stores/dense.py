@@ -1,8 +1,8 @@
-"""The key-value store of one sequence: preallocated, positions owned, rolled back for free.
+"""The key-value store of one sequence: preallocated, owns the positions, is rolled back for free.
 
-A row is written once; rolling back only lowers `length`, so a rejected token costs nothing and what
-stays is bit for bit what was computed. transformers' growing cache would copy the whole store at
-every step, a quarter gigabyte a token at 20k tokens of the pocket target.
+A row is written once. Rolling back only lowers `length`, so a rejected token costs nothing, and the
+rows that stay are bit for bit what was computed. The growing cache of transformers copies the whole
+store at every step: a quarter gigabyte a token, at 20k tokens of the pocket target.
 """
 
 from collections.abc import Sequence
@@ -18,24 +18,26 @@ from specprof.errors import SpecprofError
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where the tokens about to be fed stand, and which stored rows each may see."""
+    """The positions of tokens about to be fed, and the stored rows that each may see."""
 
     positions: torch.Tensor
     """[1, n] their position ids."""
     visible: torch.Tensor | None = None
-    """[1, n, columns] bool; None: every row stored so far, and of the new ones those before."""
+    """[1, n, columns] bool. None: each token sees all rows stored so far, and the new ones up to
+    its own."""
     columns: torch.Tensor | None = None
-    """[1, columns] the position of every row attention sees; None where `visible` is."""
+    """[1, columns] the position of every row that attention is given; None where `visible` is
+    None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where a recorded forward writes and what it is given, whichever tokens it is replayed for."""
+    """The rows of a recorded forward: replays change those it writes, not how many it reads."""
 
     rows: torch.Tensor
     """[n] the rows its tokens are written to."""
     span: int
-    """Rows attention is given, from the first on; those beyond the text are for a mask to hide."""
+    """How many rows attention is given, from the first on; a mask hides those beyond the text."""
 
 
 class Store(CacheForm):
@@ -45,13 +47,16 @@ class Store(CacheForm):
         self.length = 0
         self.capacity = capacity
         self.dropped = 0
-        """Tokens whose rows were given to others: later ones lie that many rows further front."""
+        """Tokens whose rows were given to others: later tokens lie that many rows further to the
+        front."""
         self._parents: torch.Tensor | None = None
-        """[nodes] of the tree that stands on the chain; its rows are the last ones filled."""
+        """[nodes] the parents in the tree that follows the chain; its rows are the last ones
+        filled."""
         self._positions: torch.Tensor | None = None
-        """[1, capacity] position ids, made once: a chain's are a view of them."""
+        """[1, capacity] position ids, made once; those of a chain are a view of them."""
         self.frame: Frame | None = None
-        """While a forward is recorded: rows told by a tensor, not by `length`."""
+        """Set while a forward is recorded: it then writes the rows of a tensor, not those at
+        `length`."""
         super().__init__(layers=[self._layer(number) for number in range(layers)])
 
     def _layer(self, number: int) -> "PreallocatedLayer":
@@ -62,7 +67,7 @@ class Store(CacheForm):
     def place(
         self, count: int, device: torch.device, parents: torch.Tensor | None = None
     ) -> Placement:
-        """Say where the next `count` tokens stand: the only source of positions.
+        """Place the next `count` tokens: the only source of positions.
 
         With `parents` [count] they are nodes of a tree, each following the node of that index; -1
         follows the chain.
@@ -73,17 +78,17 @@ class Store(CacheForm):
             )
             raise SpecprofError(title, "this is a fault of specprof's own; please report it")
         if parents is None:
-            return self._following(count, device)
+            return self._place_chain(count, device)
         known = self._parents
         self._parents = parents if known is None else torch.cat([known, parents])
-        return self._branching(count, device)
+        return self._place_tree(count, device)
 
     def advance(self, count: int) -> None:
         """Count `count` tokens as stored; every layer has written them."""
         self.length += count
 
     def keep(self, branch: Sequence[int]) -> None:
-        """Keep of the tree the nodes of one `branch` as part of the chain, and forget the rest."""
+        """Make one `branch` of the tree part of the chain, and forget the rest of the tree."""
         if self._parents is None:
             raise SpecprofError("there is no tree to keep a branch of", "feed one first")
         start = self.length - self._parents.shape[0]
@@ -106,28 +111,28 @@ class Store(CacheForm):
 
     @property
     def kv_bytes(self) -> int:
-        """Bytes of what is kept, all layers, keys and values."""
+        """Bytes of all keys and values that are kept, in all layers."""
         per_token: int = sum(layer.bytes_per_token for layer in self.layers)
         return (self.length - (self.evicted or 0)) * per_token
 
     @property
     def evicted(self) -> int | None:
-        """Tokens that none fed from here on can see; None in a store that never drops any."""
+        """Tokens that no token fed from now on can see; None in a store that never drops any."""
         return None
 
-    def _following(self, count: int, device: torch.device) -> Placement:
-        """Place `count` tokens that follow the chain: each sees all before it."""
+    def _place_chain(self, count: int, device: torch.device) -> Placement:
+        """Place `count` tokens that follow the chain: each sees all tokens before it."""
         if self._positions is None:
             self._positions = torch.arange(self.capacity, device=device)[None]
         return Placement(self._positions[:, self.length : self.length + count])
 
-    def _branching(self, count: int, device: torch.device, first: int = 0) -> Placement:
+    def _place_tree(self, count: int, device: torch.device, first: int = 0) -> Placement:
         """Place the last `count` nodes of the tree: each sees its ancestors, and the chain.
 
         Columns are the chain's from position `first` on, then the nodes.
         """
         assert self._parents is not None  # noqa: S101 - the caller has just set it
-        lines = ancestry(self._parents)  # [nodes, nodes], a node is an ancestor of its own
+        lines = ancestry(self._parents)  # [nodes, nodes]; a node counts as its own ancestor
         start = self.length + count - lines.shape[0]
         depth = lines.sum(1) - 1 + start  # [nodes] positions
         chain = torch.ones(count, start - first, dtype=torch.bool, device=device)
@@ -140,17 +145,22 @@ class PreallocatedLayer(LayerForm):
     """One layer's rows, in the form transformers' attention asks for."""
 
     is_sliding = False
-    """A sliding-window layer keeps every row too; its mask does the windowing, so that rows a
-    rollback needs are still there (huggingface/transformers#45745)."""
+    """A sliding-window layer keeps every row too, and its mask hides those outside the window. Else
+    rows that a rollback needs would be gone (huggingface/transformers#45745)."""
 
     def __init__(self, store: Store) -> None:
         super().__init__()
         self.store = store
 
+    @property
+    def rows(self) -> int:
+        """Rows that are reserved."""
+        return self.store.capacity
+
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Reserve room for `capacity` rows; states are [1, heads, new, head size]."""
-        self.keys = _room(key_states, self.store.capacity)
-        self.values = _room(value_states, self.store.capacity)
+        """Reserve the rows; states are [1, heads, new, head size]."""
+        self.keys = empty_rows(key_states, len(key_states), self.rows)
+        self.values = empty_rows(value_states, len(value_states), self.rows)
         self.is_initialized = True
 
     def update(
@@ -193,6 +203,7 @@ class PreallocatedLayer(LayerForm):
         return (heads * size + own[1] * own[3]) * self.keys.element_size()
 
 
-def _room(states: torch.Tensor, capacity: int) -> torch.Tensor:
-    batch, heads, _, size = states.shape
-    return torch.zeros(batch, heads, capacity, size, dtype=states.dtype, device=states.device)
+def empty_rows(states: torch.Tensor, sequences: int, rows: int) -> torch.Tensor:
+    """Return [sequences, heads, rows, head size] zeros for [any, heads, new, head size] states."""
+    _, heads, _, size = states.shape
+    return states.new_zeros(sequences, heads, rows, size)

@@ -1,7 +1,7 @@
-"""From what each new token may see to the mask a Hugging Face model takes.
+"""Makes the attention mask that a Hugging Face model takes, from what each new token may see.
 
-A model with sliding-window layers takes one mask for each kind of layer; a ready-made mask is used
-as it is, so the window has to be drawn into it here.
+A model with sliding-window layers takes one mask for each kind of layer. Such a model uses a mask
+that it is given as it is, so the window must be part of it.
 """
 
 from typing import Any
@@ -14,15 +14,15 @@ Mask = torch.Tensor | dict[str, torch.Tensor] | None
 
 
 def attention_mask(model: Any, place: Placement) -> Mask:  # noqa: ANN401 - transformers is untyped
-    """Return None where the model's own causal mask is right, else what it takes in its place."""
+    """Return the mask a model takes for `place`; None where its own causal mask is right."""
     if place.visible is None:
         return None
     config, dtype = model.config.get_text_config(), model.dtype
     kinds = set(getattr(config, "layer_types", None) or ())
     full = _additive(place.visible, dtype)
-    if not slides(model):
+    if not has_sliding_layers(model):
         return full
-    assert place.columns is not None  # noqa: S101 - whoever says what is visible says where it is
+    assert place.columns is not None  # noqa: S101 - it stands beside `visible`
     back = place.positions[:, :, None] - place.columns[:, None]  # [1, n, columns]
     near = back < config.sliding_window
     windowed = _additive(place.visible & near, dtype)
@@ -31,8 +31,8 @@ def attention_mask(model: Any, place: Placement) -> Mask:  # noqa: ANN401 - tran
     return {"full_attention": full, "sliding_attention": windowed}
 
 
-def slides(model: Any) -> bool:  # noqa: ANN401 - transformers is untyped
-    """Return whether any layer of a model sees a window only."""
+def has_sliding_layers(model: Any) -> bool:  # noqa: ANN401 - transformers is untyped
+    """Return whether a layer of the model sees only a window."""
     config = model.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ())
     window = getattr(config, "sliding_window", None)
@@ -42,7 +42,7 @@ def slides(model: Any) -> bool:  # noqa: ANN401 - transformers is untyped
 
 
 def _additive(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Return [1, 1, n, columns]: 0 where visible, else the least number; every kernel takes it."""
+    """Return [1, 1, n, columns]: 0 where visible, else the least number, for any kernel."""
     least = torch.finfo(dtype).min
     return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill_(
         ~visible, least

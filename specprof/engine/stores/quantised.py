@@ -1,41 +1,41 @@
-"""A store of rows rounded to 8 bits, each by a scale of its own."""
+"""A store whose rows are rounded to 8 bits, each row by a scale of its own."""
 
 import torch
 
 from specprof.engine.stores.dense import PreallocatedLayer, Store
 
 LEVELS = 127
-"""Steps from 0 to a row's largest number."""
+"""Steps from 0 to the largest number of a row."""
 
 
-def rounded(states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return [..., size] int8 of states of that shape, and [..., 1] float32 scales.
+def quantise(states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return [..., size] int8 steps for [..., size] states, and [..., 1] float32 scales.
 
-    Symmetric and to the nearest: no number moves by more than half its row's scale.
+    Rounding is symmetric and to the nearest step: no number moves by more than half the scale.
     """
     scale = states.abs().amax(-1, keepdim=True).float() / LEVELS
     steps = states.float() / scale.clamp(min=torch.finfo(torch.float32).tiny)
     return steps.round().to(torch.int8), scale
 
 
-def restored(steps: torch.Tensor, scale: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Return what `rounded` left of the states."""
+def dequantise(steps: torch.Tensor, scale: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Return [..., size] states from the steps and scales that `quantise` returned."""
     return (steps * scale).to(dtype)
 
 
-class RoundedStore(Store):
-    """Keys and values in 8 bits; positions, trees and rollback as in any store."""
+class QuantisedStore(Store):
+    """Keys and values in 8 bits; positions, trees and rollback are as in `Store`."""
 
     def _layer(self, number: int) -> PreallocatedLayer:
         del number
-        return RoundedLayer(self)
+        return QuantisedLayer(self)
 
 
-class RoundedLayer(PreallocatedLayer):
-    """One layer's rows as int8, beside a scale for each row of each head."""
+class QuantisedLayer(PreallocatedLayer):
+    """One layer's rows as int8, with a scale for each row of each head."""
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Reserve room for `capacity` rows; states are [1, heads, new, head size]."""
+        """Reserve `capacity` rows; states are [1, heads, new, head size]."""
         rooms = []
         for states in (key_states, value_states):
             batch, heads, _, size = states.shape
@@ -50,7 +50,7 @@ class RoundedLayer(PreallocatedLayer):
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write the new rows [1, heads, new, head size]; return all rows so far, as rounded."""
+        """Write the new rows [1, heads, new, head size]; return all rows so far, dequantised."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         start, end = self.store.length, self.store.length + key_states.shape[2]
@@ -59,8 +59,8 @@ class RoundedLayer(PreallocatedLayer):
             (key_states, self.keys, self.key_scales),
             (value_states, self.values, self.value_scales),
         ):
-            room[:, :, start:end], scales[:, :, start:end] = rounded(states)
-            found.append(restored(room[:, :, :end], scales[:, :, :end], states.dtype))
+            room[:, :, start:end], scales[:, :, start:end] = quantise(states)
+            found.append(dequantise(room[:, :, :end], scales[:, :, :end], states.dtype))
         return found[0], found[1]
 
     def move(self, rows: torch.Tensor, start: int) -> None:

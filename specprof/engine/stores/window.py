@@ -1,17 +1,18 @@
 """StreamingLLM's store: the first tokens, the sinks, and a window of the most recent ones.
 
-What a token sees is a pure function of its position (`Window`), whatever the rounds, drafts and
-chunks it was fed in; so a speculative run has the same law as a plain one (theory 6.3). Positions
-are those inside the cache, the sinks directly before the window (arXiv 2309.17453, section 3.2).
-Rotary attention knows differences of positions only (up to the rounding of far positions' angles,
-which a dense cache has too: a total variation of 1e-4 at 19k tokens in float32). So the rows of the
-window stay where they were written, and the sinks alone are turned, each time from their originals,
-to the places directly before the window of the token that looks at them. The tokens of one forward
-may have different windows: attention is given one copy of the sinks for each, and the mask shows
-every token its own.
+What a token sees depends on its position alone (`Window`), and not on the rounds, drafts and chunks
+it was fed in. So a speculative run has the same law as a plain run (theory 6.3). Positions are
+those inside the cache: the sinks stand directly before the window (arXiv 2309.17453, section 3.2).
 
-Rows are held as far back as a rollback may go, and then given to others: memory is bounded by the
-window, not by the text.
+Rotary attention depends on differences of positions only. (The angles of far positions are rounded,
+in a dense cache too: a total variation of 1e-4 at 19k tokens in float32.) So the rows of the window
+stay where they were written. Only the sinks are turned, each time from their originals, to the
+positions directly before the window of the token that attends to them. The tokens of one forward
+may have different windows: attention is given a copy of the sinks for each window, and the mask
+shows every token its own copy.
+
+Rows are held as far back as a rollback may go, and then given to other tokens: memory is bounded by
+the window, not by the text.
 """
 
 from collections.abc import Sequence
@@ -26,21 +27,21 @@ from specprof.errors import SpecprofError
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The law of what each token sees beside itself."""
+    """Which tokens each token sees beside itself."""
 
     sinks: int
-    """First tokens, seen by all."""
+    """How many first tokens are seen by all."""
     recent: int
-    """Most recent tokens seen at least, as far as there are any."""
+    """How many of the most recent tokens are seen at least."""
     block: int = 1
-    """Tokens evicted at once: up to `block` - 1 more than `recent` are seen."""
+    """How many tokens are evicted at once: up to `block` - 1 more than `recent` are seen."""
 
     def evicted(self, position: int) -> int:
-        """Return how many tokens the one at `position` no longer sees: those after the sinks."""
+        """Return how many tokens after the sinks the token at `position` no longer sees."""
         return max(position - self.recent - self.sinks, 0) // self.block * self.block
 
     def evicted_each(self, positions: torch.Tensor) -> torch.Tensor:
-        """Return the same of [...] positions."""
+        """Return how many tokens the tokens at [...] `positions` no longer see, [...]."""
         beyond = (positions - self.recent - self.sinks).clamp(min=0)
         return beyond // self.block * self.block
 
@@ -56,16 +57,16 @@ class WindowStore(Store):
     def __init__(
         self, rotations: Sequence[Rotation], window: Window, capacity: int, *, reach: int, rows: int
     ) -> None:
-        """Hold in `rows` what a rollback by `reach` tokens needs; the rest can be fed at once."""
+        """Reserve `rows`: what a rollback by `reach` tokens needs, and what is fed at once."""
         self.window = window
         self.reach = reach
         self.rotations = rotations
         self.rows = rows
         self.circles: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        """By rotation, cosines and sines [copies, 1, head size] the sinks are turned by in this
-        forward; empty where nothing is evicted."""
+        """By rotation, the cosines and sines [copies, 1, head size] that this forward turns the
+        sinks by; empty if nothing is evicted."""
         self.seen_from = 0
-        """The first row of the window that any token of this forward sees."""
+        """The first row of the window that a token of this forward sees."""
         super().__init__(len(rotations), capacity)
 
     def _layer(self, number: int) -> PreallocatedLayer:
@@ -73,11 +74,11 @@ class WindowStore(Store):
 
     @property
     def evicted(self) -> int:
-        """Tokens that none fed from here on can see."""
+        """Tokens that no token fed from now on can see."""
         return self.window.evicted(self.length)
 
     def rollback(self, length: int) -> None:
-        """Forget all but the first `length` tokens; the window before them must still be held."""
+        """Forget all but the first `length` tokens; the window before these must still be held."""
         if length > self.window.sinks and self.window.evicted(length) < self.dropped:
             title = f"can't roll a streaming cache of {self.length} tokens back to {length}: "
             title += f"it holds what the last {self.reach} need"
@@ -86,19 +87,21 @@ class WindowStore(Store):
         if length <= self.window.sinks:
             self.dropped = 0
 
-    def _following(self, count: int, device: torch.device) -> Placement:
+    def _place_chain(self, count: int, device: torch.device) -> Placement:
         start, end = self.length, self.length + count
         self._make_room(count)
-        plain = super()._following(count, device)
+        plain = super()._place_chain(count, device)
         if not self.window.evicted(end - 1):
             self.circles = {}
             return plain
         first = self._first_seen(start)
         columns = torch.arange(first, end, device=device)
         visible = columns <= plain.positions[0, :, None]
-        return self._windowed(Placement(plain.positions, visible[None], columns[None]), start, end)
+        return self._cut_to_windows(
+            Placement(plain.positions, visible[None], columns[None]), start, end
+        )
 
-    def _branching(self, count: int, device: torch.device, first: int = 0) -> Placement:
+    def _place_tree(self, count: int, device: torch.device, first: int = 0) -> Placement:
         assert self._parents is not None  # noqa: S101 - the caller has just set it
         nodes = self._parents.shape[0]
         start, end = self.length + count - nodes, self.length + count
@@ -108,21 +111,22 @@ class WindowStore(Store):
         self._make_room(count)
         if not self.window.evicted(end - 1):
             self.circles = {}
-            return super()._branching(count, device)
+            return super()._place_tree(count, device)
         first = self._first_seen(start)
-        return self._windowed(super()._branching(count, device, first), start, end)
+        return self._cut_to_windows(super()._place_tree(count, device, first), start, end)
 
     def _first_seen(self, start: int) -> int:
         """Return the first position after the sinks that the token at `start` sees."""
         return self.window.sinks + self.window.evicted(start)
 
-    def _windowed(self, place: Placement, start: int, end: int) -> Placement:
+    def _cut_to_windows(self, place: Placement, start: int, end: int) -> Placement:
         """Cut each token's view to its window, and put its own copy of the sinks before it.
 
-        The tokens stand at `start` or after and before `end`; `place` has the columns from the
-        first that any of them sees. No host waits: how many copies there are follows from these.
+        The tokens stand from `start` on and before `end`; the first column of `place` is the first
+        that a token of them sees. The number of copies follows from `start` and `end`, so the host
+        does not wait for the device.
         """
-        assert place.visible is not None  # noqa: S101 - the caller has drawn them
+        assert place.visible is not None  # noqa: S101 - the caller has made them
         assert place.columns is not None  # noqa: S101
         window, device = self.window, place.positions.device
         evicted = window.evicted_each(place.positions[0])  # [n]
@@ -142,7 +146,7 @@ class WindowStore(Store):
         return Placement(place.positions, visible[None], torch.cat([copies, place.columns], 1))
 
     def _make_room(self, count: int) -> None:
-        """Move what a rollback may need to the front, where the end has been reached."""
+        """Move the rows that a rollback may need to the front, if the last row has been reached."""
         if self.length + count - self.dropped <= self.rows:
             return
         dropped = self.window.evicted(max(self.length - self.reach, 0))
@@ -164,21 +168,19 @@ class WindowLayer(PreallocatedLayer):
         self.window_store = store
         self.rotation = rotation
         self.sinks = self.quarter = torch.empty(0)
-        """[1, heads, 1, sinks, head size] float32 keys as written, and a right angle further."""
+        """[1, heads, 1, sinks, head size] float32: keys as written, and turned by a right angle."""
 
-    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Reserve room for the rows; states are [1, heads, new, head size]."""
-        rows = self.window_store.rows
-        self.keys = _room(key_states, rows)
-        self.values = _room(value_states, rows)
-        self.is_initialized = True
+    @property
+    def rows(self) -> int:
+        """Rows that are reserved: fewer than the tokens of a long text."""
+        return self.window_store.rows
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write the new rows [1, heads, new, head size]; return the sinks' copies and the window.
 
-        Where nothing is evicted yet, all rows as they are.
+        As long as nothing is evicted, return all rows as they are.
         """
         store, sinks = self.window_store, self.window_store.window.sinks
         keys, values = super().update(key_states, value_states)
@@ -206,8 +208,3 @@ class WindowLayer(PreallocatedLayer):
     def _take_sinks(self) -> None:
         self.sinks = self.keys[:, :, None, : self.window_store.window.sinks].float()
         self.quarter = self.rotation.quarter(self.sinks)
-
-
-def _room(states: torch.Tensor, rows: int) -> torch.Tensor:
-    batch, heads, _, size = states.shape
-    return states.new_zeros(batch, heads, rows, size)

@@ -13,7 +13,7 @@ Shows
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from specprof.engine.drafting import nothing
+from specprof.engine.drafting import empty_proposal
 from specprof.engine.fault import Fault
 from specprof.engine.patch import swapped
 from specprof.engine.run import Lane, Run
@@ -37,7 +37,7 @@ def _lose_proposals(lane: Lane) -> Iterator[None]:
     drafter, propose = lane.loop.drafter, lane.loop.drafter.propose
 
     def propose_nothing(committed: list[int], depth: int) -> Proposal:
-        return nothing(propose(committed, depth).tokens.device)
+        return empty_proposal(propose(committed, depth).tokens.device)
 
     with swapped(drafter, propose=propose_nothing):
         yield

@@ -15,7 +15,7 @@ Shows
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from specprof.engine.drafting import nothing
+from specprof.engine.drafting import empty_proposal
 from specprof.engine.fault import Fault
 from specprof.engine.patch import swapped
 from specprof.engine.run import Lane, Run
@@ -44,7 +44,7 @@ def _break_sequence(lane: Lane) -> AbstractContextManager[None]:
 
     def propose(committed: list[int], depth: int) -> Proposal:
         if depth == 0 or len(committed) == 1:
-            return nothing(draft.device)
+            return empty_proposal(draft.device)
         fed = on_device(committed[draft.length :], draft.device)
         return drafter.shape.grow(draft, fed, depth)
 

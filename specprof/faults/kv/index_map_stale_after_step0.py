@@ -45,7 +45,7 @@ class IndexMapStaleAfterStep0(Fault):
         if not all(isinstance(seat, SharedDecoder) for seat in seats):
             title = "the fault kv/index-map-stale-after-step0 needs a batch"
             raise UsageError(title, "use --batch 2")
-        target, draft = (seat.table for seat in cast("tuple[SharedDecoder, SharedDecoder]", seats))
+        target, draft = (seat.shared for seat in cast("tuple[SharedDecoder, SharedDecoder]", seats))
         steps = Steps(run.settings.depth)
         with ExitStack() as stack:
             stack.enter_context(swapped(target, answer=partial(steps.begin, target.answer)))

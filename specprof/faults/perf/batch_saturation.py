@@ -42,12 +42,12 @@ class BatchSaturation(Fault):
         seat = run.loop.target
         if not isinstance(seat, SharedDecoder):
             raise UsageError("a batch of one saturates nothing", "show this fault with batch 2")
-        answer = seat.table.answer
+        answer = seat.shared.answer
 
         def answer_slowly(requests: Mapping[int, Request]) -> dict[int, torch.Tensor]:
             answers = answer(requests)
             wait(MS_PER_TOKEN * sum(each.tokens.shape[0] for each in requests.values()))
             return answers
 
-        with swapped(seat.table, answer=answer_slowly):
+        with swapped(seat.shared, answer=answer_slowly):
             yield

@@ -12,10 +12,9 @@ import heads
 import runs
 import tiny
 from specprof.backends.native import Native
-from specprof.engine import fits
 from specprof.engine.checkpoints import where
 from specprof.engine.checkpoints.survey import survey
-from specprof.engine.setup import loading
+from specprof.engine.setup import fits, loading
 from specprof.errors import EnvironmentMissing, SpecprofError, UsageError
 from specprof.settings import RunSpec, Settings
 

@@ -8,7 +8,7 @@ from torch.nn.functional import scaled_dot_product_attention
 import tiny
 from specprof.engine.batch import SharedModel
 from specprof.engine.decoder import CausalModel, Forwards
-from specprof.engine.features import Features, caught
+from specprof.engine.features import Features, catching_states
 from specprof.engine.flat.decoder import Flat, _attention
 from specprof.engine.flat.parts import Heads
 from specprof.engine.flat.read import READERS, parts
@@ -181,7 +181,7 @@ def test_who_listens_at_a_layer_hears_what_the_module_would_say():
     taps = [(layers[1], True), (layers[-1], False), (model.model.norm, False)]
     heard = []
     for compute in (Flat(model, parts(model)), model):
-        with caught(taps) as states:
+        with catching_states(taps) as states:
             opened(model, compute).feed(TOKENS[:12])
         heard.append(torch.cat([each for each in states if each is not None], -1))
     assert heard[0].shape == (1, 12, 96)
@@ -194,7 +194,7 @@ def test_prefill_keeps_every_tokens_states_for_a_head():
     decoder = opened(model, Flat(model, parts(model)))
     decoder.features = Features([(model.model.norm, False)], 64)
     decoder.prefill(TOKENS[:20].tolist())
-    with caught([(model.model.norm, False)]) as states:
+    with catching_states([(model.model.norm, False)]) as states:
         model(TOKENS[None, :20])
     assert states[0] is not None
     assert off(decoder.features.rows(0, 20), states[0][0]) < 1e-5

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import tiny
-from specprof.engine.flat.parts import Linear, turned
+from specprof.engine.flat.parts import Linear, transposed
 from specprof.engine.flat.read import parts
 
 ROWS = torch.randn(5, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -16,7 +16,7 @@ BASE = torch.ones(5, 4, dtype=torch.float64)
 def test_a_projection_is_its_modules(bias):
     """With and without a bias, by itself and added to something, as it lies and turned."""
     wanted = torch.nn.functional.linear(ROWS, WEIGHT, bias)
-    for one in (Linear(WEIGHT, bias), Linear(WEIGHT, bias).turned()):
+    for one in (Linear(WEIGHT, bias), Linear(WEIGHT, bias).transposed()):
         torch.testing.assert_close(one(ROWS), wanted)
         torch.testing.assert_close(one.onto(BASE, ROWS), wanted + 1)
 
@@ -25,7 +25,7 @@ def test_turned_weights_are_copies_laid_out_by_columns():
     """The model's own stay where and as they are."""
     model = tiny.model("llama")
     read = parts(model)
-    other = turned(read)
+    other = transposed(read)
     for before, after in zip(read.blocks, other.blocks, strict=True):
         assert after.into_mlp.weight.t().is_contiguous()
         assert before.into_mlp.weight.is_contiguous()

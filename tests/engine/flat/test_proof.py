@@ -62,7 +62,7 @@ def test_modules_that_can_t_be_run_over_a_store_are_refused_in_a_line(monkeypatc
     assert refused.value.title.startswith(f"specprof doesn't fit transformers {__version__}: ")
     assert "LlamaForCausalLM can't be run over its cache: TypeError: " in refused.value.title
     assert "\n" not in refused.value.title
-    assert releases.TRIED in refused.value.hint or __version__ == releases.TRIED
+    assert releases.TRIED_RELEASE in refused.value.hint or __version__ == releases.TRIED_RELEASE
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

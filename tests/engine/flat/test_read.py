@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import tiny
-from specprof.engine.flat.read import FEW, parts
+from specprof.engine.flat.read import MAX_FORMULA_NUMBERS, parts
 from specprof.errors import UsageError
 
 
@@ -67,7 +67,7 @@ def test_a_few_numbers_go_round_onednn(rows, dtype, monkeypatch):
         torch.nn.functional, "gelu", lambda given: asked.append(1) or rightly(given)
     )
     torch.testing.assert_close(act(numbers), wanted, atol=1e-6, rtol=1e-5)
-    assert bool(asked) == (dtype == torch.bfloat16 or rows * 64 > FEW)
+    assert bool(asked) == (dtype == torch.bfloat16 or rows * 64 > MAX_FORMULA_NUMBERS)
 
 
 def test_another_activation_is_taken_as_it_is():

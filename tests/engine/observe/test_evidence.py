@@ -13,7 +13,8 @@ from specprof.acceptance.greedy import Greedy
 from specprof.acceptance.rejection import Rejection
 from specprof.acceptance.typical import Typical
 from specprof.engine.instruments.stopwatch import HostClock, Lap
-from specprof.engine.observe.evidence import drafted_tokens, observe, read_evidence
+from specprof.engine.observe.evidence import drafted_tokens
+from specprof.engine.observe.observe import observe
 from specprof.engine.sampling import ProcessedLaw
 from specprof.extend import Proposal
 from tables import TableDecoder
@@ -35,7 +36,7 @@ def played(tokens, accepted, final, *, draft=DRAFT, drawn_from=None):
 
 def seen_of(one, law=None, rule=None):
     law, rule = law or ProcessedLaw(1.0), rule or Rejection()
-    return read_evidence([one], observe([one], law, rule).tolist(), law, rule)[0]
+    return observe([one], law, rule).read()[0]
 
 
 def fields(observed):
@@ -354,6 +355,6 @@ def test_trees_and_chains_are_observed_together(law):
         branching([0, 2], 0, sampled=False),
         played([1, 2], 2, 2, draft=None),
     ]
-    together = read_evidence(rounds, observe(rounds, law, rule).tolist(), law, rule)
+    together = observe(rounds, law, rule).read()
     assert together == [seen_of(one, law, rule) for one in rounds]
     assert len({str(each) for each in together}) == len(rounds)

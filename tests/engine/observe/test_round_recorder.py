@@ -11,6 +11,7 @@ from specprof.acceptance.rejection import Rejection
 from specprof.depths.fixed import Fixed
 from specprof.engine.instruments.stopwatch import Stopwatch
 from specprof.engine.observe import round_recorder
+from specprof.engine.observe.observe import PendingEvidence
 from specprof.engine.observe.round_recorder import RoundRecorder
 from specprof.engine.sampling import ProcessedLaw
 from specprof.extend import Proposal
@@ -81,7 +82,7 @@ def contexts(records):
 def test_on_a_device_a_round_is_read_one_round_later():
     """No mark is read before the next round has been played; flush hands over the last."""
     clock = LateClock()
-    watch, taken = Stopwatch(clock), recorder(late=True, most=1)
+    watch, taken = Stopwatch(clock), recorder(late=True, max_waiting=1)
     assert list(taken.take(played(watch, 5), 0)) == []
     clock.passed = clock.made
     second = played(watch, 7)
@@ -96,7 +97,7 @@ def test_on_a_device_a_round_is_read_one_round_later():
 def test_on_a_device_the_rounds_of_one_step_wait_for_the_next():
     """What the first sequence queued is not read for the second, whose round is as old."""
     clock = LateClock()
-    watch, taken = Stopwatch(clock), recorder(late=True, most=1)
+    watch, taken = Stopwatch(clock), recorder(late=True, max_waiting=1)
     step = [played(watch, 5), played(watch, 6)]
     step[1].lap.at_ns = step[0].lap.at_ns
     for sequence, one in enumerate(step):
@@ -107,12 +108,12 @@ def test_on_a_device_the_rounds_of_one_step_wait_for_the_next():
 
 def test_on_a_device_evidence_is_read_before_more_is_queued(monkeypatch):
     """A transfer waits for all that was queued before it: the new rounds' evidence comes after."""
-    order, really = [], round_recorder.read_evidence
-    read = lambda *a: order.append("read") or really(*a)  # noqa: E731
-    monkeypatch.setattr(round_recorder, "read_evidence", read)
+    order, really = [], PendingEvidence.read
+    read = lambda pending: order.append("read") or really(pending)  # noqa: E731
+    monkeypatch.setattr(PendingEvidence, "read", read)
     queue = round_recorder.observe
     monkeypatch.setattr(round_recorder, "observe", lambda *a: order.append("queue") or queue(*a))
-    watch, taken = Stopwatch(LateClock(passed=10**9)), recorder(late=True, most=2)
+    watch, taken = Stopwatch(LateClock(passed=10**9)), recorder(late=True, max_waiting=2)
     for context in (5, 7, 8, 9):
         list(taken.take(played(watch, context), 0))
     assert order == ["queue", "read", "queue"]
@@ -126,7 +127,7 @@ def test_on_a_device_a_slow_round_is_read_at_once():
 
 def test_rounds_wait_for_one_another_and_come_in_order():
     """So many at once, each with its own burst, sequence and number; the rest at the end."""
-    watch, taken = Stopwatch(LateClock(passed=10**9)), recorder(most=4)
+    watch, taken = Stopwatch(LateClock(passed=10**9)), recorder(max_waiting=4)
     found = [
         list(taken.take(played(watch, number), number // 3, sequence=number % 2))
         for number in range(6)
@@ -145,7 +146,7 @@ def test_rounds_wait_for_one_another_and_come_in_order():
 
 def test_whether_more_follows_is_known_as_each_is_yielded():
     """So that a writer may write all of them at once."""
-    watch, taken = Stopwatch(LateClock(passed=10**9)), recorder(most=3)
+    watch, taken = Stopwatch(LateClock(passed=10**9)), recorder(max_waiting=3)
     more = [taken.more for number in range(3) for _ in taken.take(played(watch, number), 0)]
     assert more == [True, True, False]
 
@@ -167,7 +168,7 @@ def test_a_large_vocabulary_holds_no_more_than_its_room(monkeypatch):
     """Logits that fill the room are read at once."""
     one = played(Stopwatch(LateClock(passed=10**9)), 5)
     size = LOGITS.nbytes + LOGITS[:1].nbytes
-    monkeypatch.setattr(round_recorder, "ROOM", 2 * size)
+    monkeypatch.setattr(round_recorder, "MAX_WAITING_BYTES", 2 * size)
     taken = recorder()
     assert [len(list(taken.take(one, 0))) for _ in range(4)] == [0, 2, 0, 2]
 
@@ -200,12 +201,12 @@ def contexts_told(listener):
 def test_lesser_detail_records_less():
     """rounds: no probabilities; off: no rounds at all; module: what evidence has."""
     watch = Stopwatch(LateClock(passed=10**9))
-    (record,) = recorder("rounds", most=1).take(played(watch, 5), 0)
+    (record,) = recorder("rounds", max_waiting=1).take(played(watch, 5), 0)
     assert record.drafted[0].seen is None
     assert record.final_target_prob is None
-    off = recorder("off", most=1)
+    off = recorder("off", max_waiting=1)
     assert [*off.take(played(watch, 5), 0), *off.flush()] == []
-    (record,) = recorder("module", most=1).take(played(watch, 5), 0)
+    (record,) = recorder("module", max_waiting=1).take(played(watch, 5), 0)
     assert record.final_target_prob == 0.8
 
 
@@ -225,7 +226,7 @@ def test_records_do_not_depend_on_what_waits_together(temperature, given):
             detail="evidence",
             origin_ns=0,
             late=False,
-            most=most,
+            max_waiting=most,
         )
         told.append([*(each for one in run for each in taken.take(one, 0)), *taken.flush()])
     assert told[0] == told[1]

@@ -11,9 +11,9 @@ from replays import CPU, UNSLIDING, TracingRecorder, feed_all, tokens
 from specprof.drafters.perturbed_self import PerturbedDecoder
 from specprof.engine.decoder import CausalModel
 from specprof.engine.flat.proof import choose_path
-from specprof.engine.record_ahead import catch_up, ready
-from specprof.engine.replay.cuda_graphs import LONGEST, CudaRecordings, spanned
-from specprof.engine.replay.model import MISSED, MOST, ReplayedModel
+from specprof.engine.record_ahead import record_missed, record_next
+from specprof.engine.replay.cuda_graphs import MAX_SPAN_ROWS, CudaRecordings, choose_span
+from specprof.engine.replay.model import MAX_REPLAYED_TOKENS, MIN_MISSES, ReplayedModel
 from specprof.engine.replay.torchscript import TorchScripts
 from specprof.engine.stores.dense import Store
 from specprof.errors import SpecprofError
@@ -46,7 +46,7 @@ def test_replays_are_the_eager_forwards(records, kind, path):
     decoders = pair(kind, path, records=records)
     for decoder in decoders:
         decoder.prefill(tokens(0, 20).tolist())
-    decoders[0].ready([1, 2, 5])
+    decoders[0].record_widths([1, 2, 5])
     for number, count in enumerate([1, 5, 1, 5, 2, 5]):
         ours, theirs = feed_all(decoders, tokens(number, count))
         torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
@@ -63,14 +63,14 @@ def test_what_is_missed_often_is_recorded_between_rounds():
     for decoder in decoders:
         decoder.prefill(tokens(1, 254).tolist())
     replayed = decoders[0]
-    replayed.ready([1])
-    for number in range(2 + MISSED):  # the third of them is the first beyond row 256
-        replayed.ready()
+    replayed.record_widths([1])
+    for number in range(2 + MIN_MISSES):  # the third of them is the first beyond row 256
+        replayed.record_widths()
         ours, theirs = feed_all(decoders, tokens(number, 1))
         torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
     assert list(replayed.recordings.recordings) == [(1, 256)]
-    assert replayed.missed == {(1, 512): MISSED}
-    replayed.ready()
+    assert replayed.missed == {(1, 512): MIN_MISSES}
+    replayed.record_widths()
     assert sorted(replayed.recordings.recordings) == [(1, 256), (1, 512)]
     assert not replayed.missed
     for decoder in decoders:
@@ -84,7 +84,7 @@ def test_an_answer_outlives_the_next_replay(records):
     """Laws wait, up to 32 rounds, before they are observed."""
     replayed, _ = pair("gpt_neox", records=records)
     replayed.prefill(tokens(0, 8).tolist())
-    replayed.ready([1])
+    replayed.record_widths([1])
     first = replayed.feed(tokens(1, 1))
     kept = first.clone()
     replayed.feed(tokens(2, 1))
@@ -96,19 +96,19 @@ def test_what_is_not_replayed_runs_as_ever(records):
     """Prefill, trees, wide forwards, forwards that somebody looks into."""
     decoders = pair("gpt_neox", records=records)
     replayed, _ = decoders
-    replayed.ready([1, 3])
+    replayed.record_widths([1, 3])
     assert not replayed.missed
     for decoder in decoders:
         decoder.prefill(tokens(0, 16).tolist())
-    replayed.ready([MOST + 1])
-    assert torch.equal(*feed_all(decoders, tokens(1, MOST + 1)))
+    replayed.record_widths([MAX_REPLAYED_TOKENS + 1])
+    assert torch.equal(*feed_all(decoders, tokens(1, MAX_REPLAYED_TOKENS + 1)))
     parents = torch.tensor([-1, -1, 0])
     found = [decoder.feed(tokens(2, 3), parents) for decoder in decoders]
     assert torch.equal(*found)
     for decoder in decoders:
         decoder.keep([0, 2])
     replayed.eager = True
-    replayed.ready([1])
+    replayed.record_widths([1])
     assert torch.equal(*feed_all(decoders, tokens(3, 1)))
     assert not replayed.missed
     replayed.eager = False
@@ -118,10 +118,10 @@ def test_what_is_not_replayed_runs_as_ever(records):
 
 def test_a_span_may_be_too_long_to_be_worth_it():
     """Then nothing is missed, and nothing recorded."""
-    replayed, _ = pair("gpt_neox", capacity=2 * LONGEST)
+    replayed, _ = pair("gpt_neox", capacity=2 * MAX_SPAN_ROWS)
     replayed.prefill(tokens(0, 16).tolist())
-    replayed.store.length = LONGEST  # as if so much had been fed
-    replayed.ready([1])
+    replayed.store.length = MAX_SPAN_ROWS  # as if so much had been fed
+    replayed.record_widths([1])
     replayed.feed(tokens(3, 1))
     assert not replayed.missed
     assert not replayed.recordings.recordings
@@ -132,9 +132,9 @@ def test_a_full_cache_is_refused_before_anything_is_written(records):
     """As an eager forward would be; and what has no room is not recorded."""
     replayed, _ = pair("gpt_neox", capacity=10, records=records)
     replayed.prefill(tokens(0, 8).tolist())
-    replayed.ready([1, 2, 3])
+    replayed.record_widths([1, 2, 3])
     counts = [
-        count for count in (1, 2, 3) if replayed.recordings.found(replayed.recordings.key(count))
+        count for count in (1, 2, 3) if replayed.recordings.find(replayed.recordings.key(count))
     ]
     assert counts == [1, 2]
     replayed.feed(tokens(1, 2))
@@ -145,13 +145,13 @@ def test_a_full_cache_is_refused_before_anything_is_written(records):
 
 def test_spans_hold_what_they_are_for():
     """No more than an eighth longer than the text, or 256 rows; few of them; never too short."""
-    lengths = range(1, LONGEST + 1)
-    spans = [spanned(length, 10**6) for length in lengths]
+    lengths = range(1, MAX_SPAN_ROWS + 1)
+    spans = [choose_span(length, 10**6) for length in lengths]
     assert all(length <= span for length, span in zip(lengths, spans, strict=True))
     assert all(s - n < max(256, n / 8 + 1) for n, s in zip(lengths, spans, strict=True))
     assert spans == sorted(spans)
     assert len(set(spans)) <= 16
-    assert spanned(300, 310) == 310
+    assert choose_span(300, 310) == 310
 
 
 def test_a_decoder_within_another_is_made_ready():
@@ -161,11 +161,11 @@ def test_a_decoder_within_another_is_made_ready():
     around = PerturbedDecoder(replayed, torch.neg)
     parts = SimpleNamespace(policy=SimpleNamespace(bound=3))
     loop = SimpleNamespace(parts=parts, target=target, drafter=SimpleNamespace(draft=around))
-    ready(loop)
+    record_next(loop)
     assert sorted(replayed.recordings.recordings) == [(1, 256), (2, 256)]
-    for number in range(MISSED):
+    for number in range(MIN_MISSES):
         around.feed(tokens(number, 3))
-    catch_up(loop)
+    record_missed(loop)
     assert (3, 256) in replayed.recordings.recordings
 
 
@@ -183,7 +183,7 @@ def test_a_recording_that_fails_is_not_tried_again(records, monkeypatch):
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(type(replayed.recordings), "record", fails)
-    for number in range(2 * MISSED):
-        replayed.ready([1])
+    for number in range(2 * MIN_MISSES):
+        replayed.record_widths([1])
         assert torch.equal(*feed_all(decoders, tokens(number, 1)))
     assert len(tried) == 1

@@ -47,7 +47,7 @@ def test_a_window_is_replayed(kind, path, sinks, block):
     states = set()
     for number in range(60):
         count = (1, 4, 2)[number % 3]
-        replayed.ready([count])
+        replayed.record_widths([count])
         states.add(replayed.recordings.key(count))
         ours, theirs = feed_all(decoders, tokens(number, count))
         torch.testing.assert_close(ours, theirs, atol=5e-5, rtol=1e-4)
@@ -72,24 +72,24 @@ def test_decoders_of_a_model_share_their_scripts(monkeypatch):
     """Each over rows of its own, dense or in a window; one that holds more makes longer tables."""
     model = tiny.model("qwen3")
     made = []
-    rightly = torchscript.traced
+    rightly = torchscript.trace
 
     def counted(*given):
         made.append(given)
         return rightly(*given)
 
-    monkeypatch.setattr(torchscript, "traced", counted)
+    monkeypatch.setattr(torchscript, "trace", counted)
     layers = model.config.num_hidden_layers
     first, second = replaying(model, Store(layers, 40)), replaying(model, Store(layers, 90))
     for decoder in (first, second):
         decoder.prefill(tokens(0, 10).tolist())
-        decoder.ready([1])
+        decoder.record_widths([1])
     assert len(made) == 1
     assert torch.equal(*feed_all((first, second), tokens(1, 1)))
     assert torch.equal(*feed_all((first, second), tokens(2, 1)))
-    longer = replaying(model, Store(layers, 3 * torchscript.ROOM))
+    longer = replaying(model, Store(layers, 3 * torchscript.MIN_TABLE_POSITIONS))
     longer.prefill(tokens(0, 12).tolist())
-    longer.ready([1])
+    longer.record_widths([1])
     assert len(made) == 2
     assert not longer.missed
 
@@ -97,7 +97,7 @@ def test_decoders_of_a_model_share_their_scripts(monkeypatch):
 def test_a_script_reaches_the_end_of_a_long_store():
     """Its tables of angles and masks were made for all of it."""
     model = tiny.model("gpt_neox", max_position_embeddings=4096)
-    layers, length = model.config.num_hidden_layers, 2 * torchscript.ROOM + 50
+    layers, length = model.config.num_hidden_layers, 2 * torchscript.MIN_TABLE_POSITIONS + 50
     decoders = (
         replaying(model, Store(layers, length)),
         CausalModel(model, Store(layers, length), CPU, forwards=choose_path(model, "auto")),
@@ -105,7 +105,7 @@ def test_a_script_reaches_the_end_of_a_long_store():
     replayed, _ = decoders
     for decoder in decoders:
         decoder.prefill(tokens(0, 20).tolist())
-    replayed.ready([1, 4])
+    replayed.record_widths([1, 4])
     for decoder in decoders:
         decoder.prefill(tokens(1, length - 30).tolist())
     for count in (4, 1, 4, 1):
@@ -121,7 +121,7 @@ def test_a_script_goes_with_its_model(path):
     model = tiny.model("llama")
     decoder = replaying(model, Store(model.config.num_hidden_layers, 40), path)
     decoder.prefill([1, 2, 3])
-    decoder.ready([1, 2])
+    decoder.record_widths([1, 2])
     weights = [weakref.ref(each.untyped_storage()) for each in model.parameters()]
     gone = weakref.ref(model)
     del model, decoder

@@ -10,14 +10,14 @@ from engines import decode, loop
 from specprof.engine.decoder import CausalModel
 from specprof.engine.recheck.reference import Rounded
 from specprof.engine.stores.dense import Store
-from specprof.engine.stores.quantised import RoundedStore, restored, rounded
+from specprof.engine.stores.quantised import QuantisedStore, dequantise, quantise
 
 CPU = torch.device("cpu")
 TOKENS = torch.randint(1, tiny.VOCABULARY, (60,), generator=torch.Generator().manual_seed(4))
 
 
 def decoder(made):
-    return CausalModel(made, RoundedStore(made.config.num_hidden_layers, 100), CPU)
+    return CausalModel(made, QuantisedStore(made.config.num_hidden_layers, 100), CPU)
 
 
 @torch.inference_mode()
@@ -31,13 +31,13 @@ def test_no_number_moves_by_more_than_half_a_step(seed, power, size):
     """Whatever the row's size; its largest number stays, zeros stay, rounding twice is once."""
     states = torch.randn(3, 5, size, generator=torch.Generator().manual_seed(seed)) * 10**power
     states[0] = 0
-    steps, scale = rounded(states)
-    found = restored(steps, scale, torch.float32)
+    steps, scale = quantise(states)
+    found = dequantise(steps, scale, torch.float32)
     largest = states.abs().amax(-1, keepdim=True)
     assert torch.all((found - states).abs() <= largest / 254 * 1.0001)
     assert torch.allclose(found.abs().amax(-1, keepdim=True), largest, rtol=1e-5)
     assert not found[0].any()
-    assert torch.equal(rounded(found)[0], steps)
+    assert torch.equal(quantise(found)[0], steps)
 
 
 @pytest.mark.parametrize("kind", tiny.ARCHITECTURES)

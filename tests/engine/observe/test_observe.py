@@ -12,13 +12,13 @@ from specprof.acceptance.greedy import Greedy
 from specprof.acceptance.rejection import Rejection
 from specprof.acceptance.typical import Typical
 from specprof.engine.instruments.stopwatch import HostClock, Lap
-from specprof.engine.observe.evidence import observe, read_evidence
+from specprof.engine.observe.observe import observe
 from specprof.engine.sampling import ProcessedLaw
 from specprof.extend import Proposal
 
 
 def seen_of(one, law, rule):
-    return read_evidence([one], observe([one], law, rule).tolist(), law, rule)[0]
+    return observe([one], law, rule).read()[0]
 
 
 LAWS = {
@@ -60,8 +60,8 @@ def test_rounds_observed_together_are_seen_as_one_by_one(law, rule, vocabulary):
     drawn = torch.Generator().manual_seed(1)
     rule = Greedy() if law.greedy else rule()
     rounds = assorted(36, vocabulary=vocabulary, drawn=drawn, law=law)
-    together = read_evidence(rounds, observe(rounds, law, rule).tolist(), law, rule)
+    together = observe(rounds, law, rule).read()
     assert together == [seen_of(one, law, rule) for one in rounds]
     backwards = rounds[::-1]
-    again = read_evidence(backwards, observe(backwards, law, rule).tolist(), law, rule)
+    again = observe(backwards, law, rule).read()
     assert again == together[::-1]

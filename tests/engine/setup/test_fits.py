@@ -6,7 +6,7 @@ import psutil
 import pytest
 import torch
 
-from specprof.engine import fits
+from specprof.engine.setup import fits
 from specprof.errors import EnvironmentMissing
 from specprof.records import ModelFacts
 

@@ -15,10 +15,10 @@ from specprof.bench.contest import entries
 from specprof.engine.flat.proof import choose_path
 from specprof.engine.loop import Loop
 from specprof.engine.patch import swapped
-from specprof.engine.replay import proof
+from specprof.engine.replay import decision
 from specprof.engine.replay.cuda_graphs import CudaRecordings
+from specprof.engine.replay.decision import decide, open_decoder
 from specprof.engine.replay.model import ReplayedModel
-from specprof.engine.replay.proof import decide, open_decoder
 from specprof.engine.replay.torchscript import TorchScripts
 from specprof.engine.stores.dense import PreallocatedLayer, Store
 from specprof.engine.stores.rotation import rotations
@@ -34,9 +34,9 @@ def cuda(monkeypatch):
     """Let the CPU record as CUDA does, by a stand-in, and return that."""
     made = TracingRecorder()
     records = partial(CudaRecordings, recorder=made)
-    for module in (proof, contest):
+    for module in (decision, contest):
         monkeypatch.setattr(module, "recorder_for", lambda device: records)
-    monkeypatch.setattr(proof, "_proven", weakref.WeakKeyDictionary())
+    monkeypatch.setattr(decision, "_proven", weakref.WeakKeyDictionary())
     return made
 
 
@@ -152,7 +152,7 @@ def test_a_large_model_and_a_sliding_one_are_not_scripted(monkeypatch):
     assert tried(tiny.model("mistral"), TorchScripts) == (
         "its layers slide: what they compute depends on the length"
     )
-    monkeypatch.setattr("specprof.engine.flat.proof.TWICE", 100)
+    monkeypatch.setattr("specprof.engine.flat.proof.MAX_BYTES_HELD_TWICE", 100)
     assert str(tried(tiny.model("llama"), TorchScripts)).startswith("it is so large")
     assert tried(tiny.model("llama"), None) == "nothing records them on its device"
 
@@ -190,7 +190,7 @@ def tried(model, records):
 
 def unreplayed(model, store, records):
     """Return why a model's forwards over a store are not replayed."""
-    with swapped(proof, recorder_for=lambda device: records):
+    with swapped(decision, recorder_for=lambda device: records):
         return decide(model, store, CPU, Settings()).replay_reason
 
 
@@ -225,7 +225,7 @@ def test_a_recorder_that_fails_is_told_of(records, monkeypatch):
         raise AttributeError("there is no tracing any more")
 
     monkeypatch.setattr(TracingRecorder, "record", fails)
-    monkeypatch.setattr("specprof.engine.replay.torchscript.traced", fails)
+    monkeypatch.setattr("specprof.engine.replay.torchscript.trace", fails)
     assert tried(model, records) == "recording failed: there is no tracing any more"
 
 
@@ -283,7 +283,7 @@ def test_a_window_is_proven_too(monkeypatch):
     model = tiny.model("llama")
     window = WindowStore(rotations(model), Window(4, 30), 90, reach=8, rows=90)
     dense = Store(model.config.num_hidden_layers, 64)
-    rightly = TorchScripts._given
+    rightly = TorchScripts._arguments
 
     def late(self, place):
         """Stand the sinks where the first forward's stood."""
@@ -293,7 +293,7 @@ def test_a_window_is_proven_too(monkeypatch):
             given[4:6] = self.first
         yield from given
 
-    monkeypatch.setattr(TorchScripts, "_given", late)
+    monkeypatch.setattr(TorchScripts, "_arguments", late)
     told = {type(store): unreplayed(model, store, TorchScripts) for store in (dense, window)}
     assert told[Store] is None
     assert str(told[WindowStore]).startswith(("replayed logits differ by ", "recording failed: "))
@@ -342,6 +342,6 @@ def test_an_opened_decoder_replays():
     decoder = open_decoder(model, store, CPU, 90, decide(model, store, CPU, Settings()))
     assert isinstance(decoder, ReplayedModel)
     decoder.prefill([1, 2, 3])
-    decoder.ready([1])
+    decoder.record_widths([1])
     assert decoder.feed(torch.tensor([4])).shape == (1, 90)
     assert not decoder.missed

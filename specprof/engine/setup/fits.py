@@ -1,6 +1,6 @@
-"""Whether a run fits into memory, told before any of it is taken.
+"""Refuses a run that does not fit into memory, before any memory is taken.
 
-Free is what this process may take: of the machine, of its control group, of its address limit.
+Free is what this process may still take of the machine, its control group and its address limit.
 """
 
 import resource
@@ -15,15 +15,15 @@ from specprof.records import ModelFacts
 
 GIB = 2**30
 LOGIT_BYTES = 4 * 4
-"""A logit as float32, and with it the laws it becomes: the target's, the draft's, what is left."""
-COUNTS = 0.01
-"""Share of what is free from which on a part is worth a word."""
-SPARED = 0.8
-"""Share of what is free that a remedy may ask for."""
+"""A logit as float32, and the three laws computed from it: target, draft, residual."""
+NAMED_SHARE = 0.01
+"""Share of the free memory from which on an error names a part."""
+REMEDY_SHARE = 0.8
+"""Share of the free memory that a remedy may ask for."""
 
 
 def check_loads(name: str, weight_bytes: int, device: torch.device) -> None:
-    """Refuse weights that can't be held, here or on `device`. Raises EnvironmentMissing."""
+    """Raise EnvironmentMissing if weights don't fit into main memory or on `device`."""
     for place in {torch.device("cpu"), device}:
         if weight_bytes > (available := _available(place)):
             title = f"the weights of {name} need {weight_bytes / GIB:.1f} GiB; "
@@ -41,11 +41,11 @@ def check_fits(
     rows: int = 0,
     weight_bytes: int = 0,
 ) -> None:
-    """Refuse what can't fit, with the arithmetic and what would.
+    """Raise EnvironmentMissing if a run can't fit, with the arithmetic and with what would fit.
 
-    `held` are the tokens each model's cache has rows for at once: `capacity` unless it evicts.
-    `rows` are those of logits that a step makes of one sequence, `weight_bytes` what is yet to be
-    loaded. Raises EnvironmentMissing.
+    `held` are the tokens that each model's cache has rows for at once: `capacity` unless it evicts.
+    `rows` are the rows of logits that a step computes for one sequence. `weight_bytes` are the
+    weights that are not loaded yet.
     """
     kept = held or [capacity] * len(models)
     each = [batch * facts.kv_bytes_per_token for facts in models]
@@ -58,18 +58,18 @@ def check_fits(
     of_all = f", {batch} sequences" if batch > 1 else ""
     parts = [f"the caches of {capacity} tokens need {caches / GIB:.1f} GiB "]
     parts[0] += f"({sum(each)} bytes a token{of_all})"
-    if logits > COUNTS * available:
+    if logits > NAMED_SHARE * available:
         parts.append(f"the logits of {batch * rows} rows {logits / GIB:.1f} GiB")
-    if weight_bytes > COUNTS * available:
+    if weight_bytes > NAMED_SHARE * available:
         parts.append(f"the weights {weight_bytes / GIB:.1f} GiB")
     title = f"{', '.join(parts)}; {available / GIB:.1f} GiB of {_memory(device)} are free"
-    left = SPARED * available - logits - weight_bytes
+    left = REMEDY_SHARE * available - logits - weight_bytes
     growing = sum(size for size, count in zip(each, kept, strict=True) if count == capacity)
     raise EnvironmentMissing(title, _remedy(left, caches - growing * capacity, growing, logits))
 
 
 def _remedy(left: float, fixed: int, growing: int, logits: int) -> str:
-    """Return what to do; `left` is for caches: `fixed` bytes and `growing` a token."""
+    """Return what to do; `left` bytes are free for caches: `fixed` bytes, and `growing` a token."""
     if left <= 0:
         smaller = "use a smaller --depth, tree or --batch"
         return smaller if logits > -left else "use a smaller model, or --dtype bfloat16"
@@ -83,7 +83,7 @@ def _memory(device: torch.device) -> str:
 
 
 def _available(device: torch.device) -> int:
-    """Return the bytes this process may take of the device's memory."""
+    """Return the bytes that this process may still take of the device's memory."""
     if device.type == "cuda":
         free: int = torch.cuda.mem_get_info(device)[0]
         return free
@@ -95,16 +95,16 @@ def _available(device: torch.device) -> int:
 
 
 def _of_group() -> list[int]:
-    """Return what the control group of this process has left; nothing where none bounds it.
+    """Return the bytes that this process's control group has left; an empty list without a bound.
 
-    A container's own bound, which the machine's free memory knows nothing of.
+    This is how containers are bounded; the machine's free memory does not show it.
     """
     place = Path("/sys/fs/cgroup")
     try:
         limit = int((place / "memory.max").read_text(encoding="utf-8"))
         used = int((place / "memory.current").read_text(encoding="utf-8"))
-        told = (place / "memory.stat").read_text(encoding="utf-8").split()
+        stat = (place / "memory.stat").read_text(encoding="utf-8").split()
     except (OSError, ValueError):  # another version of groups, "max", another system
         return []
-    cached = int(told[told.index("inactive_file") + 1]) if "inactive_file" in told else 0
+    cached = int(stat[stat.index("inactive_file") + 1]) if "inactive_file" in stat else 0
     return [max(0, limit - used + cached)]

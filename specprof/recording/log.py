@@ -182,7 +182,7 @@ class Log:
         self._refuse_closed()
         if self._open is not None:
             raise UsageError("a burst is open already", "end its `with` block first")
-        text = read_read_ids(committed, "the burst's text")
+        text = read_ids(committed, "the burst's text")
         self._open = burst = OpenBurst(
             self._bursts,
             text,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from transformers import AttentionInterface
 
-from specprof.engine.stores.quantised import quantise
+from specprof.engine.stores.quantised import dequantise, quantise
 from specprof.engine.stores.rotation import Rotation
 from specprof.engine.stores.window import Window
 from specprof.errors import UsageError
@@ -148,7 +148,9 @@ class Rounded(Windowed):
 
     def attend(self, layer: int, states: States, options: dict[str, Any]) -> torch.Tensor:
         """Return [1, n, heads, head size]: the attention output of a layer, for all tokens."""
-        key, value = (restored(*quantise(each), each.dtype) for each in (states.key, states.value))
+        key, value = (
+            dequantise(*quantise(each), each.dtype) for each in (states.key, states.value)
+        )
         return super().attend(layer, States(states.query, key, value), options)
 
 

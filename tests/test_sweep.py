@@ -164,7 +164,7 @@ def test_a_runs_place_that_is_no_file_is_refused_before_any_run(folder, make):
     index = begun(folder)
     make(folder / index.runs[0].file)
     with pytest.raises(UsageError, match="is where a run is recorded, and it is no regular file"):
-        sweep.resumed(folder)
+        sweep.resume_index(folder)
 
 
 def test_a_first_line_that_a_kill_tore_is_the_runs(folder):

@@ -12,7 +12,7 @@ import tiny
 from specprof.engine.setup import tokens
 from specprof.engine.setup.text import encode
 from specprof.errors import EnvironmentMissing
-from specprof.narration import aside
+from specprof.narration import log_libraries
 
 SLOW = r"(?m)(?:.|..){1,20}\A\z"
 """Takes some 50 ms for each letter, and nothing stops the library meanwhile."""
@@ -59,7 +59,7 @@ def test_what_a_panic_prints_goes_to_the_log(tmp_path, capfd):
     inner = Tokenizer(WordLevel({"a": 0}, unk_token="a"))
     inner.pre_tokenizer = pre_tokenizers.Split(Regex("(a+)+$"), "isolated")
     log = tmp_path / "run.jsonl.log"
-    with aside(log), pytest.raises(EnvironmentMissing):
+    with log_libraries(log), pytest.raises(EnvironmentMissing):
         tokens.token_ids(PreTrainedTokenizerFast(tokenizer_object=inner), 60 * "a" + "b")
     assert "panicked at" in log.read_text()
     assert capfd.readouterr().err == f"what libraries said is in {log}\n"

@@ -115,7 +115,7 @@ def test_a_batch_is_one_forward(name):
         stores = [Store(layers, 60) for _ in starts]
         forwards = Forwards(path="flat", compute=compute)
         table = SharedModel(model, stores, CPU, forwards=forwards)
-        for seat, start in zip(table.seats, starts, strict=True):
+        for seat, start in zip(table.decoders, starts, strict=True):
             seat.prefill(TOKENS[:start].tolist())
         asked = {
             number: type("Asked", (), {"tokens": TOKENS[50 : 50 + count], "parents": None})()

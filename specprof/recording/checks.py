@@ -1,7 +1,7 @@
-"""Checks the numbers that a user's loop hands over: counts, token ids, parents.
+"""Checks what a user's loop hands over: counts, token ids, parents; and each event made of them.
 
 Integers of Python, numpy and torch are accepted. Anything else is refused at once, in the call that
-handed it over: the round itself is read only much later.
+handed it over. An event is checked as it is written, which may be a few rounds later.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ import msgspec
 import torch
 
 from specprof.amounts import MAX_COUNT, MOST_DRAFTED, MOST_IDS
+from specprof.bounds import Bounds
 from specprof.errors import UsageError
 from specprof.plain import as_json
 from specprof.reasons import reason_of
@@ -103,11 +104,22 @@ def check_readable(event: Event) -> None:
     try:
         _DECODER.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
-        kind = type(event).__name__.lower()
-        title = f"a {kind} can't be recorded: {reason_of(trouble, line, Event)}"
-        raise UsageError(
-            title, "pass what your loop really did; what came before is kept"
-        ) from None
+        raise _refusal(event, reason_of(trouble, line, Event)) from None
+
+
+def check_bounds(event: Event, bounds: Bounds, line: int) -> None:
+    """Refuse, with UsageError, an event that contradicts the lines before it in the capture.
+
+    Such are a 33rd name of a phase, or a sequence beyond the batch. `line` is where it would stand.
+    """
+    violation = bounds.find_violation(event, line)
+    if violation is not None:
+        raise _refusal(event, violation)
+
+
+def _refusal(event: Event, reason: str) -> UsageError:
+    title = f"a {type(event).__name__.lower()} can't be recorded: {reason}"
+    return UsageError(title, "pass what your loop really did; what came before is kept")
 
 
 def _show_given(given: object) -> str:

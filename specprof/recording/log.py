@@ -14,6 +14,7 @@ from typing import Any, Self
 import msgspec
 
 from specprof import limits, registry
+from specprof.bounds import Bounds
 from specprof.capabilities import has_distribution
 from specprof.capture_writer import CaptureWriter
 from specprof.engine.instruments.counters import Sampler
@@ -29,10 +30,10 @@ from specprof.extend import Acceptance, Depth
 from specprof.narration import narrate
 from specprof.recorder import Ledger
 from specprof.recording.burst import OpenBurst
-from specprof.recording.checks import check_readable, read_ids
+from specprof.recording.checks import check_bounds, check_readable, read_ids
 from specprof.recording.models import Model, as_loaded, make_reference, model_name
 from specprof.recording.round import UNCHANGED_LAW, Duty, OpenRound
-from specprof.records import Event, Note
+from specprof.records import Event, Header, Note
 from specprof.settings import EVIDENCE_DETAILS, RunSpec, Settings
 
 
@@ -119,6 +120,9 @@ class Log:
         self._writer = writer
         self._said_gone = self._closed = False
         self._ledger = Ledger(writer)
+        self._bounds: Bounds | None = None
+        """What a reader of the lines so far allows; None before the header."""
+        self._lines = 0
         self._sampler = Sampler(device, self.now)
         policy = registry.get(Depth, settings.depth_policy)
         self._recorder = RoundRecorder(
@@ -174,6 +178,11 @@ class Log:
         Raises UsageError for one that no reader of captures would take.
         """
         check_readable(event)
+        self._lines += 1
+        if isinstance(event, Header):
+            self._bounds = Bounds(event)
+        elif self._bounds is not None:
+            check_bounds(event, self._bounds, self._lines)
         self._ledger.take(event)
 
     @contextmanager

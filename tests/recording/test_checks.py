@@ -119,3 +119,19 @@ def test_a_recheck_that_is_answered_without_numbers_says_so(tmp_path, answer):
         recorded(tmp_path / "run.jsonl", target=lambda _: answer) as log,
     ):
         loops.play(log, loops.Loop(), PROMPT, 12)
+
+
+def test_what_contradicts_the_lines_before_it_is_refused(tmp_path):
+    """A reader allows 32 names of phases; the line of a 33rd would be damage."""
+    path = tmp_path / "run.jsonl"
+
+    def played():
+        with recorded(path, detail="rounds") as log, log.burst(PROMPT):
+            for number in range(40):
+                told(log, spans=[f"phase {number}"])
+
+    with pytest.raises(UsageError, match="more than 32 names of phases"):
+        played()
+    capture = read_capture(path)
+    assert not capture.damaged
+    assert len(of_kind(path, Round)) == 32

@@ -5,8 +5,6 @@ and a crash of one must not lose the other's data. Only the capture file joins t
 """
 
 import contextlib
-import os
-import re
 import subprocess
 import sys
 import time
@@ -20,12 +18,13 @@ from specprof.capture_writer import CaptureWriter
 from specprof.endings import close_child, heed_lifeline, open_lifeline, signals_as_interrupts
 from specprof.errors import INTERRUPTED, SpecprofError
 from specprof.limits import NEEDS_DRAFT, check
-from specprof.locking import claim, refuse_recorded
-from specprof.narration import LIBRARY_MARK, drop_library_lines, log_libraries, log_path, narrate
+from specprof.locking import refuse_recorded
+from specprof.narration import drop_library_lines, log_libraries, log_path, narrate
 from specprof.plan import check_probes, expand
 from specprof.progress import SELDOM_S, Progress, SweepProgress
 from specprof.reading import open_regular, read_end
 from specprof.records import Event
+from specprof.run_log import choose_log, open_log
 from specprof.settings import Profile, RunSpec, Settings
 
 POLL_S = 0.05
@@ -33,11 +32,6 @@ MAX_PRINTED_LOG_BYTES = 1 << 20
 """How much of the end of a failed run's output is printed."""
 LOOK_S = 1.0
 """Time between two checks that the recorded file still has its name."""
-MAX_LOG_NAMES = 100
-"""Names tried for the log of one capture."""
-LOG_OPENING = 64
-"""Bytes of a log by which a run's own is known."""
-_OPENS_A_LOG = re.compile(rb"\[ *\d+\.\d s\] |" + re.escape(LIBRARY_MARK).encode()).match
 _FileState = tuple[int, int, int]
 
 Follow = Callable[[Sequence[str], Path, Settings], None]
@@ -196,10 +190,10 @@ def _lost_file_error(path: Path) -> SpecprofError:
 
 def _run_beside_dashboard(path: Path, *, force: bool = False) -> int:
     """Run in a child process and follow its capture in the dashboard."""
-    log, before = _choose_log(path, force=force), _file_state(path)
+    log, before = choose_log(path, force=force), _file_state(path)
     command = [sys.executable, "-m", "specprof", *sys.argv[1:], "--no-tui", "--output", str(path)]
     with (
-        _open_log(log, force=force) as narration,
+        open_log(log, force=force) as narration,
         open_lifeline("the dashboard was killed") as tied,
     ):
         child = subprocess.Popen(  # noqa: S603 - our own command line again
@@ -217,50 +211,6 @@ def _run_beside_dashboard(path: Path, *, force: bool = False) -> int:
             if code is None
             else _report_shown_run(path, child, log, code)
         )
-
-
-def _choose_log(path: Path, *, force: bool) -> Path:
-    """Return the file for a run's log: CAPTURE.log, or a numbered one if that is not empty.
-
-    With `force` the log of an earlier run is used again, and no other file of that name.
-    """
-    names = [
-        log_path(path),
-        *(path.with_name(f"{path.name}.{n}.log") for n in range(2, MAX_LOG_NAMES + 1)),
-    ]
-    return next((log for log in names if _is_unused(log) or (force and _is_a_runs(log))), names[0])
-
-
-def _is_unused(log: Path) -> bool:
-    """Return whether writing there loses nothing: no file is there, or an empty one."""
-    kind = writing.kind_of(log)
-    return kind == "nothing" or (kind == "file" and not log.lstat().st_size)
-
-
-def _is_a_runs(log: Path) -> bool:
-    """Whether the file is the log of a run: its first line is a run's own, or a library's."""
-    try:
-        if writing.kind_of(log) != "file":
-            return False
-        with open_regular(log) as file:
-            return _OPENS_A_LOG(file.read(LOG_OPENING)) is not None
-    except (OSError, SpecprofError):
-        return False
-
-
-@contextlib.contextmanager
-def _open_log(log: Path, *, force: bool = False) -> Iterator[int]:
-    """Open the log of a run. It is locked as long as the run or its viewer has it open.
-
-    A file that is not empty is overwritten only with `force`, and only if it is a run's log.
-
-    Raises UsageError.
-    """
-    file, _ = claim(log, overwrite=force and _is_a_runs(log))
-    try:
-        yield file
-    finally:
-        os.close(file)
 
 
 def _show_dashboard(

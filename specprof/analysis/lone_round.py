@@ -34,9 +34,9 @@ def lone_round(columns: Columns) -> Iterator[Contradiction]:
     places = columns.places.where(~np.isnan(columns.places.overlap))
     yield from _misowed(header, places)
     yield from _misfinal(columns, header)
-    told = [each for each in _impossible(columns, header, places) if len(each[1])]
-    if told and len(odd := np.unique(np.concatenate([each for _, each in told]))) == 1:
-        yield contradict_counts(f"round {odd[0]:,} alone {told[0][0]}: {CLOSING}", odd)
+    reasons = [each for each in _impossible(columns, header, places) if len(each[1])]
+    if reasons and len(odd := np.unique(np.concatenate([each for _, each in reasons]))) == 1:
+        yield contradict_counts(f"round {odd[0]:,} alone {reasons[0][0]}: {CLOSING}", odd)
 
 
 def _misowed(header: Header, places: Places) -> Iterator[Contradiction]:
@@ -52,11 +52,11 @@ def _misowed(header: Header, places: Places) -> Iterator[Contradiction]:
     odd = known & (np.abs(due - owed) > MAX_RATIO_ERROR * np.maximum(due, owed))
     if _few(odd, known):
         row = int(odd.argmax())
-        told = (
+        reasons = (
             f"a draft of round {places.round[row]:,} is said to be owed {owed[row]:.4g}, and by "
             f"its two probabilities it is owed {due[row]:.4g}"
         )
-        yield contradict_counts(told, np.unique(places.round[odd]))
+        yield contradict_counts(reasons, np.unique(places.round[odd]))
 
 
 def _misfinal(columns: Columns, header: Header) -> Iterator[Contradiction]:
@@ -71,11 +71,11 @@ def _misfinal(columns: Columns, header: Header) -> Iterator[Contradiction]:
     odd = known & (np.abs(said - scored.target_prob) > APART)
     if _few(odd, known):
         at = int(odd.argmax())
-        told = (
+        reasons = (
             f"the last token of round {scored.round[at]:,} has probability {said[at]:.4g}, and "
             f"{scored.target_prob[at]:.4g} by the same law rechecked"
         )
-        yield contradict_counts(told, np.unique(scored.round[odd]))
+        yield contradict_counts(reasons, np.unique(scored.round[odd]))
 
 
 def _few(odd: Bools, known: Bools) -> bool:
@@ -92,8 +92,8 @@ def _impossible(columns: Columns, header: Header, places: Places) -> Iterator[tu
     if greedy or lossless:
         yield "ends with a token the target gives no chance", _chanceless(columns, greedy=greedy)
     if lossless and header.acceptance != "block":
-        told = "drafts a token that its own law gives no chance"
-        yield told, np.unique(places.round[places.draft_prob == 0])
+        reasons = "drafts a token that its own law gives no chance"
+        yield reasons, np.unique(places.round[places.draft_prob == 0])
     if lossless and not greedy:
         scored = columns.rescored
         sure = (scored.target_prob == 0) & (scored.target_gap < MAX_CLEAN_GAP)

@@ -23,7 +23,7 @@ def test_a_label_of_a_megabyte_is_shortened(index, capsys):
     """An index may come from anywhere."""
     spec = msgspec.structs.replace(index.runs[0].spec, label="\x1b" * 10**6)
     runs = [msgspec.structs.replace(index.runs[0], spec=spec), *index.runs[1:]]
-    SweepProgress().begins(msgspec.structs.replace(index, runs=runs), 0)
+    SweepProgress().run_begins(msgspec.structs.replace(index, runs=runs), 0)
     assert len(capsys.readouterr().err) < 1000
 
 

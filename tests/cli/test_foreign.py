@@ -94,7 +94,7 @@ def test_a_probe_of_a_foreign_capture_loads_nothing(place, mark, typed, probe):
             ended, "asks for running the own code of 'models/evil'", "by hand: --trust-remote-code"
         )
         ended = typed("diagnose", "probe-rce.jsonl", "--probe", probe, "--trust-remote-code")
-        refused(ended, "'models/evil'", "by hand: --allow=models/evil")
+        refused(ended, "'models/evil'", "to the command: --allow=models/evil")
     assert not mark.exists()
     assert not (place / "probe-rce.jsonl.probes").exists()
 

@@ -204,9 +204,9 @@ def test_progress_is_lines(capsys):
     progress.report()
     run = sweep.Run(spec=spec, file="a.jsonl", state="failed", trouble=ALL)
     index, listener = sweep.Index(profile=Profile(name=ALL), runs=[run]), SweepProgress()
-    listener.begins(index, 0)
+    listener.run_begins(index, 0)
     for error in (SpecprofError(ALL, ALL), ValueError(ALL), None):
-        listener.ended(index, 0, error)
+        listener.run_ended(index, 0, error)
     said = capsys.readouterr()
     payloads.check_lines(said.err)
     assert said.out == ""

@@ -91,7 +91,9 @@ def test_a_probe_of_a_foreign_capture_loads_nothing(place, mark, typed, probe):
         refused(ended, wanted, "--allow=models/evil --trust-remote-code")
         ended = typed("diagnose", "probe-rce.jsonl", "--probe", probe, "--allow", "models/evil")
         refused(
-            ended, "asks for running the own code of 'models/evil'", "by hand: --trust-remote-code"
+            ended,
+            "asks for running the own code of 'models/evil'",
+            "to the command: --trust-remote-code",
         )
         ended = typed("diagnose", "probe-rce.jsonl", "--probe", probe, "--trust-remote-code")
         refused(ended, "'models/evil'", "to the command: --allow=models/evil")

@@ -293,13 +293,39 @@ class Scan(
     """All places that were tried."""
 
 
-class Recheck(msgspec.Struct, frozen=True, kw_only=True, tag="recheck", tag_field="event"):
+class Recheck(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag="recheck",
+    tag_field="event",
+    omit_defaults=True,
+):
     """The reached drafts of a burst, recomputed by a plain forward pass without any cache."""
 
     burst: amounts.Count
     places: list["Rechecked"]
     emitted: list["Rescored"] = []
     """The burst's committed tokens, scored again."""
+    processed: list["ProcessedRows"] = []
+    """Rows that a user's loop processed before it decided by them, of each model that has some."""
+
+
+class ProcessedRows(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How many rows of a model a loop decided by were not the model's raw logits."""
+
+    model: Literal["target", "draft"]
+    compared: amounts.Count
+    """Rows beside which a recomputed row stood."""
+    processed: amounts.Count
+    """Rows that are recomputed ones after a processor: a mask, a filter, a penalty, a bias or a
+    curve. They are rechecked as they are, and their gaps are of the ids that were left alone."""
+    ruled_out: amounts.Count
+    """Ids that may not come, in the row with most of them."""
+    moved: amounts.Count
+    """Ids that were moved one by one, in the row with most of them."""
+    curved: amounts.Count
+    """Rows whose logits were moved by one rising curve, such as a temperature."""
 
 
 class Rechecked(msgspec.Struct, frozen=True, array_like=True, gc=False):

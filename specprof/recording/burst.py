@@ -6,7 +6,7 @@ from specprof.engine.loop import PlayedRound
 from specprof.engine.observe.round_recorder import RoundRecorder
 from specprof.engine.recheck.kept_logits import KeptLogits
 from specprof.engine.recheck.recheck import Reference, recheck
-from specprof.records import Burst, Event, Plain, Round
+from specprof.records import Burst, Event, Plain, ProcessedRows, Round
 
 Now = Callable[[], int]
 """Nanoseconds since the capture was opened."""
@@ -43,7 +43,7 @@ class OpenBurst:
         `raw`: whether its rows are the models' own logits; None: it came without rows.
         """
         self._played += 1
-        if self._held is not None and raw:
+        if self._held is not None and raw is not None:
             self._held.keep(played)
         elif self._held is not None:
             self._held.rounds.append(None)
@@ -75,3 +75,16 @@ class OpenBurst:
         for one in rounds:
             self._rounds.append(one)
             yield one
+
+
+def describe_processed(rows: ProcessedRows) -> str:
+    """Say what a loop did to a model's rows before it decided by them."""
+    done = [
+        f"up to {rows.ruled_out:,} ids ruled out" if rows.ruled_out else "",
+        f"up to {rows.moved:,} ids moved one by one" if rows.moved else "",
+        f"all ids moved by one curve in {rows.curved:,} rows" if rows.curved else "",
+    ]
+    return (
+        f"{rows.processed:,} of {rows.compared:,} rows of the {rows.model} in a burst are not raw: "
+        f"{', '.join(each for each in done if each)}; they are judged as they are"
+    )

@@ -21,6 +21,8 @@ from specprof.records import Event
 Given = Any
 """What a caller hands over."""
 _DECODER = msgspec.json.Decoder(Event)
+PADDING = -1
+"""Stands for a draft that was not made."""
 MAX_SHOWN_CHARS = 60
 """Characters quoted of it."""
 
@@ -37,6 +39,12 @@ def read_ids(given: Given, what: str) -> list[int]:
         title = f"{what} holds {_show_given(beyond)}, which is no token id"
         raise UsageError(title, "ids have 32 bits")
     return found
+
+
+def drop_padding(tokens: Sequence[int]) -> list[int]:
+    """Return a chain without the -1 at its end, which engines of fixed shape fill in."""
+    made = next((place for place, each in enumerate(tokens) if each == PADDING), len(tokens))
+    return list(tokens[:made]) if all(each == PADDING for each in tokens[made:]) else list(tokens)
 
 
 def read_optional_count(given: SupportsIndex | None, what: str) -> int | None:

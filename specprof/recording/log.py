@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,11 +30,11 @@ from specprof.errors import UsageError
 from specprof.extend import Acceptance, Depth
 from specprof.narration import narrate
 from specprof.recorder import Ledger
-from specprof.recording.burst import OpenBurst
+from specprof.recording.burst import OpenBurst, describe_processed
 from specprof.recording.checks import check_bounds, check_readable, read_ids
-from specprof.recording.models import Model, as_loaded, make_reference, model_name
+from specprof.recording.models import Model, as_loaded, make_reference, name_models
 from specprof.recording.round import UNCHANGED_LAW, Duty, OpenRound
-from specprof.records import Event, Header, Note
+from specprof.records import Event, Header, Note, Recheck
 from specprof.settings import EVIDENCE_DETAILS, RunSpec, Settings
 
 
@@ -61,10 +62,11 @@ def record(
     set.
     """
     given = {"drafter": "draft-model" if draft is not None else "ngram", **settings}
+    names = name_models(target, draft)
     try:
         chosen = Settings(
-            target=model_name(target),
-            draft=None if draft is None else model_name(draft),
+            target=names[0],
+            draft=names[1],
             workload="generate",
             device=device,
             **given,
@@ -119,6 +121,8 @@ class Log:
         self.origin_ns = time.perf_counter_ns()
         self._writer = writer
         self._said_gone = self._closed = False
+        self._processed: set[str] = set()
+        """Models whose rows were noted to be processed."""
         self._ledger = Ledger(writer)
         self._bounds: Bounds | None = None
         """What a reader of the lines so far allows; None before the header."""
@@ -204,6 +208,8 @@ class Log:
             yield burst
             for event in burst.end(self.reference, self.stop):
                 self.take(event)
+                if isinstance(event, Recheck):
+                    self._note_processed(event)
         finally:
             self._open = None
             with suppress(Exception):  # the error that ended the burst is raised, no later one
@@ -261,8 +267,19 @@ class Log:
             title = "some rounds came with logits, others with probabilities"
             raise UsageError(title, "pass logits in all rounds, or probabilities in all")
         self._raw = raw
-        if not raw and not self.law.greedy:
-            self._recorder.law = UNCHANGED_LAW
+        if raw:
+            return
+        law = self.law if self.law.greedy else UNCHANGED_LAW
+        self._recorder.law = law
+        if self.reference is not None:
+            self.reference = replace(self.reference, law=law, as_laws=True)
+
+    def _note_processed(self, recheck: Recheck) -> None:
+        """Note once of each model that its rows are no raw logits, and what was done to them."""
+        for each in recheck.processed:
+            if each.model not in self._processed:
+                self._processed.add(each.model)
+                self.take(Note(at_ns=self.now(), text=describe_processed(each)))
 
     def _rechecks(self, context: int) -> bool:
         settings = self.settings

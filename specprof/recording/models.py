@@ -65,6 +65,20 @@ def model_name(model: Model) -> str:
     return str(getattr(model, "__name__", type(model).__name__))
 
 
+def name_models(target: Model, draft: Model | None) -> tuple[str, str | None]:
+    """Return the names of both models for the header.
+
+    Two models of one name count as one model only if they are the same object, or mere names: two
+    functions may both be called `forward`, and a draft may be the target with rounded weights.
+    """
+    own = model_name(target)
+    if draft is None:
+        return own, None
+    other = model_name(draft)
+    alike = own == other and target is not draft and not isinstance(draft, str)
+    return own, f"{other} (draft)" if alike else other
+
+
 def as_loaded(model: Model | None) -> Loaded | None:
     """Return a Hugging Face model as the engine's `Loaded`; None if it is no such model."""
     if isinstance(model, torch.nn.Module) and hasattr(model, "config"):
@@ -84,7 +98,14 @@ def make_reference(
         if draft is None
         else _clean_module(draft, settings, settings.draft_cache or settings.cache)
     )
-    return Reference(target=clean, draft=own, certain=draft is None, law=law, acceptance=acceptance)
+    return Reference(
+        target=clean,
+        draft=own,
+        certain=draft is None,
+        law=law,
+        acceptance=acceptance,
+        processors=True,
+    )
 
 
 def _clean_module(model: Model, settings: Settings, cache: str) -> torch.nn.Module | None:

@@ -15,6 +15,7 @@ from specprof.errors import UsageError
 from specprof.extend import Law, Proposal
 from specprof.recording.checks import (
     check_vocabulary,
+    drop_padding,
     read_count,
     read_ids,
     read_optional_count,
@@ -104,7 +105,8 @@ class OpenRound:
     ) -> None:
         """Record the drafted tokens, and the rows by which they were drawn and judged.
 
-        tokens: [N] ids, parents before children. parents: [N] index of each token's parent, -1 for
+        tokens: [N] ids, parents before children; in a chain -1 at the end stands for a draft that
+        was not made, and its rows are left out. parents: [N] index of each token's parent, -1 for
         the last committed token; None for a chain. asked: K, if fewer tokens were drafted.
         target_logits: [N+1, vocab] raw; row 0 follows the last committed token, row i+1 drafted
         token i. draft_logits: [N, vocab] raw, from which each token was drawn. certain: the drafts
@@ -116,7 +118,8 @@ class OpenRound:
 
         Raises UsageError if rows are missing or have a wrong shape, or lack a token's column.
         """
-        self._tokens = read_ids(tokens, "drafted")
+        padded = read_ids(tokens, "drafted")
+        self._tokens = padded if parents is not None else drop_padding(padded)
         self._parents = None if parents is None else read_parents(parents, len(self._tokens))
         self._asked, self._raw = (
             read_optional_count(asked, "asked"),
@@ -128,8 +131,11 @@ class OpenRound:
                 raise UsageError("a round came with logits and with probabilities", hint)
             target_logits = log_probs(target_probs, "target")
             draft_logits = log_probs(draft_probs, "draft")
-        self._target = copy_rows(target_logits, "target", len(self._tokens) + 1)
-        self._draft = copy_rows(draft_logits, "draft", len(self._tokens))
+        count = len(self._tokens)
+        if count < len(padded) and self._asked is None:
+            self._asked = len(padded)
+        self._target = copy_rows(target_logits, "target", len(padded) + 1, kept=count + 1)
+        self._draft = copy_rows(draft_logits, "draft", len(padded), kept=count)
         self._check(certain=certain)
         self._share_vocabulary()
         check_vocabulary(self._tokens, "drafted", self._target)

@@ -6,14 +6,18 @@ from specprof.errors import NOT_FINITE, SpecprofError, UsageError
 from specprof.recording.models import Rows
 
 
-def copy_rows(given: Rows, whose: str, count: int) -> torch.Tensor | None:
+def copy_rows(
+    given: Rows, whose: str, count: int, *, kept: int | None = None
+) -> torch.Tensor | None:
     """Return a copy of the rows, [count, vocab]: the loop may write over its own buffers.
+
+    Of these the first `kept` are returned, None: all of them.
 
     Raises UsageError if there are not `count` rows, SpecprofError if one holds a NaN.
     """
     if given is None:
         return None
-    found = to_tensor(given, whose).detach().clone()
+    found = to_tensor(given, whose).detach()
     if found.ndim == 3 and found.shape[0] == 1:  # noqa: PLR2004 - a batch of one
         found = found[0]
     if found.ndim != 2 or found.shape[0] != count:  # noqa: PLR2004 - rows, vocabulary
@@ -21,6 +25,7 @@ def copy_rows(given: Rows, whose: str, count: int) -> torch.Tensor | None:
         raise UsageError(
             title, f"pass {count} rows over the whole vocabulary: {describe_due_rows(whose)}"
         )
+    found = found[:kept].clone()
     if bool(found.isnan().any()):
         raise SpecprofError(f"the {whose}'s {NOT_FINITE}", "the rounds recorded before are kept")
     return found

@@ -59,7 +59,7 @@ ROWS = {"draft_logits": loops.DRAFT[[3]], "target_logits": loops.TARGET[[3, 4]]}
 SLIPS = {
     "a drafted id beyond the rows": (lambda now: now.drafted([99], **ROWS), "drafted token 99 is"),
     "a negative drafted id": (lambda now: now.drafted([-3], **ROWS), "drafted token -3 is outside"),
-    "a placeholder": (lambda now: now.drafted([-1]), "drafted token -1 is no id"),
+    "a placeholder among drafts": (lambda now: now.drafted([-1, 4]), "drafted token -1 is no id"),
     "an emitted id beyond the rows": (lambda now: now.verdict(0, [12]), "outside the 12 ids"),
     "a negative count": (lambda now: now.verdict(-1, [4]), "accepted is -1, which is no number"),
     "a mere token": (lambda now: now.verdict(0, 4), "emitted is 4, which are no token ids"),

@@ -8,7 +8,8 @@ Fires when
     After any round the target's cache differs from committed - 1, or the draft's from the lesser
     of committed - 1 and context + K - 1: committed - 2 after an all-accepted round (theory I11).
     A draft that feeds every round anew (a tree, a head on the target's features) must end at the
-    context the round began with.
+    context the round began with. A loop that a user recorded may count in another way, or feed its
+    draft once more by design: there a length is a bug only if recomputed answers are wrong too.
 
 Why this is a bug and not a mismatch
     Lengths are counted, not estimated. A short cache makes a model predict from a text with holes
@@ -39,12 +40,13 @@ from typing import ClassVar
 import numpy as np
 
 from specprof import limits
+from specprof.analysis import attribution
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Bools, Floats, first_rounds
 from specprof.diagnosis.rules._lengths import Shortfall
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown, Where
 
 
 class CacheLengthWrong(Rule):
@@ -63,13 +65,39 @@ class CacheLengthWrong(Rule):
         if not any(each.any() for each in known.values()):
             title = "no cache lengths were recorded"
             raise MissingEvidence(title, "record with --detail rounds or evidence")
+        excused = list[str]()
         for role, each in short.items():
             wrong = known[role] & (each != 0)
-            if wrong.any():
-                fault = Shortfall(evidence, role, each, due[role])
-                return Found(finding=_finding(fault, wrong))
+            if not wrong.any():
+                continue
+            if excuse := _excuse(evidence, role):
+                excused.append(excuse)
+                continue
+            fault = Shortfall(evidence, role, each, due[role])
+            return Found(finding=_finding(fault, wrong))
+        if excused:
+            return Unknown(reason="; ".join(excused))
         checked = ", ".join(f"{role} {each.sum():,}" for role, each in known.items() if each.any())
         return Clear(detectable=f"one token in one round; rounds checked: {checked}")
+
+
+def _excuse(evidence: Evidence, role: str) -> str | None:
+    """Say why other lengths of a user's own loop prove nothing; None where they do.
+
+    Such a loop may count otherwise by design, or feed its draft once more. Its answers decide.
+    """
+    if evidence.settings.backend != limits.RECORDED_BACKEND:
+        return None
+    lengths = f"the recorded lengths of the {role}'s cache are not those specprof counts"
+    try:
+        drift = evidence.ask(attribution.drift)
+    except MissingEvidence:
+        return f"{lengths}, and no answer was recomputed to show whether one is wrong"
+    side = drift.target if role == "target" else drift.draft
+    if not len(side.gap):
+        return f"{lengths}, and no answer of the {role} was recomputed to show whether one is wrong"
+    wrong = side.p_value <= evidence.alpha and side.astray.any()
+    return None if wrong else f"{lengths}, but its {len(side.gap):,} recomputed answers are right"
 
 
 def _due_lengths(evidence: Evidence) -> dict[str, Floats]:

@@ -6,12 +6,14 @@ mask changed the laws that the run acted on, they differ from the laws here (the
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
 from specprof.engine.heads.reference import HeadReference, Line
 from specprof.engine.observe.evidence import short
 from specprof.engine.recheck.kept_logits import UsedLogits
+from specprof.engine.recheck.processed import Compared, compare_rows
 from specprof.extend import Acceptance, Law
 from specprof.records import Observed, Recheck, Rechecked, Rescored, Round
 
@@ -30,6 +32,10 @@ class Reference:
     """Whether the draft has no model, and its law is certainty of the drafted token."""
     law: Law
     acceptance: Acceptance
+    processors: bool = False
+    """Whether rows may have been processed before the loop decided by them: a user's own loop."""
+    as_laws: bool = False
+    """Whether the rows kept are logarithms of laws, and `law` leaves them as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +91,43 @@ def recheck(
         target, draft = target[:, :shared], draft[:, :shared]
     count = len(places)
     judged, drawn = (None, None) if draft is None else (draft[:count], draft[count:])
+    compared = _compare(reference, "target", both, target, committed)
+    gaps = compared.gaps[:count], _no_gaps(count)
+    summaries = [compared.summary]
+    if judged is not None:
+        drafts = _compare(reference, "draft", places, judged, committed)
+        judged, gaps = drafts.rows, (gaps[0], drafts.gaps)
+        summaries.append(drafts.summary)
+    target = compared.rows
     return Recheck(
         burst=rounds[0].burst,
-        places=_recheck_places(reference, places, target[:count], judged) if places else [],
-        emitted=_rescore_tokens(reference.law, emitted, target[count:], drawn) if emitted else [],
+        places=_recheck_places(reference, places, target[:count], judged, gaps) if places else [],
+        emitted=_rescore_tokens(
+            reference.law, emitted, target[count:], drawn, compared.gaps[count:]
+        )
+        if emitted
+        else [],
+        processed=[each for each in summaries if each is not None],
     )
+
+
+def _compare(
+    reference: Reference,
+    model: Literal["target", "draft"],
+    places: Sequence[_Place],
+    clean: torch.Tensor,
+    committed: Sequence[int],
+) -> Compared:
+    """Compare the rows of a model that were used with [places, vocab] recomputed ones."""
+    used = [each.target if model == "target" else each.draft for each in places]
+    if not reference.processors:
+        return Compared(clean, _gaps(used, clean), None)
+    texts = [committed[: each.context] for each in places]
+    return compare_rows(model, used, clean, texts, as_laws=reference.as_laws)
+
+
+def _no_gaps(count: int) -> list[float | None]:
+    return [None] * count
 
 
 def _drafted_places(played: Round, used: UsedLogits | None) -> Iterator[_Place]:
@@ -126,6 +164,7 @@ def _recheck_places(
     places: Sequence[_Place],
     target_logits: torch.Tensor,
     draft_logits: torch.Tensor | None,
+    gaps: tuple[Sequence[float | None], Sequence[float | None]],
 ) -> list[Rechecked]:
     """Return from [places, vocab] clean logits the numbers that `observe` read from used logits."""
     law, tokens = reference.law, torch.tensor([each.token for each in places])[:, None]
@@ -139,11 +178,6 @@ def _recheck_places(
     numbers = torch.stack(columns, 1)
     if draft_logits is not None:
         numbers[draft_logits.isnan().any(-1), 2:] = torch.nan
-    gaps = zip(
-        _gaps([each.target for each in places], target_logits),
-        _gaps([each.draft for each in places], draft_logits),
-        strict=True,
-    )
     return [
         Rechecked(
             round=place.round,
@@ -151,12 +185,12 @@ def _recheck_places(
             target_prob=short(prob),
             draft_prob=_not_nan(drafted[0]) if drafted else None,
             overlap=_not_nan(drafted[1]) if drafted else None,
-            margin=short(margin),
+            margin=short(min(margin, MAX_NATS)),
             target_gap=target_gap,
             draft_gap=draft_gap,
         )
         for place, (prob, margin, *drafted), (target_gap, draft_gap) in zip(
-            places, numbers.tolist(), gaps, strict=True
+            places, numbers.tolist(), zip(*gaps, strict=True), strict=True
         )
     ]
 
@@ -177,6 +211,8 @@ def _declared_laws(
         return None
     if draft_probs is None or all(each.seen and each.seen.draft_prob == 1 for each in places):
         # A deterministic draft declares all mass on its choice.
+        if reference.processors and not reference.law.greedy:  # a user's loop said that of each
+            choice = torch.tensor([each.token for each in places])[:, None]
         draft_probs = torch.zeros_like(target_probs).scatter_(1, choice, 1.0)
     return draft_probs
 
@@ -186,6 +222,7 @@ def _rescore_tokens(
     emitted: Sequence[_Place],
     target_logits: torch.Tensor,
     draft_logits: torch.Tensor | None,
+    gaps: Sequence[float | None],
 ) -> list[Rescored]:
     """Return a `Rescored` for each emitted token, from [emitted, vocab] clean logits."""
     tokens = torch.tensor([each.token for each in emitted])[:, None]
@@ -198,7 +235,6 @@ def _rescore_tokens(
         (probs * (surprise - entropy).square()).sum(-1, keepdim=True),
         target_logits.amax(-1, keepdim=True) - target_logits.gather(1, tokens),
     )
-    gaps = _gaps([each.target for each in emitted], target_logits)
     nlls: list[float | None] = [None] * len(emitted)
     if draft_logits is not None:
         nats = -draft_logits.log_softmax(-1).gather(1, tokens)[:, 0]
@@ -210,7 +246,7 @@ def _rescore_tokens(
             target_prob=short(prob),
             entropy=short(level),
             spread=short(spread),
-            shortfall=short(shortfall),
+            shortfall=short(min(shortfall, MAX_NATS)),
             target_gap=gap,
             draft_nll=nll,
         )

@@ -1,0 +1,99 @@
+"""Processors are told from wrong states, row by row."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from specprof.engine.recheck.processed import find_processing, rounding_of
+
+VOCABULARY = 200
+TEXT = [3, 5, 7, 5]
+
+
+def clean(seed=0):
+    return torch.randn(VOCABULARY, generator=torch.Generator().manual_seed(seed)) * 3
+
+
+def rounded(row, seed=1):
+    """A second computation of the row."""
+    noise = torch.randn(VOCABULARY, generator=torch.Generator().manual_seed(seed))
+    return row + 1e-6 * noise
+
+
+def masked(row):
+    row[::2] = float("-inf")
+
+
+def narrow(row):
+    row[3:] = float("-inf")
+
+
+def penalised(row):
+    row[TEXT] -= 1.5
+
+
+def repeated(row):
+    row[TEXT] = torch.where(row[TEXT] > 0, row[TEXT] / 1.3, row[TEXT] * 1.3)
+
+
+def biased(row):
+    row[[11, 12]] += 2
+
+
+def scaled(row):
+    row /= 0.7
+
+
+def capped(row):
+    row.copy_(4 * torch.tanh(row / 4))
+
+
+def scaled_and_masked(row):
+    masked(row)
+    row /= 0.7
+
+
+def normalised(row):
+    row.copy_(row.log_softmax(-1))
+
+
+PROCESSORS = [masked, narrow, penalised, repeated, biased, scaled, capped, scaled_and_masked]
+
+
+@pytest.mark.parametrize("process", [*PROCESSORS, normalised])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_processed_row_is_known(process, seed):
+    """What was left alone agrees with the clean row but for rounding."""
+    row = clean(seed)
+    used = rounded(row)
+    process(used)
+    found = find_processing(used, row, TEXT, rounding_of(torch.float32, row))
+    assert found is not None
+    assert found.gap is not None
+    assert found.gap < 1e-4
+
+
+@given(st.integers(0, 10_000), st.floats(0.01, 3), st.sampled_from([None, *PROCESSORS]))
+def test_a_row_of_another_state_is_not(seed, size, process):
+    """Each logit is off by another amount, a hundredth of a nat or more, whatever came after it."""
+    row = clean(seed)
+    used = row + size * torch.randn(VOCABULARY, generator=torch.Generator().manual_seed(seed + 1))
+    if process:
+        process(used)
+    found = find_processing(used, row, TEXT, rounding_of(torch.float32, row))
+    assert found is None
+
+
+def test_a_lone_id_says_nothing():
+    """Any state leaves it."""
+    used = torch.full((VOCABULARY,), float("-inf"))
+    used[4] = 1.0
+    found = find_processing(used, clean(), TEXT, 1e-4)
+    assert found is not None
+    assert (found.gap, found.ruled_out) == (None, VOCABULARY - 1)
+
+
+def test_equal_logits_are_no_curve_of_a_row():
+    """A row of one number keeps every order."""
+    assert find_processing(torch.zeros(VOCABULARY), clean(), TEXT, 1e-4) is None

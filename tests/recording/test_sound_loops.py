@@ -1,0 +1,35 @@
+"""Loops that people write, and that are sound, are not accused of a bug.
+
+`python benchmarks/sound_loops.py` plays all kinds by several seeds; here each is played once.
+"""
+
+import pytest
+
+from recorded_loops.kinds import sound_loops
+from specprof.analysis.evidence import Evidence
+from specprof.analysis.recorded import read_columns
+from specprof.diagnosis import diagnose
+
+BURSTS = 4
+KINDS = (
+    *("padded", "feeds-last-draft", "one-longer", "one-shorter", "lengths-before", "as-functions"),
+    *("grammar-mask", "narrow-mask", "presence-penalty", "repetition-penalty", "min-p", "softcap"),
+    *("logit-bias", "no-repeated-pairs", "grammar-as-laws", "penalty-as-laws"),
+)
+
+
+def bugs(loop, path):
+    """Record a loop and return the rules that find a bug in it."""
+    loop.play(path, bursts=BURSTS)
+    found = diagnose(Evidence(read_columns(path).columns, name=str(path))).found
+    return [each.rule for each in found if each.family == "bug"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    KINDS,
+)
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_a_sound_loop_is_not_accused(kind, temperature, tmp_path):
+    """Whatever its way of drafting, feeding and reporting."""
+    assert bugs(sound_loops()[kind](temperature, 0), tmp_path / "loop.jsonl") == []

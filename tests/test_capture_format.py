@@ -21,6 +21,7 @@ PARTS = {
     "drafted": records.Drafted,
     "observed": records.Observed,
     "rechecked": records.Rechecked,
+    "processed": records.ProcessedRows,
     "rescored": records.Rescored,
 }
 KEPT = ROOT / "tests/data/schema-1-chain.jsonl"

@@ -43,6 +43,8 @@ class PlayedRound:
     target_evicted: int | None
     draft_evicted: int | None
     lap: Lap
+    ends_judged: bool = False
+    """Whether nothing was judged after the accepted tokens: a user's loop may end a text there."""
 
     @property
     def accepted(self) -> int:

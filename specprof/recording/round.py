@@ -215,6 +215,7 @@ class OpenRound:
             target_evicted=None,
             draft_evicted=None,
             lap=self._watch.finish(),
+            ends_judged=self._parents is None and emitted == self._tokens[: len(path)],
         )
 
     def _proposal(self, device: torch.device) -> Proposal:

@@ -14,6 +14,7 @@ BURSTS = 4
 KINDS = (
     *("padded", "feeds-last-draft", "one-longer", "one-shorter", "lengths-before", "as-functions"),
     *("grammar-mask", "narrow-mask", "presence-penalty", "repetition-penalty", "min-p", "softcap"),
+    *("stop-judging", "stop-inside", "sampled-as-certain", "draft-top-k", "draft-top-k-as-laws"),
     *("logit-bias", "no-repeated-pairs", "grammar-as-laws", "penalty-as-laws"),
 )
 
@@ -26,10 +27,9 @@ def bugs(loop, path):
 
 
 @pytest.mark.parametrize(
-    "kind",
-    KINDS,
+    ("kind", "temperature"),
+    [(kind, each) for kind in KINDS for each in sound_loops()[kind].temperatures if each < 1],
 )
-@pytest.mark.parametrize("temperature", [0.0, 0.7])
 def test_a_sound_loop_is_not_accused(kind, temperature, tmp_path):
     """Whatever its way of drafting, feeding and reporting."""
     assert bugs(sound_loops()[kind](temperature, 0), tmp_path / "loop.jsonl") == []

@@ -31,6 +31,8 @@ def drafted_tokens(played: PlayedRound, evidence: RoundEvidence | None) -> list[
     path, judged = played.path, reached_nodes(played)
     drafted = evidence.drafted if evidence else [None] * len(judged)
     observed = dict(zip(judged, drafted, strict=True))
+    if played.ends_judged:
+        observed = {node: observed[node] for node in path}
     return [
         Drafted(token, parent, node in observed, node in path, observed.get(node))
         for node, (token, parent) in enumerate(zip(played.drafted, played.parents, strict=True))

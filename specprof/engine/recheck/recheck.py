@@ -82,8 +82,10 @@ def recheck(
     emitted = [
         each for pair in pairs for each in _emitted_places(*pair) if first <= each.context <= last
     ]
-    rows = _plain_forward(reference.target, committed, first)  # [rows, vocab]
     both = [*places, *emitted]
+    if not both:  # a broken loop may judge and commit nothing
+        return Recheck(burst=rounds[0].burst, places=[])
+    rows = _plain_forward(reference.target, committed, first)  # [rows, vocab]
     target = rows[[each.context - first for each in both]]
     draft = _draft_answers(reference.draft, committed, [each.line for each in both])
     if draft is not None:

@@ -1,10 +1,11 @@
-"""Loops that people write, and that are sound, are not accused of a bug.
+"""Loops that people write, and that are sound, are not accused of a bug; broken ones are.
 
 `python benchmarks/sound_loops.py` plays all kinds by several seeds; here each is played once.
 """
 
 import pytest
 
+from recorded_loops import broken
 from recorded_loops.kinds import sound_loops
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.recorded import read_columns
@@ -33,3 +34,21 @@ def bugs(loop, path):
 def test_a_sound_loop_is_not_accused(kind, temperature, tmp_path):
     """Whatever its way of drafting, feeding and reporting."""
     assert bugs(sound_loops()[kind](temperature, 0), tmp_path / "loop.jsonl") == []
+
+
+BROKEN = {
+    name: kind
+    for name, kind in vars(broken).items()
+    if isinstance(kind, type) and hasattr(kind, "expected")
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "temperature"),
+    [(name, each) for name, kind in BROKEN.items() for each in kind.temperatures if each < 1],
+)
+def test_a_broken_loop_is_still_accused(name, temperature, tmp_path):
+    """By the rule that is meant for it, whatever the loop does to its rows."""
+    kind = BROKEN[name]
+    expected = "output-not-greedy" if kind.expected == "x" else kind.expected
+    assert expected in bugs(kind(temperature, 0), tmp_path / "loop.jsonl")

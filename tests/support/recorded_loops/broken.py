@@ -1,0 +1,100 @@
+"""Loops with a bug: each must be accused, so that sparing the sound ones is no excuse for these."""
+
+import torch
+
+from recorded_loops.drafts import SAMPLED
+from recorded_loops.plain import PlainLoop, law
+from recorded_loops.processors import GrammarMask, PresencePenalty
+from recorded_loops.reports import AsLaws
+
+
+class TargetKeepsRejected(PlainLoop):
+    """The target's cache is never cut: rejected drafts stay visible."""
+
+    expected = frozenset({"target-state-drifts"})
+
+    def verify(self, tokens):
+        return self.target.feed([self.text[-1], *tokens])
+
+    def cut(self, tokens, accepted):
+        self.draft.cut(len(self.text) - 1)
+
+    def report_costs(self, now, drafts):
+        pass
+
+
+class MaskedTargetKeepsRejected(TargetKeepsRejected, GrammarMask):
+    """The same bug under a grammar's mask."""
+
+
+class PenalisedTargetKeepsRejected(TargetKeepsRejected, PresencePenalty):
+    """The same bug under a penalty."""
+
+
+class DraftReadsAHole(PlainLoop):
+    """After a rejection the draft is fed the text anew, without its last prompt tokens."""
+
+    expected = frozenset({"draft-state-drifts"})
+
+    def cut(self, tokens, accepted):
+        super().cut(tokens, accepted)
+        if accepted < len(tokens):
+            self.draft.cut(0)
+            self.draft.feed(self.text[: self.start - 8] + self.text[self.start - 4 : -1])
+
+    def propose(self):
+        missing = len(self.text) - 1 - self.draft.length
+        self.text, whole = self.text[missing:] if 0 < missing <= 4 else self.text, self.text
+        drafts = super().propose()
+        self.text = whole
+        return drafts
+
+    def report_costs(self, now, drafts):
+        now.lengths(target=self.target.length)
+
+
+class AcceptsAll(PlainLoop):
+    """Every draft stands."""
+
+    expected = frozenset({"accept-rule-unfair"})
+
+    def judge(self, drafts, laws):
+        return len(drafts.tokens), self.draw(laws[-1])
+
+
+class MaskedAcceptsAll(AcceptsAll, GrammarMask):
+    """The same bug under a grammar's mask: ids come that it rules out."""
+
+    expected = frozenset({"accept-rule-unfair", "output-law-differs"})
+
+
+class AcceptsAllAsLaws(AcceptsAll, AsLaws):
+    """The same bug, recorded by laws."""
+
+
+class WholeTargetInPlaceOfResidual(PlainLoop):
+    """The correction is drawn from the target's law, nothing subtracted."""
+
+    temperatures = SAMPLED
+    expected = frozenset({"final-law-differs", "residual-unsupported"})
+
+    def judge(self, drafts, laws):
+        for place, token in enumerate(drafts.tokens):
+            if self.flip_coin() >= laws[place, token] / drafts.laws[place, token]:
+                return place, self.draw(laws[place])
+        return len(drafts.tokens), self.draw(laws[-1])
+
+
+class FirstChoicesWithSoftLaw(PlainLoop):
+    """Drafts its first choice, and judges it by the law it was not drawn from."""
+
+    temperatures = SAMPLED
+    expected = frozenset({"draft-law-differs"})
+
+    def propose(self):
+        drafts = super().propose()
+        drafts.laws = law(drafts.rows, self.temperature)
+        return drafts
+
+    def draft_law(self, row):
+        return torch.nn.functional.one_hot(row.argmax(-1), row.shape[-1]).double()

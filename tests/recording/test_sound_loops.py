@@ -48,7 +48,6 @@ BROKEN = {
     [(name, each) for name, kind in BROKEN.items() for each in kind.temperatures if each < 1],
 )
 def test_a_broken_loop_is_still_accused(name, temperature, tmp_path):
-    """By the rule that is meant for it, whatever the loop does to its rows."""
+    """By a rule that is meant for its bug, whatever the loop does to its rows."""
     kind = BROKEN[name]
-    expected = "output-not-greedy" if kind.expected == "x" else kind.expected
-    assert expected in bugs(kind(temperature, 0), tmp_path / "loop.jsonl")
+    assert kind.expected.intersection(bugs(kind(temperature, 0), tmp_path / "loop.jsonl"))

@@ -294,12 +294,7 @@ class Scan(
 
 
 class Recheck(
-    msgspec.Struct,
-    frozen=True,
-    kw_only=True,
-    tag="recheck",
-    tag_field="event",
-    omit_defaults=True,
+    msgspec.Struct, frozen=True, kw_only=True, tag="recheck", tag_field="event", omit_defaults=True
 ):
     """The reached drafts of a burst, recomputed by a plain forward pass without any cache."""
 
@@ -318,8 +313,7 @@ class ProcessedRows(msgspec.Struct, frozen=True, array_like=True, gc=False):
     compared: amounts.Count
     """Rows beside which a recomputed row stood."""
     processed: amounts.Count
-    """Rows that are recomputed ones after a processor: a mask, a filter, a penalty, a bias or a
-    curve. They are rechecked as they are, and their gaps are of the ids that were left alone."""
+    """Rows that a mask, a filter, a penalty, a bias or a curve explains; rechecked as they are."""
     ruled_out: amounts.Count
     """Ids that may not come, in the row with most of them."""
     moved: amounts.Count

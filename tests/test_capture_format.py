@@ -8,7 +8,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from specprof import records
+from specprof import recheck_records, records
 from specprof.capture import read_capture
 
 ROOT = Path(__file__).parents[1]
@@ -20,9 +20,9 @@ PARTS = {
     "span": records.Span,
     "drafted": records.Drafted,
     "observed": records.Observed,
-    "rechecked": records.Rechecked,
-    "processed": records.ProcessedRows,
-    "rescored": records.Rescored,
+    "rechecked": recheck_records.Rechecked,
+    "processed": recheck_records.ProcessedRows,
+    "rescored": recheck_records.Rescored,
 }
 KEPT = ROOT / "tests/data/schema-1-chain.jsonl"
 

@@ -17,17 +17,8 @@ from numpy.typing import NDArray
 
 from specprof.analysis.drafts import Drafts
 from specprof.analysis.tables import Ints, Passes, Places, Rounds, Samples
-from specprof.records import (
-    Observed,
-    Overlaps,
-    Recheck,
-    Rechecked,
-    Rescored,
-    Round,
-    Sample,
-    Scored,
-    Span,
-)
+from specprof.recheck_records import Rechecked, Rescored
+from specprof.records import Observed, Overlaps, Recheck, Round, Sample, Scored, Span
 
 Columns = Sequence[NDArray[Any]]
 """A table's columns, in the order of its names; nan where nothing was recorded."""

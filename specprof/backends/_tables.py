@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from specprof.records import Observed, Rechecked, Rescored
+from specprof.recheck_records import Rechecked, Rescored
+from specprof.records import Observed
 
 Floats = NDArray[np.float64]
 FAULTS = (

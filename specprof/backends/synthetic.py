@@ -16,6 +16,7 @@ from specprof.backends._tables import FAULTS, Place, Tables, observe, rank_final
 from specprof.errors import UnknownName
 from specprof.extend import Backend
 from specprof.plan import acceptance_in_force, stops
+from specprof.recheck_records import Rechecked, Rescored
 from specprof.records import (
     Burst,
     ClockFacts,
@@ -26,8 +27,6 @@ from specprof.records import (
     Plain,
     Prefill,
     Recheck,
-    Rechecked,
-    Rescored,
     Round,
     Sample,
     Scored,

@@ -6,7 +6,8 @@ from specprof.engine.loop import PlayedRound
 from specprof.engine.observe.round_recorder import RoundRecorder
 from specprof.engine.recheck.kept_logits import KeptLogits
 from specprof.engine.recheck.recheck import Reference, recheck
-from specprof.records import Burst, Event, Plain, ProcessedRows, Round
+from specprof.recheck_records import ProcessedRows
+from specprof.records import Burst, Event, Plain, Round
 
 Now = Callable[[], int]
 """Nanoseconds since the capture was opened."""

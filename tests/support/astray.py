@@ -10,7 +10,8 @@ from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.extend import Rule
 from specprof.findings import Outcome
-from specprof.records import Header, Recheck, Rechecked
+from specprof.recheck_records import Rechecked
+from specprof.records import Header, Recheck
 
 LONG = {"stops": 8, "max_new_tokens": 160, "context": 4000, "temperature": 1.0}
 replace = msgspec.structs.replace

@@ -8,7 +8,8 @@ import proofs
 from specprof import registry
 from specprof.backends.native import Native
 from specprof.engine.fault import Fault
-from specprof.records import Event, Recheck, Rechecked, Round
+from specprof.recheck_records import Rechecked
+from specprof.records import Event, Recheck, Round
 from specprof.settings import RunSpec
 
 MAX_ROUNDING_GAP = 1e-4

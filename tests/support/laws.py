@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 
 import captures
-from specprof.records import Burst, Drafted, End, Observed, Recheck, Rescored, Round
+from specprof.recheck_records import Rescored
+from specprof.records import Burst, Drafted, End, Observed, Recheck, Round
 
 VOCABULARY = 40
 

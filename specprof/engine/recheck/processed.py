@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 
 from specprof.engine.observe.evidence import short
-from specprof.records import ProcessedRows
+from specprof.recheck_records import ProcessedRows
 
 MIN_LOGIT = -1e4
 """No model gives a lower one: it stands for an id that may not come."""

@@ -15,7 +15,8 @@ from specprof.engine.observe.evidence import short
 from specprof.engine.recheck.kept_logits import UsedLogits
 from specprof.engine.recheck.processed import Compared, compare_rows
 from specprof.extend import Acceptance, Law
-from specprof.records import Observed, Recheck, Rechecked, Rescored, Round
+from specprof.recheck_records import Rechecked, Rescored
+from specprof.records import Observed, Recheck, Round
 
 MAX_NATS = 1e6
 """More than any law gives a token; an id outside a head's own vocabulary has more."""

@@ -51,9 +51,10 @@ def main() -> None:
     print(table)
     if asked.only:
         return
+    stamped = stamp(torch.device("cpu"))  # before a result is written, which is a change
     (RESULTS / f"{name}.txt").write_text(table, encoding="utf-8")
     made = msgspec.json.decode(matrix.document(judged))
-    print(save(name, stamp(torch.device("cpu")) | {"not_named": unseen_reasons(judged)} | made))
+    print(save(name, stamped | {"not_named": unseen_reasons(judged)} | made))
 
 
 if __name__ == "__main__":

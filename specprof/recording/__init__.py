@@ -17,10 +17,10 @@
                         now.verdict(accepted, [*tokens[:accepted], final])
 
 Here `propose`, `verify` and `judge` are functions of your loop. `target` and `draft` are models,
-functions from token ids to logits, or mere names. Rows are [n, vocab] raw logits, tensors or
-arrays. A round may also record the caches' lengths (`now.lengths(target=..., draft=...)`) and its
-forward passes (`now.forwards(...)`). After a burst's last round, `with log.plain_step():` times the
-baseline.
+functions from token ids to logits, or mere names. Rows are [n, vocab] logits, tensors or arrays:
+raw, or as your masks and penalties leave them, and not yet divided by the temperature. A round may
+also record the caches' lengths (`now.lengths(target=..., draft=...)`) and its forward passes
+(`now.forwards(...)`). After a burst's last round, `with log.plain_step():` times the baseline.
 
 specprof computes the evidence from these rows with its engine's own `observe`, and rechecks a
 burst at its end with its engine's own `recheck`. It records what your loop decided without

@@ -182,11 +182,11 @@ class Log:
         Raises UsageError for one that no reader of captures would take.
         """
         check_readable(event)
-        self._lines += 1
         if isinstance(event, Header):
             self._bounds = Bounds(event)
         elif self._bounds is not None:
-            check_bounds(event, self._bounds, self._lines)
+            check_bounds(event, self._bounds, self._lines + 1)
+        self._lines += 1
         self._ledger.take(event)
 
     @contextmanager

@@ -30,8 +30,10 @@ class Answers(torch.nn.Module):
     def __init__(self, ask: Ask) -> None:
         super().__init__()
         self.ask = ask
-        self.place = torch.nn.Parameter(torch.empty(0), requires_grad=False)
-        """Callers read the device from a parameter: here the host."""
+        nothing = torch.empty(0, dtype=torch.bfloat16)
+        self.place = torch.nn.Parameter(nothing, requires_grad=False)
+        """Callers read device and data type from a parameter: here the host, and the type that
+        rounds most, because a function's own type is not known."""
 
     def forward(
         self, tokens: torch.Tensor, *, use_cache: bool, logits_to_keep: int

@@ -86,14 +86,14 @@ def fallen(line):
 
 
 CASES = [
-    (undue, 1.0, "residual-unsupported", "a correction that is not due there"),
-    (again, 1.0, "residual-unsupported", "a correction that is not due there"),
-    (again, 0.0, "residual-unsupported", "a correction that is not due there"),
-    (chanceless, 1.0, "final-law-differs", "a token the target gives no chance"),
-    (unchosen, 0.0, "output-not-greedy", "a token the target gives no chance"),
-    (undrawn, 1.0, "draft-law-differs", "a token that its own law gives no chance"),
-    (unowed, 1.0, "accept-rule-unfair", "against what is certain"),
-    (fallen, 1.0, "accept-rule-unfair", "against what is certain"),
+    (undue, 1.0, "residual-unsupported", "a correction that can't be drawn there"),
+    (again, 1.0, "residual-unsupported", "a correction that can't be drawn there"),
+    (again, 0.0, "residual-unsupported", "a correction that can't be drawn there"),
+    (chanceless, 1.0, "final-law-differs", "a token of target probability 0"),
+    (unchosen, 0.0, "output-not-greedy", "a token of target probability 0"),
+    (undrawn, 1.0, "draft-law-differs", "a token of draft probability 0"),
+    (unowed, 1.0, "accept-rule-unfair", "against a certain outcome"),
+    (fallen, 1.0, "accept-rule-unfair", "against a certain outcome"),
 ]
 
 

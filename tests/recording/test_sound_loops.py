@@ -16,6 +16,8 @@ KINDS = (
     *("padded", "feeds-last-draft", "one-longer", "one-shorter", "lengths-before", "as-functions"),
     *("grammar-mask", "narrow-mask", "presence-penalty", "repetition-penalty", "min-p", "softcap"),
     *("stop-judging", "stop-inside", "sampled-as-certain", "draft-top-k", "draft-top-k-as-laws"),
+    *("half-penalty", "bfloat16-penalty", "bfloat16-mask", "bfloat16-softcap", "as-laws"),
+    *("penalty-as-functions", "padded-lookup"),
     *("logit-bias", "no-repeated-pairs", "grammar-as-laws", "penalty-as-laws"),
 )
 

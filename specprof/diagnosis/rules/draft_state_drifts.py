@@ -28,7 +28,8 @@ Confirm
 Does not see
     Small and even errors, as rounding makes them: state-rounded sees those. Errors that run and
     recheck share: a wrong checkpoint, a wrong RoPE scaling. Places deeper than recheck_context; in
-    a tree, siblings after the first; drafters whose law can't be recomputed.
+    a tree, siblings after the first; drafters whose law can't be recomputed;
+    in a user's recorded loop, ids that a mask, a penalty or another processor changed.
 
 Try it
     specprof drill draft-state

@@ -29,7 +29,8 @@ Confirm
 Does not see
     Small and even errors, as rounding makes them: state-rounded sees those. Errors that run and
     recheck share: a wrong checkpoint, a wrong RoPE scaling. Places deeper than recheck_context;
-    rejected branches of a tree.
+    rejected branches of a tree;
+    in a user's recorded loop, ids that a mask, a penalty or another processor changed.
 
 Try it
     specprof drill target-keeps-rejected

@@ -24,11 +24,23 @@ MIN_LEFT_ALONE = 10
 """One id in so many has to be left alone, where single ids are moved."""
 MIN_SPREAD_SHARE = 0.25
 """A curve that leaves less of the logits' spread says little of the row it was made from."""
-MAX_CLEAN_GAP = {torch.float32: 5e-4, torch.float64: 5e-4}
-"""Total variation within which two rows are one, by data type; the others' is the last."""
-MAX_COARSE_GAP = 0.1
-ROUNDING = 64
-"""Two computations of one logit differ by at most so many units of the data type's rounding."""
+MAX_STRICT_ROUNDING = 1e-2
+"""Nats of rounding below which the order of all logits alone proves a curve."""
+CURVE_TERMS = 6
+"""Of the polynomial that a curve is taken for."""
+MAX_CLEAN_GAP = {
+    torch.float64: 5e-4,
+    torch.float32: 5e-4,
+    torch.float16: 2e-2,
+    torch.bfloat16: 1e-1,
+}
+"""Largest total variation between two computations of one law; `analysis.attribution` has the same.
+
+The types are in order of their rounding.
+"""
+MAX_ROUNDING_UNITS, MAX_HALF_ROUNDING_UNITS = 64, 4
+"""Units of the data type's rounding, of the largest logit, by which two computations of a logit
+differ at most: in 32 bits and more, and in 16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +80,40 @@ def find_processing(
         gap = _gap(used, clean, free & ~moved)
         return Processing(ruled_out, int(moved.sum()), curved=False, gap=gap)
     if _is_one_curve(used[compared], clean[compared], rounding):
-        return Processing(ruled_out, 0, curved=True, gap=0.0)
+        strict = rounding < MAX_STRICT_ROUNDING
+        gap = 0.0 if strict else _curve_gap(used[compared], clean[compared])
+        return Processing(ruled_out, 0, curved=True, gap=gap)
     return None
 
 
-def rounding_of(dtype: torch.dtype, clean: torch.Tensor) -> float:
+def coarser(one: torch.dtype, other: torch.dtype) -> torch.dtype:
+    """Return the data type that rounds more; types that no model computes in count as bfloat16."""
+    order = list(MAX_CLEAN_GAP)
+    known = [each if each in order else order[-1] for each in (one, other)]
+    return max(known, key=order.index)
+
+
+def max_rounding(dtype: torch.dtype, clean: torch.Tensor) -> float:
     """Return the largest difference between two computations of one of the logits [vocab]."""
-    units = ROUNDING if dtype in {torch.float32, torch.float64} else 4
+    wide = dtype in {torch.float32, torch.float64}
+    units = MAX_ROUNDING_UNITS if wide else MAX_HALF_ROUNDING_UNITS
     return units * torch.finfo(dtype).eps * float(clean.abs().max())
 
 
 def _gap(used: torch.Tensor, clean: torch.Tensor, where: torch.Tensor) -> float:
     return float((used[where].softmax(-1) - clean[where].softmax(-1)).abs().sum()) / 2
+
+
+def _curve_gap(used: torch.Tensor, clean: torch.Tensor) -> float:
+    """Return the gap of the used row from the clean row moved by the smooth curve that fits best.
+
+    Both are [n]. Within the rounding of 16 bits a row of a wrong state may keep the order of the
+    clean one. A curve of few terms can't follow its errors.
+    """
+    scaled = (clean - clean.mean()) / clean.std()
+    terms = torch.stack([scaled**power for power in range(CURVE_TERMS)], 1).double()
+    fit = terms @ torch.linalg.lstsq(terms, used.double()[:, None]).solution
+    return _gap(used, fit[:, 0].float(), torch.ones_like(used, dtype=torch.bool))
 
 
 def _is_one_curve(used: torch.Tensor, clean: torch.Tensor, rounding: float) -> bool:
@@ -111,38 +145,43 @@ def compare_rows(
     clean: torch.Tensor,
     texts: Sequence[Sequence[int]],
     *,
+    dtype: torch.dtype,
     as_laws: bool,
 ) -> Compared:
     """Compare rows with recomputed ones, [n, vocab]; texts: the ids before each row.
 
-    `as_laws`: the used rows are logarithms of the loop's laws, whatever they were made from. Rows
-    that no processor explains are then taken as they are, and have no gap.
+    `dtype`: what the model computes in. `as_laws`: the used rows are logarithms of the loop's laws,
+    whatever they were made from. Rows that no processor explains are then taken as they are, and
+    have no gap.
     """
     rows, gaps, found = clean.clone(), list[float | None](), list[Processing]()
     for number, (row, text) in enumerate(zip(used, texts, strict=True)):
-        if row is None or row.shape != clean[number].shape:
+        if row is None:
             gaps.append(None)
             continue
-        own = row.float().cpu()
-        whole = _gap(own, clean[number], torch.ones_like(own, dtype=torch.bool))
-        if not as_laws and whole <= MAX_CLEAN_GAP.get(row.dtype, MAX_COARSE_GAP):
-            gaps.append(short(whole))
-            continue
-        rounding = rounding_of(row.dtype, clean[number])
-        processing = find_processing(own, clean[number], text, rounding)
+        shared = min(len(row), clean.shape[1])  # one may be padded further
+        own, other = row[:shared].float().cpu(), clean[number, :shared]
+        gap: float | None = _gap(own, other, torch.ones_like(own, dtype=torch.bool))
+        coarse = coarser(row.dtype, dtype)
+        processing = None
+        if as_laws or (gap is not None and gap > MAX_CLEAN_GAP[coarse]):
+            processing = find_processing(own, other, text, max_rounding(coarse, other))
         if processing is not None or as_laws:
-            rows[number] = own
-        gap = None if as_laws else whole
+            rows[number] = -torch.inf
+            rows[number, :shared] = own
+            gap = None if processing is None else processing.gap
         if processing is not None:
             found.append(processing)
-            gap = processing.gap
         gaps.append(None if gap is None else short(gap))
+    if as_laws:  # no loop's laws are raw
+        return Compared(rows, gaps, None)
     return Compared(rows, gaps, _summarise(model, sum(each is not None for each in used), found))
 
 
 def _summarise(
     model: Literal["target", "draft"], compared: int, found: Sequence[Processing]
 ) -> ProcessedRows | None:
+    """Return what was found in `compared` rows, None if nothing was."""
     if not found:
         return None
     return ProcessedRows(

@@ -125,8 +125,10 @@ def _compare(
     used = [each.target if model == "target" else each.draft for each in places]
     if not reference.processors:
         return Compared(clean, _gaps(used, clean), None)
+    module = reference.target if model == "target" else reference.draft
+    dtype = torch.bfloat16 if module is None else next(module.parameters()).dtype
     texts = [committed[: each.context] for each in places]
-    return compare_rows(model, used, clean, texts, as_laws=reference.as_laws)
+    return compare_rows(model, used, clean, texts, dtype=dtype, as_laws=reference.as_laws)
 
 
 def _no_gaps(count: int) -> list[float | None]:

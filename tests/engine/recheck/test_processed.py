@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from specprof.engine.recheck.processed import find_processing, rounding_of
+from specprof.analysis.attribution import NOISE_BY_DTYPE
+from specprof.engine.recheck.processed import MAX_CLEAN_GAP, find_processing, max_rounding
 
 VOCABULARY = 200
 TEXT = [3, 5, 7, 5]
@@ -68,7 +69,7 @@ def test_a_processed_row_is_known(process, seed):
     row = clean(seed)
     used = rounded(row)
     process(used)
-    found = find_processing(used, row, TEXT, rounding_of(torch.float32, row))
+    found = find_processing(used, row, TEXT, max_rounding(torch.float32, row))
     assert found is not None
     assert found.gap is not None
     assert found.gap < 1e-4
@@ -81,7 +82,7 @@ def test_a_row_of_another_state_is_not(seed, size, process):
     used = row + size * torch.randn(VOCABULARY, generator=torch.Generator().manual_seed(seed + 1))
     if process:
         process(used)
-    found = find_processing(used, row, TEXT, rounding_of(torch.float32, row))
+    found = find_processing(used, row, TEXT, max_rounding(torch.float32, row))
     assert found is None
 
 
@@ -97,3 +98,19 @@ def test_a_lone_id_says_nothing():
 def test_equal_logits_are_no_curve_of_a_row():
     """A row of one number keeps every order."""
     assert find_processing(torch.zeros(VOCABULARY), clean(), TEXT, 1e-4) is None
+
+
+def test_two_computations_of_a_law_differ_as_the_diagnosis_allows():
+    """The engine and the analysis may not import one another: both hold the same floors."""
+    floors = {str(dtype).removeprefix("torch."): gap for dtype, gap in MAX_CLEAN_GAP.items()}
+    assert floors == {name: noise.gap for name, noise in NOISE_BY_DTYPE.items()}
+
+
+def test_a_curve_does_not_hide_what_stands_beside_it():
+    """Within the rounding of 16 bits a wrong state may keep the order; its gap is still its own."""
+    row = clean()
+    off = 0.3 * torch.randn(VOCABULARY, generator=torch.Generator().manual_seed(9))
+    found = find_processing((row + off) / 0.7, row, TEXT, max_rounding(torch.bfloat16, row) * 4)
+    assert found is not None
+    assert found.curved
+    assert found.gap > 0.05

@@ -31,6 +31,26 @@ class PenalisedTargetKeepsRejected(TargetKeepsRejected, PresencePenalty):
     """The same bug under a penalty."""
 
 
+class Bfloat16TargetKeepsRejected(TargetKeepsRejected):
+    """The same bug in bfloat16, whose rounding hides little of it."""
+
+    dtype = torch.bfloat16
+
+
+class PaddedTargetKeepsRejected(TargetKeepsRejected):
+    """The same bug, in rows that are padded by ids that no text holds, and without a draft."""
+
+    def settings(self):
+        return super().settings() | {"draft": None}
+
+    def draft_law(self, row):
+        return law(row, 0.0)
+
+    def report(self, now, drafts, rows, decided, laws):
+        wide = torch.cat([decided, torch.full((len(decided), 64), -60.0)], dim=1)
+        now.drafted(drafts.tokens, target_logits=wide)
+
+
 class DraftReadsAHole(PlainLoop):
     """After a rejection the draft is fed the text anew, without its last prompt tokens."""
 

@@ -125,6 +125,33 @@ class SuppressedStart(PlainLoop):
         return row
 
 
+class HalfPenalty(PresencePenalty):
+    """Both models compute in float16, and so are the rows that the penalty leaves."""
+
+    dtype = torch.float16
+
+    def verify(self, tokens):
+        return super().verify(tokens).half()
+
+
+class Bfloat16Penalty(PresencePenalty):
+    """Both models compute in bfloat16, and the loop widens their rows before the penalty."""
+
+    dtype = torch.bfloat16
+
+
+class Bfloat16Mask(GrammarMask):
+    """Both models compute in bfloat16, and the loop widens their rows before the mask."""
+
+    dtype = torch.bfloat16
+
+
+class Bfloat16Softcap(Softcap):
+    """Both models compute in bfloat16, and the loop widens their rows before the cap."""
+
+    dtype = torch.bfloat16
+
+
 def keep_only(row, ids):
     """Return the row [vocab] with all other ids ruled out."""
     kept = row[ids].clone()

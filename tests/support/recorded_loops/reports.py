@@ -2,6 +2,7 @@
 
 import torch
 
+from recorded_loops.drafts import Lookup
 from recorded_loops.plain import PlainLoop
 from recorded_loops.processors import GrammarMask, PresencePenalty
 
@@ -49,6 +50,18 @@ class AsFunctions(PlainLoop):
 
         own = {"target": make(self.target_model), "draft": make(self.draft_model)}
         return super().settings() | own
+
+
+class PenaltyAsFunctions(AsFunctions, PresencePenalty):
+    """Two functions, and the rows that a penalty left."""
+
+
+class PaddedLookup(Lookup):
+    """Looks drafts up, and the target's rows are padded by ids that no text holds."""
+
+    def report(self, now, drafts, rows, decided, laws):
+        wide = torch.cat([decided, torch.full((len(decided), 64), -60.0)], dim=1)
+        now.drafted(drafts.tokens, target_logits=wide, asked=self.depth)
 
 
 class AsNames(PlainLoop):

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from captures import events, write
+from specprof.analysis.altered import MIN_AGREEING_ROUNDS
 from specprof.analysis.evidence import Evidence
-from specprof.analysis.lone_round import FEWEST
 from specprof.analysis.recorded import read_columns
 from specprof.diagnosis.diagnose import diagnose
 
@@ -124,7 +124,7 @@ def test_one_impossible_number_is_the_files_and_two_rounds_are_the_engines(
 def test_in_a_few_rounds_one_is_not_odd(tmp_path):
     """A capture of four rounds says too little of what is usual."""
     lines = lines_of(tmp_path / "run.jsonl", temperature=0.0)
-    rounds = [line for line in lines if line["event"] == "round"][:FEWEST]
+    rounds = [line for line in lines if line["event"] == "round"][:MIN_AGREEING_ROUNDS]
     assert any(unchosen(line) for line in rounds)
     doubts, bugs = judged(tmp_path / "made.jsonl", [lines[0], *rounds])
     assert not doubts

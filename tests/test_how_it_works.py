@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from specprof import registry
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "specprof"
 PAGE = (ROOT / "docs/how-it-works.md").read_text(encoding="utf-8")
@@ -14,6 +16,22 @@ MARKED = sorted(set(re.findall(r"`([\w./-]+)`", PAGE)))
 PATHS = [each for each in MARKED if "/" in each or each.endswith((".py", ".toml", ".md"))]
 DOTTED = re.compile(r"(?!specprof)\w+(\.\w+)+")
 NAMES = [each for each in MARKED if DOTTED.fullmatch(each) and each not in PATHS]
+
+
+def is_member(path):
+    """Return whether a file of the package is a member of a kind: `specprof list` has its line."""
+    by_topic = {PACKAGE / registry.FOLDERS[kind] for kind in registry.TOPIC_KINDS}
+    plain = {PACKAGE / folder for folder in registry.FOLDERS.values()} - by_topic
+    placed = path.parent in plain or path.parent.parent in by_topic
+    return placed and not path.stem.startswith("_")
+
+
+MODULES = [
+    path.relative_to(PACKAGE).as_posix()
+    for path in sorted(PACKAGE.glob("*/**/*.py"))
+    if not path.stem.startswith("__") and not is_member(path)
+]
+"""Below the package's top level, which the page's tree shows."""
 
 
 def defined(dotted):
@@ -63,6 +81,19 @@ def test_the_rooms_are_the_engines():
     assert set(re.findall(r"^\| `engine/(\w+)/` \|", PAGE, re.MULTILINE)) == rooms
     loose = {path.name for path in (PACKAGE / "engine").glob("*.py")} - {"__init__.py"}
     assert loose <= set(MARKED)
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_every_module_has_its_line(path):
+    """A newcomer finds it by its subject; a new module adds its line to the page's tables."""
+    assert {path, path.removeprefix("engine/")} & set(MARKED), f"docs/how-it-works.md lacks {path}"
+
+
+def test_members_are_told_from_what_they_share():
+    """A member needs no line, a file beside it does."""
+    assert len(MODULES) > 150
+    assert {"faults/_during.py", "recording/checks.py"} <= set(MODULES)
+    assert not {"faults/kv/target_rejected_kept.py", "drafters/ngram.py"} & set(MODULES)
 
 
 def test_each_wall_says_why_it_stands():

@@ -1,4 +1,4 @@
-"""Checks that a judge returned an outcome: plugins add judges, and every field is shown."""
+"""Checks what a rule or a probe returned: plug-ins add some, and every field of it is shown."""
 
 import numbers
 

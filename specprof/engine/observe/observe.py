@@ -1,4 +1,4 @@
-"""What the two models made of each drafted token, from their raw logits alone.
+"""Computes the evidence of drafted tokens from the two models' raw logits alone.
 
 Of the accept step's results only the accepted tokens are read: a faulty accept step must not vouch
 for itself. Many rounds are observed at once, and one small tensor for all of them goes to the host:

@@ -1,4 +1,4 @@
-"""The numbers of places and of final tokens, from laws. All stays on the device."""
+"""Computes probabilities and overlaps of drafted and final tokens from laws, on the device."""
 
 from collections.abc import Sequence
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from specprof.findings import Family, Outcome, Stage
+from specprof.findings import Family, Model, Outcome, Stage
 from specprof.records import Event, Header, Round
 from specprof.settings import RunSpec, Settings
 
@@ -317,6 +317,12 @@ class Rule(ABC):
     statistical: ClassVar[bool] = True
     """Whether its verdict is statistical. False: it is exact (bookkeeping), and stands even if the
     measurement is poor."""
+
+    explained_by: ClassVar[frozenset[str]] = frozenset()
+    """Rules of earlier places whose findings leave what this rule sees. Where one of them fires,
+    this rule stands down: its outcome becomes Explained."""
+    rests_on: ClassVar[Model | None] = None
+    """The one model that its finding rests on: a wrong state of the other explains nothing."""
 
     stage: ClassVar[Stage | None] = None
     """Where the defect shows. If several rules fire, the rule of the earliest stage leads.

@@ -1,10 +1,11 @@
-"""The outcomes of a rule or probe: found, with numbers; clear; unknown; or crashed."""
+"""The outcomes of a rule or probe: found, with numbers; explained; clear; unknown; or crashed."""
 
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
 Family = Literal["bug", "mismatch", "cost", "measurement", "configuration"]
+Model = Literal["target", "draft"]
 
 
 class Stage(Enum):
@@ -97,12 +98,23 @@ class Finding:
     """Cases of the catalogue that leave these signals, the likeliest first; two at most."""
     headline: bool = False
     """Whether the diagnosis's sentence names the finding as a cause."""
+    model: Model | None = None
+    """The model whose state is wrong; None where the finding is about neither model's state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """The rule fired."""
 
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """The rule fired, and a more basic finding leaves what it saw: one cause is one finding."""
+
+    by: str
+    """The rule whose finding explains it."""
     finding: Finding
 
 
@@ -128,4 +140,4 @@ class Crashed:
     error: str
 
 
-Outcome = Found | Clear | Unknown | Crashed
+Outcome = Found | Explained | Clear | Unknown | Crashed

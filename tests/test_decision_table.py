@@ -6,7 +6,8 @@ from pathlib import Path
 from specprof import registry
 from specprof.catalogue import cases
 from specprof.decision_table import NAMES, TABLE, place
-from specprof.diagnosis.diagnose import Diagnosis, Verdict, _rules
+from specprof.diagnosis.diagnose import Diagnosis, _rules
+from specprof.diagnosis.verdict import Verdict
 from specprof.extend import Probe, Rule
 from specprof.findings import Finding, Found, Stage
 

@@ -21,8 +21,8 @@ from specprof.plain import plain
 if TYPE_CHECKING:
     from specprof.analysis.evidence import Evidence
     from specprof.diagnosis import Diagnosis
-    from specprof.diagnosis.diagnose import Verdict
     from specprof.diagnosis.probing import Choice
+    from specprof.diagnosis.verdict import Verdict
     from specprof.settings import Settings
     from specprof.trust import Allowed
 
@@ -95,10 +95,10 @@ def follow_up(names: Sequence[str], path: Path, settings: "Settings") -> None:
 
 
 def _describe_outcome(verdict: "Verdict") -> str:
-    from specprof.findings import Clear, Found, Unknown
+    from specprof.findings import Clear, Explained, Found, Unknown
 
     match verdict.outcome:
-        case Found(finding=finding):
+        case Found(finding=finding) | Explained(finding=finding):
             return f"{verdict.family}: {finding.message}"
         case Clear(detectable=detectable):
             return f"clear; the smallest fault it would have seen: {detectable}"

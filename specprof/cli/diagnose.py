@@ -146,7 +146,7 @@ def _is_baseline(columns: "Columns") -> bool:
 def _raise_for_families(diagnoses: "Sequence[Diagnosis]", families: set[str]) -> None:
     from specprof.capture import no_result_error
     from specprof.errors import DiagnosisFailed, MissingEvidence
-    from specprof.findings import Clear, Found
+    from specprof.findings import Clear, Explained, Found
 
     found = sorted(
         {
@@ -162,7 +162,9 @@ def _raise_for_families(diagnoses: "Sequence[Diagnosis]", families: set[str]) ->
     for diagnosis in diagnoses:
         if diagnosis.unreadable:  # a script must not take this report for a clean one
             raise no_result_error(diagnosis.capture, diagnosis.unreadable)
-        looked = {v.family for v in diagnosis.verdicts if isinstance(v.outcome, Clear | Found)}
+        looked = {
+            v.family for v in diagnosis.verdicts if isinstance(v.outcome, Clear | Found | Explained)
+        }
         blind = families.difference(looked, {ANY_FAMILY})
         if blind:  # no finding without evidence is no clean result
             title = f"--fail-on {','.join(sorted(blind))}: no rule for it could judge this capture"

@@ -4,6 +4,7 @@ Public: `diagnose(evidence)`, `findings_so_far(columns)` for a capture still bei
 types they return.
 """
 
-from specprof.diagnosis.diagnose import Diagnosis, Verdict, diagnose, findings_so_far
+from specprof.diagnosis.diagnose import Diagnosis, diagnose, findings_so_far
+from specprof.diagnosis.verdict import Verdict
 
 __all__ = ["Diagnosis", "Verdict", "diagnose", "findings_so_far"]

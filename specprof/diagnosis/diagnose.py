@@ -19,9 +19,10 @@ from specprof.analysis.columns import Columns
 from specprof.analysis.cost_model import Factor
 from specprof.analysis.evidence import Answer, Evidence
 from specprof.analysis.remedies import Prospects, prospects
-from specprof.decision_table import PLACE_WITHOUT_STAGE, place
+from specprof.decision_table import place
 from specprof.diagnosis.outcomes import check_outcome
 from specprof.diagnosis.sentence import sentence
+from specprof.diagnosis.verdict import Verdict, stand_down
 from specprof.errors import STOPPED, MissingEvidence, summarise_error
 from specprof.extend import Rule
 from specprof.findings import Clear, Crashed, Family, Finding, Found, Outcome, Unknown
@@ -38,26 +39,6 @@ INCOMPLETE_RULE: Final = "capture-incomplete"
 """The rule that reports which parts of a capture could not be read."""
 RECHECK_PROBE: Final = "recompute"
 """The probe that rechecks what a capture's own recheck left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one rule made of the evidence."""
-
-    rule: str
-    family: Family
-    outcome: Outcome
-    place: float = PLACE_WITHOUT_STAGE
-    """Place in the decision table: of several findings, the one with the lowest place leads."""
-    undermines: bool = False
-    """As `Rule.undermines`."""
-    probe: bool = False
-    """Whether a probe gave the verdict, not a rule: it then rests on further runs."""
-
-    @property
-    def finding(self) -> Finding | None:
-        """The finding, where the rule fired."""
-        return self.outcome.finding if isinstance(self.outcome, Found) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +63,12 @@ class Diagnosis:
 
     @property
     def found(self) -> tuple[Verdict, ...]:
-        """The rules that fired."""
+        """The rules that fired, without those that another finding explains."""
         return tuple(each for each in self.verdicts if each.finding)
+
+    def explained(self, verdict: Verdict) -> tuple[Verdict, ...]:
+        """Return the verdicts that a finding explains."""
+        return tuple(each for each in self.verdicts if each.cause == verdict.rule)
 
     @property
     def leading(self) -> Verdict | None:
@@ -102,12 +87,22 @@ def diagnose(evidence: Evidence, also: Iterable[Path] = ()) -> Diagnosis:
         if isinstance(outcome, Found) and rule.undermines:
             undermined = outcome.finding
         standing = place(name, rule.stage)
-        verdicts.append(Verdict(name, rule.family, outcome, standing, rule.undermines))
+        verdict = Verdict(
+            name,
+            rule.family,
+            outcome,
+            standing,
+            undermines=rule.undermines,
+            explained_by=rule.explained_by,
+            rests_on=rule.rests_on,
+        )
+        verdicts.append(verdict)
     return sum_up(evidence, verdicts)
 
 
 def sum_up(evidence: Evidence, verdicts: Sequence[Verdict]) -> Diagnosis:
-    """Return the diagnosis that consists of these verdicts."""
+    """Return the diagnosis that consists of these verdicts; consequences of others stand down."""
+    verdicts = stand_down(verdicts)
     chain = _ask_or_none(evidence, attribution.attribute)
     factors = _ask_or_none(evidence, cost_model.waterfall)
     ranked = sorted(verdicts, key=lambda each: each.place)

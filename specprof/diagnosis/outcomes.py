@@ -42,6 +42,7 @@ def _check_finding(finding: Finding) -> None:
     _check(_all_of(finding.confirm, str), "its commands to confirm are no list of texts")
     _check(_all_of(finding.suspects, str), "its suspects are no list of names")
     _check(all(_is_number(each) for each in finding.rounds), "its rounds are no numbers")
+    _check(finding.model in {None, "target", "draft"}, "its model is neither target nor draft")
     where = finding.where
     _check(where is None or isinstance(where, Where), "its place is no Where")
 

@@ -16,8 +16,9 @@ from specprof import registry
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.decision_table import last_place, place
-from specprof.diagnosis.diagnose import Diagnosis, Verdict, sum_up
+from specprof.diagnosis.diagnose import Diagnosis, sum_up
 from specprof.diagnosis.outcomes import check_outcome
+from specprof.diagnosis.verdict import Verdict
 from specprof.errors import (
     STOPPED,
     MissingEvidence,
@@ -317,7 +318,7 @@ def _add_verdict(
     gone |= probe.clears if isinstance(outcome, Clear) else frozenset[str]()
     verdicts = [
         replace(each, outcome=Unknown(reason=f"overturned by the probe {choice.name}"))
-        if each.finding and not each.probe and each.rule in gone
+        if (each.finding or each.consequence) and not each.probe and each.rule in gone
         else each
         for each in diagnosis.verdicts
     ]

@@ -15,8 +15,9 @@ from specprof.analysis.evidence import FAMILY_ERROR
 from specprof.analysis.remedies import Prospects
 from specprof.analysis.verify_cost import VerifyCost
 from specprof.catalogue import cases
-from specprof.diagnosis.diagnose import INCOMPLETE_RULE, Diagnosis, Verdict
-from specprof.findings import Clear, Crashed, Finding, Found, Measure, Unknown, Where
+from specprof.diagnosis.diagnose import INCOMPLETE_RULE, Diagnosis
+from specprof.diagnosis.verdict import Verdict
+from specprof.findings import Clear, Crashed, Finding, Measure, Unknown, Where
 from specprof.plain import as_json, escape_json, plain
 
 ABSENT = "\N{EN DASH}"
@@ -38,7 +39,7 @@ def lines(diagnosis: Diagnosis) -> list[Line]:
         _chain_lines(diagnosis.attribution),
         _waterfall_lines(diagnosis),
         _prospect_lines(diagnosis.prospects),
-        _found_lines(findings_in_order(diagnosis)),
+        _found_lines(diagnosis),
         _other_lines(diagnosis.verdicts),
     ):
         lines += part
@@ -105,8 +106,8 @@ def _entry(diagnosis: Diagnosis) -> dict[str, Any]:
 
 def _outcome_fields(verdict: Verdict) -> dict[str, Any]:
     fields: dict[str, Any] = msgspec.to_builtins(verdict.outcome)
-    if isinstance(verdict.outcome, Found):
-        fields["finding"]["remedy"] = remedy(verdict.outcome.finding)
+    if seen := verdict.finding or verdict.consequence:
+        fields["finding"]["remedy"] = remedy(seen)
     return fields
 
 
@@ -187,13 +188,15 @@ def _curve(verify: VerifyCost) -> str:
     )
 
 
-def _found_lines(found: Sequence[Verdict]) -> Iterator[Line]:
+def _found_lines(diagnosis: Diagnosis) -> Iterator[Line]:
+    found = findings_in_order(diagnosis)
     if not found:
         return
     yield Line("heading", "found")
     for verdict in found:
         if verdict.finding:
             yield from _finding_lines(verdict, verdict.finding)
+            yield from _consequence_lines(diagnosis.explained(verdict))
 
 
 def _finding_lines(verdict: Verdict, finding: Finding) -> Iterator[Line]:
@@ -209,6 +212,13 @@ def _finding_lines(verdict: Verdict, finding: Finding) -> Iterator[Line]:
     yield Line("text", f"    remedy: {remedy(finding)}")
     for command in finding.confirm:
         yield Line("text", f"    confirm: {command}")
+
+
+def _consequence_lines(explained: Sequence[Verdict]) -> Iterator[Line]:
+    for verdict in explained:
+        if seen := verdict.consequence:
+            place = f" (first at {format_place(seen.where)})" if seen.where else ""
+            yield Line("text", f"    explains {verdict.rule}: {seen.message}{place}")
 
 
 def _other_lines(verdicts: Sequence[Verdict]) -> Iterator[Line]:

@@ -13,9 +13,10 @@ from urllib.parse import quote
 import msgspec
 
 from specprof import registry
-from specprof.diagnosis.diagnose import Diagnosis, Verdict
+from specprof.diagnosis.diagnose import Diagnosis
 from specprof.diagnosis.lines import HEADER_LINE, first_round, line_numbers
 from specprof.diagnosis.report import findings_in_order, format_place, remedy, suspect_titles
+from specprof.diagnosis.verdict import Verdict
 from specprof.findings import Family, Finding
 from specprof.plain import as_json, escape_json, plain
 from specprof.version import __version__

@@ -11,8 +11,9 @@ from typing import Final, Literal
 
 from specprof.analysis.columns import Columns
 from specprof.analysis.perplexity import perplexity
-from specprof.diagnosis.diagnose import Diagnosis, Verdict
+from specprof.diagnosis.diagnose import Diagnosis
 from specprof.diagnosis.report import findings_in_order
+from specprof.diagnosis.verdict import Verdict
 from specprof.tui.figures import share
 
 State = Literal[

@@ -11,8 +11,9 @@ from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.decision_table import PLACE_WITHOUT_STAGE, place
 from specprof.diagnosis import diagnose
-from specprof.diagnosis.diagnose import Diagnosis, Verdict, sum_up
+from specprof.diagnosis.diagnose import Diagnosis, sum_up
 from specprof.diagnosis.probing import choose, estimate_s, next_probe, run_probes
+from specprof.diagnosis.verdict import Verdict
 from specprof.errors import MissingEvidence, UnknownName, UsageError
 from specprof.extend import Probe
 from specprof.findings import Clear, Crashed, Finding, Found, Stage, Unknown

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from captures import events, write
 from specprof.analysis.columns import Columns
-from specprof.diagnosis.diagnose import Diagnosis, Verdict
+from specprof.diagnosis.diagnose import Diagnosis
+from specprof.diagnosis.verdict import Verdict
 from specprof.findings import Clear, Finding, Found, Measure, Unknown
 from specprof.tui.app import Dashboard
 

@@ -7,7 +7,8 @@ import msgspec
 
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Estimate
-from specprof.diagnosis.diagnose import Verdict, diagnose
+from specprof.diagnosis.diagnose import diagnose
+from specprof.diagnosis.verdict import Verdict
 from specprof.errors import UsageError
 from specprof.findings import Finding, Found, Measure
 from specprof.limits import check

@@ -8,6 +8,7 @@ import numpy as np
 from specprof import limits
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Bools, Floats
+from specprof.findings import Model
 
 REJECTION, ALL_ACCEPTED = "after every rejection", "after every all-accepted round"
 AFTERWARDS = "in the round after every all-accepted round"
@@ -23,7 +24,7 @@ MIN_UNFED_TOKENS = 64
 class Shortfall:
     """A cache's shortfall over the rounds: after which outcome it comes, and from where on."""
 
-    def __init__(self, evidence: Evidence, role: str, short: Floats, due: Floats) -> None:
+    def __init__(self, evidence: Evidence, role: Model, short: Floats, due: Floats) -> None:
         self.evidence, self.role, self.short, self.due = evidence, role, short, due
         rejected, goes_on = evidence.rejected, ~evidence.closes_burst
         following = evidence.next_row[goes_on]

@@ -66,6 +66,7 @@ def _finding(evidence: Evidence, role: Role, side: Side, suspects: Suspects) -> 
         where=pattern.where,
         suspects=suspects(evidence, pattern)[:2],
         headline=True,
+        model=role,
     )
 
 

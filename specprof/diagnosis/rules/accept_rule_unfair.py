@@ -42,6 +42,7 @@ from specprof.analysis.accept_laws import CoinPattern
 from specprof.analysis.attribution import Coins
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import first_rounds
+from specprof.diagnosis.rules._causes import NO_NUMBERS
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown, Where
 
@@ -62,6 +63,7 @@ class AcceptRuleUnfair(Rule):
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.ACCEPT_RULE
     statistical: ClassVar[bool] = False
+    explained_by: ClassVar[frozenset[str]] = NO_NUMBERS
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Test the accept decisions for too many and for too few accepted drafts."""

@@ -46,7 +46,18 @@ from specprof.analysis.tables import Bools, Floats, first_rounds
 from specprof.diagnosis.rules._lengths import Shortfall
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown, Where
+from specprof.findings import (
+    Clear,
+    Family,
+    Finding,
+    Found,
+    Measure,
+    Model,
+    Outcome,
+    Stage,
+    Unknown,
+    Where,
+)
 
 
 class CacheLengthWrong(Rule):
@@ -59,7 +70,10 @@ class CacheLengthWrong(Rule):
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare both caches' lengths with the tokens committed and fed."""
         due = _due_lengths(evidence)
-        lengths = {"target": evidence.rounds.target_length, "draft": evidence.rounds.draft_length}
+        lengths: dict[Model, Floats] = {
+            "target": evidence.rounds.target_length,
+            "draft": evidence.rounds.draft_length,
+        }
         short = {role: due[role] - lengths[role] for role in due}
         known = {role: ~np.isnan(each) for role, each in short.items()}
         if not any(each.any() for each in known.values()):
@@ -81,7 +95,7 @@ class CacheLengthWrong(Rule):
         return Clear(detectable=f"one token in one round; rounds checked: {checked}")
 
 
-def _excuse(evidence: Evidence, role: str) -> str | None:
+def _excuse(evidence: Evidence, role: Model) -> str | None:
     """Say why other lengths of a user's own loop prove nothing; None where they do.
 
     Such a loop may count otherwise by design, or feed its draft once more. Its answers decide.
@@ -100,7 +114,7 @@ def _excuse(evidence: Evidence, role: str) -> str | None:
     return None if wrong else f"{lengths}, but its {len(side.gap):,} recomputed answers are right"
 
 
-def _due_lengths(evidence: Evidence) -> dict[str, Floats]:
+def _due_lengths(evidence: Evidence) -> dict[Model, Floats]:
     """Return the length due of each cache after every round, [rounds]; nan: not known."""
     rounds = evidence.rounds
     committed = rounds.context + rounds.emitted
@@ -139,6 +153,7 @@ def _finding(fault: Shortfall, wrong: Bools) -> Finding:
         ),
         suspects=fault.suspects(wrong),
         headline=True,
+        model=fault.role,
     )
 
 

@@ -44,6 +44,7 @@ from specprof.analysis.attribution import Draws
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Trial
 from specprof.analysis.tables import first_rounds
+from specprof.diagnosis.rules._causes import NO_NUMBERS
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown, Where
@@ -58,6 +59,7 @@ class DraftLawDiffers(Rule):
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.DRAFT_LAW
     statistical: ClassVar[bool] = False
+    explained_by: ClassVar[frozenset[str]] = NO_NUMBERS | {"target-state-drifts"}
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Test the draws."""

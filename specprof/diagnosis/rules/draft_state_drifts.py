@@ -42,8 +42,9 @@ import numpy as np
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.localise import Pattern
 from specprof.diagnosis.rules import _states
+from specprof.diagnosis.rules._causes import NO_NUMBERS
 from specprof.extend import Rule
-from specprof.findings import Family, Outcome, Stage
+from specprof.findings import Family, Model, Outcome, Stage
 
 
 class DraftStateDrifts(Rule):
@@ -52,6 +53,8 @@ class DraftStateDrifts(Rule):
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.DRAFT_STATE
     statistical: ClassVar[bool] = False
+    explained_by: ClassVar[frozenset[str]] = NO_NUMBERS | {"cache-length-wrong"}
+    rests_on: ClassVar[Model | None] = "draft"
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare the draft's laws as used with the recheck."""

@@ -33,6 +33,7 @@ from typing import ClassVar
 
 from specprof.analysis import accept_laws
 from specprof.analysis.evidence import Evidence
+from specprof.diagnosis.rules._causes import NO_NUMBERS
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
@@ -44,6 +45,7 @@ class DraftsNotDrawn(Rule):
     family: ClassVar[Family] = "configuration"
     stage: ClassVar[Stage] = Stage.ACCEPT_RULE
     statistical: ClassVar[bool] = False
+    explained_by: ClassVar[frozenset[str]] = NO_NUMBERS
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Look for draws among the drafts."""

@@ -42,6 +42,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Trial
 from specprof.analysis.tables import Bools, first_rounds
 from specprof.diagnosis.rules import _finals
+from specprof.diagnosis.rules._causes import WRONG_STEP
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
@@ -53,6 +54,7 @@ class FinalLawDiffers(Rule):
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.EMISSION
     statistical: ClassVar[bool] = False
+    explained_by: ClassVar[frozenset[str]] = WRONG_STEP
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Test the places of corrections and of bonuses in their laws."""

@@ -35,9 +35,10 @@ from specprof.analysis import emitted_law
 from specprof.analysis.emitted_law import Text
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import first_rounds
+from specprof.diagnosis.rules._causes import WRONG_TEXT
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
-from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
+from specprof.findings import Clear, Family, Finding, Found, Measure, Model, Outcome, Stage, Where
 
 
 class OutputLawDiffers(Rule):
@@ -46,6 +47,8 @@ class OutputLawDiffers(Rule):
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.EMISSION
     statistical: ClassVar[bool] = False
+    explained_by: ClassVar[frozenset[str]] = WRONG_TEXT
+    rests_on: ClassVar[Model | None] = "target"
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare the committed text with the clean law."""

@@ -38,6 +38,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.first_choices import Choices
 from specprof.analysis.tables import Bools, first_rounds
 from specprof.diagnosis.rules import _finals
+from specprof.diagnosis.rules._causes import NO_NUMBERS
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
@@ -54,6 +55,7 @@ class OutputNotGreedy(Rule):
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.EMISSION
     statistical: ClassVar[bool] = False
+    explained_by: ClassVar[frozenset[str]] = NO_NUMBERS | {"accept-rule-unfair"}
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare every committed token with a first choice."""

@@ -37,6 +37,7 @@ from specprof.analysis import accept_laws, emitted_law
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import first_rounds
 from specprof.diagnosis.rules import _finals
+from specprof.diagnosis.rules._causes import WRONG_STEP
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
@@ -48,6 +49,7 @@ class ResidualUnsupported(Rule):
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.EMISSION
     statistical: ClassVar[bool] = False
+    explained_by: ClassVar[frozenset[str]] = WRONG_STEP | {"final-law-differs", "output-not-greedy"}
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Look at each correction's two probabilities, and at the token it replaced."""

@@ -33,6 +33,7 @@ import numpy as np
 from specprof.analysis import attribution
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import ratio
+from specprof.diagnosis.rules._causes import NO_NUMBERS, WRONG_STATE
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
@@ -45,6 +46,7 @@ class SelfDraftDisagrees(Rule):
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.DRAFT_STATE
     statistical: ClassVar[bool] = False
+    explained_by: ClassVar[frozenset[str]] = NO_NUMBERS | WRONG_STATE
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Look at the overlap of a model with itself."""

@@ -41,8 +41,9 @@ from typing import ClassVar
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.localise import Pattern
 from specprof.diagnosis.rules import _states
+from specprof.diagnosis.rules._causes import NO_NUMBERS
 from specprof.extend import Rule
-from specprof.findings import Family, Outcome, Stage
+from specprof.findings import Family, Model, Outcome, Stage
 
 MIN_FAR_GAP = 0.3
 """At this median gap the model sees another text; an inexact kernel leaves a smaller gap."""
@@ -54,6 +55,8 @@ class TargetStateDrifts(Rule):
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.TARGET_STATE
     statistical: ClassVar[bool] = False
+    explained_by: ClassVar[frozenset[str]] = NO_NUMBERS | {"cache-length-wrong"}
+    rests_on: ClassVar[Model | None] = "target"
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare the target's laws as used with the recheck."""

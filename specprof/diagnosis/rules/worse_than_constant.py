@@ -35,6 +35,7 @@ import numpy as np
 
 from specprof.analysis.context_free import Contest, against_commonest, against_table
 from specprof.analysis.evidence import Evidence
+from specprof.diagnosis.rules._causes import WRONG_STATE, WRONG_TEXT
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown
 
@@ -49,6 +50,7 @@ class WorseThanConstant(Rule):
 
     family: ClassVar[Family] = "configuration"
     stage: ClassVar[Stage] = Stage.CONFIGURATION
+    explained_by: ClassVar[frozenset[str]] = WRONG_TEXT | WRONG_STATE
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare the draft with the commonest token and with a table of tokens."""

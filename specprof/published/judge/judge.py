@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
-from specprof.diagnosis.diagnose import Diagnosis, Verdict
+from specprof.diagnosis.diagnose import Diagnosis
+from specprof.diagnosis.verdict import Verdict
 from specprof.errors import MissingEvidence
 from specprof.findings import Crashed, Family, Found, Outcome, Unknown
 from specprof.plain import brief

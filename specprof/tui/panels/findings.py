@@ -1,7 +1,8 @@
 """The diagnosis so far: its sentence, then each finding with a short text."""
 
-from specprof.diagnosis.diagnose import Diagnosis, Verdict
-from specprof.findings import Clear, Crashed, Family, Unknown
+from specprof.diagnosis.diagnose import Diagnosis
+from specprof.diagnosis.verdict import Verdict
+from specprof.findings import Clear, Crashed, Explained, Family, Unknown
 from specprof.tui.figures import count
 from specprof.tui.panels.sentences import NO_FINDINGS_YET, NOTHING_MATCHES
 from specprof.tui.sheet import Ink, Sheet, safe, wrap_text
@@ -34,10 +35,13 @@ def draw_findings(sheet: Sheet, snapshot: Snapshot) -> None:
 def tally(diagnosis: Diagnosis, rounds: int) -> str:
     """Return a line with the number of rules by outcome, and the rounds judged."""
     outcomes = [verdict.outcome for verdict in diagnosis.verdicts]
-    clear, unknown, crashed = (
-        sum(isinstance(one, kind) for one in outcomes) for kind in (Clear, Unknown, Crashed)
+    explained, clear, unknown, crashed = (
+        sum(isinstance(one, kind) for one in outcomes)
+        for kind in (Explained, Clear, Unknown, Crashed)
     )
-    text = f"{len(diagnosis.found)} found, {clear} clear, {unknown} unknown"
+    text = f"{len(diagnosis.found)} found, "
+    text += f"{explained} explained by them, " if explained else ""
+    text += f"{clear} clear, {unknown} unknown"
     text += f", {crashed} crashed" if crashed else ""
     return f"{text}; {count(rounds)} rounds judged"
 

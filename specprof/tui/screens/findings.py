@@ -14,10 +14,10 @@ from textual.reactive import reactive
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from specprof.diagnosis.diagnose import Verdict
 from specprof.diagnosis.lines import first_round
 from specprof.diagnosis.report import format_place, remedy, suspect_titles
-from specprof.findings import Clear, Crashed, Finding, Found, Measure, Unknown
+from specprof.diagnosis.verdict import Verdict
+from specprof.findings import Clear, Crashed, Explained, Finding, Found, Measure, Unknown
 from specprof.tui.figures import count
 from specprof.tui.keys import FINDINGS_KEYS, close_keys
 from specprof.tui.panels.findings import MARKS, tally
@@ -126,7 +126,9 @@ def describe_diagnosis(snapshot: Snapshot, chosen: int = 0) -> tuple[Content, Co
     last = len(snapshot.found) - 1
     at = min(chosen, last)
     found = [
-        _describe_finding(verdict, verdict.finding, chosen=number == at)
+        _describe_finding(
+            verdict, verdict.finding, diagnosis.explained(verdict), chosen=number == at
+        )
         for number, verdict in enumerate(snapshot.found)
         if verdict.finding
     ]
@@ -143,7 +145,9 @@ def _join_apart(parts: Sequence[Content]) -> Content:
     return Content("\n\n").join(parts)
 
 
-def _describe_finding(verdict: Verdict, finding: Finding, *, chosen: bool) -> Content:
+def _describe_finding(
+    verdict: Verdict, finding: Finding, explained: Sequence[Verdict], *, chosen: bool
+) -> Content:
     sign, _ = MARKS[verdict.family]
     opening = f"{CHOSEN_MARK if chosen else ''}{sign} {safe(verdict.rule)} "
     lines = [
@@ -158,6 +162,13 @@ def _describe_finding(verdict: Verdict, finding: Finding, *, chosen: bool) -> Co
             for each in finding.measures
         ),
         *([Content(f"  at   {safe(format_place(finding.where))}")] if finding.where else []),
+        *(
+            Content.styled(
+                f"  so   {safe(each.rule)}: {safe(each.consequence.message)}", "$text-muted"
+            )
+            for each in explained
+            if each.consequence
+        ),
         Content.assemble(("  do   ", "bold $success"), safe(remedy(finding))),
         *(Content.assemble(("  try  ", "bold $primary"), safe(each)) for each in finding.confirm),
     ]
@@ -173,7 +184,7 @@ def _describe_measure(measure: Measure) -> str:
 
 def _describe_outcome(verdict: Verdict) -> Content | None:
     match verdict.outcome:
-        case Found():
+        case Found() | Explained():
             return None
         case Clear(detectable=said):
             sign, style = "✓", "$success"

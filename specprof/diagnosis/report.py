@@ -217,8 +217,7 @@ def _finding_lines(verdict: Verdict, finding: Finding) -> Iterator[Line]:
 def _consequence_lines(explained: Sequence[Verdict]) -> Iterator[Line]:
     for verdict in explained:
         if seen := verdict.consequence:
-            place = f" (first at {format_place(seen.where)})" if seen.where else ""
-            yield Line("text", f"    explains {verdict.rule}: {seen.message}{place}")
+            yield Line("text", f"    explains {verdict.rule}: {seen.message}")
 
 
 def _other_lines(verdicts: Sequence[Verdict]) -> Iterator[Line]:

@@ -139,6 +139,7 @@ TABLE = (
             "too-few-rounds",
             "warm-up-included",
             "shifted-control",
+            "run-contended",
         ),
     ),
 )

@@ -314,6 +314,10 @@ class Rule(ABC):
     family: ClassVar[Family]
     undermines: ClassVar[bool] = False
     """Whether statistical verdicts become Unknown if this measurement rule fires."""
+    undermines_times: ClassVar[bool] = False
+    """Whether verdicts of rules that judge times become Unknown if this measurement rule fires."""
+    judges_times: ClassVar[bool] = False
+    """Whether its verdict rests on measured times, so that a busy machine undermines it."""
     statistical: ClassVar[bool] = True
     """Whether its verdict is statistical. False: it is exact (bookkeeping), and stands even if the
     measurement is poor."""

@@ -321,6 +321,14 @@ class Sample(
     power_watts: amounts.Watts | None = None
     sm_clock_mhz: amounts.Count | None = None
     throttle: list[str] = []
+    processor_ns: amounts.Moment | None = None
+    """Processor time of the whole process since the run began, all its threads together."""
+    loop_ran_ns: amounts.Moment | None = None
+    """Processor time of the thread that plays the rounds, since the run began."""
+    loop_waited_ns: amounts.Moment | None = None
+    """How long that thread was ready to run and waited for a processor, since the run began."""
+    preempted: amounts.Size | None = None
+    """How often the system took a processor from the process, since the run began."""
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True, tag="note", tag_field="event"):

@@ -75,6 +75,7 @@ LEADING = [
     "too-few-rounds",
     "warm-up-included",
     "shifted-control",
+    "run-contended",
 ]
 """The order of the first decision table's float rows, with ties decided by family and name."""
 

@@ -7,7 +7,7 @@ False). Knows means over rounds; the intervals say whether a difference exceeds 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -16,7 +16,7 @@ import numpy as np
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.stats import Estimate, ratio, widen
-from specprof.analysis.tables import Floats, Ints, Rounds
+from specprof.analysis.tables import Bools, Floats, Ints, Rounds
 from specprof.errors import MissingEvidence
 from specprof.records import Plain
 
@@ -103,9 +103,7 @@ def costs(evidence: Evidence) -> Costs:
     """
     rounds, columns = evidence.speculative, evidence.columns
     _require_times(evidence.timed, rounds)
-    drafting = evidence.rounds.drafted > 0
-    spans = {name: float(ns[drafting].mean()) for name, ns in columns.spans.items()}
-    gap = float(columns.gap_ns[drafting].mean())
+    spans, gap = _mean_parts(columns, evidence.rounds.drafted > 0)
     if "verify" not in spans:
         hint = "record with --detail rounds or evidence"
         raise MissingEvidence("no verify span was recorded", hint)
@@ -132,6 +130,19 @@ def costs(evidence: Evidence) -> Costs:
         has_baseline=has_baseline,
         mix=mix,
     )
+
+
+def _mean_parts(columns: Columns, drafting: Bools) -> tuple[dict[str, float], float]:
+    """Return each span's and the host gap's mean over the rounds that drafted, in nanoseconds.
+
+    They sum to the mean round. Where clocks overlap, the spans alone exceed it: then each is
+    shortened in proportion, and the gap is 0.
+    """
+    spans = {name: float(ns[drafting].mean()) for name, ns in columns.spans.items()}
+    whole, covered = float(columns.rounds.wall_ns[drafting].mean()), sum(spans.values())
+    if covered <= whole:
+        return spans, whole - covered
+    return {name: ns * whole / covered for name, ns in spans.items()}, 0.0
 
 
 def waterfall(evidence: Evidence) -> list[Factor]:
@@ -283,7 +294,11 @@ def medians_of_steps(timed: Sequence[Plain]) -> tuple[Ints, Floats, Floats]:
 
 
 def _other_capture(baseline: Columns, context: Ints) -> Yardstick:
-    """Fit the baseline's times over its contexts: a straight line where they vary (theory 5.7)."""
+    """Fit the baseline's times over its contexts: a straight line where they vary (theory 5.7).
+
+    The line is cut at the shortest and the longest time that was measured: outliers can tilt it
+    below 0.
+    """
     rounds = baseline.rounds
     if not rounds.wall_ns.any():
         raise MissingEvidence("the baseline's rounds took no time", NO_TIME_HINT)
@@ -292,14 +307,23 @@ def _other_capture(baseline: Columns, context: Ints) -> Yardstick:
         title = f"the baseline ran at contexts {low}-{high}, this run elsewhere"
         raise MissingEvidence(title, "record a baseline over the same contexts")
     line = 1 if high > 1.1 * low else 0
-    at, own = np.clip(context, low, high), rounds.context.astype(float)
-    step, whole = (
-        np.polyfit(own, ns.astype(float), line)
-        for ns in (baseline.spans.get("verify", rounds.wall_ns), rounds.wall_ns)
-    )
-    off = rounds.wall_ns / np.polyval(whole, own) - 1
-    plain = np.asarray(np.polyval(whole, at), np.float64)
-    return Yardstick(plain, float(np.polyval(step, at).mean()), _half_width(off))
+    at, own = np.clip(context, low, high).astype(float), rounds.context.astype(float)
+    verify_ns, wall_ns = baseline.spans.get("verify", rounds.wall_ns), rounds.wall_ns
+    step = _fit_times(own, verify_ns, line)(at)
+    whole = _fit_times(own, wall_ns, line)
+    expected = whole(own)
+    off = wall_ns[expected > 0] / expected[expected > 0] - 1
+    return Yardstick(whole(at), float(step.mean()), _half_width(off))
+
+
+def _fit_times(context: Floats, ns: Ints, degree: int) -> Callable[[Floats], Floats]:
+    """Return a fit of measured times over the context, which stays between the times' extremes."""
+    terms = np.polyfit(context, ns.astype(float), degree)
+
+    def fitted(at: Floats) -> Floats:
+        return np.clip(np.polyval(terms, at), float(ns.min()), float(ns.max()))
+
+    return fitted
 
 
 def _half_width(off: Floats) -> float:

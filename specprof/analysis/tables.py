@@ -277,3 +277,7 @@ class Samples(Table):
     utilisation_percent: Floats
     power_watts: Floats
     sm_clock_mhz: Floats
+    processor_ns: Floats
+    loop_ran_ns: Floats
+    loop_waited_ns: Floats
+    preempted: Floats

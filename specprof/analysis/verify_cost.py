@@ -59,8 +59,8 @@ class VerifyCost:
 
     @property
     def marginal(self) -> float:
-        """Cost of each verified token after the first, in plain steps."""
-        return (self.inflation.value - 1) / max(self.mean_width - 1, 1)
+        """Cost of each verified token after the first, in plain steps; 0 where noise says less."""
+        return max(self.inflation.value - 1, 0.0) / max(self.mean_width - 1, 1)
 
     @property
     def least_marginal(self) -> float:
@@ -118,7 +118,7 @@ def _find_undisturbed(ns: Floats, tokens: Floats) -> "np.ndarray[tuple[int], np.
 def _fit_terms(
     tokens: Floats, context: Floats, ns: Floats
 ) -> tuple[float, float, float | None, float | None]:
-    """Fit v0 to v3 by least squares; None for a term that the data cannot separate."""
+    """Fit v0 to v3, none below 0, by least squares; None for a term that can't be separated."""
     spread = bool(context.max() > MIN_CONTEXT_RATIO * max(context.min(), 1.0))
     crossed = spread and len(np.unique(tokens)) > 2  # noqa: PLR2004 - plain and one width are two
     terms = 2 + spread + crossed
@@ -132,8 +132,19 @@ def _fit_terms(
         if terms == 2 or found[-1] > MIN_STANDARD_ERRORS * np.sqrt(variance):  # noqa: PLR2004 - v0 and v1
             break
         terms -= 1
-    padded = [*found.tolist(), None, None]
-    return padded[0], padded[1], padded[2], padded[3]
+    fixed, token, *others = _fit_positive(triangle[:, :terms], times)
+    by_context, both = [*others, None, None][:2]
+    return fixed, token, by_context, both
+
+
+def _fit_positive(design: Floats, times: Floats) -> list[float]:
+    """Return the least-squares terms among those that are not negative: no part of a time is."""
+    from scipy import optimize
+
+    sizes = np.maximum(np.sqrt((design**2).sum(axis=0)), 1e-300)
+    unit = max(float(np.abs(times).max()), 1.0)
+    found, _ = optimize.nnls(design / sizes, times / unit)
+    return [float(each) for each in found * unit / sizes]
 
 
 def _triangle(tokens: Floats, context: Floats, ns: Floats) -> Floats:

@@ -55,7 +55,7 @@ class Diagnosis:
     verdicts: tuple[Verdict, ...]
     """One for each rule, by family in `FAMILY_ORDER`, then by name; then one for each probe run."""
     prospects: Prospects | None = None
-    """What each remedy would gain; None where times are missing."""
+    """What each remedy would gain; None where times are missing or can't be trusted."""
     damaged: bool = False
     """Whether lines of the capture could not be read."""
     unreadable: str | None = None
@@ -80,23 +80,29 @@ def diagnose(evidence: Evidence, also: Iterable[Path] = ()) -> Diagnosis:
     """Judge the evidence by every rule of the registry and of the folders `also`."""
     verdicts = list[Verdict]()
     undermined: Finding | None = None
+    mistimed: Finding | None = None
     for name, rule in _rules(tuple(also)):
         outcome = _judge(rule, evidence)
-        if undermined and rule.statistical and not isinstance(outcome, Crashed):
-            outcome = Unknown(reason=f"it can't be estimated here: {undermined.message}")
-        if isinstance(outcome, Found) and rule.undermines:
-            undermined = outcome.finding
-        standing = place(name, rule.stage)
-        verdict = Verdict(
-            name,
-            rule.family,
-            outcome,
-            standing,
-            undermines=rule.undermines,
-            explained_by=rule.explained_by,
-            rests_on=rule.rests_on,
+        doubt = (undermined if rule.statistical else None) or (
+            mistimed if rule.judges_times else None
         )
-        verdicts.append(verdict)
+        if doubt and not isinstance(outcome, Crashed):
+            outcome = Unknown(reason=f"it can't be estimated here: {doubt.message}")
+        if isinstance(outcome, Found):
+            undermined = outcome.finding if rule.undermines else undermined
+            mistimed = outcome.finding if rule.undermines_times else mistimed
+        verdicts.append(
+            Verdict(
+                name,
+                rule.family,
+                outcome,
+                place(name, rule.stage),
+                undermines=rule.undermines,
+                undermines_times=rule.undermines_times,
+                explained_by=rule.explained_by,
+                rests_on=rule.rests_on,
+            )
+        )
     return sum_up(evidence, verdicts)
 
 
@@ -108,16 +114,21 @@ def sum_up(evidence: Evidence, verdicts: Sequence[Verdict]) -> Diagnosis:
     ranked = sorted(verdicts, key=lambda each: each.place)
     findings = [(each.family, each.finding) for each in ranked if each.finding]
     undermined = next((each.finding for each in verdicts if each.undermines and each.finding), None)
+    mistimed = next(
+        (each.finding for each in verdicts if each.undermines_times and each.finding), None
+    )
     rechecked = any(
         each.probe and each.rule == RECHECK_PROBE and isinstance(each.outcome, Clear)
         for each in verdicts
     )
     return Diagnosis(
         capture=evidence.name,
-        sentence=sentence(evidence, chain, findings, undermined, rechecked=rechecked),
+        sentence=sentence(
+            evidence, chain, findings, undermined, mistimed=mistimed, rechecked=rechecked
+        ),
         attribution=chain,
         waterfall=factors,
-        prospects=_ask_or_none(evidence, prospects),
+        prospects=None if mistimed else _ask_or_none(evidence, prospects),
         verdicts=tuple(verdicts),
         damaged=bool(evidence.columns.damaged),
         unreadable=evidence.columns.unreadable,

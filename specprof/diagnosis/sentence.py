@@ -26,12 +26,14 @@ def sentence(
     findings: Sequence[tuple[Family, Finding]],
     undermined: Finding | None,
     *,
+    mistimed: Finding | None = None,
     rechecked: bool = False,
 ) -> str:
     """Return the diagnosis in one or a few sentences: what was lost, why, and what it costs.
 
-    In `findings` the leading one comes first. `rechecked` says that the same run was made again and
-    rechecked to its end, and that no state was wrong.
+    In `findings` the leading one comes first. `undermined` says why no estimate can be trusted,
+    `mistimed` why no time can. `rechecked` says that the same run was made again and rechecked to
+    its end, and that no state was wrong.
     """
     bugs = [each.message for family, each in findings if family == "bug" and each.headline]
     causes = [each.message for family, each in findings if family != "bug" and each.headline]
@@ -47,6 +49,8 @@ def sentence(
         opening += f" Speed: {'; '.join(costs)}."
     if undermined:
         opening += f" Trust no estimate here: {undermined.message}."
+    if mistimed:
+        opening += f" Trust no time here: {mistimed.message}."
     return f"{_say_damage(evidence)}{opening}"
 
 

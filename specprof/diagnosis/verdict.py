@@ -22,6 +22,8 @@ class Verdict:
     """Place in the decision table: of several findings, the one with the lowest place leads."""
     undermines: bool = False
     """As `Rule.undermines`."""
+    undermines_times: bool = False
+    """As `Rule.undermines_times`."""
     explained_by: frozenset[str] = frozenset()
     """As `Rule.explained_by`."""
     rests_on: Model | None = None

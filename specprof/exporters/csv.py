@@ -18,6 +18,13 @@ from specprof.extend import Exporter
 from specprof.records import Drafted, Observed, Round, Scored
 
 Cell = int | float | str | None
+
+
+def _host_gap_ns(one: Round) -> int:
+    """Return the time that no phase covers; 0 where clocks overlap."""
+    return max(one.wall_ns - sum(span.ns for span in one.spans if not span.parent), 0)
+
+
 COLUMNS: dict[str, Callable[[Round], Cell]] = {
     "round_index": lambda one: one.index,
     "burst_index": lambda one: one.burst,
@@ -46,7 +53,7 @@ COLUMNS: dict[str, Callable[[Round], Cell]] = {
     "accepted_per_reached_level": lambda one: _rate(one.accepted, len(_reached_levels(one))),
     "target_evicted_tokens": lambda one: one.target_evicted,
     "draft_evicted_tokens": lambda one: one.draft_evicted,
-    "host_gap_ns": lambda one: one.wall_ns - sum(span.ns for span in one.spans if not span.parent),
+    "host_gap_ns": _host_gap_ns,
 }
 """Column -> its value for a round. After these, each phase has a column `<phase>_phase_ns`."""
 

@@ -86,7 +86,7 @@ def test_known_text_is_diagnosed_by_its_perplexity(folder):
     """No round was decoded: nothing is accused, and the sentence is the perplexity."""
     diagnosis = judged(folder, workload="ppl", drafter="none", draft=None)
     assert re.match(r"Perplexity [\d.,]+ over 29\d tokens of known text", diagnosis.sentence)
-    assert not diagnosis.found
+    assert {each.rule for each in diagnosis.found} <= {"run-contended"}  # as busy as the machine is
     assert not [each for each in diagnosis.verdicts if isinstance(each.outcome, Crashed)]
 
 

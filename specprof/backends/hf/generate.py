@@ -89,14 +89,14 @@ class Generate(Backend):
             self.origin_ns = time.perf_counter_ns()
             sampler = Sampler(self.device, self._now)
             yield self._header(spec, command)
-            for text in [sampler.absent, *self.notes(spec.settings)]:
-                if text:
-                    yield Note(at_ns=self._now(), text=text)
+            for text in filter(None, [sampler.absent, *self.notes(spec.settings)]):
+                yield Note(at_ns=self._now(), text=text)
             undo.callback(sampler.stop)
             sampler.start()
             for burst, context in enumerate(stops(spec.settings)):
                 yield from self._burst(burst, context)
                 yield from sampler.drain()
+            yield from sampler.finish()
 
     @contextmanager
     def ready(self, settings: Settings) -> Iterator[None]:

@@ -47,6 +47,7 @@ class DepthChangeSlow(Rule):
 
     family: ClassVar[Family] = "cost"
     stage: ClassVar[Stage] = Stage.COST
+    judges_times: ClassVar[bool] = True
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare rounds of one width that follow another width with those that don't."""

@@ -48,6 +48,7 @@ class DepthTooDeep(Rule):
 
     family: ClassVar[Family] = "configuration"
     stage: ClassVar[Stage] = Stage.COST
+    judges_times: ClassVar[bool] = True
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Find the best K up to the one asked for."""

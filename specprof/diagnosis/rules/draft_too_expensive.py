@@ -41,6 +41,7 @@ class DraftTooExpensive(Rule):
 
     family: ClassVar[Family] = "cost"
     stage: ClassVar[Stage] = Stage.COST
+    judges_times: ClassVar[bool] = True
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare the acceptance alpha with the cost ratio c."""

@@ -42,6 +42,7 @@ class NoSpeedup(Rule):
 
     family: ClassVar[Family] = "cost"
     stage: ClassVar[Stage] = Stage.COST
+    judges_times: ClassVar[bool] = True
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare with plain decoding, as far as its time is known."""

@@ -43,6 +43,7 @@ class PlainRoundsSlow(Rule):
 
     family: ClassVar[Family] = "cost"
     stage: ClassVar[Stage] = Stage.COST
+    judges_times: ClassVar[bool] = True
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare rounds that drafted nothing with plain steps."""

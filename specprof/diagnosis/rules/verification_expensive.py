@@ -48,6 +48,7 @@ class VerificationExpensive(Rule):
 
     family: ClassVar[Family] = "cost"
     stage: ClassVar[Stage] = Stage.COST
+    judges_times: ClassVar[bool] = True
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare a verify pass with a plain step."""

@@ -1,4 +1,4 @@
-"""Slow counters, read by a thread of their own: memory, utilisation, power, clocks.
+"""Slow counters, read by a thread of their own: memory, processor time, utilisation, power, clocks.
 
 The NVML process list is never read: that holds the driver's lock for milliseconds and stalls other
 threads (flightlessmango/MangoHud#2104). A counter that can't be read is None; a Note says why.
@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import torch
 
+from specprof.engine.instruments.contention import ProcessorWatch
 from specprof.records import Sample
 
 SAMPLE_EVERY_S = 0.5
@@ -21,13 +22,17 @@ SLOW_READING_S = 0.005
 
 
 class Sampler:
-    """Takes a Sample about twice a second from `start` to `stop`; `drain` returns the samples."""
+    """Takes a Sample about twice a second from `start` to `stop`; `drain` returns the samples.
+
+    Make it in the thread that plays the rounds: it is that thread whose processor time is read.
+    """
 
     def __init__(self, device: torch.device, now: Callable[[], int]) -> None:
         self.now = now
         self.device = device
         self.nvml, self.absent = open_nvml(device)
         self._process = psutil.Process()
+        self._processor = ProcessorWatch()
         self._taken: SimpleQueue[Sample] = SimpleQueue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="specprof-sampler", daemon=True)
@@ -37,10 +42,11 @@ class Sampler:
         self._thread.start()
 
     def stop(self) -> None:
-        """End sampling; the thread is gone when this returns."""
+        """End sampling with a last sample; the thread is gone when this returns."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+            self._taken.put(self.sample())
 
     def drain(self) -> list[Sample]:
         """Return the samples taken since the last call."""
@@ -51,14 +57,20 @@ class Sampler:
             except Empty:
                 return taken
 
+    def finish(self) -> list[Sample]:
+        """End sampling, and return the samples taken since the last `drain`."""
+        self.stop()
+        return self.drain()
+
     def _run(self) -> None:
         pause = SAMPLE_EVERY_S
-        while not self._stop.is_set():
+        while True:
             started = time.perf_counter()
             self._taken.put(self.sample())
             slow = time.perf_counter() - started > SLOW_READING_S
             pause = 2 * pause if slow else SAMPLE_EVERY_S
-            self._stop.wait(pause)
+            if self._stop.wait(pause):
+                return
 
     def sample(self) -> Sample:
         """Read every counter once."""
@@ -66,7 +78,9 @@ class Sampler:
         if self.device.type == "cuda":
             allocated = torch.cuda.memory_allocated(self.device)
             reserved = torch.cuda.memory_reserved(self.device)
-        counters = read_nvml(self.nvml) if self.nvml else {}
+        counters: dict[str, Any] = {**self._processor.read()}
+        if self.nvml:
+            counters |= read_nvml(self.nvml)
         return Sample(
             at_ns=self.now(),
             rss_bytes=self._process.memory_info().rss,

@@ -116,18 +116,18 @@ class Lap:
         """Read the marks: spans in the order they began, relative to the lap's start.
 
         Every mark is read against the lap's start, so that rounding can't make spans overlap or
-        outlast their lap.
+        outlast their lap. A device's clock may run backwards by a tick: no time is negative.
         """
         read: list[Span] = []
         for name, parent, begun, ended in self.marks:
-            start_ns = self.clock.between(self.start, begun)
-            ns = self.clock.between(self.start, ended) - start_ns
+            start_ns = max(self.clock.between(self.start, begun), 0)
+            ns = max(self.clock.between(self.start, ended) - start_ns, 0)
             read.append(Span(name, parent, start_ns, ns))
         return sorted(read, key=lambda span: (span.start_ns, span.parent is not None))
 
     def wall_ns(self) -> int:
         """Return the lap's length in nanoseconds, read from its marks."""
-        return self.clock.between(self.start, self.end)
+        return max(self.clock.between(self.start, self.end), 0)
 
 
 class Stopwatch:

@@ -31,7 +31,8 @@ def draw_times(sheet: Sheet, snapshot: Snapshot) -> None:
     _draw_stack(sheet, phases, wall)
     for heading, from_right in _COLUMNS:
         sheet.write_right(sheet.width - from_right, 1, heading, "dim")
-    rows = [*((name, int(ns.sum())) for name, ns in phases.items()), ("wall", wall)]
+    totals = [(name, max(int(ns.sum()), 0)) for name, ns in phases.items()]  # clocks may overlap
+    rows = [*totals, ("wall", wall)]
     for row, (name, total) in enumerate(rows, start=2):
         _write_phase(sheet, row, name, (total, wall), snapshot)
     used = len(rows) + 2

@@ -72,10 +72,19 @@ def test_samples_come_from_a_thread_that_stops(monkeypatch):
     taken = Sampler(CPU, time.perf_counter_ns)
     taken.start()
     time.sleep(0.1)
-    taken.stop()
-    samples = taken.drain()
+    samples = taken.finish()
     assert len(samples) >= 2
+    assert all(sample.processor_ns is not None for sample in samples)
     assert all(sample.rss_bytes > 10_000_000 for sample in samples)
     assert all(sample.power_watts is None for sample in samples)
     assert taken.drain() == []
     assert not taken._thread.is_alive()
+
+
+def test_the_last_sample_is_taken_at_the_end():
+    """A run shorter than half a second has its first and its last sample, and no third."""
+    taken = Sampler(CPU, time.perf_counter_ns)
+    taken.start()
+    first, last = taken.finish()
+    assert first.at_ns < last.at_ns
+    assert taken.finish() == []

@@ -1,4 +1,4 @@
-"""One cause is one finding: consequences stand down, and are findings again without their cause."""
+"""One cause is one finding: a consequence stands down until its cause is withdrawn."""
 
 import pytest
 
@@ -23,6 +23,7 @@ def causes(*verdicts):
 
 
 def test_a_consequence_stands_down_and_keeps_what_it_saw():
+    """What it saw is evidence for the cause, so it is kept."""
     length, state = fired("length", 1), fired("state", 2, by={"length"})
     judged = stand_down([length, state])
     assert judged[0] == length
@@ -32,22 +33,26 @@ def test_a_consequence_stands_down_and_keeps_what_it_saw():
 
 
 def test_the_order_of_verdicts_does_not_matter():
+    """Rules judge by family, and lead by place."""
     length, state = fired("length", 1), fired("state", 2, by={"length"})
     assert [each.rule for each in stand_down([state, length])] == ["state", "length"]
     assert causes(state, length) == {"length": None, "state": "length"}
 
 
 def test_what_did_not_fire_explains_nothing():
+    """A rule that is clear or unknown is no cause."""
     for outcome in (Clear(detectable="one"), Unknown(reason="none")):
         length = Verdict("length", "bug", outcome, 1)
         assert causes(length, fired("state", 2, by={"length"}))["state"] is None
 
 
 def test_two_faults_stay_two_findings():
+    """Neither explains the other."""
     assert causes(fired("length", 1), fired("coin", 2)) == {"length": None, "coin": None}
 
 
 def test_a_later_finding_explains_nothing():
+    """Causes come before consequences, so that no circle can be."""
     assert causes(fired("text", 3), fired("state", 2, by={"text"}))["state"] is None
 
 
@@ -67,6 +72,7 @@ def test_the_first_cause_is_named_through_a_chain():
     ],
 )
 def test_a_wrong_state_explains_only_what_rests_on_that_model(model, rests_on, explained):
+    """A draft's wrong state leaves the output's law as it is."""
     length = fired("length", 1, model=model)
     text = fired("text", 2, by={"length"}, rests_on=rests_on)
     assert (causes(length, text)["text"] == "length") is explained

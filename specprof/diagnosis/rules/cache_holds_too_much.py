@@ -63,7 +63,12 @@ class CacheHoldsTooMuch(Rule):
             message="the key-value caches take more memory than their tokens need: "
             f"{figures} times as much",
             measures=tuple(
-                Measure(name=f"{role} cache bytes / formula", value=median, n=len(known[role]))
+                Measure(
+                    name=f"{role} cache bytes / formula",
+                    value=median,
+                    n=len(known[role]),
+                    counted="rounds",
+                )
                 for role, median in medians.items()
             ),
             remedy="allocate the cache once and write into it; size the draft's cache by the "

@@ -57,8 +57,15 @@ class ClockCoarse(Rule):
             message=f"reading the clock takes {cost:.1%} of a round, and {empty:.1%} of verify "
             "spans have length 0",
             measures=(
-                Measure(name="clock readings per wall time", value=cost, n=len(rounds)),
-                Measure(name="empty verify spans per round", value=empty, n=len(rounds)),
+                Measure(
+                    name="clock readings per wall time", value=cost, n=len(rounds), counted="rounds"
+                ),
+                Measure(
+                    name="empty verify spans per round",
+                    value=empty,
+                    n=len(rounds),
+                    counted="rounds",
+                ),
                 Measure(name="one reading", value=evidence.header.clock.read_ns, unit="ns"),
             ),
             remedy="trust sums over many rounds, not single spans; record with --detail off to "

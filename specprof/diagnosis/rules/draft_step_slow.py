@@ -71,11 +71,14 @@ class DraftStepSlow(Rule):
                     name="draft step / plain target step",
                     value=value,
                     n=step.n,
+                    counted="rounds",
                     low=low,
                     high=step.high / cost.plain_step_ns,
                 ),
                 Measure(name="draft / target, layers or bytes", value=share),
-                Measure(name="draft step", value=step.value / 1e6, unit="ms"),
+                Measure(
+                    name="draft step", value=step.value / 1e6, unit="ms", n=step.n, counted="rounds"
+                ),
             ),
             remedy="capture the draft's step as one graph; check that its parameters are on the "
             "target's device",

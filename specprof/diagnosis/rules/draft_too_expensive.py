@@ -57,15 +57,22 @@ class DraftTooExpensive(Rule):
             message=f"a draft step costs {least}{share:.0%} of a target step, and only "
             f"{alpha.value:.0%} of reached {reached} are accepted: no depth pays",
             measures=(
-                Measure(name="draft step / target step", value=share),
+                Measure(name="draft step / target step", value=share, n=alpha.n, counted="rounds"),
                 Measure(
                     name=f"accepted per {evidence.place}",
                     value=alpha.value,
                     n=alpha.n,
+                    counted="rounds",
                     low=alpha.low,
                     high=alpha.high,
                 ),
-                Measure(name="draft step", value=cost.draft_step_ns / 1e6, unit="ms"),
+                Measure(
+                    name="draft step",
+                    value=cost.draft_step_ns / 1e6,
+                    unit="ms",
+                    n=alpha.n,
+                    counted="rounds",
+                ),
             ),
             remedy="use a draft with fewer layers, run its steps as one captured graph, or draft "
             "from the text itself (n-grams)",

@@ -60,9 +60,20 @@ class HostGapLarge(Rule):
             message=f"{gap.value:.0%} of the rounds' wall time is host gap",
             measures=(
                 Measure(
-                    name="gap per wall time", value=gap.value, n=gap.n, low=gap.low, high=gap.high
+                    name="gap per wall time",
+                    value=gap.value,
+                    n=gap.n,
+                    counted="rounds",
+                    low=gap.low,
+                    high=gap.high,
                 ),
-                Measure(name="gap per round", value=per_round, unit="ms", n=len(rounds)),
+                Measure(
+                    name="gap per round",
+                    value=per_round,
+                    unit="ms",
+                    n=len(rounds),
+                    counted="rounds",
+                ),
             ),
             remedy="move host work out of the round: synchronise once a round, don't print, and "
             "capture the draft's steps as graphs",

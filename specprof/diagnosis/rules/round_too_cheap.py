@@ -57,10 +57,17 @@ class RoundTooCheap(Rule):
                     value=gain.value,
                     unit="x",
                     n=gain.n,
+                    counted="rounds",
                     low=gain.low,
                     high=gain.high,
                 ),
-                Measure(name="emitted per round", value=cost.tau, unit="tokens"),
+                Measure(
+                    name="emitted per round",
+                    value=cost.tau,
+                    unit="tokens",
+                    n=gain.n,
+                    counted="rounds",
+                ),
             ),
             remedy="time the baseline again, after a warm-up and on the same engine; wait for the "
             "device at both ends of a round",

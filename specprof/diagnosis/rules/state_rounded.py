@@ -77,8 +77,18 @@ def _finding(evidence: Evidence, role: _states.Role, side: Side) -> Finding:
         message=f"the {role}'s answers are off by {middle:.2%} at the median place and by at most "
         f"{most:.2%} in 99 of 100 places, as arithmetic coarser{declared} makes them",
         measures=(
-            Measure(name="median gap per rechecked place", value=float(middle), n=len(side.gap)),
-            Measure(name="gap that 1% of rechecked places exceed", value=float(most)),
+            Measure(
+                name="median gap per rechecked place",
+                value=float(middle),
+                n=len(side.gap),
+                counted="places",
+            ),
+            Measure(
+                name="gap that 1% of rechecked places exceed",
+                value=float(most),
+                n=len(side.gap),
+                counted="places",
+            ),
         ),
         remedy="keep caches in the declared type, and compare the kernel for a few rows with "
         "plain attention; where coarse arithmetic is intended, nothing is broken",

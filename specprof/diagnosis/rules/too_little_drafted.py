@@ -65,11 +65,26 @@ class TooLittleDrafted(Rule):
             message=f"{rate:.0%} of drafts are accepted, but {idle:.0%} of the rounds draft "
             "nothing",
             measures=(
-                Measure(name="drafted levels per round", value=volume, n=len(rounds)),
-                Measure(name="accepted per reached level", value=rate, n=reached),
-                Measure(name="rounds without a draft per round that asked", value=idle),
                 Measure(
-                    name="tokens per target forward", value=float(rounds.emitted.sum()) / forwards
+                    name="drafted levels per round", value=volume, n=len(rounds), counted="rounds"
+                ),
+                Measure(
+                    name="accepted per reached level",
+                    value=rate,
+                    n=reached,
+                    counted="reached levels",
+                ),
+                Measure(
+                    name="rounds without a draft per round that asked",
+                    value=idle,
+                    n=len(rounds),
+                    counted="rounds",
+                ),
+                Measure(
+                    name="tokens per target forward",
+                    value=float(rounds.emitted.sum()) / forwards,
+                    n=forwards,
+                    counted="forwards",
                 ),
             ),
             remedy="lower the drafting threshold until drafts are made that are accepted about "

@@ -85,12 +85,24 @@ def _finding(curve: VerifyCost, suspects: tuple[str, ...]) -> Finding:
                 name="verify pass / plain step",
                 value=inflation.value,
                 n=inflation.n,
+                counted="forwards",
                 low=inflation.low,
                 high=inflation.high,
             ),
-            Measure(name="plain steps per token after the first", value=curve.marginal),
+            Measure(
+                name="plain steps per token after the first",
+                value=curve.marginal,
+                n=inflation.n,
+                counted="forwards",
+            ),
             *(
-                Measure(name=f"forward of {each.tokens}", value=each.ns / 1e6, unit="ms", n=each.n)
+                Measure(
+                    name=f"forward of {each.tokens}",
+                    value=each.ns / 1e6,
+                    unit="ms",
+                    n=each.n,
+                    counted="forwards",
+                )
                 for each in curve.widths
             ),
         ),

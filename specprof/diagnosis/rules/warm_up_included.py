@@ -59,9 +59,15 @@ class WarmUpIncluded(Rule):
             message=f"the first {leading} round{'s' * (leading > 1)} took longer than the median "
             f"round, by {excess:.0%} of the decode time",
             measures=(
-                Measure(name="excess per wall time", value=excess, n=len(wall)),
+                Measure(name="excess per wall time", value=excess, n=len(wall), counted="rounds"),
                 Measure(name="first round", value=float(wall[0]) / 1e6, unit="ms"),
-                Measure(name="median round", value=median / 1e6, unit="ms"),
+                Measure(
+                    name="median round",
+                    value=median / 1e6,
+                    unit="ms",
+                    n=len(wall),
+                    counted="rounds",
+                ),
             ),
             remedy="leave these rounds out of timings, or record longer",
             rounds=first_rounds(evidence.rounds.index[:leading]),

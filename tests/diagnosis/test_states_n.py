@@ -1,6 +1,7 @@
 """Every finding says how much it rests on: a rate has its n, and counts are whole."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.backends._tables import FAULTS
 from specprof.diagnosis import diagnose
 from specprof.diagnosis.report import format_measure
-from specprof.findings import Measure
+from specprof.findings import Clear, Measure
 
 FOLDER = Path(specprof.diagnosis.__file__).parent
 FILES = sorted([*FOLDER.glob("rules/*.py"), *FOLDER.glob("probes/*.py")])
@@ -75,3 +76,21 @@ def test_n_is_printed_in_its_unit():
     whole = Measure(name="gap per round", value=2.0, unit="ms", n=1_200, counted="rounds")
     assert format_measure(whole) == "gap per round: 2 ms, n = 1,200 rounds"
     assert format_measure(Measure(name="x", value=1.0, n=3)) == "x: 1, n = 3"
+
+
+COUNTED = re.compile(r"\b[\d,]+ (rounds|tokens|places|verify passes|s|forwards|reached drafts)\b")
+
+
+@pytest.mark.parametrize("settings", [{}, {"depth_policy": "confidence"}, {"batch": 3}])
+def test_clear_of_a_cost_or_of_the_measurement_says_over_how_many(settings):
+    """Nothing seen in ten rounds is another answer than nothing seen in a thousand."""
+    columns = Columns()
+    columns.feed(captures.events(**(LONG | settings)))
+    clear = {
+        each.rule: each.outcome.detectable
+        for each in diagnose(Evidence(columns)).verdicts
+        if each.family in ("cost", "measurement") and isinstance(each.outcome, Clear)
+    }
+    whole = {"capture-contradicts-itself", "capture-incomplete"}  # they look at the file
+    assert len(clear) > 8
+    assert {rule: said for rule, said in clear.items() if not COUNTED.search(said)}.keys() <= whole

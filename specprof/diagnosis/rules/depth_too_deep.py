@@ -57,7 +57,8 @@ class DepthTooDeep(Rule):
         choice = evidence.ask(cost_model.best_depth)
         gain = choice.gain
         if choice.best == choice.asked or gain.low < MIN_GAIN:
-            return Clear(detectable=f"a gain of {MIN_GAIN - 1:.0%} at a K below {choice.asked}")
+            at = f"at a K below {choice.asked}, over {gain.n:,} rounds"
+            return Clear(detectable=f"a gain of {MIN_GAIN - 1:.0%} {at}")
         policy = evidence.settings.depth_policy
         rounds = evidence.speculative
         drafted = int(rounds.drafted.sum())

@@ -60,8 +60,9 @@ class DraftStepSlow(Rule):
         low = step.low / cost.plain_step_ns
         most = max(MIN_TIMES_SHARE * share, MIN_PLAIN_STEPS)
         if low < most:
-            seen = cost.draft_step_ns / cost.plain_step_ns
-            return Clear(detectable=f"a draft step above {most:.2f} plain steps; seen {seen:.2f}")
+            times = cost.draft_step_ns / cost.plain_step_ns
+            seen = f"seen {times:.2f} over {step.n:,} rounds"
+            return Clear(detectable=f"a draft step above {most:.2f} plain steps; {seen}")
         value = step.value / cost.plain_step_ns
         finding = Finding(
             message=f"a draft step takes {value:.2f} of a plain target step, {value / share:.1f} "

@@ -50,7 +50,8 @@ class DraftTooExpensive(Rule):
             raise MissingEvidence("no drafted token was reached", "record a run that drafts")
         share = cost.draft_step_ns / cost.plain_step_ns
         if alpha.high >= share:
-            return Clear(detectable=f"alpha below c = {share:.2f}; seen {alpha.value:.2f}")
+            seen = f"seen {alpha.value:.2f} over {alpha.n:,} rounds"
+            return Clear(detectable=f"alpha below c = {share:.2f}; {seen}")
         reached = "levels" if evidence.columns.trees else "drafts"
         least = "" if cost.has_baseline else "at least "
         finding = Finding(

@@ -57,7 +57,7 @@ class NoSpeedup(Rule):
         if gain.high >= 1:
             return Clear(
                 detectable=f"a speed-up below 1; measured {gain.value:.2f}x "
-                f"({gain.low:.2f} to {gain.high:.2f})"
+                f"({gain.low:.2f} to {gain.high:.2f}) over {gain.n:,} rounds"
             )
         return Found(finding=_finding(f"{gain.value:.2f}", gain, gain.value, cost, rounds))
 

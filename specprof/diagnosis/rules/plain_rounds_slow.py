@@ -56,7 +56,7 @@ class PlainRoundsSlow(Rule):
         seen = ratio(idle.wall_ns.astype(float), plain_ns)
         if seen.low < MIN_PLAIN_STEPS:
             least = f"{MIN_PLAIN_STEPS} plain steps a round at K = 0"
-            return Clear(detectable=f"{least}; seen {seen.value:.2f}")
+            return Clear(detectable=f"{least}; seen {seen.value:.2f} over {seen.n:,} rounds")
         forwards = float(idle.draft_forwards.mean())
         finding = Finding(
             message=f"a round that drafts nothing takes {seen.value:.2f} times as long as a plain "

@@ -55,7 +55,8 @@ class RunContended(Rule):
         seen = evidence.ask(contention)
         if seen.waited_frac < MAX_WAITED:
             limit = f"waits for a processor of {MAX_WAITED:.0%} of wall time"
-            return Clear(detectable=f"{limit}; seen {seen.waited_frac:.1%}")
+            share = f"{seen.waited_frac:.1%} of {seen.wall_ns / 1e9:.1f} s"
+            return Clear(detectable=f"{limit}; seen {share}")
         least = "" if seen.counted else "at least "
         finding = Finding(
             message="others used the processors: the loop was ready to run and waited for "

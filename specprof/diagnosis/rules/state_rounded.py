@@ -63,9 +63,10 @@ class StateRounded(Rule):
         for role, side in sides:
             if side.p_value <= evidence.alpha and side.rounded:
                 return Found(finding=_finding(evidence, role, side))
+        n = sum(len(side.gap) for _, side in sides)
         return Clear(
-            detectable=f"laws {drift.noise.gap:.2%} apart at every place, and at most "
-            f"{attribution.MAX_ROUNDED_GAP:.0%} apart"
+            detectable=f"laws {drift.noise.gap:.2%} apart at every one of {n:,} places, and at "
+            f"most {attribution.MAX_ROUNDED_GAP:.0%} apart"
         )
 
 

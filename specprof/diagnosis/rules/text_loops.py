@@ -54,7 +54,9 @@ class TextLoops(Rule):
         if not n:
             raise MissingEvidence("no tokens were recorded", "record with --detail rounds")
         if share <= MAX_LOOPING:
-            return Clear(detectable=f"loops of {SHORTEST_RUN} tokens in {MAX_LOOPING:.0%} of {n:,}")
+            return Clear(
+                detectable=f"loops of {SHORTEST_RUN} tokens in {MAX_LOOPING:.0%} of {n:,} tokens"
+            )
         finding = Finding(
             message=f"{share:.0%} of the emitted tokens are in loops",
             measures=(

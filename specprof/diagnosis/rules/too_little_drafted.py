@@ -57,7 +57,7 @@ class TooLittleDrafted(Rule):
         if volume >= MAX_DRAFTS or rate < MIN_ACCEPTED:
             return Clear(
                 detectable=f"under {MAX_DRAFTS} drafts a round at {MIN_ACCEPTED:.0%} accepted; "
-                f"seen {volume:.1f} at {rate:.0%}"
+                f"seen {volume:.1f} at {rate:.0%} over {len(rounds):,} rounds"
             )
         idle = float((rounds.drafted == 0).mean())
         forwards = max(int(rounds.target_forwards.sum()), 1)

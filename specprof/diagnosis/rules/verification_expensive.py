@@ -55,7 +55,8 @@ class VerificationExpensive(Rule):
         curve = evidence.ask(verify_cost)
         if curve.least_marginal < MIN_PLAIN_STEPS_PER_TOKEN:
             least = f"{MIN_PLAIN_STEPS_PER_TOKEN} plain steps a verified token"
-            return Clear(detectable=f"{least}; seen {curve.marginal:.2f}")
+            seen = f"seen {curve.marginal:.2f} over {curve.inflation.n:,} verify passes"
+            return Clear(detectable=f"{least}; {seen}")
         return Found(finding=_finding(curve, _suspects(evidence, curve)))
 
 

@@ -13,12 +13,14 @@ process on a capture of 20k rounds.
 """
 
 import argparse
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from multiprocessing import Pool
 from pathlib import Path
 from unittest.mock import patch
@@ -183,6 +185,12 @@ def measure_limits(runs: int, jobs: int) -> dict[str, object]:
     return dict(made)
 
 
+def children_s() -> float:
+    """Return the processor time that ended child processes took, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def measure_speed(runs: int) -> dict[str, object]:
     """Time `specprof diagnose` on a long capture, from start to end of the process."""
     settings = Settings(
@@ -194,16 +202,20 @@ def measure_speed(runs: int) -> dict[str, object]:
             end = record(Synthetic(), RunSpec(id="x", profile="speed", settings=settings), writer,
                          command=[])  # fmt: skip
         command = [sys.executable, "-m", "specprof", "diagnose", str(path)]
-        walls = []
+        walls, spent = [], [children_s()]
         for _ in range(runs):
             started = time.perf_counter()
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own
             walls.append(time.perf_counter() - started)
+            spent.append(children_s())
+        cpu = [after - before for before, after in pairwise(spent)]
         return {
             "rounds": end.rounds,
             "bytes": path.stat().st_size,
             "wall_s": walls,
             "median_wall_s": statistics.median(walls),
+            "cpu_s": cpu,
+            "median_cpu_s": statistics.median(cpu),
         }
 
 

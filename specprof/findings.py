@@ -59,6 +59,8 @@ class Measure:
     unit: str = ""
     n: int | None = None
     """The number of observations."""
+    counted: str = ""
+    """What `n` counts: `rounds`, `reached tokens`; empty: what the name counts."""
     low: float | None = None
     high: float | None = None
     """Upper end of the interval; the rule's docstring gives its level, by default 95%."""

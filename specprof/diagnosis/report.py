@@ -245,7 +245,9 @@ def format_measure(measure: Measure) -> str:
     text = f"{measure.name}: {measure.value:,.4g}{' ' if measure.unit else ''}{measure.unit}"
     if measure.low is not None and measure.high is not None:
         text += f" ({measure.low:,.4g} to {measure.high:,.4g})"
-    return text if measure.n is None else f"{text}, n = {measure.n:,}"
+    if measure.n is None:
+        return text
+    return f"{text}, n = {measure.n:,}{' ' if measure.counted else ''}{measure.counted}"
 
 
 def format_place(where: Where) -> str:

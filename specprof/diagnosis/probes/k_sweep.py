@@ -59,5 +59,12 @@ def _first_index(run: Evidence) -> list[Measure]:
     stood = proportion(int(first.accepted.sum()), len(first))
     found = [measure(f"c_0 {depth}", stood)]
     if not np.isnan(first.overlap).any():
-        found.append(Measure(name=f"owed {depth}", value=float(first.overlap.mean())))
+        found.append(
+            Measure(
+                name=f"owed {depth}",
+                value=float(first.overlap.mean()),
+                n=len(first),
+                counted="places",
+            )
+        )
     return found

@@ -93,7 +93,7 @@ def _finding(evidence: Evidence, coins: Coins, certain: int) -> Finding:
                 high=-part.frac.low,
             ),
             Measure(name="impossible outcomes", value=certain, n=len(evidence.places)),
-            Measure(name="always-valid p-value", value=coins.trial.p_value, n=coins.trial.n),
+            *_test_of(coins),
         ),
         remedy="accept a draft when a fresh uniform number is below target / draft of that "
         "token, with both probabilities after all processing (arXiv 2211.17192, algorithm 1)",
@@ -202,6 +202,13 @@ def _where(evidence: Evidence) -> Where | None:
         used=float(places.accepted[row]),
         clean=float(places.accept_owed[row]),
     )
+
+
+def _test_of(coins: Coins) -> list[Measure]:
+    """Return the test's p-value; empty where no outcome was left to chance."""
+    if not coins.trial.n:
+        return []
+    return [Measure(name="always-valid p-value", value=coins.trial.p_value, n=coins.trial.n)]
 
 
 def _rounds(coins: Coins) -> tuple[int, ...]:

@@ -57,13 +57,19 @@ class CacheHoldsTooMuch(Rule):
         over = {role: median for role, median in medians.items() if median >= MIN_EXCESS}
         if not over:
             figures = ", ".join(f"{role} {median:.2f}" for role, median in medians.items())
-            return Clear(detectable=f"{MIN_EXCESS} times the formula; seen {figures}")
+            measured = f"seen {figures} over {max(map(len, known.values())):,} rounds"
+            return Clear(detectable=f"{MIN_EXCESS} times the formula; {measured}")
         figures = " and ".join(f"the {role}'s {median:.2f}" for role, median in over.items())
         finding = Finding(
             message="the key-value caches take more memory than their tokens need: "
             f"{figures} times as much",
             measures=tuple(
-                Measure(name=f"{role} cache bytes / formula", value=median, n=len(known[role]))
+                Measure(
+                    name=f"{role} cache bytes / formula",
+                    value=median,
+                    n=len(known[role]),
+                    counted="rounds",
+                )
                 for role, median in medians.items()
             ),
             remedy="allocate the cache once and write into it; size the draft's cache by the "

@@ -56,7 +56,7 @@ class DepthChangeSlow(Rule):
         chance = block_permutation(relative, np.ones_like(relative), changed)
         if extra < MIN_EXTRA or chance > evidence.alpha:
             more = f"verify passes {MIN_EXTRA:.0%} slower where K changed"
-            return Clear(detectable=f"{more}; seen {extra:+.0%}")
+            return Clear(detectable=f"{more}; seen {extra:+.0%} over {len(relative):,} rounds")
         finding = Finding(
             message="a round that drafts another number of tokens than the round before verifies "
             f"{extra:.0%} slower than a round of equal width after an equal one",
@@ -65,9 +65,15 @@ class DepthChangeSlow(Rule):
                     name="verify time after a change of width, less without, per median",
                     value=extra,
                     n=len(relative),
+                    counted="rounds",
                 ),
-                Measure(name="rounds after a change", value=float(changed.sum()), n=len(changed)),
-                Measure(name="p", value=chance),
+                Measure(
+                    name="rounds after a change",
+                    value=float(changed.sum()),
+                    n=len(changed),
+                    counted="rounds",
+                ),
+                Measure(name="p", value=chance, n=len(relative), counted="rounds"),
             ),
             remedy="keep a graph for each width, or pad every round to one width, or fix the depth",
             confirm=("specprof run --depth-policy fixed",),

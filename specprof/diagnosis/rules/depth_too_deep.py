@@ -57,16 +57,18 @@ class DepthTooDeep(Rule):
         choice = evidence.ask(cost_model.best_depth)
         gain = choice.gain
         if choice.best == choice.asked or gain.low < MIN_GAIN:
-            return Clear(detectable=f"a gain of {MIN_GAIN - 1:.0%} at a K below {choice.asked}")
+            at = f"at a K below {choice.asked}, over {gain.n:,} rounds"
+            return Clear(detectable=f"a gain of {MIN_GAIN - 1:.0%} {at}")
         policy = evidence.settings.depth_policy
         rounds = evidence.speculative
-        idle = 1 - float(rounds.reached.sum() / rounds.drafted.sum())
+        drafted = int(rounds.drafted.sum())
+        idle = 1 - float(rounds.reached.sum()) / drafted
         wasted = bool(choice.best) or idle > MAX_NEVER_REACHED
         case = OVER_DRAFTING if wasted else case_of_dearest_term(evidence.ask(cost_model.costs))
-        return Found(finding=_finding(choice, policy, case, idle))
+        return Found(finding=_finding(choice, policy, case, idle, drafted))
 
 
-def _finding(choice: DepthChoice, policy: str, case: str, idle: float) -> Finding:
+def _finding(choice: DepthChoice, policy: str, case: str, idle: float, drafted: int) -> Finding:
     gain, fixed = choice.gain, policy == "fixed"
     asked = f"K = {choice.asked}" if fixed else f"K up to {choice.asked} (policy {policy})"
     instead = f"K {'=' if fixed else 'up to'} {choice.best}"
@@ -84,10 +86,16 @@ def _finding(choice: DepthChoice, policy: str, case: str, idle: float) -> Findin
                 name=f"tokens per second, K = {choice.best} / K = {choice.asked}",
                 value=gain.value,
                 n=gain.n,
+                counted="rounds",
                 low=gain.low,
                 high=gain.high,
             ),
-            Measure(name="never reached per drafted token", value=idle),
+            Measure(
+                name="never reached per drafted token",
+                value=idle,
+                n=drafted,
+                counted="drafted tokens",
+            ),
         ),
         remedy=remedy,
         confirm=(confirm,),

@@ -60,8 +60,9 @@ class DraftStepSlow(Rule):
         low = step.low / cost.plain_step_ns
         most = max(MIN_TIMES_SHARE * share, MIN_PLAIN_STEPS)
         if low < most:
-            seen = cost.draft_step_ns / cost.plain_step_ns
-            return Clear(detectable=f"a draft step above {most:.2f} plain steps; seen {seen:.2f}")
+            times = cost.draft_step_ns / cost.plain_step_ns
+            seen = f"seen {times:.2f} over {step.n:,} rounds"
+            return Clear(detectable=f"a draft step above {most:.2f} plain steps; {seen}")
         value = step.value / cost.plain_step_ns
         finding = Finding(
             message=f"a draft step takes {value:.2f} of a plain target step, {value / share:.1f} "
@@ -71,11 +72,14 @@ class DraftStepSlow(Rule):
                     name="draft step / plain target step",
                     value=value,
                     n=step.n,
+                    counted="rounds",
                     low=low,
                     high=step.high / cost.plain_step_ns,
                 ),
                 Measure(name="draft / target, layers or bytes", value=share),
-                Measure(name="draft step", value=step.value / 1e6, unit="ms"),
+                Measure(
+                    name="draft step", value=step.value / 1e6, unit="ms", n=step.n, counted="rounds"
+                ),
             ),
             remedy="capture the draft's step as one graph; check that its parameters are on the "
             "target's device",

@@ -50,22 +50,30 @@ class DraftTooExpensive(Rule):
             raise MissingEvidence("no drafted token was reached", "record a run that drafts")
         share = cost.draft_step_ns / cost.plain_step_ns
         if alpha.high >= share:
-            return Clear(detectable=f"alpha below c = {share:.2f}; seen {alpha.value:.2f}")
+            seen = f"seen {alpha.value:.2f} over {alpha.n:,} rounds"
+            return Clear(detectable=f"alpha below c = {share:.2f}; {seen}")
         reached = "levels" if evidence.columns.trees else "drafts"
         least = "" if cost.has_baseline else "at least "
         finding = Finding(
             message=f"a draft step costs {least}{share:.0%} of a target step, and only "
             f"{alpha.value:.0%} of reached {reached} are accepted: no depth pays",
             measures=(
-                Measure(name="draft step / target step", value=share),
+                Measure(name="draft step / target step", value=share, n=alpha.n, counted="rounds"),
                 Measure(
                     name=f"accepted per {evidence.place}",
                     value=alpha.value,
                     n=alpha.n,
+                    counted="rounds",
                     low=alpha.low,
                     high=alpha.high,
                 ),
-                Measure(name="draft step", value=cost.draft_step_ns / 1e6, unit="ms"),
+                Measure(
+                    name="draft step",
+                    value=cost.draft_step_ns / 1e6,
+                    unit="ms",
+                    n=alpha.n,
+                    counted="rounds",
+                ),
             ),
             remedy="use a draft with fewer layers, run its steps as one captured graph, or draft "
             "from the text itself (n-grams)",

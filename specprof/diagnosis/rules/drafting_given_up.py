@@ -69,7 +69,7 @@ class DraftingGivenUp(Rule):
             message=f"the policy {policy!r} asks for K = {least} from round {last + 1} to the end, "
             f"{idle} rounds, after only {reached} reached drafts",
             measures=(
-                Measure(name="last rounds at that K", value=idle, n=len(rounds)),
+                Measure(name="last rounds at that K", value=idle, n=len(rounds), counted="rounds"),
                 Measure(name="reached drafts before", value=reached),
             ),
             remedy="decide on some dozens of reached drafts, forget slowly, and try a larger K "

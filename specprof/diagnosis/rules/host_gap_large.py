@@ -53,16 +53,28 @@ class HostGapLarge(Rule):
             raise MissingEvidence("the clock measured no time for any round", NO_TIME_HINT)
         gap = ratio(evidence.columns.gap_ns.astype(float), rounds.wall_ns.astype(float))
         if gap.low <= MAX_GAP:
-            seen = max(gap.value, 0.0)  # clocks may overlap
-            return Clear(detectable=f"a gap above {MAX_GAP:.0%} of wall time; seen {seen:.1%}")
+            share = max(gap.value, 0.0)  # clocks may overlap
+            seen = f"seen {share:.1%} over {gap.n:,} rounds"
+            return Clear(detectable=f"a gap above {MAX_GAP:.0%} of wall time; {seen}")
         per_round = float(evidence.columns.gap_ns.mean()) / 1e6
         finding = Finding(
             message=f"{gap.value:.0%} of the rounds' wall time is host gap",
             measures=(
                 Measure(
-                    name="gap per wall time", value=gap.value, n=gap.n, low=gap.low, high=gap.high
+                    name="gap per wall time",
+                    value=gap.value,
+                    n=gap.n,
+                    counted="rounds",
+                    low=gap.low,
+                    high=gap.high,
                 ),
-                Measure(name="gap per round", value=per_round, unit="ms", n=len(rounds)),
+                Measure(
+                    name="gap per round",
+                    value=per_round,
+                    unit="ms",
+                    n=len(rounds),
+                    counted="rounds",
+                ),
             ),
             remedy="move host work out of the round: synchronise once a round, don't print, and "
             "capture the draft's steps as graphs",

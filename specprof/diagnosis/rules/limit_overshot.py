@@ -57,8 +57,15 @@ class LimitOvershot(Rule):
             message=f"{over.mean():.0%} of the bursts commit up to {most} tokens more than the "
             f"limit of {limit:,}",
             measures=(
-                Measure(name="bursts over the limit per burst", value=float(over.mean())),
-                Measure(name="most tokens over the limit", value=most, n=len(bursts)),
+                Measure(
+                    name="bursts over the limit per burst",
+                    value=float(over.mean()),
+                    n=len(bursts),
+                    counted="bursts",
+                ),
+                Measure(
+                    name="most tokens over the limit", value=most, n=len(bursts), counted="bursts"
+                ),
             ),
             remedy="draft at most one token less than the limit has left, and cut a round's tokens "
             "at the limit",

@@ -57,11 +57,18 @@ class NearTiesFlipped(Rule):
             message=f"{int(ties.sum())} of {len(ties):,} tokens are not the first choice of a pass "
             f"without cache, all within the rounding of {found.noise:.2g} logits",
             measures=(
-                Measure(name="flipped near ties per token", value=float(ties.mean()), n=len(ties)),
+                Measure(
+                    name="flipped near ties per token",
+                    value=float(ties.mean()),
+                    n=len(ties),
+                    counted="tokens",
+                ),
                 Measure(
                     name="largest shortfall",
                     value=float(found.shortfall[ties].max()),
                     unit="logits",
+                    n=int(ties.sum()),
+                    counted="near ties",
                 ),
             ),
             remedy="nothing needs mending; compare texts token by token at their own prefixes, and "

@@ -46,23 +46,25 @@ class NoSpeedup(Rule):
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare with plain decoding, as far as its time is known."""
-        cost = evidence.ask(cost_model.costs)
+        cost, rounds = evidence.ask(cost_model.costs), len(evidence.speculative)
         try:
             gain = evidence.ask(cost_model.speedup)
         except MissingEvidence as missing:
             bound = cost.tau * cost.plain_step_ns / cost.round_ns
             if bound >= 1:
                 return Unknown(reason=f"{missing.title}: at most {bound:.2f}x; {missing.hint}")
-            return Found(finding=_finding(f"no more than {bound:.2f}", None, bound, cost))
+            return Found(finding=_finding(f"no more than {bound:.2f}", None, bound, cost, rounds))
         if gain.high >= 1:
             return Clear(
                 detectable=f"a speed-up below 1; measured {gain.value:.2f}x "
-                f"({gain.low:.2f} to {gain.high:.2f})"
+                f"({gain.low:.2f} to {gain.high:.2f}) over {gain.n:,} rounds"
             )
-        return Found(finding=_finding(f"{gain.value:.2f}", gain, gain.value, cost))
+        return Found(finding=_finding(f"{gain.value:.2f}", gain, gain.value, cost, rounds))
 
 
-def _finding(times: str, gain: Estimate | None, value: float, cost: cost_model.Costs) -> Finding:
+def _finding(
+    times: str, gain: Estimate | None, value: float, cost: cost_model.Costs, rounds: int
+) -> Finding:
     needed = cost_model.break_even(cost)
     pays = "no acceptance would pay"
     if needed is not None:
@@ -75,12 +77,21 @@ def _finding(times: str, gain: Estimate | None, value: float, cost: cost_model.C
                 name="speed-up over plain decoding" + ("" if gain else ", upper bound"),
                 value=value,
                 unit="x",
-                n=gain.n if gain else None,
+                n=gain.n if gain else rounds,
+                counted="rounds",
                 low=gain.low if gain else None,
                 high=gain.high if gain else None,
             ),
-            Measure(name="emitted per round", value=cost.tau, unit="tokens"),
-            Measure(name="time per round", value=cost.round_ns / 1e6, unit="ms"),
+            Measure(
+                name="emitted per round", value=cost.tau, unit="tokens", n=rounds, counted="rounds"
+            ),
+            Measure(
+                name="time per round",
+                value=cost.round_ns / 1e6,
+                unit="ms",
+                n=rounds,
+                counted="rounds",
+            ),
             Measure(name="plain step", value=cost.plain_step_ns / 1e6, unit="ms"),
         ),
         remedy="reduce the largest term of the waterfall: fewer or cheaper draft steps, a cheaper "

@@ -66,9 +66,14 @@ class NothingProposed(Rule):
             f"{forwards:.1f} draft forwards a round",
             measures=(
                 Measure(
-                    name="rounds without a draft per round that asked", value=count / len(asked)
+                    name="rounds without a draft per round that asked",
+                    value=count / len(asked),
+                    n=len(asked),
+                    counted="rounds",
                 ),
-                Measure(name="draft forwards per empty round", value=forwards, n=count),
+                Measure(
+                    name="draft forwards per empty round", value=forwards, n=count, counted="rounds"
+                ),
             ),
             remedy="pass the drafted tokens on to the verify pass; where the drafter can't draft, "
             "ask for K = 0 and report that",

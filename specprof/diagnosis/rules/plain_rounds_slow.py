@@ -56,7 +56,7 @@ class PlainRoundsSlow(Rule):
         seen = ratio(idle.wall_ns.astype(float), plain_ns)
         if seen.low < MIN_PLAIN_STEPS:
             least = f"{MIN_PLAIN_STEPS} plain steps a round at K = 0"
-            return Clear(detectable=f"{least}; seen {seen.value:.2f}")
+            return Clear(detectable=f"{least}; seen {seen.value:.2f} over {seen.n:,} rounds")
         forwards = float(idle.draft_forwards.mean())
         finding = Finding(
             message=f"a round that drafts nothing takes {seen.value:.2f} times as long as a plain "
@@ -66,10 +66,16 @@ class PlainRoundsSlow(Rule):
                     name="round at K = 0 / plain step",
                     value=seen.value,
                     n=seen.n,
+                    counted="rounds",
                     low=seen.low,
                     high=seen.high,
                 ),
-                Measure(name="draft forwards per round at K = 0", value=forwards, n=len(idle)),
+                Measure(
+                    name="draft forwards per round at K = 0",
+                    value=forwards,
+                    n=len(idle),
+                    counted="rounds",
+                ),
             ),
             remedy="go straight to a plain step where K is 0, and let the draft catch up later",
             confirm=("specprof run --drafter none",),

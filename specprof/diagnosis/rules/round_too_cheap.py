@@ -47,7 +47,8 @@ class RoundTooCheap(Rule):
         gain, cost = evidence.ask(cost_model.speedup), evidence.ask(cost_model.costs)
         most = cost.tau * max(cost.mix, 1.0)
         if gain.low < MIN_EXCESS * most:
-            return Clear(detectable=f"a speed-up {MIN_EXCESS - 1:.0%} above tau = {most:.2f}")
+            above = f"above tau = {most:.2f} of {gain.n:,} rounds"
+            return Clear(detectable=f"a speed-up {MIN_EXCESS - 1:.0%} {above}")
         finding = Finding(
             message=f"the speed-up of {gain.value:.2f} is above the {most:.2f} tokens of a round: "
             "a round would take less time than a plain step",
@@ -57,10 +58,17 @@ class RoundTooCheap(Rule):
                     value=gain.value,
                     unit="x",
                     n=gain.n,
+                    counted="rounds",
                     low=gain.low,
                     high=gain.high,
                 ),
-                Measure(name="emitted per round", value=cost.tau, unit="tokens"),
+                Measure(
+                    name="emitted per round",
+                    value=cost.tau,
+                    unit="tokens",
+                    n=gain.n,
+                    counted="rounds",
+                ),
             ),
             remedy="time the baseline again, after a warm-up and on the same engine; wait for the "
             "device at both ends of a round",

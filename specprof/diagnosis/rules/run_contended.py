@@ -55,7 +55,8 @@ class RunContended(Rule):
         seen = evidence.ask(contention)
         if seen.waited_frac < MAX_WAITED:
             limit = f"waits for a processor of {MAX_WAITED:.0%} of wall time"
-            return Clear(detectable=f"{limit}; seen {seen.waited_frac:.1%}")
+            share = f"{seen.waited_frac:.1%} of {seen.wall_ns / 1e9:.1f} s"
+            return Clear(detectable=f"{limit}; seen {share}")
         least = "" if seen.counted else "at least "
         finding = Finding(
             message="others used the processors: the loop was ready to run and waited for "
@@ -76,17 +77,23 @@ def _say_switches(seen: Contention) -> str:
 
 def _measures(evidence: Evidence, seen: Contention) -> Iterator[Measure]:
     n = len(evidence.columns.samples)
-    yield Measure(name="waited for a processor per wall time", value=seen.waited_frac, n=n)
+    yield Measure(
+        name="waited for a processor per wall time", value=seen.waited_frac, n=n, counted="samples"
+    )
     if seen.preempted is not None:
         value = 1e9 * seen.preempted / max(seen.elapsed_ns, 1.0)
         count = int(seen.preempted)
-        yield Measure(name="involuntary switches", value=value, unit="per second", n=count)
+        yield Measure(
+            name="involuntary switches", value=value, unit="per second", n=count, counted="switches"
+        )
     if seen.processor_ns is not None:
         value = seen.elapsed_ns / max(seen.processor_ns, 1.0)
-        yield Measure(name="wall time / processor time of the process", value=value, n=n)
+        yield Measure(
+            name="wall time / processor time of the process", value=value, n=n, counted="samples"
+        )
     try:
         equal = evidence.ask(spread)
     except MissingEvidence:
         return
     name = "difference of equal verify passes, per pass, median"
-    yield Measure(name=name, value=equal.frac, n=equal.n)
+    yield Measure(name=name, value=equal.frac, n=equal.n, counted="pairs")

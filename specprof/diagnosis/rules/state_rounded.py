@@ -63,9 +63,10 @@ class StateRounded(Rule):
         for role, side in sides:
             if side.p_value <= evidence.alpha and side.rounded:
                 return Found(finding=_finding(evidence, role, side))
+        n = sum(len(side.gap) for _, side in sides)
         return Clear(
-            detectable=f"laws {drift.noise.gap:.2%} apart at every place, and at most "
-            f"{attribution.MAX_ROUNDED_GAP:.0%} apart"
+            detectable=f"laws {drift.noise.gap:.2%} apart at every one of {n:,} places, and at "
+            f"most {attribution.MAX_ROUNDED_GAP:.0%} apart"
         )
 
 
@@ -77,8 +78,18 @@ def _finding(evidence: Evidence, role: _states.Role, side: Side) -> Finding:
         message=f"the {role}'s answers are off by {middle:.2%} at the median place and by at most "
         f"{most:.2%} in 99 of 100 places, as arithmetic coarser{declared} makes them",
         measures=(
-            Measure(name="median gap per rechecked place", value=float(middle), n=len(side.gap)),
-            Measure(name="gap that 1% of rechecked places exceed", value=float(most)),
+            Measure(
+                name="median gap per rechecked place",
+                value=float(middle),
+                n=len(side.gap),
+                counted="places",
+            ),
+            Measure(
+                name="gap that 1% of rechecked places exceed",
+                value=float(most),
+                n=len(side.gap),
+                counted="places",
+            ),
         ),
         remedy="keep caches in the declared type, and compare the kernel for a few rows with "
         "plain attention; where coarse arithmetic is intended, nothing is broken",

@@ -54,10 +54,14 @@ class TextLoops(Rule):
         if not n:
             raise MissingEvidence("no tokens were recorded", "record with --detail rounds")
         if share <= MAX_LOOPING:
-            return Clear(detectable=f"loops of {SHORTEST_RUN} tokens in {MAX_LOOPING:.0%} of {n:,}")
+            return Clear(
+                detectable=f"loops of {SHORTEST_RUN} tokens in {MAX_LOOPING:.0%} of {n:,} tokens"
+            )
         finding = Finding(
             message=f"{share:.0%} of the emitted tokens are in loops",
-            measures=(Measure(name="looping per emitted token", value=share, n=n),),
+            measures=(
+                Measure(name="looping per emitted token", value=share, n=n, counted="tokens"),
+            ),
             remedy="change the prompt, sample at a temperature above 0, or let the text end",
             confirm=("specprof run --temperature 1",),
             suspects=("meas/degenerate-repetition",),

@@ -57,7 +57,7 @@ class TooLittleDrafted(Rule):
         if volume >= MAX_DRAFTS or rate < MIN_ACCEPTED:
             return Clear(
                 detectable=f"under {MAX_DRAFTS} drafts a round at {MIN_ACCEPTED:.0%} accepted; "
-                f"seen {volume:.1f} at {rate:.0%}"
+                f"seen {volume:.1f} at {rate:.0%} over {len(rounds):,} rounds"
             )
         idle = float((rounds.drafted == 0).mean())
         forwards = max(int(rounds.target_forwards.sum()), 1)
@@ -65,11 +65,26 @@ class TooLittleDrafted(Rule):
             message=f"{rate:.0%} of drafts are accepted, but {idle:.0%} of the rounds draft "
             "nothing",
             measures=(
-                Measure(name="drafted levels per round", value=volume, n=len(rounds)),
-                Measure(name="accepted per reached level", value=rate, n=reached),
-                Measure(name="rounds without a draft per round that asked", value=idle),
                 Measure(
-                    name="tokens per target forward", value=float(rounds.emitted.sum()) / forwards
+                    name="drafted levels per round", value=volume, n=len(rounds), counted="rounds"
+                ),
+                Measure(
+                    name="accepted per reached level",
+                    value=rate,
+                    n=reached,
+                    counted="reached levels",
+                ),
+                Measure(
+                    name="rounds without a draft per round that asked",
+                    value=idle,
+                    n=len(rounds),
+                    counted="rounds",
+                ),
+                Measure(
+                    name="tokens per target forward",
+                    value=float(rounds.emitted.sum()) / forwards,
+                    n=forwards,
+                    counted="forwards",
                 ),
             ),
             remedy="lower the drafting threshold until drafts are made that are accepted about "

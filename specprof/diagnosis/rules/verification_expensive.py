@@ -55,7 +55,8 @@ class VerificationExpensive(Rule):
         curve = evidence.ask(verify_cost)
         if curve.least_marginal < MIN_PLAIN_STEPS_PER_TOKEN:
             least = f"{MIN_PLAIN_STEPS_PER_TOKEN} plain steps a verified token"
-            return Clear(detectable=f"{least}; seen {curve.marginal:.2f}")
+            seen = f"seen {curve.marginal:.2f} over {curve.inflation.n:,} verify passes"
+            return Clear(detectable=f"{least}; {seen}")
         return Found(finding=_finding(curve, _suspects(evidence, curve)))
 
 
@@ -85,12 +86,24 @@ def _finding(curve: VerifyCost, suspects: tuple[str, ...]) -> Finding:
                 name="verify pass / plain step",
                 value=inflation.value,
                 n=inflation.n,
+                counted="forwards",
                 low=inflation.low,
                 high=inflation.high,
             ),
-            Measure(name="plain steps per token after the first", value=curve.marginal),
+            Measure(
+                name="plain steps per token after the first",
+                value=curve.marginal,
+                n=inflation.n,
+                counted="forwards",
+            ),
             *(
-                Measure(name=f"forward of {each.tokens}", value=each.ns / 1e6, unit="ms", n=each.n)
+                Measure(
+                    name=f"forward of {each.tokens}",
+                    value=each.ns / 1e6,
+                    unit="ms",
+                    n=each.n,
+                    counted="forwards",
+                )
                 for each in curve.widths
             ),
         ),

@@ -54,14 +54,21 @@ class WarmUpIncluded(Rule):
         leading = int(np.append(wall <= 1.5 * median, True).argmax())
         excess = float((wall[:leading] - median).sum() / max(wall.sum(), 1))
         if not leading or wall[0] <= 2 * median or excess < MIN_EXCESS:
-            return Clear(detectable=f"{MIN_EXCESS:.0%} of wall time in excess; seen {excess:.1%}")
+            seen = f"seen {excess:.1%} over {len(wall):,} rounds"
+            return Clear(detectable=f"{MIN_EXCESS:.0%} of wall time in excess; {seen}")
         finding = Finding(
             message=f"the first {leading} round{'s' * (leading > 1)} took longer than the median "
             f"round, by {excess:.0%} of the decode time",
             measures=(
-                Measure(name="excess per wall time", value=excess, n=len(wall)),
+                Measure(name="excess per wall time", value=excess, n=len(wall), counted="rounds"),
                 Measure(name="first round", value=float(wall[0]) / 1e6, unit="ms"),
-                Measure(name="median round", value=median / 1e6, unit="ms"),
+                Measure(
+                    name="median round",
+                    value=median / 1e6,
+                    unit="ms",
+                    n=len(wall),
+                    counted="rounds",
+                ),
             ),
             remedy="leave these rounds out of timings, or record longer",
             rounds=first_rounds(evidence.rounds.index[:leading]),

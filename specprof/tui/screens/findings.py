@@ -179,7 +179,9 @@ def _describe_measure(measure: Measure) -> str:
     text = f"{safe(measure.name)}: {measure.value:.4g} {safe(measure.unit)}".rstrip()
     if measure.low is not None and measure.high is not None:
         text += f", {measure.low:.4g} to {measure.high:.4g}"
-    return text if measure.n is None else f"{text}, n = {count(measure.n)}"
+    if measure.n is None:
+        return text
+    return f"{text}, n = {count(measure.n)} {safe(measure.counted)}".rstrip()
 
 
 def _describe_outcome(verdict: Verdict) -> Content | None:

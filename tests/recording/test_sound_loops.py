@@ -18,6 +18,8 @@ KINDS = (
     *("stop-judging", "stop-inside", "sampled-as-certain", "draft-top-k", "draft-top-k-as-laws"),
     *("half-penalty", "bfloat16-penalty", "bfloat16-mask", "bfloat16-softcap", "as-laws"),
     *("penalty-as-functions", "padded-lookup"),
+    *("verifies-twice", "replays", "replays-unsaid", "replays-every-rejection"),
+    *("replays-correction", "replays-as-laws"),
     *("logit-bias", "no-repeated-pairs", "grammar-as-laws", "penalty-as-laws"),
 )
 

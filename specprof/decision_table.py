@@ -44,7 +44,6 @@ TABLE = (
             "accepted-not-committed",
             "cache-length-wrong",
             "emitted-count-broken",
-            "extra-target-forwards",
         ),
     ),
     Group(
@@ -115,6 +114,7 @@ TABLE = (
         Stage.COST,
         "A correct run may still be slow. Single causes come before their sum.",
         (
+            "extra-target-forwards",
             "too-little-drafted",
             "cache-holds-too-much",
             "drafting-given-up",

@@ -174,6 +174,10 @@ class Round(
     final_order: amounts.Share | None = None
     """Where the last emitted token stands in that law by token id. It is the mass of tokens with
     lower ids, plus half its own mass. It is uniform over true draws, whatever was drawn before."""
+    row_choices: amounts.Tokens = []
+    """The target's first choice by each row of the verify pass: after the last committed token, and
+    after each drafted one. Only of a chain at temperature 0 whose outcome does not follow from
+    them."""
     start_ns: amounts.Moment
     wall_ns: amounts.Duration
     spans: list[Span] = []

@@ -117,6 +117,8 @@ def _candidate_laws(evidence: Evidence, places: Places) -> Iterator[tuple[str, F
     ratio = target / draft
     yield "declared", places.accept_owed
     yield "always", np.ones_like(target)
+    if evidence.greedy:  # every outcome is certain: no share of a ratio explains any
+        return
     yield "equality", target
     yield "inverted ratio", np.minimum(1, 1 / np.maximum(ratio, 1e-12))
     yield "draft's own mass", draft

@@ -22,6 +22,7 @@ from specprof.analysis.tables import (
     RecheckedPlaces,
     RescoredTokens,
     Rounds,
+    RowChoices,
     Samples,
     ScoredTokens,
     Table,
@@ -59,6 +60,7 @@ class Columns:
         self.rounds = Rounds()
         self.emitted = Emitted()
         self.places = Places()
+        self.row_choices = RowChoices()
         self.rechecked = RecheckedPlaces()
         self.rescored = RescoredTokens()
         self.overlaps = OverlapPlaces()
@@ -165,6 +167,7 @@ class Columns:
         cut.throttled = [one for one in self.throttled if one.at_ns <= now_ns]
         cut.places = self.places.first(int(np.searchsorted(self.places.round, below)))
         cut.emitted = self.emitted.first(int(np.searchsorted(self.emitted.round, below)))
+        cut.row_choices = self.row_choices.where(self.row_choices.round < below)
         # Bursts are rechecked one by one: in a batch rechecks are not in the rounds' order.
         cut.rechecked = self.rechecked.where(self.rechecked.round < below)
         ended_ns = self.passes.start_ns + self.passes.wall_ns
@@ -215,6 +218,7 @@ class Columns:
         self.rounds.extend(rows.round_columns(rounds, drafts))
         self.emitted.extend(rows.emitted_columns(rounds))
         self.places.extend(rows.place_columns(rounds, drafts))
+        self.row_choices.extend(rows.choice_columns(rounds))
         for name, room in self._spans.items():
             self._spans[name] = ensure_room(room, len(self.rounds), before)
         for name, share in rows.span_shares(rounds):

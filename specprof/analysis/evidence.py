@@ -15,6 +15,7 @@ import numpy as np
 from specprof.analysis.columns import Columns
 from specprof.analysis.contradictions import contradictions, rows_of_rounds
 from specprof.analysis.doubts import Contradiction
+from specprof.analysis.replays import Replays, find_replays
 from specprof.analysis.stats import Estimate, ratio
 from specprof.analysis.tables import (
     Bools,
@@ -205,11 +206,20 @@ class Evidence:
 
     @cached_property
     def reached(self) -> Places:
-        """Every reached drafted token."""
-        if len(self.rounds) and not len(self.columns.places):
+        """Every reached drafted token, once: a replay decides nothing anew."""
+        places = self.columns.places
+        if len(self.rounds) and not len(places):
             hint = "record a run that drafts, with --detail rounds or evidence"
             raise MissingEvidence("no drafted token was reached", hint)
-        return self.columns.places
+        if not self.replays.undone.any():
+            return places
+        return places.where(self.replays.decided_once(places, self.row(places.round)))
+
+    @cached_property
+    def replays(self) -> Replays:
+        """The rounds that were undone, and verified again by the next."""
+        columns = self.columns
+        return find_replays(self.rounds, columns.places, columns.emitted, self.next_row)
 
     @cached_property
     def places(self) -> Places:

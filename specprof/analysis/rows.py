@@ -77,6 +77,15 @@ def emitted_columns(rounds: Sequence[Round]) -> Columns:
     return np.repeat(index, list(map(len, emitted))), _ints(list(chain.from_iterable(emitted)))
 
 
+def choice_columns(rounds: Sequence[Round]) -> Columns:
+    """Return the columns of `RowChoices`."""
+    some = [one for one in rounds if one.row_choices]
+    counts = [len(one.row_choices) for one in some]
+    row = _ints(list(chain.from_iterable(map(range, counts))))
+    tokens = _ints(list(chain.from_iterable(one.row_choices for one in some)))
+    return np.repeat(_ints([one.index for one in some]), counts), row, tokens
+
+
 def span_shares(rounds: Sequence[Round]) -> Iterator[tuple[str, Ints]]:
     """Yield each top-level span's name with every round's share of it in nanoseconds, [rounds]."""
     tops = [[span for span in one.spans if span.parent is None] for one in rounds]

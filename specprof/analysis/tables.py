@@ -161,6 +161,17 @@ class Emitted(Table):
     token: Ints
 
 
+class RowChoices(Table):
+    """One row per row of a verify pass, of the rounds that recorded them; see `records.Round`."""
+
+    round: Ints
+    """The round's index."""
+    row: Ints
+    """0 after the last committed token, then one for each drafted token."""
+    token: Ints
+    """The target's first choice."""
+
+
 class Places(Table):
     """One row per REACHED drafted token: the places at which acceptance is judged."""
 

@@ -18,6 +18,8 @@ KINDS = (
     *("stop-judging", "stop-inside", "sampled-as-certain", "draft-top-k", "draft-top-k-as-laws"),
     *("half-penalty", "bfloat16-penalty", "bfloat16-mask", "bfloat16-softcap", "as-laws"),
     *("penalty-as-functions", "padded-lookup"),
+    *("verifies-twice", "replays", "replays-unsaid", "replays-every-rejection"),
+    *("replays-correction", "replays-as-laws"),
     *("logit-bias", "no-repeated-pairs", "grammar-as-laws", "penalty-as-laws"),
 )
 
@@ -41,8 +43,23 @@ def test_a_sound_loop_is_not_accused(kind, temperature, tmp_path):
 BROKEN = {
     name: kind
     for name, kind in vars(broken).items()
-    if isinstance(kind, type) and hasattr(kind, "expected")
+    if isinstance(kind, type) and hasattr(kind, "expected") and kind is not broken.GreedyBroken
 }
+
+
+@pytest.mark.parametrize("looping", [False, True])
+@pytest.mark.parametrize(
+    "kind", [each for each in BROKEN.values() if issubclass(each, broken.GreedyBroken)]
+)
+def test_greedy_rows_that_are_not_their_own_are_named(kind, looping, tmp_path):
+    """The leading finding says which rows they are, and the accept step is not accused as well."""
+    path = tmp_path / "loop.jsonl"
+    kind(0.0, 1, looping=looping).play(path, bursts=BURSTS)
+    made = diagnose(Evidence(read_columns(path).columns))
+    assert made.leading.rule == "output-not-greedy"
+    assert made.leading.finding.message.startswith(kind.told)
+    assert "accept-rule-unfair" not in {each.rule for each in made.found}
+    assert " the ratio" not in made.sentence
 
 
 @pytest.mark.parametrize(

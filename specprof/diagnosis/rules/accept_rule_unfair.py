@@ -41,6 +41,7 @@ from specprof.analysis import accept_laws, attribution, emitted_law
 from specprof.analysis.accept_laws import CoinPattern
 from specprof.analysis.attribution import Coins
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.row_shifts import row_shift
 from specprof.analysis.tables import first_rounds
 from specprof.diagnosis.rules._causes import NO_NUMBERS
 from specprof.extend import Rule
@@ -73,6 +74,8 @@ class AcceptRuleUnfair(Rule):
             limit = f"a bias of {coins.trial.detectable:.1%} over {coins.trial.n:,} open places; "
             limit = limit if coins.trial.n else ""
             return Clear(detectable=f"{limit}one impossible outcome in {len(evidence.places):,}")
+        if (shifted := evidence.ask(row_shift)) and shifted.of_drafts:
+            return Unknown(reason=f"{shifted.shift.message}: output-not-greedy says so")
         if evidence.ask(accept_laws.by_equality):
             return Unknown(reason="another accept rule is in force, and it decides fairly")
         return Found(finding=_finding(evidence, coins, certain))
@@ -166,7 +169,8 @@ def _name_best_law(evidence: Evidence, found: CoinPattern) -> Kind:
     if best.name == "always" and best.lead > MIN_LEAD_NATS:
         return ": it accepts nearly all of them", ("accept/always-accept",)
     if best.name == "declared":
-        return "", ("accept/wrong-ratio",)
+        unlike = evidence.greedy and (evidence.ask(emitted_law.finals).target_prob == 0).any()
+        return "", () if unlike else ("accept/wrong-ratio",)
     return f"; the law that explains this best is '{best.name}'", ("accept/wrong-ratio",)
 
 

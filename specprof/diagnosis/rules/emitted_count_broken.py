@@ -6,7 +6,8 @@ Measures
 
 Fires when
     Any round inside a burst breaks emitted = accepted + 1 (theory I2), or any last round of a
-    burst commits more than that or nothing. A stop may only shorten a burst's last round.
+    burst commits more than that or nothing. A stop may only shorten a burst's last round. A round
+    that is undone may commit nothing: the next one verifies the same drafts again and commits them.
 
 Why this is a bug and not a mismatch
     The identity holds whatever the models think of each other: a rejection is followed by one
@@ -49,6 +50,7 @@ class EmittedCountBroken(Rule):
         rounds, last = evidence.rounds, evidence.closes_burst
         surplus = rounds.emitted - rounds.accepted - 1
         wrong = np.where(last, (surplus > 0) | (rounds.emitted < 1), surplus != 0)
+        wrong &= ~_are_undone(evidence)
         committed = rounds.context + rounds.emitted
         broken = wrong | (~last & (rounds.context[evidence.next_row] != committed))
         if not broken.any():
@@ -83,6 +85,18 @@ class EmittedCountBroken(Rule):
             headline=True,
         )
         return Found(finding=finding)
+
+
+def _are_undone(evidence: Evidence) -> Bools:
+    """Return which rounds commit nothing because the next one verifies the same again, [rounds].
+
+    Where some are, or a capture is still being written, so may be a burst's last round: its replay
+    was not recorded.
+    """
+    undone = evidence.replays.undone
+    if not (evidence.live or undone.any()):
+        return undone
+    return np.asarray(undone | (evidence.closes_burst & (evidence.rounds.emitted == 0)))
 
 
 def _explain(surplus: Ints, all_accepted: Bools) -> tuple[str, tuple[str, ...]]:

@@ -1,22 +1,26 @@
-"""The target runs more than one forward pass a round.
+"""The target runs more than one forward pass for what a round commits.
 
 Measures
-    Target forwards per drafting round: over all rounds, with a rejection, and without one.
+    Target forwards per round that commits, over the rounds that drafted: second forwards of one
+    round, and rounds that are undone and verified again by the next. Where times were recorded, the
+    milliseconds that these take.
 
 Fires when
-    Any round that drafted ran the target more than once (theory I3; f in theory 1.3).
+    Any round that drafted ran the target more than once, or any round was undone (theory I3; f in
+    theory 1.3).
 
-Why this is a bug and not a mismatch
-    One verify pass gives the answers for K drafts and for the token after them. A second pass costs
-    a plain step a round, however good the draft is; with it a depth of 1 can never pay (theory
-    5.3).
+Why this is a cost and not a bug
+    The text stays the same. But a second pass costs a plain step: with one in every round, a depth
+    of 1 can never pay (theory 5.3). One verify pass gives the answers for K drafts and for the
+    token after them.
 
 Likely causes
-    The bonus or correction token is fed in a separate pass; a rejected round is replayed because
-    the cache can't be rolled back; the verify pass is split.
+    In every round: the last committed token, the bonus or the correction is fed in a pass of its
+    own; the verify pass is split. After rejections: the cache can't be cut, so what was accepted is
+    replayed from a checkpoint.
 
 Confirm
-    Record with the draft equal to the target: extra passes that come with rejections vanish there.
+    Record with the draft equal to the target: passes that come with rejections vanish there.
 
 Does not see
     A pass that the engine does not count. For that, compare verify time with a plain step.
@@ -28,7 +32,8 @@ Try it
 from typing import ClassVar
 
 from specprof.analysis.evidence import Evidence
-from specprof.analysis.tables import first_rounds
+from specprof.analysis.extra_forwards import ExtraForwards, extra_forwards
+from specprof.analysis.tables import Bools, first_rounds
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
 
@@ -36,44 +41,69 @@ from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, S
 class ExtraTargetForwards(Rule):
     """Exact: one round with two passes is enough."""
 
-    family: ClassVar[Family] = "bug"
-    stage: ClassVar[Stage] = Stage.BOOKKEEPING
+    family: ClassVar[Family] = "cost"
+    stage: ClassVar[Stage] = Stage.COST
     statistical: ClassVar[bool] = False
 
     def judge(self, evidence: Evidence) -> Outcome:
-        """Count target forwards, and say with which outcome there are too many."""
-        rounds = evidence.speculative
-        extra = rounds.target_forwards > 1
-        if not extra.any():
-            return Clear(detectable=f"one extra pass in {len(rounds):,} rounds")
-        rejected = rounds.accepted < rounds.reached_levels
-        when = "every round"
-        if not extra.all():
-            when = "rounds with a rejection" if not extra[~rejected].any() else "some rounds"
-        forwards, first = float(rounds.target_forwards.mean()), int(extra.argmax())
-        finding = Finding(
-            message=f"the target runs {forwards:.2f} forward passes a round instead of one, "
-            f"in {when}",
-            measures=(
-                Measure(name="target forwards per round", value=forwards, n=len(rounds)),
-                Measure(
-                    name="rounds with extra forwards per round",
-                    value=float(extra.mean()),
-                    n=len(rounds),
-                ),
-            ),
-            remedy="take the correction or bonus from the logits of the verify pass, and feed it "
-            "with the next round's drafts",
-            confirm=("specprof run --draft <the target> --temperature 0",),
-            rounds=first_rounds(rounds.index, extra),
-            where=Where(
-                round=int(rounds.index[first]),
-                context=int(rounds.context[first]),
-                event="with a rejection" if rejected[first] else "with all drafts accepted",
-                used=float(rounds.target_forwards[first]),
-                clean=1.0,
-            ),
-            suspects=("perf/two-target-forwards",),
-            headline=True,
+        """Count target forwards, and say in which rounds there are too many."""
+        extra = evidence.ask(extra_forwards)
+        if not extra.either.any():
+            return Clear(detectable=f"one extra pass in {len(extra.rounds):,} rounds")
+        return Found(finding=_finding(extra))
+
+
+def _finding(extra: ExtraForwards) -> Finding:
+    rounds, either = extra.rounds, extra.either
+    first, rejected = int(either.argmax()), rounds.accepted < rounds.reached_levels
+    time = "" if extra.ms is None else f", which takes {extra.ms:.3g} ms a round"
+    measures = [
+        Measure(name="target forwards per round", value=extra.per_round, n=extra.committing),
+        Measure(
+            name="rounds with extra forwards per round", value=float(either.mean()), n=len(rounds)
+        ),
+    ]
+    if extra.ms is not None:
+        measures.append(Measure(name="extra time per round", value=extra.ms, unit="ms"))
+    return Finding(
+        message=f"the target runs {extra.per_round:.2f} forward passes a round instead of one: "
+        f"{_say_when(extra, rejected)}{time}",
+        measures=tuple(measures),
+        remedy=_remedy(extra),
+        confirm=("specprof run --draft <the target> --temperature 0",),
+        rounds=first_rounds(rounds.index, either),
+        where=Where(
+            round=int(rounds.index[first]),
+            context=int(rounds.context[first]),
+            event="with a rejection" if rejected[first] else "with all drafts accepted",
+            used=float(rounds.target_forwards[first] + extra.undone[first]),
+            clean=1.0,
+        ),
+        suspects=("perf/two-target-forwards",),
+    )
+
+
+def _say_when(extra: ExtraForwards, rejected: Bools) -> str:
+    undone, n = int(extra.undone.sum()), len(extra.rounds)
+    if undone:
+        others = "; others take a second one" if (extra.twice & ~extra.undone).any() else ""
+        return (
+            f"{undone:,} of {n:,} rounds ({undone / n:.0%}) are undone, and the next one verifies "
+            f"the same drafts again{others}"
         )
-        return Found(finding=finding)
+    if extra.twice.all():
+        return "a second one in every round"
+    those = ", all of them with a rejection" if not extra.twice[~rejected].any() else ""
+    return f"a second one in {extra.twice.mean():.0%} of {n:,} rounds{those}"
+
+
+def _remedy(extra: ExtraForwards) -> str:
+    if extra.twice.all():
+        return (
+            "take the correction or bonus from the logits of the verify pass, and feed it with the "
+            "next round's drafts"
+        )
+    return (
+        "keep a snapshot of the state at each drafted token, or a cache that can be cut, so that a "
+        "rejection needs no replay"
+    )

@@ -3,19 +3,23 @@
 Measures
     Corrections and bonuses that are not the first choice of the row they were taken from; committed
     tokens whose recomputed logit falls short of the largest by more than this run's rounding can
-    move logits. Both are counted by kind of slot: drafts, corrections, bonuses.
+    move logits. Both are counted by kind of slot: drafts, corrections, bonuses. Where rounds don't
+    follow from the rows that should have decided them: which rows they do follow from.
 
 Fires when
-    There are two corrections or bonuses of the first kind, or one in four rounds or fewer; or one
-    token in two hundred, two at least, of the second, at rows whose state is clean.
+    At least four rounds, and eight of their tokens and rejections, don't follow from their own
+    rows, and 95% do from the next rows, the rows before, the first or the last. Or there are two
+    corrections or bonuses of the first kind, or one in four rounds or fewer; or one token in two
+    hundred, two at least, of the second, at rows whose state is clean.
 
 Why this is a bug and not a mismatch
     Greedy decoding has one right token at each place, whatever was drafted. Near ties, which
     rounding may flip, are left out (near-ties-flipped counts them).
 
 Likely causes
-    At draft slots: drafts not checked, or checked by another row. At bonus slots: the draft's
-    token, or a token of another row. At corrections: the row before or after the rejected draft's.
+    The verify rows are sliced one too late or too early: the finding says so. At draft slots:
+    drafts not checked. At bonus slots: the draft's token, or a token of another row. At
+    corrections: the row before or after the rejected draft's.
 
 Confirm
     Make a plain greedy run of the same text (--drafter none): apart from near ties, the text must
@@ -36,6 +40,7 @@ from specprof.analysis import emitted_law, first_choices
 from specprof.analysis.emitted_law import Finals
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.first_choices import Choices
+from specprof.analysis.row_shifts import Shifted, row_shift
 from specprof.analysis.tables import Bools, first_rounds
 from specprof.diagnosis.rules import _finals
 from specprof.diagnosis.rules._causes import NO_NUMBERS
@@ -45,6 +50,11 @@ from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, S
 
 SLOT_KINDS = ("accepted drafts", "corrections", "bonuses")
 CASES = ("accept/always-accept", "accept/residual-not-subtracted", "accept/bonus-from-draft")
+REMEDY = (
+    "take row i of the verify pass for draft i, the row of the first rejection for the "
+    "correction, and the last row for the bonus"
+)
+CONFIRM = ("specprof run --drafter none --temperature 0",)
 MAX_ODD_TOKENS = 0.005
 """Of the rechecked tokens."""
 
@@ -62,6 +72,8 @@ class OutputNotGreedy(Rule):
         if not evidence.greedy:
             title = "tokens are drawn, not chosen"
             raise MissingEvidence(title, "record a run at temperature 0")
+        if shifted := evidence.ask(row_shift):
+            return Found(finding=_of_shift(evidence, shifted))
         finals = evidence.ask(emitted_law.finals)
         missed = _mark_missed(finals)
         clean = _clean_choices(evidence)
@@ -89,6 +101,40 @@ def _clean_choices(evidence: Evidence) -> Choices | None:
         return evidence.ask(first_choices.choices)
     except MissingEvidence:
         return None
+
+
+def _of_shift(evidence: Evidence, found: Shifted) -> Finding:
+    shift, rounds, n = found.shift, len(found.rounds), found.tokens
+    each = "every" if found.explained == n else "nearly every"
+    first = evidence.rounds.take(evidence.row(found.rounds[:1]))
+    return Finding(
+        message=f"{shift.message}: in {rounds:,} of {found.all_rounds:,} rounds {each} "
+        f"{shift.token} is the first choice of {shift.row} ({found.explained:,} of {n:,}; "
+        f"{found.own:,} of their own row)",
+        measures=(
+            Measure(
+                name=f"first choice of {shift.row} per {shift.token}",
+                value=found.explained / n,
+                n=n,
+            ),
+            Measure(
+                name=f"first choice of its own row per {shift.token}", value=found.own / n, n=n
+            ),
+            Measure(
+                name="rounds that don't follow from their own rows per round",
+                value=rounds / found.all_rounds,
+                n=found.all_rounds,
+            ),
+        ),
+        remedy=REMEDY,
+        confirm=CONFIRM,
+        rounds=first_rounds(found.rounds),
+        where=Where(round=int(first.index[0]), context=int(first.context[0])),
+        suspects=("verify/rows-off-by-one",)
+        if found.of_drafts
+        else ("accept/final-from-wrong-row",),
+        headline=True,
+    )
 
 
 def _of_finals(evidence: Evidence, found: Finals) -> Finding:
@@ -129,9 +175,8 @@ def _finding(
         message=f"the text is not the target's greedy text: {wrong:,} tokens are not its first "
         f"choice, mostly {SLOT_KINDS[kind]}",
         measures=(Measure(name="not the first choice per token", value=wrong / n, n=n),),
-        remedy="take row i of the verify pass for draft i, the row of the first rejection for the "
-        "correction, and the last row for the bonus",
-        confirm=("specprof run --drafter none --temperature 0",),
+        remedy=REMEDY,
+        confirm=CONFIRM,
         rounds=rounds,
         where=where,
         suspects=(CASES[kind],),

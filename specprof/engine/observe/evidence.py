@@ -1,5 +1,6 @@
 """The evidence of one round, on the host. Knows no tensors and no laws."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from specprof.engine.loop import PlayedRound
@@ -24,6 +25,9 @@ class RoundEvidence:
     (`Round.final_rank`)."""
     final_order: float | None = None
     """Where the final token lies in that law by id (`Round.final_order`)."""
+    row_choices: Sequence[int] = ()
+    """The target's first choice by each row, where the outcome does not follow from them
+    (`Round.row_choices`)."""
 
 
 def drafted_tokens(played: PlayedRound, evidence: RoundEvidence | None) -> list[Drafted]:

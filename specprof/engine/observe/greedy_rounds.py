@@ -75,6 +75,19 @@ def _agreement(
     tip = played.path[-1] if played.path else -1
     fallen = eldest_turned_down(played)
     draft_prob = 0.0 if fallen is None else float(draft[fallen] == final)
-    return RoundEvidence(
-        observed, *final_probs(played, float(target[tip + 1] == final), draft_prob)
-    )
+    probs = final_probs(played, float(target[tip + 1] == final), draft_prob)
+    if not is_straight(played) or _follows(played, target):
+        return RoundEvidence(observed, *probs)
+    choices = played.target_logits.argmax(-1).tolist()  # rare: only of a broken accept step
+    return RoundEvidence(observed, *probs, row_choices=choices)
+
+
+def _follows(played: PlayedRound, target: Sequence[float]) -> bool:
+    """Return whether a chain's outcome follows from the target's first choices up to its end."""
+    stood = played.accepted
+    wrong = any(played.drafted[node] != target[node] for node in range(stood))
+    if not played.ends_judged and stood < len(played.drafted):
+        wrong |= played.drafted[stood] == target[stood]
+    if len(played.emitted) > stood:
+        wrong |= played.final != target[stood]
+    return not wrong

@@ -172,6 +172,7 @@ class RoundRecorder:
             final_draft_prob=read.final_draft_prob if read else None,
             final_rank=read.final_rank if read else None,
             final_order=read.final_order if read else None,
+            row_choices=list(read.row_choices) if read else [],
             start_ns=lap.at_ns - self.origin_ns,
             wall_ns=lap.wall_ns(),
             spans=lap.spans(),

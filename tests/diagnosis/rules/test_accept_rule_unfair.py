@@ -32,6 +32,14 @@ class ShareOfTheLikeliest(Sound):
         return coin * target.max() < target[token]
 
 
+class Never(Sound):
+    def stands(self, target, draft, token, index, coin):
+        return False
+
+    def correction(self, target, draft, token, coin):
+        return int(target.argmax())
+
+
 class Threshold(Sound):
     def stands(self, target, draft, token, index, coin):
         return target[token] > 0.1
@@ -121,3 +129,11 @@ def test_a_sound_step_is_accused_of_nothing(how):
     """
     for seed in range(6):
         assert bugs(events(Sound(seed), rounds=200, **HEALTHY[how])) == []
+
+
+@pytest.mark.parametrize("step", [Inverted, Never])
+def test_no_law_of_coins_is_named_where_none_is_flipped(step):
+    """At temperature 0 each outcome is certain, so a share of a ratio explains nothing."""
+    finding = judged("accept-rule-unfair", events(step(0), temperature=0.0)).finding
+    assert "the law that explains" not in finding.message
+    assert "ratio" not in finding.message

@@ -61,6 +61,40 @@ def test_a_bonus_has_no_draft_probability():
     assert seen.final_draft_prob is None
 
 
+GREEDY = ProcessedLaw(0.0)
+"""Its first choices by row: 0, 2, 2."""
+
+
+@pytest.mark.parametrize(
+    ("tokens", "accepted", "final"),
+    [([1, 2], 0, 0), ([0, 1], 1, 2), ([0, 2], 2, 2)],
+    ids=["rejected", "rejected behind an accepted one", "all accepted"],
+)
+def test_an_outcome_that_follows_from_the_rows_keeps_no_choices(tokens, accepted, final):
+    """A sound capture is as small, and made as fast, as ever."""
+    assert not seen_of(played(tokens, accepted, final), GREEDY, Greedy()).row_choices
+
+
+@pytest.mark.parametrize(
+    ("tokens", "accepted", "final"),
+    [([1, 2], 0, 2), ([0, 2], 1, 2), ([1, 2], 1, 2), ([0, 2], 2, 0)],
+    ids=["another correction", "rejected wrongly", "accepted wrongly", "another bonus"],
+)
+def test_an_outcome_that_does_not_follow_keeps_the_choice_by_every_row(tokens, accepted, final):
+    """So a reader can ask which rows it does follow from."""
+    one = played(tokens, accepted, final)
+    assert seen_of(one, GREEDY, Greedy()).row_choices == [0, 2, 2]
+    assert not seen_of(one).row_choices
+
+
+def test_a_round_cut_short_follows_from_the_rows_it_has():
+    """A stop token or a limit took the final token away."""
+    one = replace(played([0, 2], 1, 0), emitted=[0])
+    assert not seen_of(replace(one, ends_judged=True), GREEDY, Greedy()).row_choices
+    whole = replace(played([0, 2], 2, 0), emitted=[0, 2])
+    assert not seen_of(whole, GREEDY, Greedy()).row_choices
+
+
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_a_round_cut_short_has_no_final_token(temperature):
     """Where the length limit or a stop token cut it off, nothing is said of it."""

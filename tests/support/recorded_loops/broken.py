@@ -118,3 +118,85 @@ class FirstChoicesWithSoftLaw(PlainLoop):
 
     def draft_law(self, row):
         return torch.nn.functional.one_hot(row.argmax(-1), row.shape[-1]).double()
+
+
+class GreedyBroken(PlainLoop):
+    """A greedy accept step that takes other rows than its own."""
+
+    temperatures = (0.0,)
+    expected = frozenset({"output-not-greedy"})
+    told = ""
+    """What the diagnosis says."""
+
+    def judge_row(self, place, count):
+        """Return the row by which a draft is judged, of `count` drafts."""
+        return place
+
+    def final_row(self, accepted, count):
+        """Return the row that gives the token after the accepted drafts."""
+        return self.judge_row(accepted, count)
+
+    def judge(self, drafts, laws):
+        best, count = laws.argmax(-1).tolist(), len(drafts.tokens)
+        for place, token in enumerate(drafts.tokens):
+            if token != best[self.judge_row(place, count)]:
+                return place, best[self.final_row(place, count)]
+        return count, best[self.final_row(count, count)]
+
+
+class RowsTooLate(GreedyBroken):
+    """Draft i is compared with row i + 1, and the correction is taken from there."""
+
+    told = "verify rows are sliced one too late"
+
+    def judge_row(self, place, count):
+        return min(place + 1, count)
+
+
+class RowsTooLateAsLaws(RowsTooLate, AsLaws):
+    """The same, recorded by laws."""
+
+
+class RowsTooEarly(GreedyBroken):
+    """Draft i is compared with row i - 1, the first with the last row."""
+
+    told = "verify rows are sliced one too early"
+
+    def judge_row(self, place, count):
+        return place - 1 if place else count
+
+
+class RowsTooEarlyButTheFirst(GreedyBroken):
+    """Draft i is compared with row i - 1, the first with its own."""
+
+    told = "verify rows are sliced one too early"
+
+    def judge_row(self, place, count):
+        return max(place - 1, 0)
+
+
+class CorrectionFromRowAfter(GreedyBroken):
+    """Drafts are judged by their own rows; the correction comes from the row after."""
+
+    told = "the correction is taken from the row after the rejected draft"
+
+    def final_row(self, accepted, count):
+        return min(accepted + 1, count)
+
+
+class CorrectionFromRowBefore(GreedyBroken):
+    """The correction comes from the row before the rejected draft's."""
+
+    told = "the correction is taken one row too early"
+
+    def final_row(self, accepted, count):
+        return accepted if accepted == count else max(accepted - 1, 0)
+
+
+class BonusFromRowBefore(GreedyBroken):
+    """The bonus is the answer before the last draft, which is that draft again."""
+
+    told = "the bonus is taken one row too early"
+
+    def final_row(self, accepted, count):
+        return accepted - 1 if accepted == count else accepted

@@ -95,7 +95,7 @@ class PlainLoop:
             accepted, final = self.judge(drafts, laws)
         emitted = self.emit(drafts.tokens, accepted, final)
         self.report(now, drafts, rows, decided, laws)
-        now.verdict(accepted, emitted)
+        self.conclude(now, accepted, emitted)
         self.text += emitted
         with now.span("rollback"):
             self.cut(drafts.tokens, accepted)
@@ -171,6 +171,10 @@ class PlainLoop:
     def report(self, now, drafts, rows, decided, laws):
         """Record the round's tokens, and the rows by which the loop decided."""
         now.drafted(drafts.tokens, draft_logits=drafts.rows, target_logits=decided)
+
+    def conclude(self, now, accepted, emitted):
+        """Record the round's outcome."""
+        now.verdict(accepted, emitted)
 
     def report_costs(self, now, drafts):
         """Record lengths and forward passes."""

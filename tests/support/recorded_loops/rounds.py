@@ -3,6 +3,7 @@
 import torch
 
 from recorded_loops.plain import Drafts, PlainLoop
+from recorded_loops.reports import AsLaws
 
 STOP = 13
 """An id that comes often enough to end a text."""
@@ -120,26 +121,80 @@ class VerifiesTwice(PlainLoop):
 class Replays(PlainLoop):
     """A cache that can't be cut: a partly accepted round is undone and commits nothing.
 
-    The next round drafts what stood, and commits it with the correction.
+    The next round verifies what stood again, and commits it with the correction.
     """
 
-    temperatures = (0.0,)
-    stood = ()
+    stood = None
+    correction = 0
 
     def propose(self):
-        drafts = super().propose()
-        if not self.stood:
-            return drafts
-        count = len(self.stood)
-        self.draft.cut(len(self.text) - 1 + count)
-        return Drafts(list(self.stood), drafts.rows[:count], drafts.laws[:count])
+        if self.stood is None:
+            return super().propose()
+        fed = [*self.text[self.draft.length :], *self.stood.tokens[:-1]]
+        if fed and self.stood.tokens:
+            self.draft.feed(fed)
+        return self.stood
+
+    def judge(self, drafts, laws):
+        if self.stood is None:
+            return super().judge(drafts, laws)
+        return len(drafts.tokens), self.correction
 
     def emit(self, tokens, accepted, final):
-        if 0 < accepted < len(tokens):
-            self.stood = tuple(tokens[:accepted])
-            return []
-        self.stood = ()
-        return [*tokens[:accepted], final]
+        self.undoes = self.stood is None and self.is_undone(tokens, accepted)
+        self.correction = final
+        return [] if self.undoes else super().emit(tokens, accepted, final)
+
+    def is_undone(self, tokens, accepted):
+        """Return whether such a round must be played again."""
+        return 0 < accepted < len(tokens)
+
+    def report(self, now, drafts, rows, decided, laws):
+        super().report(now, drafts, rows, decided, laws)
+        self.drafts = drafts
+
+    def conclude(self, now, accepted, emitted):
+        super().conclude(now, accepted, emitted)
+        self.stood = self.keep(accepted) if self.undoes else None
+
+    def keep(self, accepted):
+        """Return the drafts that the next round verifies again."""
+        return Drafts(*(each[:accepted] for each in vars(self.drafts).values()))
+
+
+class ReplaysUnsaid(Replays):
+    """The undone round is recorded as if nothing had stood."""
+
+    def conclude(self, now, accepted, emitted):
+        now.verdict(0 if self.undoes else accepted, emitted)
+        self.stood = self.keep(accepted) if self.undoes else None
+
+
+class ReplaysEveryRejection(Replays):
+    """A round is undone even if nothing stood: the next one drafts nothing."""
+
+    def is_undone(self, tokens, accepted):
+        return accepted < len(tokens)
+
+
+class ReplaysCorrection(ReplaysEveryRejection):
+    """The correction is verified again too, as the last draft; a bonus follows it."""
+
+    def keep(self, accepted):
+        return Drafts(
+            [*self.drafts.tokens[:accepted], self.correction],
+            self.drafts.rows[: accepted + 1],
+            self.drafts.laws[: accepted + 1],
+        )
+
+    def judge(self, drafts, laws):
+        if self.stood is None:
+            return PlainLoop.judge(self, drafts, laws)
+        return len(drafts.tokens), self.draw(laws[-1])
+
+
+class ReplaysAsLaws(Replays, AsLaws):
+    """The same, recorded by the laws of both models."""
 
 
 class Bfloat16(PlainLoop):

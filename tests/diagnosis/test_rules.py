@@ -251,7 +251,7 @@ def test_a_draft_worse_than_a_constant_is_told():
     def spoilt(one):
         stood = one.index % 20 == 0
         emitted = one.emitted if one.index % 3 else [1] * len(one.emitted)
-        token = one.drafted[0].token if stood else max(emitted) + 1
+        token = one.drafted[0].token if stood else min(set(range(48)) - set(emitted))
         seen = Observed(0.05, 1, 0.05, 0.05)
         drafted = [replace(one.drafted[0], token=token, accepted=stood, seen=seen)]
         changed = {"drafted": drafted, "accepted": int(stood), "final_target_prob": None}

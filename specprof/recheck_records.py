@@ -44,6 +44,38 @@ class Rechecked(msgspec.Struct, frozen=True, array_like=True, gc=False):
     of the recomputed raw logits."""
 
 
+class OtherLaws(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A drafted token of a chain under laws that an accept step may use in place of its own.
+
+    None where such a law is the token's own, and where it is not known.
+    """
+
+    round: amounts.Count
+    index: amounts.Width
+    """Draft index within the round, from 0."""
+    target_raw: amounts.Share | None = None
+    """Target's probability of the token without temperature and truncation."""
+    target_unfiltered: amounts.Share | None = None
+    """Target's probability of the token after temperature, without truncation."""
+    target_twice: amounts.Share | None = None
+    """Target's probability of the token where the temperature is applied twice."""
+    target_before: amounts.Share | None = None
+    """Target's probability of the token in the row before its own."""
+    target_after: amounts.Share | None = None
+    """Target's probability of the token in the row after its own."""
+    draft_soft: amounts.Share | None = None
+    """Draft's probability of the token after temperature and truncation, where the law it is
+    declared to be drawn from has all its mass on it."""
+    draft_first: amounts.Share | None = None
+    """Draft's probability of the token in the round's first step."""
+    draft_before: amounts.Share | None = None
+    """Draft's probability of the token in the step before its own."""
+    draft_after: amounts.Share | None = None
+    """Draft's probability of the token in the step after its own."""
+    draft_last: amounts.Share | None = None
+    """Draft's probability of the token in the round's last step."""
+
+
 class Rescored(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The target's probability of a committed token, from one plain pass over the bare text."""
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from specprof import amounts
-from specprof.recheck_records import ProcessedRows, Rechecked, Rescored
+from specprof.recheck_records import OtherLaws, ProcessedRows, Rechecked, Rescored
 from specprof.settings import RunSpec
 
 SCHEMA = 1
@@ -307,6 +307,8 @@ class Recheck(
     places: list[Rechecked]
     emitted: list[Rescored] = []
     """The burst's committed tokens, scored again."""
+    others: list[OtherLaws] = []
+    """Drafts of chains under laws that an accept step may use by mistake; above temperature 0."""
     processed: list[ProcessedRows] = []
     """Rows that a user's loop processed before it decided by them, of each model that has some."""
 

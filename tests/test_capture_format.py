@@ -21,6 +21,7 @@ PARTS = {
     "drafted": records.Drafted,
     "observed": records.Observed,
     "rechecked": recheck_records.Rechecked,
+    "other laws": recheck_records.OtherLaws,
     "processed": recheck_records.ProcessedRows,
     "rescored": recheck_records.Rescored,
 }

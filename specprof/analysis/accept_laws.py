@@ -1,29 +1,34 @@
 """By which rule drafts are really accepted: the declared rule, or another that fits them better.
 
 An accept decision is called a coin here. `attribution.coins` tests the declared rule; this module
-names other rules that explain the coins. They use what was recorded of each place: the draft's two
-probabilities, its index, and the probability of the target's first choice, which follows from the
-token that was emitted there.
+says which law of `accept_bank` explains the coins, if any does.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from specprof.analysis import attribution, emitted_law, likelihood
+from specprof.analysis import (
+    accept_bank,
+    attribution,
+    emitted_law,
+    first_choices,
+    likelihood,
+)
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.likelihood import Best
 from specprof.analysis.rounding import MAX_RATIO_ERROR, MAX_ROUNDING_ERROR
-from specprof.analysis.stats import Trial, fair_coins
+from specprof.analysis.stats import Trial, binomial_excess, fair_coins
 from specprof.analysis.tables import Bools, Floats, Places
 from specprof.errors import MissingEvidence
 
-THRESHOLDS = (0.01, 0.03, 0.1, 0.3)
-LENIENCE_FACTORS = (0.5, 0.7, 0.85, 1.2, 1.5, 2.0, 4.0)
+MIN_LEAD_NATS = 3.0
+"""A law is named where it explains the decisions better than every other one by this much."""
 MIN_MISREAD_SHARE = 0.05
 """Share of the later drafts that must stand but were rejected; a larger share means that they were
 judged by another draft's row."""
+MAX_WRONG_CHOICES = 0.01
+"""Share of a greedy text's tokens that may be no first choice and leave the text the target's."""
 MIN_PLACES = 30
 """Places that a claim about every place needs."""
 
@@ -34,12 +39,29 @@ class CoinPattern:
 
     best: Best
     """The law of the bank that explains them best; the declared law is the bank's first."""
+    open: int
+    """Places whose outcome the declared rule leaves open."""
+    contradicted: bool
+    """Whether the best law fails an always-valid test of itself."""
     equality: Trial
     """Against the target's probability of the draft: the chance that a draw equals the draft."""
     unchecked: int | None
     """The one draft index whose drafts are all accepted while later indices are judged fairly."""
     checked: int | None
     """The one draft index that is judged fairly while later indices are not."""
+
+    @property
+    def explains(self) -> bool:
+        """Whether the best law may be named: it leads, and nothing contradicts it."""
+        other = self.best.name != "declared" and self.best.lead >= MIN_LEAD_NATS
+        return other and self.open >= MIN_PLACES and not self.contradicted
+
+    @property
+    def of_target(self) -> bool:
+        """Whether another law of the target explains the decisions better than anything else."""
+        lead = self.best.lead_over(lambda name: name not in accept_bank.TARGET_LAWS)
+        other = self.best.name in accept_bank.TARGET_LAWS and lead >= MIN_LEAD_NATS
+        return other and self.open >= MIN_PLACES
 
 
 def explain_coins(evidence: Evidence) -> CoinPattern:
@@ -55,11 +77,43 @@ def explain_coins(evidence: Evidence) -> CoinPattern:
     misread = not fallen[~behind].any() and fallen[behind].sum() > MIN_MISREAD_SHARE * max(
         behind.sum(), 1
     )
+    judged = _best_documented(evidence, places)
+    best = _best_law(evidence, judged)
     return CoinPattern(
-        best=likelihood.best_of_coins(came, _candidate_laws(evidence, places)),
+        best=best,
+        open=int(((judged.accept_owed > 0) & (judged.accept_owed < 1)).sum()),
+        contradicted=is_contradicted(best.law, judged.accepted, evidence.alpha),
         equality=fair_coins(places.target_prob, came.astype(float)),
         unchecked=0 if first and stood[0] and not later else None,
         checked=0 if later and not first and misread else None,
+    )
+
+
+def is_contradicted(chances: Floats, came: Bools, alpha: float) -> bool:
+    """Return whether outcomes, [n], rule out these chances, [n], at error rate `alpha`.
+
+    Outcomes that a law rules out may stray as often as the bank allows.
+    """
+    open_ = (chances > MAX_ROUNDING_ERROR) & (chances < 1 - MAX_ROUNDING_ERROR)
+    trial = fair_coins(chances[open_], came[open_].astype(float))
+    wrong = came[~open_] != (chances[~open_] > MAX_ROUNDING_ERROR)
+    strays = binomial_excess(int(wrong.sum()), len(wrong), likelihood.STRAY_SHARE)
+    return trial.p_value <= alpha or strays <= alpha
+
+
+def _best_documented(evidence: Evidence, places: Places) -> Places:
+    """Return the places of which other laws are known, if these are most; else all."""
+    known = places.where(accept_bank.are_known(evidence, places))
+    return known if len(known) >= max(MIN_PLACES, len(places) / 2) else places
+
+
+def _best_law(evidence: Evidence, places: Places) -> Best:
+    """Return the best law of the bank. At temperature 0 nothing is drawn, and no law is tried."""
+    if evidence.greedy:
+        declared = likelihood.Coins("declared", places.accept_owed)
+        return likelihood.best_of_coins(places.accepted, lambda: [declared])
+    return likelihood.best_of_coins(
+        places.accepted, lambda: accept_bank.candidate_laws(evidence, places)
     )
 
 
@@ -99,6 +153,33 @@ def are_drafts_picked(evidence: Evidence) -> bool:
     return len(open_) >= MIN_PLACES and bool(first.mean() > 0.99)  # noqa: PLR2004 - ties of two
 
 
+def why_text_strays(evidence: Evidence) -> str | None:
+    """Return why the committed text is not the target's own; None where nothing says so."""
+    if _coins_stray(evidence):
+        return "the accept step is unfair"
+    try:
+        if evidence.greedy:
+            wrong = evidence.ask(first_choices.choices).wrong
+            strays = len(wrong) > 0 and float(wrong.mean()) > MAX_WRONG_CHOICES
+        else:
+            written = evidence.ask(emitted_law.text)
+            strays = evidence.header.lossless is not False
+            strays &= written.likelihood.p_value <= evidence.alpha or len(written.impossible) > 0
+    except MissingEvidence:
+        return None
+    return "the target would have written another one" if strays else None
+
+
+def _coins_stray(evidence: Evidence) -> bool:
+    try:
+        found = evidence.ask(attribution.coins)
+    except MissingEvidence:
+        return False
+    certain = len(found.accepted_wrongly) + len(found.rejected_wrongly)
+    unfair = certain > 0 or found.trial.p_value <= evidence.alpha
+    return unfair and not evidence.ask(by_equality)
+
+
 def _text_strays(evidence: Evidence) -> bool:
     """Whether the emitted text is visibly not drawn from the target's law."""
     found = evidence.ask(emitted_law.finals)
@@ -109,45 +190,6 @@ def _text_strays(evidence: Evidence) -> bool:
     except MissingEvidence:
         return False
     return written.likelihood.p_value <= evidence.alpha or len(written.impossible) > 0
-
-
-def _candidate_laws(evidence: Evidence, places: Places) -> Iterator[tuple[str, Floats]]:
-    """Yield the laws that coins may follow, the declared law first; each [places]."""
-    target, draft = places.target_prob, np.maximum(places.draft_prob, 1e-12)
-    ratio = target / draft
-    yield "declared", places.accept_owed
-    yield "always", np.ones_like(target)
-    if evidence.greedy:  # every outcome is certain: no share of a ratio explains any
-        return
-    yield "equality", target
-    yield "inverted ratio", np.minimum(1, 1 / np.maximum(ratio, 1e-12))
-    yield "draft's own mass", draft
-    yield "never", np.zeros_like(target)
-    yield "the same coin each time", (places.accept_owed > 0.5).astype(float)  # noqa: PLR2004
-    for bar in THRESHOLDS:
-        yield f"target above {bar:g}", (target > bar).astype(float)
-    for lenient in LENIENCE_FACTORS:
-        yield f"{lenient:g} times the ratio", np.minimum(1, lenient * ratio)
-    highest = _largest_target_probs(evidence, places)
-    if highest is not None:
-        yield "share of the likeliest", np.minimum(1, target / np.maximum(highest, 1e-12))
-
-
-def _largest_target_probs(evidence: Evidence, places: Places) -> Floats | None:
-    """Return the target's largest probability at each place, [places]; None where not recorded.
-
-    The emitted token's logit shortfall gives the ratio of its probability to the largest one.
-    """
-    tokens, temperature = evidence.rescored, evidence.settings.temperature
-    if not len(tokens) or not temperature or evidence.columns.trees:
-        return None
-    keys = tokens.round * 65_536 + tokens.slot
-    order = np.argsort(keys, kind="stable")
-    wanted = places.round * 65_536 + places.index
-    at = order[np.searchsorted(keys, wanted, sorter=order).clip(max=len(keys) - 1)]
-    highest = tokens.target_prob[at] * np.exp(tokens.shortfall[at] / temperature)
-    known = (keys[at] == wanted) & (tokens.target_prob[at] > 0)
-    return np.where(known, np.minimum(highest, 1.0), places.target_prob)
 
 
 def _eldest_siblings(evidence: Evidence) -> Places:

@@ -16,6 +16,7 @@ from specprof.analysis.growing import INITIAL_ROWS, allocate_room, ensure_room
 from specprof.analysis.tables import (
     Emitted,
     Ints,
+    OtherPlaces,
     OverlapPlaces,
     Passes,
     Places,
@@ -63,6 +64,7 @@ class Columns:
         self.row_choices = RowChoices()
         self.rechecked = RecheckedPlaces()
         self.rescored = RescoredTokens()
+        self.others = OtherPlaces()
         self.overlaps = OverlapPlaces()
         self.scans: list[Scan] = []
         self.scored = ScoredTokens()
@@ -173,6 +175,7 @@ class Columns:
         ended_ns = self.passes.start_ns + self.passes.wall_ns
         cut.passes = self.passes.first(int(np.searchsorted(ended_ns, now_ns, "right")))
         cut.rescored = self.rescored.where(self.rescored.round < below)
+        cut.others = self.others.where(self.others.round < below)
         cut.overlaps, cut.scans = self.overlaps, list(self.scans)
         cut.scored = self.scored.first(int(cut.passes.scored.sum()))
         cut.samples = self.samples.first(int(np.searchsorted(self.samples.at_ns, now_ns, "right")))
@@ -198,6 +201,7 @@ class Columns:
         elif kind is Recheck:
             self.rechecked.extend(rows.rechecked_columns(alike))
             self.rescored.extend(rows.rescored_columns(alike))
+            self.others.extend(rows.other_columns(alike))
         elif kind is Overlaps:
             self.overlaps.extend(rows.overlap_columns(alike))
         elif kind is Scored:

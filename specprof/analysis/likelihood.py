@@ -4,8 +4,9 @@ Names a law, never accuses: only the always-valid tests say that a declared law 
 mixed with a little of everything, so an event that a law rules out doesn't rule out the law.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,18 @@ from specprof.analysis.tables import Bools, Floats
 
 STRAY_SHARE = 0.01
 """Share of events that may come from no law of the bank."""
+MAX_ALIKE = 1e-3
+"""Two laws are one in effect if no probability differs by more."""
+
+
+class Coins(NamedTuple):
+    """A law that coins may follow."""
+
+    name: str
+    chances: Floats
+    """The probability of each event, [n]."""
+    cost: float = 0.0
+    """What it takes off the log-likelihood, in nats, that the law was fitted to the events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +38,39 @@ class Best:
     gain: float
     """Its log-likelihood less that of the declared law, in nats."""
     n: int
+    law: Floats
+    """Its probability of each event, [n]."""
+    rivals: Mapping[str, float]
+    """The log-likelihood of each other law, in nats, less its own: at most 0."""
+
+    def lead_over(self, others: Callable[[str], bool]) -> float:
+        """Return its lead, in nats, over the best rival that `others` picks by its name."""
+        return -max((gain for name, gain in self.rivals.items() if others(name)), default=-np.inf)
 
 
-def best_of_coins(came: Bools, chances: Iterable[tuple[str, Floats]]) -> Best:
-    """Return the law whose probabilities, [n], fit the outcomes, [n], best; the declared law first.
+def best_of_coins(came: Bools, bank: Callable[[], Iterable[Coins]]) -> Best:
+    """Return the law that fits the outcomes, [n], best; the declared law first.
 
-    `chances` yields (name, probabilities) one at a time, because a bank over a million places would
-    take gigabytes.
+    `bank` returns one law at a time, because a bank over a million places would take gigabytes. A
+    law that gives every event nearly the best law's probability is no rival of it.
     """
-    total = dict[str, float]()
-    for name, law in chances:
-        inside = STRAY_SHARE + (1 - 2 * STRAY_SHARE) * law
-        total[name] = float(np.log(np.where(came, inside, 1 - inside)).sum())
-    return _pick_best(total, len(came))
+    totals, leader = dict[str, float](), Coins("", np.empty(0))
+    for each in bank():
+        totals[each.name] = log_likelihood(came, each.chances) - each.cost
+        if not leader.name or totals[each.name] > totals[leader.name]:
+            leader = each
+    alike = {
+        each.name
+        for each in bank()
+        if np.abs(each.chances - leader.chances).max(initial=0) < MAX_ALIKE
+    }
+    return _pick_best(totals, leader.name, leader.chances, alike - {leader.name})
+
+
+def log_likelihood(came: Bools, chances: Floats) -> float:
+    """Return the log-likelihood of outcomes, [n], under their chances, [n], in nats."""
+    inside = STRAY_SHARE + (1 - 2 * STRAY_SHARE) * chances
+    return float(np.log(np.where(came, inside, 1 - inside)).sum())
 
 
 def best_of_draws(densities: Mapping[str, Floats], vocabulary: int) -> Best:
@@ -45,15 +78,16 @@ def best_of_draws(densities: Mapping[str, Floats], vocabulary: int) -> Best:
 
     `densities` maps a law's name to its probability of each token, [n].
     """
-    total = {
+    totals = {
         name: float(np.log((1 - STRAY_SHARE) * np.clip(law, 0, 1) + STRAY_SHARE / vocabulary).sum())
         for name, law in densities.items()
     }
-    return _pick_best(total, len(next(iter(densities.values()))))
+    leader = max(totals, key=lambda name: totals[name])
+    return _pick_best(totals, leader, densities[leader], set())
 
 
-def _pick_best(total: Mapping[str, float], n: int) -> Best:
-    ranked = sorted(total, key=lambda name: -total[name])
-    runner_up = total[ranked[1]] if len(ranked) > 1 else total[ranked[0]]
-    declared = total[next(iter(total))]
-    return Best(ranked[0], total[ranked[0]] - runner_up, total[ranked[0]] - declared, n)
+def _pick_best(totals: Mapping[str, float], leader: str, law: Floats, alike: set[str]) -> Best:
+    own, declared = totals[leader], totals[next(iter(totals))]
+    rivals = {name: total - own for name, total in totals.items() if name not in alike | {leader}}
+    lead = -max(rivals.values(), default=0.0)
+    return Best(leader, lead, own - declared, len(law), law, rivals)

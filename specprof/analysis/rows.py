@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from specprof.analysis.drafts import Drafts
 from specprof.analysis.tables import Ints, Passes, Places, Rounds, Samples
-from specprof.recheck_records import Rechecked, Rescored
+from specprof.recheck_records import OtherLaws, Rechecked, Rescored
 from specprof.records import Observed, Overlaps, Recheck, Round, Sample, Scored, Span
 
 Columns = Sequence[NDArray[Any]]
@@ -104,6 +104,11 @@ def span_shares(rounds: Sequence[Round]) -> Iterator[tuple[str, Ints]]:
 def rechecked_columns(rechecks: Sequence[Recheck]) -> Columns:
     """Return the columns of `RecheckedPlaces`."""
     return _all_fields(list(chain.from_iterable(one.places for one in rechecks)), Rechecked)
+
+
+def other_columns(rechecks: Sequence[Recheck]) -> Columns:
+    """Return the columns of `OtherPlaces`."""
+    return _all_fields(list(chain.from_iterable(one.others for one in rechecks)), OtherLaws)
 
 
 def rescored_columns(rechecks: Sequence[Recheck]) -> Columns:

@@ -230,6 +230,23 @@ class RecheckedPlaces(Table):
     draft_gap: Floats
 
 
+class OtherPlaces(Table):
+    """One row per place of a chain under other laws; see `records.OtherLaws`."""
+
+    round: Ints
+    node: Ints
+    target_raw: Floats
+    target_unfiltered: Floats
+    target_twice: Floats
+    target_before: Floats
+    target_after: Floats
+    draft_soft: Floats
+    draft_first: Floats
+    draft_before: Floats
+    draft_after: Floats
+    draft_last: Floats
+
+
 class RescoredTokens(Table):
     """One row per committed token scored anew without a cache; see `records.Rescored`."""
 

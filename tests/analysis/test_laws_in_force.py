@@ -7,7 +7,7 @@ import pytest
 
 from judging import gather_evidence
 from laws import Sound, events
-from specprof.analysis import accept_laws, emitted_law, likelihood, stats
+from specprof.analysis import accept_bank, emitted_law, likelihood, stats
 
 RUNS, TOKENS, LEVEL = 200, 400, 0.02
 
@@ -95,9 +95,8 @@ def test_nothing_seen_says_nothing():
 
 def test_the_bank_names_the_law_by_hand():
     """Three coins that all came, owed 0.9: the law that gives 1 wins by what each earns more."""
-    best = likelihood.best_of_coins(
-        np.array([True] * 3), {"declared": np.full(3, 0.9), "always": np.ones(3)}.items()
-    )
+    bank = [likelihood.Coins("declared", np.full(3, 0.9)), likelihood.Coins("always", np.ones(3))]
+    best = likelihood.best_of_coins(np.array([True] * 3), lambda: bank)
     stray = likelihood.STRAY_SHARE
     inside = [stray + (1 - 2 * stray) * law for law in (1.0, 0.9)]
     assert best.name == "always"
@@ -110,7 +109,7 @@ def test_the_likeliest_tokens_mass_is_read_off_the_token_that_was_emitted():
     """Of each place of a chain, from the shortfall of whatever was committed there."""
     evidence = gather_evidence(events(Sound(0), rounds=50))
     places = evidence.places
-    highest = accept_laws._largest_target_probs(evidence, places)
+    highest = accept_bank.largest_target_probs(evidence, places)
     assert (highest >= places.target_prob * (1 - 1e-9)).all()
     tokens = evidence.columns.rescored
     first = tokens.where(tokens.slot == 0)

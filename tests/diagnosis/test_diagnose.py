@@ -44,6 +44,7 @@ NAMED = {
 }
 """Fault -> the rule that leads and the case it suspects; None: no case of the catalogue is it."""
 GREEDILY = {
+    "too-strict": ("accept-rule-unfair", None),
     "residual-softmaxed": ("output-not-greedy", "accept/residual-not-subtracted"),
     "bonus-from-draft": ("output-not-greedy", "accept/bonus-from-draft"),
     "wrong-ratio": ("accept-rule-unfair", "accept/always-accept"),

@@ -17,7 +17,7 @@ from specprof.bounds import Damage, Damaged
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Found, Unknown
-from specprof.records import ClockFacts, End, Header, Recheck, Round
+from specprof.records import ClockFacts, End, Header, Observed, Recheck, Round
 
 HEADINGS = ("Measures", "Fires when", "Why", "Likely causes", "Confirm", "Does not see", "Try it")
 MEMBERS = registry.members("rule")
@@ -251,8 +251,12 @@ def test_a_draft_worse_than_a_constant_is_told():
     def spoilt(one):
         stood = one.index % 20 == 0
         emitted = one.emitted if one.index % 3 else [1] * len(one.emitted)
-        drafted = [replace(one.drafted[0], accepted=stood)]
-        return replace(one, drafted=drafted, accepted=int(stood), emitted=emitted)
+        token = one.drafted[0].token if stood else min(set(range(48)) - set(emitted))
+        seen = Observed(0.05, 1, 0.05, 0.05)
+        drafted = [replace(one.drafted[0], token=token, accepted=stood, seen=seen)]
+        changed = {"drafted": drafted, "accepted": int(stood), "final_target_prob": None}
+        changed |= {"final_draft_prob": None, "final_rank": None, "final_order": None}
+        return replace(one, emitted=emitted, **changed)
 
     made = captures.agreeing([spoilt(e) if isinstance(e, Round) else e for e in events])
     assert isinstance(judged("worse-than-constant", made), Found)

@@ -4,14 +4,27 @@
 computed from the laws alone, never from what the step did.
 """
 
+from dataclasses import dataclass
+
 import msgspec
 import numpy as np
 
 import captures
-from specprof.recheck_records import Rescored
+from specprof.recheck_records import OtherLaws, Rescored
 from specprof.records import Burst, Drafted, End, Observed, Recheck, Round
 
 VOCABULARY = 40
+
+
+@dataclass
+class Row:
+    """The laws at one place, each [vocabulary]."""
+
+    target: np.ndarray
+    draft: np.ndarray
+    raw: np.ndarray
+    unfiltered: np.ndarray
+    twice: np.ndarray
 
 
 class Sound:
@@ -19,6 +32,8 @@ class Sound:
 
     def __init__(self, seed=0):
         self.random = np.random.default_rng(seed)
+        self.rows = []
+        """A `Row` of each place of the round, set before each round."""
 
     def draw(self, weights):
         """Draw one token by weights [vocabulary] that need not sum to 1."""
@@ -52,17 +67,19 @@ def events(step=None, *, rounds=300, depth=4, mismatch=1.0, keep=VOCABULARY, **s
         target=msgspec.structs.replace(facts, vocabulary=VOCABULARY),
     )
     laws = np.random.default_rng(step.random.integers(2**31))
-    greedy, context, played, scored = changed["temperature"] == 0, 64, [], []
+    context, played, scored, others = 64, [], [], []
     for index in range(rounds):
-        one, rescored = _round(step, laws, index, context, depth, mismatch, keep, greedy)
+        step.rows = [_row(laws, mismatch, keep, changed["temperature"]) for _ in range(depth + 1)]
+        one, rescored = _round(step, index, context, depth, changed["temperature"] == 0)
         context += len(one.emitted)
         played.append(one)
         scored += rescored
+        others += _others(step.rows, one) if changed["temperature"] else []
     emitted = context - 64
     return [
         header,
         *played,
-        Recheck(burst=0, places=[], emitted=scored),
+        Recheck(burst=0, places=[], emitted=scored, others=others),
         Burst(burst=0, start_ns=0, wall_ns=1, rounds=rounds, emitted=emitted, finish="length"),
         End(status="complete", wall_ns=end.wall_ns, rounds=rounds, emitted=emitted, write_ns=1),
     ]
@@ -74,8 +91,8 @@ def residual(target, draft):
     return left if left.sum() > 1e-12 else target
 
 
-def _round(step, laws, index, context, depth, mismatch, keep, greedy):
-    pairs = [_pair(laws, mismatch, keep, greedy) for _ in range(depth + 1)]
+def _round(step, index, context, depth, greedy):
+    pairs = [(row.target, row.draft) for row in step.rows]
     drafted, emitted, open_, final = [], [], True, None
     for level, (target, draft) in enumerate(pairs[:-1]):
         token, coin = step.draft(target, draft), step.random.random()
@@ -111,16 +128,46 @@ def _round(step, laws, index, context, depth, mismatch, keep, greedy):
     return one, [_rescored(index, slot, token, *pairs[slot]) for slot, token in enumerate(emitted)]
 
 
-def _pair(laws, mismatch, keep, greedy):
+def _row(laws, mismatch, keep, temperature):
     target = laws.uniform(1, 3) * laws.standard_normal(VOCABULARY)
     draft = target + mismatch * laws.standard_normal(VOCABULARY)
-    return tuple(_law(each, 1 if greedy else keep) for each in (target, draft))
+    keep, heat = (keep, temperature) if temperature else (1, 1.0)
+    return Row(
+        target=_law(target / heat, keep),
+        draft=_law(draft / heat, keep),
+        raw=_law(target, VOCABULARY),
+        unfiltered=_law(target / heat, VOCABULARY),
+        twice=_law(target / heat**2, keep),
+    )
 
 
 def _law(logits, keep):
     weights = np.exp(logits - logits.max())
     weights[logits < np.sort(logits)[-keep]] = 0
     return weights / weights.sum()
+
+
+def _others(rows, one):
+    """Return an `OtherLaws` of each reached draft, as the recheck writes them."""
+    found, last = [], len(rows) - 2
+    for index, each in enumerate(one.drafted):
+        row, token = rows[index], each.token
+        steps = {"first": 0, "before": index - 1, "after": index + 1, "last": last}
+        probs = {
+            f"draft_{name}": rows[at].draft[token]
+            for name, at in steps.items()
+            if 0 <= at <= last and at != index
+        }
+        probs |= {"target_after": rows[index + 1].target[token]}
+        probs |= {"target_before": rows[index - 1].target[token]} if index else {}
+        if not np.array_equal(row.raw, row.target):
+            probs |= {"target_raw": row.raw[token], "target_twice": row.twice[token]}
+            probs |= {"target_unfiltered": row.unfiltered[token]}
+        if each.reached:
+            found.append(
+                OtherLaws(one.index, index, **{name: float(prob) for name, prob in probs.items()})
+            )
+    return found
 
 
 def _observed(target, draft, token, greedy):

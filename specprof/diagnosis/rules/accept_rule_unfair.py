@@ -16,10 +16,12 @@ Why this is a bug and not a mismatch
     draft is owed little and gets little: the difference has mean 0 whatever the draft's quality.
 
 Likely causes
-    The finding names the accept law that fits the decisions best: accept always, one draft index
-    not checked, only the first index checked, an inverted ratio, a share of the target's first
-    choice, a threshold, a ratio too large or too small. Equality with the target's own draw is
-    another rule and no bug (another-accept-rule).
+    The finding names the accept law that explains the decisions, if one does so better than all
+    others and passes a test of its own: accept always, one draft index not checked, only the first
+    index checked, the target's law without temperature or filters or of another row, the draft's
+    law of another step, an inverted ratio, a threshold, a factor on the ratio, random numbers that
+    are not fresh. Equality with the target's own draw is another rule and no bug
+    (another-accept-rule).
 
 Confirm
     Run greedily: every outcome is certain there, and one violation is proof.
@@ -37,25 +39,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from specprof.analysis import accept_laws, attribution, emitted_law
-from specprof.analysis.accept_laws import CoinPattern
+from specprof.analysis import accept_laws, attribution
 from specprof.analysis.attribution import Coins
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.row_shifts import row_shift
 from specprof.analysis.tables import first_rounds
+from specprof.diagnosis.rules._accept_kinds import name_kind
 from specprof.diagnosis.rules._causes import NO_NUMBERS
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown, Where
-
-MIN_LEAD_NATS = 3.0
-"""A law is named where it explains the decisions better than the next one by this much."""
-MIN_WRONG_REJECTIONS = 5
-MIN_SHARE_OF_ONE_TOKEN = 0.8
-"""The share of those rejections that one token must follow."""
-MAX_TARGET_PROB = 0.05
-"""Below it the target all but rules that token out."""
-Kind = tuple[str, tuple[str, ...]]
-"""In words what is wrong, and the cases of the catalogue."""
 
 
 class AcceptRuleUnfair(Rule):
@@ -84,9 +76,9 @@ class AcceptRuleUnfair(Rule):
 def _finding(evidence: Evidence, coins: Coins, certain: int) -> Finding:
     chain = evidence.ask(attribution.attribute)
     part = chain.accept_rule
-    kind, suspects = _name_kind(evidence, coins)
+    kind = name_kind(evidence, coins)
     return Finding(
-        message=f"{_message(coins, part.frac.value)}{kind}",
+        message=kind.instead or f"{_message(coins, part.frac.value)}{kind.clause}",
         measures=(
             Measure(
                 name=f"accepted - owed per {chain.counted}",
@@ -96,16 +88,23 @@ def _finding(evidence: Evidence, coins: Coins, certain: int) -> Finding:
                 high=-part.frac.low,
             ),
             Measure(name="impossible outcomes", value=certain, n=len(evidence.places)),
-            *_test_of(coins),
+            *_open_places(coins),
         ),
-        remedy="accept a draft when a fresh uniform number is below target / draft of that "
-        "token, with both probabilities after all processing (arXiv 2211.17192, algorithm 1)",
+        remedy=kind.remedy,
         confirm=("specprof run --temperature 0",),
         rounds=_rounds(coins),
         where=_where(evidence),
-        suspects=suspects,
+        suspects=kind.suspects,
         headline=True,
     )
+
+
+def _open_places(coins: Coins) -> tuple[Measure, ...]:
+    """Return the p-value of the places that the rule leaves open; none where there are none."""
+    trial = coins.trial
+    if not trial.n:
+        return ()
+    return (Measure(name="always-valid p-value", value=trial.p_value, n=trial.n),)
 
 
 def _message(coins: Coins, rejected_unduly: float) -> str:
@@ -115,79 +114,6 @@ def _message(coins: Coins, rejected_unduly: float) -> str:
         return "the accept step rejects drafts that had to be accepted"
     way = "more" if rejected_unduly < 0 else "less"
     return f"the accept step accepts drafts {way} often than they are owed"
-
-
-def _name_kind(evidence: Evidence, coins: Coins) -> Kind:
-    """Name the rule that is really in force, as far as the decisions show it."""
-    found, places = evidence.ask(accept_laws.explain_coins), evidence.places
-    if places.accepted.all():
-        return ": it accepts all of them", ("accept/always-accept",)
-    if found.unchecked is not None:
-        return ": the first draft of a round is not checked", ("verify/first-draft-unchecked",)
-    if _uses_another_law(evidence, coins):
-        return (
-            ": it uses another target law than the processed one",
-            ("accept/target-not-filtered",),
-        )
-    if found.checked is not None:
-        return (
-            ": only the first draft of a round is judged by its own row",
-            ("verify/rows-swapped-topk-args",),
-        )
-    leaked = _find_leaked_token(evidence, coins)
-    if leaked is not None:
-        instead = f"; token {leaked} follows each time, which the target all but rules out"
-        return instead, ("accept/nan-draft-row",)
-    return _name_best_law(evidence, found)
-
-
-def _find_leaked_token(evidence: Evidence, coins: Coins) -> int | None:
-    """Return the token that follows nearly every impossible rejection; None where none does.
-
-    A row of NaN fails every comparison, and its empty residual always gives the same token.
-    """
-    rows = evidence.row(coins.rejected_wrongly)
-    rows = rows[evidence.rounds.emitted[rows] == evidence.rounds.accepted[rows] + 1]
-    if len(rows) < MIN_WRONG_REJECTIONS:
-        return None
-    ends = evidence.rounds.emitted.cumsum() - 1
-    tokens = evidence.columns.emitted.token[ends[rows]]
-    ids, counts = np.unique(tokens, return_counts=True)
-    usual = int(ids[counts.argmax()])
-    same = tokens == usual
-    little = evidence.rounds.final_target_prob[rows][same] < MAX_TARGET_PROB
-    share = min(float(same.mean()), float(little.mean()))
-    return usual if share > MIN_SHARE_OF_ONE_TOKEN else None
-
-
-def _name_best_law(evidence: Evidence, found: CoinPattern) -> Kind:
-    best = found.best
-    lenient = best.name.endswith("times the ratio")
-    if lenient and float(best.name.split()[0]) > 1 and _is_filtered(evidence):
-        unfiltered = ": the draft's law it is given lacks the filters that its tokens went through"
-        return unfiltered, ("accept/q-unfiltered-tokens-filtered",)
-    if best.name == "always" and best.lead > MIN_LEAD_NATS:
-        return ": it accepts nearly all of them", ("accept/always-accept",)
-    if best.name == "declared":
-        unlike = evidence.greedy and (evidence.ask(emitted_law.finals).target_prob == 0).any()
-        return "", () if unlike else ("accept/wrong-ratio",)
-    return f"; the law that explains this best is '{best.name}'", ("accept/wrong-ratio",)
-
-
-def _uses_another_law(evidence: Evidence, coins: Coins) -> bool:
-    """Return whether final tokens, too, are drawn from another target law than the processed."""
-    settings = evidence.settings
-    if evidence.greedy or not (_is_filtered(evidence) or settings.temperature != 1):
-        return False
-    found = evidence.ask(emitted_law.finals)
-    free = evidence.ask(emitted_law.bonuses)
-    if _is_filtered(evidence) and len(coins.accepted_wrongly):
-        return bool((found.target_prob == 0).any())
-    return free.p_value <= evidence.alpha
-
-
-def _is_filtered(evidence: Evidence) -> bool:
-    return evidence.settings.top_k > 0 or evidence.settings.top_p < 1
 
 
 def _where(evidence: Evidence) -> Where | None:
@@ -206,13 +132,6 @@ def _where(evidence: Evidence) -> Where | None:
         used=float(places.accepted[row]),
         clean=float(places.accept_owed[row]),
     )
-
-
-def _test_of(coins: Coins) -> list[Measure]:
-    """Return the test's p-value; empty where no outcome was left to chance."""
-    if not coins.trial.n:
-        return []
-    return [Measure(name="always-valid p-value", value=coins.trial.p_value, n=coins.trial.n)]
 
 
 def _rounds(coins: Coins) -> tuple[int, ...]:

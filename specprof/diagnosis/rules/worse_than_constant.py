@@ -23,7 +23,8 @@ Confirm
     Let the draft alone write a sentence: specprof run --target <the draft> --drafter none.
 
 Does not see
-    A broken draft that still beats both; drafts looked up in the text (ngram).
+    A broken draft that still beats both; drafts looked up in the text (ngram). Text that is not
+    the target's own, because the accept step or the target is broken: no draft can know it.
 
 Try it
     specprof drill draft/weights-not-loaded
@@ -33,6 +34,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from specprof.analysis import accept_laws
 from specprof.analysis.context_free import Contest, against_commonest, against_table
 from specprof.analysis.evidence import Evidence
 from specprof.diagnosis.rules._causes import WRONG_STATE, WRONG_TEXT
@@ -65,6 +67,9 @@ class WorseThanConstant(Rule):
         limit = evidence.alpha / 2
         lost = stands.loses(limit)
         if lost or (knows and knows.loses(limit)):
+            astray = evidence.ask(accept_laws.why_text_strays)
+            if astray:
+                return Unknown(reason=f"the text is not the target's own, for {astray}")
             return Found(finding=_finding(evidence, stands, knows, lost=lost))
         return Clear(
             detectable="a first draft accepted "

@@ -13,6 +13,7 @@ import torch
 from specprof.engine.heads.reference import HeadReference, Line
 from specprof.engine.observe.evidence import short
 from specprof.engine.recheck.kept_logits import UsedLogits
+from specprof.engine.recheck.other_laws import other_laws
 from specprof.engine.recheck.processed import Compared, compare_rows
 from specprof.extend import Acceptance, Law
 from specprof.recheck_records import Rechecked, Rescored
@@ -110,6 +111,13 @@ def recheck(
         )
         if emitted
         else [],
+        others=other_laws(
+            reference.law,
+            rounds,
+            used,
+            [(each.round, each.number, each.token) for each in places],
+            target[:count],
+        ),
         processed=[each for each in summaries if each is not None],
     )
 

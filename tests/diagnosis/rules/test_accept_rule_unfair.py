@@ -57,7 +57,6 @@ NAMED = {
     Inverted: "accept/wrong-ratio",
     ShareOfTheLikeliest: "accept/wrong-ratio",
     Threshold: "accept/wrong-ratio",
-    SameCoin: "accept/wrong-ratio",
 }
 
 

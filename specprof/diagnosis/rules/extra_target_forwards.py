@@ -64,7 +64,9 @@ def _finding(extra: ExtraForwards) -> Finding:
         ),
     ]
     if extra.ms is not None:
-        measures.append(Measure(name="extra time per round", value=extra.ms, unit="ms"))
+        measures.append(
+            Measure(name="extra time per round", value=extra.ms, unit="ms", n=extra.committing)
+        )
     return Finding(
         message=f"the target runs {extra.per_round:.2f} forward passes a round instead of one: "
         f"{_say_when(extra, rejected)}{time}",

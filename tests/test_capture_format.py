@@ -22,6 +22,7 @@ PARTS = {
     "observed": records.Observed,
     "rechecked": recheck_records.Rechecked,
     "processed": recheck_records.ProcessedRows,
+    "other-input": recheck_records.OtherInput,
     "rescored": recheck_records.Rescored,
 }
 KEPT = ROOT / "tests/data/schema-1-chain.jsonl"

@@ -40,7 +40,7 @@ from typing import ClassVar
 import numpy as np
 
 from specprof import limits
-from specprof.analysis import attribution
+from specprof.analysis import attribution, outcomes
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Bools, Floats, first_rounds
 from specprof.diagnosis.rules._lengths import Shortfall
@@ -114,7 +114,7 @@ def _due_lengths(evidence: Evidence) -> dict[str, Floats]:
 def _finding(fault: Shortfall, wrong: Bools) -> Finding:
     rounds, short = fault.evidence.rounds, fault.short
     first = int(wrong.argmax())
-    rejected = bool(fault.evidence.rejected[first])
+    outcome = outcomes.code_outcomes(rounds, fault.evidence.rejected)[first]
     return Finding(
         message=_message(fault.role, fault.steady, fault.growing, float(short[first])),
         measures=(
@@ -133,7 +133,7 @@ def _finding(fault: Shortfall, wrong: Bools) -> Finding:
         where=Where(
             round=int(rounds.index[first]),
             context=int(rounds.context[first]),
-            event="after a rejection" if rejected else "after an all-accepted round",
+            event=outcomes.EVENTS_BEFORE[int(outcome)],
             used=float(fault.due[first] - short[first]),
             clean=float(fault.due[first]),
         ),

@@ -70,8 +70,11 @@ def played(seed=0, bursts=12, rounds=30, *, idle=False, undo=False, batch=1, fix
     return found
 
 
-def evidence(rounds, is_astray, side="target", gap=0.4, **settings):
-    """Return evidence on these rounds, with `is_astray(round)` asked for each row of each."""
+def evidence(rounds, is_astray, side="target", gap=0.4, draft_length=None, **settings):
+    """Return evidence on these rounds, with `is_astray(round)` asked for each row of each.
+
+    draft_length: a function of a round, for the length recorded after it.
+    """
     header = captures.events(temperature=1.0, context=4000)[0]
     chosen = replace(header.spec.settings, recheck_context=8192, depth=DEPTH, **settings)
     columns = Columns()
@@ -88,7 +91,8 @@ def evidence(rounds, is_astray, side="target", gap=0.4, **settings):
             )
             for at in range(one.drafted)
         ]
-        columns.feed([_round(index, one, drafts)])
+        length = draft_length(one) if draft_length else None
+        columns.feed([replace(_round(index, one, drafts), draft_length=length)])
         places, emitted = checks.setdefault(one.burst, ([], []))
         for row in range(min(one.accepted + 1, one.drafted)):
             gaps = {"target_gap": 1e-6, "draft_gap": 1e-6}

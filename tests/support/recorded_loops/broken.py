@@ -6,7 +6,7 @@ from recorded_loops.drafts import SAMPLED
 from recorded_loops.plain import PlainLoop, law
 from recorded_loops.processors import GrammarMask, PresencePenalty
 from recorded_loops.reports import AsLaws
-from recorded_loops.rounds import Replays
+from recorded_loops.rounds import FeedsLastDraft, Replays
 
 
 class TargetKeepsRejected(PlainLoop):
@@ -72,6 +72,17 @@ class DraftReadsAHole(PlainLoop):
 
     def report_costs(self, now, drafts):
         now.lengths(target=self.target.length)
+
+
+class FeedsLastDraftFromAHole(FeedsLastDraft):
+    """Feeds its draft once more by design, and not the middle of the prompt: the fault is that."""
+
+    expected = frozenset({"draft-state-drifts"})
+
+    def begin(self, prompt):
+        super().begin(prompt)
+        self.draft.cut(0)
+        self.draft.feed(prompt[:40] + prompt[36:40] + prompt[44:-1])
 
 
 class AcceptsAll(PlainLoop):

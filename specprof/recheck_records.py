@@ -23,6 +23,21 @@ class ProcessedRows(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Rows whose logits were moved by one rising curve, such as a temperature."""
 
 
+class OtherInput(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A token that was fed in place of a round's last committed token: it explains a wrong row."""
+
+    model: Literal["target", "draft"]
+    round: amounts.Count
+    """The burst's first round with a wrong row; the row is its first."""
+    fed: Literal["last but one", "nothing", "last twice", "rejected draft"]
+    """What was fed: the last token but one, no token, the last token twice, or the draft that the
+    round before rejected."""
+    gap: amounts.Share
+    """Total variation between the row's law and the recomputed law."""
+    left: amounts.Share
+    """The same, where the recomputation is fed as `fed` says."""
+
+
 class Rechecked(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The probabilities of one drafted token, recomputed from the bare token sequence."""
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from specprof import amounts
-from specprof.recheck_records import OtherLaws, ProcessedRows, Rechecked, Rescored
+from specprof.recheck_records import OtherInput, OtherLaws, ProcessedRows, Rechecked, Rescored
 from specprof.settings import RunSpec
 
 SCHEMA = 1
@@ -311,6 +311,8 @@ class Recheck(
     """Drafts of chains under laws that an accept step may use by mistake; above temperature 0."""
     processed: list[ProcessedRows] = []
     """Rows that a user's loop processed before it decided by them, of each model that has some."""
+    other_inputs: list[OtherInput] = []
+    """For each model the token whose feeding explains its first wrong row, if one does."""
 
 
 class Sample(

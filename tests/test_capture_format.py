@@ -23,6 +23,7 @@ PARTS = {
     "rechecked": recheck_records.Rechecked,
     "other laws": recheck_records.OtherLaws,
     "processed": recheck_records.ProcessedRows,
+    "other-input": recheck_records.OtherInput,
     "rescored": recheck_records.Rescored,
 }
 KEPT = ROOT / "tests/data/schema-1-chain.jsonl"

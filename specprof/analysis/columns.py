@@ -6,7 +6,7 @@ copies only those rounds. What was not recorded is nan, never 0.
 """
 
 from collections.abc import Sequence, Sized
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,6 +45,9 @@ from specprof.records import (
     Scored,
 )
 
+if TYPE_CHECKING:
+    from specprof.recheck_records import OtherInput
+
 
 class Columns:
     """Everything read from a capture so far; `feed` it events as they come."""
@@ -66,6 +69,7 @@ class Columns:
         self.rescored = RescoredTokens()
         self.others = OtherPlaces()
         self.overlaps = OverlapPlaces()
+        self.other_inputs: list[OtherInput] = []
         self.scans: list[Scan] = []
         self.scored = ScoredTokens()
         self.passes = Passes()
@@ -176,6 +180,7 @@ class Columns:
         cut.passes = self.passes.first(int(np.searchsorted(ended_ns, now_ns, "right")))
         cut.rescored = self.rescored.where(self.rescored.round < below)
         cut.others = self.others.where(self.others.round < below)
+        cut.other_inputs = [one for one in self.other_inputs if one.round < below]
         cut.overlaps, cut.scans = self.overlaps, list(self.scans)
         cut.scored = self.scored.first(int(cut.passes.scored.sum()))
         cut.samples = self.samples.first(int(np.searchsorted(self.samples.at_ns, now_ns, "right")))
@@ -185,6 +190,7 @@ class Columns:
     def _so_far(self) -> "Columns":
         cut = Columns()
         cut.header, cut.end, cut.throttled = self.header, self.end, list(self.throttled)
+        cut.other_inputs = list(self.other_inputs)
         cut.damaged, cut.torn = self.damaged.copy(), self.torn
         for kind, alike in self._lists.items():
             cut._lists[kind] += alike
@@ -202,6 +208,7 @@ class Columns:
             self.rechecked.extend(rows.rechecked_columns(alike))
             self.rescored.extend(rows.rescored_columns(alike))
             self.others.extend(rows.other_columns(alike))
+            self.other_inputs += [one for each in alike for one in each.other_inputs]
         elif kind is Overlaps:
             self.overlaps.extend(rows.overlap_columns(alike))
         elif kind is Scored:

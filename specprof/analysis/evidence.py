@@ -15,6 +15,7 @@ import numpy as np
 from specprof.analysis.columns import Columns
 from specprof.analysis.contradictions import contradictions, rows_of_rounds
 from specprof.analysis.doubts import Contradiction
+from specprof.analysis.outcomes import FIRST, MISSING, code_outcomes
 from specprof.analysis.replays import Replays, find_replays
 from specprof.analysis.stats import Estimate, ratio
 from specprof.analysis.tables import (
@@ -304,12 +305,9 @@ class Evidence:
 
     @cached_property
     def after(self) -> Ints:
-        """What came before each round, [rounds].
-
-        0: it is the first of its burst; 1: a rejection; 2: no rejection; 3: a missing round.
-        """
-        found, goes_on = np.where(self.gap_before, 3, 0), ~self.closes_burst
-        found[self.next_row[goes_on]] = np.where(self.rejected[goes_on], 1, 2)
+        """What came before each round, [rounds]: a code of `outcomes.EVENTS_BEFORE`."""
+        found, goes_on = np.where(self.gap_before, MISSING, FIRST), ~self.closes_burst
+        found[self.next_row[goes_on]] = code_outcomes(self.rounds, self.rejected)[goes_on]
         return found
 
     @property

@@ -72,8 +72,13 @@ class Diagnosis:
 
     @property
     def leading(self) -> Verdict | None:
-        """The finding to follow up first: the other findings may be consequences of it."""
-        return min(self.found, key=lambda each: each.place, default=None)
+        """The finding to follow up first: the other findings may be consequences of it.
+
+        A probe's finding leads a rule's bug only if it is a bug itself.
+        """
+        bugs = any(each.family == "bug" and not each.probe for each in self.found)
+        able = [each for each in self.found if not (bugs and each.probe and each.family != "bug")]
+        return min(able, key=lambda each: each.place, default=None)
 
 
 def diagnose(evidence: Evidence, also: Iterable[Path] = ()) -> Diagnosis:

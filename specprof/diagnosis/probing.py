@@ -316,15 +316,28 @@ def _add_verdict(
     probe = choice.probe
     gone = probe.corrects if isinstance(outcome, Found) else frozenset[str]()
     gone |= probe.clears if isinstance(outcome, Clear) else frozenset[str]()
+    standing = place(choice.name, probe.stage)
     verdicts = [
         replace(each, outcome=Unknown(reason=f"overturned by the probe {choice.name}"))
-        if (each.finding or each.consequence) and not each.probe and each.rule in gone
+        if each.rule in gone and _is_overturned(each, probe, outcome, standing)
         else each
         for each in diagnosis.verdicts
     ]
-    standing = place(choice.name, probe.stage)
     verdicts.append(Verdict(choice.name, probe.family, outcome, standing, probe=True))
     return sum_up(evidence, verdicts)
+
+
+def _is_overturned(each: Verdict, probe: Probe, outcome: Outcome, standing: float) -> bool:
+    """Return whether a probe's outcome is strong enough to withdraw a rule's finding.
+
+    What a probe found explains only findings that stand behind it in the decision table, and no
+    finding of another kind than a bug explains a bug away.
+    """
+    if not (each.finding or each.consequence) or each.probe:
+        return False
+    if isinstance(outcome, Clear):
+        return True
+    return each.place > standing and (probe.family == "bug" or each.family != "bug")
 
 
 def _probes(also: Iterable[Path] = ()) -> dict[str, Probe]:

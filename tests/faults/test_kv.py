@@ -102,6 +102,27 @@ def test_a_wrong_target_cache_leaves_the_draft_alone(family, name, low, high):
     assert_still(run, "draft")
 
 
+def test_a_stale_token_leads_astray_from_the_first_all_accepted_round_on(family):
+    """No length shows it, and the recheck finds which token was fed."""
+    run = play_drill(family, "kv/stale-token-fed")
+    assert set(run.short("target")) == {0}
+    first = run.rejected().index(False)
+    later = run.rounds[first].index
+    assert_astray(run, "target", 0.5, lambda one, _: one.index > later)
+    assert_still(run, "target", lambda one, _: one.index <= later)
+    assert_still(run, "draft")
+
+
+def test_one_request_of_three_is_astray_as_a_whole(family):
+    """The others and all lengths are right."""
+    run = play_drill(family, "kv/request-reads-foreign-rows", context=200, stops=3)
+    bursts = sorted({one.burst for one in run.rounds})
+    assert set(run.short("target")) == {0}
+    assert_still(run, "target", lambda one, _: one.burst != bursts[1])
+    assert_astray(run, "target", 0.9, lambda one, _: one.burst == bursts[1])
+    assert_still(run, "draft")
+
+
 @pytest.mark.parametrize("name", ["kv/target-rejected-kept", "kv/ring-cache-wrap-no-rollback"])
 def test_what_is_rejected_stays(family, name):
     """The target's cache is too long by exactly that."""

@@ -7,7 +7,8 @@ Confirms
     That greedy output can be compared at all, and how often the capture's own differs.
 
 Overturns
-    A finding that the greedy output differs, where plain decoding differs from itself.
+    Nothing: a token that is not the first choice of the row it was taken from is wrong, whether or
+    not plain decoding repeats itself.
 
 Does not see
     Which of two equal choices is right at a near tie.
@@ -33,7 +34,6 @@ class BaselineTwice(Probe):
     bears_on: ClassVar[frozenset[str]] = STATE_RULES | {"output-not-greedy", "near-ties-flipped"}
     family: ClassVar[Family] = "measurement"
     stage: ClassVar[Stage] = Stage.TARGET_STATE
-    corrects: ClassVar[frozenset[str]] = frozenset({"output-not-greedy"})
 
     def runs(self, header: Header) -> list[Settings]:
         """Return plain greedy decoding twice; only beside a greedy capture."""

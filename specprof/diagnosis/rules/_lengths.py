@@ -6,12 +6,15 @@ Knows lengths and outcomes of rounds. The rule decides whether a length is wrong
 import numpy as np
 
 from specprof import limits
+from specprof.analysis import outcomes
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.outcomes import code_outcomes
 from specprof.analysis.tables import Bools, Floats
 from specprof.findings import Model
 
 REJECTION, ALL_ACCEPTED = "after every rejection", "after every all-accepted round"
 AFTERWARDS = "in the round after every all-accepted round"
+IDLE = "after every round that drafted nothing"
 MIN_WRONG_STARTS = 0.5
 """Above this share of later bursts that begin with a wrong length, the last burst left it."""
 MAX_EXCEPTIONS = 0.1
@@ -34,8 +37,9 @@ class Shortfall:
         """What each round added to the shortfall; for a burst's first round, all of it."""
         self.begins = ~evidence.gap_before
         self.begins[following] = False
-        after = evidence.after == 2  # noqa: PLR2004 - its code
-        self.sides = {REJECTION: rejected, ALL_ACCEPTED: ~rejected, AFTERWARDS: after}
+        accepted = code_outcomes(evidence.rounds, rejected) == outcomes.ALL_ACCEPTED
+        after, idle = evidence.after == outcomes.ALL_ACCEPTED, evidence.rounds.drafted == 0
+        self.sides = {REJECTION: rejected, ALL_ACCEPTED: accepted, AFTERWARDS: after, IDLE: idle}
         self.steady = {when: _constant(short[side]) for when, side in self.sides.items()}
         self.growing = {when: _median(self.grown[side]) for when, side in self.sides.items()}
 

@@ -5,14 +5,17 @@ the catalogue leave that pattern.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 
 from specprof.analysis import attribution
 from specprof.analysis.attribution import Side
+from specprof.analysis.contrasts import Wholes
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.localise import Pattern, localise
+from specprof.analysis.onset import SAID
 from specprof.analysis.tables import first_rounds
 from specprof.errors import MissingEvidence
 from specprof.findings import Clear, Finding, Found, Measure, Outcome, Unknown
@@ -20,6 +23,7 @@ from specprof.settings import Settings
 
 Role = Literal["target", "draft"]
 Suspects = Callable[[Evidence, Pattern], tuple[str, ...]]
+MAX_NAMED_REQUESTS: Final = 5
 PREFILL_CHUNK_TOKENS: Final = 512
 """Of the native engine."""
 
@@ -27,6 +31,44 @@ REMEDY: Final = (
     "check that rollback leaves exactly the committed tokens, that position ids equal token "
     "indices, and that no row of a verify pass attends to later rows"
 )
+
+FEED_REMEDY: Final = (
+    "feed the last committed token first in every round: take it from the committed text, not from "
+    "what another round left"
+)
+FED: Final[dict[str, str]] = {
+    "last but one": "the last token but one was fed in place of the last",
+    "nothing": "the last committed token was not fed",
+    "last twice": "the last committed token was fed twice",
+    "rejected draft": "the rejected draft was fed in place of its correction",
+}
+MIN_INPUT_SHARE: Final = 0.5
+"""Of the bursts that are astray: in so many the same other token must explain the first row."""
+
+
+@dataclass(frozen=True, slots=True)
+class FedWrongly:
+    """The token whose feeding explains bursts' first wrong rows."""
+
+    fed: str
+    """A key of `FED`."""
+    explained: int
+    """Bursts whose first wrong row it explains."""
+    astray: int
+    """Bursts with wrong rows."""
+
+
+def find_other_input(evidence: Evidence, role: Role) -> FedWrongly | None:
+    """Return the token that was fed in place of the last one, as far as the recheck found it."""
+    drift = evidence.ask(attribution.drift)
+    side = drift.target if role == "target" else drift.draft
+    astray = np.unique(evidence.rounds.burst[evidence.row(side.round[side.astray])])
+    known = [each.fed for each in evidence.columns.other_inputs if each.model == role]
+    if not known:
+        return None
+    fed = max(sorted(set(known)), key=known.count)
+    count = known.count(fed)
+    return FedWrongly(fed, count, len(astray)) if count >= MIN_INPUT_SHARE * len(astray) else None
 
 
 def judge(evidence: Evidence, role: Role, suspects: Suspects) -> Outcome:
@@ -56,11 +98,13 @@ def _say_smallest(evidence: Evidence, drift: attribution.Drift) -> str:
 
 def _finding(evidence: Evidence, role: Role, side: Side, suspects: Suspects) -> Finding:
     pattern = localise(evidence, side)
+    fed = find_other_input(evidence, role)
     return Finding(
-        message=f"the {role} decides from a wrong state {say_when(evidence, role, pattern)} "
-        f"({_say_first(pattern)})",
+        message=f"the {role} decides from a wrong "
+        f"{'input' if fed else 'state'} {say_when(evidence, role, pattern)} "
+        f"({_say_first(pattern)}{_say_fed(fed) if fed else ''})",
         measures=(*_first_measures(role, pattern), *_measures(evidence, role, side, pattern)),
-        remedy=REMEDY,
+        remedy=FEED_REMEDY if fed else REMEDY,
         confirm=("specprof run --stops 1 --context 1024",),
         rounds=first_rounds(side.round, side.astray),
         where=pattern.where,
@@ -75,22 +119,58 @@ def say_when(evidence: Evidence, role: Role, pattern: Pattern) -> str:
     parts = list[str]()
     if pattern.since is not None:
         parts.append(_say_since(evidence, role, pattern.since))
+    parts += [each for each in (_say_which(pattern), _say_rows(pattern)) if each]
+    if not _say_which(pattern) and (begin := _say_begin(pattern)):
+        parts.append(begin)
+    if parts:
+        return ", ".join(parts)
+    if pattern.throughout:
+        return "throughout"
+    return f"in {pattern.share:.0%} of the rechecked places, and no single event separates them"
+
+
+def _say_which(pattern: Pattern) -> str:
+    """Say which requests, or rounds of which kind, are astray; empty where all kinds are."""
     if pattern.from_second:
-        parts.append("in every burst but the first")
+        return "in every burst but the first"
+    if pattern.wholes:
+        return _say_wholes(pattern.wholes)
+    if pattern.batch:
+        bound, size = pattern.batch
+        return f"while at {bound} {size} sequences are decoded together"
+    if pattern.at_wraps:
+        return "right where the window wraps"
+    return "in a burst's first round only" if pattern.start_only else ""
+
+
+def _say_wholes(wholes: Wholes) -> str:
+    """Name the requests or sequences that are astray as a whole, the first ones by number."""
+    shown = [str(each) for each in wholes.numbers[:MAX_NAMED_REQUESTS]]
+    more = len(wholes.numbers) - len(shown)
+    listed = [*shown, f"{more} more"] if more else shown
+    several = f"{', '.join(listed[:-1])} and {listed[-1]}" if len(listed) > 1 else listed[0]
+    name = f"{wholes.of}{'s' * (len(listed) > 1)}"
+    return f"in {name} {several} of {wholes.count} (the first is 1), whole"
+
+
+def _say_rows(pattern: Pattern) -> str:
+    """Say which rows of a verify pass, or which drafts of a round, are astray."""
     if pattern.branched_only:
-        parts.append("after tree nodes that follow branches of their siblings")
-    elif pattern.later_only:
-        parts.append("at every draft index but the first")
+        return "after tree nodes that follow branches of their siblings"
+    if pattern.last_row_only:
+        return "only in the row after the last draft"
+    if pattern.only_index is not None:
+        return f"at draft index {pattern.only_index} only"
+    return "at every draft index but the first" if pattern.later_only else ""
+
+
+def _say_begin(pattern: Pattern) -> str:
+    """Say after which event the state goes wrong."""
     if pattern.uneven_only:
-        parts.append("after two rounds that accepted different numbers of tokens")
-    elif pattern.onset in {"rejection", "all-accepted"}:
-        outcome = "a rejection" if pattern.onset == "rejection" else "an all-accepted round"
-        parts.append(
-            f"{'from' if pattern.lasts else 'right after'} {outcome}{' on' * pattern.lasts}"
-        )
-    elif pattern.onset == "any round":
-        parts.append("after a burst's first round")
-    return ", ".join(parts) or "throughout"
+        return "after two rounds that accepted different numbers of tokens"
+    if event := SAID.get(pattern.onset):
+        return f"from {event} on" if pattern.lasts else f"right after {event}"
+    return "after a burst's first round" if pattern.onset == "any round" else ""
 
 
 def _say_since(evidence: Evidence, role: Role, since: tuple[int, int]) -> str:
@@ -134,6 +214,12 @@ def _say_first(pattern: Pattern) -> str:
     if where.used is None or where.clean is None or where.used == where.clean:
         return text + f"the laws used and recomputed are {pattern.first_gap:.2f} apart"
     return text + f"{where.used:.2g} used, {where.clean:.2g} recomputed"
+
+
+def _say_fed(found: FedWrongly) -> str:
+    """Say which token explains the first wrong rows."""
+    bursts = f"{found.explained} of {found.astray} bursts"
+    return f"; {FED[found.fed]}: fed so, the first wrong row of {bursts} comes out as it was used"
 
 
 def _first_measures(role: Role, pattern: Pattern) -> list[Measure]:

@@ -9,7 +9,8 @@ Fires when
     of committed - 1 and context + K - 1: committed - 2 after an all-accepted round (theory I11).
     A draft that feeds every round anew (a tree, a head on the target's features) must end at the
     context the round began with. A loop that a user recorded may count in another way, or feed its
-    draft once more by design: there a length is a bug only if recomputed answers are wrong too.
+    draft once more by design: there a length is a bug only if recomputed answers are wrong too, and
+    wrong behind the wrong lengths.
 
 Why this is a bug and not a mismatch
     Lengths are counted, not estimated. A short cache makes a model predict from a text with holes
@@ -40,7 +41,7 @@ from typing import ClassVar
 import numpy as np
 
 from specprof import limits
-from specprof.analysis import attribution
+from specprof.analysis import attribution, onset, outcomes
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Bools, Floats, first_rounds
 from specprof.diagnosis.rules._lengths import Shortfall
@@ -58,6 +59,10 @@ from specprof.findings import (
     Unknown,
     Where,
 )
+
+MIN_ASTRAY_BEHIND, MIN_TIMES_OFTENER = 0.5, 2.0
+"""In a user's own loop so many rounds behind a wrong length are astray, and so much oftener than
+the rounds behind a right one, if the length is a fault."""
 
 
 class CacheLengthWrong(Rule):
@@ -84,7 +89,7 @@ class CacheLengthWrong(Rule):
             wrong = known[role] & (each != 0)
             if not wrong.any():
                 continue
-            if excuse := _excuse(evidence, role):
+            if excuse := _excuse(evidence, role, known[role], wrong):
                 excused.append(excuse)
                 continue
             fault = Shortfall(evidence, role, each, due[role])
@@ -95,10 +100,12 @@ class CacheLengthWrong(Rule):
         return Clear(detectable=f"one token in one round; rounds checked: {checked}")
 
 
-def _excuse(evidence: Evidence, role: Model) -> str | None:
+def _excuse(evidence: Evidence, role: Model, known: Bools, wrong: Bools) -> str | None:
     """Say why other lengths of a user's own loop prove nothing; None where they do.
 
-    Such a loop may count otherwise by design, or feed its draft once more. Its answers decide.
+    Such a loop may count otherwise by design, or feed its draft once more. Its answers decide: a
+    length that is a fault leads the next round astray, and a right length does not.
+    known, wrong: [rounds].
     """
     if evidence.settings.backend != limits.RECORDED_BACKEND:
         return None
@@ -110,8 +117,26 @@ def _excuse(evidence: Evidence, role: Model) -> str | None:
     side = drift.target if role == "target" else drift.draft
     if not len(side.gap):
         return f"{lengths}, and no answer of the {role} was recomputed to show whether one is wrong"
-    wrong = side.p_value <= evidence.alpha and side.astray.any()
-    return None if wrong else f"{lengths}, but its {len(side.gap):,} recomputed answers are right"
+    if side.p_value > evidence.alpha or not side.astray.any():
+        return f"{lengths}, but its {len(side.gap):,} recomputed answers are right"
+    behind, others = (_astray_share(evidence, side, where) for where in (wrong, known & ~wrong))
+    if behind is None or behind >= max(MIN_ASTRAY_BEHIND, MIN_TIMES_OFTENER * (others or 0.0)):
+        return None
+    shares = f"{behind:.0%} of rounds behind such a length are astray"
+    rest = "" if others is None else f", and {others:.0%} of the others"
+    return f"{lengths}, but its wrong answers do not follow from them: {shares}{rest}"
+
+
+def _astray_share(evidence: Evidence, side: attribution.Side, where: Bools) -> float | None:
+    """Return the share of astray rounds among those right after rounds `where`, [rounds].
+
+    None where no such round was recomputed.
+    """
+    rounds, of = np.unique(side.round, return_inverse=True)
+    astray = np.bincount(of, weights=side.astray) > 0
+    before = onset.rows_before(evidence)[evidence.row(rounds)]
+    asked = (before >= 0) & where[before]
+    return float(astray[asked].mean()) if asked.any() else None
 
 
 def _due_lengths(evidence: Evidence) -> dict[Model, Floats]:
@@ -128,7 +153,7 @@ def _due_lengths(evidence: Evidence) -> dict[Model, Floats]:
 def _finding(fault: Shortfall, wrong: Bools) -> Finding:
     rounds, short = fault.evidence.rounds, fault.short
     first = int(wrong.argmax())
-    rejected = bool(fault.evidence.rejected[first])
+    outcome = outcomes.code_outcomes(rounds, fault.evidence.rejected)[first]
     return Finding(
         message=_message(fault.role, fault.steady, fault.growing, float(short[first])),
         measures=(
@@ -147,7 +172,7 @@ def _finding(fault: Shortfall, wrong: Bools) -> Finding:
         where=Where(
             round=int(rounds.index[first]),
             context=int(rounds.context[first]),
-            event="after a rejection" if rejected else "after an all-accepted round",
+            event=outcomes.EVENTS_BEFORE[int(outcome)],
             used=float(fault.due[first] - short[first]),
             clean=float(fault.due[first]),
         ),

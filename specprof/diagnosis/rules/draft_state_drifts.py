@@ -69,6 +69,7 @@ def _suspects(evidence: Evidence, seen: Pattern) -> tuple[str, ...]:
     evicts = _states.is_windowed(settings, "draft") and seen.since is not None
     quantised = _states.cache_kind(settings, "draft") == "quantised"
     leaves = (
+        (_states.find_other_input(evidence, "draft") is not None, ("kv/stale-token-fed",)),
         (seen.one_sequence_clean, ("kv/index-map-stale-after-step0",)),
         (seen.later_only, (stale, replayed)),
         (seen.uneven_only, (replayed, stale)),
@@ -76,6 +77,8 @@ def _suspects(evidence: Evidence, seen: Pattern) -> tuple[str, ...]:
         (seen.from_second, ("kv/draft-cache-leaks-across-requests",)),
         (evicts, (keys, mask)),
         (settings.drafter == "eagle", _of_a_head(seen)),
+        (seen.wholes is not None, ("kv/request-reads-foreign-rows",)),
+        (seen.onset == "idle", ("kv/stale-token-fed",)),
         (seen.onset == "rejection", _after_rejections(evidence, seen)),
         (seen.onset == "all-accepted", ("kv/draft-last-proposal-missing",)),
         (quantised, ("kv/injected-rows-in-wrong-basis",)),

@@ -16,10 +16,12 @@ Why this is a bug and not a mismatch
     only the run's own cache, positions and masks have. The text is no longer the target's.
 
 Likely causes
-    From a rejection on: rejected tokens are kept, or the state can't be rolled back. From a full
-    window on: rows that a rollback needs are overwritten, the mask is as wide as the window while
-    there are more rows, or kept keys are not rotated to their new positions. Throughout, and far
-    off: a causal mask aligned to the first key. Throughout, and little off: an attention kernel
+    From a round that drafted nothing on: the next round feeds another token than the last one.
+    After a replay: a restored state that is not the one saved. In whole requests: rows of another
+    request. From a rejection on: rejected tokens are kept, or the state can't be rolled back. From
+    a full window on: rows that a rollback needs are overwritten, the mask is as wide as the window
+    while there are more rows, or kept keys are not rotated to their new positions. Throughout, and
+    far off: a causal mask aligned to the first key. Throughout, and little off: an attention kernel
     meant for one row. In trees, after nodes with others before them: positions by list index, or
     nodes that attend to their siblings.
 
@@ -40,11 +42,13 @@ from typing import ClassVar
 
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.localise import Pattern
+from specprof.analysis.outcomes import EVENTS_BEFORE, REJECTION
 from specprof.diagnosis.rules import _states
 from specprof.diagnosis.rules._causes import NO_NUMBERS
 from specprof.extend import Rule
 from specprof.findings import Family, Model, Outcome, Stage
 
+_OF_A_REPLAY = ("kv/rollback-snapshot-shifted", "kv/recurrent-state-no-rollback")
 MIN_FAR_GAP = 0.3
 """At this median gap the model sees another text; an inexact kernel leaves a smaller gap."""
 
@@ -71,13 +75,18 @@ def _suspects(evidence: Evidence, seen: Pattern) -> tuple[str, ...]:
     # only moves them a little.
     nodes = ("pos/tree-node-index-as-depth", "mask/tree-siblings-visible")
     leaves = (
+        (_states.find_other_input(evidence, "target") is not None, ("kv/stale-token-fed",)),
         (seen.branched_only, nodes if far else nodes[::-1]),
         (evicts, _of_a_window(seen)),
         (seen.later_only or seen.begins_later, ("mask/verify-reads-stale-embeddings",)),
         (seen.onset == "rejection", ("kv/target-rejected-kept", "kv/recurrent-state-no-rollback")),
+        (seen.onset == "idle", ("kv/stale-token-fed",)),
+        (seen.onset in {"undone", "replay"}, _OF_A_REPLAY),
+        (seen.wholes is not None, ("kv/request-reads-foreign-rows", "kv/prefix-hit-before-write")),
         (seen.onset == "any round" and far, ("kv/reset-instead-of-rollback",)),
         (seen.from_second, ("kv/prefix-hit-before-write",)),
-        (far, ("mask/sdpa-causal-top-left",)),
+        (far and seen.throughout, ("mask/sdpa-causal-top-left",)),
+        (far and seen.where.event == EVENTS_BEFORE[REJECTION], ("kv/target-rejected-kept",)),
         (evidence.settings.batch > 1, (kernel, "num/batch-cliff-stale-rows")),
         (True, (kernel,)),
     )

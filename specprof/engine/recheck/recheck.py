@@ -6,17 +6,19 @@ mask changed the laws that the run acted on, they differ from the laws here (the
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
 
 from specprof.engine.heads.reference import HeadReference, Line
 from specprof.engine.observe.evidence import short
+from specprof.engine.recheck.fed import explain_by_input
 from specprof.engine.recheck.kept_logits import UsedLogits
 from specprof.engine.recheck.other_laws import other_laws
 from specprof.engine.recheck.processed import Compared, compare_rows
 from specprof.extend import Acceptance, Law
-from specprof.recheck_records import Rechecked, Rescored
+from specprof.recheck_records import OtherInput, Rechecked, Rescored
 from specprof.records import Observed, Recheck, Round
 
 MAX_NATS = 1e6
@@ -69,21 +71,17 @@ def recheck(
     """Recompute the reached drafted tokens and the emitted tokens of `rounds`, which are one burst.
 
     The prefix of a reached place is committed text, because all its ancestors were accepted. So one
-    forward of each model over the `committed` tokens answers for every place. Two kinds
+    forward of each model over the `committed` tokens answers for every place. Three kinds
     of places are left out. One is a place in the burst's last round whose prefix the length limit
-    cut off. The other is a younger sibling: it shares the eldest's row, but was judged by what the
+    cut off. One is a place whose ancestors were accepted and never committed: a loop may undo a
+    round. The last is a younger sibling: it shares the eldest's row, but was judged by what the
     rejection of its elders left of both laws. Where little is left, rounding is a large part of it.
 
     `used` holds the raw logits that each round acted on; None if they weren't kept.
     """
-    first, last = rounds[0].context, len(committed)
+    first = rounds[0].context
     pairs = [*zip(rounds, used, strict=True)]
-    places = [
-        each for pair in pairs for each in _drafted_places(*pair) if first <= each.context <= last
-    ]
-    emitted = [
-        each for pair in pairs for each in _emitted_places(*pair) if first <= each.context <= last
-    ]
+    places, emitted = _find_places(pairs, committed)
     both = [*places, *emitted]
     if not both:  # a broken loop may judge and commit nothing
         return Recheck(burst=rounds[0].burst, places=[])
@@ -98,10 +96,13 @@ def recheck(
     compared = _compare(reference, "target", both, target, committed)
     gaps = compared.gaps[:count], _no_gaps(count)
     summaries = [compared.summary]
+    explain = partial(_explain_by_input, reference, pairs, committed)
+    other_inputs = [explain("target", [*zip(both, compared.gaps, strict=True)])]
     if judged is not None:
         drafts = _compare(reference, "draft", places, judged, committed)
         judged, gaps = drafts.rows, (gaps[0], drafts.gaps)
         summaries.append(drafts.summary)
+        other_inputs.append(explain("draft", [*zip(places, drafts.gaps, strict=True)]))
     target = compared.rows
     return Recheck(
         burst=rounds[0].burst,
@@ -119,6 +120,7 @@ def recheck(
             target[:count],
         ),
         processed=[each for each in summaries if each is not None],
+        other_inputs=[each for each in other_inputs if each is not None],
     )
 
 
@@ -139,17 +141,63 @@ def _compare(
     return compare_rows(model, used, clean, texts, dtype=dtype, as_laws=reference.as_laws)
 
 
+def _find_places(
+    pairs: Sequence[tuple[Round, UsedLogits | None]], committed: Sequence[int]
+) -> tuple[list[_Place], list[_Place]]:
+    """Return the reached drafted tokens and the emitted tokens that follow committed text."""
+    first, last = pairs[0][0].context, len(committed)
+    drafted = (each for pair in pairs for each in _drafted_places(*pair, committed))
+    emitted = (each for pair in pairs for each in _emitted_places(*pair))
+    within = [
+        [each for each in some if first <= each.context <= last] for some in (drafted, emitted)
+    ]
+    return within[0], within[1]
+
+
+def _explain_by_input(
+    reference: Reference,
+    pairs: Sequence[tuple[Round, UsedLogits | None]],
+    committed: Sequence[int],
+    model: Literal["target", "draft"],
+    places: Sequence[tuple[_Place, float | None]],
+) -> OtherInput | None:
+    """Return the token whose feeding explains the first wrong row of a model.
+
+    places: each with the gap of its row.
+    """
+    module = reference.target if model == "target" else reference.draft
+    if module is None or isinstance(module, HeadReference):  # a head is fed features as well
+        return None
+    rounds, kept = [one for one, _ in pairs], {one.index: used for one, used in pairs}
+    contexts = {one.index: one.context for one in rounds}
+
+    def compare(number: int, text: Sequence[int]) -> float | None:
+        used = kept[number]
+        target, draft = _row(used, 0), _row(used, 0, of_draft=True)
+        place = _Place(number, 0, (contexts[number], 0), 0, target, draft)
+        answer = _plain_forward(module, text, len(text))
+        return _compare(reference, model, [place], answer, text).gaps[0]
+
+    rows = [(each.round, each.context - contexts[each.round], gap) for each, gap in places]
+    return explain_by_input(model, rounds, committed, rows, compare)
+
+
 def _no_gaps(count: int) -> list[float | None]:
     return [None] * count
 
 
-def _drafted_places(played: Round, used: UsedLogits | None) -> Iterator[_Place]:
-    """Yield each reached drafted token that is no younger sibling."""
+def _drafted_places(
+    played: Round, used: UsedLogits | None, committed: Sequence[int]
+) -> Iterator[_Place]:
+    """Yield each reached drafted token that is no younger sibling and follows committed text."""
     levels = [-1]  # of the chain's end, then of each drafted token
+    in_text = [True]  # the same: whether the text holds it and its ancestors
     parents: set[int] = set()
     for index, one in enumerate(played.drafted):
         levels.append(levels[one.parent + 1] + 1)
-        if one.reached and one.parent not in parents:
+        at, follows = played.context + levels[-1], in_text[one.parent + 1]
+        in_text.append(follows and at < len(committed) and committed[at] == one.token)
+        if follows and one.reached and one.parent not in parents:
             line = played.context, levels[-1]
             target, draft = _row(used, one.parent + 1), _row(used, index, of_draft=True)
             yield _Place(played.index, index, line, one.token, target, draft, one.seen)

@@ -206,6 +206,17 @@ def test_ids_that_stand_for_one_other_each_are_counted():
     assert finding.suspects == ("vocab/different-tokenizer",)
 
 
+def test_equal_fingerprints_are_equal_vocabularies():
+    """Pairs of ids then come from a text that repeats itself."""
+
+    def printed(header):
+        facts = replace(header.target, vocabulary_sha="a")
+        return replace(header, target=facts, draft=facts)
+
+    made = changed(events(OtherIds(0), temperature=0.0), Header, printed)
+    assert isinstance(judged("vocabularies-differ", made), Clear)
+
+
 def test_a_weak_draft_is_no_other_vocabulary_but_other_fingerprints_are():
     """What is seen of the tokens alone would accuse neither."""
     weak = events(Sound(0), rounds=500, mismatch=2.5)

@@ -6,6 +6,7 @@ from recorded_loops.drafts import SAMPLED
 from recorded_loops.plain import PlainLoop, law
 from recorded_loops.processors import GrammarMask, PresencePenalty
 from recorded_loops.reports import AsLaws
+from recorded_loops.rounds import FeedsLastDraft, Replays
 
 
 class TargetKeepsRejected(PlainLoop):
@@ -71,6 +72,17 @@ class DraftReadsAHole(PlainLoop):
 
     def report_costs(self, now, drafts):
         now.lengths(target=self.target.length)
+
+
+class FeedsLastDraftFromAHole(FeedsLastDraft):
+    """Feeds its draft once more by design, and not the middle of the prompt: the fault is that."""
+
+    expected = frozenset({"draft-state-drifts"})
+
+    def begin(self, prompt):
+        super().begin(prompt)
+        self.draft.cut(0)
+        self.draft.feed(prompt[:40] + prompt[36:40] + prompt[44:-1])
 
 
 class AcceptsAll(PlainLoop):
@@ -200,3 +212,51 @@ class BonusFromRowBefore(GreedyBroken):
 
     def final_row(self, accepted, count):
         return accepted - 1 if accepted == count else accepted
+
+
+class StaleSeed(PlainLoop):
+    """Each third round drafts nothing, and the next one feeds the last token but one."""
+
+    expected = frozenset({"target-state-drifts"})
+    idle = False
+    """Whether the last round drafted nothing."""
+
+    def begin(self, prompt):
+        super().begin(prompt)
+        self.idle = False
+
+    def choose_depth(self):
+        return 0 if self.rounds % 3 == 2 else self.depth
+
+    def verify(self, tokens):
+        seed, self.idle = self.text[-2 if self.idle else -1], not tokens
+        return self.target.feed([seed, *tokens])
+
+
+class WrongRequests(PlainLoop):
+    """Two requests begin with the prompt of another."""
+
+    expected = frozenset({"target-state-drifts"})
+    wrong = (2, 3)
+
+    def prompt(self, number):
+        self.number = number
+        return super().prompt(number)
+
+    def begin(self, prompt):
+        super().begin(prompt)
+        if self.number in self.wrong:
+            self.target.cut(0)
+            self.target.feed(prompt[::-1][:-1])
+
+
+class WrongReplay(Replays):
+    """An undone round leaves a wrong token in the restored cache."""
+
+    expected = frozenset({"target-state-drifts"})
+
+    def cut(self, tokens, accepted):
+        super().cut(tokens, accepted)
+        if self.stood:
+            self.target.cut(len(self.text) - 2)
+            self.target.feed(self.text[-1:])

@@ -104,8 +104,8 @@ class Columns:
     def gap_ns(self) -> Ints:
         """Each round's wall time less its top-level spans: the host gap, [rounds].
 
-        It is negative where clocks overlap, so that sums over rounds come out even. Whoever prints
-        it prints 0 then.
+        It is negative where clocks overlap, so that sums over rounds come out even. A screen or an
+        export shows 0 then.
         """
         spans = list(self.spans.values())
         return self.rounds.wall_ns - np.sum(spans, axis=0, dtype=np.int64, initial=0)

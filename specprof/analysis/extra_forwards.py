@@ -61,7 +61,7 @@ def _count_committing(undone: Bools) -> int:
 
 
 def _spent_ns(evidence: Evidence, twice: Bools, undone: Bools) -> float | None:
-    """Return the time of all extra forwards; None where it can't be told from the others'.
+    """Return the time of all extra forwards; None where it can't be separated from the others'.
 
     Rounds with a second forward are compared with the others by their median times. Where all have
     one, the verify span is divided evenly.

@@ -81,11 +81,7 @@ class FinalLawDiffers(Rule):
             measures=(
                 *_measures(after, "correction"),
                 *_measures(free, "bonus"),
-                Measure(
-                    name="outside the law per bonus",
-                    value=_outside_frac(found),
-                    n=_count_bonuses(found),
-                ),
+                *_outside(found),
                 Measure(name="always-valid p-value", value=p_value, n=len(found.round)),
             ),
             remedy="draw the correction from max(target - draft, 0), renormalised, and the bonus "
@@ -102,12 +98,13 @@ def _mark_outside(found: Finals) -> Bools:
     return np.asarray((found.target_prob == 0) & ~found.correction)
 
 
-def _count_bonuses(found: Finals) -> int:
-    return int((~found.correction).sum())
-
-
-def _outside_frac(found: Finals) -> float:
-    return float(_mark_outside(found).sum()) / max(_count_bonuses(found), 1)
+def _outside(found: Finals) -> tuple[Measure, ...]:
+    """Return the share of bonuses outside their law; none where no bonus was drawn."""
+    bonuses = int((~found.correction).sum())
+    if not bonuses:
+        return ()
+    share = float(_mark_outside(found).sum()) / bonuses
+    return (Measure(name="outside the law per bonus", value=share, n=bonuses),)
 
 
 def _say_limit(draw: Draw, kind: str) -> str:

@@ -74,6 +74,7 @@ class OutputLawDiffers(Rule):
                 *(
                     Measure(name=f"that sum at slot {slot}", value=mean, unit="nats", n=n)
                     for slot, (mean, n) in enumerate(zip(found.slots, found.counts, strict=True))
+                    if n
                 ),
                 Measure(name="tokens outside the law", value=len(found.impossible), n=trial.n),
                 Measure(name="always-valid p-value", value=trial.p_value, n=trial.n),

@@ -83,3 +83,18 @@ def test_a_bonus_outside_the_targets_law_is_proof():
     finding = judged("final-law-differs", events(TwiceOutside(0), keep=6)).finding
     assert len(finding.rounds) == 2
     assert finding.where.used == 0
+
+
+def test_no_share_is_stated_of_what_never_came():
+    """A step that rejects every draft leaves no bonus."""
+
+    class NeverSoftmaxed(Sound):
+        def stands(self, target, draft, token, index, coin):
+            return False
+
+        def correction(self, target, draft, token, coin):
+            return self.draw(np.ones_like(target))
+
+    finding = judged("final-law-differs", events(NeverSoftmaxed(0))).finding
+    assert all(each.n for each in finding.measures)
+    assert not any("bonus" in each.name for each in finding.measures)

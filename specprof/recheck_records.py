@@ -1,6 +1,6 @@
 """The parts of a recheck, in a capture: places and tokens recomputed without any cache."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -21,6 +21,17 @@ class ProcessedRows(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Ids that were moved one by one, in the row with most of them."""
     curved: amounts.Count
     """Rows whose logits were moved by one rising curve, such as a temperature."""
+
+
+class ShiftedRows(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How many rows of the target were not their own place's, but a neighbour's."""
+
+    offset: Annotated[int, msgspec.Meta(ge=-1, le=1)]
+    """Where that neighbour lies: -1 is one token earlier, 1 one token later."""
+    compared: amounts.Count
+    """Rows that differ from their own place's, and stand beside a neighbour's."""
+    equal: amounts.Count
+    """Those that equal the neighbour's."""
 
 
 class Rechecked(msgspec.Struct, frozen=True, array_like=True, gc=False):

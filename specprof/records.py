@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from specprof import amounts
-from specprof.recheck_records import ProcessedRows, Rechecked, Rescored
+from specprof.recheck_records import ProcessedRows, Rechecked, Rescored, ShiftedRows
 from specprof.settings import RunSpec
 
 SCHEMA = 1
@@ -309,6 +309,8 @@ class Recheck(
     """The burst's committed tokens, scored again."""
     processed: list[ProcessedRows] = []
     """Rows that a user's loop processed before it decided by them, of each model that has some."""
+    shifted: list[ShiftedRows] = []
+    """Rows of the target that are those of the place before or after; empty if none is."""
 
 
 class Sample(

@@ -22,6 +22,7 @@ PARTS = {
     "observed": records.Observed,
     "rechecked": recheck_records.Rechecked,
     "processed": recheck_records.ProcessedRows,
+    "shifted": recheck_records.ShiftedRows,
     "rescored": recheck_records.Rescored,
 }
 KEPT = ROOT / "tests/data/schema-1-chain.jsonl"

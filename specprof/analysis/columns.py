@@ -6,7 +6,7 @@ copies only those rounds. What was not recorded is nan, never 0.
 """
 
 from collections.abc import Sequence, Sized
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,6 +44,9 @@ from specprof.records import (
     Scored,
 )
 
+if TYPE_CHECKING:
+    from specprof.recheck_records import ShiftedRows
+
 
 class Columns:
     """Everything read from a capture so far; `feed` it events as they come."""
@@ -66,6 +69,8 @@ class Columns:
         self.overlaps = OverlapPlaces()
         self.scans: list[Scan] = []
         self.scored = ScoredTokens()
+        self.shifted: list[tuple[int, ShiftedRows]] = []
+        """Rows that are another place's, each with the burst that was rechecked."""
         self.passes = Passes()
         self.samples = Samples()
         self.damaged = Damaged()
@@ -169,6 +174,7 @@ class Columns:
         ended_ns = self.passes.start_ns + self.passes.wall_ns
         cut.passes = self.passes.first(int(np.searchsorted(ended_ns, now_ns, "right")))
         cut.rescored = self.rescored.where(self.rescored.round < below)
+        cut.shifted = [one for one in self.shifted if one[0] in ended]
         cut.overlaps, cut.scans = self.overlaps, list(self.scans)
         cut.scored = self.scored.first(int(cut.passes.scored.sum()))
         cut.samples = self.samples.first(int(np.searchsorted(self.samples.at_ns, now_ns, "right")))
@@ -178,6 +184,7 @@ class Columns:
     def _so_far(self) -> "Columns":
         cut = Columns()
         cut.header, cut.end, cut.throttled = self.header, self.end, list(self.throttled)
+        cut.shifted = list(self.shifted)
         cut.damaged, cut.torn = self.damaged.copy(), self.torn
         for kind, alike in self._lists.items():
             cut._lists[kind] += alike
@@ -194,6 +201,7 @@ class Columns:
         elif kind is Recheck:
             self.rechecked.extend(rows.rechecked_columns(alike))
             self.rescored.extend(rows.rescored_columns(alike))
+            self.shifted += [(one.burst, each) for one in alike for each in one.shifted]
         elif kind is Overlaps:
             self.overlaps.extend(rows.overlap_columns(alike))
         elif kind is Scored:

@@ -1,6 +1,6 @@
 """The parts of a recheck, in a capture: places and tokens recomputed without any cache."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -36,6 +36,17 @@ class OtherInput(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Total variation between the row's law and the recomputed law."""
     left: amounts.Share
     """The same, where the recomputation is fed as `fed` says."""
+
+
+class ShiftedRows(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """How many rows of the target were not their own place's, but a neighbour's."""
+
+    offset: Annotated[int, msgspec.Meta(ge=-1, le=1)]
+    """Where that neighbour lies: -1 is one token earlier, 1 one token later."""
+    compared: amounts.Count
+    """Rows that differ from their own place's, and stand beside a neighbour's."""
+    equal: amounts.Count
+    """Those that equal the neighbour's."""
 
 
 class Rechecked(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -11,7 +11,14 @@ from typing import Annotated, Literal
 import msgspec
 
 from specprof import amounts
-from specprof.recheck_records import OtherInput, OtherLaws, ProcessedRows, Rechecked, Rescored
+from specprof.recheck_records import (
+    OtherInput,
+    OtherLaws,
+    ProcessedRows,
+    Rechecked,
+    Rescored,
+    ShiftedRows,
+)
 from specprof.settings import RunSpec
 
 SCHEMA = 1
@@ -313,6 +320,8 @@ class Recheck(
     """Rows that a user's loop processed before it decided by them, of each model that has some."""
     other_inputs: list[OtherInput] = []
     """For each model the token whose feeding explains its first wrong row, if one does."""
+    shifted: list[ShiftedRows] = []
+    """Rows of the target that are those of the place before or after; empty if none is."""
 
 
 class Sample(

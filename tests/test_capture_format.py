@@ -24,6 +24,7 @@ PARTS = {
     "other laws": recheck_records.OtherLaws,
     "processed": recheck_records.ProcessedRows,
     "other-input": recheck_records.OtherInput,
+    "shifted": recheck_records.ShiftedRows,
     "rescored": recheck_records.Rescored,
 }
 KEPT = ROOT / "tests/data/schema-1-chain.jsonl"

@@ -46,7 +46,7 @@ from specprof.records import (
 )
 
 if TYPE_CHECKING:
-    from specprof.recheck_records import OtherInput
+    from specprof.recheck_records import OtherInput, ShiftedRows
 
 
 class Columns:
@@ -72,6 +72,8 @@ class Columns:
         self.other_inputs: list[OtherInput] = []
         self.scans: list[Scan] = []
         self.scored = ScoredTokens()
+        self.shifted: list[tuple[int, ShiftedRows]] = []
+        """Rows that are another place's, each with the burst that was rechecked."""
         self.passes = Passes()
         self.samples = Samples()
         self.damaged = Damaged()
@@ -181,6 +183,7 @@ class Columns:
         cut.rescored = self.rescored.where(self.rescored.round < below)
         cut.others = self.others.where(self.others.round < below)
         cut.other_inputs = [one for one in self.other_inputs if one.round < below]
+        cut.shifted = [one for one in self.shifted if one[0] in ended]
         cut.overlaps, cut.scans = self.overlaps, list(self.scans)
         cut.scored = self.scored.first(int(cut.passes.scored.sum()))
         cut.samples = self.samples.first(int(np.searchsorted(self.samples.at_ns, now_ns, "right")))
@@ -191,6 +194,7 @@ class Columns:
         cut = Columns()
         cut.header, cut.end, cut.throttled = self.header, self.end, list(self.throttled)
         cut.other_inputs = list(self.other_inputs)
+        cut.shifted = list(self.shifted)
         cut.damaged, cut.torn = self.damaged.copy(), self.torn
         for kind, alike in self._lists.items():
             cut._lists[kind] += alike
@@ -209,6 +213,7 @@ class Columns:
             self.rescored.extend(rows.rescored_columns(alike))
             self.others.extend(rows.other_columns(alike))
             self.other_inputs += [one for each in alike for one in each.other_inputs]
+            self.shifted += [(one.burst, each) for one in alike for each in one.shifted]
         elif kind is Overlaps:
             self.overlaps.extend(rows.overlap_columns(alike))
         elif kind is Scored:

@@ -49,6 +49,36 @@ class Choices:
         return (self.shortfall > self.noise) & ~self.astray
 
 
+@dataclass(frozen=True, slots=True)
+class Divergences:
+    """The first place of each burst at which its text leaves plain greedy text.
+
+    Behind it the two texts have different prefixes, and can't be compared token by token. Arrays
+    are [bursts that diverge].
+    """
+
+    tokens: Ints
+    """Tokens of the burst before it."""
+    shortfall: Floats
+    """The first choice's logit less the token's. Where the token is the second choice, that is the
+    gap between the two largest logits."""
+    bursts: int
+    """How many bursts were rescored."""
+
+
+def divergences(evidence: Evidence, found: Choices) -> Divergences:
+    """Return where each burst first differs from the target's first choices."""
+    rounds = evidence.rounds
+    burst = rounds.burst[evidence.row(found.round)]
+    rows = np.flatnonzero(found.differs)
+    rows = rows[np.lexsort((found.context[rows], burst[rows]))]
+    diverging, first = np.unique(burst[rows], return_index=True)
+    numbers, start = np.unique(rounds.burst, return_index=True)
+    begun = rounds.context[start][np.searchsorted(numbers, diverging)]
+    at = rows[first]
+    return Divergences(found.context[at] - begun, found.shortfall[at], len(np.unique(burst)))
+
+
 def choices(evidence: Evidence) -> Choices:
     """Return the committed tokens of a greedy run, judged by the clean target."""
     tokens, floor = evidence.rescored, evidence.ask(attribution.noise)

@@ -1,9 +1,12 @@
-"""Greedy rounds whose outcome follows from other rows of the verify pass than their own.
+"""Rounds that are decided by other rows of the verify pass than their own.
 
 Row i of a verify pass judges draft i: it is the target's answer before that draft. The correction
 comes from the row of the first rejected draft, the bonus from the last row. Where a round's outcome
 does not follow from these rows, the recording has the target's first choice by each row. So it can
 be asked which rows it does follow from: those one later, one earlier, the first, the last.
+
+Where the rows themselves were recorded as they were sliced, the outcome follows from them. Then the
+recheck finds that they are the target's rows of another place.
 """
 
 from collections.abc import Callable
@@ -19,6 +22,8 @@ MIN_ROUNDS = 4
 """Rounds that don't follow from their own rows."""
 MIN_WRONG = 8
 """Tokens and rejections that don't follow from their own rows."""
+MIN_DISPLACED = 3
+"""Rows that are a neighbour's. Two laws over a vocabulary don't agree by chance."""
 MIN_EXPLAINED = 0.95
 """Of all that these rounds decided, and of what their own rows don't explain."""
 Pick = Callable[[Ints, Ints], Ints]
@@ -172,6 +177,30 @@ class _Decided:
         row = each[self.kind, np.arange(len(self.row))]
         best = self.choices[self.start + row.clip(min=0)]
         return row, (row >= 0) & ((best == self.token) == self.came)
+
+
+@dataclass(frozen=True, slots=True)
+class Displaced:
+    """Rows that the run used, and that are another place's."""
+
+    offset: int
+    """-1: of one token earlier; 1: of one token later."""
+    compared: int
+    """Rows that differ from their own place's, and have a neighbour to compare with."""
+    equal: int
+    """How many of these equal the neighbour's."""
+
+
+def displaced_rows(evidence: Evidence) -> Displaced | None:
+    """Return where nearly all rows that are wrong come from; None where they come from nowhere."""
+    for offset in (-1, 1):
+        some = [each for _, each in evidence.columns.shifted if each.offset == offset]
+        compared, equal = (
+            sum(getattr(one, name) for one in some) for name in ("compared", "equal")
+        )
+        if equal >= max(MIN_DISPLACED, MIN_EXPLAINED * compared):
+            return Displaced(offset, compared, equal)
+    return None
 
 
 def row_shift(evidence: Evidence) -> Shifted | None:

@@ -7,8 +7,9 @@ import pytest
 import captures
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
-from specprof.analysis.row_shifts import MIN_ROUNDS, row_shift
-from specprof.records import Drafted, Header, Round
+from specprof.analysis.row_shifts import MIN_ROUNDS, displaced_rows, row_shift
+from specprof.recheck_records import ShiftedRows
+from specprof.records import Drafted, Header, Recheck, Round
 
 DEPTH, ROUNDS, IDS = 4, 30, 50
 
@@ -134,3 +135,17 @@ def test_choices_that_fit_no_round_are_left_out():
     ]
     assert row_shift(evidence(rounds))
     assert row_shift(evidence(cut)) is None
+
+
+@pytest.mark.parametrize(
+    ("counts", "offset"),
+    [([(-1, 5, 5)], -1), ([(1, 2, 2), (1, 1, 1)], 1), ([(1, 2, 2)], None), ([(-1, 20, 10)], None)],
+    ids=["earlier", "later, in two bursts", "too few", "half of them"],
+)
+def test_rows_of_another_place_are_named_where_nearly_all_are(counts, offset):
+    """Bursts add up."""
+    made = evidence(play(own, own))
+    rechecks = [Recheck(burst=0, places=[], shifted=[ShiftedRows(*each)]) for each in counts]
+    made.columns.feed(rechecks)
+    found = displaced_rows(made)
+    assert (found and found.offset) == offset

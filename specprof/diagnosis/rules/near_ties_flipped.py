@@ -2,8 +2,8 @@
 
 Measures
     Committed tokens that are not the first choice of the recheck, and by how many logits they fall
-    short of it; the noise of this run's logits, from the differences between used and recomputed
-    rows.
+    short of it; after how many tokens each text first leaves plain greedy text; the noise of this
+    run's logits, from the differences between used and recomputed rows.
 
 Fires when
     There is such a token, all of them are within the noise, and the state is clean.
@@ -32,6 +32,7 @@ from typing import ClassVar
 from specprof.analysis import first_choices
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import first_rounds
+from specprof.diagnosis.rules._divergence import measure_divergence
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
@@ -70,6 +71,7 @@ class NearTiesFlipped(Rule):
                     n=int(ties.sum()),
                     counted="near ties",
                 ),
+                *measure_divergence(evidence),
             ),
             remedy="nothing needs mending; compare texts token by token at their own prefixes, and "
             "in float32 where they must be equal",

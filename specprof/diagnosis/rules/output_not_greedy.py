@@ -32,6 +32,7 @@ Try it
     specprof drill verify/rows-swapped-topk-args
 """
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -44,6 +45,7 @@ from specprof.analysis.row_shifts import Shifted, row_shift
 from specprof.analysis.tables import Bools, first_rounds
 from specprof.diagnosis.rules import _finals
 from specprof.diagnosis.rules._causes import NO_NUMBERS
+from specprof.diagnosis.rules._divergence import measure_divergence
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Where
@@ -72,24 +74,33 @@ class OutputNotGreedy(Rule):
         if not evidence.greedy:
             title = "tokens are drawn, not chosen"
             raise MissingEvidence(title, "record a run at temperature 0")
-        if shifted := evidence.ask(row_shift):
-            return Found(finding=_of_shift(evidence, shifted))
-        finals = evidence.ask(emitted_law.finals)
-        missed = _mark_missed(finals)
-        clean = _clean_choices(evidence)
-        if clean is None:
-            if not missed.any():
-                unseen = "drafts were not rechecked"
-                return Clear(detectable=f"one wrong final token of {len(missed):,}; {unseen}")
-            return Found(finding=_of_finals(evidence, finals))
-        n, wrong = len(clean.round), int(clean.wrong.sum())
-        few = wrong < 2 or wrong < MAX_ODD_TOKENS * n  # noqa: PLR2004 - a single one may be odd
-        if not missed.any() and few:
-            return Clear(
-                detectable=f"a token {clean.noise:.2g} logits short of the first choice in "
-                f"{MAX_ODD_TOKENS:.1%} of {n:,}"
-            )
-        return Found(finding=_of_text(clean) if wrong else _of_finals(evidence, finals))
+        finding = _find(evidence)
+        if isinstance(finding, Clear):
+            return finding
+        measures = (*finding.measures, *measure_divergence(evidence))
+        return Found(finding=replace(finding, measures=measures))
+
+
+def _find(evidence: Evidence) -> Finding | Clear:
+    """Return what is wrong with the tokens, or that nothing is."""
+    if shifted := evidence.ask(row_shift):
+        return _of_shift(evidence, shifted)
+    finals = evidence.ask(emitted_law.finals)
+    missed = _mark_missed(finals)
+    clean = _clean_choices(evidence)
+    if clean is None:
+        if not missed.any():
+            unseen = "drafts were not rechecked"
+            return Clear(detectable=f"one wrong final token of {len(missed):,}; {unseen}")
+        return _of_finals(evidence, finals)
+    n, wrong = len(clean.round), int(clean.wrong.sum())
+    few = wrong < 2 or wrong < MAX_ODD_TOKENS * n  # noqa: PLR2004 - a single one may be odd
+    if not missed.any() and few:
+        return Clear(
+            detectable=f"a token {clean.noise:.2g} logits short of the first choice in "
+            f"{MAX_ODD_TOKENS:.1%} of {n:,}"
+        )
+    return _of_text(clean) if wrong else _of_finals(evidence, finals)
 
 
 def _mark_missed(found: Finals) -> Bools:

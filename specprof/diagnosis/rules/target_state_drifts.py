@@ -23,7 +23,8 @@ Likely causes
     while there are more rows, or kept keys are not rotated to their new positions. Throughout, and
     far off: a causal mask aligned to the first key. Throughout, and little off: an attention kernel
     meant for one row. In trees, after nodes with others before them: positions by list index, or
-    nodes that attend to their siblings.
+    nodes that attend to their siblings. Where the rows are the target's own of one token before or
+    after, the verify pass was sliced one row too early or too late, and the finding says so.
 
 Confirm
     Decode the same prefix without a draft and recheck that: one token at a time, no rollback.
@@ -38,15 +39,17 @@ Try it
     specprof drill target-keeps-rejected
 """
 
+from dataclasses import replace
 from typing import ClassVar
 
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.localise import Pattern
 from specprof.analysis.outcomes import EVENTS_BEFORE, REJECTION
+from specprof.analysis.row_shifts import Displaced, displaced_rows
 from specprof.diagnosis.rules import _states
 from specprof.diagnosis.rules._causes import NO_NUMBERS
 from specprof.extend import Rule
-from specprof.findings import Family, Model, Outcome, Stage
+from specprof.findings import Family, Finding, Found, Measure, Model, Outcome, Stage
 
 _OF_A_REPLAY = ("kv/rollback-snapshot-shifted", "kv/recurrent-state-no-rollback")
 MIN_FAR_GAP = 0.3
@@ -64,7 +67,30 @@ class TargetStateDrifts(Rule):
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Compare the target's laws as used with the recheck."""
-        return _states.judge(evidence, "target", _suspects)
+        outcome = _states.judge(evidence, "target", _suspects)
+        displaced = evidence.ask(displaced_rows)
+        if displaced is None or not isinstance(outcome, Found):
+            return outcome
+        return Found(finding=_say_displaced(outcome.finding, displaced))
+
+
+def _say_displaced(finding: Finding, displaced: Displaced) -> Finding:
+    """Return the finding for rows that are the target's own, of another place."""
+    way, where = ("late", "later") if displaced.offset > 0 else ("early", "earlier")
+    equal, compared = displaced.equal, displaced.compared
+    share = Measure(
+        name=f"rows of one token {where} per wrong row", value=equal / compared, n=compared
+    )
+    return replace(
+        finding,
+        message=f"verify rows are sliced one too {way}: {equal:,} of {compared:,} wrong rows are "
+        f"the recomputed rows of one token {where}",
+        measures=(share, *finding.measures),
+        remedy="feed the last committed token and all drafts, and take row i of the verify pass "
+        "for draft i",
+        confirm=("specprof run --drafter none --temperature 0",),
+        suspects=("verify/rows-off-by-one",),
+    )
 
 
 def _suspects(evidence: Evidence, seen: Pattern) -> tuple[str, ...]:

@@ -17,8 +17,9 @@ from specprof.engine.recheck.fed import explain_by_input
 from specprof.engine.recheck.kept_logits import UsedLogits
 from specprof.engine.recheck.other_laws import other_laws
 from specprof.engine.recheck.processed import Compared, compare_rows
+from specprof.engine.recheck.shifted import find_shifted
 from specprof.extend import Acceptance, Law
-from specprof.recheck_records import OtherInput, Rechecked, Rescored
+from specprof.recheck_records import OtherInput, Rechecked, Rescored, ShiftedRows
 from specprof.records import Observed, Recheck, Round
 
 MAX_NATS = 1e6
@@ -55,6 +56,8 @@ class _Place:
     """[vocab] raw, as the run acted on it; None if it wasn't kept."""
     draft: torch.Tensor | None = None
     seen: Observed | None = None
+    accepted: bool = False
+    """Whether the token was drafted and accepted, so that the next row follows it too."""
 
     @property
     def context(self) -> int:
@@ -121,6 +124,30 @@ def recheck(
         ),
         processed=[each for each in summaries if each is not None],
         other_inputs=[each for each in other_inputs if each is not None],
+        shifted=_find_shifted(emitted, rows, first, compared.gaps[count:], list(committed)),
+    )
+
+
+def _find_shifted(
+    emitted: Sequence[_Place],
+    rows: torch.Tensor,
+    first: int,
+    gaps: Sequence[float | None],
+    committed: list[int],
+) -> list[ShiftedRows]:
+    """Compare the rows that gave emitted tokens with [rows, vocab] clean rows.
+
+    The first clean row answers `first` committed tokens.
+    """
+    return find_shifted(
+        [each.target for each in emitted],
+        [each.context - first for each in emitted],
+        rows,
+        gaps,
+        known=[
+            each.accepted and committed[each.context : each.context + 1] == [each.token]
+            for each in emitted
+        ],
     )
 
 
@@ -209,7 +236,8 @@ def _emitted_places(played: Round, used: UsedLogits | None) -> Iterator[_Place]:
     rows = [0, *(node + 1 for node, one in enumerate(played.drafted) if one.accepted)]
     for slot, token in enumerate(played.emitted):
         target = _row(used, rows[slot]) if slot < len(rows) else None  # a broken round emits more
-        yield _Place(played.index, slot, (played.context + slot, 0), token, target)
+        line, accepted = (played.context + slot, 0), slot + 1 < len(rows)
+        yield _Place(played.index, slot, line, token, target, accepted=accepted)
 
 
 def _row(used: UsedLogits | None, number: int, *, of_draft: bool = False) -> torch.Tensor | None:

@@ -59,6 +59,20 @@ def test_a_shortfall_beyond_the_noise_is_no_tie():
     assert isinstance(judged("output-not-greedy", made), Found)
 
 
+def test_the_first_divergence_is_measured():
+    """After how many tokens, and how far apart the choices are there; later ones don't count."""
+    made = [_tied(each, 0.05, 0.01) for each in events(Sound(0), **GREEDY)]
+    finding = judged("near-ties-flipped", [_in_bfloat16(each) for each in made]).finding
+    told = {each.name: (each.value, each.n) for each in finding.measures}
+    assert told["texts that diverge per text"] == (1, 1)
+    assert told["tokens before the first divergence, fewest"] == (0, 1)
+    assert told["shortfall at the first divergence, largest"] == (pytest.approx(0.05), 1)
+    made = [_tied(each, 3.0, 1e-6) for each in events(Sound(0), **GREEDY)]
+    finding = judged("output-not-greedy", made).finding
+    told = {each.name: each.value for each in finding.measures}
+    assert told["shortfall at the first divergence, largest"] == 3
+
+
 def test_a_sound_greedy_run_has_neither():
     """No flipped tie and no other choice."""
     made = events(Sound(0), **GREEDY)

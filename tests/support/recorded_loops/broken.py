@@ -260,3 +260,25 @@ class WrongReplay(Replays):
         if self.stood:
             self.target.cut(len(self.text) - 2)
             self.target.feed(self.text[-1:])
+
+
+class SlicedTooLate(PlainLoop):
+    """The rows that are used and recorded are those behind each draft; the last comes twice."""
+
+    expected = frozenset({"target-state-drifts"})
+    told = "verify rows are sliced one too late"
+
+    def verify(self, tokens):
+        rows = super().verify(tokens)
+        return torch.cat([rows[1:], rows[-1:]])
+
+
+class SlicedTooEarly(PlainLoop):
+    """Feeds the last two tokens with the drafts, and cuts off the last row, not the first."""
+
+    expected = frozenset({"target-state-drifts"})
+    told = "verify rows are sliced one too early"
+
+    def verify(self, tokens):
+        self.target.cut(len(self.text) - 2)
+        return self.target.feed([*self.text[self.target.length :], *tokens])[: len(tokens) + 1]

@@ -193,6 +193,9 @@ class Round(
     """Which sequence of a batch it belongs to."""
     shared: amounts.Positive = 1
     """Sequences in the batch step it was part of. Its times are those of the whole step."""
+    not_finite: Literal["target", "draft"] | None = None
+    """Whose logits, by which a user's loop decided this round, hold NaN or infinity: no law can be
+    made of them, so the round has no probabilities."""
 
 
 class Prefill(
@@ -305,6 +308,9 @@ class Recheck(
     """The burst's committed tokens, scored again."""
     processed: list[ProcessedRows] = []
     """Rows that a user's loop processed before it decided by them, of each model that has some."""
+    unknown: amounts.Count = 0
+    """Recomputed rows of the target that hold NaN or infinity, or rule every id out: their places
+    and tokens are left out."""
 
 
 class Sample(

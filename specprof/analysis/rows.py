@@ -23,8 +23,12 @@ from specprof.records import Observed, Overlaps, Recheck, Round, Sample, Scored,
 Columns = Sequence[NDArray[Any]]
 """A table's columns, in the order of its names; nan where nothing was recorded."""
 _WORKED_OUT = frozenset(
-    {"drafted", "levels", "reached", "reached_levels", "emitted", "end_ns", "wall_ns", "shared"}
+    {
+        *("drafted", "levels", "reached", "reached_levels", "emitted"),
+        *("end_ns", "wall_ns", "shared", "not_finite"),
+    }
 )
+_WHOSE = {None: 0, "target": 1, "draft": 2}
 _ROUND = tuple(name for name in Rounds.__annotations__ if name not in _WORKED_OUT)
 _PLACE_OF = {name: place for place, name in enumerate(Round.__struct_fields__)}
 _PASS = tuple(name for name in Passes.__annotations__ if name not in {"context", "scored"})
@@ -47,6 +51,7 @@ def round_columns(rounds: Sequence[Round], drafts: Drafts) -> Columns:
         "end_ns": recorded["start_ns"].astype(np.int64) + wall_ns,
         "wall_ns": wall_ns // shared,
         "shared": shared,
+        "not_finite": _ints([_WHOSE[each] for each in fields[_PLACE_OF["not_finite"]]]),
     }
     columns = recorded | worked_out
     return [columns[name] for name in Rounds.__annotations__]

@@ -151,6 +151,8 @@ class Rounds(Table):
     final_draft_prob: Floats
     final_rank: Floats
     final_order: Floats
+    not_finite: Ints
+    """Whose logits were no numbers: 1 the target's, 2 the draft's, 0 nobody's."""
 
 
 class Emitted(Table):

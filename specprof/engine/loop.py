@@ -7,6 +7,7 @@ each cache is rolled back to what was committed.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -45,6 +46,10 @@ class PlayedRound:
     lap: Lap
     ends_judged: bool = False
     """Whether nothing was judged after the accepted tokens: a user's loop may end a text there."""
+    lawless: bool = False
+    """Whether no law can be made of its rows: a user's loop may go on with rows of NaN."""
+    not_finite: Literal["target", "draft"] | None = None
+    """As `records.Round.not_finite`."""
 
     @property
     def accepted(self) -> int:

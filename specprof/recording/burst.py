@@ -7,7 +7,7 @@ from specprof.engine.observe.round_recorder import RoundRecorder
 from specprof.engine.recheck.kept_logits import KeptLogits
 from specprof.engine.recheck.recheck import Reference, recheck
 from specprof.recheck_records import ProcessedRows
-from specprof.records import Burst, Event, Plain, Round
+from specprof.records import Burst, Event, Plain, Recheck, Round
 
 Now = Callable[[], int]
 """Nanoseconds since the capture was opened."""
@@ -51,8 +51,8 @@ class OpenBurst:
         self.committed += played.emitted
         yield from self._keep(self._recorder.take(played, self.number))
 
-    def end(self, reference: Reference | None, stop: frozenset[int]) -> Iterator[Event]:
-        """Yield the events at a burst's end: last rounds, totals, plain steps and the recheck."""
+    def end(self, stop: frozenset[int]) -> Iterator[Event]:
+        """Yield the events at a burst's end: last rounds, totals and plain steps."""
         yield from self.rest()
         emitted = self.committed[self._context :]
         yield Burst(
@@ -65,8 +65,12 @@ class OpenBurst:
         )
         if self.steps_ns:
             yield Plain(burst=self.number, context=len(self.committed), steps_ns=self.steps_ns)
-        if reference is not None and self._held is not None and self._rounds:
-            yield recheck(reference, self.committed, self._rounds, self._held.rounds)
+
+    def recheck(self, reference: Reference) -> Recheck | None:
+        """Recompute the rounds from the bare text; None: nothing is there to be rechecked."""
+        if self._held is None or not self._rounds:
+            return None
+        return recheck(reference, self.committed, self._rounds, self._held.rounds)
 
     def rest(self) -> Iterator[Round]:
         """Yield the rounds not yielded yet; also after an error cut the burst short."""

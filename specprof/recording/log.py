@@ -34,7 +34,8 @@ from specprof.recording.burst import OpenBurst, describe_processed
 from specprof.recording.checks import check_bounds, check_readable, read_ids
 from specprof.recording.models import Model, as_loaded, make_reference, name_models
 from specprof.recording.round import UNCHANGED_LAW, Duty, OpenRound
-from specprof.records import Event, Header, Note, Recheck
+from specprof.recording.troubles import Troubles, has_evidence, without_evidence
+from specprof.records import Event, Header, Note, Recheck, Round
 from specprof.settings import EVIDENCE_DETAILS, RunSpec, Settings
 
 
@@ -123,6 +124,7 @@ class Log:
         self._said_gone = self._closed = False
         self._processed: set[str] = set()
         """Models whose rows were noted to be processed."""
+        self._troubles = Troubles(lambda text: self.take(Note(at_ns=self.now(), text=text)))
         self._ledger = Ledger(writer)
         self._bounds: Bounds | None = None
         """What a reader of the lines so far allows; None before the header."""
@@ -136,6 +138,9 @@ class Log:
             detail=settings.detail,
             origin_ns=self.origin_ns,
             late=self.watch.clock.late,
+            spared=lambda trouble: self._troubles.take_evidence_error(
+                self._recorder.count, trouble
+            ),
         )
         self.take(
             header(
@@ -206,15 +211,14 @@ class Log:
         self._bursts += 1
         try:
             yield burst
-            for event in burst.end(self.reference, self.stop):
-                self.take(event)
-                if isinstance(event, Recheck):
-                    self._note_processed(event)
+            for event in burst.end(self.stop):
+                self._take_guarded(event)
+            self._recheck(burst)
         finally:
             self._open = None
             with suppress(Exception):  # the error that ended the burst is raised, no later one
                 for one in burst.rest():
-                    self.take(one)
+                    self._take_guarded(one)
         self._drain()
         self._say_if_gone()
 
@@ -227,12 +231,14 @@ class Log:
             law=self.law,
             evidence=self.settings.detail in EVIDENCE_DETAILS,
             lawless=has_distribution(self.settings.drafter) is False,
+            joint=self.acceptance.joint,
+            note_lawless=lambda found: self._troubles.take_rows(self._recorder.count, found),
         )
 
         def play(played: PlayedRound, raw: bool | None) -> None:  # noqa: FBT001 - a callback's argument
             self._require_one_kind(raw=raw)
             for one in burst.play(played, raw=raw):
-                self.take(one)
+                self._take_guarded(one)
 
         self._round = OpenRound(self.watch, duty, len(burst.committed), play)
         return self._round
@@ -273,6 +279,31 @@ class Log:
         self._recorder.law = law
         if self.reference is not None:
             self.reference = replace(self.reference, law=law, as_laws=True)
+
+    def _take_guarded(self, event: Event) -> None:
+        """Write an event; a round whose probabilities no reader would take goes without them."""
+        try:
+            self.take(event)
+        except UsageError as trouble:
+            if not isinstance(event, Round) or not has_evidence(event):
+                raise
+            self.take(without_evidence(event))
+            self._troubles.take_evidence_error(event.index, trouble)
+
+    def _recheck(self, burst: OpenBurst) -> None:
+        """Recheck a burst that has ended. Whatever goes wrong there ends nothing."""
+        if self.reference is None:
+            return
+        try:
+            found = burst.recheck(self.reference)
+            if found is not None:
+                self.take(found)
+        except Exception as trouble:  # noqa: BLE001 - the user's function is asked, too
+            self._troubles.take_recheck_error(burst.number, trouble)
+            return
+        if found is not None:
+            self._troubles.take_recheck(found)
+            self._note_processed(found)
 
     def _note_processed(self, recheck: Recheck) -> None:
         """Note once of each model that its rows are no raw logits, and what was done to them."""

@@ -14,6 +14,7 @@ from specprof.engine.sampling import ProcessedLaw
 from specprof.errors import UsageError
 from specprof.extend import Law, Proposal
 from specprof.recording.checks import (
+    check_span_name,
     check_vocabulary,
     drop_padding,
     read_count,
@@ -23,7 +24,7 @@ from specprof.recording.checks import (
     read_path,
 )
 from specprof.recording.models import Rows
-from specprof.recording.rows import copy_rows, log_probs
+from specprof.recording.rows import Lawless, copy_rows, find_lawless, log_probs
 
 UNCHANGED_LAW = ProcessedLaw(1.0)
 """The law for rows that are logarithms of probabilities: it changes nothing."""
@@ -38,6 +39,10 @@ class Duty:
     """Whether drafted tokens must come with the rows by which they were drawn and judged."""
     lawless: bool
     """Whether drafts are looked up, so that they have no law."""
+    joint: bool
+    """Whether the rule judges the drafts of a round together."""
+    note_lawless: Callable[[Lawless], None]
+    """Called with rows of which no law can be made."""
 
 
 class OpenRound:
@@ -82,13 +87,15 @@ class OpenRound:
     ) -> None:
         self.open = False
         if error is None:
-            self._play(self._make_played_round(), None if self._target is None else self._raw)
+            played = self._make_played_round()
+            self._play(played, None if self._target is None or played.lawless else self._raw)
 
     def span(self, name: str) -> AbstractContextManager[None]:
         """Time a part of the round: draft, verify, accept, rollback. Parts may be nested.
 
         Use few names: each name of an outer part becomes a column, and a capture has 32 at most.
         """
+        check_span_name(name)
         return self._watch.span(name)
 
     def drafted(
@@ -117,6 +124,8 @@ class OpenRound:
         logits. The recheck then compares only laws that a mask, a filter, a penalty, a bias or a
         temperature explains. A draft with a temperature of its own needs them: rows of both models
         are read with the run's temperature, top_k and top_p, and its draws would look unfair.
+
+        Rows of NaN and rows that are no law are noted, and the round keeps its tokens and times.
 
         Raises UsageError if rows are missing or have a wrong shape, or lack a token's column.
         """
@@ -198,6 +207,7 @@ class OpenRound:
         target = torch.zeros(len(self._tokens) + 1, 1) if self._target is None else self._target
         path, emitted = self._verdict
         self._check_verdict(path, emitted)  # drafted may have come after the verdict
+        lawless = self._find_lawless(len(path))
         chain = list(range(-1, len(self._tokens) - 1))
         return PlayedRound(
             context=self._context,
@@ -218,7 +228,20 @@ class OpenRound:
             draft_evicted=None,
             lap=self._watch.finish(),
             ends_judged=self._parents is None and emitted == self._tokens[: len(path)],
+            lawless=lawless is not None,
+            not_finite=None if lawless is None or lawless.finite else lawless.whose,
         )
+
+    def _find_lawless(self, accepted: int) -> Lawless | None:
+        """Return whose rows are no laws; of a chain only rows up to the first rejection count."""
+        judged = None if self._parents is not None or self._duty.joint else accepted + 1
+        target, draft = (
+            None if rows is None else rows[:judged] for rows in (self._target, self._draft)
+        )
+        found = find_lawless(target, draft, as_laws=not self._raw)
+        if found is not None:
+            self._duty.note_lawless(found)
+        return found
 
     def _proposal(self, device: torch.device) -> Proposal:
         law = self._duty.law if self._raw or self._duty.law.greedy else UNCHANGED_LAW

@@ -7,6 +7,7 @@ changes those of the text, a bias a few more, a temperature or a cap moves all b
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Literal
 
 import torch
@@ -172,7 +173,7 @@ def compare_rows(
             gap = None if processing is None else processing.gap
         if processing is not None:
             found.append(processing)
-        gaps.append(None if gap is None else short(gap))
+        gaps.append(None if gap is None or isnan(gap) else short(gap))
     if as_laws:  # no loop's laws are raw
         return Compared(rows, gaps, None)
     return Compared(rows, gaps, _summarise(model, sum(each is not None for each in used), found))

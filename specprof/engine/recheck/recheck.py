@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from msgspec.structs import replace
 
 from specprof.engine.heads.reference import HeadReference, Line
 from specprof.engine.observe.evidence import short
@@ -76,7 +77,9 @@ def recheck(
     `used` holds the raw logits that each round acted on; None if they weren't kept.
     """
     first, last = rounds[0].context, len(committed)
-    pairs = [*zip(rounds, used, strict=True)]
+    pairs = [
+        pair for pair in zip(rounds, used, strict=True) if pair[0].not_finite is None
+    ]  # a round that was decided by no numbers is no evidence of a law
     places = [
         each for pair in pairs for each in _drafted_places(*pair) if first <= each.context <= last
     ]
@@ -87,12 +90,33 @@ def recheck(
     if not both:  # a broken loop may judge and commit nothing
         return Recheck(burst=rounds[0].burst, places=[])
     rows = _plain_forward(reference.target, committed, first)  # [rows, vocab]
+    known = rows.amax(-1).isfinite().tolist()  # [rows]
+    places, emitted = (
+        [each for each in some if known[each.context - first]] for some in (places, emitted)
+    )
+    unknown = len(both) - len(places) - len(emitted)
+    both = [*places, *emitted]
+    found = Recheck(burst=rounds[0].burst, places=[], unknown=unknown)
+    if not both:
+        return found
     target = rows[[each.context - first for each in both]]
+    return _fill(found, reference, places, emitted, target, committed)
+
+
+def _fill(
+    found: Recheck,
+    reference: Reference,
+    places: Sequence[_Place],
+    emitted: Sequence[_Place],
+    target: torch.Tensor,
+    committed: Sequence[int],
+) -> Recheck:
+    """Return the recheck with its places and tokens, at least one; target: [both, vocab] clean."""
+    both, count = [*places, *emitted], len(places)
     draft = _draft_answers(reference.draft, committed, [each.line for each in both])
     if draft is not None:
         shared = min(target.shape[-1], draft.shape[-1])  # one may be padded further
         target, draft = target[:, :shared], draft[:, :shared]
-    count = len(places)
     judged, drawn = (None, None) if draft is None else (draft[:count], draft[count:])
     compared = _compare(reference, "target", both, target, committed)
     gaps = compared.gaps[:count], _no_gaps(count)
@@ -102,14 +126,12 @@ def recheck(
         judged, gaps = drafts.rows, (gaps[0], drafts.gaps)
         summaries.append(drafts.summary)
     target = compared.rows
-    return Recheck(
-        burst=rounds[0].burst,
-        places=_recheck_places(reference, places, target[:count], judged, gaps) if places else [],
-        emitted=_rescore_tokens(
-            reference.law, emitted, target[count:], drawn, compared.gaps[count:]
-        )
-        if emitted
-        else [],
+    own = _recheck_places(reference, places, target[:count], judged, gaps) if count else []
+    rest = target[count:], drawn, compared.gaps[count:]
+    return replace(
+        found,
+        places=own,
+        emitted=_rescore_tokens(reference.law, emitted, *rest) if emitted else [],
         processed=[each for each in summaries if each is not None],
     )
 

@@ -192,6 +192,11 @@ class Law(ABC):
 
     greedy: bool
 
+    @property
+    def of_draft(self) -> "Law":
+        """The law by which drafts are drawn: the same, but for a user's loop that says another."""
+        return self
+
     @abstractmethod
     def probs(self, logits: "torch.Tensor") -> "torch.Tensor":
         """Return float32 probabilities of the same shape, [..., vocab]."""
@@ -317,6 +322,10 @@ class Rule(ABC):
     statistical: ClassVar[bool] = True
     """Whether its verdict is statistical. False: it is exact (bookkeeping), and stands even if the
     measurement is poor."""
+
+    silences: ClassVar[frozenset[str]] = frozenset()
+    """Rules of later families that become Unknown if this rule fires: they would judge numbers that
+    it has found to mean nothing."""
 
     stage: ClassVar[Stage | None] = None
     """Where the defect shows. If several rules fire, the rule of the earliest stage leads.

@@ -193,9 +193,10 @@ class Round(
     """Which sequence of a batch it belongs to."""
     shared: amounts.Positive = 1
     """Sequences in the batch step it was part of. Its times are those of the whole step."""
-    not_finite: Literal["target", "draft"] | None = None
-    """Whose logits, by which a user's loop decided this round, hold NaN or infinity: no law can be
-    made of them, so the round has no probabilities."""
+    no_law: Literal["target", "draft", "sum", "processed"] | None = None
+    """Why no law can be made of the rows by which a user's loop decided this round, so that the
+    round has no probabilities: the target's or the draft's logits hold NaN or infinity; the
+    probabilities are negative or don't sum to 1; or the rows are processed in a way not known."""
 
 
 class Prefill(

@@ -27,6 +27,7 @@ from specprof.analysis.tables import (
     Table,
 )
 from specprof.bounds import Damaged
+from specprof.recheck_records import ProcessedRows
 from specprof.records import (
     Burst,
     End,
@@ -61,6 +62,8 @@ class Columns:
         self.places = Places()
         self.rechecked = RecheckedPlaces()
         self.rescored = RescoredTokens()
+        self.processed = list[tuple[int, ProcessedRows]]()
+        """Rechecked bursts, and what a user's loop did to a model's rows there."""
         self.overlaps = OverlapPlaces()
         self.scans: list[Scan] = []
         self.scored = ScoredTokens()
@@ -166,6 +169,7 @@ class Columns:
         ended_ns = self.passes.start_ns + self.passes.wall_ns
         cut.passes = self.passes.first(int(np.searchsorted(ended_ns, now_ns, "right")))
         cut.rescored = self.rescored.where(self.rescored.round < below)
+        cut.processed = [each for each in self.processed if each[0] in ended]
         cut.overlaps, cut.scans = self.overlaps, list(self.scans)
         cut.scored = self.scored.first(int(cut.passes.scored.sum()))
         cut.samples = self.samples.first(int(np.searchsorted(self.samples.at_ns, now_ns, "right")))
@@ -181,7 +185,7 @@ class Columns:
         for name, table in vars(self).items():
             if isinstance(table, Table):
                 setattr(cut, name, table.first(len(table)))
-        cut._spans = self.spans
+        cut._spans, cut.processed = self.spans, list(self.processed)
         return cut
 
     def _take(self, kind: type[Event], alike: list[Any]) -> None:
@@ -191,6 +195,7 @@ class Columns:
         elif kind is Recheck:
             self.rechecked.extend(rows.rechecked_columns(alike))
             self.rescored.extend(rows.rescored_columns(alike))
+            self.processed += [(one.burst, each) for one in alike for each in one.processed]
         elif kind is Overlaps:
             self.overlaps.extend(rows.overlap_columns(alike))
         elif kind is Scored:

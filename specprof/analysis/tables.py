@@ -151,8 +151,8 @@ class Rounds(Table):
     final_draft_prob: Floats
     final_rank: Floats
     final_order: Floats
-    not_finite: Ints
-    """Whose logits were no numbers: 1 the target's, 2 the draft's, 0 nobody's."""
+    no_law: Ints
+    """Why no law can be made of its rows: the place in `rows.NO_LAW`; 0: one can be made."""
 
 
 class Emitted(Table):

@@ -95,10 +95,15 @@ def diagnose(evidence: Evidence, also: Iterable[Path] = ()) -> Diagnosis:
     """Judge the evidence by every rule of the registry and of the folders `also`."""
     verdicts = list[Verdict]()
     undermined: Finding | None = None
+    silenced = dict[str, Finding]()
     for name, rule in _rules(tuple(also)):
         outcome = _judge(rule, evidence)
         if undermined and rule.statistical and not isinstance(outcome, Crashed):
             outcome = Unknown(reason=f"it can't be estimated here: {undermined.message}")
+        if name in silenced and isinstance(outcome, Found):
+            outcome = Unknown(reason=f"its numbers mean nothing here: {silenced[name].message}")
+        if isinstance(outcome, Found):
+            silenced |= dict.fromkeys(rule.silences, outcome.finding)
         if isinstance(outcome, Found) and rule.undermines:
             undermined = outcome.finding
         standing = place(name, rule.stage)

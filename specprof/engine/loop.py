@@ -46,10 +46,8 @@ class PlayedRound:
     lap: Lap
     ends_judged: bool = False
     """Whether nothing was judged after the accepted tokens: a user's loop may end a text there."""
-    lawless: bool = False
-    """Whether no law can be made of its rows: a user's loop may go on with rows of NaN."""
-    not_finite: Literal["target", "draft"] | None = None
-    """As `records.Round.not_finite`."""
+    no_law: Literal["target", "draft", "sum", "processed"] | None = None
+    """As `records.Round.no_law`: a user's loop may go on with rows of NaN."""
 
     @property
     def accepted(self) -> int:

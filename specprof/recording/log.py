@@ -23,6 +23,7 @@ from specprof.engine.instruments.stopwatch import Stopwatch, clock_for
 from specprof.engine.loop import PlayedRound
 from specprof.engine.observe.round_recorder import RoundRecorder
 from specprof.engine.recheck.kept_logits import MAX_KEPT_BYTES, KeptLogits
+from specprof.engine.recheck.readings import Reading, Readings
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.setup.header import header
 from specprof.engine.setup.loading import device_for
@@ -33,7 +34,8 @@ from specprof.recorder import Ledger
 from specprof.recording.burst import OpenBurst, describe_processed
 from specprof.recording.checks import check_bounds, check_readable, read_ids
 from specprof.recording.models import Model, as_loaded, make_reference, name_models
-from specprof.recording.round import UNCHANGED_LAW, Duty, OpenRound
+from specprof.recording.reader import RowReader
+from specprof.recording.round import Duty, OpenRound
 from specprof.recording.troubles import Troubles, has_evidence, without_evidence
 from specprof.records import Event, Header, Note, Recheck, Round
 from specprof.settings import EVIDENCE_DETAILS, RunSpec, Settings
@@ -49,6 +51,9 @@ def record(
     max_new_tokens: int = 0,
     device: str = "cpu",
     overwrite: bool = False,
+    draft_temperature: float | None = None,
+    draft_top_k: int | None = None,
+    draft_top_p: float | None = None,
     **settings: Any,  # noqa: ANN401 - Settings checks each field
 ) -> "Log":
     """Open a capture for your own loop. Closing it writes how the run ended.
@@ -56,6 +61,8 @@ def record(
     `target` and `draft` are named in the header. Every burst is rechecked, unless the target is a
     mere name. `engine` is the name of your loop, `stop` the token ids that end a text,
     `max_new_tokens` the longest burst (0: not known), `device` the device that runs the spans.
+    `draft_temperature`, `draft_top_k` and `draft_top_p` are those by which the draft draws, if they
+    are not the target's; at 0 it takes its first choice.
     `settings` are fields of `Settings`: `temperature`, `top_k`, `top_p`, `acceptance`, `depth`,
     `drafter`, `cache`, `window`, `detail`, `recheck_context` ...
 
@@ -78,6 +85,7 @@ def record(
     own = chosen.drafter not in registry.members("drafter")
     limits.check(msgspec.structs.replace(chosen, drafter="ngram") if own else chosen)
     limits.check_values({"max_new_tokens": max_new_tokens})
+    draft_law = _draft_law(chosen, draft_temperature, draft_top_k, draft_top_p)
     limit = {"backend": limits.RECORDED_BACKEND, "max_new_tokens": max_new_tokens}
     ends = frozenset(read_ids(stop, "stop"))
     writer = CaptureWriter(Path(path), overwrite=overwrite)
@@ -86,6 +94,7 @@ def record(
             writer,
             msgspec.structs.replace(chosen, **limit),
             models=(target, draft),
+            draft_law=draft_law,
             engine=engine or Path(sys.argv[0] or "interactive").name,
             stop=ends,
         )
@@ -93,6 +102,23 @@ def record(
         with writer:
             writer.forget()
         raise
+
+
+def _draft_law(
+    settings: Settings, temperature: float | None, top_k: int | None, top_p: float | None
+) -> ProcessedLaw:
+    """Return the law that the draft declares: the target's, but for what is given.
+
+    Raises UsageError for a number that no run may have.
+    """
+    own = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+    given = {name: value for name, value in own.items() if value is not None}
+    try:
+        limits.check_values(given)
+    except UsageError as trouble:
+        raise UsageError(f"draft_{trouble.title}", trouble.hint) from None
+    law = {name: getattr(settings, name) for name in own} | given
+    return ProcessedLaw(**law)
 
 
 class Log:
@@ -104,6 +130,7 @@ class Log:
         settings: Settings,
         *,
         models: tuple[Model, Model | None],
+        draft_law: ProcessedLaw,
         engine: str,
         stop: frozenset[int],
     ) -> None:
@@ -111,10 +138,11 @@ class Log:
         self.settings = settings
         self.stop = stop
         self.watch = Stopwatch(clock_for(device))
-        self.law = ProcessedLaw(settings.temperature, settings.top_k, settings.top_p)
+        target_law = ProcessedLaw(settings.temperature, settings.top_k, settings.top_p)
+        readings = Readings(Reading(declared=target_law), Reading(declared=draft_law))
         rule = registry.member("acceptance", limits.acceptance_in_force(settings))
         self.acceptance = registry.load(Acceptance, rule)()
-        self.reference = make_reference(*models, settings, self.law, self.acceptance)
+        self.reference = make_reference(*models, settings, readings, self.acceptance)
         self._open: OpenBurst | None = None
         self._round: OpenRound | None = None
         self._bursts = 0
@@ -125,6 +153,8 @@ class Log:
         self._processed: set[str] = set()
         """Models whose rows were noted to be processed."""
         self._troubles = Troubles(lambda text: self.take(Note(at_ns=self.now(), text=text)))
+        longest = settings.recheck_context
+        self._reader = RowReader(readings, self.reference, self._troubles, longest)
         self._ledger = Ledger(writer)
         self._bounds: Bounds | None = None
         """What a reader of the lines so far allows; None before the header."""
@@ -132,7 +162,7 @@ class Log:
         self._sampler = Sampler(device, self.now)
         policy = registry.get(Depth, settings.depth_policy)
         self._recorder = RoundRecorder(
-            law=self.law,
+            law=readings.law,
             acceptance=self.acceptance,
             policies=[policy(settings)],
             detail=settings.detail,
@@ -228,7 +258,9 @@ class Log:
         if self._round is not None and self._round.open:
             raise UsageError("a round is open already", "end its `with` block first")
         duty = Duty(
-            law=self.law,
+            reader=self._reader,
+            text=burst.committed,
+            raw=self._raw,
             evidence=self.settings.detail in EVIDENCE_DETAILS,
             lawless=has_distribution(self.settings.drafter) is False,
             joint=self.acceptance.joint,
@@ -236,11 +268,12 @@ class Log:
         )
 
         def play(played: PlayedRound, raw: bool | None) -> None:  # noqa: FBT001 - a callback's argument
-            self._require_one_kind(raw=raw)
+            self._raw = self._raw if raw is None else raw
+            self._read_rows_so()
             for one in burst.play(played, raw=raw):
                 self._take_guarded(one)
 
-        self._round = OpenRound(self.watch, duty, len(burst.committed), play)
+        self._round = OpenRound(self.watch, duty, play)
         return self._round
 
     @contextmanager
@@ -262,23 +295,12 @@ class Log:
             title = f"the capture {self._writer.path} is closed: its end is written"
             raise UsageError(title, "open another with specprof.record")
 
-    def _require_one_kind(self, *, raw: bool | None) -> None:
-        """Require rows of one kind in all rounds: raw logits, or probabilities if not `raw`.
-
-        `raw` is None for a round without rows.
-        """
-        if raw is None:
-            return
-        if self._raw not in {None, raw}:
-            title = "some rounds came with logits, others with probabilities"
-            raise UsageError(title, "pass logits in all rounds, or probabilities in all")
-        self._raw = raw
-        if raw:
-            return
-        law = self.law if self.law.greedy else UNCHANGED_LAW
-        self._recorder.law = law
-        if self.reference is not None:
-            self.reference = replace(self.reference, law=law, as_laws=True)
+    def _read_rows_so(self) -> None:
+        """Make laws of all rows as the reader found that they are."""
+        readings = self._reader.readings
+        if self.reference is not None and self.reference.readings is not readings:
+            self.reference = replace(self.reference, law=readings.law, readings=readings)
+        self._recorder.law = readings.law
 
     def _take_guarded(self, event: Event) -> None:
         """Write an event; a round whose probabilities no reader would take goes without them."""

@@ -11,10 +11,11 @@ from typing import Any
 import torch
 
 from specprof import registry
+from specprof.engine.recheck.readings import Readings
 from specprof.engine.recheck.recheck import Reference
 from specprof.engine.setup.loading import Loaded, facts_of
 from specprof.errors import UsageError
-from specprof.extend import Acceptance, Cache, Law
+from specprof.extend import Acceptance, Cache
 from specprof.settings import Settings
 
 Rows = Any
@@ -89,7 +90,11 @@ def as_loaded(model: Model | None) -> Loaded | None:
 
 
 def make_reference(
-    target: Model, draft: Model | None, settings: Settings, law: Law, acceptance: Acceptance
+    target: Model,
+    draft: Model | None,
+    settings: Settings,
+    readings: Readings,
+    acceptance: Acceptance,
 ) -> Reference | None:
     """Return the models by which bursts are rechecked; None if the target is a mere name."""
     clean = _clean_module(target, settings, settings.cache)
@@ -103,10 +108,10 @@ def make_reference(
     return Reference(
         target=clean,
         draft=own,
-        certain=draft is None,
-        law=law,
+        certain=draft is None or readings.draws,
+        law=readings.law,
         acceptance=acceptance,
-        processors=True,
+        readings=readings,
     )
 
 

@@ -14,6 +14,7 @@ from specprof.records import Recheck, Round
 
 UNLAWFUL = "probabilities are negative, or don't sum to 1"
 COUNTED = "it and later rounds like it are counted and timed, and no law of theirs is judged"
+READ_SO = "laws are made of them as they are"
 MAX_REASON_CHARS = 300
 """Characters kept of an error's own words."""
 
@@ -37,6 +38,22 @@ class Troubles:
         """Note that the evidence of some rounds up to this one can't be computed."""
         what = f"the evidence can't be computed: {_describe(error)}"
         self._note_once(f"evidence {type(error).__name__}", f"round {number:,}: {what}; {COUNTED}")
+
+    def take_reading(self, model: str, found: str) -> None:
+        """Note that a model's rows are not raw logits, and so are read as what they are."""
+        self._note_once(f"rows of the {model}", f"the {model}'s rows are {found}: {READ_SO}")
+
+    def take_doubt(self, model: str) -> None:
+        """Note that rows may be raw or filtered, and that nothing says which."""
+        text = (
+            f"the {model}'s rows rule ids out, and whether by the filters is not known; {COUNTED}"
+        )
+        self._note_once(f"doubtful rows of the {model}", text)
+
+    def take_reading_error(self, error: Exception) -> None:
+        """Note that the first rows can't be compared with recomputed ones."""
+        text = f"whether rows are raw can't be found out: {_describe(error)}; {READ_SO}"
+        self._note_once(f"reading {type(error).__name__}", text)
 
     def take_recheck_error(self, burst: int, error: Exception) -> None:
         """Note that a burst can't be rechecked.

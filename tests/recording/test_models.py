@@ -5,6 +5,7 @@ import torch
 
 import loops
 import tiny
+from specprof.engine.recheck.readings import Reading, Readings
 from specprof.engine.sampling import ProcessedLaw
 from specprof.errors import UsageError
 from specprof.extend import Acceptance
@@ -38,7 +39,8 @@ def test_names_and_facts():
 
 def test_a_draft_that_is_a_name_says_nothing():
     """Its law is not made up; without any draft the drafted tokens are all there is."""
-    rest = Settings(temperature=1.0), ProcessedLaw(1.0), Acceptance
+    raw = Reading(declared=ProcessedLaw(1.0))
+    rest = Settings(temperature=1.0), Readings(raw, raw), Acceptance
     assert make_reference("big", None, *rest) is None
     mute, alone = (
         make_reference(loops.target, "small", *rest),

@@ -18,6 +18,9 @@ KINDS = (
     *("stop-judging", "stop-inside", "sampled-as-certain", "draft-top-k", "draft-top-k-as-laws"),
     *("half-penalty", "bfloat16-penalty", "bfloat16-mask", "bfloat16-softcap", "as-laws"),
     *("penalty-as-functions", "padded-lookup"),
+    *("divided-rows", "warped-rows", "warped-target", "warped-penalty", "warped-rows-of-names"),
+    *("declared-cooler-draft", "declared-first-choices", "drawn-draft-at-zero", "plain-laws"),
+    *("divided-in-some-rounds", "tightly-warped-rows", "divided-cooler-draft"),
     *("logit-bias", "no-repeated-pairs", "grammar-as-laws", "penalty-as-laws"),
 )
 

@@ -73,9 +73,9 @@ def test_rows_that_are_no_numbers_end_nothing(tmp_path, whose, row):
     play(path, **{whose: spoilt(given, *row)})
     first, *others = of_kind(path, Round)
     assert first.drafted[0].seen is not None
-    assert first.not_finite is None
+    assert first.no_law is None
     for one in others:
-        assert (one.not_finite, one.emitted, one.accepted) == (whose, [7], 0)
+        assert (one.no_law, one.emitted, one.accepted) == (whose, [7], 0)
         assert [each.seen for each in one.drafted] == [None, None]
         assert one.final_target_prob is None
     said = [each for each in notes(path) if "hold NaN or infinity" in each]
@@ -109,7 +109,7 @@ def test_probabilities_that_are_no_law_end_nothing(tmp_path, target):
     play(path, as_laws=True, target=target)
     first, *others = of_kind(path, Round)
     assert first.drafted[0].seen is not None
-    assert all(one.drafted[0].seen is None and one.not_finite is None for one in others)
+    assert all(one.drafted[0].seen is None and one.no_law == "sum" for one in others)
     said = [each for each in notes(path) if "don't sum to 1" in each]
     assert len(said) == 1
     assert said[0].startswith("round 1: the target's probabilities are negative, or")
@@ -120,7 +120,7 @@ def test_probabilities_of_nan_are_no_numbers(tmp_path):
     """As logits of NaN are."""
     path = tmp_path / "run.jsonl"
     play(path, as_laws=True, target=spoilt(LAWS[1], 0, np.nan))
-    assert [one.not_finite for one in of_kind(path, Round)] == [None, "target", "target"]
+    assert [one.no_law for one in of_kind(path, Round)] == [None, "target", "target"]
 
 
 def test_rounded_laws_are_laws(tmp_path):

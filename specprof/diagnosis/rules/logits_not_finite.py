@@ -32,6 +32,7 @@ Try it
 from typing import ClassVar
 
 from specprof.analysis.evidence import Evidence
+from specprof.analysis.rows import NO_LAW
 from specprof.analysis.tables import Bools, first_rounds
 from specprof.errors import NOT_FINITE
 from specprof.extend import Rule
@@ -42,8 +43,7 @@ REMEDY = (
     "masked, and that no cache row is read before it is written"
 )
 CONFIRM = ("specprof run --dtype float32", "specprof run --drafter none")
-TARGET, DRAFT = 1, 2
-"""As `Rounds.not_finite`."""
+TARGET, DRAFT = NO_LAW.index("target"), NO_LAW.index("draft")
 
 
 class LogitsNotFinite(Rule):
@@ -56,7 +56,7 @@ class LogitsNotFinite(Rule):
     def judge(self, evidence: Evidence) -> Outcome:
         """Look at the capture's last line, and at every round."""
         end, rounds = evidence.columns.end, evidence.columns.rounds
-        if rounds.not_finite.any():
+        if ((rounds.no_law == TARGET) | (rounds.no_law == DRAFT)).any():
             return Found(finding=_decided_by_nan(evidence))
         if end is None:
             return Unknown(reason="how the run ends is not known yet")
@@ -85,8 +85,8 @@ class LogitsNotFinite(Rule):
 def _decided_by_nan(evidence: Evidence) -> Finding:
     """Say whose logits were no numbers, in how many rounds, and from when on."""
     rounds = evidence.columns.rounds
-    whose = TARGET if (rounds.not_finite == TARGET).any() else DRAFT
-    wrong = rounds.not_finite == whose
+    whose = TARGET if (rounds.no_law == TARGET).any() else DRAFT
+    wrong = rounds.no_law == whose
     first = int(wrong.argmax())
     model = "target" if whose == TARGET else "draft"
     return Finding(

@@ -160,7 +160,7 @@ class RoundRecorder:
 
     def _is_evident(self, played: PlayedRound) -> bool:
         wanted = self.detail in EVIDENCE_DETAILS
-        return wanted and bool(played.drafted) and not played.lawless
+        return wanted and bool(played.drafted) and played.no_law is None
 
     def _read(self) -> None:
         """Read the evidence that was queued, and make records."""
@@ -219,5 +219,5 @@ class RoundRecorder:
             draft_evicted=played.draft_evicted,
             sequence=one.sequence,
             shared=one.shared,
-            not_finite=played.not_finite,
+            no_law=played.no_law,
         )

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 
 from specprof.engine.heads.reference import HeadReference, Line
 from specprof.engine.observe.evidence import short
+from specprof.engine.recheck.compared import Compared, compare_rows
 from specprof.engine.recheck.kept_logits import UsedLogits
-from specprof.engine.recheck.processed import Compared, compare_rows
+from specprof.engine.recheck.readings import Readings
 from specprof.extend import Acceptance, Law
 from specprof.recheck_records import Rechecked, Rescored
 from specprof.records import Observed, Recheck, Round
@@ -34,10 +35,14 @@ class Reference:
     """Whether the draft has no model, and its law is certainty of the drafted token."""
     law: Law
     acceptance: Acceptance
-    processors: bool = False
-    """Whether rows may have been processed before the loop decided by them: a user's own loop."""
-    as_laws: bool = False
-    """Whether the rows kept are logarithms of laws, and `law` leaves them as they are."""
+    readings: Readings | None = None
+    """How the rows of a user's own loop are read, which may have processed them before it decided
+    by them; None: rows are raw."""
+
+    def dtype_of(self, model: Literal["target", "draft"]) -> torch.dtype:
+        """Return what a model computes in."""
+        module = self.target if model == "target" else self.draft
+        return torch.bfloat16 if module is None else next(module.parameters()).dtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ def recheck(
     """
     first, last = rounds[0].context, len(committed)
     pairs = [
-        pair for pair in zip(rounds, used, strict=True) if pair[0].not_finite is None
+        pair for pair in zip(rounds, used, strict=True) if pair[0].no_law is None
     ]  # a round that was decided by no numbers is no evidence of a law
     places = [
         each for pair in pairs for each in _drafted_places(*pair) if first <= each.context <= last
@@ -100,7 +105,7 @@ def recheck(
     if not both:
         return found
     target = rows[[each.context - first for each in both]]
-    return _fill(found, reference, places, emitted, target, committed)
+    return _fill(found, reference, places, emitted, target, committed=committed)
 
 
 def _fill(
@@ -109,6 +114,7 @@ def _fill(
     places: Sequence[_Place],
     emitted: Sequence[_Place],
     target: torch.Tensor,
+    *,
     committed: Sequence[int],
 ) -> Recheck:
     """Return the recheck with its places and tokens, at least one; target: [both, vocab] clean."""
@@ -136,6 +142,19 @@ def _fill(
     )
 
 
+def recompute(
+    reference: Reference, model: Literal["target", "draft"], text: Sequence[int], count: int
+) -> torch.Tensor | None:
+    """Return a model's raw rows behind the last `count` prefixes of the text, [count, vocab].
+
+    None if the model can't be asked.
+    """
+    module = reference.target if model == "target" else reference.draft
+    if module is None or isinstance(module, HeadReference):
+        return None
+    return _plain_forward(module, text, len(text) - count + 1)
+
+
 def _compare(
     reference: Reference,
     model: Literal["target", "draft"],
@@ -145,12 +164,12 @@ def _compare(
 ) -> Compared:
     """Compare the rows of a model that were used with [places, vocab] recomputed ones."""
     used = [each.target if model == "target" else each.draft for each in places]
-    if not reference.processors:
+    if reference.readings is None:
         return Compared(clean, _gaps(used, clean), None)
-    module = reference.target if model == "target" else reference.draft
-    dtype = torch.bfloat16 if module is None else next(module.parameters()).dtype
+    reading = reference.readings.target if model == "target" else reference.readings.draft
     texts = [committed[: each.context] for each in places]
-    return compare_rows(model, used, clean, texts, dtype=dtype, as_laws=reference.as_laws)
+    dtype = reference.dtype_of(model)
+    return compare_rows(model, used, clean, texts, dtype=dtype, reading=reading)
 
 
 def _no_gaps(count: int) -> list[float | None]:
@@ -230,7 +249,7 @@ def _declared_laws(
 ) -> torch.Tensor | None:
     """Return [places, vocab] the laws that the draft declares; None if they can't be recomputed."""
     if draft_logits is not None:
-        draft_probs = reference.law.probs(draft_logits)
+        draft_probs = reference.law.of_draft.probs(draft_logits)
         choice = draft_probs.argmax(-1, keepdim=True)  # [places, 1]
     elif reference.certain:
         draft_probs, choice = None, torch.tensor([each.token for each in places])[:, None]
@@ -238,7 +257,8 @@ def _declared_laws(
         return None
     if draft_probs is None or all(each.seen and each.seen.draft_prob == 1 for each in places):
         # A deterministic draft declares all mass on its choice.
-        if reference.processors and not reference.law.greedy:  # a user's loop said that of each
+        said = reference.readings is not None and not reference.law.greedy
+        if said or reference.certain:  # a user's loop said that of each
             choice = torch.tensor([each.token for each in places])[:, None]
         draft_probs = torch.zeros_like(target_probs).scatter_(1, choice, 1.0)
     return draft_probs

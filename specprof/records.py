@@ -230,6 +230,8 @@ class Burst(
     finish: Literal["length", "eos", "stopped"]
     sequence: amounts.Count = 0
     """Which sequence of a batch it belongs to."""
+    request: amounts.Name | None = None
+    """The id that a user's loop gave it, whose rounds may alternate with those of others."""
 
 
 class Plain(msgspec.Struct, frozen=True, kw_only=True, tag="plain", tag_field="event"):

@@ -110,6 +110,21 @@ def check_span_name(name: str) -> None:
         raise UsageError(title, f"pass a short text, of {MAX_NAME_CHARS} characters at most")
 
 
+def check_request(request: object, others: Sequence[str | None]) -> str | None:
+    """Return a request's id as text; refuse a burst that can't be told from the `others` open."""
+    name = None if request is None else str(request)
+    if name is not None and not 0 < len(name) <= MAX_NAME_CHARS:
+        title = f"a request is called {_show_given(request)}"
+        raise UsageError(title, f"pass a short id, of {MAX_NAME_CHARS} characters at most")
+    if others and (name is None or None in others):
+        hint = "end its `with` block first, or give each an id: log.burst(prompt, request=...)"
+        raise UsageError("a burst is open already", hint)
+    if name in others:
+        title = f"a burst of request {_show_given(request)} is open already"
+        raise UsageError(title, "give each its own id")
+    return name
+
+
 def check_readable(event: Event) -> None:
     """Refuse, with UsageError, an event that no reader would take back: its line would be lost.
 

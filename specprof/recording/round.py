@@ -117,15 +117,15 @@ class OpenRound:
         tokens: [N] ids, parents before children; in a chain -1 at the end stands for a draft that
         was not made, and its rows are left out. parents: [N] index of each token's parent, -1 for
         the last committed token; None for a chain. asked: K, if fewer tokens were drafted.
-        target_logits: [N+1, vocab], raw or as your masks, penalties and biases leave them, but not
-        yet divided by the temperature; row 0 follows the last committed token, row i+1 drafted
+        target_logits: [N+1, vocab], raw or as your masks, penalties, biases and warpers leave them,
+        but all of one kind; row 0 follows the last committed token, row i+1 drafted
         token i. draft_logits: [N, vocab] of the same kind, from which each token was drawn.
         certain: the drafts were not drawn but looked up, or are first choices, so each has
         probability 1.
         target_probs, draft_probs: probabilities after temperature and truncation, in place of both
         logits. The recheck then compares only laws that a mask, a filter, a penalty, a bias or a
-        temperature explains. A draft with a temperature of its own needs them: rows of both models
-        are read with the run's temperature, top_k and top_p, and its draws would look unfair.
+        temperature explains. A draft with a temperature of its own needs them, or draft_temperature
+        in the call of `specprof.record`: else its rows are read with the run's temperature.
 
         Rows of NaN and rows that are no law are noted, and the round keeps its tokens and times.
 

@@ -45,6 +45,7 @@ LAW_RULES = frozenset(
         "draft-law-differs",
         "final-law-differs",
         "output-law-differs",
+        "output-not-greedy",
         "residual-unsupported",
     }
 )
@@ -80,8 +81,8 @@ class RowsProcessed(Rule):
             "declared filters did it"
             if unknown.any()
             else "",
-            f"{misread:,} of {compared:,} rows are divided by the temperature where the others "
-            "are not, or the other way round"
+            f"{misread:,} of {compared:,} rows are not like the others: divided by the "
+            "temperature or not, or without the processor that was declared"
             if misread
             else "",
         ]

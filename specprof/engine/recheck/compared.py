@@ -40,9 +40,11 @@ def compare_rows(
     *,
     dtype: torch.dtype,
     reading: Reading,
+    raw: torch.Tensor | None = None,
 ) -> Compared:
     """Compare rows with recomputed ones, [n, vocab]; texts: the ids before each row.
 
+    raw: [n, vocab], the recomputed ones before the loop's own processor, if it declared one.
     `dtype`: what the model computes in. Rows that are laws and that no processor explains are taken
     as they are, and have no gap.
     """
@@ -61,13 +63,34 @@ def compare_rows(
         if processing is not None:
             found.append(processing)
         off = processing.curved if processing else gap is not None and gap > MAX_CLEAN_GAP[kind]
-        if off and reading.is_misread(own, other, text, max_rounding(kind, other)):
+        bare = None if raw is None else raw[number, :shared]
+        if off and _is_misread(reading, own, (other, bare), text, kind):
             misread, gap = misread + 1, None
         gaps.append(None if gap is None or isnan(gap) else short(gap))
     if reading.as_laws:  # no loop's laws are raw
         return Compared(rows, gaps, None)
     compared = sum(each is not None for each in used)
     return Compared(rows, gaps, _summarise(model, compared, found, misread))
+
+
+def _is_misread(
+    reading: Reading,
+    used: torch.Tensor,
+    clean: tuple[torch.Tensor, torch.Tensor | None],
+    text: Sequence[int],
+    dtype: torch.dtype,
+) -> bool:
+    """Return whether a row [vocab] is as it was before the temperature or the processor.
+
+    clean: the recomputed row, and what it was before the processor.
+    """
+    after, before = clean
+    if reading.is_misread(used, after, text, max_rounding(dtype, after)):
+        return True
+    if before is None or reading.as_laws:
+        return False
+    everywhere = torch.ones_like(used, dtype=torch.bool)
+    return variation(used, before, everywhere) <= MAX_CLEAN_GAP[dtype]
 
 
 def _compare_row(

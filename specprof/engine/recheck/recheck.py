@@ -4,9 +4,9 @@ Deliberately plain and slow. It shares no cache code with the loop. If a wrong r
 mask changed the laws that the run acted on, they differ from the laws here (theory 3, T4).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from msgspec.structs import replace
@@ -16,10 +16,13 @@ from specprof.engine.observe.evidence import short
 from specprof.engine.recheck.compared import Compared, compare_rows
 from specprof.engine.recheck.kept_logits import UsedLogits
 from specprof.engine.recheck.readings import Readings
+from specprof.errors import UsageError
 from specprof.extend import Acceptance, Law
 from specprof.recheck_records import Rechecked, Rescored
 from specprof.records import Observed, Recheck, Round
 
+Processor = Callable[[list[int], torch.Tensor], Any]
+"""Takes the ids before a row and the raw row [vocab]; returns the row that a loop decides by."""
 MAX_NATS = 1e6
 """More than any law gives a token; an id outside a head's own vocabulary has more."""
 
@@ -38,6 +41,33 @@ class Reference:
     readings: Readings | None = None
     """How the rows of a user's own loop are read, which may have processed them before it decided
     by them; None: rows are raw."""
+
+    processor: Processor | None = None
+    """What a user's loop does to a raw row of the target before it decides by it."""
+    draft_processor: Processor | None = None
+
+    def process(
+        self,
+        model: Literal["target", "draft"],
+        rows: torch.Tensor,
+        texts: Iterable[Sequence[int]],
+    ) -> torch.Tensor:
+        """Return raw rows [n, vocab] as the loop's processor leaves them; texts: ids before each.
+
+        Raises UsageError if it returns no row of the same length.
+        """
+        processor = self.processor if model == "target" else self.draft_processor
+        if processor is None:
+            return rows
+        found = [
+            torch.as_tensor(processor(list(text), row.clone())).float().cpu().reshape(-1)
+            for row, text in zip(rows, texts, strict=True)
+        ]
+        short = next((row for row in found if len(row) != rows.shape[1]), None)
+        if short is not None:
+            title = f"the processor of the {model} returned {len(short):,} logits"
+            raise UsageError(title, f"return a row of {rows.shape[1]:,}, as it is given")
+        return torch.stack(found) if found else rows
 
     def dtype_of(self, model: Literal["target", "draft"]) -> torch.dtype:
         """Return what a model computes in."""
@@ -123,8 +153,12 @@ def _fill(
     if draft is not None:
         shared = min(target.shape[-1], draft.shape[-1])  # one may be padded further
         target, draft = target[:, :shared], draft[:, :shared]
+    raw, texts = target, [committed[: each.context] for each in both]
+    target = reference.process("target", target, texts)
+    if draft is not None:
+        draft = reference.process("draft", draft, texts)
     judged, drawn = (None, None) if draft is None else (draft[:count], draft[count:])
-    compared = _compare(reference, "target", both, target, committed)
+    compared = _compare(reference, "target", both, target, committed, raw=raw)
     gaps = compared.gaps[:count], _no_gaps(count)
     summaries = [compared.summary]
     if judged is not None:
@@ -152,7 +186,9 @@ def recompute(
     module = reference.target if model == "target" else reference.draft
     if module is None or isinstance(module, HeadReference):
         return None
-    return _plain_forward(module, text, len(text) - count + 1)
+    first = len(text) - count + 1
+    texts = [text[: first + place] for place in range(count)]
+    return reference.process(model, _plain_forward(module, text, first), texts)
 
 
 def _compare(
@@ -161,15 +197,20 @@ def _compare(
     places: Sequence[_Place],
     clean: torch.Tensor,
     committed: Sequence[int],
+    *,
+    raw: torch.Tensor | None = None,
 ) -> Compared:
-    """Compare the rows of a model that were used with [places, vocab] recomputed ones."""
+    """Compare the rows of a model that were used with [places, vocab] recomputed ones.
+
+    raw: [places, vocab], the recomputed ones before the loop's processor.
+    """
     used = [each.target if model == "target" else each.draft for each in places]
     if reference.readings is None:
         return Compared(clean, _gaps(used, clean), None)
     reading = reference.readings.target if model == "target" else reference.readings.draft
     texts = [committed[: each.context] for each in places]
     dtype = reference.dtype_of(model)
-    return compare_rows(model, used, clean, texts, dtype=dtype, reading=reading)
+    return compare_rows(model, used, clean, texts, dtype=dtype, reading=reading, raw=raw)
 
 
 def _no_gaps(count: int) -> list[float | None]:

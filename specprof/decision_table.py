@@ -135,6 +135,7 @@ TABLE = (
             "capture-incomplete",
             "clock-coarse",
             "round-too-cheap",
+            "rows-processed",
             "text-loops",
             "too-few-rounds",
             "warm-up-included",

@@ -192,6 +192,11 @@ class Law(ABC):
 
     greedy: bool
 
+    @property
+    def of_draft(self) -> "Law":
+        """The law by which drafts are drawn: the same, but for a user's loop that says another."""
+        return self
+
     @abstractmethod
     def probs(self, logits: "torch.Tensor") -> "torch.Tensor":
         """Return float32 probabilities of the same shape, [..., vocab]."""
@@ -323,10 +328,11 @@ class Rule(ABC):
     measurement is poor."""
 
     explained_by: ClassVar[frozenset[str]] = frozenset()
-    """Rules of earlier places whose findings leave what this rule sees. Where one of them fires,
-    this rule stands down: its outcome becomes Explained."""
+    """Rules of earlier places whose findings leave what this rule sees: it then stands down."""
     rests_on: ClassVar[Model | None] = None
     """The one model that its finding rests on: a wrong state of the other explains nothing."""
+    silences: ClassVar[frozenset[str]] = frozenset()
+    """Rules of later families that become Unknown if this rule fires: their numbers mean nothing."""
 
     stage: ClassVar[Stage | None] = None
     """Where the defect shows. If several rules fire, the rule of the earliest stage leads.

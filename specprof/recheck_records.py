@@ -21,6 +21,9 @@ class ProcessedRows(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Ids that were moved one by one, in the row with most of them."""
     curved: amounts.Count
     """Rows whose logits were moved by one rising curve, such as a temperature."""
+    misread: amounts.Count = 0
+    """Rows that are the recomputed ones but for the declared temperature: divided by it where the
+    others are not, or not divided where the others are."""
 
 
 class OtherInput(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -204,6 +204,10 @@ class Round(
     """Which sequence of a batch it belongs to."""
     shared: amounts.Positive = 1
     """Sequences in the batch step it was part of. Its times are those of the whole step."""
+    no_law: Literal["target", "draft", "sum", "processed"] | None = None
+    """Why no law can be made of the rows by which a user's loop decided this round, so that the
+    round has no probabilities: the target's or the draft's logits hold NaN or infinity; the
+    probabilities are negative or don't sum to 1; or the rows are processed in a way not known."""
 
 
 class Prefill(
@@ -237,6 +241,8 @@ class Burst(
     finish: Literal["length", "eos", "stopped"]
     sequence: amounts.Count = 0
     """Which sequence of a batch it belongs to."""
+    request: amounts.Name | None = None
+    """The id that a user's loop gave it, whose rounds may alternate with those of others."""
 
 
 class Plain(msgspec.Struct, frozen=True, kw_only=True, tag="plain", tag_field="event"):
@@ -322,6 +328,9 @@ class Recheck(
     """For each model the token whose feeding explains its first wrong row, if one does."""
     shifted: list[ShiftedRows] = []
     """Rows of the target that are those of the place before or after; empty if none is."""
+    unknown: amounts.Count = 0
+    """Recomputed rows of the target that hold NaN or infinity, or rule every id out: their places
+    and tokens are left out."""
 
 
 class Sample(

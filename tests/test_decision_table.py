@@ -71,6 +71,7 @@ LEADING = [
     "capture-incomplete",
     "clock-coarse",
     "round-too-cheap",
+    "rows-processed",
     "text-loops",
     "too-few-rounds",
     "warm-up-included",

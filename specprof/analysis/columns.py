@@ -29,6 +29,7 @@ from specprof.analysis.tables import (
     Table,
 )
 from specprof.bounds import Damaged
+from specprof.recheck_records import ProcessedRows
 from specprof.records import (
     Burst,
     End,
@@ -68,6 +69,8 @@ class Columns:
         self.rechecked = RecheckedPlaces()
         self.rescored = RescoredTokens()
         self.others = OtherPlaces()
+        self.processed = list[tuple[int, ProcessedRows]]()
+        """Rechecked bursts, and what a user's loop did to a model's rows there."""
         self.overlaps = OverlapPlaces()
         self.other_inputs: list[OtherInput] = []
         self.scans: list[Scan] = []
@@ -184,6 +187,7 @@ class Columns:
         cut.others = self.others.where(self.others.round < below)
         cut.other_inputs = [one for one in self.other_inputs if one.round < below]
         cut.shifted = [one for one in self.shifted if one[0] in ended]
+        cut.processed = [each for each in self.processed if each[0] in ended]
         cut.overlaps, cut.scans = self.overlaps, list(self.scans)
         cut.scored = self.scored.first(int(cut.passes.scored.sum()))
         cut.samples = self.samples.first(int(np.searchsorted(self.samples.at_ns, now_ns, "right")))
@@ -201,7 +205,7 @@ class Columns:
         for name, table in vars(self).items():
             if isinstance(table, Table):
                 setattr(cut, name, table.first(len(table)))
-        cut._spans = self.spans
+        cut._spans, cut.processed = self.spans, list(self.processed)
         return cut
 
     def _take(self, kind: type[Event], alike: list[Any]) -> None:
@@ -214,6 +218,7 @@ class Columns:
             self.others.extend(rows.other_columns(alike))
             self.other_inputs += [one for each in alike for one in each.other_inputs]
             self.shifted += [(one.burst, each) for one in alike for each in one.shifted]
+            self.processed += [(one.burst, each) for one in alike for each in one.processed]
         elif kind is Overlaps:
             self.overlaps.extend(rows.overlap_columns(alike))
         elif kind is Scored:

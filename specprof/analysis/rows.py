@@ -23,8 +23,13 @@ from specprof.records import Observed, Overlaps, Recheck, Round, Sample, Scored,
 Columns = Sequence[NDArray[Any]]
 """A table's columns, in the order of its names; nan where nothing was recorded."""
 _WORKED_OUT = frozenset(
-    {"drafted", "levels", "reached", "reached_levels", "emitted", "end_ns", "wall_ns", "shared"}
+    {
+        *("drafted", "levels", "reached", "reached_levels", "emitted"),
+        *("end_ns", "wall_ns", "shared", "no_law"),
+    }
 )
+NO_LAW = (None, "target", "draft", "sum", "processed")
+"""The values of `Round.no_law`."""
 _ROUND = tuple(name for name in Rounds.__annotations__ if name not in _WORKED_OUT)
 _PLACE_OF = {name: place for place, name in enumerate(Round.__struct_fields__)}
 _PASS = tuple(name for name in Passes.__annotations__ if name not in {"context", "scored"})
@@ -47,6 +52,7 @@ def round_columns(rounds: Sequence[Round], drafts: Drafts) -> Columns:
         "end_ns": recorded["start_ns"].astype(np.int64) + wall_ns,
         "wall_ns": wall_ns // shared,
         "shared": shared,
+        "no_law": _ints([NO_LAW.index(each) for each in fields[_PLACE_OF["no_law"]]]),
     }
     columns = recorded | worked_out
     return [columns[name] for name in Rounds.__annotations__]

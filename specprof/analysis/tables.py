@@ -151,6 +151,8 @@ class Rounds(Table):
     final_draft_prob: Floats
     final_rank: Floats
     final_order: Floats
+    no_law: Ints
+    """Why no law can be made of its rows: the place in `rows.NO_LAW`; 0: one can be made."""
 
 
 class Emitted(Table):

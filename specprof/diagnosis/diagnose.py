@@ -84,18 +84,11 @@ class Diagnosis:
 def diagnose(evidence: Evidence, also: Iterable[Path] = ()) -> Diagnosis:
     """Judge the evidence by every rule of the registry and of the folders `also`."""
     verdicts = list[Verdict]()
-    undermined: Finding | None = None
-    mistimed: Finding | None = None
+    fired = list[tuple[Rule, Finding]]()
     for name, rule in _rules(tuple(also)):
-        outcome = _judge(rule, evidence)
-        doubt = (undermined if rule.statistical else None) or (
-            mistimed if rule.judges_times else None
-        )
-        if doubt and not isinstance(outcome, Crashed):
-            outcome = Unknown(reason=f"it can't be estimated here: {doubt.message}")
+        outcome = _withhold(name, rule, _judge(rule, evidence), fired)
         if isinstance(outcome, Found):
-            undermined = outcome.finding if rule.undermines else undermined
-            mistimed = outcome.finding if rule.undermines_times else mistimed
+            fired.append((rule, outcome.finding))
         verdicts.append(
             Verdict(
                 name,
@@ -109,6 +102,21 @@ def diagnose(evidence: Evidence, also: Iterable[Path] = ()) -> Diagnosis:
             )
         )
     return sum_up(evidence, verdicts)
+
+
+def _withhold(
+    name: str, rule: Rule, outcome: Outcome, fired: Sequence[tuple[Rule, Finding]]
+) -> Outcome:
+    """Return the outcome, or Unknown where a finding of an earlier rule undermines it."""
+    if isinstance(outcome, Crashed):
+        return outcome
+    for other, finding in reversed(fired):
+        of_times = other.undermines_times and rule.judges_times
+        if of_times or (other.undermines and rule.statistical):
+            return Unknown(reason=f"it can't be estimated here: {finding.message}")
+        if name in other.silences and isinstance(outcome, Found):
+            return Unknown(reason=f"its numbers mean nothing here: {finding.message}")
+    return outcome
 
 
 def sum_up(evidence: Evidence, verdicts: Sequence[Verdict]) -> Diagnosis:

@@ -39,7 +39,7 @@ def sentence(
     causes = [each.message for family, each in findings if family != "bug" and each.headline]
     if chain:
         unseen = _say_unseen(evidence, chain, rechecked=rechecked)
-        opening = _say_attribution(evidence, chain, bugs, unseen)
+        opening = _say_attribution(evidence, chain, bugs, unseen, doubted=undermined is not None)
     else:
         opening = _say_unattributed(evidence)
     costs = [each.message for family, each in findings if family == "cost"]
@@ -95,13 +95,15 @@ def _say_perplexity(evidence: Evidence) -> str | None:
 
 
 def _say_attribution(
-    evidence: Evidence, chain: Attribution, bugs: Sequence[str], unseen: str
+    evidence: Evidence, chain: Attribution, bugs: Sequence[str], unseen: str, *, doubted: bool
 ) -> str:
     rejected, mismatch = chain.rejected.frac.value, chain.mismatch.frac
     cause = "distribution mismatch"
     if evidence.header.acceptance == "exact-match":
         cause += " and the cost of exact-match"
     broken = [part.frac for part in chain.brackets if (part.p_value or 0.0) <= evidence.alpha]
+    if doubted and not bugs:  # no estimate is to be trusted, so none accuses
+        broken = []
     draft = "level" if evidence.columns.trees else "draft"
     opening = f"{rejected:.1%} of reached {draft}s were rejected"
     if not broken:

@@ -7,6 +7,7 @@ each cache is rolled back to what was committed.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -45,6 +46,8 @@ class PlayedRound:
     lap: Lap
     ends_judged: bool = False
     """Whether nothing was judged after the accepted tokens: a user's loop may end a text there."""
+    no_law: Literal["target", "draft", "sum", "processed"] | None = None
+    """As `records.Round.no_law`: a user's loop may go on with rows of NaN."""
 
     @property
     def accepted(self) -> int:

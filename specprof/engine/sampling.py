@@ -18,6 +18,11 @@ class ProcessedLaw(Law):
         self.top_p = top_p
         self.greedy = temperature == 0
 
+    @property
+    def filters(self) -> bool:
+        """Whether it rules ids out."""
+        return self.top_k > 0 or self.top_p < 1
+
     @torch.inference_mode()
     def probs(self, logits: torch.Tensor) -> torch.Tensor:
         """Return [..., vocab] float32 probabilities of [..., vocab] raw logits."""
@@ -43,6 +48,28 @@ class ProcessedLaw(Law):
             return probs.argmax(-1)
         race = torch.empty_like(probs).exponential_(generator=generator)
         return (probs / race).argmax(-1)
+
+
+class PairedLaw(Law):
+    """The target's law, beside another by which drafts are drawn: a user's loop may have both."""
+
+    def __init__(self, target: Law, draft: Law) -> None:
+        self.target = target
+        self.draft = draft
+        self.greedy = target.greedy
+
+    @property
+    def of_draft(self) -> Law:
+        """The law by which drafts are drawn."""
+        return self.draft
+
+    def probs(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return [..., vocab] float32 probabilities of [..., vocab] raw logits of the target."""
+        return self.target.probs(logits)
+
+    def draw(self, probs: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Draw one token per row of [rows, vocab] weights, as the target does."""
+        return self.target.draw(probs, generator)
 
 
 def laws_drafted_from(proposal: Proposal, target_probs: torch.Tensor) -> torch.Tensor:

@@ -18,15 +18,23 @@
 
 Here `propose`, `verify` and `judge` are functions of your loop. `target` and `draft` are models,
 functions from token ids to logits, or mere names. Rows are [n, vocab] logits, tensors or arrays:
-raw, or as your masks and penalties leave them, and not yet divided by the temperature. A round may
-also record the caches' lengths (`now.lengths(target=..., draft=...)`) and its forward passes
-(`now.forwards(...)`). After a burst's last round, `with log.plain_step():` times the baseline.
+raw, or as your masks and penalties leave them. Rows that your warpers divided by the temperature
+or cut by top-k and top-p are known by a comparison with the model's own, and are read as they are.
+A round may also record the caches' lengths (`now.lengths(target=..., draft=...)`) and its forward
+passes (`now.forwards(...)`). After a burst's last round, `with log.plain_step():` times the
+baseline.
+
+Say what your loop does beyond that: `draft_temperature=`, `draft_top_k=`, `draft_top_p=` for a
+draft with a law of its own; `processor=f` for rows that f(ids, row) makes of the model's; and
+`log.burst(prompt, request=id)` with `burst.round()` for requests that take turns.
 
 specprof computes the evidence from these rows with its engine's own `observe`, and rechecks a
 burst at its end with its engine's own `recheck`. It records what your loop decided without
-correcting it: a diagnosis looks for wrong counts and tokens.
+correcting it: a diagnosis looks for wrong counts and tokens. It ends no loop: rows of NaN, laws
+that don't sum to 1 and errors of its own are noted in the capture. Only wrong calls are raised.
 """
 
-from specprof.recording.log import Log, record
+from specprof.recording.log import Log
+from specprof.recording.opening import record
 
 __all__ = ["Log", "record"]

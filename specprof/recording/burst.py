@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 
 from specprof.engine.loop import PlayedRound
-from specprof.engine.observe.round_recorder import RoundRecorder
 from specprof.engine.recheck.kept_logits import KeptLogits
 from specprof.engine.recheck.recheck import Reference, recheck
 from specprof.recheck_records import ProcessedRows
-from specprof.records import Burst, Event, Plain, Round
+from specprof.recording.round import OpenRound
+from specprof.records import Burst, Event, Plain, Recheck, Round
 
 Now = Callable[[], int]
 """Nanoseconds since the capture was opened."""
@@ -20,26 +20,34 @@ class OpenBurst:
         self,
         number: int,
         committed: list[int],
-        recorder: RoundRecorder,
         held: KeptLogits | None,
         now: Now,
+        begin: Callable[["OpenBurst"], OpenRound],
+        *,
+        request: str | None = None,
     ) -> None:
         """Extend the token ids `committed`; `held` keeps the rounds' logits for a recheck."""
         self.number = number
         self.committed = committed
         """The text so far, emitted tokens included."""
+        self.request = request
+        """The user's id of it; None: no other burst is open beside it."""
         self.steps_ns: list[int] = []
         """Plain steps timed after the last round."""
-        self._recorder = recorder
         self._held = held
         self._now = now
+        self._begin = begin
         self._rounds: list[Round] = []
         self._played = 0
         self._context = len(committed)
         self._started_ns = now()
 
-    def play(self, played: PlayedRound, *, raw: bool | None) -> Iterator[Round]:
-        """Take in a round; yield the rounds whose evidence is ready.
+    def round(self) -> OpenRound:
+        """Begin a round of this burst: a `with` block."""
+        return self._begin(self)
+
+    def play(self, played: PlayedRound, *, raw: bool | None) -> None:
+        """Take in a round.
 
         `raw`: whether its rows are the models' own logits; None: it came without rows.
         """
@@ -49,11 +57,14 @@ class OpenBurst:
         elif self._held is not None:
             self._held.rounds.append(None)
         self.committed += played.emitted
-        yield from self._keep(self._recorder.take(played, self.number))
 
-    def end(self, reference: Reference | None, stop: frozenset[int]) -> Iterator[Event]:
-        """Yield the events at a burst's end: last rounds, totals, plain steps and the recheck."""
-        yield from self.rest()
+    def keep(self, played: Round) -> None:
+        """Keep the record of a round for the recheck, if it is of this burst."""
+        if played.burst == self.number:
+            self._rounds.append(played)
+
+    def end(self, stop: frozenset[int]) -> Iterator[Event]:
+        """Yield the events at a burst's end, behind its rounds: totals and plain steps."""
         emitted = self.committed[self._context :]
         yield Burst(
             burst=self.number,
@@ -62,20 +73,16 @@ class OpenBurst:
             rounds=self._played,
             emitted=len(emitted),
             finish="eos" if stop.intersection(emitted[-1:]) else "length",
+            request=self.request,
         )
         if self.steps_ns:
             yield Plain(burst=self.number, context=len(self.committed), steps_ns=self.steps_ns)
-        if reference is not None and self._held is not None and self._rounds:
-            yield recheck(reference, self.committed, self._rounds, self._held.rounds)
 
-    def rest(self) -> Iterator[Round]:
-        """Yield the rounds not yielded yet; also after an error cut the burst short."""
-        yield from self._keep(self._recorder.flush())
-
-    def _keep(self, rounds: Iterator[Round]) -> Iterator[Round]:
-        for one in rounds:
-            self._rounds.append(one)
-            yield one
+    def recheck(self, reference: Reference) -> Recheck | None:
+        """Recompute the rounds from the bare text; None: nothing is there to be rechecked."""
+        if self._held is None or not self._rounds:
+            return None
+        return recheck(reference, self.committed, self._rounds, self._held.rounds)
 
 
 def describe_processed(rows: ProcessedRows) -> str:

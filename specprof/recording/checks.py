@@ -11,7 +11,7 @@ from typing import Any, SupportsIndex
 import msgspec
 import torch
 
-from specprof.amounts import MAX_COUNT, MOST_DRAFTED, MOST_IDS
+from specprof.amounts import MAX_COUNT, MAX_NAME_CHARS, MOST_DRAFTED, MOST_IDS
 from specprof.bounds import Bounds
 from specprof.errors import UsageError
 from specprof.plain import as_json
@@ -101,6 +101,28 @@ def check_vocabulary(tokens: Sequence[int], what: str, target: torch.Tensor | No
         title = f"{what} token {outside[0]} is outside the {known:,} ids that the rows hold"
         hint = "map the draft's ids to the target's, and fill narrower rows with -inf"
         raise UsageError(title, hint)
+
+
+def check_span_name(name: str) -> None:
+    """Refuse a name that no reader of captures would take."""
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARS:
+        title = f"a span is called {_show_given(name)}"
+        raise UsageError(title, f"pass a short text, of {MAX_NAME_CHARS} characters at most")
+
+
+def check_request(request: object, others: Sequence[str | None]) -> str | None:
+    """Return a request's id as text; refuse one that an open burst of `others` has."""
+    name = None if request is None else str(request)
+    if name is not None and not 0 < len(name) <= MAX_NAME_CHARS:
+        title = f"a request is called {_show_given(request)}"
+        raise UsageError(title, f"pass a short id, of {MAX_NAME_CHARS} characters at most")
+    if others and (name is None or None in others):
+        hint = "end its `with` block first, or give each an id: log.burst(prompt, request=...)"
+        raise UsageError("a burst is open already", hint)
+    if name in others:
+        title = f"a burst of request {_show_given(request)} is open already"
+        raise UsageError(title, "give each its own id")
+    return name
 
 
 def check_readable(event: Event) -> None:

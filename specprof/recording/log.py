@@ -5,17 +5,13 @@ Owns the clock, the counters' thread, and the engine's own recorder of rounds.
 
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-import msgspec
+from typing import Self
 
 from specprof import limits, registry
-from specprof.bounds import Bounds
 from specprof.capabilities import has_distribution
 from specprof.capture_writer import CaptureWriter
 from specprof.engine.instruments.counters import Sampler
@@ -23,75 +19,21 @@ from specprof.engine.instruments.stopwatch import Stopwatch, clock_for
 from specprof.engine.loop import PlayedRound
 from specprof.engine.observe.round_recorder import RoundRecorder
 from specprof.engine.recheck.kept_logits import MAX_KEPT_BYTES, KeptLogits
+from specprof.engine.recheck.readings import Reading, Readings
 from specprof.engine.sampling import ProcessedLaw
 from specprof.engine.setup.header import header
 from specprof.engine.setup.loading import device_for
 from specprof.errors import UsageError
 from specprof.extend import Acceptance, Depth
-from specprof.narration import narrate
-from specprof.recorder import Ledger
 from specprof.recording.burst import OpenBurst, describe_processed
-from specprof.recording.checks import check_bounds, check_readable, read_ids
-from specprof.recording.models import Model, as_loaded, make_reference, name_models
-from specprof.recording.round import UNCHANGED_LAW, Duty, OpenRound
-from specprof.records import Event, Header, Note, Recheck
+from specprof.recording.checks import check_request, read_ids
+from specprof.recording.lines import Lines
+from specprof.recording.models import Models, as_loaded, make_reference
+from specprof.recording.reader import RowReader
+from specprof.recording.round import Duty, OpenRound
+from specprof.recording.troubles import Troubles, has_evidence, without_evidence
+from specprof.records import Event, Note, Recheck, Round
 from specprof.settings import EVIDENCE_DETAILS, RunSpec, Settings
-
-
-def record(
-    path: str | Path,
-    *,
-    target: Model,
-    draft: Model | None = None,
-    engine: str = "",
-    stop: Collection[int] = (),
-    max_new_tokens: int = 0,
-    device: str = "cpu",
-    overwrite: bool = False,
-    **settings: Any,  # noqa: ANN401 - Settings checks each field
-) -> "Log":
-    """Open a capture for your own loop. Closing it writes how the run ended.
-
-    `target` and `draft` are named in the header. Every burst is rechecked, unless the target is a
-    mere name. `engine` is the name of your loop, `stop` the token ids that end a text,
-    `max_new_tokens` the longest burst (0: not known), `device` the device that runs the spans.
-    `settings` are fields of `Settings`: `temperature`, `top_k`, `top_p`, `acceptance`, `depth`,
-    `drafter`, `cache`, `window`, `detail`, `recheck_context` ...
-
-    Raises UsageError if a setting is unknown or wrong, or if `path` exists and `overwrite` is not
-    set.
-    """
-    given = {"drafter": "draft-model" if draft is not None else "ngram", **settings}
-    names = name_models(target, draft)
-    try:
-        chosen = Settings(
-            target=names[0],
-            draft=names[1],
-            workload="generate",
-            device=device,
-            **given,
-        )
-    except TypeError as trouble:
-        known = ", ".join(Settings.__struct_fields__)
-        raise UsageError(f"specprof.record: {trouble}", f"settings are {known}") from trouble
-    own = chosen.drafter not in registry.members("drafter")
-    limits.check(msgspec.structs.replace(chosen, drafter="ngram") if own else chosen)
-    limits.check_values({"max_new_tokens": max_new_tokens})
-    limit = {"backend": limits.RECORDED_BACKEND, "max_new_tokens": max_new_tokens}
-    ends = frozenset(read_ids(stop, "stop"))
-    writer = CaptureWriter(Path(path), overwrite=overwrite)
-    try:
-        return Log(
-            writer,
-            msgspec.structs.replace(chosen, **limit),
-            models=(target, draft),
-            engine=engine or Path(sys.argv[0] or "interactive").name,
-            stop=ends,
-        )
-    except BaseException:  # nothing is recorded yet: leave no file in the way of the next try
-        with writer:
-            writer.forget()
-        raise
 
 
 class Log:
@@ -101,52 +43,63 @@ class Log:
         self,
         writer: CaptureWriter,
         settings: Settings,
+        models: Models,
         *,
-        models: tuple[Model, Model | None],
+        draft_law: ProcessedLaw,
         engine: str,
         stop: frozenset[int],
     ) -> None:
-        device = device_for(settings.device)
         self.settings = settings
         self.stop = stop
-        self.watch = Stopwatch(clock_for(device))
-        self.law = ProcessedLaw(settings.temperature, settings.top_k, settings.top_p)
+        self.origin_ns = time.perf_counter_ns()
+        self._device = device_for(settings.device)
+        self.watch = Stopwatch(clock_for(self._device))
+        target_law = ProcessedLaw(settings.temperature, settings.top_k, settings.top_p)
+        readings = Readings(Reading(declared=target_law), Reading(declared=draft_law))
         rule = registry.member("acceptance", limits.acceptance_in_force(settings))
         self.acceptance = registry.load(Acceptance, rule)()
-        self.reference = make_reference(*models, settings, self.law, self.acceptance)
-        self._open: OpenBurst | None = None
+        self.reference = make_reference(models, settings, readings, self.acceptance)
+        self._open: list[OpenBurst] = []
         self._round: OpenRound | None = None
         self._bursts = 0
         self._raw: bool | None = None
-        self.origin_ns = time.perf_counter_ns()
-        self._writer = writer
-        self._said_gone = self._closed = False
+        """Whether rows came as logits, and not as probabilities; None: none came yet."""
+        self._lines = Lines(writer)
         self._processed: set[str] = set()
         """Models whose rows were noted to be processed."""
-        self._ledger = Ledger(writer)
-        self._bounds: Bounds | None = None
-        """What a reader of the lines so far allows; None before the header."""
-        self._lines = 0
-        self._sampler = Sampler(device, self.now)
-        policy = registry.get(Depth, settings.depth_policy)
-        self._recorder = RoundRecorder(
-            law=self.law,
+        self._troubles = Troubles(lambda text: self.take(Note(at_ns=self.now(), text=text)))
+        longest = settings.recheck_context
+        self._reader = RowReader(readings, self.reference, self._troubles, longest)
+        self._sampler = Sampler(self._device, self.now)
+        self._recorder = self._make_recorder(readings)
+        spec = RunSpec(id=writer.path.stem, profile=limits.RECORDED_BACKEND, settings=settings)
+        self._write_header(spec, models, rule.name, engine)
+
+    def _make_recorder(self, readings: Readings) -> RoundRecorder:
+        policy = registry.get(Depth, self.settings.depth_policy)
+        return RoundRecorder(
+            law=readings.law,
             acceptance=self.acceptance,
-            policies=[policy(settings)],
-            detail=settings.detail,
+            policies=[policy(self.settings)],
+            detail=self.settings.detail,
             origin_ns=self.origin_ns,
             late=self.watch.clock.late,
+            spared=lambda trouble: self._troubles.take_evidence_error(
+                self._recorder.count, trouble
+            ),
         )
+
+    def _write_header(self, spec: RunSpec, models: Models, rule: str, engine: str) -> None:
         self.take(
             header(
-                RunSpec(id=writer.path.stem, profile=limits.RECORDED_BACKEND, settings=settings),
+                spec,
                 sys.argv,
-                target=as_loaded(models[0]),
-                draft=as_loaded(models[1]),
-                acceptance=rule.name,
+                target=as_loaded(models.target),
+                draft=as_loaded(models.draft),
+                acceptance=rule,
                 lossless=self.acceptance.lossless,
                 clock=self.watch.clock,
-                device=device,
+                device=self._device,
                 source=None,
                 engine=engine,
             )
@@ -167,10 +120,7 @@ class Log:
     ) -> None:
         self._sampler.stop()
         self._drain()
-        self._ledger.end(error, observe_ns=self._recorder.observe_ns)
-        self._say_if_gone()
-        self._closed = True
-        self._writer.close()
+        self._lines.end(error, observe_ns=self._recorder.observe_ns)
 
     def now(self) -> int:
         """Return the nanoseconds since the capture was opened."""
@@ -181,60 +131,63 @@ class Log:
 
         Raises UsageError for one that no reader of captures would take.
         """
-        check_readable(event)
-        if isinstance(event, Header):
-            self._bounds = Bounds(event)
-        elif self._bounds is not None:
-            check_bounds(event, self._bounds, self._lines + 1)
-        self._lines += 1
-        self._ledger.take(event)
+        self._lines.take(event)
 
     @contextmanager
-    def burst(self, committed: Sequence[int]) -> Iterator[OpenBurst]:
-        """Open the rounds that extend the token ids `committed`; recheck them at its end."""
+    def burst(
+        self, committed: Sequence[int], *, request: str | int | None = None
+    ) -> Iterator[OpenBurst]:
+        """Open the rounds that extend the token ids `committed`; recheck them at its end.
+
+        Bursts with a `request`, an id of your own, may be open side by side: begin their rounds by
+        `burst.round()`.
+        """
         self._refuse_closed()
-        if self._open is not None:
-            raise UsageError("a burst is open already", "end its `with` block first")
+        name = check_request(request, [each.request for each in self._open])
         text = read_ids(committed, "the burst's text")
-        self._open = burst = OpenBurst(
-            self._bursts,
-            text,
-            self._recorder,
-            KeptLogits(MAX_KEPT_BYTES) if self._rechecks(len(text)) else None,
-            self.now,
-        )
+        kept = KeptLogits(MAX_KEPT_BYTES) if self._rechecks(len(text)) else None
+        burst = OpenBurst(self._bursts, text, kept, self.now, self._begin_round, request=name)
+        self._open.append(burst)
         self._bursts += 1
         try:
             yield burst
-            for event in burst.end(self.reference, self.stop):
+            self._write(self._recorder.flush())
+            for event in burst.end(self.stop):
                 self.take(event)
-                if isinstance(event, Recheck):
-                    self._note_processed(event)
+            self._recheck(burst)
         finally:
-            self._open = None
             with suppress(Exception):  # the error that ended the burst is raised, no later one
-                for one in burst.rest():
-                    self.take(one)
+                self._write(self._recorder.flush())
+            self._open.remove(burst)
         self._drain()
-        self._say_if_gone()
+        self._lines.say_if_gone()
 
     def round(self) -> OpenRound:
         """Begin a round of the open burst: a `with` block."""
-        burst = self._require_burst("a round was begun")
+        return self._begin_round(self._require_burst("a round was begun"))
+
+    def _begin_round(self, burst: OpenBurst) -> OpenRound:
+        if burst not in self._open:
+            raise UsageError("a round was begun in a burst that has ended", "open another burst")
         if self._round is not None and self._round.open:
             raise UsageError("a round is open already", "end its `with` block first")
         duty = Duty(
-            law=self.law,
+            reader=self._reader,
+            text=burst.committed,
+            raw=self._raw,
             evidence=self.settings.detail in EVIDENCE_DETAILS,
             lawless=has_distribution(self.settings.drafter) is False,
+            joint=self.acceptance.joint,
+            note_lawless=lambda found: self._troubles.take_rows(self._recorder.count, found),
         )
 
         def play(played: PlayedRound, raw: bool | None) -> None:  # noqa: FBT001 - a callback's argument
-            self._require_one_kind(raw=raw)
-            for one in burst.play(played, raw=raw):
-                self.take(one)
+            self._raw = self._raw if raw is None else raw
+            self._read_rows_so()
+            burst.play(played, raw=raw)
+            self._write(self._recorder.take(played, burst.number))
 
-        self._round = OpenRound(self.watch, duty, len(burst.committed), play)
+        self._round = OpenRound(self.watch, duty, play)
         return self._round
 
     @contextmanager
@@ -246,38 +199,63 @@ class Log:
         burst.steps_ns.append(self.watch.finish().wall_ns())
 
     def _require_burst(self, what: str) -> OpenBurst:
-        if self._open is None:
+        if not self._open:
             hint = "put it inside `with log.burst(prompt_token_ids):`"
             raise UsageError(f"{what} outside a burst", hint)
-        return self._open
+        if len(self._open) > 1:
+            title = f"{what}, and {len(self._open)} bursts are open"
+            raise UsageError(title, "begin a round by `burst.round()`, so that it has its burst")
+        return self._open[0]
 
     def _refuse_closed(self) -> None:
-        if self._closed:
-            title = f"the capture {self._writer.path} is closed: its end is written"
+        if self._lines.closed:
+            title = f"the capture {self._lines.place} is closed: its end is written"
             raise UsageError(title, "open another with specprof.record")
 
-    def _require_one_kind(self, *, raw: bool | None) -> None:
-        """Require rows of one kind in all rounds: raw logits, or probabilities if not `raw`.
+    def _read_rows_so(self) -> None:
+        """Make laws of all rows as the reader found that they are."""
+        readings = self._reader.readings
+        if self.reference is not None and self.reference.readings is not readings:
+            self.reference = replace(self.reference, law=readings.law, readings=readings)
+        self._recorder.law = readings.law
 
-        `raw` is None for a round without rows.
+    def _write(self, rounds: Iterator[Round]) -> None:
+        """Write rounds whose evidence is ready, and keep each for its burst's recheck.
+
+        A round whose probabilities no reader would take is written without them.
         """
-        if raw is None:
+        for one in rounds:
+            kept = one
+            try:
+                self.take(one)
+            except UsageError as trouble:
+                if not has_evidence(one):
+                    raise
+                kept = without_evidence(one)
+                self.take(kept)
+                self._troubles.take_evidence_error(one.index, trouble)
+            for burst in self._open:
+                burst.keep(kept)
+
+    def _recheck(self, burst: OpenBurst) -> None:
+        """Recheck a burst that has ended. Whatever goes wrong there ends nothing."""
+        if self.reference is None:
             return
-        if self._raw not in {None, raw}:
-            title = "some rounds came with logits, others with probabilities"
-            raise UsageError(title, "pass logits in all rounds, or probabilities in all")
-        self._raw = raw
-        if raw:
+        try:
+            found = burst.recheck(self.reference)
+            if found is not None:
+                self.take(found)
+        except Exception as trouble:  # noqa: BLE001 - the user's function is asked, too
+            self._troubles.take_recheck_error(burst.number, trouble)
             return
-        law = self.law if self.law.greedy else UNCHANGED_LAW
-        self._recorder.law = law
-        if self.reference is not None:
-            self.reference = replace(self.reference, law=law, as_laws=True)
+        if found is not None:
+            self._troubles.take_recheck(found)
+            self._note_processed(found)
 
     def _note_processed(self, recheck: Recheck) -> None:
         """Note once of each model that its rows are no raw logits, and what was done to them."""
         for each in recheck.processed:
-            if each.model not in self._processed:
+            if each.processed and each.model not in self._processed:
                 self._processed.add(each.model)
                 self.take(Note(at_ns=self.now(), text=describe_processed(each)))
 
@@ -285,15 +263,6 @@ class Log:
         settings = self.settings
         short = context <= settings.recheck_context
         return self.reference is not None and short and settings.detail in EVIDENCE_DETAILS
-
-    def _say_if_gone(self) -> None:
-        """Print once that the file was deleted or replaced; the user's loop goes on."""
-        if not self._said_gone and self._writer.gone:
-            self._said_gone = True
-            narrate(
-                f"{self._writer.path} was deleted or replaced while it was recorded: it is lost"
-            )
-            narrate("  run again, and leave the file where it is until the run has ended")
 
     def _drain(self) -> None:
         for sample in self._sampler.drain():

@@ -5,16 +5,18 @@ gives no logits.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 from specprof import registry
-from specprof.engine.recheck.recheck import Reference
+from specprof.engine.recheck.readings import Readings
+from specprof.engine.recheck.recheck import Processor, Reference
 from specprof.engine.setup.loading import Loaded, facts_of
 from specprof.errors import UsageError
-from specprof.extend import Acceptance, Cache, Law
+from specprof.extend import Acceptance, Cache
 from specprof.settings import Settings
 
 Rows = Any
@@ -22,6 +24,16 @@ Rows = Any
 Ask = Callable[[list[int]], Rows]
 """A function from [n] token ids to the [n, vocab] raw logits after each token, without a cache."""
 Model = torch.nn.Module | Ask | str
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models of a loop, and what it does to their rows before it decides by them."""
+
+    target: Model
+    draft: Model | None = None
+    processor: Processor | None = None
+    draft_processor: Processor | None = None
 
 
 class Answers(torch.nn.Module):
@@ -89,10 +101,11 @@ def as_loaded(model: Model | None) -> Loaded | None:
 
 
 def make_reference(
-    target: Model, draft: Model | None, settings: Settings, law: Law, acceptance: Acceptance
+    models: Models, settings: Settings, readings: Readings, acceptance: Acceptance
 ) -> Reference | None:
     """Return the models by which bursts are rechecked; None if the target is a mere name."""
-    clean = _clean_module(target, settings, settings.cache)
+    draft = models.draft
+    clean = _clean_module(models.target, settings, settings.cache)
     if clean is None:
         return None
     own = (
@@ -103,10 +116,12 @@ def make_reference(
     return Reference(
         target=clean,
         draft=own,
-        certain=draft is None,
-        law=law,
+        certain=draft is None or readings.draws,
+        law=readings.law,
         acceptance=acceptance,
-        processors=True,
+        readings=readings,
+        processor=models.processor,
+        draft_processor=models.draft_processor,
     )
 
 

@@ -4,16 +4,16 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import torch
 
-from specprof.engine.instruments.stopwatch import Stopwatch
+from specprof.engine.instruments.stopwatch import Lap, Stopwatch
 from specprof.engine.loop import PlayedRound
-from specprof.engine.sampling import ProcessedLaw
 from specprof.errors import UsageError
-from specprof.extend import Law, Proposal
+from specprof.extend import Proposal
 from specprof.recording.checks import (
+    check_span_name,
     check_vocabulary,
     drop_padding,
     read_count,
@@ -23,21 +23,30 @@ from specprof.recording.checks import (
     read_path,
 )
 from specprof.recording.models import Rows
-from specprof.recording.rows import copy_rows, log_probs
+from specprof.recording.reader import RowReader
+from specprof.recording.rows import Lawless, copy_rows, find_lawless, log_probs
 
-UNCHANGED_LAW = ProcessedLaw(1.0)
-"""The law for rows that are logarithms of probabilities: it changes nothing."""
+NoLaw = Literal["target", "draft", "sum", "processed"]
+"""As `records.Round.no_law`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
     """What every round of a recording must hand over."""
 
-    law: Law
+    reader: RowReader
+    text: Sequence[int]
+    """The committed tokens before the round."""
+    raw: bool | None
+    """Whether earlier rounds came with logits, and not with probabilities; None: with neither."""
     evidence: bool
     """Whether drafted tokens must come with the rows by which they were drawn and judged."""
     lawless: bool
     """Whether drafts are looked up, so that they have no law."""
+    joint: bool
+    """Whether the rule judges the drafts of a round together."""
+    note_lawless: Callable[[Lawless], None]
+    """Called with rows of which no law can be made."""
 
 
 class OpenRound:
@@ -50,12 +59,10 @@ class OpenRound:
         self,
         watch: Stopwatch,
         duty: Duty,
-        context: int,
         play: Callable[[PlayedRound, bool | None], None],
     ) -> None:
         self._watch = watch
         self._duty = duty
-        self._context = context
         self._play = play
         self._tokens: list[int] = []
         self._parents: list[int] | None = None
@@ -82,13 +89,15 @@ class OpenRound:
     ) -> None:
         self.open = False
         if error is None:
-            self._play(self._make_played_round(), None if self._target is None else self._raw)
+            played = self._make_played_round(self._watch.finish())
+            self._play(played, None if self._target is None or played.no_law else self._raw)
 
     def span(self, name: str) -> AbstractContextManager[None]:
         """Time a part of the round: draft, verify, accept, rollback. Parts may be nested.
 
         Use few names: each name of an outer part becomes a column, and a capture has 32 at most.
         """
+        check_span_name(name)
         return self._watch.span(name)
 
     def drafted(
@@ -108,15 +117,17 @@ class OpenRound:
         tokens: [N] ids, parents before children; in a chain -1 at the end stands for a draft that
         was not made, and its rows are left out. parents: [N] index of each token's parent, -1 for
         the last committed token; None for a chain. asked: K, if fewer tokens were drafted.
-        target_logits: [N+1, vocab], raw or as your masks, penalties and biases leave them, but not
-        yet divided by the temperature; row 0 follows the last committed token, row i+1 drafted
+        target_logits: [N+1, vocab], raw or as your masks, penalties, biases and warpers leave them,
+        but all of one kind; row 0 follows the last committed token, row i+1 drafted
         token i. draft_logits: [N, vocab] of the same kind, from which each token was drawn.
         certain: the drafts were not drawn but looked up, or are first choices, so each has
         probability 1.
         target_probs, draft_probs: probabilities after temperature and truncation, in place of both
         logits. The recheck then compares only laws that a mask, a filter, a penalty, a bias or a
-        temperature explains. A draft with a temperature of its own needs them: rows of both models
-        are read with the run's temperature, top_k and top_p, and its draws would look unfair.
+        temperature explains. A draft with a temperature of its own needs them, or draft_temperature
+        in the call of `specprof.record`: else its rows are read with the run's temperature.
+
+        Rows of NaN and rows that are no law are noted, and the round keeps its tokens and times.
 
         Raises UsageError if rows are missing or have a wrong shape, or lack a token's column.
         """
@@ -133,6 +144,7 @@ class OpenRound:
                 raise UsageError("a round came with logits and with probabilities", hint)
             target_logits = log_probs(target_probs, "target")
             draft_logits = log_probs(draft_probs, "draft")
+        self._check_kind(given=target_logits is not None)
         count = len(self._tokens)
         if count < len(padded) and self._asked is None:
             self._asked = len(padded)
@@ -172,6 +184,11 @@ class OpenRound:
             raise UsageError(title, "call drafted first; leave out the correction or bonus")
         check_vocabulary(emitted, "emitted", self._target)
 
+    def _check_kind(self, *, given: bool) -> None:
+        if given and self._duty.raw not in {None, self._raw}:
+            title = "some rounds came with logits, others with probabilities"
+            raise UsageError(title, "pass logits in all rounds, or probabilities in all")
+
     def _check(self, *, certain: bool) -> None:
         if self._target is None and min(self._tokens, default=0) < 0:
             hint = "leave out numbers that mark a draft that was not made"
@@ -181,7 +198,9 @@ class OpenRound:
         if self._target is None:
             hint = "pass target_logits, or record with detail='rounds': counts and times only"
             raise UsageError("a round's drafts came without the target's rows", hint)
-        if self._draft is None and not (certain or self._duty.lawless or self._duty.law.greedy):
+        if self._draft is None and not (
+            certain or self._duty.lawless or self._duty.reader.law.greedy
+        ):
             hint = "pass draft_logits, or certain=True if drafts are looked up and not drawn"
             raise UsageError("a round's drafts came without the law they were drawn from", hint)
 
@@ -191,16 +210,21 @@ class OpenRound:
             shared = min(self._target.shape[-1], self._draft.shape[-1])
             self._target, self._draft = self._target[:, :shared], self._draft[:, :shared]
 
-    def _make_played_round(self) -> PlayedRound:
+    def _make_played_round(self, lap: Lap) -> PlayedRound:
         if self._verdict is None:
             hint = "call verdict(accepted, emitted) before the round's block ends"
             raise UsageError("a round ended without a verdict", hint)
         target = torch.zeros(len(self._tokens) + 1, 1) if self._target is None else self._target
         path, emitted = self._verdict
         self._check_verdict(path, emitted)  # drafted may have come after the verdict
+        no_law: NoLaw | None = self._find_no_law(len(path))
+        if self._target is not None and no_law is None:
+            target = self._read_rows(self._target, path)
+            if not self._duty.reader.knows(self._target, self._draft):
+                no_law = "processed"
         chain = list(range(-1, len(self._tokens) - 1))
         return PlayedRound(
-            context=self._context,
+            context=len(self._duty.text),
             depth_asked=len(self._tokens) if self._asked is None else self._asked,
             proposal=self._proposal(target.device),
             target_logits=target,  # without evidence nothing reads them
@@ -216,18 +240,43 @@ class OpenRound:
             draft_kv_bytes=None,
             target_evicted=None,
             draft_evicted=None,
-            lap=self._watch.finish(),
+            lap=lap,
             ends_judged=self._parents is None and emitted == self._tokens[: len(path)],
+            no_law=no_law,
         )
 
+    def _read_rows(self, target: torch.Tensor, path: Sequence[int]) -> torch.Tensor:
+        """Return the target's rows as laws are made of them; keep the draft's."""
+        chain = self._parents is None and list(path) == list(range(len(path)))
+        accepted = self._tokens[: len(path)] if chain else []
+        reader, text = self._duty.reader, self._duty.text
+        own, self._draft = reader.read(target, self._draft, text, accepted, as_laws=not self._raw)
+        if reader.draws:  # the target decides by equality, whatever the draft's law is
+            self._draft = None
+        return own
+
+    def _find_no_law(self, accepted: int) -> NoLaw | None:
+        """Return why rows are no laws; of a chain only rows up to the first rejection count."""
+        judged = None if self._parents is not None or self._duty.joint else accepted + 1
+        target, draft = (
+            None if rows is None else rows[:judged] for rows in (self._target, self._draft)
+        )
+        found = find_lawless(target, draft, as_laws=not self._raw)
+        if found is not None:
+            self._duty.note_lawless(found)
+            return "sum" if found.finite else found.whose
+        return None
+
     def _proposal(self, device: torch.device) -> Proposal:
-        law = self._duty.law if self._raw or self._duty.law.greedy else UNCHANGED_LAW
+        law = self._duty.reader.law
         drawn = self._draft is not None and not law.greedy
         parents = self._parents
         return Proposal(
             tokens=torch.tensor(self._tokens, dtype=torch.int64, device=device),
             logits=self._draft,
-            draft_probs=law.probs(self._draft) if drawn and self._draft is not None else None,
+            draft_probs=law.of_draft.probs(self._draft)
+            if drawn and self._draft is not None
+            else None,
             parents=None if parents is None else torch.tensor(parents, device=device),
             family=max(map(parents.count, parents), default=1) if parents else 1,
         )

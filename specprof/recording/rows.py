@@ -1,9 +1,17 @@
 """Rows of logits as a user hands them over: checks, copies and converts them to tensors."""
 
+from dataclasses import dataclass
+from typing import Literal
+
 import torch
 
-from specprof.errors import NOT_FINITE, SpecprofError, UsageError
+from specprof.errors import UsageError
 from specprof.recording.models import Rows
+
+UNLAWFUL = torch.inf
+"""Stands in each place of a row of probabilities that is no law; a law's logarithms are below."""
+MAX_EXCESS = 0.05
+"""How far the sum of a law may be from 1: half precision rounds many small probabilities."""
 
 
 def copy_rows(
@@ -13,22 +21,46 @@ def copy_rows(
 
     Of these the first `kept` are returned, None: all of them.
 
-    Raises UsageError if there are not `count` rows, SpecprofError if one holds a NaN.
+    Raises UsageError if there are not `count` rows.
     """
     if given is None:
         return None
     found = to_tensor(given, whose).detach()
     if found.ndim == 3 and found.shape[0] == 1:  # noqa: PLR2004 - a batch of one
         found = found[0]
-    if found.ndim != 2 or found.shape[0] != count:  # noqa: PLR2004 - rows, vocabulary
+    if found.ndim != 2 or found.shape[0] != count or not found.shape[1]:  # noqa: PLR2004 - rows, vocabulary
         title = f"the {whose}'s rows have the shape {list(found.shape)}"
         raise UsageError(
             title, f"pass {count} rows over the whole vocabulary: {describe_due_rows(whose)}"
         )
-    found = found[:kept].clone()
-    if bool(found.isnan().any()):
-        raise SpecprofError(f"the {whose}'s {NOT_FINITE}", "the rounds recorded before are kept")
-    return found
+    return found[:kept].clone()
+
+
+@dataclass(frozen=True, slots=True)
+class Lawless:
+    """Rows of which no law can be made."""
+
+    whose: Literal["target", "draft"]
+    finite: bool
+    """Whether they are probabilities and numbers, but negative or with a wrong sum."""
+
+
+def find_lawless(
+    target: torch.Tensor | None, draft: torch.Tensor | None, *, as_laws: bool
+) -> Lawless | None:
+    """Return whose rows, [n, vocab] each, hold NaN or infinity, or rule every id out; None: none.
+
+    `as_laws`: they come from `log_probs`.
+    """
+    for whose, rows in (("target", target), ("draft", draft)):
+        if rows is None:
+            continue
+        largest = rows.amax(-1)
+        if not bool(largest.isfinite().all()):
+            odd = largest[~largest.isfinite()]
+            finite = as_laws and bool((odd == UNLAWFUL).all())
+            return Lawless("target" if whose == "target" else "draft", finite)
+    return None
 
 
 def describe_due_rows(whose: str) -> str:
@@ -55,12 +87,12 @@ def to_tensor(given: Rows, whose: str) -> torch.Tensor:
 def log_probs(probs: Rows, whose: str) -> torch.Tensor | None:
     """Return logits whose softmax at temperature 1 is [n, vocab] `probs`.
 
-    Raises UsageError if a probability is negative, or a row sums to 0.
+    A row that is no law, because it is negative somewhere or doesn't sum to 1, becomes UNLAWFUL.
     """
     if probs is None:
         return None
     found = to_tensor(probs, whose).detach().float()
-    if bool((found < 0).any()) or bool((found.sum(-1) <= 0).any()):
-        title = f"the {whose}'s probabilities are negative, or a row of them sums to 0"
-        raise UsageError(title, "pass the softmax's result, after temperature and truncation")
-    return found.log()
+    sums = found.sum(-1, keepdim=True)
+    lawful = (found >= 0).all(-1, keepdim=True) & ((sums - 1).abs() <= MAX_EXCESS)
+    logits = found.log().masked_fill(~lawful, UNLAWFUL)
+    return logits.masked_fill(~sums.isfinite(), torch.nan)

@@ -80,21 +80,6 @@ def test_what_no_reader_would_take_back_is_refused_where_it_is_told(tmp_path, gi
     assert len(of_kind(path, Round)) == 1
 
 
-def test_infinite_rows_are_refused(tmp_path):
-    """They leave no probability."""
-    path = tmp_path / "run.jsonl"
-    rows = np.full((3, loops.VOCABULARY), -np.inf)
-
-    def played():
-        with recorded(path) as log, log.burst(PROMPT), log.round() as now:
-            now.drafted([1, 2], target_logits=rows, draft_logits=rows[:2])
-            now.verdict(1, [1, 5])
-
-    with pytest.raises(UsageError, match="can't be recorded"):
-        played()
-    assert not read_capture(path).damaged
-
-
 @pytest.mark.parametrize(
     "rows",
     [

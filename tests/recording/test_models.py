@@ -5,10 +5,11 @@ import torch
 
 import loops
 import tiny
+from specprof.engine.recheck.readings import Reading, Readings
 from specprof.engine.sampling import ProcessedLaw
 from specprof.errors import UsageError
 from specprof.extend import Acceptance
-from specprof.recording.models import Answers, as_loaded, make_reference, model_name
+from specprof.recording.models import Answers, Models, as_loaded, make_reference, model_name
 from specprof.settings import Settings
 
 
@@ -38,11 +39,12 @@ def test_names_and_facts():
 
 def test_a_draft_that_is_a_name_says_nothing():
     """Its law is not made up; without any draft the drafted tokens are all there is."""
-    rest = Settings(temperature=1.0), ProcessedLaw(1.0), Acceptance
-    assert make_reference("big", None, *rest) is None
+    raw = Reading(declared=ProcessedLaw(1.0))
+    rest = Settings(temperature=1.0), Readings(raw, raw), Acceptance
+    assert make_reference(Models("big"), *rest) is None
     mute, alone = (
-        make_reference(loops.target, "small", *rest),
-        make_reference(loops.target, None, *rest),
+        make_reference(Models(loops.target, "small"), *rest),
+        make_reference(Models(loops.target), *rest),
     )
     assert (mute.draft, mute.certain) == (None, False)
     assert (alone.draft, alone.certain) == (None, True)

@@ -16,7 +16,7 @@ WRONG = {
     "no target": ({"target_logits": None}, "without the target's rows"),
     "no draft": ({"draft_logits": None}, "without the law they were drawn from"),
     "both": ({"target_probs": loops.TARGET[[3, 4]]}, "with logits and with probabilities"),
-    "NaN": ({"draft_logits": np.full((1, 12), np.nan)}, "the draft's logits hold NaN"),
+    "no ids": ({"draft_logits": np.zeros((1, 0))}, r"the draft's rows .* \[1, 0\]"),
 }
 
 
@@ -77,14 +77,7 @@ SLIPS = {
         lambda now: now.drafted([4], draft_logits="abc", target_logits=ROWS["target_logits"]),
         "the draft's rows are no rows of numbers",
     ),
-    "negative probabilities": (
-        lambda now: now.drafted([4], draft_probs=[[-1.0]], target_probs=[[1.0], [1.0]]),
-        "the draft's probabilities are negative",
-    ),
-    "no probability": (
-        lambda now: now.drafted([4], draft_probs=[[1.0]], target_probs=[[1.0], [0.0]]),
-        "the target's probabilities .* sums to 0",
-    ),
+    "a span without a name": (lambda now: now.span(None), "a span is called None"),
 }
 
 

@@ -8,7 +8,7 @@ so reading it does not wait for the device.
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from specprof.engine.loop import PlayedRound
@@ -64,6 +64,8 @@ class RoundRecorder:
     """Host time that records count as 0."""
     late: bool
     """Whether marks and evidence are read a round later."""
+    spared: Callable[[Exception], None] | None = None
+    """Takes each error of this code, so that it ends nothing; None: errors are raised."""
     max_waiting: int = MAX_WAITING_ROUNDS
     observe_ns: int = 0
     _index: int = 0
@@ -76,6 +78,11 @@ class RoundRecorder:
     _untimed: list[PendingRound] = field(default_factory=list)
     """Rounds whose times the depth policy has not been given yet."""
     _ready: deque[Round] = field(default_factory=deque)
+
+    @property
+    def count(self) -> int:
+        """Rounds taken so far."""
+        return self._index
 
     @property
     def more(self) -> bool:
@@ -129,23 +136,50 @@ class RoundRecorder:
 
     def _observe(self) -> None:
         """Queue the evidence of all rounds that wait."""
-        waiting = self._waiting
-        drafted = [one.played for one in waiting if one.played.drafted]
-        evident = drafted and self.detail in EVIDENCE_DETAILS
-        evidence = observe(drafted, self.law, self.acceptance) if evident else None
-        if waiting:
-            self._observed.append((waiting, evidence))
-        self._waiting, self._bytes, self._queued_ns = [], 0, time.perf_counter_ns()
+        waiting, self._waiting, self._bytes = self._waiting, [], 0
+        try:
+            if waiting:
+                self._observed.append((waiting, self._queue(waiting)))
+        except Exception as trouble:
+            if self.spared is None:
+                raise
+            self.spared(trouble)
+            self._observed += [([one], self._try_to_queue(one)) for one in waiting]
+        self._queued_ns = time.perf_counter_ns()
+
+    def _queue(self, waiting: list[PendingRound]) -> PendingEvidence | None:
+        evident = [one.played for one in waiting if self._is_evident(one.played)]
+        return observe(evident, self.law, self.acceptance) if evident else None
+
+    def _try_to_queue(self, one: PendingRound) -> PendingEvidence | None:
+        """Queue a round's evidence alone: another round that waited with it had the trouble."""
+        try:
+            return self._queue([one])
+        except Exception:  # noqa: BLE001 - this one had it; it was taken note of
+            return None
+
+    def _is_evident(self, played: PlayedRound) -> bool:
+        wanted = self.detail in EVIDENCE_DETAILS
+        return wanted and bool(played.drafted) and played.no_law is None
 
     def _read(self) -> None:
         """Read the evidence that was queued, and make records."""
-        for waiting, pending in self._observed:
-            evidence = iter(pending.read() if pending else ())
+        observed, self._observed = self._observed, []
+        for waiting, pending in observed:
+            evidence = iter(self._fetch(pending) if pending else ())
             self._ready += [
-                self._record(one, next(evidence, None) if one.played.drafted else None)
+                self._record(one, next(evidence, None) if self._is_evident(one.played) else None)
                 for one in waiting
             ]
-        self._observed = []
+
+    def _fetch(self, pending: PendingEvidence) -> Sequence[RoundEvidence]:
+        try:
+            return pending.read()
+        except Exception as trouble:
+            if self.spared is None:
+                raise
+            self.spared(trouble)
+            return ()
 
     def _report_times(self, begun_ns: int | None = None) -> None:
         """Give the policies the times of their rounds; if `begun_ns`, of rounds over before it."""
@@ -186,4 +220,5 @@ class RoundRecorder:
             draft_evicted=played.draft_evicted,
             sequence=one.sequence,
             shared=one.shared,
+            no_law=played.no_law,
         )

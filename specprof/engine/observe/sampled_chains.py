@@ -64,8 +64,11 @@ class SampledChains(SampledGroup):
         target = [one.target_logits[:count] for one, count in pairs]
         target += [one.target_logits[-1:] for one in self.rounds[fallen:]]
         draft = [logits[:n] for one, n in pairs if (logits := one.proposal.logits) is not None]
-        probs = self.law.probs(torch.cat([*draft, *target]))
         places, bonuses = sum(counts), len(self.rounds) - fallen
+        if draft and self.law.of_draft is not self.law:
+            found, after = self.law.probs(torch.cat(target)).split_with_sizes([places, bonuses])
+            return self.law.of_draft.probs(torch.cat(draft)), found, after
+        probs = self.law.probs(torch.cat([*draft, *target]))
         if draft:
             drawn, found, after = probs.split_with_sizes([places, places, bonuses])
             return drawn, found, after

@@ -41,7 +41,7 @@ class SampledTree(SampledGroup):
         force = self.law.probs(played.target_logits[on_device(ends, device)])  # [families+1, vocab]
         drawn: torch.Tensor | None = None
         if proposal.draft_probs is not None and proposal.logits is not None:
-            drawn = self.law.probs(proposal.logits[on_device(eldest, device)])
+            drawn = self.law.of_draft.probs(proposal.logits[on_device(eldest, device)])
         after = force[-1:]  # [1, vocab]
         final = after[:, played.final]
         numbers, residual = self._in_turn(force, drawn, row)

@@ -9,7 +9,8 @@ import torch
 
 from specprof.engine.observe.evidence import short
 from specprof.engine.recheck.kept_logits import UsedLogits
-from specprof.engine.sampling import ProcessedLaw
+from specprof.engine.recheck.places import Pair, Place
+from specprof.engine.sampling import PairedLaw, ProcessedLaw
 from specprof.extend import Law
 from specprof.recheck_records import OtherLaws
 from specprof.records import Round
@@ -19,29 +20,26 @@ Probs = dict[str, float]
 
 
 def other_laws(
-    law: Law,
-    rounds: Sequence[Round],
-    used: Sequence[UsedLogits | None],
-    places: Sequence[tuple[int, int, int]],
-    target_logits: torch.Tensor,
+    law: Law, pairs: Sequence[Pair], places: Sequence[Place], target_logits: torch.Tensor
 ) -> list[OtherLaws]:
-    """Return an `OtherLaws` of each place that has any such law.
+    """Return an `OtherLaws` of each reached draft that has any such law.
 
-    `places` are round, draft index and token; `target_logits` [places, vocab] the clean rows.
+    `target_logits` [places, vocab] are the clean rows.
     """
     if law.greedy:
         return []
-    straight = {one.index for one in rounds if _is_chain(one)}
-    rows = [number for number, (index, *_) in enumerate(places) if index in straight]
+    straight = {one.index for one, _ in pairs if _is_chain(one)}
+    rows = [number for number, place in enumerate(places) if place.round in straight]
     if not rows:
         return []
-    found = {places[number][:2]: Probs() for number in rows}
-    tokens = torch.tensor([places[number][2] for number in rows])
+    keys = {number: (places[number].round, places[number].number) for number in rows}
+    found = {key: Probs() for key in keys.values()}
+    tokens = torch.tensor([places[number].token for number in rows])
     for name, other in _unprocessed(law).items():
         probs = other.probs(target_logits[rows]).gather(1, tokens[:, None])[:, 0]
         for number, prob in zip(rows, probs.tolist(), strict=True):
-            found[places[number][:2]][name] = prob
-    for one, own in zip(rounds, used, strict=True):
+            found[keys[number]][name] = prob
+    for one, own in pairs:
         if own is not None and one.index in straight:
             _add_neighbours(law, one, own, found)
     return [_record(*place, probs) for place, probs in found.items() if probs]
@@ -53,6 +51,7 @@ def _is_chain(one: Round) -> bool:
 
 def _unprocessed(law: Law) -> dict[str, Law]:
     """Return the target's laws that lack a step of the processing, or have one twice."""
+    law = law.target if isinstance(law, PairedLaw) else law
     if not isinstance(law, ProcessedLaw):
         return {}
     others: dict[str, Law] = {}
@@ -75,7 +74,9 @@ def _add_neighbours(
     if not judged:
         return
     target = _among_rows(law, used.target, tokens)
-    draft = None if used.draft is None else _among_rows(law, used.draft[: len(tokens)], tokens)
+    draft = (
+        None if used.draft is None else _among_rows(law.of_draft, used.draft[: len(tokens)], tokens)
+    )
     for index in judged:
         probs, seen = found[one.index, index], one.drafted[index].seen
         if index:

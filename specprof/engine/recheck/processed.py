@@ -5,14 +5,10 @@ leaves most of them alone, or keeps their order: a grammar or a filter rules ids
 changes those of the text, a bias a few more, a temperature or a cap moves all by one curve.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
-
-from specprof.engine.observe.evidence import short
-from specprof.recheck_records import ProcessedRows
 
 MIN_LOGIT = -1e4
 """No model gives a lower one: it stands for an id that may not come."""
@@ -20,6 +16,8 @@ MAX_BIASED_IDS = 16
 """Ids beside those of the text that a processor may move one by one."""
 MIN_COMPARED_IDS = 8
 """Fewer ids that agree prove little, unless no others are left."""
+MAX_NARROW_IDS = 16
+"""Fewer ids that a filter leaves may nearly all be of the text, so that a penalty moves them."""
 MIN_LEFT_ALONE = 10
 """One id in so many has to be left alone, where single ids are moved."""
 MIN_SPREAD_SHARE = 0.25
@@ -71,14 +69,18 @@ def find_processing(
         return Processing(ruled_out, 0, curved=False, gap=None)
     unspoken = free.clone()
     unspoken[[each for each in set(text) if 0 <= each < len(free)]] = False
-    compared = unspoken if int(unspoken.sum()) >= MIN_COMPARED_IDS else free
+    others, narrow = int(unspoken.sum()), ruled_out > 0 and count < MAX_NARROW_IDS
+    compared = unspoken if others >= (1 if narrow else MIN_COMPARED_IDS) else free
     apart = used - clean
     moved = free & ((apart - apart[compared].median()).abs() > rounding)
     few = int((moved & unspoken).sum()) <= MAX_BIASED_IDS
     needed = min(count, max(MIN_COMPARED_IDS, count // MIN_LEFT_ALONE))
     if few and int((free & ~moved).sum()) >= needed:
-        gap = _gap(used, clean, free & ~moved)
+        gap = variation(used, clean, free & ~moved)
         return Processing(ruled_out, int(moved.sum()), curved=False, gap=gap)
+    if narrow and not bool((moved & unspoken).any()):  # of few ids a penalty may move most
+        left = variation(used, clean, unspoken) if others > 1 else None
+        return Processing(ruled_out, int(moved.sum()), curved=False, gap=left)
     if _is_one_curve(used[compared], clean[compared], rounding):
         strict = rounding < MAX_STRICT_ROUNDING
         gap = 0.0 if strict else _curve_gap(used[compared], clean[compared])
@@ -100,7 +102,8 @@ def max_rounding(dtype: torch.dtype, clean: torch.Tensor) -> float:
     return units * torch.finfo(dtype).eps * float(clean.abs().max())
 
 
-def _gap(used: torch.Tensor, clean: torch.Tensor, where: torch.Tensor) -> float:
+def variation(used: torch.Tensor, clean: torch.Tensor, where: torch.Tensor) -> float:
+    """Return the total variation of two rows' laws over some ids, [vocab] each."""
     return float((used[where].softmax(-1) - clean[where].softmax(-1)).abs().sum()) / 2
 
 
@@ -113,7 +116,7 @@ def _curve_gap(used: torch.Tensor, clean: torch.Tensor) -> float:
     scaled = (clean - clean.mean()) / clean.std()
     terms = torch.stack([scaled**power for power in range(CURVE_TERMS)], 1).double()
     fit = terms @ torch.linalg.lstsq(terms, used.double()[:, None]).solution
-    return _gap(used, fit[:, 0].float(), torch.ones_like(used, dtype=torch.bool))
+    return variation(used, fit[:, 0].float(), torch.ones_like(used, dtype=torch.bool))
 
 
 def _is_one_curve(used: torch.Tensor, clean: torch.Tensor, rounding: float) -> bool:
@@ -125,70 +128,3 @@ def _is_one_curve(used: torch.Tensor, clean: torch.Tensor, rounding: float) -> b
 
 def _rises(values: torch.Tensor, rounding: float) -> bool:
     return float((values.cummax(0).values - values).max()) <= 2 * rounding
-
-
-@dataclass(slots=True)
-class Compared:
-    """The rows that a loop decided by, beside recomputed ones."""
-
-    rows: torch.Tensor
-    """[n, vocab]: the rows that laws are made of: recomputed, or as used if those are processed."""
-    gaps: list[float | None]
-    """Total variation of each used row from its recomputed one, of ids that were left alone."""
-    summary: ProcessedRows | None
-    """What the processors did; None if no row is processed."""
-
-
-def compare_rows(
-    model: Literal["target", "draft"],
-    used: Sequence[torch.Tensor | None],
-    clean: torch.Tensor,
-    texts: Sequence[Sequence[int]],
-    *,
-    dtype: torch.dtype,
-    as_laws: bool,
-) -> Compared:
-    """Compare rows with recomputed ones, [n, vocab]; texts: the ids before each row.
-
-    `dtype`: what the model computes in. `as_laws`: the used rows are logarithms of the loop's laws,
-    whatever they were made from. Rows that no processor explains are then taken as they are, and
-    have no gap.
-    """
-    rows, gaps, found = clean.clone(), list[float | None](), list[Processing]()
-    for number, (row, text) in enumerate(zip(used, texts, strict=True)):
-        if row is None:
-            gaps.append(None)
-            continue
-        shared = min(len(row), clean.shape[1])  # one may be padded further
-        own, other = row[:shared].float().cpu(), clean[number, :shared]
-        gap: float | None = _gap(own, other, torch.ones_like(own, dtype=torch.bool))
-        coarse = coarser(row.dtype, dtype)
-        processing = None
-        if as_laws or (gap is not None and gap > MAX_CLEAN_GAP[coarse]):
-            processing = find_processing(own, other, text, max_rounding(coarse, other))
-        if processing is not None or as_laws:
-            rows[number] = -torch.inf
-            rows[number, :shared] = own
-            gap = None if processing is None else processing.gap
-        if processing is not None:
-            found.append(processing)
-        gaps.append(None if gap is None else short(gap))
-    if as_laws:  # no loop's laws are raw
-        return Compared(rows, gaps, None)
-    return Compared(rows, gaps, _summarise(model, sum(each is not None for each in used), found))
-
-
-def _summarise(
-    model: Literal["target", "draft"], compared: int, found: Sequence[Processing]
-) -> ProcessedRows | None:
-    """Return what was found in `compared` rows, None if nothing was."""
-    if not found:
-        return None
-    return ProcessedRows(
-        model,
-        compared,
-        len(found),
-        max(each.ruled_out for each in found),
-        max(each.moved for each in found),
-        sum(each.curved for each in found),
-    )

@@ -4,24 +4,31 @@ Deliberately plain and slow. It shares no cache code with the loop. If a wrong r
 mask changed the laws that the run acted on, they differ from the laws here (theory 3, T4).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from msgspec.structs import replace
 
-from specprof.engine.heads.reference import HeadReference, Line
+from specprof.engine.heads.reference import HeadReference
 from specprof.engine.observe.evidence import short
+from specprof.engine.recheck.answers import draft_answers, plain_forward
+from specprof.engine.recheck.compared import Compared, compare_rows
 from specprof.engine.recheck.fed import explain_by_input
 from specprof.engine.recheck.kept_logits import UsedLogits
 from specprof.engine.recheck.other_laws import other_laws
-from specprof.engine.recheck.processed import Compared, compare_rows
+from specprof.engine.recheck.places import Pair, Place, find_places, row_of
+from specprof.engine.recheck.readings import Readings
 from specprof.engine.recheck.shifted import find_shifted
+from specprof.errors import UsageError
 from specprof.extend import Acceptance, Law
 from specprof.recheck_records import OtherInput, Rechecked, Rescored, ShiftedRows
-from specprof.records import Observed, Recheck, Round
+from specprof.records import Recheck, Round
 
+Processor = Callable[[list[int], torch.Tensor], Any]
+"""Takes the ids before a row and the raw row [vocab]; returns the row that a loop decides by."""
 MAX_NATS = 1e6
 """More than any law gives a token; an id outside a head's own vocabulary has more."""
 
@@ -37,32 +44,41 @@ class Reference:
     """Whether the draft has no model, and its law is certainty of the drafted token."""
     law: Law
     acceptance: Acceptance
-    processors: bool = False
-    """Whether rows may have been processed before the loop decided by them: a user's own loop."""
-    as_laws: bool = False
-    """Whether the rows kept are logarithms of laws, and `law` leaves them as they are."""
+    readings: Readings | None = None
+    """How the rows of a user's own loop are read, which may have processed them before it decided
+    by them; None: rows are raw."""
 
+    processor: Processor | None = None
+    """What a user's loop does to a raw row of the target before it decides by it."""
+    draft_processor: Processor | None = None
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A row of the run's logits, and its place in the bare text."""
+    def process(
+        self,
+        model: Literal["target", "draft"],
+        rows: torch.Tensor,
+        texts: Iterable[Sequence[int]],
+    ) -> torch.Tensor:
+        """Return raw rows [n, vocab] as the loop's processor leaves them; texts: ids before each.
 
-    round: int
-    number: int
-    """Draft index, or slot of an emitted token."""
-    line: Line
-    token: int
-    target: torch.Tensor | None
-    """[vocab] raw, as the run acted on it; None if it wasn't kept."""
-    draft: torch.Tensor | None = None
-    seen: Observed | None = None
-    accepted: bool = False
-    """Whether the token was drafted and accepted, so that the next row follows it too."""
+        Raises UsageError if it returns no row of the same length.
+        """
+        processor = self.processor if model == "target" else self.draft_processor
+        if processor is None:
+            return rows
+        found = [
+            torch.as_tensor(processor(list(text), row.clone())).float().cpu().reshape(-1)
+            for row, text in zip(rows, texts, strict=True)
+        ]
+        short = next((row for row in found if len(row) != rows.shape[1]), None)
+        if short is not None:
+            title = f"the processor of the {model} returned {len(short):,} logits"
+            raise UsageError(title, f"return a row of {rows.shape[1]:,}, as it is given")
+        return torch.stack(found) if found else rows
 
-    @property
-    def context(self) -> int:
-        """Tokens before it."""
-        return sum(self.line)
+    def dtype_of(self, model: Literal["target", "draft"]) -> torch.dtype:
+        """Return what a model computes in."""
+        module = self.target if model == "target" else self.draft
+        return torch.bfloat16 if module is None else next(module.parameters()).dtype
 
 
 def recheck(
@@ -83,53 +99,106 @@ def recheck(
     `used` holds the raw logits that each round acted on; None if they weren't kept.
     """
     first = rounds[0].context
-    pairs = [*zip(rounds, used, strict=True)]
-    places, emitted = _find_places(pairs, committed)
-    both = [*places, *emitted]
-    if not both:  # a broken loop may judge and commit nothing
+    pairs = [pair for pair in zip(rounds, used, strict=True) if pair[0].no_law is None]
+    # A round that was decided by no numbers is no evidence of a law.
+    some = find_places(pairs, first, committed)
+    if not any(some):  # a broken loop may judge and commit nothing
         return Recheck(burst=rounds[0].burst, places=[])
-    rows = _plain_forward(reference.target, committed, first)  # [rows, vocab]
+    rows = plain_forward(reference.target, committed, first)  # [rows, vocab]
+    known = rows.amax(-1).isfinite().tolist()  # [rows]
+    places, emitted = ([each for each in kind if known[each.context - first]] for kind in some)
+    unknown = sum(map(len, some)) - len(places) - len(emitted)
+    found = Recheck(burst=rounds[0].burst, places=[], unknown=unknown)
+    if not places and not emitted:
+        return found
+    return _fill(found, reference, (places, emitted), rows, pairs=pairs, committed=committed)
+
+
+def _fill(
+    found: Recheck,
+    reference: Reference,
+    some: tuple[Sequence[Place], Sequence[Place]],
+    rows: torch.Tensor,
+    *,
+    pairs: Sequence[Pair],
+    committed: Sequence[int],
+) -> Recheck:
+    """Return the recheck with its places and tokens, at least one; rows: [rows, vocab] clean."""
+    places, emitted = some
+    both, count, first = [*places, *emitted], len(places), len(committed) - len(rows) + 1
     target = rows[[each.context - first for each in both]]
-    draft = _draft_answers(reference.draft, committed, [each.line for each in both])
+    draft = draft_answers(reference.draft, committed, [each.line for each in both])
     if draft is not None:
         shared = min(target.shape[-1], draft.shape[-1])  # one may be padded further
         target, draft = target[:, :shared], draft[:, :shared]
-    count = len(places)
+    raw, texts = target, [committed[: each.context] for each in both]
+    target = reference.process("target", target, texts)
+    if draft is not None:
+        draft = reference.process("draft", draft, texts)
     judged, drawn = (None, None) if draft is None else (draft[:count], draft[count:])
-    compared = _compare(reference, "target", both, target, committed)
+    compared = _compare(reference, "target", both, target, committed, raw=raw)
     gaps = compared.gaps[:count], _no_gaps(count)
     summaries = [compared.summary]
     explain = partial(_explain_by_input, reference, pairs, committed)
-    other_inputs = [explain("target", [*zip(both, compared.gaps, strict=True)])]
+    inputs = [explain("target", [*zip(both, compared.gaps, strict=True)])]
     if judged is not None:
         drafts = _compare(reference, "draft", places, judged, committed)
         judged, gaps = drafts.rows, (gaps[0], drafts.gaps)
         summaries.append(drafts.summary)
-        other_inputs.append(explain("draft", [*zip(places, drafts.gaps, strict=True)]))
-    target = compared.rows
-    return Recheck(
-        burst=rounds[0].burst,
-        places=_recheck_places(reference, places, target[:count], judged, gaps) if places else [],
-        emitted=_rescore_tokens(
-            reference.law, emitted, target[count:], drawn, compared.gaps[count:]
-        )
-        if emitted
-        else [],
-        others=other_laws(
-            reference.law,
-            rounds,
-            used,
-            [(each.round, each.number, each.token) for each in places],
-            target[:count],
-        ),
+        inputs.append(explain("draft", [*zip(places, drafts.gaps, strict=True)]))
+    target, after = compared.rows, compared.gaps[count:]
+    own = _recheck_places(reference, places, target[:count], judged, gaps) if count else []
+    rest = target[count:], drawn, after
+    return replace(
+        found,
+        places=own,
+        emitted=_rescore_tokens(reference.law, emitted, *rest) if emitted else [],
+        others=other_laws(reference.law, pairs, places, target[:count]),
         processed=[each for each in summaries if each is not None],
-        other_inputs=[each for each in other_inputs if each is not None],
-        shifted=_find_shifted(emitted, rows, first, compared.gaps[count:], list(committed)),
+        other_inputs=[each for each in inputs if each is not None],
+        shifted=_find_shifted(emitted, rows, first, after, list(committed)),
     )
 
 
+def recompute(
+    reference: Reference, model: Literal["target", "draft"], text: Sequence[int], count: int
+) -> torch.Tensor | None:
+    """Return a model's raw rows behind the last `count` prefixes of the text, [count, vocab].
+
+    None if the model can't be asked.
+    """
+    module = reference.target if model == "target" else reference.draft
+    if module is None or isinstance(module, HeadReference):
+        return None
+    first = len(text) - count + 1
+    texts = [text[: first + place] for place in range(count)]
+    return reference.process(model, plain_forward(module, text, first), texts)
+
+
+def _compare(
+    reference: Reference,
+    model: Literal["target", "draft"],
+    places: Sequence[Place],
+    clean: torch.Tensor,
+    committed: Sequence[int],
+    *,
+    raw: torch.Tensor | None = None,
+) -> Compared:
+    """Compare the rows of a model that were used with [places, vocab] recomputed ones.
+
+    raw: [places, vocab], the recomputed ones before the loop's processor.
+    """
+    used = [each.target if model == "target" else each.draft for each in places]
+    if reference.readings is None:
+        return Compared(clean, _gaps(used, clean), None)
+    reading = reference.readings.target if model == "target" else reference.readings.draft
+    texts = [committed[: each.context] for each in places]
+    dtype = reference.dtype_of(model)
+    return compare_rows(model, used, clean, texts, dtype=dtype, reading=reading, raw=raw)
+
+
 def _find_shifted(
-    emitted: Sequence[_Place],
+    emitted: Sequence[Place],
     rows: torch.Tensor,
     first: int,
     gaps: Sequence[float | None],
@@ -151,42 +220,12 @@ def _find_shifted(
     )
 
 
-def _compare(
-    reference: Reference,
-    model: Literal["target", "draft"],
-    places: Sequence[_Place],
-    clean: torch.Tensor,
-    committed: Sequence[int],
-) -> Compared:
-    """Compare the rows of a model that were used with [places, vocab] recomputed ones."""
-    used = [each.target if model == "target" else each.draft for each in places]
-    if not reference.processors:
-        return Compared(clean, _gaps(used, clean), None)
-    module = reference.target if model == "target" else reference.draft
-    dtype = torch.bfloat16 if module is None else next(module.parameters()).dtype
-    texts = [committed[: each.context] for each in places]
-    return compare_rows(model, used, clean, texts, dtype=dtype, as_laws=reference.as_laws)
-
-
-def _find_places(
-    pairs: Sequence[tuple[Round, UsedLogits | None]], committed: Sequence[int]
-) -> tuple[list[_Place], list[_Place]]:
-    """Return the reached drafted tokens and the emitted tokens that follow committed text."""
-    first, last = pairs[0][0].context, len(committed)
-    drafted = (each for pair in pairs for each in _drafted_places(*pair, committed))
-    emitted = (each for pair in pairs for each in _emitted_places(*pair))
-    within = [
-        [each for each in some if first <= each.context <= last] for some in (drafted, emitted)
-    ]
-    return within[0], within[1]
-
-
 def _explain_by_input(
     reference: Reference,
-    pairs: Sequence[tuple[Round, UsedLogits | None]],
+    pairs: Sequence[Pair],
     committed: Sequence[int],
     model: Literal["target", "draft"],
-    places: Sequence[tuple[_Place, float | None]],
+    places: Sequence[tuple[Place, float | None]],
 ) -> OtherInput | None:
     """Return the token whose feeding explains the first wrong row of a model.
 
@@ -200,9 +239,9 @@ def _explain_by_input(
 
     def compare(number: int, text: Sequence[int]) -> float | None:
         used = kept[number]
-        target, draft = _row(used, 0), _row(used, 0, of_draft=True)
-        place = _Place(number, 0, (contexts[number], 0), 0, target, draft)
-        answer = _plain_forward(module, text, len(text))
+        target, draft = row_of(used, 0), row_of(used, 0, of_draft=True)
+        place = Place(number, 0, (contexts[number], 0), 0, target, draft)
+        answer = reference.process(model, plain_forward(module, text, len(text)), [text])
         return _compare(reference, model, [place], answer, text).gaps[0]
 
     rows = [(each.round, each.context - contexts[each.round], gap) for each, gap in places]
@@ -213,44 +252,9 @@ def _no_gaps(count: int) -> list[float | None]:
     return [None] * count
 
 
-def _drafted_places(
-    played: Round, used: UsedLogits | None, committed: Sequence[int]
-) -> Iterator[_Place]:
-    """Yield each reached drafted token that is no younger sibling and follows committed text."""
-    levels = [-1]  # of the chain's end, then of each drafted token
-    in_text = [True]  # the same: whether the text holds it and its ancestors
-    parents: set[int] = set()
-    for index, one in enumerate(played.drafted):
-        levels.append(levels[one.parent + 1] + 1)
-        at, follows = played.context + levels[-1], in_text[one.parent + 1]
-        in_text.append(follows and at < len(committed) and committed[at] == one.token)
-        if follows and one.reached and one.parent not in parents:
-            line = played.context, levels[-1]
-            target, draft = _row(used, one.parent + 1), _row(used, index, of_draft=True)
-            yield _Place(played.index, index, line, one.token, target, draft, one.seen)
-        parents.add(one.parent)
-
-
-def _emitted_places(played: Round, used: UsedLogits | None) -> Iterator[_Place]:
-    """Yield each committed token, with the row that it was judged or drawn by."""
-    rows = [0, *(node + 1 for node, one in enumerate(played.drafted) if one.accepted)]
-    for slot, token in enumerate(played.emitted):
-        target = _row(used, rows[slot]) if slot < len(rows) else None  # a broken round emits more
-        line, accepted = (played.context + slot, 0), slot + 1 < len(rows)
-        yield _Place(played.index, slot, line, token, target, accepted=accepted)
-
-
-def _row(used: UsedLogits | None, number: int, *, of_draft: bool = False) -> torch.Tensor | None:
-    """Return a row [vocab] of the logits that a round acted on; None if it wasn't kept."""
-    if used is None:
-        return None
-    logits = used.draft if of_draft else used.target
-    return logits[number] if logits is not None and number < logits.shape[0] else None
-
-
 def _recheck_places(
     reference: Reference,
-    places: Sequence[_Place],
+    places: Sequence[Place],
     target_logits: torch.Tensor,
     draft_logits: torch.Tensor | None,
     gaps: tuple[Sequence[float | None], Sequence[float | None]],
@@ -286,13 +290,13 @@ def _recheck_places(
 
 def _declared_laws(
     reference: Reference,
-    places: Sequence[_Place],
+    places: Sequence[Place],
     target_probs: torch.Tensor,
     draft_logits: torch.Tensor | None,
 ) -> torch.Tensor | None:
     """Return [places, vocab] the laws that the draft declares; None if they can't be recomputed."""
     if draft_logits is not None:
-        draft_probs = reference.law.probs(draft_logits)
+        draft_probs = reference.law.of_draft.probs(draft_logits)
         choice = draft_probs.argmax(-1, keepdim=True)  # [places, 1]
     elif reference.certain:
         draft_probs, choice = None, torch.tensor([each.token for each in places])[:, None]
@@ -300,7 +304,8 @@ def _declared_laws(
         return None
     if draft_probs is None or all(each.seen and each.seen.draft_prob == 1 for each in places):
         # A deterministic draft declares all mass on its choice.
-        if reference.processors and not reference.law.greedy:  # a user's loop said that of each
+        said = reference.readings is not None and not reference.law.greedy
+        if said or reference.certain:  # a user's loop said that of each
             choice = torch.tensor([each.token for each in places])[:, None]
         draft_probs = torch.zeros_like(target_probs).scatter_(1, choice, 1.0)
     return draft_probs
@@ -308,7 +313,7 @@ def _declared_laws(
 
 def _rescore_tokens(
     law: Law,
-    emitted: Sequence[_Place],
+    emitted: Sequence[Place],
     target_logits: torch.Tensor,
     draft_logits: torch.Tensor | None,
     gaps: Sequence[float | None],
@@ -366,25 +371,3 @@ def _gaps(used: Sequence[torch.Tensor | None], clean: torch.Tensor | None) -> li
 def _not_nan(value: float) -> float | None:
     """Return a number to be recorded, None for nan."""
     return None if value != value else short(value)  # noqa: PLR0124 - nan alone differs from itself
-
-
-def _draft_answers(
-    draft: torch.nn.Module | None, committed: Sequence[int], lines: Sequence[Line]
-) -> torch.Tensor | None:
-    """Return [lines, vocab] float32 host logits of the draft, nan where it has no answer."""
-    if draft is None:
-        return None
-    if isinstance(draft, HeadReference):
-        return draft.answers(committed, lines)
-    first = min(start for start, _ in lines)
-    return _plain_forward(draft, committed, first)[[sum(line) - first for line in lines]]
-
-
-@torch.inference_mode()
-def _plain_forward(model: torch.nn.Module, committed: Sequence[int], first: int) -> torch.Tensor:
-    """Return [rows, vocab] float32 host logits; row i answers the first `first + i` tokens."""
-    device = next(model.parameters()).device
-    tokens = torch.tensor([list(committed)], device=device)
-    keep = len(committed) - first + 1
-    logits: torch.Tensor = model(tokens, use_cache=False, logits_to_keep=keep).logits[0]
-    return logits.float().cpu()

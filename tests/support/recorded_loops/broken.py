@@ -282,3 +282,41 @@ class SlicedTooEarly(PlainLoop):
     def verify(self, tokens):
         self.target.cut(len(self.text) - 2)
         return self.target.feed([*self.text[self.target.length :], *tokens])[: len(tokens) + 1]
+
+
+class TargetOfNaN(PlainLoop):
+    """From the third burst on the target's rows are NaN; all drafts stand or none, then id 0."""
+
+    expected = frozenset({"logits-not-finite"})
+    only = True
+    """No other rule may find a bug: no draft is to blame."""
+    bursts = 0
+
+    def begin(self, prompt):
+        super().begin(prompt)
+        self.bursts += 1
+
+    @property
+    def spoilt(self):
+        return self.bursts > 2
+
+    def verify(self, tokens):
+        rows = super().verify(tokens)
+        return rows * float("nan") if self.spoilt else rows
+
+    def law(self, rows):
+        return super().law(rows.nan_to_num())
+
+    def judge(self, drafts, laws):
+        if self.spoilt:
+            return len(drafts.tokens) if self.flip_coin() < 0.5 else 0, 0
+        return super().judge(drafts, laws)
+
+
+class TargetOfNaNAsLaws(TargetOfNaN, AsLaws):
+    """The same bug, recorded by laws."""
+
+    temperatures = SAMPLED
+
+    def law(self, rows):
+        return PlainLoop.law(self, rows)

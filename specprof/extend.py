@@ -332,7 +332,7 @@ class Rule(ABC):
     rests_on: ClassVar[Model | None] = None
     """The one model that its finding rests on: a wrong state of the other explains nothing."""
     silences: ClassVar[frozenset[str]] = frozenset()
-    """Rules of later families that become Unknown if this rule fires: their numbers mean nothing."""
+    """Rules of later families that become Unknown if this one fires: their numbers mean nothing."""
 
     stage: ClassVar[Stage | None] = None
     """Where the defect shows. If several rules fire, the rule of the earliest stage leads.

@@ -1,6 +1,7 @@
 """Which of several findings leads: one order over all rules and probes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from specprof import registry
@@ -95,10 +96,22 @@ def verdicts():
 def test_of_all_that_is_built_in_the_findings_lead_in_this_order():
     """Each time the leading finding is removed, the next one leads, ties included."""
     rest, led = verdicts(), []
-    while rest:
-        led.append(Diagnosis("run", "", None, None, tuple(rest)).leading)
-        rest.remove(led[-1])
-    assert [each.rule for each in led] == LEADING
+    able = [each for each in rest if not (each.probe and each.family != "bug")]
+    while able:
+        led.append(Diagnosis("run", "", None, None, tuple(able)).leading)
+        able.remove(led[-1])
+    assert [each.rule for each in led] == [
+        name for name in LEADING if name in {e.rule for e in led}
+    ]
+    assert [each.rule for each in sorted(rest, key=lambda each: each.place)] == LEADING
+
+
+def test_a_probe_that_found_no_bug_leads_no_bug():
+    """What an experiment says of the measurement withdraws no bug that the capture shows."""
+    for probe in (each for each in verdicts() if each.probe and each.family != "bug"):
+        bug = next(each for each in verdicts() if each.family == "bug" and not each.probe)
+        late = replace(bug, place=probe.place + 1)
+        assert Diagnosis("run", "", None, None, (probe, late)).leading is late
 
 
 def test_every_drill_that_was_played_is_led_by_the_same_finding():

@@ -13,6 +13,7 @@ from specprof.analysis.altered import MAX_ODD_SHARE, MIN_AGREEING_ROUNDS
 from specprof.analysis.columns import Columns
 from specprof.analysis.doubts import Contradiction, contradict_counts
 from specprof.analysis.rounding import MAX_CLEAN_GAP, MAX_RATIO_ERROR, MAX_ROUNDING_ERROR
+from specprof.analysis.stats import fair_coins
 from specprof.analysis.tables import Bools, Ints, Places
 from specprof.records import Header
 
@@ -20,6 +21,8 @@ MIN_TEMPERATURE = 0.1
 """Below it an error of the logits grows too much for two probabilities to be compared."""
 MAX_RECHECK_ERROR = 0.01
 """Largest difference between two probabilities of one token by one law."""
+MAX_CHANCE = 0.001
+"""Of decisions as unfair as those of the other rounds: less shows a bug, and no changed digit."""
 CLOSING = "a damaged file leaves that, and so does a bug"
 
 
@@ -32,7 +35,9 @@ def lone_round(columns: Columns) -> Iterator[Contradiction]:
     yield from _wrong_owed(header, places)
     yield from _wrong_final_probs(columns, header)
     reasons = [each for each in _impossible_rounds(columns, header, places) if len(each[1])]
-    if reasons and len(odd := np.unique(np.concatenate([each for _, each in reasons]))) == 1:
+    if not reasons or len(odd := np.unique(np.concatenate([each for _, each in reasons]))) != 1:
+        return
+    if header.acceptance != "rejection" or _are_others_fair(places, odd):
         yield contradict_counts(f"round {odd[0]:,} alone {reasons[0][0]}: {CLOSING}", odd)
 
 
@@ -101,6 +106,13 @@ def _impossible_rounds(
         yield "commits a token of probability 0 in the recheck", np.unique(scored.round[sure])
     if rejection:
         yield "decides against a certain outcome", _impossible_decisions(places)
+
+
+def _are_others_fair(places: Places, odd: Ints) -> bool:
+    """Whether the decisions of all other rounds pass their test: then the odd round stands alone."""
+    open_ = (places.accept_owed > 0) & (places.accept_owed < 1) & ~np.isin(places.round, odd)
+    trial = fair_coins(places.accept_owed[open_], places.accepted[open_].astype(float))
+    return trial.p_value > MAX_CHANCE
 
 
 def _finals(columns: Columns) -> tuple[Bools, Bools]:

@@ -121,6 +121,15 @@ def test_one_impossible_number_is_the_files_and_two_rounds_are_the_engines(
     assert changed == 2
 
 
+def test_one_impossible_round_among_unfair_ones_is_the_engines(tmp_path):
+    """An accept step that is unfair everywhere may show an impossible outcome only once."""
+    lines = lines_of(tmp_path / "run.jsonl", fault="always-accept", temperature=1.0)
+    assert next(line for line in lines if line["event"] == "round" and unowed(line))
+    doubts, bugs = judged(tmp_path / "made.jsonl", lines)
+    assert not doubts
+    assert "accept-rule-unfair" in bugs
+
+
 def test_in_a_few_rounds_one_is_not_odd(tmp_path):
     """A capture of four rounds says too little of what is usual."""
     lines = lines_of(tmp_path / "run.jsonl", temperature=0.0)

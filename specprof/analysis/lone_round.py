@@ -109,7 +109,7 @@ def _impossible_rounds(
 
 
 def _are_others_fair(places: Places, odd: Ints) -> bool:
-    """Whether the decisions of all other rounds pass their test: then the odd round stands alone."""
+    """Whether the decisions of all other rounds pass their test, so that the odd one is alone."""
     open_ = (places.accept_owed > 0) & (places.accept_owed < 1) & ~np.isin(places.round, odd)
     trial = fair_coins(places.accept_owed[open_], places.accepted[open_].astype(float))
     return trial.p_value > MAX_CHANCE

@@ -32,6 +32,7 @@ from typing import ClassVar
 
 from specprof.analysis import vocabulary
 from specprof.analysis.evidence import Evidence
+from specprof.diagnosis.rules._causes import WRONG_STATE, WRONG_TEXT
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
 
@@ -46,6 +47,7 @@ class VocabulariesDiffer(Rule):
     family: ClassVar[Family] = "configuration"
     stage: ClassVar[Stage] = Stage.CONFIGURATION
     statistical: ClassVar[bool] = False
+    explained_by: ClassVar[frozenset[str]] = WRONG_TEXT | WRONG_STATE
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Count the rejected ids that one other id replaces each time."""

@@ -70,7 +70,7 @@ def contention(evidence: Evidence) -> Contention:
     if spent is None:
         hint = "record again: this version counts it where the system does"
         raise MissingEvidence("processor time was not recorded", hint)
-    decoded = min(_decoding_ns(evidence), elapsed)
+    decoded, counted = min(_decoding_ns(evidence), elapsed), waited is not None
     if waited is not None:
         wall = max(decoded, spent + waited)
     else:
@@ -79,7 +79,6 @@ def contention(evidence: Evidence) -> Contention:
     if max(spent, wall) < MIN_RUN_NS:
         title = f"processor time was counted over {wall / 1e9:.2f} s only"
         raise MissingEvidence(title, "record a longer run")
-    counted = ran is not None
     return Contention(wall, waited, counted, processor, preempted, elapsed)
 
 

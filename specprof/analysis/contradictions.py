@@ -29,6 +29,8 @@ def contradictions(columns: Columns) -> list[Contradiction]:
             *_wrong_end_counts(columns),
             *_wrong_burst_counts(columns),
             *_wrong_outcomes(columns),
+            *_lawless_rounds_with_laws(columns),
+            *_wrong_recheck_counts(columns),
             *altered_numbers(columns),
         ]
     if not found:  # an impossible round may follow from those
@@ -131,6 +133,32 @@ def _wrong_outcomes(columns: Columns) -> Iterator[Contradiction]:
     if beyond.any():
         text = "the recheck holds tokens that their rounds did not emit"
         yield contradict_counts(text, np.unique(tokens.round[beyond]))
+
+
+def _lawless_rounds_with_laws(columns: Columns) -> Iterator[Contradiction]:
+    """Look for rounds of which no law can be made, and which hold probabilities all the same."""
+    rounds, places = columns.rounds, columns.places
+    marked = rounds.index[rounds.no_law > 0]
+    if not len(marked):
+        return
+    with_laws = np.union1d(
+        places.round[~np.isnan(places.overlap)], rounds.index[~np.isnan(rounds.final_target_prob)]
+    )
+    odd = np.intersect1d(marked, with_laws)
+    if len(odd):
+        text = "rounds of which no law can be made hold probabilities"
+        yield contradict_counts(text, odd)
+
+
+def _wrong_recheck_counts(columns: Columns) -> Iterator[Contradiction]:
+    """Look for a recheck that counts more rows of a kind than it compared."""
+    more = any(each.equal > each.compared for _, each in columns.shifted)
+    more |= any(
+        max(each.processed, each.misread, each.curved) > each.compared
+        for _, each in columns.processed
+    )
+    if more:
+        yield contradict_counts("a recheck counts more rows of a kind than it compared")
 
 
 def rows_of_rounds(columns: Columns, rounds: Ints) -> tuple[Ints, Bools]:

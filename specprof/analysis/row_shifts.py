@@ -194,7 +194,11 @@ class Displaced:
 def displaced_rows(evidence: Evidence) -> Displaced | None:
     """Return where nearly all rows that are wrong come from; None where they come from nowhere."""
     for offset in (-1, 1):
-        some = [each for _, each in evidence.columns.shifted if each.offset == offset]
+        some = [
+            each
+            for _, each in evidence.columns.shifted
+            if each.offset == offset and each.equal <= each.compared
+        ]
         compared, equal = (
             sum(getattr(one, name) for one in some) for name in ("compared", "equal")
         )

@@ -66,6 +66,14 @@ def test_the_last_reading_less_the_first_counts():
     assert found.counted
 
 
+@pytest.mark.parametrize(("lacks", "counted"), [("loop_ran_ns", True), ("loop_waited_ns", False)])
+def test_a_wait_is_counted_only_where_the_wait_itself_was(lacks, counted):
+    """Where only the thread's work was counted, its wait is an estimate, and is called one."""
+    both = [reading(0, 0), reading(S, S, 100)]
+    some = [{name: each for name, each in one.items() if name != lacks} for one in both]
+    assert evidence_on(sampled(EVENTS, *some)).ask(contention).counted is counted
+
+
 def test_a_loop_that_waits_for_its_device_is_not_slowed_by_others():
     """A tenth of its time it runs, it never waits for a processor, and each sleep is its own."""
     events = sampled(EVENTS, reading(0, 0), reading(WORK / 10, WORK / 1000, 3), device="cuda:0")

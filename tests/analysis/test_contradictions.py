@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from astray import judged
 from captures import events
 from specprof.analysis import cost_model
 from specprof.analysis.columns import Columns
@@ -10,6 +11,7 @@ from specprof.analysis.contradictions import contradictions
 from specprof.analysis.evidence import Evidence
 from specprof.backends._tables import FAULTS
 from specprof.errors import MissingEvidence
+from specprof.recheck_records import ProcessedRows, ShiftedRows
 from specprof.records import Burst, End, Plain, Prefill, Recheck, Round, Scored
 
 replace = msgspec.structs.replace
@@ -100,6 +102,29 @@ def test_outcomes_that_disagree_are_said():
     recheck = next(each for each in events(**LONG) if isinstance(each, Recheck))
     beyond = [*recheck.emitted[:-1], replace(recheck.emitted[-1], slot=50)]
     assert found(changed(Recheck, emitted=beyond))[0][1].startswith("the recheck holds tokens")
+
+
+def test_rounds_without_a_law_that_hold_probabilities_are_said_and_accuse_nobody():
+    """The recorder of such a round writes none."""
+    made = changed(Round, at=7, no_law="target")
+    assert ("counts", "rounds of which no law can be made hold probabilities") in found(made)
+    with pytest.raises(MissingEvidence, match="contradicts itself"):
+        judged("logits-not-finite", made)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"shifted": [ShiftedRows(1, 0, 5)]},
+        {"shifted": [ShiftedRows(-1, 5, 5), ShiftedRows(1, 3, 9)]},
+        {"processed": [ProcessedRows("target", 5, 0, 0, 0, 0, misread=6)]},
+        {"processed": [ProcessedRows("draft", 5, 6, 0, 0, 0)]},
+    ],
+)
+def test_a_recheck_that_counts_more_rows_than_it_compared_is_said(parts):
+    """Of a neighbour's rows, and of processed ones."""
+    text = "a recheck counts more rows of a kind than it compared"
+    assert found(changed(Recheck, **parts)) == [("counts", text)]
 
 
 TIMES = [

@@ -139,8 +139,15 @@ def test_choices_that_fit_no_round_are_left_out():
 
 @pytest.mark.parametrize(
     ("counts", "offset"),
-    [([(-1, 5, 5)], -1), ([(1, 2, 2), (1, 1, 1)], 1), ([(1, 2, 2)], None), ([(-1, 20, 10)], None)],
-    ids=["earlier", "later, in two bursts", "too few", "half of them"],
+    [
+        ([(-1, 5, 5)], -1),
+        ([(1, 2, 2), (1, 1, 1)], 1),
+        ([(1, 2, 2)], None),
+        ([(-1, 20, 10)], None),
+        ([(1, 0, 5)], None),
+        ([(-1, 3, 9)], None),
+    ],
+    ids=["earlier", "later, in two bursts", "too few", "half of them", "of none", "of fewer"],
 )
 def test_rows_of_another_place_are_named_where_nearly_all_are(counts, offset):
     """Bursts add up."""

@@ -62,8 +62,15 @@ def find_other_input(evidence: Evidence, role: Role) -> FedWrongly | None:
     """Return the token that was fed in place of the last one, as far as the recheck found it."""
     drift = evidence.ask(attribution.drift)
     side = drift.target if role == "target" else drift.draft
-    astray = np.unique(evidence.rounds.burst[evidence.row(side.round[side.astray])])
-    known = [each.fed for each in evidence.columns.other_inputs if each.model == role]
+    rounds = np.unique(side.round[side.astray])
+    bursts: list[int] = evidence.rounds.burst[evidence.row(rounds)].tolist()
+    burst, astray = dict(zip(rounds.tolist(), bursts, strict=True)), set(bursts)
+    first = {  # one for each burst, whatever a hostile file repeats
+        burst[each.round]: each.fed
+        for each in evidence.columns.other_inputs
+        if each.model == role and each.round in burst
+    }
+    known = list(first.values())
     if not known:
         return None
     fed = max(sorted(set(known)), key=known.count)

@@ -33,7 +33,7 @@ from typing import ClassVar
 
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.rows import NO_LAW
-from specprof.analysis.tables import Bools, first_rounds
+from specprof.analysis.tables import Bools, Rounds, first_rounds
 from specprof.errors import NOT_FINITE
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown, Where
@@ -57,7 +57,7 @@ class LogitsNotFinite(Rule):
         """Look at the capture's last line, and at every round."""
         end, rounds = evidence.columns.end, evidence.columns.rounds
         if ((rounds.no_law == TARGET) | (rounds.no_law == DRAFT)).any():
-            return Found(finding=_decided_by_nan(evidence))
+            return Found(finding=_decided_by_nan(evidence.rounds))
         if end is None:
             return Unknown(reason="how the run ends is not known yet")
         if NOT_FINITE not in (end.reason or ""):
@@ -82,16 +82,15 @@ class LogitsNotFinite(Rule):
         return Found(finding=finding)
 
 
-def _decided_by_nan(evidence: Evidence) -> Finding:
+def _decided_by_nan(rounds: Rounds) -> Finding:
     """Say whose logits were no numbers, in how many rounds, and from when on."""
-    rounds = evidence.columns.rounds
     whose = TARGET if (rounds.no_law == TARGET).any() else DRAFT
     wrong = rounds.no_law == whose
     first = int(wrong.argmax())
     model = "target" if whose == TARGET else "draft"
     return Finding(
         message=f"the {model}'s {NOT_FINITE} or infinity, or rule every id out, "
-        f"{_say_when(evidence, wrong, first)}: what was committed there follows from no law",
+        f"{_say_when(rounds, wrong, first)}: what was committed there follows from no law",
         measures=(
             Measure(name="rounds decided by no numbers", value=int(wrong.sum()), n=len(rounds)),
         ),
@@ -101,16 +100,15 @@ def _decided_by_nan(evidence: Evidence) -> Finding:
         where=Where(
             round=int(rounds.index[first]),
             context=int(rounds.context[first]),
-            event=_say_when(evidence, wrong, first),
+            event=_say_when(rounds, wrong, first),
         ),
         suspects=("accept/nan-draft-row",) if whose == DRAFT else (),
         headline=True,
     )
 
 
-def _say_when(evidence: Evidence, wrong: Bools, first: int) -> str:
+def _say_when(rounds: Rounds, wrong: Bools, first: int) -> str:
     """Say from when on rounds are wrong, or in how many they are."""
-    rounds = evidence.columns.rounds
     burst, index = int(rounds.burst[first]), int(rounds.index[first])
     opens = not (rounds.burst[:first] == burst).any()
     if wrong.all():

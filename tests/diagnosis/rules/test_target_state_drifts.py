@@ -1,8 +1,10 @@
 """The target's wrong state is named by where it shows."""
 
 import captures
-from astray import LONG, astray, judged, with_settings
+from astray import LONG, astray, judged, replace, with_settings
 from specprof.findings import Clear, Found
+from specprof.recheck_records import OtherInput
+from specprof.records import Recheck
 
 RULE = "target-state-drifts"
 
@@ -74,3 +76,28 @@ def test_a_first_pass_right_in_its_first_row_only_read_stale_inputs():
         RULE, astray("target", lambda one: one.round not in first or one.index > 0, events=events)
     ).finding
     assert finding.suspects == ("mask/verify-reads-stale-embeddings",)
+
+
+def fed_wrongly(where):
+    """Return a run that is astray throughout, with a record of another input at rounds `where`."""
+    made = astray("target", lambda one: True)
+    return [
+        replace(
+            each,
+            other_inputs=[
+                OtherInput("target", number, "nothing", 0.5, 0.0) for number in where(each)
+            ],
+        )
+        if isinstance(each, Recheck)
+        else each
+        for each in made
+    ]
+
+
+def test_another_input_counts_once_in_each_burst_and_only_where_the_target_is_astray():
+    """A file may repeat a record, or name a round that it doesn't hold."""
+    finding = judged(RULE, fed_wrongly(lambda each: [each.places[0].round] * 3)).finding
+    assert "from a wrong input" in finding.message
+    assert "the first wrong row of 8 of 8 bursts" in finding.message
+    nowhere = judged(RULE, fed_wrongly(lambda each: [99_999] * 3)).finding
+    assert "from a wrong state" in nowhere.message

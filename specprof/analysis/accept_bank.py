@@ -174,7 +174,8 @@ def largest_target_probs(evidence: Evidence, places: Places) -> Floats | None:
     keys, wanted = _key(tokens.round, tokens.slot), _key(places.round, places.index)
     order = np.argsort(keys, kind="stable")
     at = order[np.searchsorted(keys, wanted, sorter=order).clip(max=len(keys) - 1)]
-    highest = tokens.target_prob[at] * np.exp(tokens.shortfall[at] / temperature)
+    with np.errstate(over="ignore", invalid="ignore"):  # a token ruled out: left out below
+        highest = tokens.target_prob[at] * np.exp(tokens.shortfall[at] / temperature)
     known = (keys[at] == wanted) & (tokens.target_prob[at] > 0)
     return np.where(known, np.minimum(highest, 1.0), places.target_prob)
 

@@ -18,6 +18,9 @@ MIN_RUN_NS = 200_000_000
 LEAST_TURN_NS = 4_000_000
 """Time for which another thread has the processor after an involuntary switch: a scheduler's
 smallest usual turn, so that a wait estimated by it is no overestimate."""
+MAX_WAITED = 0.15
+"""Of wall time, for times to be trusted. A loop on a quiet machine waits for less than 1% of it.
+Beside two busy processes on two cores it waits for a third."""
 MAX_CONTEXT_RATIO = 1.1
 """Largest context over smallest of two forwards that count as equal."""
 
@@ -80,6 +83,14 @@ def contention(evidence: Evidence) -> Contention:
         title = f"processor time was counted over {wall / 1e9:.2f} s only"
         raise MissingEvidence(title, "record a longer run")
     return Contention(wall, waited, counted, processor, preempted, elapsed)
+
+
+def is_contended(evidence: Evidence) -> bool:
+    """Return whether the run is known to have waited so long that no time of it can be trusted."""
+    try:
+        return evidence.ask(contention).waited_frac >= MAX_WAITED
+    except MissingEvidence:
+        return False
 
 
 def _estimate_wait(

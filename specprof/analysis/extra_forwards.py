@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from specprof.analysis.contention import is_contended
 from specprof.analysis.cost_model import costs
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Bools, Rounds
@@ -27,7 +28,8 @@ class ExtraForwards:
     undone: Bools
     """Whether it is undone, so that the next one verifies the same again."""
     ms: float | None
-    """Milliseconds per committing round that extra forwards take; None: not known."""
+    """Milliseconds per committing round that extra forwards take; None: not known, or measured on a
+    machine so busy that no time can be trusted."""
 
     @property
     def either(self) -> Bools:
@@ -50,7 +52,8 @@ def extra_forwards(evidence: Evidence) -> ExtraForwards:
     rounds = evidence.speculative
     twice = rounds.target_forwards > 1
     undone = evidence.replays.undone[evidence.rounds.drafted > 0]
-    spent_ns = _spent_ns(evidence, twice, undone) if (twice | undone).any() else None
+    timed = bool((twice | undone).any()) and not is_contended(evidence)
+    spent_ns = _spent_ns(evidence, twice, undone) if timed else None
     return ExtraForwards(
         rounds, twice, undone, spent_ns / _count_committing(undone) / 1e6 if spent_ns else None
     )

@@ -2,12 +2,16 @@
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 
 from judging import gather_evidence
 from laws import Sound, events
 from specprof.analysis import accept_bank, emitted_law, likelihood, stats
+from specprof.records import Recheck
+
+replace = msgspec.structs.replace
 
 RUNS, TOKENS, LEVEL = 200, 400, 0.02
 
@@ -115,6 +119,21 @@ def test_the_likeliest_tokens_mass_is_read_off_the_token_that_was_emitted():
     first = tokens.where(tokens.slot == 0)
     at = places.index == 0
     assert highest[at] == pytest.approx(first.target_prob * np.exp(first.shortfall))
+
+
+def test_the_mass_is_not_known_where_the_emitted_token_was_ruled_out():
+    """Its shortfall has no end, and nothing is warned of: the drafted token's own mass stands."""
+    made = [
+        replace(
+            each, emitted=[replace(one, target_prob=0.0, shortfall=1e6) for one in each.emitted]
+        )
+        if isinstance(each, Recheck)
+        else each
+        for each in events(Sound(0), rounds=20)
+    ]
+    evidence = gather_evidence(made)
+    highest = accept_bank.largest_target_probs(evidence, evidence.places)
+    assert highest == pytest.approx(evidence.places.target_prob)
 
 
 def test_finals_are_laid_out_as_the_rounds_have_them():

@@ -218,9 +218,10 @@ def _say_first(pattern: Pattern) -> str:
     where = pattern.where
     text = f"first in round {where.round}, draft index {where.index}, context {where.context:,}"
     text += f", {where.event}: "
-    if where.used is None or where.clean is None or where.used == where.clean:
-        return text + f"the laws used and recomputed are {pattern.first_gap:.2f} apart"
-    return text + f"{where.used:.2g} used, {where.clean:.2g} recomputed"
+    shown = [None if each is None else f"{each:.2g}" for each in (where.used, where.clean)]
+    if None in shown or shown[0] == shown[1]:  # the fault shows at other tokens
+        return text + f"the laws used and recomputed are {pattern.first_gap:.2g} apart"
+    return text + f"{shown[0]} used, {shown[1]} recomputed"
 
 
 def _say_fed(found: FedWrongly) -> str:

@@ -31,15 +31,11 @@ Try it
 from collections.abc import Iterator
 from typing import ClassVar
 
-from specprof.analysis.contention import Contention, contention, spread
+from specprof.analysis.contention import MAX_WAITED, Contention, contention, spread
 from specprof.analysis.evidence import Evidence
 from specprof.errors import MissingEvidence
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage
-
-MAX_WAITED = 0.15
-"""Of wall time. A loop on a quiet machine waits for less than 1% of it. Beside two busy processes
-on two cores it waits for a third."""
 
 
 class RunContended(Rule):

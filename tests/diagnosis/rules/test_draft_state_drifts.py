@@ -6,7 +6,7 @@ import captures
 from astray import LONG, astray, judged, replace
 from specprof.diagnosis.rules._states import PREFILL_CHUNK_TOKENS
 from specprof.errors import MissingEvidence
-from specprof.records import Round
+from specprof.records import Recheck, Round
 
 RULE = "draft-state-drifts"
 
@@ -77,3 +77,27 @@ def test_one_clean_sequence_of_a_batch_is_a_map_of_rows():
     second = {e.index for e in events if type(e).__name__ == "Round" and e.sequence == 1}
     finding = judged(RULE, astray("draft", lambda one: one.round in second, events=events)).finding
     assert finding.suspects == ("kv/index-map-stale-after-step0",)
+
+
+def test_two_probabilities_that_look_alike_are_not_shown_as_different():
+    """The law is wrong at other tokens than the drafted one."""
+    made = astray("draft", lambda one: True)
+    alike = [
+        replace(each, places=[replace(one, draft_prob=0.99) for one in each.places])
+        if isinstance(each, Recheck)
+        else _with_draft_prob(each, 0.991)
+        for each in made
+    ]
+    message = judged(RULE, alike).finding.message
+    assert "the laws used and recomputed are 0.4 apart" in message
+    assert "0.99 used" not in message
+
+
+def _with_draft_prob(event, prob):
+    if not isinstance(event, Round):
+        return event
+    drafted = [
+        replace(one, seen=replace(one.seen, draft_prob=prob)) if one.seen else one
+        for one in event.drafted
+    ]
+    return replace(event, drafted=drafted)

@@ -107,3 +107,13 @@ def test_the_report_prints_no_prospects():
     text = "\n".join(line.text for line in lines(crowded("none", 0.4)))
     assert "what each remedy alone could gain" not in text
     assert "run-contended" in text
+
+
+@pytest.mark.parametrize(("waited_frac", "timed"), [(0.0, True), (0.4, False)])
+def test_extra_forwards_are_counted_and_their_time_is_named_only_where_it_can_be_trusted(
+    waited_frac, timed
+):
+    """The count is exact on any machine."""
+    finding = outcomes(crowded("two-target-forwards", waited_frac))["extra-target-forwards"].finding
+    assert "2.00 forward passes a round" in finding.message
+    assert (" ms " in finding.message) is timed

@@ -91,7 +91,10 @@ class Finding:
     measures: tuple[Measure, ...]
     remedy: str
     confirm: tuple[str, ...] = ()
-    """Commands whose outcome would confirm or overturn the finding."""
+    """Commands whose outcome would confirm or overturn the finding.
+
+    The diagnosis of a recorded loop says each in words, as its author has to make the experiment.
+    """
     rounds: tuple[int, ...] = ()
     """Indices of the first rounds that show it."""
     where: Where | None = None

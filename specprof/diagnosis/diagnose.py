@@ -20,6 +20,7 @@ from specprof.analysis.cost_model import Factor
 from specprof.analysis.evidence import Answer, Evidence
 from specprof.analysis.remedies import Prospects, prospects
 from specprof.decision_table import place
+from specprof.diagnosis import own_loops
 from specprof.diagnosis.outcomes import check_outcome
 from specprof.diagnosis.sentence import sentence
 from specprof.diagnosis.verdict import Verdict, stand_down
@@ -85,8 +86,10 @@ def diagnose(evidence: Evidence, also: Iterable[Path] = ()) -> Diagnosis:
     """Judge the evidence by every rule of the registry and of the folders `also`."""
     verdicts = list[Verdict]()
     fired = list[tuple[Rule, Finding]]()
+    own = own_loops.is_own_loop(evidence.columns.header)
     for name, rule in _rules(tuple(also)):
         outcome = _withhold(name, rule, _judge(rule, evidence), fired)
+        outcome = own_loops.reword(outcome) if own else outcome
         if isinstance(outcome, Found):
             fired.append((rule, outcome.finding))
         verdicts.append(

@@ -18,6 +18,7 @@ from specprof.analysis.evidence import Evidence
 from specprof.decision_table import last_place, place
 from specprof.diagnosis.diagnose import Diagnosis, sum_up
 from specprof.diagnosis.outcomes import check_outcome
+from specprof.diagnosis.own_loops import CANT_PROBE, is_own_loop
 from specprof.diagnosis.verdict import Verdict
 from specprof.errors import (
     STOPPED,
@@ -30,6 +31,7 @@ from specprof.errors import (
 from specprof.extend import Probe
 from specprof.findings import Clear, Crashed, Found, Outcome, Stage, Unknown
 from specprof.plan import AUTO, stops
+from specprof.records import Header
 from specprof.settings import Settings
 
 LAST_COUNTED_PLACE = last_place(Stage.BOOKKEEPING)
@@ -79,12 +81,15 @@ def choose(names: Iterable[str], evidence: Evidence, also: Iterable[Path] = ()) 
         choice = _make_choice(name, known[name], evidence, "asked for")
         if choice is None:
             title = f"the probe {name} can't be run on {evidence.name or 'this capture'}"
-            raise UsageError(title, _explain_refusal(name, evidence.header.spec.settings))
+            raise UsageError(title, _explain_refusal(name, evidence.header))
         found.append(choice)
     return found
 
 
-def _explain_refusal(name: str, settings: Settings) -> str:
+def _explain_refusal(name: str, header: Header) -> str:
+    if is_own_loop(header):
+        return CANT_PROBE
+    settings = header.spec.settings
     if settings.backend != "native":
         made = f"this capture was made by {settings.backend!r}"
         return f"probes can only repeat runs of specprof's own engine, and {made}"
@@ -137,6 +142,8 @@ def next_probe(
 
 def explain_idle(diagnosis: Diagnosis, evidence: Evidence, also: Iterable[Path] = ()) -> str:
     """Say why `auto` ran no probe for a diagnosis."""
+    if is_own_loop(evidence.columns.header):
+        return CANT_PROBE
     leading = diagnosis.leading
     if leading and leading.place <= LAST_COUNTED_PLACE:
         return f"{leading.rule} leads; it rests on counts, which no run could overturn"

@@ -91,7 +91,8 @@ class Finding:
     measures: tuple[Measure, ...]
     remedy: str
     confirm: tuple[str, ...] = ()
-    """Commands whose outcome would confirm or overturn the finding."""
+    """Commands whose outcome would confirm or overturn the finding. In a diagnosis of a user's own
+    loop the experiment stands here in words: no command of specprof's runs that loop."""
     rounds: tuple[int, ...] = ()
     """Indices of the first rounds that show it."""
     where: Where | None = None

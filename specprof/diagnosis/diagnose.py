@@ -6,8 +6,10 @@ tests together accuse a healthy run with probability 1% at most (`evidence.FAMIL
 among them). They are always valid: asking again while a run goes on adds no error.
 """
 
+import re
+import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -26,6 +28,7 @@ from specprof.diagnosis.verdict import Verdict, stand_down
 from specprof.errors import STOPPED, MissingEvidence, summarise_error
 from specprof.extend import Rule
 from specprof.findings import Clear, Crashed, Family, Finding, Found, Outcome, Unknown
+from specprof.limits import RECORDED_BACKEND
 
 FAMILY_ORDER: Final[tuple[Family, ...]] = (
     "measurement",
@@ -37,6 +40,8 @@ FAMILY_ORDER: Final[tuple[Family, ...]] = (
 """The rules on whether the capture can be trusted come first, those on speed last."""
 INCOMPLETE_RULE: Final = "capture-incomplete"
 """The rule that reports which parts of a capture could not be read."""
+CONFIRM_SECTION: Final = re.compile(r"^Confirm\n((?: +\S.*\n)+)", re.MULTILINE)
+"""Of a rule's docstring."""
 RECHECK_PROBE: Final = "recompute"
 """The probe that rechecks what a capture's own recheck left out."""
 
@@ -86,7 +91,8 @@ def diagnose(evidence: Evidence, also: Iterable[Path] = ()) -> Diagnosis:
     verdicts = list[Verdict]()
     fired = list[tuple[Rule, Finding]]()
     for name, rule in _rules(tuple(also)):
-        outcome = _withhold(name, rule, _judge(rule, evidence), fired)
+        outcome = _name_experiment(rule, _judge(rule, evidence), evidence)
+        outcome = _withhold(name, rule, outcome, fired)
         if isinstance(outcome, Found):
             fired.append((rule, outcome.finding))
         verdicts.append(
@@ -102,6 +108,23 @@ def diagnose(evidence: Evidence, also: Iterable[Path] = ()) -> Diagnosis:
             )
         )
     return sum_up(evidence, verdicts)
+
+
+def _name_experiment(rule: Rule, outcome: Outcome, evidence: Evidence) -> Outcome:
+    """Return the outcome; of a user's own loop with the experiment to make, in words.
+
+    A command runs specprof's engine, and its outcome says nothing of another loop.
+    """
+    header = evidence.columns.header
+    own = header is not None and header.spec.settings.backend == RECORDED_BACKEND
+    if not own or not isinstance(outcome, Found) or not outcome.finding.confirm:
+        return outcome
+    text = getattr(sys.modules.get(type(rule).__module__), "__doc__", None) or ""
+    section = CONFIRM_SECTION.search(text)
+    if section is None:
+        return outcome
+    words = f"in your own loop: {' '.join(section[1].split())}"
+    return Found(finding=replace(outcome.finding, confirm=(words,)))
 
 
 def _withhold(

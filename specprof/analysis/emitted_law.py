@@ -137,10 +137,8 @@ def finals(evidence: Evidence) -> Finals:
         raise MissingEvidence("no correction's probabilities were recorded", hint)
     whole = (rounds.emitted == rounds.accepted + 1) & ~np.isnan(rounds.final_target_prob)
     whole &= rounds.drafted > 0
-    if (
-        not evidence.greedy
-    ):  # a correction drawn by a round that was undone is no draw of the replay
-        whole &= rounds.accepted >= evidence.replays.settled
+    # What a round that was undone took or drew is no choice of the replay.
+    whole &= rounds.accepted >= evidence.replays.settled
     again = _repeats_rejected(reached, rounds.index, last_tokens(evidence))
     fallen = reached.where(reached.settles() & ~reached.accepted)
     seat = np.full(len(rounds), -1, np.int64)

@@ -2,6 +2,8 @@
 
 import pytest
 
+import captures
+from specprof.analysis import emitted_law
 from specprof.analysis.columns import Columns
 from specprof.analysis.evidence import Evidence
 from specprof.records import Drafted, Round
@@ -85,6 +87,15 @@ def test_what_was_decided_before_counts_once():
     """The replay's own places are those behind the correction."""
     places = evidence(UNDONE, played([A, B, D, E], 4, [A, B, D, E, C])).reached
     assert [*zip(places.round, places.index, strict=True)] == [(0, 0), (0, 1), (0, 2), (1, 3)]
+
+
+def test_a_correction_that_was_decided_before_is_no_choice_of_the_replays_rows():
+    """Where these are wrong they deny it, and the text is right all the same."""
+    again = played([A, B], 2, [A, B, D]) | {"final_target_prob": 0.0}
+    made = evidence(UNDONE, again, CLOSING | {"final_target_prob": 1.0})
+    made.columns.feed(captures.events(temperature=0.0)[:1])  # the header of a greedy run
+    assert made.greedy
+    assert emitted_law.finals(made).round.tolist() == [2]
 
 
 def test_an_outcome_that_was_recorded_wrongly_counts_nowhere():

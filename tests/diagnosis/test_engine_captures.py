@@ -46,3 +46,13 @@ def test_the_mended_engine_and_the_greedy_one_have_no_bug():
         found = diagnosed(name)
         assert "no implementation bug shows" in found.sentence
         assert {each.family for each in found.found} <= {"measurement"}
+
+
+def test_the_experiment_is_one_in_the_users_own_loop():
+    """A command would run specprof's engine, and show nothing of another."""
+    for name in ("temperature-1-broken", "greedy"):
+        said = [each for one in diagnosed(name).found for each in one.finding.confirm]
+        assert said
+        assert not [each for each in said if each.startswith("specprof run")]
+    leading = diagnosed("temperature-1-broken").leading.finding
+    assert leading.confirm == ("record your loop again at temperature 0",)

@@ -83,8 +83,8 @@ def _say_displaced(finding: Finding, displaced: Displaced) -> Finding:
     )
     return replace(
         finding,
-        message=f"verify rows are sliced one too {way}: {equal:,} of {compared:,} wrong rows are "
-        f"the recomputed rows of one token {where}",
+        message=f"verify rows are sliced one too {way}: {equal:,} of the {compared:,} wrong rows "
+        f"that can be compared are the recomputed rows of one token {where}",
         measures=(share, *finding.measures),
         remedy="feed the last committed token and all drafts, and take row i of the verify pass "
         "for draft i",

@@ -26,7 +26,22 @@ baseline.
 
 Say what your loop does beyond that: `draft_temperature=`, `draft_top_k=`, `draft_top_p=` for a
 draft with a law of its own; `processor=f` for rows that f(ids, row) makes of the model's; and
-`log.burst(prompt, request=id)` with `burst.round()` for requests that take turns.
+`log.burst(prompt, request=id)` with `burst.round()` for requests that take turns. Where one forward
+verifies several requests, pass `batch=N`, N requests at most, and record a step of them at a time:
+
+    with log.step() as step:
+        with step.span("draft"):
+            drafts = propose_all(bursts)
+        with step.span("verify"):
+            rows = verify_all(bursts, drafts)
+        for burst, (tokens, draft_logits), target_logits in zip(bursts, drafts, rows):
+            accepted, final = judge(tokens, draft_logits, target_logits)
+            now = step.round(burst)
+            now.drafted(tokens, draft_logits=draft_logits, target_logits=target_logits)
+            now.verdict(accepted, [*tokens[:accepted], final])
+
+`bursts` are those that still decode. The step's times belong to all its rounds, and the texts grow
+at its end. Rows are a request's own, without padding.
 
 specprof computes the evidence from these rows with its engine's own `observe`, and rechecks a
 burst at its end with its engine's own `recheck`. It records what your loop decided without

@@ -25,6 +25,7 @@ class OpenBurst:
         begin: Callable[["OpenBurst"], OpenRound],
         *,
         request: str | None = None,
+        sequence: int = 0,
     ) -> None:
         """Extend the token ids `committed`; `held` keeps the rounds' logits for a recheck."""
         self.number = number
@@ -32,6 +33,8 @@ class OpenBurst:
         """The text so far, emitted tokens included."""
         self.request = request
         """The user's id of it; None: no other burst is open beside it."""
+        self.sequence = sequence
+        """Its place in the batch."""
         self.steps_ns: list[int] = []
         """Plain steps timed after the last round."""
         self._held = held
@@ -73,6 +76,7 @@ class OpenBurst:
             rounds=self._played,
             emitted=len(emitted),
             finish="eos" if stop.intersection(emitted[-1:]) else "length",
+            sequence=self.sequence,
             request=self.request,
         )
         if self.steps_ns:

@@ -5,7 +5,7 @@ Owns the clock, the counters' thread, and the engine's own recorder of rounds.
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import TracebackType
@@ -30,7 +30,8 @@ from specprof.recording.checks import check_request, read_ids
 from specprof.recording.lines import Lines
 from specprof.recording.models import Models, as_loaded, make_reference
 from specprof.recording.reader import RowReader
-from specprof.recording.round import Duty, OpenRound
+from specprof.recording.round import DescribedRound, Duty, OpenRound
+from specprof.recording.step import OpenStep
 from specprof.recording.troubles import Troubles, has_evidence, without_evidence
 from specprof.records import Event, Note, Recheck, Round
 from specprof.settings import EVIDENCE_DETAILS, RunSpec, Settings
@@ -60,7 +61,8 @@ class Log:
         self.acceptance = registry.load(Acceptance, rule)()
         self.reference = make_reference(models, settings, readings, self.acceptance)
         self._open: list[OpenBurst] = []
-        self._round: OpenRound | None = None
+        self._timed: OpenRound | OpenStep | None = None
+        """What was begun last."""
         self._bursts = 0
         self._raw: bool | None = None
         """Whether rows came as logits, and not as probabilities; None: none came yet."""
@@ -80,7 +82,7 @@ class Log:
         return RoundRecorder(
             law=readings.law,
             acceptance=self.acceptance,
-            policies=[policy(self.settings)],
+            policies=[policy(self.settings) for _ in range(self.settings.batch)],
             detail=self.settings.detail,
             origin_ns=self.origin_ns,
             late=self.watch.clock.late,
@@ -140,13 +142,21 @@ class Log:
         """Open the rounds that extend the token ids `committed`; recheck them at its end.
 
         Bursts with a `request`, an id of your own, may be open side by side: begin their rounds by
-        `burst.round()`.
+        `burst.round()`, or in a batch by `step.round(burst)`.
         """
         self._refuse_closed()
         name = check_request(request, [each.request for each in self._open])
         text = read_ids(committed, "the burst's text")
-        kept = KeptLogits(MAX_KEPT_BYTES) if self._rechecks(len(text)) else None
-        burst = OpenBurst(self._bursts, text, kept, self.now, self._begin_round, request=name)
+        room = MAX_KEPT_BYTES // self.settings.batch
+        burst = OpenBurst(
+            self._bursts,
+            text,
+            KeptLogits(room) if self._rechecks(len(text)) else None,
+            self.now,
+            self._begin_round,
+            request=name,
+            sequence=self._find_sequence(),
+        )
         self._open.append(burst)
         self._bursts += 1
         try:
@@ -166,12 +176,24 @@ class Log:
         """Begin a round of the open burst: a `with` block."""
         return self._begin_round(self._require_burst("a round was begun"))
 
+    def step(self) -> OpenStep:
+        """Begin a step of a batch: a `with` block in which `step.round(burst)` adds each round."""
+        self._refuse_open("a step was begun")
+        self._timed = OpenStep(self.watch, self.settings.batch, self._describe)
+        return self._timed
+
     def _begin_round(self, burst: OpenBurst) -> OpenRound:
-        if burst not in self._open:
-            raise UsageError("a round was begun in a burst that has ended", "open another burst")
-        if self._round is not None and self._round.open:
-            raise UsageError("a round is open already", "end its `with` block first")
-        duty = Duty(
+        self._refuse_open("a round was begun")
+        self._timed = OpenRound(self.watch, self._duty(burst), self._player(burst))
+        return self._timed
+
+    def _describe(self, step: OpenStep, burst: OpenBurst) -> DescribedRound:
+        return DescribedRound(self.watch, self._duty(burst), self._player(burst, step))
+
+    def _duty(self, burst: OpenBurst) -> Duty:
+        """Return what a round of this burst must hand over."""
+        self._require_open(burst)
+        return Duty(
             reader=self._reader,
             text=burst.committed,
             raw=self._raw,
@@ -181,19 +203,49 @@ class Log:
             note_lawless=lambda found: self._troubles.take_rows(self._recorder.count, found),
         )
 
+    def _player(
+        self, burst: OpenBurst, step: OpenStep | None = None
+    ) -> Callable[[PlayedRound, bool | None], None]:
+        """Return what records a round of this burst, which may share a step."""
+
         def play(played: PlayedRound, raw: bool | None) -> None:  # noqa: FBT001 - a callback's argument
+            self._require_open(burst)  # it may have ended inside the step
             self._raw = self._raw if raw is None else raw
             self._read_rows_so()
             burst.play(played, raw=raw)
-            self._write(self._recorder.take(played, burst.number))
+            shared = 1 if step is None else step.shared
+            taken = self._recorder.take(
+                played, burst.number, sequence=burst.sequence, shared=shared
+            )
+            self._write(taken)
 
-        self._round = OpenRound(self.watch, duty, play)
-        return self._round
+        return play
+
+    def _find_sequence(self) -> int:
+        """Return the first place in the batch that no open burst has; where none is free, any."""
+        taken = {each.sequence for each in self._open}
+        free = (each for each in range(self.settings.batch) if each not in taken)
+        return next(free, self._bursts % self.settings.batch)
+
+    def _require_open(self, burst: OpenBurst) -> None:
+        if burst not in self._open:
+            raise UsageError("a round was begun in a burst that has ended", "open another burst")
+
+    def _refuse_open(self, what: str) -> None:
+        if self._timed is not None and self._timed.open:
+            kind = "step" if isinstance(self._timed, OpenStep) else "round"
+            hint = "end its `with` block first; a step's rounds are begun by `step.round(burst)`"
+            raise UsageError(f"{what}, and a {kind} is open already", hint)
 
     @contextmanager
     def plain_step(self) -> Iterator[None]:
-        """Time a plain decoding step after the burst's last round: it is part of the baseline."""
-        burst = self._require_burst("a plain step was timed")
+        """Time a plain decoding step after the burst's last round: it is part of the baseline.
+
+        In a batch a step decodes a token of every sequence, while all their bursts are open.
+        """
+        self._refuse_open("a plain step was timed")
+        batch = self.settings.batch > 1 and self._open
+        burst = self._open[0] if batch else self._require_burst("a plain step was timed")
         self.watch.begin()
         yield
         burst.steps_ns.append(self.watch.finish().wall_ns())

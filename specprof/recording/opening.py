@@ -46,7 +46,8 @@ def record(
     before it divides by the temperature; the recheck applies it to recomputed rows.
     `draft_processor` does so to the draft's.
     `settings` are fields of `Settings`: `temperature`, `top_k`, `top_p`, `acceptance`, `depth`,
-    `drafter`, `cache`, `window`, `detail`, `recheck_context` ...
+    `drafter`, `cache`, `window`, `detail`, `recheck_context` ...; and `batch`, the most rounds that
+    share a step.
 
     Raises UsageError if a setting is unknown or wrong, or if `path` exists and `overwrite` is not
     set.
@@ -99,8 +100,10 @@ def _choose(target: Model, draft: Model | None, given: dict[str, Any]) -> Settin
     except TypeError as trouble:
         known = ", ".join(Settings.__struct_fields__)
         raise UsageError(f"specprof.record: {trouble}", f"settings are {known}") from trouble
+    limits.check_values({"batch": chosen.batch})
     own = chosen.drafter not in registry.members("drafter")
-    limits.check(msgspec.structs.replace(chosen, drafter="ngram") if own else chosen)
+    alone = msgspec.structs.replace(chosen, batch=1)  # the engine's limits of a batch bind no other
+    limits.check(msgspec.structs.replace(alone, drafter="ngram") if own else alone)
     return chosen
 
 

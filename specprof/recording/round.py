@@ -49,11 +49,8 @@ class Duty:
     """Called with rows of which no law can be made."""
 
 
-class OpenRound:
-    """One round, between the start and the end of its `with` block.
-
-    A round that an error cut short is not recorded: what it committed is not known.
-    """
+class DescribedRound:
+    """One round, as the loop describes it."""
 
     def __init__(
         self,
@@ -73,24 +70,6 @@ class OpenRound:
         self._verdict: tuple[list[int], list[int]] | None = None
         self._lengths: tuple[int | None, int | None] = (None, None)
         self._forwards = (1, 0)
-        self.open = False
-        """Whether its `with` block is running."""
-
-    def __enter__(self) -> Self:
-        self._watch.begin()
-        self.open = True
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.open = False
-        if error is None:
-            played = self._make_played_round(self._watch.finish())
-            self._play(played, None if self._target is None or played.no_law else self._raw)
 
     def span(self, name: str) -> AbstractContextManager[None]:
         """Time a part of the round: draft, verify, accept, rollback. Parts may be nested.
@@ -177,6 +156,22 @@ class OpenRound:
         """Record how many forward passes of each model the round took."""
         self._forwards = read_count(target, "target forwards"), read_count(draft, "draft forwards")
 
+    def require_verdict(self) -> tuple[list[int], list[int]]:
+        """Return the accepted indices and the emitted ids.
+
+        Raises UsageError if none were given, or if they don't fit what was drafted.
+        """
+        if self._verdict is None:
+            hint = "call verdict(accepted, emitted) before the round's block ends"
+            raise UsageError("a round ended without a verdict", hint)
+        self._check_verdict(*self._verdict)  # drafted may have come after the verdict
+        return self._verdict
+
+    def finish(self, lap: Lap) -> None:
+        """Hand over the round, which took the time of `lap`."""
+        played = self._make_played_round(lap)
+        self._play(played, None if self._target is None or played.no_law else self._raw)
+
     def _check_verdict(self, path: Sequence[int], emitted: Sequence[int]) -> None:
         count = len(self._tokens)
         if any(not 0 <= node < count for node in path):
@@ -211,12 +206,8 @@ class OpenRound:
             self._target, self._draft = self._target[:, :shared], self._draft[:, :shared]
 
     def _make_played_round(self, lap: Lap) -> PlayedRound:
-        if self._verdict is None:
-            hint = "call verdict(accepted, emitted) before the round's block ends"
-            raise UsageError("a round ended without a verdict", hint)
+        path, emitted = self.require_verdict()
         target = torch.zeros(len(self._tokens) + 1, 1) if self._target is None else self._target
-        path, emitted = self._verdict
-        self._check_verdict(path, emitted)  # drafted may have come after the verdict
         no_law: NoLaw | None = self._find_no_law(len(path))
         if self._target is not None and no_law is None:
             target = self._read_rows(self._target, path)
@@ -280,3 +271,28 @@ class OpenRound:
             parents=None if parents is None else torch.tensor(parents, device=device),
             family=max(map(parents.count, parents), default=1) if parents else 1,
         )
+
+
+class OpenRound(DescribedRound):
+    """A round of its own, between the start and the end of its `with` block.
+
+    A round that an error cut short is not recorded: what it committed is not known.
+    """
+
+    open = False
+    """Whether its `with` block is running."""
+
+    def __enter__(self) -> Self:
+        self._watch.begin()
+        self.open = True
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.open = False
+        if error is None:
+            self.finish(self._watch.finish())

@@ -23,6 +23,7 @@ KINDS = (
     *("divided-rows", "warped-rows", "warped-target", "warped-penalty", "warped-rows-of-names"),
     *("declared-cooler-draft", "declared-first-choices", "drawn-draft-at-zero", "plain-laws"),
     *("divided-in-some-rounds", "tightly-warped-rows", "divided-cooler-draft"),
+    *("batch-of-two", "batch-of-three-one-early"),
     *("logit-bias", "no-repeated-pairs", "grammar-as-laws", "penalty-as-laws"),
 )
 

@@ -2,6 +2,7 @@
 
 import torch
 
+from recorded_loops.batches import BatchOfTwo, Padded
 from recorded_loops.drafts import SAMPLED
 from recorded_loops.plain import PlainLoop, law
 from recorded_loops.processors import GrammarMask, PresencePenalty
@@ -50,6 +51,22 @@ class PaddedTargetKeepsRejected(TargetKeepsRejected):
     def report(self, now, drafts, rows, decided, laws):
         wide = torch.cat([decided, torch.full((len(decided), 64), -60.0)], dim=1)
         now.drafted(drafts.tokens, target_logits=wide)
+
+
+class SeesPads(Padded):
+    """The padding before a prompt is not masked out."""
+
+    def attention_mask(self):
+        firsts = [each.index(1) for each in self.mask]
+        rows = [[1] * first + each[first:] for first, each in zip(firsts, self.mask, strict=True)]
+        return torch.tensor(rows)
+
+
+class BatchSeesPads(BatchOfTwo):
+    """The shorter prompt of a batch reads its padding."""
+
+    expected = frozenset({"target-state-drifts"})
+    store = SeesPads
 
 
 class DraftReadsAHole(PlainLoop):

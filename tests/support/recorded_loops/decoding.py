@@ -30,14 +30,19 @@ def prose():
     return tuple(tokenizer(held_out_text()[:CHARACTERS])["input_ids"])
 
 
+def cache_keyword(model):
+    """Return the name by which a model's forward takes its cache."""
+    known = inspect.signature(model.forward).parameters
+    return "cache" if "cache" in known else "past_key_values"
+
+
 class Cached:
     """A model, and the cache of what it was fed."""
 
     def __init__(self, model):
         self.model = model
         self.cache = DynamicCache(config=model.config)
-        known = inspect.signature(model.forward).parameters
-        self._keyword = "cache" if "cache" in known else "past_key_values"
+        self._keyword = cache_keyword(model)
 
     @property
     def length(self):

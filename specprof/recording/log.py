@@ -200,6 +200,7 @@ class Log:
             evidence=self.settings.detail in EVIDENCE_DETAILS,
             lawless=has_distribution(self.settings.drafter) is False,
             joint=self.acceptance.joint,
+            require_open=lambda: self._require_open(burst),
             note_lawless=lambda found: self._troubles.take_rows(self._recorder.count, found),
         )
 
@@ -209,7 +210,6 @@ class Log:
         """Return what records a round of this burst, which may share a step."""
 
         def play(played: PlayedRound, raw: bool | None) -> None:  # noqa: FBT001 - a callback's argument
-            self._require_open(burst)  # it may have ended inside the step
             self._raw = self._raw if raw is None else raw
             self._read_rows_so()
             burst.play(played, raw=raw)

@@ -45,6 +45,8 @@ class Duty:
     """Whether drafts are looked up, so that they have no law."""
     joint: bool
     """Whether the rule judges the drafts of a round together."""
+    require_open: Callable[[], None]
+    """Raises UsageError if the round's burst has ended."""
     note_lawless: Callable[[Lawless], None]
     """Called with rows of which no law can be made."""
 
@@ -159,8 +161,10 @@ class DescribedRound:
     def require_verdict(self) -> tuple[list[int], list[int]]:
         """Return the accepted indices and the emitted ids.
 
-        Raises UsageError if none were given, or if they don't fit what was drafted.
+        Raises UsageError if none were given, if they don't fit what was drafted, or if the burst
+        has ended.
         """
+        self._duty.require_open()
         if self._verdict is None:
             hint = "call verdict(accepted, emitted) before the round's block ends"
             raise UsageError("a round ended without a verdict", hint)

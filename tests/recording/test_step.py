@@ -55,8 +55,13 @@ def play_batch(log, lengths):
     return [each.committed for each in bursts]
 
 
-def test_rounds_of_a_step_share_its_times(tmp_path):
-    """Start, wall time and spans are the step's; a sequence that has ended has no share."""
+@pytest.mark.parametrize("late", [False, True])
+def test_rounds_of_a_step_share_its_times(tmp_path, monkeypatch, late):
+    """Start, wall time and spans are the step's; a sequence that has ended has no share.
+
+    The same on a device's clock, whose marks are read a round later.
+    """
+    monkeypatch.setattr("specprof.engine.instruments.stopwatch.HostClock.late", late)
     path = tmp_path / "run.jsonl"
     with recorded(path) as log:
         texts = play_batch(log, [90, 30, 60])
@@ -167,6 +172,14 @@ def play_without_verdict(log, one, other, loop):
         step.round(other)
 
 
+def play_ended(log, one, loop):
+    """End a burst inside a step that holds a round of it."""
+    with log.step() as step:
+        describe(step.round(one), one, loop)
+        with log.burst([3], request="c") as third:
+            describe(step.round(third), third, loop)
+
+
 def play_cut_short(log, one, loop):
     """Raise an error of one's own inside a step."""
     with log.step() as step:
@@ -181,6 +194,8 @@ def test_a_step_without_a_verdict_records_none_of_its_rounds(tmp_path):
         with log.burst([1], request="a") as one, log.burst([2], request="b") as other:
             with pytest.raises(UsageError, match="a round ended without a verdict"):
                 play_without_verdict(log, one, other, loop)
+            with pytest.raises(UsageError, match="in a burst that has ended"):
+                play_ended(log, one, loop)
             with pytest.raises(KeyError):
                 play_cut_short(log, one, loop)
             assert (one.committed, other.committed) == ([1], [2])

@@ -5,6 +5,7 @@ import torch
 
 from specprof.engine.recheck.kept_logits import UsedLogits
 from specprof.engine.recheck.other_laws import other_laws
+from specprof.engine.recheck.places import Place
 from specprof.engine.sampling import ProcessedLaw
 from specprof.records import Drafted, Observed, Round
 
@@ -30,9 +31,11 @@ def played(*, draft_prob=0.5, parents=(-1, 0)):
 
 
 def found(law, one=None):
-    places = [(7, index, token) for index, token in enumerate(TOKENS)]
-    used = [UsedLogits(TARGET, DRAFT)]
-    return other_laws(law, [one or played()], used, places, TARGET[:2])
+    places = [
+        Place(7, index, (5, index), token, TARGET[index], DRAFT[index])
+        for index, token in enumerate(TOKENS)
+    ]
+    return other_laws(law, [(one or played(), UsedLogits(TARGET, DRAFT))], places, TARGET[:2])
 
 
 def test_the_targets_other_laws_lack_a_step_or_have_it_twice():

@@ -31,6 +31,14 @@ def test_a_temperature_that_is_never_applied_is_a_fault_of_the_targets_law():
     assert message in found.sentence
 
 
+def test_what_follows_from_another_target_law_names_no_other_cause():
+    """A nearly even law looks like a softmax over the residual, which this engine does not have."""
+    found = diagnosed("temperature-1-broken")
+    told = {each.rule: each.consequence.message for each in found.explained(found.leading)}
+    assert "follow the law that the accept step judges by" in told["final-law-differs"]
+    assert not any("softmax" in each for each in told.values())
+
+
 def test_garbled_text_is_no_fault_of_the_draft():
     """No draft can know a text that the target would not have written."""
     found = diagnosed("temperature-1-broken")

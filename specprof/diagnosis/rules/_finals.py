@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from specprof.analysis import emitted_law
+from specprof.analysis import attribution, emitted_law
 from specprof.analysis.emitted_law import Draw, Finals
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.rounding import MAX_RATIO_ERROR
 from specprof.analysis.tables import Bools
+from specprof.diagnosis.rules._accept_kinds import uses_another_target
+from specprof.errors import MissingEvidence
 from specprof.findings import Where
 
 MIN_EVIDENCE_SHARE = 0.5
@@ -34,6 +36,9 @@ def explain(evidence: Evidence) -> tuple[str, tuple[str, ...]]:
         "corrections": wrong or after.p_value <= evidence.alpha,
         "bonuses": free.p_value <= evidence.alpha or bool(outside[~found.correction].any()),
     }
+    if _is_judged_by_another_target(evidence):
+        text = "corrections and bonuses follow the law that the accept step judges by, and not the"
+        return f"{text} declared one", ("accept/target-not-filtered",)
     filtered = settings.top_k > 0 or settings.top_p < 1
     if all(bad.values()) and (filtered or settings.temperature != 1):
         return (
@@ -43,6 +48,17 @@ def explain(evidence: Evidence) -> tuple[str, tuple[str, ...]]:
     if bad["bonuses"] and not bad["corrections"]:
         return "bonuses are not drawn from the target's law", ("accept/bonus-from-draft",)
     return _corrections(evidence, after, wrong=bool(wrong))
+
+
+def _is_judged_by_another_target(evidence: Evidence) -> bool:
+    """Return whether the accept step is unfair because its target law is not the declared one."""
+    try:
+        coins = evidence.ask(attribution.coins)
+    except MissingEvidence:  # a rule that owes no draft anything
+        return False
+    certain = len(coins.accepted_wrongly) + len(coins.rejected_wrongly)
+    unfair = certain > 0 or coins.trial.p_value <= evidence.alpha
+    return unfair and uses_another_target(evidence, coins)
 
 
 def find_first(evidence: Evidence, wanted: Callable[[Finals], Bools]) -> Where | None:

@@ -24,6 +24,8 @@ KINDS = (
     *("declared-cooler-draft", "declared-first-choices", "drawn-draft-at-zero", "plain-laws"),
     *("divided-in-some-rounds", "tightly-warped-rows", "divided-cooler-draft"),
     *("logit-bias", "no-repeated-pairs", "grammar-as-laws", "penalty-as-laws"),
+    *("shared-noise", "small-vocabulary-as-laws", "watermark", "bfloat16-watermark", "stop-words"),
+    *("alternates", "jumps-in-rounds"),
 )
 
 

@@ -2,13 +2,13 @@
 
 import re
 
-from recorded_loops import drafts, plain, processors, reports, requests, rounds, warped
+from recorded_loops import drafts, plain, processors, reports, requests, rounds, unusual, warped
 
 
 def sound_loops():
     """Return {name: class}, the plain loop first."""
     found = {"plain-loop": plain.PlainLoop}
-    for module in (processors, drafts, rounds, reports, warped, requests):
+    for module in (processors, drafts, rounds, reports, warped, requests, unusual):
         for name, kind in vars(module).items():
             if isinstance(kind, type) and issubclass(kind, plain.PlainLoop):
                 found.setdefault(_dashed(name), kind)

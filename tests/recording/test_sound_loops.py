@@ -45,6 +45,14 @@ def test_a_sound_loop_is_not_accused(kind, temperature, tmp_path):
     assert bugs(sound_loops()[kind](temperature, 0), tmp_path / "loop.jsonl") == []
 
 
+def test_one_prompt_again_says_nothing_of_vocabularies(tmp_path):
+    """At temperature 0 each answer has the rejections of the first: they count once."""
+    loop, path = sound_loops()["one-prompt"](0.0, 0), tmp_path / "loop.jsonl"
+    loop.play(path, bursts=6)
+    found = diagnose(Evidence(read_columns(path).columns)).found
+    assert "vocabularies-differ" not in {each.rule for each in found}
+
+
 BROKEN = {
     name: kind
     for name, kind in vars(broken).items()

@@ -209,3 +209,10 @@ class JumpsInRounds(PlainLoop):
         now.verdict(0, [self.forced])
         now.forwards(target=0)
         self.text.append(self.forced)
+
+
+class OnePrompt(PlainLoop):
+    """Answers one prompt again and again."""
+
+    def prompt(self, number):
+        return super().prompt(0)

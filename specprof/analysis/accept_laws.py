@@ -145,6 +145,24 @@ def equality_in_force(evidence: Evidence) -> bool:
     return evidence.ask(attribution.coins).trial.p_value > evidence.alpha
 
 
+def shares_draws(evidence: Evidence) -> bool:
+    """Whether drafts may equal the target's own draws because both use the same random numbers.
+
+    Equality is declared, more drafts stand than independent draws would leave, and the text is
+    clean. Draws that are made alike agree more often, and the target's are still its own.
+    """
+    if evidence.header.acceptance != "exact-match" or evidence.greedy:
+        return False
+    try:
+        found, places = evidence.ask(attribution.coins), evidence.places
+        certain = len(found.accepted_wrongly) + len(found.rejected_wrongly)
+        more = float((places.accepted - places.accept_owed).sum()) > 0
+        some = len(places) >= MIN_PLACES and not places.accepted.all()
+        return not certain and more and some and not _text_strays(evidence)
+    except MissingEvidence:
+        return False
+
+
 def are_drafts_picked(evidence: Evidence) -> bool:
     """Whether every draft is the first choice of a law with several choices: picked, not drawn."""
     places = _eldest_siblings(evidence)
@@ -177,7 +195,7 @@ def _coins_stray(evidence: Evidence) -> bool:
         return False
     certain = len(found.accepted_wrongly) + len(found.rejected_wrongly)
     unfair = certain > 0 or found.trial.p_value <= evidence.alpha
-    return unfair and not evidence.ask(by_equality)
+    return unfair and not evidence.ask(by_equality) and not evidence.ask(shares_draws)
 
 
 def _text_strays(evidence: Evidence) -> bool:

@@ -38,6 +38,9 @@ def count_exchanged_ids(evidence: Evidence) -> Exchanged:
     row = evidence.row(fallen.round)
     whole = evidence.rounds.emitted[row] == evidence.rounds.accepted[row] + 1
     drafted, instead = fallen.token[whole], emitted_law.last_tokens(evidence)[row[whole]]
+    if evidence.greedy:  # of one prompt, asked again, all comes again: it is no further evidence
+        same = np.stack([fallen.context[whole], drafted, instead])
+        drafted, instead = np.unique(same, axis=1)[1:]
     stood = reached.token[reached.accepted]
     ids, numbers = np.unique(np.concatenate([drafted, instead]), return_inverse=True)
     n, (fell, came) = len(ids), numbers.reshape(2, -1)

@@ -24,7 +24,7 @@ def evidence(rounds):
     }
     places.extend(list(columns.values()))
     counts = SimpleNamespace(emitted=np.ones(n, np.int64), accepted=np.zeros(n, np.int64))
-    return SimpleNamespace(reached=places, rounds=counts, row=lambda rows: rows)
+    return SimpleNamespace(reached=places, rounds=counts, row=lambda rows: rows, greedy=False)
 
 
 def by_hand(rounds):

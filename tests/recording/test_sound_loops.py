@@ -25,6 +25,8 @@ KINDS = (
     *("divided-in-some-rounds", "tightly-warped-rows", "divided-cooler-draft"),
     *("batch-of-two", "batch-of-three-one-early"),
     *("logit-bias", "no-repeated-pairs", "grammar-as-laws", "penalty-as-laws"),
+    *("shared-noise", "small-vocabulary-as-laws", "watermark", "bfloat16-watermark", "stop-words"),
+    *("alternates", "jumps-in-rounds"),
 )
 
 
@@ -42,6 +44,14 @@ def bugs(loop, path):
 def test_a_sound_loop_is_not_accused(kind, temperature, tmp_path):
     """Whatever its way of drafting, feeding and reporting."""
     assert bugs(sound_loops()[kind](temperature, 0), tmp_path / "loop.jsonl") == []
+
+
+def test_one_prompt_again_says_nothing_of_vocabularies(tmp_path):
+    """At temperature 0 each answer has the rejections of the first: they count once."""
+    loop, path = sound_loops()["one-prompt"](0.0, 0), tmp_path / "loop.jsonl"
+    loop.play(path, bursts=6)
+    found = diagnose(Evidence(read_columns(path).columns)).found
+    assert "vocabularies-differ" not in {each.rule for each in found}
 
 
 BROKEN = {

@@ -28,8 +28,10 @@ Confirm
 
 Does not see
     Errors smaller than the limit it states; a wrong law that both the accept step and the recorder
-    use; the law the correction is drawn from (residual-unsupported). Rules that decide a round's
-    drafts together (block) or give up the target's law (typical): no draft is owed anything there.
+    use; the law the correction is drawn from (residual-unsupported); too many accepted drafts under
+    exact-match where the text is the target's, for two draws by the same random numbers agree more
+    often. Rules that decide a round's drafts together (block) or give up the target's law
+    (typical): no draft is owed anything there.
 
 Try it
     specprof drill always-accept
@@ -70,6 +72,8 @@ class AcceptRuleUnfair(Rule):
             return Unknown(reason=f"{shifted.shift.message}: output-not-greedy says so")
         if evidence.ask(accept_laws.by_equality):
             return Unknown(reason="another accept rule is in force, and it decides fairly")
+        if evidence.ask(accept_laws.shares_draws):
+            return Unknown(reason="draft and target seem to draw by the same random numbers")
         return Found(finding=_finding(evidence, coins, certain))
 
 

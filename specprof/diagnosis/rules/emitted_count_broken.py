@@ -8,6 +8,7 @@ Fires when
     Any round inside a burst breaks emitted = accepted + 1 (theory I2), or any last round of a
     burst commits more than that or nothing. A stop may only shorten a burst's last round. A round
     that is undone may commit nothing: the next one verifies the same drafts again and commits them.
+    In a loop of the user's own a last round may commit nothing: some drop the words they stop at.
 
 Why this is a bug and not a mismatch
     The identity holds whatever the models think of each other: a rejection is followed by one
@@ -32,6 +33,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from specprof import limits
 from specprof.analysis.evidence import Evidence
 from specprof.analysis.tables import Bools, Ints, first_rounds
 from specprof.extend import Rule
@@ -49,7 +51,9 @@ class EmittedCountBroken(Rule):
         """Compare each round's emitted tokens with accepted + 1."""
         rounds, last = evidence.rounds, evidence.closes_burst
         surplus = rounds.emitted - rounds.accepted - 1
-        wrong = np.where(last, (surplus > 0) | (rounds.emitted < 1), surplus != 0)
+        recorded = evidence.settings.backend == limits.RECORDED_BACKEND
+        empty = (rounds.emitted < 1) & (not recorded)
+        wrong = np.where(last, (surplus > 0) | empty, surplus != 0)
         wrong &= ~_are_undone(evidence)
         committed = rounds.context + rounds.emitted
         broken = wrong | (~last & (rounds.context[evidence.next_row] != committed))

@@ -2,7 +2,8 @@
 
 A wrong cache, position or mask moves all of a row's logits, each by another amount. A processor
 leaves most of them alone, or keeps their order: a grammar or a filter rules ids out, a penalty
-changes those of the text, a bias a few more, a temperature or a cap moves all by one curve.
+changes those of the text, a bias a few more, a temperature or a cap moves all by one curve. A
+watermark raises a large share of the ids, all by the same amount.
 """
 
 from collections.abc import Collection
@@ -24,6 +25,8 @@ MIN_SPREAD_SHARE = 0.25
 """A curve that leaves less of the logits' spread says little of the row it was made from."""
 MAX_STRICT_ROUNDING = 1e-2
 """Nats of rounding below which the order of all logits alone proves a curve."""
+MAX_LEVELS = 4
+"""Amounts by which a processor moves whole groups of ids, 0 included."""
 CURVE_TERMS = 6
 """Of the polynomial that a curve is taken for."""
 MAX_CLEAN_GAP = {
@@ -81,6 +84,12 @@ def find_processing(
     if narrow and not bool((moved & unspoken).any()):  # of few ids a penalty may move most
         left = variation(used, clean, unspoken) if others > 1 else None
         return Processing(ruled_out, int(moved.sum()), curved=False, gap=left)
+    levels = _find_levels(apart[compared], rounding)
+    if levels is not None:
+        usual = levels == levels.median()
+        even = used[compared] - levels
+        gap = variation(even, clean[compared], torch.ones_like(usual))
+        return Processing(ruled_out, int((~usual).sum()), curved=False, gap=gap)
     if _is_one_curve(used[compared], clean[compared], rounding):
         strict = rounding < MAX_STRICT_ROUNDING
         gap = 0.0 if strict else _curve_gap(used[compared], clean[compared])
@@ -99,7 +108,8 @@ def max_rounding(dtype: torch.dtype, clean: torch.Tensor) -> float:
     """Return the largest difference between two computations of one of the logits [vocab]."""
     wide = dtype in {torch.float32, torch.float64}
     units = MAX_ROUNDING_UNITS if wide else MAX_HALF_ROUNDING_UNITS
-    return units * torch.finfo(dtype).eps * float(clean.abs().max())
+    largest = clean.masked_fill(clean <= MIN_LOGIT, 0.0).abs().max()  # some ids may be ruled out
+    return units * torch.finfo(dtype).eps * float(largest)
 
 
 def variation(used: torch.Tensor, clean: torch.Tensor, where: torch.Tensor) -> float:
@@ -117,6 +127,24 @@ def _curve_gap(used: torch.Tensor, clean: torch.Tensor) -> float:
     terms = torch.stack([scaled**power for power in range(CURVE_TERMS)], 1).double()
     fit = terms @ torch.linalg.lstsq(terms, used.double()[:, None]).solution
     return variation(used, fit[:, 0].float(), torch.ones_like(used, dtype=torch.bool))
+
+
+def _find_levels(apart: torch.Tensor, rounding: float) -> torch.Tensor | None:
+    """Return the amount by which each id was moved, [n]; None if these are not few and far apart.
+
+    apart: [n] differences of logits. A wrong state moves each id by an amount of its own.
+    """
+    values, order = apart.sort()
+    number = torch.zeros_like(order)
+    number[1:] = (values.diff() > 2 * rounding).cumsum(0)
+    levels = torch.empty_like(apart)
+    groups = [values[number == each] for each in range(min(int(number.max()), MAX_LEVELS) + 1)]
+    if len(groups) > MAX_LEVELS or any(
+        len(each) < MIN_COMPARED_IDS or each[-1] - each[0] > 2 * rounding for each in groups
+    ):
+        return None
+    levels[order] = torch.cat([each.median().expand(len(each)) for each in groups])
+    return levels
 
 
 def _is_one_curve(used: torch.Tensor, clean: torch.Tensor, rounding: float) -> bool:

@@ -99,8 +99,7 @@ def recheck(
     `used` holds the raw logits that each round acted on; None if they weren't kept.
     """
     first = rounds[0].context
-    pairs = [pair for pair in zip(rounds, used, strict=True) if pair[0].no_law is None]
-    # A round that was decided by no numbers is no evidence of a law.
+    pairs = [pair for pair in zip(rounds, used, strict=True) if _has_law(reference, pair[0])]
     some = find_places(pairs, first, committed)
     if not any(some):  # a broken loop may judge and commit nothing
         return Recheck(burst=rounds[0].burst, places=[])
@@ -112,6 +111,15 @@ def recheck(
     if not places and not emitted:
         return found
     return _fill(found, reference, (places, emitted), rows, pairs=pairs, committed=committed)
+
+
+def _has_law(reference: Reference, played: Round) -> bool:
+    """Return whether a round was decided by a law; one of no numbers is no evidence of it.
+
+    A user's loop commits what its grammar leaves no choice of without asking the target.
+    """
+    forced = reference.readings is not None and not played.target_forwards
+    return played.no_law is None and not forced
 
 
 def _fill(
@@ -308,7 +316,24 @@ def _declared_laws(
         if said or reference.certain:  # a user's loop said that of each
             choice = torch.tensor([each.token for each in places])[:, None]
         draft_probs = torch.zeros_like(target_probs).scatter_(1, choice, 1.0)
+    for number in _looked_up(reference, places):
+        draft_probs[number] = 0.0
+        draft_probs[number, places[number].token] = 1.0
     return draft_probs
+
+
+def _looked_up(reference: Reference, places: Sequence[Place]) -> list[int]:
+    """Return the places whose drafts a user's loop looked up, beside others that a model drew.
+
+    Those came without a row of the draft.
+    """
+    without = [
+        number
+        for number, each in enumerate(places)
+        if each.draft is None and each.target is not None
+    ]
+    drawn = any(each.draft is not None for each in places)
+    return without if drawn and reference.readings is not None else []
 
 
 def _rescore_tokens(

@@ -40,6 +40,16 @@ def test_the_last_round_may_be_undone_while_a_capture_grows(live, outcome):
     assert isinstance(judged([*before, last], live=live), outcome)
 
 
+def test_a_loop_of_the_users_own_may_drop_its_last_words():
+    """A stop word may take all that a burst's last round has. The engine drops no words."""
+    *before, last = made()
+    cut = [*before, replace(last, emitted=[])]
+    header = cut[0]
+    spec = replace(header.spec, settings=replace(header.spec.settings, backend="recorded"))
+    assert isinstance(judged([replace(header, spec=spec), *cut[1:]]), Clear)
+    assert isinstance(judged(cut), Found)
+
+
 def test_a_round_that_loses_its_tokens_is_named():
     """The next round goes on from the same place, with other drafts."""
     events = made()

@@ -42,6 +42,10 @@ def biased(row):
     row[[11, 12]] += 2
 
 
+def watermarked(row):
+    row[torch.randperm(VOCABULARY, generator=torch.Generator().manual_seed(4))[:80]] += 2
+
+
 def scaled(row):
     row /= 0.7
 
@@ -59,7 +63,10 @@ def normalised(row):
     row.copy_(row.log_softmax(-1))
 
 
-PROCESSORS = [masked, narrow, penalised, repeated, biased, scaled, capped, scaled_and_masked]
+PROCESSORS = [
+    *(masked, narrow, penalised, repeated, biased, watermarked, scaled, capped),
+    scaled_and_masked,
+]
 
 
 @pytest.mark.parametrize("process", [*PROCESSORS, normalised])
@@ -84,6 +91,26 @@ def test_a_row_of_another_state_is_not(seed, size, process):
         process(used)
     found = find_processing(used, row, TEXT, max_rounding(torch.float32, row))
     assert found is None
+
+
+def test_ids_that_a_model_rules_out_are_not_rounded():
+    """A draft of few ids gives the others -inf; so does a processor."""
+    row = clean()
+    largest = max_rounding(torch.float32, row)
+    masked(row)
+    assert 0 < max_rounding(torch.float32, row) <= largest
+
+
+def test_a_watermark_in_16_bits_is_known_and_a_wrong_state_is_not():
+    """Rounding to 16 bits hides no amount of a nat or two, and excuses no others."""
+    row = clean()
+    used = (row + 0.02 * clean(3)).bfloat16().float()
+    watermarked(used)
+    rounding = max_rounding(torch.bfloat16, row)
+    found = find_processing(used, row, TEXT, rounding)
+    assert found is not None
+    assert found.gap < MAX_CLEAN_GAP[torch.bfloat16]
+    assert find_processing(row + clean(3), row, TEXT, rounding) is None
 
 
 def test_a_lone_id_says_nothing():

@@ -22,8 +22,8 @@ class ProcessedRows(msgspec.Struct, frozen=True, array_like=True, gc=False):
     curved: amounts.Count
     """Rows whose logits were moved by one rising curve, such as a temperature."""
     misread: amounts.Count = 0
-    """Rows that are the recomputed ones but for the declared temperature: divided by it where the
-    others are not, or not divided where the others are."""
+    """Rows that are the recomputed ones but for the declared temperature or processor: divided
+    where the others are not, not divided where the others are, or not processed."""
 
 
 class OtherInput(msgspec.Struct, frozen=True, array_like=True, gc=False):

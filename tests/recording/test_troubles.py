@@ -113,7 +113,25 @@ def test_probabilities_that_are_no_law_end_nothing(tmp_path, target):
     said = [each for each in notes(path) if "don't sum to 1" in each]
     assert len(said) == 1
     assert said[0].startswith("round 1: the target's probabilities are negative, or")
-    assert "logits-not-finite" not in [each.rule for each in judged(path).found]
+    found = {each.rule: each for each in judged(path).found}
+    assert "logits-not-finite" not in found
+    assert not any(each.family == "bug" for each in found.values())
+    message = found["rows-processed"].finding.message
+    assert "the probabilities of 2 of 3 rounds are negative or don't sum to 1" in message
+
+
+def test_a_few_rounds_that_are_no_law_withhold_nothing(tmp_path):
+    """They are left out, and the others are judged."""
+    path = tmp_path / "run.jsonl"
+    with recorded(path) as log, log.burst(PROMPT):
+        for number in range(5):
+            draft, target = LAWS
+            with log.round() as now:
+                rows = spoilt(target, 0, 0.0) if number == 3 else target
+                now.drafted(DRAFTS, draft_probs=draft, target_probs=rows)
+                now.verdict(0, [7])
+    assert [one.no_law for one in of_kind(path, Round)].count("sum") == 1
+    assert "rows-processed" not in [each.rule for each in judged(path).found]
 
 
 def test_probabilities_of_nan_are_no_numbers(tmp_path):

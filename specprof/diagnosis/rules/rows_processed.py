@@ -2,11 +2,13 @@
 
 Measures
     Recorded rounds whose rows rule ids out beside declared filters, where no model could be asked
-    whether the filters did it; rows that are divided by the temperature where the others are not.
+    whether the filters did it; rows that are divided by the temperature where the others are not;
+    rounds whose probabilities are negative or don't sum to 1.
 
 Fires when
-    There is one such round or row. Masks, filters, penalties, biases and temperatures that the
-    recheck understands are no finding: laws are made of such rows as they are.
+    There is one such round or row; of the last kind, as many rounds as half of all. Masks, filters,
+    penalties, biases and temperatures that the recheck understands are no finding: laws are made of
+    such rows as they are.
 
 Why this is the measurement and not the engine
     A loop may decide rightly by rows that it hands over in another form than it says. Laws made of
@@ -14,7 +16,7 @@ Why this is the measurement and not the engine
 
 Likely causes
     Rows recorded behind the warpers in some places and before them in others; models given by their
-    names, beside rows of -inf.
+    names, beside rows of -inf; laws that were filtered and not renormalised.
 
 Confirm
     Record again, by raw rows (target_logits) or by the laws themselves (target_probs).
@@ -51,8 +53,8 @@ LAW_RULES = frozenset(
 )
 REMEDY = (
     "pass the raw logits of every row as target_logits and draft_logits, or the laws themselves as "
-    "target_probs and draft_probs; hand over the models and not their names, so that rows can be "
-    "compared with recomputed ones"
+    "target_probs and draft_probs, each summing to 1; hand over the models and not their names, so "
+    "that rows can be compared with recomputed ones"
 )
 
 
@@ -74,8 +76,11 @@ class RowsProcessed(Rule):
             sum(each.misread for each in mixed),
             sum(each.compared for each in mixed),
         )
-        if not unknown.any() and not misread:
+        sums = rounds.no_law == NO_LAW.index("sum")
+        lawless = int(sums.sum()) if 2 * sums.sum() >= len(rounds) else 0
+        if not unknown.any() and not misread and not lawless:
             return Clear(detectable=f"one row in {len(rounds):,} rounds")
+        rounds = evidence.rounds  # none where the capture contradicts itself
         parts = [
             f"rows of {int(unknown.sum()):,} rounds rule ids out, and nothing says whether the "
             "declared filters did it"
@@ -85,14 +90,19 @@ class RowsProcessed(Rule):
             "temperature or not, or without the processor that was declared"
             if misread
             else "",
+            f"the probabilities of {lawless:,} of {len(rounds):,} rounds are negative or don't sum "
+            "to 1"
+            if lawless
+            else "",
         ]
         finding = Finding(
             message=f"these rows are processed: {'; '.join(each for each in parts if each)}",
             measures=(
                 Measure(name="rounds that can't be read", value=int(unknown.sum()), n=len(rounds)),
                 Measure(name="rows that differ by the temperature", value=misread, n=compared),
+                Measure(name="rounds without a law", value=int(sums.sum()), n=len(rounds)),
             ),
             remedy=REMEDY,
-            rounds=first_rounds(rounds.index, unknown),
+            rounds=first_rounds(rounds.index, unknown | sums),
         )
         return Found(finding=finding)

@@ -47,7 +47,6 @@ from specprof.analysis.evidence import Evidence
 from specprof.analysis.row_shifts import row_shift
 from specprof.analysis.tables import first_rounds
 from specprof.diagnosis.rules._accept_kinds import name_kind
-from specprof.diagnosis.rules._causes import NO_NUMBERS
 from specprof.extend import Rule
 from specprof.findings import Clear, Family, Finding, Found, Measure, Outcome, Stage, Unknown, Where
 
@@ -58,7 +57,6 @@ class AcceptRuleUnfair(Rule):
     family: ClassVar[Family] = "bug"
     stage: ClassVar[Stage] = Stage.ACCEPT_RULE
     statistical: ClassVar[bool] = False
-    explained_by: ClassVar[frozenset[str]] = NO_NUMBERS
 
     def judge(self, evidence: Evidence) -> Outcome:
         """Test the accept decisions for too many and for too few accepted drafts."""
